@@ -1,4 +1,4 @@
-//! The relays of the configuration file: handed to the engine at the start, and again whenever the file or a key's file changes.
+//! The relays of the configuration file: given to the engine at the start, and again whenever the file or a key's file changes.
 
 pub(crate) mod refusals;
 
@@ -19,13 +19,13 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Longest key, bytes.
 const KEY: u64 = 64 << 10;
 
-/// Hands the file's relays to an engine.
+/// Gives the file's relays to an engine.
 pub(crate) struct Filed {
     engine: Engine,
     file: PathBuf,
 }
 
-/// What tells a file from an older one of the same name; `None` for one that is not there.
+/// Modification time and size of a file; `None` for a missing file.
 type Stamp = Option<(SystemTime, u64)>;
 
 /// The stamps of the configuration file and of the files that hold its relays' keys.
@@ -57,7 +57,7 @@ impl Filed {
         Self { engine, file }
     }
 
-    /// Puts these relays in place of those before. What is wrong with one is logged, and it is left out.
+    /// Replaces the relays of the file. An invalid relay is logged and left out.
     pub(crate) async fn put(&self, relays: &[Relay]) {
         let mut wishes = Vec::new();
         for relay in relays {
@@ -77,8 +77,7 @@ impl Filed {
         }
     }
 
-    /// Says which relays the configuration's rows and routes of models name and nobody has: what is asked of them is refused until they are
-    /// added.
+    /// Logs the relays that custom models and routes name but that do not exist. Requests for them are refused until they are added.
     pub(crate) fn miss(&self, model: &Model) {
         let rows = model.custom.iter().filter_map(|row| row.relay.as_deref());
         let routes = model.routing.iter().filter_map(|(_, provider)| match provider {
@@ -92,12 +91,12 @@ impl Filed {
         }
     }
 
-    /// What the files are now. Take it before they are read: what is written after that is seen by the next look.
+    /// The files' stamps. Take them before the files are read, so that the next check sees later writes.
     pub(crate) fn seen(&self, relays: &[Relay]) -> Seen {
         Seen { file: stamp(&self.file), keys: self.keys(relays) }
     }
 
-    /// Looks at the files until `stop`, from what the start read and saw. A file that cannot be read or is wrong changes nothing.
+    /// Follows the files until `stop`, beginning with the relays and stamps of the start. An unreadable or invalid file changes nothing.
     pub(crate) async fn follow(
         self,
         (mut relays, mut seen): (Vec<Relay>, Seen),
@@ -141,7 +140,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((meta.modified().ok()?, meta.len()))
 }
 
-/// What the engine is asked for.
+/// The engine's form of a relay of the file.
 pub(crate) fn wish(relay: &Relay, file: &Path) -> Result<RelayWish, NoKey> {
     Ok(RelayWish {
         name: relay.name.clone(),
@@ -161,7 +160,7 @@ pub(crate) fn wish(relay: &Relay, file: &Path) -> Result<RelayWish, NoKey> {
     })
 }
 
-/// The file of a relay's key, beside the configuration file unless its path is a whole one.
+/// The file of a relay's key. A relative path starts at the configuration file's directory.
 fn key_file(relay: &Relay, file: &Path) -> Option<PathBuf> {
     let Key::File(path) = &relay.key else { return None };
     Some(file.parent().unwrap_or(Path::new("")).join(path))
@@ -175,7 +174,7 @@ fn key(relay: &Relay, file: &Path) -> Result<Secret, NoKey> {
     }
 }
 
-/// A key in a file of its own; white space around it is no part of it.
+/// Reads a key file; surrounding white space is removed.
 pub(crate) fn read_key(path: &Path) -> Result<Secret, NoKey> {
     use std::io::Read;
     let mut text = String::new();

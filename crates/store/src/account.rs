@@ -1,5 +1,5 @@
-//! Account rows. Their tokens are sealed; whether new tokens replace stored ones is decided here, on a row that nobody
-//! changes in between.
+//! Account rows with sealed tokens. [`Store::put_account`] decides whether new tokens replace the stored ones; the write is
+//! conditional on the row's version.
 
 mod bulk;
 mod link;
@@ -50,9 +50,9 @@ pub struct NewAccount {
     pub tokens: Tokens,
     /// Where they come from.
     pub origin: Origin,
-    /// The way out that it takes from its first call on; `None` leaves the one that it has.
+    /// The egress of the account from its first call on; `None` keeps the stored one.
     pub egress: Option<Egress>,
-    /// What a new account begins as; a known one has its own.
+    /// Status of a new account. A known account keeps its own status.
     pub status: Status,
 }
 
@@ -67,7 +67,7 @@ pub struct Put {
     pub stored: bool,
 }
 
-/// What decides about a known account.
+/// The columns of a known account that decide whether new tokens replace its own.
 struct Known {
     id: AccountId,
     version: i64,
@@ -88,7 +88,7 @@ impl Store {
         self.read(sql::ACCOUNTS, &[]).await?.iter().map(account).collect()
     }
 
-    /// The version of every account's row, oldest account first. It is another one after each write of the row.
+    /// The version of every account's row, oldest account first. Every write of a row changes its version.
     pub async fn versions(&self) -> Result<Vec<(AccountId, i64)>, Error> {
         let rows = self.read(sql::VERSIONS, &[]).await?;
         rows.iter().map(|row| Ok((AccountId(row.text(0)?), row.int(1)?))).collect()
@@ -141,7 +141,7 @@ impl Store {
         Ok(Some(Known { version: row.int(1)?, status: status(&id.0, &row.text(2)?)?, id, tokens }))
     }
 
-    /// `None` when somebody else was first.
+    /// Adds a row; `None` when another process added the account first.
     async fn add(&self, new: &NewAccount, now: Millis) -> Result<Option<Put>, Error> {
         let id = AccountId(uuid::Uuid::now_v7().to_string());
         let sealed = self.seal_tokens(&id, &new.tokens)?;
@@ -188,7 +188,7 @@ impl Store {
         Ok(done.then_some(Put { id: known.id, added: false, stored: true }))
     }
 
-    /// The stored tokens stay; the way that was asked for is taken all the same.
+    /// Keeps the stored tokens and applies the requested egress.
     async fn keep_known(&self, known: Known, new: &NewAccount) -> Result<Put, Error> {
         if let Some(egress) = &new.egress {
             self.assign(&[(known.id.clone(), egress.clone())]).await?;
@@ -196,34 +196,34 @@ impl Store {
         Ok(Put { id: known.id, added: false, stored: false })
     }
 
-    /// The row, and in the same transaction the way out: no call may leave by another in between.
+    /// Writes the row and its egress in one transaction, so that no call leaves by another egress in between.
     async fn put_row(&self, row: Line<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
         let Some(egress) = &new.egress else { return self.write(failpoint::ACCOUNT, row.0, row.1).await };
         let way = args![&id.0, egress.to_string()];
         self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &way)).await
     }
 
-    /// Removes accounts with everything that belongs to them, all or none; whether there was such an account, of each in order.
+    /// Removes accounts and their dependent rows in one transaction. The result says for each account, in order, whether it existed.
     pub async fn remove_accounts(&self, ids: &[AccountId]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = ids.iter().map(|id| args![&id.0].to_vec()).collect();
         self.write_each(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &rows).await
     }
 
-    /// Writes what was learned of accounts' statuses, each over the one of this [`Account::status_rev`], in one transaction; whether it
-    /// was written, of each in order. It is not when somebody has written another since, by a sign-in or a switch for one, or the account
-    /// is gone: what was learned of an old login must not end a new one.
+    /// Writes statuses in one transaction, each only over the given [`Account::status_rev`]. The result says for each, in order, whether
+    /// it was written. A status is not written when the account is gone or a sign-in, a switch or another process wrote a newer
+    /// status: a finding about an old login must not end a new one.
     pub async fn set_statuses(&self, learned: &[(AccountId, Status, i64)]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = learned.iter().map(|(id, status, rev)| args![&id.0, json(status), *rev].to_vec()).collect();
         self.write_each(failpoint::STATUS, sql::ACCOUNT_STATUS, &rows).await
     }
 
-    /// Writes accounts' quotas in one transaction; whether there is such an account, of each in order.
+    /// Writes accounts' quotas in one transaction. The result says for each account, in order, whether it exists.
     pub async fn set_quotas(&self, quotas: &[(AccountId, Quota)]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = quotas.iter().map(|(id, quota)| args![&id.0, json(quota)].to_vec()).collect();
         self.write_each(failpoint::QUOTA, sql::ACCOUNT_QUOTA, &rows).await
     }
 
-    /// An account's cookie jar as [`Store::set_cookies`] got it.
+    /// An account's cookie jar, as stored by [`Store::set_cookies`].
     pub async fn cookies(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
         let row = self.find(sql::COOKIES, &args![&id.0]).await?;
         row.map(|row| self.sealer().open(jar(id), &row.text(0)?)).transpose()
@@ -293,7 +293,7 @@ fn account(row: &Row) -> Result<Account, Error> {
         user: row.text(5)?,
         fedramp: row.int(6)? != 0,
         status: status(&id, &row.text(7)?)?,
-        // Quota figures come again with the next answer; nothing is lost with them.
+        // The next answer brings new quota figures, so unreadable ones are dropped.
         quota: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
         created: Millis(row.int(9)?),
         version: row.int(10)?,
@@ -303,7 +303,7 @@ fn account(row: &Row) -> Result<Account, Error> {
     })
 }
 
-/// Figures that no version of ours wrote are taken for none.
+/// Reads an account's terms. Values that Polygate never writes count as not set.
 fn terms(row: &Row) -> Result<Terms, Error> {
     let max_concurrent = row.maybe_int(11)?.and_then(|most| u32::try_from(most).ok());
     let priority = i32::try_from(row.int(12)?).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! One database behind one face: bound statements in, rows out, on either engine.
+//! One interface to both database engines: bound statements in, rows out.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::remote::{MANY, ONE, Remote, Work};
 use crate::statement::{Arg, Line, Row, json, lite};
 use crate::watch::Watch;
 
-/// An open database. A SQLite file is on a disk of ours, and waits for other writers as long as its busy timeout; PostgreSQL is
-/// elsewhere, and every wait for it has a bound.
+/// An open database. SQLite is a local file and waits for other writers up to its busy timeout. PostgreSQL is remote, and every wait
+/// for it has a timeout.
 #[derive(Clone)]
 pub(crate) enum Db {
     /// A SQLite file.
@@ -20,7 +20,7 @@ pub(crate) enum Db {
         writer: SqlitePool,
         /// Connections that only read.
         readers: SqlitePool,
-        /// Says whether anybody wrote.
+        /// Detects writes by other connections.
         watch: Watch,
     },
     /// A PostgreSQL database.
@@ -34,12 +34,12 @@ pub(crate) struct Bulk {
 }
 
 impl Db {
-    /// The rows of a question.
+    /// The rows of a query.
     pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
         self.ask((sql, args), MANY).await
     }
 
-    /// The one row of a question at most.
+    /// The first row of a query.
     pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, sqlx::Error> {
         Ok(self.ask((sql, args), ONE).await?.into_iter().next())
     }
@@ -52,7 +52,7 @@ impl Db {
         }
     }
 
-    /// A statement that changes rows and returns some, committed when this returns.
+    /// Runs and commits a statement that changes rows and returns some.
     pub(crate) async fn change(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         match self {
@@ -61,7 +61,7 @@ impl Db {
         }
     }
 
-    /// A statement that changes rows, committed when this returns; how many.
+    /// Runs and commits a statement that changes rows; returns how many rows changed.
     pub(crate) async fn write(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         Ok(match self {
@@ -100,7 +100,7 @@ impl Db {
         }
     }
 
-    /// Two statements in one transaction, the second only where the first changed a row; how many the first did.
+    /// Runs two statements in one transaction, the second only when the first changed a row; returns how many rows the first changed.
     pub(crate) async fn write_two(&self, first: Line<'_>, then: Line<'_>) -> Result<u64, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         match self {
@@ -117,7 +117,7 @@ impl Db {
         }
     }
 
-    /// A number that differs from the last call's when something was committed since; with SQLite by another connection than ours.
+    /// A number that changes with each commit. With SQLite only commits of other connections count.
     pub(crate) async fn generation(&self) -> Result<i64, sqlx::Error> {
         match self {
             Self::Sqlite { watch, .. } => watch.version().await,
@@ -128,7 +128,7 @@ impl Db {
         }
     }
 
-    /// Waits for what runs and closes. The writer goes last, so that it can fold the WAL into the file.
+    /// Waits for running statements and closes. The writer closes last, so that it can checkpoint the WAL into the file.
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { writer, readers, .. } => {

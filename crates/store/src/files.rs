@@ -1,5 +1,5 @@
-//! Files and directories that hold secrets: ours alone (0700, 0600), never behind a symlink, made whole or not at all.
-//! What is wrong is reported with what to do; nobody's permissions are changed.
+//! Private files and directories (0600, 0700) for secrets: never behind a symlink, created complete or not at all.
+//! An error says how to correct the permissions; existing permissions are never changed.
 
 #[cfg(test)]
 mod tests;
@@ -14,15 +14,15 @@ use crate::failpoint::{self, hit};
 /// What a path is expected to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A directory; others may read but not write it.
+    /// A directory that other users may read but not write.
     Directory,
-    /// A directory that nobody else may touch.
+    /// A directory that other users may not access.
     Private,
-    /// A regular file that nobody else may touch.
+    /// A regular file that other users may not access.
     File,
 }
 
-/// Makes a directory with mode 0700 where there is none, and judges it.
+/// Creates a missing directory with mode 0700, and checks its owner and mode.
 pub(crate) fn directory(path: &Path, kind: Kind) -> Result<(), OpenError> {
     if !exists(path)? {
         let mut builder = DirBuilder::new();
@@ -34,7 +34,7 @@ pub(crate) fn directory(path: &Path, kind: Kind) -> Result<(), OpenError> {
     judge(path, kind)
 }
 
-/// Refuses a directory in which we may not make files.
+/// Refuses a directory in which this process may not create files.
 pub(crate) fn writable(path: &Path) -> Result<(), OpenError> {
     #[cfg(unix)]
     {
@@ -45,11 +45,11 @@ pub(crate) fn writable(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether there is anything at the path, a dangling symlink too.
+/// Whether the path exists; a dangling symlink counts.
 pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
-        // Below a file there is nothing.
+        // A path below a regular file does not exist.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
         Err(error) => Err(OpenError::io(path, error)),
     }
@@ -60,7 +60,7 @@ pub(crate) fn size(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |facts| facts.len())
 }
 
-/// The mode of what is at the path; `None` where nothing is, or where there are no modes.
+/// The mode of the path; `None` when the path does not exist, or on systems without modes.
 pub(crate) fn mode(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -74,7 +74,7 @@ pub(crate) fn mode(path: &Path) -> Option<u32> {
     }
 }
 
-/// Refuses what is not ours alone.
+/// Refuses a path that is a symlink, has the wrong kind or owner, or that other users can access.
 pub(crate) fn judge(path: &Path, kind: Kind) -> Result<(), OpenError> {
     let facts = fs::symlink_metadata(path).map_err(|source| OpenError::io(path, source))?;
     let path = path.to_path_buf();
@@ -127,12 +127,12 @@ pub(crate) fn local(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// A new file, 0600. Fails when something is there.
+/// Creates a file with mode 0600. Fails when the path exists.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
-/// Opens a lock file, making it where there is none. It holds nothing but the process id.
+/// Opens a lock file, and creates a missing one. A lock file holds only the process id.
 pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
     options().create(true).truncate(false).read(true).open(path)
 }
@@ -150,8 +150,8 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Writes a new file so that after a crash it is there whole or not at all. The caller holds the lock that keeps others
-/// from making it.
+/// Writes a new file that is complete or missing after a crash. The caller holds the lock that keeps other processes from
+/// creating it.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = beside(path, ".new");
     remove(&draft)?;
@@ -165,7 +165,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     hit(failpoint::KEY_DONE)
 }
 
-/// Gives a synced draft its name, durably.
+/// Renames a synced draft to its final name, durably.
 pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     fs::rename(draft, path)?;
     sync_parent(path)
@@ -194,7 +194,7 @@ pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Makes a change of names durable.
+/// Syncs the parent directory, so that a rename is durable.
 fn sync_parent(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(parent) = path.parent() {

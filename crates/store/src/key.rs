@@ -26,12 +26,12 @@ impl Store {
         }
     }
 
-    /// Sets the hosted tools of a client key, `None` to leave them to the settings; `false` when there is no such key.
+    /// Sets the hosted tools of a client key; `None` applies the settings. `false` when there is no such key.
     pub async fn set_key_tools(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, Error> {
         Ok(self.write(failpoint::KEY, sql::KEY_TOOLS, &args![id, tools.map(hosted::text)]).await? > 0)
     }
 
-    /// Revokes a key from `now` on; `false` when there is none or it was revoked before.
+    /// Revokes a key at `now`; `false` when the key does not exist or is already revoked.
     pub async fn revoke_key(&self, id: &str, now: Millis) -> Result<bool, Error> {
         Ok(self.write(failpoint::REVOKE, sql::KEY_REVOKE, &args![id, now]).await? > 0)
     }

@@ -8,14 +8,14 @@ use crate::files::{self, Kind};
 use crate::home::Home;
 use crate::{LockError, Store};
 
-/// Held while a gateway serves; dropping it lets go.
+/// Lock held while a gateway serves; dropping it releases the lock.
 #[derive(Debug)]
 pub struct ServeLock {
     _file: File,
 }
 
 impl Store {
-    /// Takes `<home>/serve.lock`, creating home if need be. Never waits.
+    /// Takes `<home>/serve.lock` and creates a missing home. Never waits.
     pub fn lock(home: &Path) -> Result<ServeLock, LockError> {
         let path = Home::open(home)?.path().join("serve.lock");
         let mut file = files::lock_file(&path).map_err(|source| LockError::Io { path: path.clone(), source })?;
@@ -29,7 +29,7 @@ impl Store {
     }
 }
 
-/// Leaves our process id, for the message that the next one gives.
+/// Writes the process id into the lock file, for the error message of the next process.
 fn sign(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;

@@ -1,4 +1,4 @@
-//! What another program does to the file of the store. For tests of those who use the store and speak no SQL themselves.
+//! Writes to the store's file as another program would, for tests of crates that may not use SQL.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Schema versions. Our own runner, because two processes may open a store at once and sqlx's has no lock on SQLite: all
-//! that is missing runs in one transaction, so that a kill leaves the old schema or the new one.
+//! Schema migrations. sqlx's runner takes no lock on SQLite, and two processes may open a store at once; this runner applies all
+//! missing steps in one transaction, so that a kill leaves the old schema or the new one.
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +24,8 @@ pub(crate) struct Migration {
     pub(crate) name: &'static str,
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
-    /// The lowest schema number whose programs may still use the store after this step: 0 where it only adds what older statements
-    /// need not name, its own number where it takes something away.
+    /// The lowest schema number whose programs may still use the store after this step. 0 for a step that only adds what older
+    /// statements do not use; the step's own number for a step that removes something.
     pub(crate) floor: i64,
 }
 
@@ -56,23 +56,23 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
 /// Steps of `usage.db`, in order.
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage"), migration!(9, "0009_request_id")];
 
-/// What a database has against what we know.
+/// The steps that a database lacks.
 pub(crate) struct Plan<'a> {
-    /// What is missing, in order.
+    /// The missing steps, in order.
     pub(crate) missing: Vec<&'a Migration>,
-    /// The highest number that it has; 0 for none.
+    /// The highest applied number; 0 for an empty database.
     pub(crate) found: i64,
-    /// The highest number that we know.
+    /// The highest number that this program knows.
     latest: i64,
 }
 
-/// What opening does about a schema that is older than this program's. A new store is made whatever it says.
+/// How opening treats a schema older than this program's. A new store is created under either policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schema {
-    /// Brings it up to date.
+    /// Migrates it.
     #[default]
     Migrate,
-    /// Refuses, with the command that brings it up to date: an older program may be using the store.
+    /// Refuses, and names the command that migrates: an older program may be using the store.
     Expect,
 }
 
@@ -87,7 +87,7 @@ impl Plan<'_> {
     }
 }
 
-/// Which engine's text counts.
+/// The engine whose migration text applies.
 #[derive(Clone, Copy)]
 enum Text {
     Sqlite,
@@ -107,7 +107,7 @@ impl Migration {
     }
 }
 
-/// What a SQLite file is missing; refuses one that is too new or foreign.
+/// The steps that a SQLite file lacks; refuses a file that is too new or foreign.
 pub(crate) async fn plan<'a>(connection: &mut SqliteConnection, known: &'a [Migration]) -> Result<Plan<'a>, OpenError> {
     let rows = connection.fetch_all(sql::MIGRATIONS).await?;
     let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
@@ -115,7 +115,7 @@ pub(crate) async fn plan<'a>(connection: &mut SqliteConnection, known: &'a [Migr
     compare(&applied, known, Text::Sqlite)
 }
 
-/// The floor of a SQLite file; 0 where it has no such column, as nothing newer than this has written it then.
+/// The floor of a SQLite file. A file without the column was written by no newer program and has floor 0.
 async fn lite_floor(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     if has_floor(connection).await? { connection.fetch_one(sql::FLOOR).await?.try_get(0) } else { Ok(0) }
 }
@@ -125,7 +125,7 @@ async fn has_floor(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     Ok(connection.fetch_optional(has).await?.is_some())
 }
 
-/// Gives the table of versions of a SQLite file its column of floors, which files of earlier programs do not have.
+/// Adds the `floor` column to the migration table of a SQLite file of an earlier program.
 async fn floored(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     if !has_floor(connection).await? {
         connection.execute("ALTER TABLE migration ADD COLUMN floor BIGINT NOT NULL DEFAULT 0").await?;
@@ -155,7 +155,7 @@ pub(crate) async fn sqlite(connection: &mut SqliteConnection, known: &[Migration
 pub(crate) async fn postgres(connection: &mut PgConnection, known: &[Migration], now: i64) -> Result<(), OpenError> {
     use sqlx::Connection;
     let mut transaction = connection.begin().await?;
-    // Any number will do, as long as every node takes the same.
+    // The number is arbitrary, but every node must use the same one.
     transaction.execute("SELECT pg_advisory_xact_lock(7230159436471841537)").await?;
     transaction.execute(sql::MIGRATION_TABLE).await?;
     transaction.execute("ALTER TABLE migration ADD COLUMN IF NOT EXISTS floor BIGINT NOT NULL DEFAULT 0").await?;
@@ -168,7 +168,7 @@ pub(crate) async fn postgres(connection: &mut PgConnection, known: &[Migration],
     Ok(())
 }
 
-/// What a PostgreSQL database is missing, everything where it is empty; refuses one that is too new or foreign.
+/// The steps that a PostgreSQL database lacks; refuses a database that is too new or foreign.
 pub(crate) async fn remote_plan<'a>(
     connection: &mut PgConnection,
     known: &'a [Migration],
@@ -182,7 +182,7 @@ pub(crate) async fn remote_plan<'a>(
     compare(&Applied { steps: steps?, floor }, known, Text::Postgres)
 }
 
-/// What a database says of its schema.
+/// The migrations that a database records as applied.
 struct Applied {
     /// Number and digest of each step.
     steps: BTreeMap<i64, String>,
@@ -194,7 +194,7 @@ fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Text) -> Resul
     let latest = known.last().map_or(0, |step| step.number);
     let found = applied.steps.keys().next_back().copied().unwrap_or(0);
     let has = |step: &Migration| applied.steps.contains_key(&step.number);
-    // A newer program may only have added to what we know.
+    // A newer schema is usable only when it kept everything that this program knows.
     if found > latest && (applied.floor > latest || !known.iter().all(has)) {
         return Err(OpenError::Newer { found, known: latest });
     }

@@ -11,9 +11,9 @@ use crate::{Error, Store, failpoint, sql};
 /// A model list as the backend sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredModels {
-    /// Its ETag, if it had one.
+    /// ETag of the list, if it had one.
     pub etag: Option<String>,
-    /// The client version that was asked for; the list depends on it.
+    /// Client version of the request; the list depends on it.
     pub client_version: String,
     /// The body, JSON.
     pub body: Bytes,

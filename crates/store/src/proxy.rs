@@ -1,4 +1,4 @@
-//! Proxy rows and which account takes which. Addresses are sealed whole: a user name may be as secret as a password.
+//! Proxy rows and the egress of each account. Whole addresses are sealed, because a user name may be as secret as a password.
 
 use pool::egress::{Address, Egress, Health, Proxy, ProxyId};
 use pool::{AccountId, Millis};
@@ -8,7 +8,7 @@ use crate::seal::Place;
 use crate::statement::{Arg, Row, args};
 use crate::{Error, Store, failpoint, sql};
 
-/// A proxy to add, or the new values of a known one. Its owner has checked it.
+/// A proxy to add, or the new values of a known one. The caller has validated it.
 #[derive(Clone, Debug)]
 pub struct NewProxy {
     /// Unique.
@@ -22,12 +22,12 @@ pub struct NewProxy {
 }
 
 impl Store {
-    /// Every proxy, oldest first. One whose address cannot be unsealed is left out, and said.
+    /// Every proxy, oldest first. A proxy whose address cannot be unsealed is left out and logged.
     pub async fn proxies(&self) -> Result<Vec<Proxy>, Error> {
         let mut all = Vec::new();
         for row in self.read(sql::PROXIES, &[]).await? {
             match self.proxy(&row) {
-                // One damaged row must not take the others with it.
+                // A damaged row must not hide the others.
                 Err(error @ (Error::Sealed { .. } | Error::Damaged { .. })) => {
                     tracing::error!(%error, "a proxy is not readable");
                 }
@@ -54,7 +54,8 @@ impl Store {
         }
     }
 
-    /// Gives a proxy other values; `false` when there is none of this id. What was found out about another address is forgotten.
+    /// Replaces the values of a proxy; `false` when there is no proxy of this id. `moved` says that the address changed: then the stored
+    /// health is cleared.
     ///
     /// # Errors
     /// [`Error::Named`] when another proxy has the name.
@@ -67,12 +68,12 @@ impl Store {
         }
     }
 
-    /// Removes a proxy that no account is assigned to; `false` when there is none, or one is.
+    /// Removes a proxy; `false` when it does not exist or an account is assigned to it.
     pub async fn remove_proxy(&self, id: &ProxyId) -> Result<bool, Error> {
         Ok(self.write(failpoint::PROXY_REMOVE, sql::PROXY_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Keeps what checks found, in one step: every step is read again by every gateway.
+    /// Stores the results of health checks in one step, because every step makes every gateway reload.
     pub async fn set_proxy_health(&self, found: &[(ProxyId, Health)]) -> Result<(), Error> {
         let text = |health: &Health| -> String {
             serde_json::to_string(health).expect("invariant: a struct of plain values serialises")
@@ -84,7 +85,7 @@ impl Store {
         Ok(())
     }
 
-    /// The accounts that do not take the global way.
+    /// The egress of every account that does not use the global one.
     pub async fn egresses(&self) -> Result<Vec<(AccountId, Egress)>, Error> {
         let rows = self.read(sql::EGRESSES, &[]).await?;
         let pair = |row: &Row| {
@@ -94,7 +95,7 @@ impl Store {
         rows.iter().map(pair).collect()
     }
 
-    /// Assigns accounts, all or none; accounts that are gone are passed over.
+    /// Sets the egress of accounts in one transaction; accounts that are gone are skipped.
     pub async fn assign(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
         let row =
             |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };

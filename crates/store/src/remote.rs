@@ -1,8 +1,8 @@
-//! A PostgreSQL database that is kept within bounds.
+//! A PostgreSQL connection pool with a timeout on every wait.
 //!
-//! A server that is away must cost its callers a moment and nothing else. Each wait has a bound by our own clock; a connection that
-//! broke one is dropped, never used again. A server that broke two in a row, or to which no connection can be made, is *away*: from then on
-//! callers get their error at once, one task asks it until it answers, and then everybody gets new connections.
+//! An unavailable server must not hold up its callers. A connection that missed a timeout is dropped and never used again. After two
+//! missed timeouts in a row, or when no connection can be made, the server counts as unavailable: callers get an error at once, and
+//! one task probes the server until it answers. Then a new pool replaces the old one.
 
 mod health;
 mod lent;
@@ -28,15 +28,15 @@ pub(crate) use self::session::{Session, prepare, within};
 const CONNECTIONS: u32 = 8;
 /// How long an operation waits for a connection, and a connection for its server.
 const ACQUIRE: Duration = Duration::from_secs(2);
-/// A connection that is older than this is replaced, so that a name that leads elsewhere is followed.
+/// Lifetime of a connection, so that the pool follows a changed DNS name.
 const LIFETIME: Duration = Duration::from_mins(10);
-/// Bound of one statement about one thing: a request may wait for it.
+/// Timeout of a statement about one row: a request may wait for it.
 pub(crate) const ONE: Duration = Duration::from_secs(2);
-/// Bound of one statement about many things.
+/// Timeout of a statement about many rows.
 pub(crate) const MANY: Duration = Duration::from_secs(5);
-/// First and longest pause between two questions to a server that is away.
+/// First and longest pause between two probes of an unavailable server.
 const PROBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// Runs of a piece of work that the server gave up in favour of another one's.
+/// Most runs of an operation that the server aborts because of other sessions.
 const RUNS: usize = 3;
 
 /// An open database. Clones are handles to the same one.
@@ -49,7 +49,7 @@ struct Inner {
     health: Mutex<Health>,
 }
 
-/// A pool that connects when it is asked.
+/// A pool that connects on first use.
 fn lazy(options: &PgConnectOptions) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).max_lifetime(LIFETIME);
     let pool = pool.after_connect(|connection, _| {
@@ -62,23 +62,23 @@ fn lazy(options: &PgConnectOptions) -> PgPool {
 }
 
 impl Remote {
-    /// One that connects when it is asked.
+    /// A pool that connects on first use.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
         let pool = Mutex::new(lazy(&options));
         Self(Arc::new(Inner { options, pool, health: Mutex::default() }))
     }
 
-    /// The rows of one statement, each step within `bound`.
+    /// The rows of one statement; each step has `bound` as its timeout.
     pub(crate) async fn rows(&self, line: Line<'_>, bound: Duration) -> Result<Vec<Row>, sqlx::Error> {
         Ok(Box::pin(self.run(Work::Rows(line), bound)).await?.rows)
     }
 
-    /// Statements that change rows, in one transaction where there are several; how many rows each changed.
+    /// Runs statements that change rows, several of them in one transaction; returns how many rows each changed.
     pub(crate) async fn counts(&self, work: Work<'_>, bound: Duration) -> Result<Vec<u64>, sqlx::Error> {
         Ok(Box::pin(self.run(work, bound)).await?.counts)
     }
 
-    /// Waits for what runs, within its bound, and closes.
+    /// Waits for running statements, within a timeout, and closes.
     pub(crate) async fn close(&self) {
         let pool = self.0.pool.lock().clone();
         tokio::time::timeout(MANY, pool.close()).await.ok();
@@ -109,7 +109,7 @@ impl Remote {
 }
 
 impl Inner {
-    /// The server is away from here on: one task asks it until it answers.
+    /// Starts the task that probes the unavailable server.
     fn leave(self: &Arc<Self>, why: Option<&sqlx::Error>) {
         let why = why.map(tracing::field::display);
         tracing::error!(
@@ -119,7 +119,7 @@ impl Inner {
         tokio::spawn(probe(Arc::downgrade(self)));
     }
 
-    /// Whether the server answers and takes writes; then everybody gets new connections.
+    /// Whether the server answers and takes writes; then a new pool replaces the old one.
     async fn returned(&self) -> bool {
         let asked = within(ACQUIRE, async {
             let mut connection = self.options.connect().await?;
@@ -138,7 +138,7 @@ impl Inner {
                 return false;
             }
         }
-        // The old one ends with the last connection that is lent of it.
+        // The old pool ends with the last of its connections in use.
         *self.pool.lock() = lazy(&self.options);
         self.health.lock().back();
         tracing::info!("PostgreSQL answers again");
@@ -146,7 +146,7 @@ impl Inner {
     }
 }
 
-/// Asks until the server answers, or nobody uses the database any more.
+/// Probes until the server answers or the pool is dropped.
 async fn probe(inner: Weak<Inner>) {
     let mut pause = PROBE.0;
     loop {
@@ -159,12 +159,12 @@ async fn probe(inner: Weak<Inner>) {
     }
 }
 
-/// Whether the server gave the work up because of somebody else's lock.
+/// Whether the server aborted the operation because of another session's lock.
 pub(crate) fn locked(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("55P03" | "40P01"))
 }
 
-/// Between half of it and all of it, so that nodes do not ask in step.
+/// Between half and all of `pause`, so that nodes do not probe in step.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     let dice = random::<1>().map_or(255, |bytes| bytes[0]);
     pause.mul_f64(0.5 + f64::from(dice) / 510.0)

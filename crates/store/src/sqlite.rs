@@ -1,4 +1,4 @@
-//! Opening a SQLite file: made whole, checked before use, migrated after a backup, never replaced when damaged.
+//! Opens a SQLite file: creates it atomically, checks it, migrates it after a backup, and never replaces a damaged one.
 
 use std::fs::{self, File};
 use std::io;
@@ -26,25 +26,25 @@ const READERS: u32 = 4;
 /// The WAL is cut back to this after a checkpoint, bytes.
 const WAL_CAP: &str = "67108864";
 
-/// A database file and how it is to be kept.
+/// A database file and its options.
 #[derive(Clone)]
 pub(crate) struct Plan {
     /// The file.
     pub(crate) path: PathBuf,
     /// Its schema.
     pub(crate) schema: &'static [Migration],
-    /// What its content is worth.
+    /// Durability of its content.
     pub(crate) worth: Worth,
-    /// What is done about an older schema.
+    /// How an older schema is treated.
     pub(crate) upgrade: Schema,
 }
 
-/// What a file's content is worth, which decides how it is written, checked and set aside.
+/// Durability of a file's content. It decides how the file is synced, checked and quarantined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Worth {
     /// Commits are synced; everything is checked at opening; a damaged file stays, beside a copy.
     Kept,
-    /// Commits are synced now and then; pages are checked up to [`CHECKED`]; a damaged file is moved away.
+    /// Commits are synced at checkpoints; pages are checked up to [`CHECKED`]; a damaged file is moved away.
     Disposable,
 }
 
@@ -60,7 +60,7 @@ impl Worth {
 /// Largest disposable file whose pages are checked at opening, bytes.
 const CHECKED: u64 = 256 << 20;
 
-/// Opens the file, making it where there is none. The caller holds the opening lock.
+/// Opens the file, and creates a missing one. The caller holds the [`OpenLock`](crate::home::OpenLock).
 pub(crate) async fn open(plan: &Plan, now: i64) -> Result<Db, OpenError> {
     match files::exists(&plan.path)? {
         false if files::size(&wal(&plan.path)) > 0 => return Err(set_aside(plan, now, "only its WAL is there")),
@@ -86,7 +86,7 @@ pub(crate) async fn open(plan: &Plan, now: i64) -> Result<Db, OpenError> {
     Ok(pools(&options))
 }
 
-/// Checks and migrates through a connection of its own.
+/// Checks and migrates the file over its own connection.
 async fn prepare(plan: &Plan, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
     match check(plan, connection).await {
         Ok(None) => (),
@@ -106,7 +106,7 @@ async fn prepare(plan: &Plan, connection: &mut SqliteConnection, now: i64) -> Re
     migrate::sqlite(connection, plan.schema, now).await
 }
 
-/// What is wrong with the file's content, if anything.
+/// The defect of the file's content, if it has one.
 async fn check(plan: &Plan, connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
     let pragma = match plan.worth {
         Worth::Kept => "PRAGMA integrity_check(1)",
@@ -117,7 +117,7 @@ async fn check(plan: &Plan, connection: &mut SqliteConnection) -> Result<Option<
     if said != "ok" {
         return Ok(Some(said.lines().take(2).collect::<Vec<_>>().join(" ")));
     }
-    // SQLite takes a schema of any bytes; a row of a column whose type is no text could not be read, and would look like none.
+    // SQLite accepts a schema of any bytes. A column with a non-UTF-8 type would make its rows unreadable and look empty.
     let schema = connection.fetch_all("SELECT CAST(sql AS BLOB) FROM sqlite_master WHERE sql IS NOT NULL").await?;
     for row in schema {
         if std::str::from_utf8(&row.try_get::<Vec<u8>, _>(0)?).is_err() {
@@ -127,7 +127,7 @@ async fn check(plan: &Plan, connection: &mut SqliteConnection) -> Result<Option<
     Ok(None)
 }
 
-/// Makes the file under another name and gives it its own when it is whole.
+/// Creates the file under a temporary name and renames it when it is complete.
 async fn make(plan: &Plan, now: i64) -> Result<(), OpenError> {
     let draft = files::beside(&plan.path, ".new");
     let io = |source| OpenError::io(&plan.path, source);
@@ -136,7 +136,7 @@ async fn make(plan: &Plan, now: i64) -> Result<(), OpenError> {
     }
     hit(failpoint::CREATE).map_err(io)?;
     files::create(&draft).map_err(io)?;
-    // What is removed from a file that grows all the time is given back to the disk; only a new file can be told so.
+    // A usage file returns freed pages to the disk. SQLite takes this option only for a new file.
     let vacuum = match plan.worth {
         Worth::Kept => SqliteAutoVacuum::None,
         Worth::Disposable => SqliteAutoVacuum::Incremental,
@@ -168,8 +168,8 @@ fn verdict(plan: &Plan, now: i64, error: sqlx::Error) -> OpenError {
     if corrupt(&error) { set_aside(plan, now, &error.to_string()) } else { error.into() }
 }
 
-/// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and says so. The file itself stays; a disposable one is
-/// left to [`discard`].
+/// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and returns the error. The file itself stays; [`discard`] moves a
+/// disposable one.
 fn set_aside(plan: &Plan, now: i64, reason: &str) -> OpenError {
     let path = plan.path.clone();
     let copied = match plan.worth {
@@ -195,7 +195,7 @@ fn keep_copy(path: &Path, now: i64) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// An earlier copy of the very same bytes: a service that is restarted again and again must not fill the disk.
+/// An earlier copy of the same bytes, if there is one: a service that restarts in a loop must not fill the disk.
 fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     let prefix = format!("{}.quarantine-", name.to_string_lossy());
@@ -210,7 +210,7 @@ fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Whether the error says that our tables are not there.
+/// Whether the error is a missing table.
 fn foreign(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.message().starts_with("no such table"))
 }
@@ -254,7 +254,7 @@ fn shm(path: &Path) -> PathBuf {
     files::beside(path, "-shm")
 }
 
-/// Moves a damaged disposable file away, with what belongs to it; only the newest such copy is kept.
+/// Moves a damaged disposable file and its WAL away; only the newest such copy is kept.
 pub(crate) fn discard(path: &Path, now: i64) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let prefix = format!("{}.quarantine-", path.file_name().unwrap_or_default().to_string_lossy());

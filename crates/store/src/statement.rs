@@ -20,7 +20,7 @@ pub(crate) enum Arg<'a> {
 /// A statement and its values.
 pub(crate) type Line<'a> = (&'static str, &'a [Arg<'a>]);
 
-/// A row of an answer; columns are read by position.
+/// A row of a result; columns are read by position.
 pub(crate) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
@@ -58,7 +58,7 @@ pub(crate) fn json(rows: &[Vec<Arg<'_>>]) -> String {
     Value::from(rows).to_string()
 }
 
-/// PostgreSQL takes no NUL in text, and a claim or model name may hold one.
+/// Replaces NUL, which PostgreSQL rejects in text; a claim or model name may hold one.
 fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

@@ -1,4 +1,4 @@
-//! The handle, and how it opens.
+//! The store's handle, and how it opens.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,10 +20,10 @@ use crate::{DataKey, Error, OpenError, clock, files, migrate, postgres, sql};
 
 /// This install's id.
 pub(crate) const INSTANCE: &str = "instance";
-/// What key digests are made with, sealed.
+/// The pepper of key digests, sealed.
 pub(crate) const PEPPER: &str = "pepper";
 
-/// Where the state is.
+/// Location and options of the store.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Directory of everything that is written; created 0700.
@@ -32,7 +32,7 @@ pub struct Options {
     pub postgres: Option<Secret>,
     /// Where the data key lies.
     pub data_key: DataKey,
-    /// What is done about an older schema.
+    /// How an older schema is treated.
     pub schema: Schema,
     /// How much usage is kept.
     pub usage: Retention,
@@ -48,18 +48,18 @@ struct Inner {
     pepper: [u8; 32],
     instance: String,
     home: Home,
-    /// This process, once it has asked for a lease.
+    /// The liveness file of this process, from its first lease on.
     presence: OnceLock<Presence>,
     usage: Usage,
-    /// How often this process wrote what it may have to read again.
+    /// Counts the writes of this process after which it must reload.
     written: AtomicI64,
-    /// Only where the disk is ours.
+    /// `None` with PostgreSQL.
     reserve: Option<Arc<Reserve>>,
 }
 
 impl Store {
-    /// Opens the store: creates what is missing, migrates where [`Options::schema`] says so, loads the data key. Never replaces what it
-    /// cannot read.
+    /// Opens the store: creates missing files, migrates where [`Options::schema`] allows it, loads the data key. Never replaces an
+    /// unreadable file.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let home = Home::open(&options.home)?;
         let opening = home.opening().await?;
@@ -76,7 +76,7 @@ impl Store {
         opened
     }
 
-    /// Loads the data key and what the install has of its own.
+    /// Loads the data key, the pepper and the instance id.
     async fn install(db: Db, home: &Home, options: &Options) -> Result<Self, OpenError> {
         let sealed = db.read(sql::SEALED, &[]).await?.first().map_or(Ok(0), |row| row.int(0))? > 0;
         let path = options.data_key.find(home, sealed)?;
@@ -96,8 +96,8 @@ impl Store {
         Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home, presence, usage, written, reserve })))
     }
 
-    /// The mode of a home that others may list or enter; `None` where they may not, or where there is none. Such a home is served, as
-    /// what lies in it is ours alone; its owner should know.
+    /// The mode of a home that other users may list or enter; `None` for a private or missing home. Such a home is served, because its
+    /// files are private; the caller should warn its owner.
     pub fn listable(home: &Path) -> Option<u32> {
         files::mode(home).filter(|mode| mode & 0o077 != 0)
     }
@@ -107,13 +107,13 @@ impl Store {
         &self.0.pepper
     }
 
-    /// This process, as its leases name it. It counts as alive until it ends or closes the store.
+    /// The name of this process in its leases. The process counts as alive until it ends or closes the store.
     pub fn holder(&self) -> Result<&str, Error> {
         if let Some(known) = self.0.presence.get() {
             return Ok(known.name());
         }
         let new = Presence::announce(&self.0.home).map_err(|error| Error::from(std::io::Error::other(error)))?;
-        // Another thread may have been first; what is left over is removed.
+        // Another thread may have been first; dropping the surplus file removes it.
         Ok(self.0.presence.get_or_init(|| new).name())
     }
 
@@ -132,8 +132,8 @@ impl Store {
         &self.0.instance
     }
 
-    /// A number that differs from the last call's when something was written since, by any process. Not usage, and with SQLite not
-    /// what this handle wrote of its own process's affairs: statuses, quotas, cookies, leases, model lists.
+    /// A number that changes with every write of any process. Usage rows do not count. With SQLite this handle's own writes of statuses,
+    /// quotas, cookies, leases and model lists do not count either.
     pub async fn generation(&self) -> Result<i64, Error> {
         Ok(self.0.db.generation().await? + self.0.written.load(Ordering::Acquire))
     }
@@ -143,12 +143,12 @@ impl Store {
         &self.0.usage
     }
 
-    /// Brings the usage table up to date too, which otherwise opens when it is first needed.
+    /// Opens and migrates the usage table now. Otherwise it opens on first use.
     pub async fn open_usage(&self) -> Result<(), Error> {
         self.0.usage.rows(1).await.map(|_| ())
     }
 
-    /// Writes what is waiting and closes the files.
+    /// Writes queued usage rows and closes the files.
     pub async fn close(self) {
         self.0.usage.close().await;
         self.0.db.close().await;
@@ -172,12 +172,12 @@ impl Store {
         self.durably(step, || self.0.db.write(sql, args)).await
     }
 
-    /// One durable step of two statements, the second only where the first changed a row; how many the first did.
+    /// One durable step of two statements, the second only when the first changed a row; returns how many rows the first changed.
     pub(crate) async fn write_two(&self, step: Step, first: Line<'_>, then: Line<'_>) -> Result<u64, Error> {
         self.durably(step, || self.0.db.write_two(first, then)).await
     }
 
-    /// One durable step of many rows, all or none; how many each changed.
+    /// One durable step of many rows, all or none; returns how many rows each changed.
     pub(crate) async fn write_all(
         &self,
         step: Step,
@@ -193,7 +193,7 @@ impl Store {
         Ok(rows.into_iter().next())
     }
 
-    /// One durable step. On a full disk it spends the reserve, which is taken again when there is room.
+    /// One durable step. On a full disk it releases the reserve and tries once more.
     async fn durably<T, F>(&self, step: Step, work: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
@@ -214,7 +214,7 @@ impl Store {
         Ok(done)
     }
 
-    /// Gives up the room kept for a full disk; `false` when there is none.
+    /// Releases the disk reserve; `false` when it is empty.
     fn give_room(&self) -> bool {
         self.0.reserve.as_ref().is_some_and(|reserve| reserve.release())
     }
@@ -226,8 +226,7 @@ async fn local(home: &Home, upgrade: Schema, now: i64) -> Result<Db, OpenError> 
     sqlite::open(&plan, now).await
 }
 
-/// The data key's path; its directory is made only when it is ours.
-/// The install's pepper, made at the first opening. It also tells whether the data key is the right one.
+/// The install's pepper, created at the first opening. Opening it also verifies the data key.
 async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenError> {
     let place = Place { table: "setting", column: "value", row: PEPPER };
     let fresh = random::<32>().map_err(|source| OpenError::io(key, source))?;
@@ -240,7 +239,7 @@ async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenEr
     Ok(crate::seal::unhex(text.expose()).ok_or_else(|| place.damaged())?)
 }
 
-/// A setting's value, which is `value` if it had none.
+/// A setting's value; a missing setting is set to `value`.
 async fn first(db: &Db, name: &str, value: &str) -> Result<String, OpenError> {
     let stored = db.read(sql::SETTING, &args![name]).await?;
     if let Some(row) = stored.first() {

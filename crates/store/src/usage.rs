@@ -1,6 +1,6 @@
 //! Usage rows: one per accepted request, written in batches away from the request's path.
 //!
-//! The file is disposable: it opens when first needed, and no trouble with it reaches accounts or requests.
+//! The file is disposable: it opens on first use, and its failures reach neither accounts nor requests.
 
 mod row;
 #[cfg(test)]
@@ -48,22 +48,22 @@ pub struct Tally {
     pub output: u64,
     /// Reasoning tokens.
     pub reasoning: u64,
-    /// Whether they are our own count and not the provider's.
+    /// Whether Polygate counted them, and not the provider.
     pub estimated: bool,
 }
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
-    /// Our own id of it, a UUID of version 7; nil for a row of a version that had none.
+    /// Polygate's id of the request, a UUID of version 7; nil for a row of a version without such ids.
     pub id: Uuid,
-    /// What its client calls it, else what we do; it may repeat, over keys too.
+    /// The client's request id, else Polygate's. Client ids may repeat, also over keys.
     pub request_id: Box<str>,
     /// When it was accepted.
     pub at: Millis,
     /// Key id, never the key.
     pub key: String,
-    /// Who served it; `None` when nobody did.
+    /// The account that served it; `None` when none did.
     pub account: Option<AccountId>,
     /// The client's protocol.
     pub dialect: Cow<'static, str>,
@@ -130,7 +130,7 @@ impl Usage {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Writes what waits and ends the writer.
+    /// Writes queued rows and ends the writer.
     pub(crate) async fn close(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Job::Close(done)).await.is_ok() {

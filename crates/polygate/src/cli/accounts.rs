@@ -1,5 +1,5 @@
-//! `accounts`: who is signed in, whether they can serve, and what their owner does with them. The engine does the work, as
-//! for the admin API; a running gateway notices by itself.
+//! `accounts`: lists, checks, changes, imports and exports accounts. The engine does the work, as for the admin API; a running
+//! gateway notices the changes.
 
 mod batch;
 mod explain;

@@ -1,4 +1,4 @@
-//! `admin token`: the key of the admin side, never a client key. `admin openapi`: what it opens.
+//! `admin token`: makes an admin token. `admin openapi`: prints the admin API's description.
 
 use clap::Subcommand;
 use pool::keys::{KeyKind, Scope, Scopes};

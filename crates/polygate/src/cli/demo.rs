@@ -1,4 +1,4 @@
-//! `demo`: the whole gateway on a made-up backend, in a throw-away home.
+//! `demo`: the whole gateway over the offline backend, in a temporary home.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -50,7 +50,7 @@ struct Facts {
 
 impl Demo {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
-        // Never the user's home: not even when POLYGATE_HOME names it.
+        // A demo never uses the user's home, not even when POLYGATE_HOME names it.
         let home =
             tempfile::Builder::new().prefix("polygate-demo-").tempdir().context("cannot make a throw-away home")?;
         let pace = (self.pace > 0.0).then_some(self.pace);
@@ -77,7 +77,7 @@ impl Demo {
 
     fn config(&self, home: &std::path::Path, backend: &offline::Running) -> anyhow::Result<Config> {
         let paths = Paths::inside(home);
-        // The user's environment and file have no say in a demo, but for the log.
+        // A demo ignores the user's environment and file, except for the log settings.
         let env = std::env::vars().filter(|(name, _)| name.starts_with("POLYGATE_LOG__"));
         let mut layers = Layers::read(&paths.config, env)?;
         layers.flag("log.level", "warn");
@@ -183,12 +183,12 @@ fn new_account(fake: FakeAccount) -> NewAccount {
     }
 }
 
-/// 8080 when nobody has it, else 0.
+/// 8080 when it is free, else 0.
 fn free_port() -> u16 {
     if TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_ok() { 8080 } else { 0 }
 }
 
-/// Streams of a demo are nobody's work: they get a moment, not the full drain.
+/// Stops with a short drain, because nobody depends on a demo's streams.
 async fn stop(running: Running) {
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), running.stop()).await;
 }

@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong with this installation, and the command that fixes it.
+//! `doctor`: finds problems of this installation and names the command that fixes each.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -139,7 +139,7 @@ fn port(config: &Config) -> Check {
     let addresses: Vec<SocketAddr> = config.server.hosts.iter().map(|&host| (host, port).into()).collect();
     match TcpListener::bind(addresses.as_slice()) {
         Ok(_) => ok("port", format!("{port} is free")),
-        // Where the lock is held, it is our own gateway that listens.
+        // If the serve lock is held, a gateway of this home listens on the port.
         Err(_) if Store::lock(&config.paths.home).is_err() => {
             ok("port", format!("{port} is served by the running gateway"))
         }
@@ -147,7 +147,7 @@ fn port(config: &Config) -> Check {
     }
 }
 
-/// Which way calls go out that chose no other, and who said so.
+/// The global proxy, and the layer that set it.
 fn way(config: &Config) -> Check {
     let name = "global proxy";
     let Some(proxy) = &config.upstream.proxy else { return ok(name, "none; calls go out directly") };
@@ -182,7 +182,7 @@ async fn proxies(store: &Store) -> Vec<Check> {
     down.chain(lost).collect()
 }
 
-/// The relays that cannot serve, or how many there are.
+/// The relays that cannot serve, or the number of relays when all can.
 async fn relays(config: &Config, store: &Store) -> Vec<Check> {
     let all = match All::read(config, store).await {
         Ok(all) => all,

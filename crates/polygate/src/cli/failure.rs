@@ -1,5 +1,5 @@
-//! How a command says that it failed: a line for people, or with `--json` an object for programs. Both go to standard error, so
-//! that standard output holds results only.
+//! Error reports of commands: a line for people, or with `--json` an object for programs. Both go to standard error, so that standard
+//! output holds only results.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use crate::config::ConfigError;
 
-/// A wish that makes no sense, told with exit code 2.
+/// An invalid request, reported with exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
-/// What kind of failure it is; each has its exit code.
+/// The kind of a failure; it decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
@@ -70,7 +70,7 @@ fn say(kind: Kind, message: &str, json: bool) -> ExitCode {
     ExitCode::from(if kind == Kind::Failed { 1 } else { 2 })
 }
 
-/// An error with its causes, each once: many errors name their cause themselves, and link to it too.
+/// An error with its causes, each once: many errors already name their cause in their text.
 pub(super) fn message(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

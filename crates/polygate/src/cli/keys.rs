@@ -93,7 +93,7 @@ impl Keys {
     }
 }
 
-/// Codex takes a ChatGPT login over plain http only to a provider.
+/// Advice for `config.toml`: Codex sends a ChatGPT login over plain http only to a model provider.
 const CODEX_CONFIG: &str = r#"Before Codex is started with it (or it sends this key to chatgpt.com), put into config.toml beside it, with this gateway's address:
 
 chatgpt_base_url = "http://ADDRESS/backend-api/"
@@ -106,7 +106,7 @@ requires_openai_auth = true
 
 and start Codex with CODEX_HOME set to the folder."#;
 
-/// What a new key should be.
+/// The values of a key to make.
 pub(super) struct Wish<'a> {
     pub(super) kind: KeyKind,
     pub(super) name: &'a str,
@@ -120,7 +120,7 @@ pub(super) struct Wish<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Tools(Vec<Hosted>);
 
-/// The same; `None` for those of the settings.
+/// As [`Tools`]; `None` applies the settings.
 #[derive(Clone, Debug)]
 pub(super) struct Inherited(Option<Tools>);
 
@@ -132,7 +132,7 @@ fn tools_or_inherit(text: &str) -> Result<Inherited, UnknownHosted> {
     if text == "inherit" { Ok(Inherited(None)) } else { tools(text).map(|tools| Inherited(Some(tools))) }
 }
 
-/// Mints a key, stores its digest, and returns its one showing.
+/// Mints a key, stores its digest, and returns its text, which is shown once.
 pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Result<pool::keys::Minted> {
     let random = crate::start::random();
     let minted = pool::keys::mint(wish.kind, &random, store.pepper());
@@ -151,7 +151,7 @@ pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Resu
     Ok(minted)
 }
 
-/// Makes a key and gives it to a Codex as its login. What is there already is somebody's login and stays.
+/// Makes a key and writes it as a login for Codex. An existing file is somebody's login and is never replaced.
 async fn sign_in(
     common: &Common,
     (config, store): (&Config, &store::Store),
@@ -169,7 +169,7 @@ async fn sign_in(
     let account = uuid::Uuid::new_v4().to_string();
     let guest = Guest { key: &minted.text, name, account: &account, expires };
     if let Err(error) = output::private(&file, &guest::write(&guest, workplace::now())) {
-        // A key that nobody has must not live on.
+        // A key whose text was lost must not stay valid.
         store
             .revoke_key(&minted.id, workplace::now())
             .await
@@ -185,14 +185,14 @@ async fn sign_in(
     Ok(())
 }
 
-/// Where programs of this machine find a gateway with this configuration, as `host:port`.
+/// The address of a gateway with this configuration for local programs, as `host:port`.
 fn address(config: &Config) -> String {
     let host = config.server.hosts.first().copied().filter(|host| !host.is_unspecified());
     let host = host.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
     std::net::SocketAddr::from((host, config.server.port)).to_string()
 }
 
-/// Makes a folder that only its owner looks into; one that is there stays as it is.
+/// Creates a folder with mode 0700; an existing folder stays as it is.
 fn make(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -247,7 +247,7 @@ fn row(key: &Key) -> Row {
     }
 }
 
-/// Says what was done to a key, or that there is none that it could be done to.
+/// Prints what was done to a key, or fails when there is no such key.
 fn told(found: bool, done: &str, key: &str) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(found, "there is no {key}; see `polygate keys list`");
     eprintln!("{done}");

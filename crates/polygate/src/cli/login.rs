@@ -41,7 +41,7 @@ pub(super) struct Login {
     may_refresh: bool,
 }
 
-/// What came of a login.
+/// The result of a login.
 struct Signed {
     id: String,
     added: bool,
@@ -114,11 +114,11 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
         .await?)
 }
 
-/// The code of an address that the person pastes; never ends where nobody can type.
+/// The code of an address that the user pastes; pending forever when standard input is no terminal.
 async fn typed(state: &str) -> Result<Secret, CallbackError> {
     let (tell, told) = tokio::sync::oneshot::channel();
     if std::io::stdin().is_terminal() {
-        // A thread of its own: a blocked read of standard input would hold up the end of the runtime.
+        // A thread reads, because a blocked read of standard input would delay the end of the runtime.
         std::thread::spawn(move || {
             let line = std::io::stdin().lines().map_while(Result::ok).find(|line| !line.trim().is_empty());
             line.map(|line| tell.send(line))
@@ -144,7 +144,7 @@ async fn device(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> 
     }
 }
 
-/// Shows on a terminal how long a code lives on.
+/// Shows on a terminal how long a code is still valid.
 async fn count_down(lifetime: Duration) -> Infallible {
     if !std::io::stderr().is_terminal() {
         return std::future::pending().await;
@@ -153,7 +153,7 @@ async fn count_down(lifetime: Duration) -> Infallible {
     loop {
         second.tick().await;
         let left = lifetime.saturating_sub(begun.elapsed()).as_secs();
-        // The next line of the command is written over it.
+        // The next line of output overwrites this one.
         eprint!("{}:{:02} left\r", left / 60, left % 60);
     }
 }
@@ -182,7 +182,7 @@ async fn import(engine: &Engine, file: &Path) -> anyhow::Result<Signed> {
     }
 }
 
-/// The file of this name; `codex` is the one that Codex uses.
+/// The file of this name; `codex` means the auth.json that Codex uses.
 fn codex_file(accounts: &Accounts, file: &Path) -> anyhow::Result<PathBuf> {
     if file.as_os_str() != "codex" {
         return Ok(file.to_owned());
@@ -199,7 +199,7 @@ fn secret(text: &str) -> anyhow::Result<Secret> {
     Ok(Secret::new(input.trim()))
 }
 
-/// An access token is a JWT; anything else must be a refresh token, which is spent at once for a pair of our own.
+/// Adds an account from a token. An access token is a JWT; any other text must be a refresh token, which is exchanged at once.
 async fn given(engine: &Engine, token: Secret, egress: Option<Egress>) -> anyhow::Result<Signed> {
     if token.is_empty() {
         bail!("the token is empty");

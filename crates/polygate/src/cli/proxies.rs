@@ -1,4 +1,4 @@
-//! `proxies`: the ways out, and which account takes which.
+//! `proxies`: manages proxies and the egress of accounts.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -273,7 +273,7 @@ async fn switch(common: &Common, store: &Store, (proxy, enabled): (&str, bool)) 
     Ok(())
 }
 
-/// Fails when any of them does not answer.
+/// Checks the named proxies, or all. Fails when one of them does not answer.
 async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[String]) -> anyhow::Result<()> {
     let mut proxies = Vec::new();
     for name in wanted {
@@ -301,7 +301,7 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
     Ok(())
 }
 
-/// Checks proxies and keeps what was found; a running gateway notices.
+/// Checks proxies and stores the results; a running gateway notices.
 async fn asked(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::ProxyCheck>> {
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, workplace::now()).await;

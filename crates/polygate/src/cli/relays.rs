@@ -243,7 +243,7 @@ fn line(known: &Known, count: usize, now: pool::Millis) -> Vec<String> {
     ]
 }
 
-/// No address: what is wrong with it may be a secret inside.
+/// The row of an invalid relay, without its address, which may contain a secret.
 fn bad(wrong: &Wrong) -> Shown<'_> {
     Shown::Wrong { name: &wrong.name, status: "left_out", why: format!("{:#}", wrong.error), origin: RelayOrigin::File }
 }
@@ -267,7 +267,7 @@ fn row(known: &Known, listed: usize) -> Row<'_> {
     }
 }
 
-/// The state as the store has it; that of a relay of the file is what the running gateway wrote there.
+/// The stored state. The state of a relay of the file is the one that the running gateway stored.
 fn state(relay: &Relay) -> &'static str {
     if relay.enabled { relay_state(&relay.status) } else { "disabled" }
 }
@@ -297,7 +297,7 @@ async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> 
         RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await,
         RelayOrigin::File => engine::relay_models(upstream.relays(), &relay, &key).await.map(|models| models.len()),
     };
-    // Some services list their models to everybody.
+    // Some services list their models without a key.
     let open = tested.is_ok()
         && !key.is_empty()
         && engine::relay_models(upstream.relays(), &relay, &pool::Secret::from("")).await.is_ok();
@@ -355,7 +355,7 @@ fn nobody(wanted: &str) -> anyhow::Error {
     anyhow::anyhow!("there is no relay {wanted}; see `polygate relays list`")
 }
 
-/// What only the file can change.
+/// The error for a relay that is not in the store; a relay of the file can only be changed there.
 fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
     if config.relays.iter().all(|relay| relay.name != wanted) {
         return nobody(wanted);
@@ -363,7 +363,7 @@ fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
     anyhow::anyhow!("{wanted} is set in {}; change it there", config.paths.config.display())
 }
 
-/// Refuses the addresses at which this gateway itself would listen.
+/// Refuses an address at which this gateway itself listens.
 fn not_ourselves(config: &Config, base_url: &str) -> anyhow::Result<()> {
     let Ok(pasted) = Pasted::read(base_url) else { return Ok(()) };
     let url = pasted.url();

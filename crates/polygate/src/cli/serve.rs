@@ -14,9 +14,9 @@ use crate::config::{Config, Layers};
 
 /// Files and sockets that a gateway opens at most: two sockets for each stream, and its idle connections.
 const FILES: u64 = 1 << 16;
-/// What every system takes (`OPEN_MAX` of macOS).
+/// A limit that every system accepts (`OPEN_MAX` of macOS).
 const FEW_FILES: u64 = 10_240;
-/// A key that somebody chose and that has fewer characters can be guessed.
+/// A chosen key with fewer characters can be guessed.
 const SHORT_KEY: usize = 24;
 
 #[derive(Debug, Args)]
@@ -89,22 +89,21 @@ impl Serve {
     }
 }
 
-/// Lets the process open as many files as it may. The usual 1024 of a shell are a limit for programs that call `select`, and no more
-/// than 500 streams.
+/// Raises the soft limit of open files. The usual 1024 of a shell exists for programs that call `select`, and allows only 500 streams.
 fn open_up() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(FILES).min(FILES);
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }
-    // Some systems (macOS) have a lower limit of their own beside the one that they name.
+    // Some systems (macOS) enforce a lower limit than the one that they report.
     let set = |current: u64| setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
     if let Err(error) = set(wanted).or_else(|_| set(wanted.min(FEW_FILES))) {
         tracing::warn!(%error, "the limit of open files stays as it was");
     }
 }
 
-/// What is still missing before a client can be answered, as the command that adds it; nothing where all is there.
+/// The steps that are missing before a client can be served, each with its command; empty when nothing is missing.
 async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'static str>, store::Error> {
     let store = running.store();
     let served = !store.accounts().await?.is_empty() || !store.relays().await?.is_empty() || !config.relays.is_empty();
@@ -121,7 +120,7 @@ async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'s
     Ok(steps)
 }
 
-/// Says where the gateway listens, on standard output, and what to do next, on standard error.
+/// Prints the listening addresses on standard output, and the next steps on standard error.
 fn announce(running: &crate::Running, steps: &[&str], json: bool) {
     for address in &running.addresses {
         told(json, &format!("listening on http://{address}"), &json!({ "listening": format!("http://{address}") }));
@@ -146,7 +145,7 @@ fn told(json: bool, text: &str, line: &serde_json::Value) {
     output::line(&if json { line.to_string() } else { text.to_owned() });
 }
 
-/// A remark for people; part of the log where that is JSON.
+/// Prints a remark for people; logs it when the log is JSON.
 fn aside(json: bool, text: &str) {
     if json {
         tracing::info!("{text}");
@@ -156,7 +155,7 @@ fn aside(json: bool, text: &str) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    // Before anything is refreshed: a signal must not cut that off. It ends the gateway cleanly, also when it comes at once.
+    // Listen before the engine starts: a signal must not interrupt a token refresh, but end the gateway cleanly.
     let mut signals = Signals::listen()?;
     let json = config.log.json;
     let mut running = crate::start(config.clone()).await?;

@@ -1,4 +1,4 @@
-//! `config`: what is set, and by whom.
+//! `config`: shows every setting and the layer that set it.
 
 use std::fmt::Write;
 
@@ -28,7 +28,7 @@ struct Row {
     /// `None` where it is not set.
     value: Option<toml::Value>,
     origin: String,
-    /// Whether its owner set it, by whatever layer.
+    /// Whether any layer other than the default set it.
     own: bool,
 }
 
@@ -79,7 +79,7 @@ fn row(setting: &Setting) -> Row {
     Row { key: setting.field.key.to_owned(), value: setting.typed(), origin: setting.origin.to_string(), own }
 }
 
-/// What the file says of a relay; never its key.
+/// The fields of a relay of the file, without its key.
 fn relay_rows(at: usize, relay: &Relay) -> Vec<Row> {
     let text = |text: String| toml::Value::String(text);
     let key = match &relay.key {

@@ -1,4 +1,4 @@
-//! What a start needs of every account, in one read each.
+//! Reads of all accounts at once, for the start of a gateway.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::statement::Row;
 use crate::{Error, Store, sql};
 
 impl Store {
-    /// Every account's tokens; an error for those whose own cannot be read.
+    /// Every account's tokens, or the error where an account's tokens cannot be read.
     pub async fn tokens_of_all(&self) -> Result<HashMap<AccountId, Result<Tokens, Error>>, Error> {
         let rows = self.read(sql::TOKENS_ALL, &[]).await?;
         let read = |row: &Row| -> Result<_, Error> {
@@ -20,7 +20,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Every account's cookie jar, where it has one; an error for those whose own cannot be read.
+    /// The cookie jar of every account that has one, or the error where a jar cannot be read.
     pub async fn cookies_of_all(&self) -> Result<HashMap<AccountId, Result<Secret, Error>>, Error> {
         let rows = self.read(sql::COOKIES_ALL, &[]).await?;
         let read = |row: &Row| -> Result<_, Error> {

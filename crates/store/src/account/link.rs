@@ -14,7 +14,7 @@ pub struct Link {
     pub account: AccountId,
     /// The file; it belongs to Codex.
     pub file: PathBuf,
-    /// Whether the gateway may refresh the file's tokens once they have ended.
+    /// Whether the gateway may refresh the file's tokens after they expired.
     pub may_refresh: bool,
 }
 
@@ -36,7 +36,7 @@ impl Store {
         Ok(self.write(failpoint::LINK, sql::LINK_SET, &row).await? > 0)
     }
 
-    /// Ends a link: the account stays, with the tokens that it has. `false` when it was not linked.
+    /// Removes a link; the account keeps its tokens. `false` when the account was not linked.
     pub async fn unlink(&self, id: &AccountId) -> Result<bool, Error> {
         Ok(self.write(failpoint::LINK, sql::LINK_REMOVE, &args![&id.0]).await? > 0)
     }

@@ -1,23 +1,23 @@
-//! Whether the server is there, by what its last answers were.
+//! Availability of the server, derived from its last answers.
 
 #[cfg(test)]
 mod tests;
 
 use std::io::ErrorKind;
 
-/// Waits in a row that broke their bound, after which the server is away.
+/// Missed timeouts in a row after which the server counts as unavailable.
 const BROKEN: u32 = 2;
 
-/// What an answer says about its server.
+/// What the result of an operation says about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
-    /// It is there.
+    /// The server answers.
     There,
-    /// It is there, and gave this piece of work up in favour of another one's: run it again.
+    /// The server answers, but aborted this operation because of other sessions: run it again.
     Again,
-    /// No answer in time, or a connection that broke.
+    /// A timeout, or a broken connection.
     Broken,
-    /// It lets nobody in, ends, is full, or takes no writes any more.
+    /// The server refuses logins, shuts down, is full, or takes no writes any more.
     Moved,
 }
 
@@ -26,26 +26,26 @@ pub(super) enum Word {
 pub(super) struct Health {
     broken: u32,
     away: bool,
-    /// How often it came back.
+    /// Counts recoveries.
     turn: Turn,
 }
 
-/// The time between two absences: what an answer says counts in its own only.
+/// The time between two outages. Evidence counts only for the epoch in which its operation began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Turn(u64);
 
 impl Health {
-    /// The turn in which work begins; none where nobody but the task that asks should try.
+    /// The current epoch; `None` while the server is unavailable and only the probe may connect.
     pub(super) fn turn(&self) -> Option<Turn> {
         (!self.away).then_some(self.turn)
     }
 
-    /// The server answers again. Waits that began before it went away may break their bound yet, and say nothing of it.
+    /// The server answers again. Operations of the old epoch may still time out and are ignored.
     pub(super) fn back(&mut self) {
         *self = Self { turn: Turn(self.turn.0 + 1), ..Self::default() };
     }
 
-    /// Takes in what an answer said to work of this turn; `true` when the server is away from now on.
+    /// Records the evidence of an operation of this epoch; `true` when it makes the server unavailable.
     pub(super) fn hear(&mut self, word: Word, turn: Turn) -> bool {
         if turn != self.turn {
             return false;
@@ -61,13 +61,13 @@ impl Health {
     }
 }
 
-/// What the end of a piece of work says about the server. Codes: PostgreSQL's documentation, appendix A.
+/// The evidence of a finished operation. Codes: PostgreSQL's documentation, appendix A.
 pub(super) fn word(error: Option<&sqlx::Error>) -> Word {
     match error {
         Some(sqlx::Error::Database(error)) => error.code().map_or(Word::There, |code| spoken(&code)),
         Some(sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Word::Broken,
         Some(sqlx::Error::Io(error)) if error.kind() == ErrorKind::NotConnected => Word::Moved,
-        // What a failpoint of the tests says is no word of the server.
+        // `Other` comes from a test's failpoint, not from the server.
         Some(sqlx::Error::Io(error)) if error.kind() != ErrorKind::Other => Word::Broken,
         _ => Word::There,
     }

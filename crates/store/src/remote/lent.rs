@@ -1,4 +1,4 @@
-//! A connection out of the pool, and the work that is done on it.
+//! A pooled connection, and the operations that run on it.
 
 use std::io;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::session::within;
 use crate::failpoint::{self, hit};
 use crate::statement::{Arg, Line, Row, post};
 
-/// Bound of one statement for many rows as a whole, in bounds of the statement: its caller may hold a lock meanwhile.
+/// Timeout of one statement for many rows as a whole, in statement timeouts: its caller may hold a lock meanwhile.
 const WHOLE: u32 = 6;
 
-/// A piece of work: it is done whole or not at all, and may be run again when it was not done.
+/// An atomic operation, which may be run again after a failure.
 pub(crate) enum Work<'a> {
     /// A statement that returns rows.
     Rows(Line<'a>),
@@ -26,7 +26,7 @@ pub(crate) enum Work<'a> {
     Two(Line<'a>, Line<'a>),
 }
 
-/// What came of it.
+/// The result of an operation.
 #[derive(Default)]
 pub(crate) struct Done {
     pub(crate) rows: Vec<Row>,
@@ -34,16 +34,16 @@ pub(crate) struct Done {
     pub(crate) counts: Vec<u64>,
 }
 
-/// A connection. It goes back to the pool only where its last work came to an end: on one that was left in the middle, by an error, a
-/// broken bound or a caller that is gone, the next statement might wait for ever.
+/// A connection. It returns to the pool only when its last operation finished. After an error, a timeout or a dropped caller the next
+/// statement on it might wait for ever.
 pub(crate) struct Lent {
     connection: Option<PoolConnection<Postgres>>,
     sound: bool,
 }
 
 impl Lent {
-    /// Waits for one, within the pool's bound. Where none could be made that is an error of the kind `NotConnected`, whatever the server
-    /// said; a pool whose connections are all lent is none.
+    /// Acquires a connection within the pool's timeout. A failure to connect is an error of kind `NotConnected`; a pool with all
+    /// connections in use is `PoolTimedOut`.
     pub(crate) async fn take(pool: &PgPool) -> Result<Self, sqlx::Error> {
         match pool.acquire().await {
             Ok(connection) => Ok(Self { connection: Some(connection), sound: true }),
@@ -54,12 +54,12 @@ impl Lent {
         }
     }
 
-    /// Does the work within the bound. Where there is one statement for many rows, it is each row's, and all of them have a longer one.
+    /// Runs the operation within the timeout. For one statement over many rows the timeout is each row's, and the whole has a longer one.
     pub(crate) async fn run(&mut self, work: &Work<'_>, bound: Duration) -> Result<Done, sqlx::Error> {
         let connection = self.connection.as_mut().expect("invariant: it is there until this is dropped");
         self.sound = false;
         let done = run(connection, work, bound).await;
-        // A statement that the server refused has come to its end.
+        // A statement that the server refused is finished, too.
         self.sound = matches!(done, Ok(_) | Err(sqlx::Error::Database(_)));
         done
     }

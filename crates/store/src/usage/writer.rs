@@ -19,7 +19,7 @@ use crate::sqlite::{self, Worth};
 use crate::statement::args;
 use crate::{Error, OpenError, clock, migrate, sql};
 
-/// Rows of one transaction.
+/// Most rows of one transaction.
 const BATCH: usize = 1_000;
 /// Rows kept while the database refuses them; the oldest go first.
 const SPOOL: usize = 10_000;
@@ -39,15 +39,15 @@ const ADD: Bulk = Bulk {
         r->>17, r->>18 FROM jsonb_array_elements($1::text::jsonb) AS r ON CONFLICT (id) DO NOTHING",
 };
 
-/// Where usage goes.
+/// The database that holds usage.
 pub(crate) enum Place {
-    /// A file of its own, opened when first needed.
+    /// A separate file, opened on first use.
     File(Home, Arc<Reserve>, Schema),
-    /// The database of everything else.
+    /// The shared PostgreSQL database.
     Shared(Db),
 }
 
-/// What the task is asked.
+/// A message to the writer.
 pub(super) enum Job {
     Row(Box<UsageRow>),
     Flush(oneshot::Sender<()>),
@@ -62,7 +62,7 @@ pub(super) struct Writer {
     lost: Arc<AtomicU64>,
     due: Option<Instant>,
     retention: Retention,
-    /// When it is time to look for rows that are not kept. A process that writes none looks for none.
+    /// When the next retention step is due. A process that writes no rows runs none.
     tidy: Option<Instant>,
 }
 
@@ -71,7 +71,7 @@ impl Writer {
         Self { place, file: None, spool: VecDeque::new(), lost, due: None, retention, tidy: None }
     }
 
-    /// Runs until it is closed or nobody is left to ask.
+    /// Runs until it is closed or every handle is dropped.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         loop {
             let (due, tidy) = (self.due, self.tidy);
@@ -108,7 +108,7 @@ impl Writer {
         }
     }
 
-    /// Writes what waits. What the database refuses stays for the next round, up to a bound.
+    /// Writes queued rows. Rows that the database refuses stay for the next round, up to a bound.
     async fn write(&mut self) {
         self.due = None;
         while !self.spool.is_empty() {
@@ -129,7 +129,7 @@ impl Writer {
         Ok(hit(failpoint::USAGE_DONE)?)
     }
 
-    /// One step towards what is kept.
+    /// Runs one retention step.
     async fn tidy(&mut self) {
         let done = match self.db().await {
             Ok(db) => tidy::step(&db, self.retention, clock::now()).await,
@@ -163,7 +163,7 @@ impl Writer {
         Ok(rows.iter().map(row::read).collect::<Result<_, _>>()?)
     }
 
-    /// The database, opened if need be. A damaged file is moved away and made anew.
+    /// The database, opened on first use. A damaged file is moved away and replaced.
     async fn db(&mut self) -> Result<Db, Error> {
         let (home, reserve, schema) = match &self.place {
             Place::Shared(db) => return Ok(db.clone()),
@@ -181,7 +181,7 @@ impl Writer {
         Ok(db)
     }
 
-    /// Lets go of a file whose damage shows while it is in use; whether it was that.
+    /// Closes and moves away a file that turns out corrupt in use; returns whether it did.
     async fn judge(&mut self, error: &Error) -> bool {
         let (Place::File(home, ..), Error::Database(cause)) = (&self.place, error) else { return false };
         let Some(db) = self.file.take_if(|_| corrupt(cause)) else { return false };

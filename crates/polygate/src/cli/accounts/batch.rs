@@ -1,4 +1,4 @@
-//! What an owner does with accounts, one or many: of each it is said what became of it.
+//! Changes of one or many accounts, with a result for each.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -58,11 +58,11 @@ pub(in crate::cli) struct Tag {
     clear: bool,
 }
 
-/// Accounts that were named, and how to tell of them.
+/// The accounts that the command names, and where to report their results.
 struct Told<'a> {
     common: &'a Common,
     engine: &'a Engine,
-    /// As they were.
+    /// The accounts before the change.
     views: Vec<AccountView>,
 }
 
@@ -128,7 +128,7 @@ impl Told<'_> {
         self.views.iter().map(|view| view.id.clone()).collect()
     }
 
-    /// Asks the person whether the tokens of these accounts may go.
+    /// Asks the user whether to remove these accounts.
     fn confirmed(&self) -> std::io::Result<bool> {
         let labels: Vec<&str> = self.views.iter().map(|view| view.label.as_str()).collect();
         eprint!("Remove {} and the stored tokens? A new login is needed to have them back. [y/N] ", labels.join(", "));
@@ -137,7 +137,7 @@ impl Told<'_> {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Says what became of each, in the words of `done` where that is what was wanted.
+    /// Prints the result of each account. `done` words a success.
     fn report(&self, batch: &Batch, done: impl Fn(&AccountView) -> String) -> ExitCode {
         if self.common.json {
             output::json(&batch.outcomes);
@@ -159,7 +159,7 @@ impl Told<'_> {
     }
 }
 
-/// 4 when an account needs a login, as everywhere; 1 when another one stays as it was.
+/// Exit code 4 when an account needs a login, 1 when another change failed.
 fn code(batch: &Batch) -> ExitCode {
     let any = |fate| batch.outcomes.iter().any(|outcome| outcome.result == fate);
     match (any(BatchFate::NeedsLogin), any(BatchFate::Failed) || any(BatchFate::NotFound)) {

@@ -1,4 +1,4 @@
-//! `accounts explain`: who would serve a request, from what is stored.
+//! `accounts explain`: which account would serve a request, according to the store.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Accounts for people: what is known of one, and whether logins are good.
+//! `accounts show` and `accounts check`: the details of one account, and whether logins are valid.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use engine::{AccountView, Engine, Health, Pace};
 use super::Row;
 use crate::cli::{Common, output, workplace};
 
-/// Between two checks, and how many at the same time.
+/// Pause between two checks, and how many run in parallel.
 const PACE: Pace = Pace { stagger: Duration::from_millis(200), parallel: 4 };
 
 /// The state in words.

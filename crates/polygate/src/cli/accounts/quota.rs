@@ -1,4 +1,4 @@
-//! `accounts quota` and `accounts credits`: what is left, and how to get more.
+//! `accounts quota` and `accounts credits`: remaining quota, and reset credits.
 
 use std::process::ExitCode;
 
@@ -59,7 +59,7 @@ struct Row<'a> {
     error: Option<String>,
 }
 
-/// Reset credits for programs: the provider's, with instants in milliseconds as everywhere.
+/// The provider's reset credits for programs, with times in milliseconds.
 #[derive(Serialize)]
 struct CreditList<'a> {
     available_count: u64,
@@ -155,7 +155,7 @@ impl<'a> From<&'a ResetCredit> for CreditRow<'a> {
     }
 }
 
-/// The provider's text as an instant; `None` also for a text that is no date.
+/// The provider's date in milliseconds; `None` for a text that is no date.
 fn millis(text: Option<&String>) -> Option<i64> {
     text?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
@@ -199,7 +199,7 @@ fn row(view: &AccountView, error: Option<String>) -> Row<'_> {
     Row { id, label, status, quota, forecast: *forecast, error }
 }
 
-/// One account: a line for each window, and what else is known.
+/// One account: a line for each window, then credits and spending.
 fn page(view: &AccountView, now: Millis) -> String {
     let quota = &view.quota;
     let plan = quota.plan.as_deref().unwrap_or(&view.plan);
@@ -219,7 +219,7 @@ fn page(view: &AccountView, now: Millis) -> String {
     lines.join("\n")
 }
 
-/// Credits, spending, and reset credits, where there are any.
+/// Lines for credits, spending, and reset credits, if there are any.
 fn extras(quota: &pool::quota::Quota, label: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(credits) = quota.credits.as_ref().filter(|credits| credits.has || credits.unlimited) {

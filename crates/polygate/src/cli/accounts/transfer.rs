@@ -11,7 +11,7 @@ use pool::Secret;
 
 use crate::cli::{Common, output, workplace};
 
-/// One byte more than the longest file, so that a longer one is seen to be.
+/// One byte more than the longest accepted file, so that a longer file is detected.
 const LONGEST: u64 = (64 << 20) + 1;
 
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub(crate) struct Export {
     passphrase: Passphrase,
 }
 
-/// Where a passphrase comes from; never from the command line itself, which other users can see.
+/// Source of a passphrase; never the command line itself, which other users can see.
 #[derive(Debug, Args)]
 struct Passphrase {
     /// A file whose first line is the passphrase.

@@ -1,4 +1,4 @@
-//! The relays of file and store, as commands know them.
+//! The relays of the configuration file and the store, for commands.
 
 use anyhow::Context;
 use pool::relay::Relay;
@@ -15,7 +15,7 @@ pub(in crate::cli) struct Known {
     pub(in crate::cli) relay: Relay,
     pub(in crate::cli) key: Secret,
     pub(in crate::cli) origin: RelayOrigin,
-    /// A stored one whose name the file has too: then the file's counts.
+    /// Whether a relay of the file has the same name and takes precedence over this stored one.
     pub(in crate::cli) hidden: bool,
 }
 
@@ -55,7 +55,7 @@ impl All {
         Ok(all)
     }
 
-    /// The relay of this name or id; of a name that is in both, the file's.
+    /// The relay of this name or id. If a name is in both, the relay of the file.
     pub(in crate::cli) fn find(self, wanted: &str) -> anyhow::Result<Option<Known>> {
         if let Some(Wrong { name, error }) = self.wrong.into_iter().find(|wrong| wrong.name == wanted) {
             return Err(error.context(format!("relay {name} of the file")));
