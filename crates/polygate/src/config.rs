@@ -336,7 +336,7 @@ impl Config {
     /// # Errors
     /// As [`Self::from_layers`], but for relays.
     pub fn without_wrong_relays(layers: &Layers, paths: Paths) -> Result<(Self, Vec<ConfigError>), ConfigError> {
-        let (relays, wrong) = layers.good_relays();
+        let (relays, wrong) = layers.valid_relays();
         Ok((Self::typed(layers, paths, relays)?, wrong))
     }
 

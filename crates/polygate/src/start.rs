@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use upstream::{Profile, Upstream};
 
 use crate::config::{Config, Model};
+use crate::file_relays::FileRelays;
+use crate::file_relays::refusals::RefusalRecorder;
 use crate::machine;
-use crate::relays::Filed;
-use crate::relays::refusals::Recorder;
 
 /// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
 pub struct Running {
@@ -25,7 +25,7 @@ pub struct Running {
     engine: Engine,
     store: Store,
     shutdown: CancellationToken,
-    now: CancellationToken,
+    cutoff: CancellationToken,
     listener: JoinHandle<()>,
     /// Follows the relays of the configuration file.
     relays: JoinHandle<()>,
@@ -85,15 +85,16 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let settings = engine_settings(&config);
     let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
     let server = listeners.serve(engine.clone());
-    let token = config.accounts.token.clone().map(|token| tokio::spawn(given(engine.clone(), token)));
+    let token = config.accounts.token.clone().map(|token| tokio::spawn(import_token(engine.clone(), token)));
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
-    let filed = Filed::new(engine.clone(), config.paths.config.clone());
-    let seen = filed.seen(&config.relays);
+    let filed = FileRelays::new(engine.clone(), config.paths.config.clone());
+    let seen = filed.stamps(&config.relays);
     filed.put(&config.relays).await;
-    filed.miss(&config.model);
-    let relays = tokio::spawn(filed.follow((config.relays, seen), Recorder::new(store.clone()), shutdown.clone()));
+    filed.warn_unknown_relays(&config.model);
+    let relays =
+        tokio::spawn(filed.follow((config.relays, seen), RefusalRecorder::new(store.clone()), shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
-    Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, token, _lock: lock })
+    Ok(Running { addresses, ollama, engine, store, shutdown, cutoff: now, listener, relays, token, _lock: lock })
 }
 
 impl Running {
@@ -119,13 +120,13 @@ impl Running {
     }
 
     /// Waits until the task of the listeners ends before a stop, which means that it panicked.
-    pub async fn broken(&mut self) {
+    pub async fn listener_failed(&mut self) {
         let _ = (&mut self.listener).await;
     }
 
     /// Cuts the drain of [`Running::stop`] short when it is cancelled: streams end with their protocol's failure.
-    pub fn hurry(&self) -> CancellationToken {
-        self.now.clone()
+    pub fn drain_cutoff(&self) -> CancellationToken {
+        self.cutoff.clone()
     }
 
     /// The engine, for callers in the same process.
@@ -144,7 +145,7 @@ fn host(address: &SocketAddr) -> String {
 }
 
 /// Imports the token of the configuration as an account.
-async fn given(engine: Engine, token: pool::Secret) {
+async fn import_token(engine: Engine, token: pool::Secret) {
     let done = engine.logins().add_token(Some(token), None, None).await;
     for error in &done.errors {
         tracing::warn!(%error, "accounts.token (CODEX_JWT_TOKEN) gives no account");
@@ -156,7 +157,7 @@ pub(crate) fn store_options(config: &Config) -> store::Options {
         home: config.paths.home.clone(),
         postgres: config.postgres.clone(),
         data_key: config.paths.data_key.clone(),
-        schema: store::Schema::Migrate,
+        schema: store::SchemaPolicy::Migrate,
         usage: config.usage,
     }
 }

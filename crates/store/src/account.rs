@@ -11,11 +11,11 @@ use pool::quota::Quota;
 use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens};
 
-use crate::seal::Place;
-use crate::statement::{Arg, Line, Row, args};
+use crate::seal::FieldId;
+use crate::statement::{Arg, BoundStatement, DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
-pub use link::Link;
+pub use link::LinkedAccount;
 
 /// Where the tokens begin in a row of an account with its tokens.
 const TOKENS_AT: usize = 14;
@@ -58,7 +58,7 @@ pub struct NewAccount {
 
 /// What [`Store::put_account`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
+pub struct PutOutcome {
     /// The account's id, old or new.
     pub id: AccountId,
     /// Whether it was not known before.
@@ -68,7 +68,7 @@ pub struct Put {
 }
 
 /// The columns of a known account that decide whether new tokens replace its own.
-struct Known {
+struct KnownAccount {
     id: AccountId,
     version: i64,
     status: Status,
@@ -89,7 +89,7 @@ impl Store {
     }
 
     /// The version of every account's row, oldest account first. Every write of a row changes its version.
-    pub async fn versions(&self) -> Result<Vec<(AccountId, i64)>, Error> {
+    pub async fn account_versions(&self) -> Result<Vec<(AccountId, i64)>, Error> {
         let rows = self.read(sql::VERSIONS, &[]).await?;
         rows.iter().map(|row| Ok((AccountId(row.text(0)?), row.int(1)?))).collect()
     }
@@ -107,9 +107,9 @@ impl Store {
     }
 
     /// Adds an account, or signs a known one (same upstream id and user) in again. Newer tokens are never replaced by older.
-    pub async fn put_account(&self, new: NewAccount, now: Millis) -> Result<Put, Error> {
+    pub async fn put_account(&self, new: NewAccount, now: Millis) -> Result<PutOutcome, Error> {
         for _ in 0..TRIES {
-            let put = match self.known(&new).await? {
+            let put = match self.known_account(&new).await? {
                 None => self.add(&new, now).await?,
                 Some(known) if newer::replaces(&new, &known.tokens, &known.status) => {
                     self.sign_in(&new, known, now).await?
@@ -123,7 +123,7 @@ impl Store {
         Err(Error::Contended)
     }
 
-    async fn known(&self, new: &NewAccount) -> Result<Option<Known>, Error> {
+    async fn known_account(&self, new: &NewAccount) -> Result<Option<KnownAccount>, Error> {
         let Some(row) = self.find(sql::ACCOUNT_KNOWN, &args![&new.upstream_id, &new.user]).await? else {
             return Ok(None);
         };
@@ -138,11 +138,11 @@ impl Store {
                 Tokens { access: Secret::from(""), refresh: None, id: None, expires: None, refreshed: Millis(i64::MIN) }
             }
         };
-        Ok(Some(Known { version: row.int(1)?, status: status(&id.0, &row.text(2)?)?, id, tokens }))
+        Ok(Some(KnownAccount { version: row.int(1)?, status: status(&id.0, &row.text(2)?)?, id, tokens }))
     }
 
     /// Adds a row; `None` when another process added the account first.
-    async fn add(&self, new: &NewAccount, now: Millis) -> Result<Option<Put>, Error> {
+    async fn add(&self, new: &NewAccount, now: Millis) -> Result<Option<PutOutcome>, Error> {
         let id = AccountId(uuid::Uuid::now_v7().to_string());
         let sealed = self.seal_tokens(&id, &new.tokens)?;
         let label = if new.label.is_empty() { &new.email } else { &new.label };
@@ -164,11 +164,11 @@ impl Store {
             new.tokens.refreshed,
         ];
         let added = self.put_row((sql::ACCOUNT_ADD, &row), (&id, new)).await? > 0;
-        Ok(added.then_some(Put { id, added: true, stored: true }))
+        Ok(added.then_some(PutOutcome { id, added: true, stored: true }))
     }
 
     /// `None` when the row has changed since it was read.
-    async fn sign_in(&self, new: &NewAccount, known: Known, now: Millis) -> Result<Option<Put>, Error> {
+    async fn sign_in(&self, new: &NewAccount, known: KnownAccount, now: Millis) -> Result<Option<PutOutcome>, Error> {
         let sealed = self.seal_tokens(&known.id, &new.tokens)?;
         let row = args![
             &known.id.0,
@@ -185,19 +185,19 @@ impl Store {
             new.tokens.refreshed,
         ];
         let done = self.put_row((sql::ACCOUNT_SIGN_IN, &row), (&known.id, new)).await? > 0;
-        Ok(done.then_some(Put { id: known.id, added: false, stored: true }))
+        Ok(done.then_some(PutOutcome { id: known.id, added: false, stored: true }))
     }
 
     /// Keeps the stored tokens and applies the requested egress.
-    async fn keep_known(&self, known: Known, new: &NewAccount) -> Result<Put, Error> {
+    async fn keep_known(&self, known: KnownAccount, new: &NewAccount) -> Result<PutOutcome, Error> {
         if let Some(egress) = &new.egress {
-            self.assign(&[(known.id.clone(), egress.clone())]).await?;
+            self.set_egresses(&[(known.id.clone(), egress.clone())]).await?;
         }
-        Ok(Put { id: known.id, added: false, stored: false })
+        Ok(PutOutcome { id: known.id, added: false, stored: false })
     }
 
     /// Writes the row and its egress in one transaction, so that no call leaves by another egress in between.
-    async fn put_row(&self, row: Line<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
+    async fn put_row(&self, row: BoundStatement<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
         let Some(egress) = &new.egress else { return self.write(failpoint::ACCOUNT, row.0, row.1).await };
         let way = args![&id.0, egress.to_string()];
         self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &way)).await
@@ -226,12 +226,12 @@ impl Store {
     /// An account's cookie jar, as stored by [`Store::set_cookies`].
     pub async fn cookies(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
         let row = self.find(sql::COOKIES, &args![&id.0]).await?;
-        row.map(|row| self.sealer().open(jar(id), &row.text(0)?)).transpose()
+        row.map(|row| self.sealer().open(cookie_field(id), &row.text(0)?)).transpose()
     }
 
     /// Keeps accounts' cookie jars, sealed, in one transaction. Does nothing for an account that is gone.
     pub async fn set_cookies(&self, jars: &[(AccountId, Secret)]) -> Result<(), Error> {
-        let seal = |(id, cookies): &(AccountId, Secret)| self.sealer().seal(jar(id), cookies);
+        let seal = |(id, cookies): &(AccountId, Secret)| self.sealer().seal(cookie_field(id), cookies);
         let sealed = jars.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<_> = jars.iter().zip(sealed).map(|((id, _), sealed)| args![&id.0, sealed].to_vec()).collect();
         self.write_each(failpoint::COOKIES, sql::COOKIES_SET, &rows).await?;
@@ -245,7 +245,7 @@ impl Store {
     }
 
     pub(crate) fn seal_tokens(&self, id: &AccountId, tokens: &Tokens) -> Result<SealedTokens, Error> {
-        let seal = |column, secret: &Secret| self.sealer().seal(field(id, column), secret);
+        let seal = |column, secret: &Secret| self.sealer().seal(token_field(id, column), secret);
         Ok(SealedTokens {
             access: seal("access", &tokens.access)?,
             refresh: tokens.refresh.as_ref().map(|token| seal("refresh", token)).transpose()?,
@@ -254,7 +254,7 @@ impl Store {
     }
 
     /// Five columns of a row from `at` on: access, refresh, identity, expires, refreshed.
-    pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &Row, at: usize) -> Result<Tokens, Error> {
+    pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &DbRow, at: usize) -> Result<Tokens, Error> {
         let (access, refresh, identity) = (row.text(at)?, row.maybe_text(at + 1)?, row.maybe_text(at + 2)?);
         let (access, refresh, identity) = self.open_tokens(id, &SealedTokens { access, refresh, identity })?;
         let (expires, refreshed) = (row.maybe_int(at + 3)?.map(Millis), Millis(row.int(at + 4)?));
@@ -266,7 +266,7 @@ impl Store {
         id: &AccountId,
         sealed: &SealedTokens,
     ) -> Result<(Secret, Option<Secret>, Option<Secret>), Error> {
-        let open = |column, text: &str| self.sealer().open(field(id, column), text);
+        let open = |column, text: &str| self.sealer().open(token_field(id, column), text);
         Ok((
             open("access", &sealed.access)?,
             sealed.refresh.as_deref().map(|text| open("refresh", text)).transpose()?,
@@ -275,15 +275,15 @@ impl Store {
     }
 }
 
-fn field<'a>(id: &'a AccountId, column: &'static str) -> Place<'a> {
-    Place { table: "account", column, row: &id.0 }
+fn token_field<'a>(id: &'a AccountId, column: &'static str) -> FieldId<'a> {
+    FieldId { table: "account", column, row: &id.0 }
 }
 
-fn jar(id: &AccountId) -> Place<'_> {
-    Place { table: "cookies", column: "jar", row: &id.0 }
+fn cookie_field(id: &AccountId) -> FieldId<'_> {
+    FieldId { table: "cookies", column: "jar", row: &id.0 }
 }
 
-fn account(row: &Row) -> Result<Account, Error> {
+fn account(row: &DbRow) -> Result<Account, Error> {
     let id = row.text(0)?;
     Ok(Account {
         label: row.text(1)?,
@@ -304,14 +304,14 @@ fn account(row: &Row) -> Result<Account, Error> {
 }
 
 /// Reads an account's terms. Values that Polygate never writes count as not set.
-fn terms(row: &Row) -> Result<Terms, Error> {
+fn terms(row: &DbRow) -> Result<Terms, Error> {
     let max_concurrent = row.maybe_int(11)?.and_then(|most| u32::try_from(most).ok());
     let priority = i32::try_from(row.int(12)?).unwrap_or(0);
     Ok(Terms { max_concurrent, priority }.check().unwrap_or_default())
 }
 
 pub(crate) fn status(id: &str, text: &str) -> Result<Status, Error> {
-    let place = Place { table: "account", column: "status", row: id };
+    let place = FieldId { table: "account", column: "status", row: id };
     serde_json::from_str(text).map_err(|_| place.damaged())
 }
 

@@ -8,11 +8,11 @@ use crate::{Error, Store, failpoint, sql};
 /// Pause after an attempt, milliseconds; no other attempt may begin within it.
 const PAUSE: i64 = 30_000;
 /// A pause that ends later than this was written by a wrong clock and is ignored. The clocks of nodes differ by less.
-const BELIEVED: i64 = 10 * PAUSE;
+const MAX_PLAUSIBLE: i64 = 10 * PAUSE;
 
 /// The answer to [`Store::begin_credit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CreditUse {
+pub enum CreditClaim {
     /// The attempt may begin with this request id. It is the given id, or the id of an earlier attempt with an unknown outcome, so that
     /// no second credit is consumed.
     Begun {
@@ -31,14 +31,14 @@ pub enum CreditUse {
 impl Store {
     /// Claims the next attempt of an account for 30 s, in one atomic statement, over all processes and nodes. `request` is the id of an
     /// attempt to repeat. Without it the attempt is a new one, unless the outcome of the last attempt is unknown.
-    pub async fn begin_credit(&self, id: &AccountId, request: Option<&str>, now: Millis) -> Result<CreditUse, Error> {
+    pub async fn begin_credit(&self, id: &AccountId, request: Option<&str>, now: Millis) -> Result<CreditClaim, Error> {
         let new = uuid::Uuid::new_v4().to_string();
         self.claim_credit(id, (request.unwrap_or(&new), request.is_some()), now).await
     }
 
     /// As [`Self::begin_credit`], with an id that a client made for this click. A new attempt takes that id, unless the outcome of the
     /// last attempt is unknown.
-    pub async fn offer_credit(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditUse, Error> {
+    pub async fn offer_credit(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditClaim, Error> {
         self.claim_credit(id, (request, false), now).await
     }
 
@@ -48,14 +48,14 @@ impl Store {
         id: &AccountId,
         (request, repeats): (&str, bool),
         now: Millis,
-    ) -> Result<CreditUse, Error> {
-        let claim = args![&id.0, request, now.plus(PAUSE), now, repeats, now.plus(BELIEVED)];
+    ) -> Result<CreditClaim, Error> {
+        let claim = args![&id.0, request, now.plus(PAUSE), now, repeats, now.plus(MAX_PLAUSIBLE)];
         if let Some(row) = self.change(failpoint::CREDIT, sql::CREDIT_BEGIN, &claim).await? {
-            return Ok(CreditUse::Begun { request: row.text(0)? });
+            return Ok(CreditClaim::Begun { request: row.text(0)? });
         }
         match self.find(sql::CREDIT_UNTIL, &args![&id.0]).await? {
-            Some(row) => Ok(CreditUse::Held { until: Millis(row.int(0)?) }),
-            None => Ok(CreditUse::Gone),
+            Some(row) => Ok(CreditClaim::Held { until: Millis(row.int(0)?) }),
+            None => Ok(CreditClaim::Gone),
         }
     }
 

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 use crate::home::Home;
 
 /// The key's file name in a private folder.
@@ -30,12 +30,12 @@ impl DataKey {
     /// [`OpenError`] of the first folder that other users can access, or when no folder is writable.
     pub(crate) fn find(&self, home: &Home, sealed: bool) -> Result<PathBuf, OpenError> {
         match self {
-            Self::InHome => among(&[home.secret()], sealed),
-            Self::Folders(folders) => among(folders, sealed),
+            Self::InHome => find_in(&[home.secret()], sealed),
+            Self::Folders(folders) => find_in(folders, sealed),
             Self::File(path) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
                 if !sealed && !files::exists(folder)? {
-                    files::directory(folder, Kind::Private)?;
+                    files::directory(folder, PathKind::Private)?;
                 }
                 Ok(path.clone())
             }
@@ -43,11 +43,11 @@ impl DataKey {
     }
 }
 
-fn among(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
+fn find_in(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
     for folder in folders {
         let path = folder.join(NAME);
         if files::exists(&path)? {
-            files::judge(folder, Kind::Private)?;
+            files::check(folder, PathKind::Private)?;
             return Ok(path);
         }
     }
@@ -56,9 +56,9 @@ fn among(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
         if sealed {
             return Ok(folder.join(NAME));
         }
-        match files::directory(folder, Kind::Private).and_then(|()| files::writable(folder)) {
+        match files::directory(folder, PathKind::Private).and_then(|()| files::writable(folder)) {
             Ok(()) => return Ok(folder.join(NAME)),
-            Err(error) if elsewhere(&error) => refused = refused.or(Some(error)),
+            Err(error) if may_try_next(&error) => refused = refused.or(Some(error)),
             Err(error) => return Err(error),
         }
     }
@@ -66,7 +66,7 @@ fn among(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
 }
 
 /// Whether the next folder may be tried: this one is not writable, because of its mode or its file system.
-fn elsewhere(error: &OpenError) -> bool {
+fn may_try_next(error: &OpenError) -> bool {
     let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotADirectory];
     matches!(error, OpenError::Io { source, .. } if kinds.contains(&source.kind()))
 }

@@ -11,7 +11,7 @@ pub enum Error {
     Database(#[source] sqlx::Error),
     /// The database did not answer within its timeout.
     #[error("the database does not answer; hint: check that it runs and can be reached, the gateway goes on by itself")]
-    Away,
+    Unavailable,
     /// Another process has been writing for over five seconds.
     #[error("the database is busy; hint: another program holds it open for writing, close it and try again")]
     Busy,
@@ -45,19 +45,19 @@ pub enum Error {
     Stale,
     /// The key id is taken.
     #[error("a key with this id exists; hint: make another")]
-    Exists,
+    KeyExists,
     /// Another relay has the name.
     #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
-    Taken(String),
+    RelayNameTaken(String),
     /// Another proxy has the name.
     #[error("a proxy of this name exists; hint: choose another name")]
-    Named,
+    ProxyNameTaken,
     /// The stored key belongs to another scheme, host or port.
     #[error("the relay's address is another one now; hint: give its key again")]
     KeyNeeded,
     /// There is no such relay.
     #[error("there is no such relay; hint: `polygate relays list` shows those that are there")]
-    Gone,
+    NoSuchRelay,
     /// The store itself uses a setting of this name.
     #[error("the setting {0} is reserved")]
     Reserved(String),
@@ -123,7 +123,7 @@ pub enum OpenError {
     },
     /// SQLite's locks do not hold on network file systems.
     #[error("{path} is on a network file system; hint: choose a local directory with --home, or use PostgreSQL")]
-    Remote {
+    NetworkFileSystem {
         /// Which.
         path: PathBuf,
     },
@@ -169,7 +169,7 @@ pub enum OpenError {
     #[error(
         "migration {number} of the database is not the one that this Polygate knows; hint: use the Polygate that made it"
     )]
-    Changed {
+    MigrationChanged {
         /// Its number.
         number: i64,
     },
@@ -178,13 +178,13 @@ pub enum OpenError {
         "the data key {path} is missing, and the stored logins are sealed with it; \
          hint: put the key back, or name its file in POLYGATE_DATA_KEY_FILE"
     )]
-    NoKey {
+    MissingDataKey {
         /// Where it should be.
         path: PathBuf,
     },
     /// Not 32 bytes.
     #[error("{path} is not a data key (32 bytes expected, {found} found); hint: put the right file back")]
-    BadKey {
+    BadDataKey {
         /// The file.
         path: PathBuf,
         /// Its size.
@@ -195,7 +195,7 @@ pub enum OpenError {
         "{path} is not the key that the stored logins are sealed with; \
          hint: put the right one back; nodes of one PostgreSQL need the same key file"
     )]
-    WrongKey {
+    WrongDataKey {
         /// The file.
         path: PathBuf,
     },
@@ -258,7 +258,7 @@ impl From<sqlx::Error> for Error {
             Some("13" | "53100") => Self::Full,
             Some("10") if shm_full(&error) => Self::Full,
             Some("5") => Self::Busy,
-            _ if late(&error) => Self::Away,
+            _ if timed_out(&error) => Self::Unavailable,
             _ => Self::Database(error),
         }
     }
@@ -286,7 +286,7 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
 }
 
 /// Whether the error is a timeout.
-fn late(error: &sqlx::Error) -> bool {
+fn timed_out(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut => true,
         sqlx::Error::Io(error) => matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::NotConnected),

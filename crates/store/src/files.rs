@@ -13,7 +13,7 @@ use crate::failpoint::{self, hit};
 
 /// What a path is expected to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PathKind {
     /// A directory that other users may read but not write.
     Directory,
     /// A directory that other users may not access.
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 }
 
 /// Creates a missing directory with mode 0700, and checks its owner and mode.
-pub(crate) fn directory(path: &Path, kind: Kind) -> Result<(), OpenError> {
+pub(crate) fn directory(path: &Path, kind: PathKind) -> Result<(), OpenError> {
     if !exists(path)? {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -31,7 +31,7 @@ pub(crate) fn directory(path: &Path, kind: Kind) -> Result<(), OpenError> {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(|source| OpenError::io(path, source))?;
     }
-    judge(path, kind)
+    check(path, kind)
 }
 
 /// Refuses a directory in which this process may not create files.
@@ -75,32 +75,32 @@ pub(crate) fn mode(path: &Path) -> Option<u32> {
 }
 
 /// Refuses a path that is a symlink, has the wrong kind or owner, or that other users can access.
-pub(crate) fn judge(path: &Path, kind: Kind) -> Result<(), OpenError> {
+pub(crate) fn check(path: &Path, kind: PathKind) -> Result<(), OpenError> {
     let facts = fs::symlink_metadata(path).map_err(|source| OpenError::io(path, source))?;
     let path = path.to_path_buf();
     if facts.file_type().is_symlink() {
         return Err(OpenError::Symlink { path });
     }
     match kind {
-        Kind::Directory | Kind::Private if !facts.is_dir() => {
+        PathKind::Directory | PathKind::Private if !facts.is_dir() => {
             return Err(OpenError::Kind { path, wanted: "a directory" });
         }
-        Kind::File if !facts.is_file() => return Err(OpenError::Kind { path, wanted: "a regular file" }),
+        PathKind::File if !facts.is_file() => return Err(OpenError::Kind { path, wanted: "a regular file" }),
         _ => (),
     }
     #[cfg(unix)]
-    ours(path, &facts, kind)?;
+    check_owner(path, &facts, kind)?;
     Ok(())
 }
 
 #[cfg(unix)]
-fn ours(path: PathBuf, facts: &fs::Metadata, kind: Kind) -> Result<(), OpenError> {
+fn check_owner(path: PathBuf, facts: &fs::Metadata, kind: PathKind) -> Result<(), OpenError> {
     use std::os::unix::fs::MetadataExt;
     let (owner, us, mode) = (facts.uid(), rustix::process::geteuid().as_raw(), facts.mode() & 0o777);
     let (forbidden, wanted) = match kind {
-        Kind::Directory => (0o022, 0o700),
-        Kind::Private => (0o077, 0o700),
-        Kind::File => (0o077, 0o600),
+        PathKind::Directory => (0o022, 0o700),
+        PathKind::Private => (0o077, 0o700),
+        PathKind::File => (0o077, 0o600),
     };
     if owner != us {
         return Err(OpenError::Owner { path, owner, us });
@@ -112,7 +112,7 @@ fn ours(path: PathBuf, facts: &fs::Metadata, kind: Kind) -> Result<(), OpenError
 }
 
 /// Refuses network file systems, where SQLite's locks and shared memory do not hold.
-pub(crate) fn local(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn check_local_disk(path: &Path) -> Result<(), OpenError> {
     #[cfg(target_os = "linux")]
     {
         /// NFS, SMB 1, CIFS, SMB 2 (statfs(2)).
@@ -120,7 +120,7 @@ pub(crate) fn local(path: &Path) -> Result<(), OpenError> {
         let facts = rustix::fs::statfs(path).map_err(|errno| OpenError::io(path, errno.into()))?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers are 32 bits wide")]
         if REMOTE.contains(&(facts.f_type as u32)) {
-            return Err(OpenError::Remote { path: path.to_path_buf() });
+            return Err(OpenError::NetworkFileSystem { path: path.to_path_buf() });
         }
     }
     let _ = path;
@@ -153,7 +153,7 @@ fn options() -> OpenOptions {
 /// Writes a new file that is complete or missing after a crash. The caller holds the lock that keeps other processes from
 /// creating it.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = beside(path, ".new");
+    let draft = with_suffix(path, ".new");
     remove(&draft)?;
     hit(failpoint::KEY_WRITE)?;
     let mut file = create(&draft)?;
@@ -188,7 +188,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The path with `ending` added to its name.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

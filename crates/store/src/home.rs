@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::OpenError;
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 
 /// Longest wait for another process that opens the same store.
 const OPENING: Duration = Duration::from_secs(30);
@@ -20,12 +20,12 @@ pub(crate) struct Home(PathBuf);
 
 /// Lock held while a store opens. Its holder may create, migrate and quarantine files.
 #[derive(Debug)]
-pub(crate) struct Opening(#[expect(dead_code, reason = "held, not used")] std::fs::File);
+pub(crate) struct OpenLock(#[expect(dead_code, reason = "held, not used")] std::fs::File);
 
 impl Home {
     /// Creates a missing directory, and checks its owner and mode.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        files::directory(path, Kind::Directory)?;
+        files::directory(path, PathKind::Directory)?;
         Ok(Self(path.to_path_buf()))
     }
 
@@ -60,14 +60,14 @@ impl Home {
     }
 
     /// Waits until no other process opens the store.
-    pub(crate) async fn opening(&self) -> Result<Opening, OpenError> {
+    pub(crate) async fn open_lock(&self) -> Result<OpenLock, OpenError> {
         let path = self.0.join("open.lock");
         let file = files::lock_file(&path).map_err(|source| OpenError::io(&path, source))?;
-        files::judge(&path, Kind::File)?;
+        files::check(&path, PathKind::File)?;
         let end = Instant::now() + OPENING;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Opening(file)),
+                Ok(()) => return Ok(OpenLock(file)),
                 Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(TRY).await,
                 Err(TryLockError::WouldBlock) => return Err(OpenError::Opening { path }),
                 Err(TryLockError::Error(source)) => return Err(OpenError::io(&path, source)),

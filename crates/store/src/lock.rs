@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 use crate::home::Home;
 use crate::{LockError, Store};
 
@@ -19,9 +19,9 @@ impl Store {
     pub fn lock(home: &Path) -> Result<ServeLock, LockError> {
         let path = Home::open(home)?.path().join("serve.lock");
         let mut file = files::lock_file(&path).map_err(|source| LockError::Io { path: path.clone(), source })?;
-        files::judge(&path, Kind::File)?;
+        files::check(&path, PathKind::File)?;
         match file.try_lock() {
-            Ok(()) => sign(&mut file).map_err(|source| LockError::Io { path, source })?,
+            Ok(()) => write_pid(&mut file).map_err(|source| LockError::Io { path, source })?,
             Err(TryLockError::WouldBlock) => return Err(held(home, &mut file)),
             Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
         }
@@ -30,7 +30,7 @@ impl Store {
 }
 
 /// Writes the process id into the lock file, for the error message of the next process.
-fn sign(file: &mut File) -> io::Result<()> {
+fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(std::process::id().to_string().as_bytes())

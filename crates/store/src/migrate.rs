@@ -15,7 +15,7 @@ use crate::OpenError;
 use crate::failpoint::{self, hit};
 use crate::seal::hex;
 use crate::sql;
-use crate::statement::{args, lite, post};
+use crate::statement::{args, postgres_query, sqlite_query};
 
 /// One step of the schema. Released ones never change.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage"), migration!(9, "0009_request_id")];
 
 /// The steps that a database lacks.
-pub(crate) struct Plan<'a> {
+pub(crate) struct PendingMigrations<'a> {
     /// The missing steps, in order.
     pub(crate) missing: Vec<&'a Migration>,
     /// The highest applied number; 0 for an empty database.
@@ -68,7 +68,7 @@ pub(crate) struct Plan<'a> {
 
 /// How opening treats a schema older than this program's. A new store is created under either policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Schema {
+pub enum SchemaPolicy {
     /// Migrates it.
     #[default]
     Migrate,
@@ -76,47 +76,50 @@ pub enum Schema {
     Expect,
 }
 
-impl Plan<'_> {
+impl PendingMigrations<'_> {
     /// Whether the missing steps are to be run now.
-    pub(crate) fn due(&self, schema: Schema) -> Result<bool, OpenError> {
+    pub(crate) fn due(&self, schema: SchemaPolicy) -> Result<bool, OpenError> {
         match schema {
             _ if self.missing.is_empty() => Ok(false),
-            Schema::Migrate => Ok(true),
-            Schema::Expect => Err(OpenError::Older { found: self.found, known: self.latest }),
+            SchemaPolicy::Migrate => Ok(true),
+            SchemaPolicy::Expect => Err(OpenError::Older { found: self.found, known: self.latest }),
         }
     }
 }
 
 /// The engine whose migration text applies.
 #[derive(Clone, Copy)]
-enum Text {
+enum Engine {
     Sqlite,
     Postgres,
 }
 
 impl Migration {
-    fn text(&self, engine: Text) -> &'static str {
+    fn text(&self, engine: Engine) -> &'static str {
         match engine {
-            Text::Sqlite => self.sqlite,
-            Text::Postgres => self.postgres,
+            Engine::Sqlite => self.sqlite,
+            Engine::Postgres => self.postgres,
         }
     }
 
-    fn digest(&self, engine: Text) -> String {
+    fn digest(&self, engine: Engine) -> String {
         hex(&Sha256::digest(self.text(engine)))
     }
 }
 
 /// The steps that a SQLite file lacks; refuses a file that is too new or foreign.
-pub(crate) async fn plan<'a>(connection: &mut SqliteConnection, known: &'a [Migration]) -> Result<Plan<'a>, OpenError> {
+pub(crate) async fn sqlite_plan<'a>(
+    connection: &mut SqliteConnection,
+    known: &'a [Migration],
+) -> Result<PendingMigrations<'a>, OpenError> {
     let rows = connection.fetch_all(sql::MIGRATIONS).await?;
     let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
-    let applied = Applied { steps: applied?, floor: lite_floor(connection).await? };
-    compare(&applied, known, Text::Sqlite)
+    let applied = Applied { steps: applied?, floor: sqlite_floor(connection).await? };
+    compare(&applied, known, Engine::Sqlite)
 }
 
 /// The floor of a SQLite file. A file without the column was written by no newer program and has floor 0.
-async fn lite_floor(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+async fn sqlite_floor(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     if has_floor(connection).await? { connection.fetch_one(sql::FLOOR).await?.try_get(0) } else { Ok(0) }
 }
 
@@ -126,7 +129,7 @@ async fn has_floor(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
 }
 
 /// Adds the `floor` column to the migration table of a SQLite file of an earlier program.
-async fn floored(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+async fn add_floor_column(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     if !has_floor(connection).await? {
         connection.execute("ALTER TABLE migration ADD COLUMN floor BIGINT NOT NULL DEFAULT 0").await?;
     }
@@ -139,12 +142,14 @@ pub(crate) async fn sqlite(connection: &mut SqliteConnection, known: &[Migration
     hit(failpoint::MIGRATE).map_err(sqlx::Error::Io)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     transaction.execute(sql::MIGRATION_TABLE).await?;
-    floored(&mut transaction).await?;
-    let plan = plan(&mut transaction, known).await?;
+    add_floor_column(&mut transaction).await?;
+    let plan = sqlite_plan(&mut transaction, known).await?;
     for step in plan.missing {
         transaction.execute(sqlx::raw_sql(step.sqlite)).await?;
-        let digest = step.digest(Text::Sqlite);
-        transaction.execute(lite(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor])).await?;
+        let digest = step.digest(Engine::Sqlite);
+        transaction
+            .execute(sqlite_query(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor]))
+            .await?;
     }
     hit(failpoint::MIGRATE_COMMIT).map_err(sqlx::Error::Io)?;
     transaction.commit().await?;
@@ -159,27 +164,29 @@ pub(crate) async fn postgres(connection: &mut PgConnection, known: &[Migration],
     transaction.execute("SELECT pg_advisory_xact_lock(7230159436471841537)").await?;
     transaction.execute(sql::MIGRATION_TABLE).await?;
     transaction.execute("ALTER TABLE migration ADD COLUMN IF NOT EXISTS floor BIGINT NOT NULL DEFAULT 0").await?;
-    for step in remote_plan(&mut transaction, known).await?.missing {
+    for step in postgres_plan(&mut transaction, known).await?.missing {
         transaction.execute(sqlx::raw_sql(step.postgres)).await?;
-        let digest = step.digest(Text::Postgres);
-        transaction.execute(post(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor])).await?;
+        let digest = step.digest(Engine::Postgres);
+        transaction
+            .execute(postgres_query(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor]))
+            .await?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
 /// The steps that a PostgreSQL database lacks; refuses a database that is too new or foreign.
-pub(crate) async fn remote_plan<'a>(
+pub(crate) async fn postgres_plan<'a>(
     connection: &mut PgConnection,
     known: &'a [Migration],
-) -> Result<Plan<'a>, OpenError> {
+) -> Result<PendingMigrations<'a>, OpenError> {
     let has = "SELECT COUNT(*) FROM pg_attribute WHERE attrelid = to_regclass('migration') \
         AND attname IN ('digest', 'floor') AND NOT attisdropped";
     let columns: i64 = connection.fetch_one(has).await?.try_get(0)?;
     let rows = if columns > 0 { connection.fetch_all(sql::MIGRATIONS).await? } else { Vec::new() };
     let steps: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
     let floor = if columns > 1 { connection.fetch_one(sql::FLOOR).await?.try_get(0)? } else { 0 };
-    compare(&Applied { steps: steps?, floor }, known, Text::Postgres)
+    compare(&Applied { steps: steps?, floor }, known, Engine::Postgres)
 }
 
 /// The migrations that a database records as applied.
@@ -190,7 +197,7 @@ struct Applied {
     floor: i64,
 }
 
-fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Text) -> Result<Plan<'a>, OpenError> {
+fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Engine) -> Result<PendingMigrations<'a>, OpenError> {
     let latest = known.last().map_or(0, |step| step.number);
     let found = applied.steps.keys().next_back().copied().unwrap_or(0);
     let has = |step: &Migration| applied.steps.contains_key(&step.number);
@@ -200,7 +207,7 @@ fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Text) -> Resul
     }
     let other = |step: &&Migration| applied.steps.get(&step.number).is_some_and(|old| *old != step.digest(engine));
     if let Some(step) = known.iter().find(other) {
-        return Err(OpenError::Changed { number: step.number });
+        return Err(OpenError::MigrationChanged { number: step.number });
     }
-    Ok(Plan { missing: known.iter().filter(|step| !has(step)).collect(), found, latest })
+    Ok(PendingMigrations { missing: known.iter().filter(|step| !has(step)).collect(), found, latest })
 }

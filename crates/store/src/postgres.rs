@@ -14,8 +14,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::db::Db;
-use crate::migrate::{self, Migration, Schema};
-use crate::remote::{Remote, Session, jittered, locked, prepare, within};
+use crate::migrate::{self, Migration, SchemaPolicy};
+use crate::remote::{PostgresPool, Session, jittered, lock_conflict, prepare, with_timeout};
 use crate::{Error, OpenError};
 
 /// Timeout of the first connection, name lookup included.
@@ -55,26 +55,26 @@ async fn bounded<T>(bound: Duration, wait: impl Future<Output = Result<T, OpenEr
 }
 
 /// Connects, and migrates where `schema` allows it.
-pub(crate) async fn open(url: &Secret, schema: Schema, now: i64) -> Result<Db, OpenError> {
+pub(crate) async fn open(url: &Secret, schema: SchemaPolicy, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
     private(&options)?;
     let options = options.application_name(&application()).disable_statement_logging();
     let mut known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
     known.sort_unstable_by_key(|step| step.number);
-    let mut connection = within(FIRST, options.connect()).await.map_err(OpenError::Unreachable)?;
-    if !within(FIRST, prepare(&mut connection, Session::Migration)).await.map_err(OpenError::Unreachable)? {
+    let mut connection = with_timeout(FIRST, options.connect()).await.map_err(OpenError::Unreachable)?;
+    if !with_timeout(FIRST, prepare(&mut connection, Session::Migration)).await.map_err(OpenError::Unreachable)? {
         return Err(OpenError::ReadOnly);
     }
     let end = Instant::now() + LOCKED;
-    while bounded(FIRST, migrate::remote_plan(&mut connection, &known)).await?.due(schema)? {
+    while bounded(FIRST, migrate::postgres_plan(&mut connection, &known)).await?.due(schema)? {
         match bounded(MIGRATION, migrate::postgres(&mut connection, &known, now)).await {
-            Err(OpenError::Store(Error::Database(error))) if locked(&error) && Instant::now() < end => {
+            Err(OpenError::Store(Error::Database(error))) if lock_conflict(&error) && Instant::now() < end => {
                 tracing::warn!(%error, "the migration waits for others who use the tables");
                 sleep(jittered(AGAIN)).await;
             }
             done => done?,
         }
     }
-    within(FIRST, connection.close()).await.ok();
-    Ok(Db::Postgres(Remote::new(options)))
+    with_timeout(FIRST, connection.close()).await.ok();
+    Ok(Db::Postgres(PostgresPool::new(options)))
 }

@@ -4,8 +4,8 @@ use pool::egress::{Address, Egress, Health, Proxy, ProxyId};
 use pool::{AccountId, Millis};
 
 use crate::error::duplicate;
-use crate::seal::Place;
-use crate::statement::{Arg, Row, args};
+use crate::seal::FieldId;
+use crate::statement::{Arg, DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// A proxy to add, or the new values of a known one. The caller has validated it.
@@ -40,16 +40,16 @@ impl Store {
     /// Adds proxies, all or none; their ids in the same order.
     ///
     /// # Errors
-    /// [`Error::Named`] when one has a name that another proxy has.
+    /// [`Error::ProxyNameTaken`] when one has a name that another proxy has.
     pub async fn add_proxies(&self, new: &[NewProxy], now: Millis) -> Result<Vec<ProxyId>, Error> {
         let ids: Vec<ProxyId> = new.iter().map(|_| ProxyId(uuid::Uuid::now_v7().to_string())).collect();
         let mut rows = Vec::with_capacity(new.len());
         for (id, new) in ids.iter().zip(new) {
-            let address = self.sealer().seal(field(&id.0), &new.address.full())?;
+            let address = self.sealer().seal(address_field(&id.0), &new.address.full())?;
             rows.push(args![&id.0, &new.name, address, new.enabled, new.allow_private, now].to_vec());
         }
         match self.write_all(failpoint::PROXY, sql::PROXY_ADD, &rows).await {
-            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Named),
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::ProxyNameTaken),
             done => done.map(|_| ids),
         }
     }
@@ -58,12 +58,12 @@ impl Store {
     /// health is cleared.
     ///
     /// # Errors
-    /// [`Error::Named`] when another proxy has the name.
+    /// [`Error::ProxyNameTaken`] when another proxy has the name.
     pub async fn change_proxy(&self, id: &ProxyId, new: &NewProxy, moved: bool) -> Result<bool, Error> {
-        let address = self.sealer().seal(field(&id.0), &new.address.full())?;
+        let address = self.sealer().seal(address_field(&id.0), &new.address.full())?;
         let row = args![&id.0, &new.name, address, new.enabled, new.allow_private, moved];
         match self.write(failpoint::PROXY, sql::PROXY_CHANGE, &row).await {
-            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Named),
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::ProxyNameTaken),
             done => Ok(done? > 0),
         }
     }
@@ -88,7 +88,7 @@ impl Store {
     /// The egress of every account that does not use the global one.
     pub async fn egresses(&self) -> Result<Vec<(AccountId, Egress)>, Error> {
         let rows = self.read(sql::EGRESSES, &[]).await?;
-        let pair = |row: &Row| {
+        let pair = |row: &DbRow| {
             let Ok(way) = row.text(1)?.parse();
             Ok((AccountId(row.text(0)?), way))
         };
@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// Sets the egress of accounts in one transaction; accounts that are gone are skipped.
-    pub async fn assign(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
+    pub async fn set_egresses(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
         let row =
             |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };
         let rows: Vec<_> = ways.iter().map(row).collect();
@@ -104,10 +104,10 @@ impl Store {
         Ok(())
     }
 
-    fn proxy(&self, row: &Row) -> Result<Proxy, Error> {
+    fn proxy(&self, row: &DbRow) -> Result<Proxy, Error> {
         let id = row.text(0)?;
-        let damaged = |column| Place { table: "proxy", column, row: &id }.damaged();
-        let address = self.sealer().open(field(&id), &row.text(2)?)?;
+        let damaged = |column| FieldId { table: "proxy", column, row: &id }.damaged();
+        let address = self.sealer().open(address_field(&id), &row.text(2)?)?;
         let health = row.maybe_text(5)?;
         Ok(Proxy {
             name: row.text(1)?,
@@ -121,6 +121,6 @@ impl Store {
     }
 }
 
-fn field(row: &str) -> Place<'_> {
-    Place { table: "proxy", column: "address", row }
+fn address_field(row: &str) -> FieldId<'_> {
+    FieldId { table: "proxy", column: "address", row }
 }

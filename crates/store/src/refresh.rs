@@ -14,7 +14,7 @@ use crate::{Error, Store, failpoint, sql};
 /// How long a lease holds.
 const LEASE: i64 = 60_000;
 /// A lease that ends later than this was written by a wrong clock and is ignored.
-const BELIEVED: i64 = 10 * LEASE;
+const MAX_PLAUSIBLE: i64 = 10 * LEASE;
 /// Attempts to store new tokens while other writes change the row.
 const COMMIT_TRIES: usize = 16;
 
@@ -28,7 +28,7 @@ pub enum CommitError {
     #[error("new tokens are not stored yet: {source}")]
     Failed {
         /// For the next try.
-        ticket: Box<Ticket>,
+        ticket: Box<RefreshLease>,
         /// Why.
         source: Error,
     },
@@ -36,7 +36,7 @@ pub enum CommitError {
 
 /// The right to refresh one account until the lease ends or another process takes it over.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct RefreshLease {
     /// The account.
     pub id: AccountId,
     /// Fences a late commit: every grant and every change of tokens has a number of its own.
@@ -46,14 +46,14 @@ pub struct Ticket {
     /// Whether an earlier intent names the same refresh token and its outcome is unknown: the token may be used up.
     pub interrupted: bool,
     /// Whether the stored status asked for a login when the lease was granted: an earlier holder may have set it.
-    pub over: bool,
+    pub needs_login: bool,
 }
 
 /// The answer to [`Store::begin_refresh`].
 #[derive(Debug)]
-pub enum Begin {
+pub enum LeaseOutcome {
     /// The caller holds the lease for 60 s.
-    Granted(Ticket),
+    Granted(RefreshLease),
     /// Another process holds the lease; try again later.
     Held {
         /// When the lease ends at the latest.
@@ -66,19 +66,25 @@ pub enum Begin {
 impl Store {
     /// Takes the account's refresh lease for 60 s and re-reads its tokens, in one atomic statement. `holder` names the
     /// process for people.
-    pub async fn begin_refresh(&self, id: &AccountId, holder: &str, now: Millis) -> Result<Begin, Error> {
+    pub async fn begin_refresh(&self, id: &AccountId, holder: &str, now: Millis) -> Result<LeaseOutcome, Error> {
         let until = now.plus(LEASE);
-        let lease = args![&id.0, holder, until, now, now.plus(BELIEVED)];
+        let lease = args![&id.0, holder, until, now, now.plus(MAX_PLAUSIBLE)];
         if let Some(row) = self.change(failpoint::LEASE, sql::LEASE, &lease).await? {
             let tokens = self.unseal_tokens(id, &row, 0)?;
             let digest = tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
             let interrupted = row.maybe_text(6)?.is_some_and(|intent| Some(intent) == digest);
-            let over = lost(&status(&id.0, &row.text(7)?)?);
-            return Ok(Begin::Granted(Ticket { id: id.clone(), version: row.int(5)?, tokens, interrupted, over }));
+            let over = cannot_refresh(&status(&id.0, &row.text(7)?)?);
+            return Ok(LeaseOutcome::Granted(RefreshLease {
+                id: id.clone(),
+                version: row.int(5)?,
+                tokens,
+                interrupted,
+                needs_login: over,
+            }));
         }
         match self.find(sql::LEASE_END, &args![&id.0]).await? {
-            Some(row) => Ok(Begin::Held { until: row.maybe_int(0)?.map_or(now, Millis) }),
-            None => Ok(Begin::Gone),
+            Some(row) => Ok(LeaseOutcome::Held { until: row.maybe_int(0)?.map_or(now, Millis) }),
+            None => Ok(LeaseOutcome::Gone),
         }
     }
 
@@ -101,7 +107,7 @@ impl Store {
 
     /// Records durably that the refresh token is about to be sent, and extends the lease to 60 s from now. Nothing may be sent without
     /// `Ok`.
-    pub async fn intend(&self, ticket: &Ticket, now: Millis) -> Result<(), Error> {
+    pub async fn write_intent(&self, ticket: &RefreshLease, now: Millis) -> Result<(), Error> {
         let digest = ticket.tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
         let row = args![&ticket.id.0, ticket.version, digest, now, now.plus(LEASE)];
         match self.write(failpoint::INTENT, sql::INTENT, &row).await? {
@@ -112,7 +118,7 @@ impl Store {
 
     /// Stores the new tokens durably, and ends lease and intent. A failed commit returns the lease for a retry; a retry is safe even
     /// when the first commit succeeded.
-    pub async fn commit_refresh(&self, ticket: Ticket, tokens: &Tokens) -> Result<(), CommitError> {
+    pub async fn commit_refresh(&self, ticket: RefreshLease, tokens: &Tokens) -> Result<(), CommitError> {
         match self.commit(&ticket, tokens).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(CommitError::Stale),
@@ -120,7 +126,7 @@ impl Store {
         }
     }
 
-    async fn commit(&self, ticket: &Ticket, tokens: &Tokens) -> Result<bool, Error> {
+    async fn commit(&self, ticket: &RefreshLease, tokens: &Tokens) -> Result<bool, Error> {
         let sealed = self.seal_tokens(&ticket.id, tokens)?;
         let row = args![
             &ticket.id.0,
@@ -139,7 +145,12 @@ impl Store {
 
     /// The commit of a fenced-out holder. While the stored refresh token is the spent one, the new tokens are the only valid ones. They
     /// also end a status that asks for a login, because the spent token caused it.
-    async fn commit_successor(&self, ticket: &Ticket, tokens: &Tokens, mut row: [Arg<'_>; 7]) -> Result<bool, Error> {
+    async fn commit_successor(
+        &self,
+        ticket: &RefreshLease,
+        tokens: &Tokens,
+        mut row: [Arg<'_>; 7],
+    ) -> Result<bool, Error> {
         for _ in 0..COMMIT_TRIES {
             let Some(found) = self.find(sql::COMMIT_STATE, &args![&ticket.id.0]).await? else { return Ok(false) };
             let stored = self.unseal_tokens(&ticket.id, &found, 0)?;
@@ -151,7 +162,7 @@ impl Store {
             }
             row[1] = Arg::from(found.int(5)?);
             let text = found.text(6)?;
-            let lost = status(&ticket.id.0, &text).is_ok_and(|status| lost(&status));
+            let lost = status(&ticket.id.0, &text).is_ok_and(|status| cannot_refresh(&status));
             let status = if lost { json(&Status::Active) } else { Arg::from(text.as_str()) };
             let row: Vec<Arg<'_>> = row.iter().cloned().chain([status]).collect();
             if self.write(failpoint::COMMIT, sql::COMMIT_SUCCESSOR, &row).await? > 0 {
@@ -163,26 +174,26 @@ impl Store {
 
     /// Ends lease and intent without new tokens, and sets the status if one is given. `false` when fenced out: then nothing was written,
     /// because another process knows the account's newer state.
-    pub async fn end_refresh(&self, ticket: Ticket, status: Option<&Status>) -> Result<bool, Error> {
+    pub async fn end_refresh(&self, ticket: RefreshLease, status: Option<&Status>) -> Result<bool, Error> {
         let status = status.map_or(Arg::MaybeText(None), json);
         let row = [Arg::from(&ticket.id.0), Arg::from(ticket.version), status];
         Ok(self.write(failpoint::END, sql::END, &row).await? > 0)
     }
 
     /// Ends the lease and keeps the intent: the token was sent without an answer, so it may be used up. Does nothing when fenced out.
-    pub async fn leave_refresh(&self, ticket: Ticket) -> Result<(), Error> {
+    pub async fn release_lease(&self, ticket: RefreshLease) -> Result<(), Error> {
         self.write(failpoint::END, sql::LEAVE, &args![&ticket.id.0, ticket.version]).await?;
         Ok(())
     }
 
     /// Accounts with an intent and no lease: their refresh was interrupted, and the stored token may be used up. Refresh them at start.
-    pub async fn interrupted(&self, now: Millis) -> Result<Vec<AccountId>, Error> {
-        let rows = self.read(sql::INTERRUPTED, &args![now, now.plus(BELIEVED)]).await?;
+    pub async fn interrupted_refreshes(&self, now: Millis) -> Result<Vec<AccountId>, Error> {
+        let rows = self.read(sql::INTERRUPTED, &args![now, now.plus(MAX_PLAUSIBLE)]).await?;
         rows.iter().map(|row| Ok(AccountId(row.text(0)?))).collect()
     }
 }
 
 /// Whether the status says that a login cannot be refreshed any more.
-fn lost(status: &Status) -> bool {
+fn cannot_refresh(status: &Status) -> bool {
     matches!(status, Status::NeedsLogin { .. } | Status::Expiring { .. })
 }

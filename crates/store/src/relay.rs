@@ -6,8 +6,8 @@ use pool::{AccountId, Millis, Secret, Status};
 
 use crate::account::json;
 use crate::error::duplicate;
-use crate::seal::Place;
-use crate::statement::{Row, args};
+use crate::seal::FieldId;
+use crate::statement::{DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// How often a write is tried again when the row changed under it.
@@ -58,14 +58,14 @@ impl Store {
     /// A relay's key, empty for a relay without one; `None` when there is no such relay.
     pub async fn relay_key(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
         let row = self.find(sql::RELAY_KEY, &args![&id.0]).await?;
-        row.map(|row| self.sealer().open(field(&id.0), &row.text(0)?)).transpose()
+        row.map(|row| self.sealer().open(key_field(&id.0), &row.text(0)?)).transpose()
     }
 
     /// Adds a relay or changes a known one; its id.
     ///
     /// # Errors
-    /// [`Error::Taken`] when another relay has the name, [`Error::KeyNeeded`] when a new target needs the key again,
-    /// [`Error::Gone`] when the relay to change is not there.
+    /// [`Error::RelayNameTaken`] when another relay has the name, [`Error::KeyNeeded`] when a new target needs the key again,
+    /// [`Error::NoSuchRelay`] when the relay to change is not there.
     pub async fn put_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
         let Some(id) = &new.id else { return self.add_relay(new, now).await };
         for _ in 0..TRIES {
@@ -103,7 +103,7 @@ impl Store {
 
     async fn add_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
         let id = AccountId(uuid::Uuid::now_v7().to_string());
-        let key = self.sealer().seal(field(&id.0), new.key.as_ref().unwrap_or(&Secret::from("")))?;
+        let key = self.sealer().seal(key_field(&id.0), new.key.as_ref().unwrap_or(&Secret::from("")))?;
         let row = args![
             &id.0,
             &new.name,
@@ -120,7 +120,7 @@ impl Store {
             key,
         ];
         match self.write(failpoint::RELAY, sql::RELAY_ADD, &row).await? {
-            0 => Err(Error::Taken(new.name.clone())),
+            0 => Err(Error::RelayNameTaken(new.name.clone())),
             _ => Ok(id),
         }
     }
@@ -129,12 +129,12 @@ impl Store {
     async fn change_relay(&self, id: &AccountId, new: &NewRelay, now: Millis) -> Result<bool, Error> {
         let known = self.relays().await?;
         if known.iter().any(|other| other.id != *id && other.name == new.name) {
-            return Err(Error::Taken(new.name.clone()));
+            return Err(Error::RelayNameTaken(new.name.clone()));
         }
-        let old = known.into_iter().find(|known| known.id == *id).ok_or(Error::Gone)?;
+        let old = known.into_iter().find(|known| known.id == *id).ok_or(Error::NoSuchRelay)?;
         let same = same_target(&old.base_url, &new.base_url);
         let key = match &new.key {
-            Some(key) => Some(self.sealer().seal(field(&id.0), key)?),
+            Some(key) => Some(self.sealer().seal(key_field(&id.0), key)?),
             None if same => None,
             None => return Err(Error::KeyNeeded),
         };
@@ -158,19 +158,19 @@ impl Store {
         ];
         match self.write(failpoint::RELAY, sql::RELAY_CHANGE, &row).await {
             // Another write took the name since the check above.
-            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Taken(new.name.clone())),
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::RelayNameTaken(new.name.clone())),
             done => Ok(done? > 0),
         }
     }
 }
 
-fn field(id: &str) -> Place<'_> {
-    Place { table: "relay", column: "api_key", row: id }
+fn key_field(id: &str) -> FieldId<'_> {
+    FieldId { table: "relay", column: "api_key", row: id }
 }
 
-fn relay(row: &Row) -> Result<Relay, Error> {
+fn relay(row: &DbRow) -> Result<Relay, Error> {
     let id = row.text(0)?;
-    let damaged = |column| Place { table: "relay", column, row: &id }.damaged();
+    let damaged = |column| FieldId { table: "relay", column, row: &id }.damaged();
     Ok(Relay {
         name: row.text(1)?,
         base_url: row.text(2)?,

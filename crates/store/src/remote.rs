@@ -4,8 +4,8 @@
 //! missed timeouts in a row, or when no connection can be made, the server counts as unavailable: callers get an error at once, and
 //! one task probes the server until it answers. Then a new pool replaces the old one.
 
+mod connection;
 mod health;
-mod lent;
 mod session;
 
 use std::sync::{Arc, Weak};
@@ -16,13 +16,13 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::sleep;
 
-use self::health::{Health, Word};
+use self::health::{Evidence, Health};
 use crate::error::code;
 use crate::seal::random;
-use crate::statement::{Line, Row};
+use crate::statement::{BoundStatement, DbRow};
 
-pub(crate) use self::lent::{Lent, Work};
-pub(crate) use self::session::{Session, prepare, within};
+pub(crate) use self::connection::{Operation, PooledConnection};
+pub(crate) use self::session::{Session, prepare, with_timeout};
 
 /// Connections per node.
 const CONNECTIONS: u32 = 8;
@@ -41,7 +41,7 @@ const RUNS: usize = 3;
 
 /// An open database. Clones are handles to the same one.
 #[derive(Clone)]
-pub(crate) struct Remote(Arc<Inner>);
+pub(crate) struct PostgresPool(Arc<Inner>);
 
 struct Inner {
     options: PgConnectOptions,
@@ -54,14 +54,14 @@ fn lazy(options: &PgConnectOptions) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).max_lifetime(LIFETIME);
     let pool = pool.after_connect(|connection, _| {
         Box::pin(async move {
-            let writable = within(ACQUIRE, prepare(connection, Session::Work)).await?;
+            let writable = with_timeout(ACQUIRE, prepare(connection, Session::Work)).await?;
             if writable { Ok(()) } else { Err(sqlx::Error::Protocol("the server takes no writes".to_owned())) }
         })
     });
     pool.connect_lazy_with(options.clone())
 }
 
-impl Remote {
+impl PostgresPool {
     /// A pool that connects on first use.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
         let pool = Mutex::new(lazy(&options));
@@ -69,12 +69,12 @@ impl Remote {
     }
 
     /// The rows of one statement; each step has `bound` as its timeout.
-    pub(crate) async fn rows(&self, line: Line<'_>, bound: Duration) -> Result<Vec<Row>, sqlx::Error> {
-        Ok(Box::pin(self.run(Work::Rows(line), bound)).await?.rows)
+    pub(crate) async fn rows(&self, line: BoundStatement<'_>, bound: Duration) -> Result<Vec<DbRow>, sqlx::Error> {
+        Ok(Box::pin(self.run(Operation::Rows(line), bound)).await?.rows)
     }
 
     /// Runs statements that change rows, several of them in one transaction; returns how many rows each changed.
-    pub(crate) async fn counts(&self, work: Work<'_>, bound: Duration) -> Result<Vec<u64>, sqlx::Error> {
+    pub(crate) async fn counts(&self, work: Operation<'_>, bound: Duration) -> Result<Vec<u64>, sqlx::Error> {
         Ok(Box::pin(self.run(work, bound)).await?.counts)
     }
 
@@ -84,24 +84,28 @@ impl Remote {
         tokio::time::timeout(MANY, pool.close()).await.ok();
     }
 
-    async fn run(&self, work: Work<'_>, bound: Duration) -> Result<lent::Done, sqlx::Error> {
+    async fn run(&self, work: Operation<'_>, bound: Duration) -> Result<connection::OperationResult, sqlx::Error> {
         let Some(turn) = self.0.health.lock().turn() else { return Err(sqlx::Error::PoolTimedOut) };
         let done = self.attempts(&work, bound).await;
-        let word = health::word(done.as_ref().err());
-        if self.0.health.lock().hear(word, turn) {
-            self.0.leave(done.as_ref().err());
+        let word = health::evidence(done.as_ref().err());
+        if self.0.health.lock().record(word, turn) {
+            self.0.mark_unavailable(done.as_ref().err());
         }
         done
     }
 
-    async fn attempts(&self, work: &Work<'_>, bound: Duration) -> Result<lent::Done, sqlx::Error> {
+    async fn attempts(
+        &self,
+        work: &Operation<'_>,
+        bound: Duration,
+    ) -> Result<connection::OperationResult, sqlx::Error> {
         let pool = self.0.pool.lock().clone();
-        let mut lent = Lent::take(&pool).await?;
+        let mut lent = PooledConnection::acquire(&pool).await?;
         let mut runs = 1;
         loop {
             let done = lent.run(work, bound).await;
             match &done {
-                Err(error) if runs < RUNS && health::word(Some(error)) == Word::Again => runs += 1,
+                Err(error) if runs < RUNS && health::evidence(Some(error)) == Evidence::Retry => runs += 1,
                 _ => return done,
             }
         }
@@ -110,7 +114,7 @@ impl Remote {
 
 impl Inner {
     /// Starts the task that probes the unavailable server.
-    fn leave(self: &Arc<Self>, why: Option<&sqlx::Error>) {
+    fn mark_unavailable(self: &Arc<Self>, why: Option<&sqlx::Error>) {
         let why = why.map(tracing::field::display);
         tracing::error!(
             why,
@@ -120,8 +124,8 @@ impl Inner {
     }
 
     /// Whether the server answers and takes writes; then a new pool replaces the old one.
-    async fn returned(&self) -> bool {
-        let asked = within(ACQUIRE, async {
+    async fn try_recover(&self) -> bool {
+        let asked = with_timeout(ACQUIRE, async {
             let mut connection = self.options.connect().await?;
             let writable = prepare(&mut connection, Session::Work).await?;
             connection.close().await?;
@@ -140,7 +144,7 @@ impl Inner {
         }
         // The old pool ends with the last of its connections in use.
         *self.pool.lock() = lazy(&self.options);
-        self.health.lock().back();
+        self.health.lock().recovered();
         tracing::info!("PostgreSQL answers again");
         true
     }
@@ -152,7 +156,7 @@ async fn probe(inner: Weak<Inner>) {
     loop {
         sleep(jittered(pause)).await;
         let Some(inner) = inner.upgrade() else { return };
-        if inner.pool.lock().is_closed() || inner.returned().await {
+        if inner.pool.lock().is_closed() || inner.try_recover().await {
             return;
         }
         pause = (pause * 2).min(PROBE.1);
@@ -160,7 +164,7 @@ async fn probe(inner: Weak<Inner>) {
 }
 
 /// Whether the server aborted the operation because of another session's lock.
-pub(crate) fn locked(error: &sqlx::Error) -> bool {
+pub(crate) fn lock_conflict(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("55P03" | "40P01"))
 }
 

@@ -20,25 +20,25 @@ const SIZE: u64 = 4 << 20;
 const REFILL: Duration = Duration::from_secs(30);
 
 /// The reserve.
-pub(crate) struct Reserve {
+pub(crate) struct DiskReserve {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<ReserveState>,
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum ReserveState {
     Held,
     Spent { since: Instant },
 }
 
-impl Reserve {
+impl DiskReserve {
     /// Fills the reserve if it is empty. A full disk does not prevent the start.
     pub(crate) fn open(path: PathBuf) -> Self {
         let state = match fill(&path) {
-            Ok(()) => State::Held,
+            Ok(()) => ReserveState::Held,
             Err(error) => {
                 tracing::warn!(%error, "no room for the disk reserve");
-                State::Spent { since: Instant::now() }
+                ReserveState::Spent { since: Instant::now() }
             }
         };
         Self { path, state: Mutex::new(state) }
@@ -46,16 +46,16 @@ impl Reserve {
 
     /// Whether the reserve is filled; otherwise deferrable writes should wait.
     pub(crate) fn held(&self) -> bool {
-        matches!(*self.state.lock(), State::Held)
+        matches!(*self.state.lock(), ReserveState::Held)
     }
 
     /// Releases the reserve; `false` when it was empty.
     pub(crate) fn release(&self) -> bool {
         let mut state = self.state.lock();
-        if matches!(*state, State::Spent { .. }) {
+        if matches!(*state, ReserveState::Spent { .. }) {
             return false;
         }
-        *state = State::Spent { since: Instant::now() };
+        *state = ReserveState::Spent { since: Instant::now() };
         tracing::warn!("the disk is full; giving up the reserve");
         files::remove(&self.path).is_ok()
     }
@@ -71,10 +71,10 @@ impl Reserve {
     /// Whether the reserve is due to be filled; `true` once per pause.
     fn due(&self) -> bool {
         let mut state = self.state.lock();
-        let State::Spent { since } = *state else { return false };
+        let ReserveState::Spent { since } = *state else { return false };
         let due = since.elapsed() >= REFILL;
         if due {
-            *state = State::Spent { since: Instant::now() };
+            *state = ReserveState::Spent { since: Instant::now() };
         }
         due
     }
@@ -82,7 +82,7 @@ impl Reserve {
     /// Fills the reserve without holding the lock, so that no caller waits for the disk.
     fn fill(&self) {
         if fill(&self.path).is_ok() {
-            *self.state.lock() = State::Held;
+            *self.state.lock() = ReserveState::Held;
         }
     }
 }

@@ -9,13 +9,13 @@ use pool::Secret;
 use crate::db::Db;
 use crate::failpoint::{self, Step};
 use crate::home::Home;
-use crate::migrate::Schema;
-use crate::presence::{self, Presence};
-use crate::reserve::Reserve;
-use crate::seal::{Place, Sealer, random};
-use crate::sqlite::{self, Worth};
-use crate::statement::{Arg, Line, Row, args};
-use crate::usage::{Place as UsagePlace, Retention, Usage};
+use crate::liveness::{self, LivenessFile};
+use crate::migrate::SchemaPolicy;
+use crate::reserve::DiskReserve;
+use crate::seal::{FieldId, Sealer, random};
+use crate::sqlite::{self, Durability};
+use crate::statement::{Arg, BoundStatement, DbRow, args};
+use crate::usage::{Retention, Usage, UsageTarget as UsagePlace};
 use crate::{DataKey, Error, OpenError, clock, files, migrate, postgres, sql};
 
 /// This install's id.
@@ -33,7 +33,7 @@ pub struct Options {
     /// Where the data key lies.
     pub data_key: DataKey,
     /// How an older schema is treated.
-    pub schema: Schema,
+    pub schema: SchemaPolicy,
     /// How much usage is kept.
     pub usage: Retention,
 }
@@ -49,12 +49,12 @@ struct Inner {
     instance: String,
     home: Home,
     /// The liveness file of this process, from its first lease on.
-    presence: OnceLock<Presence>,
+    presence: OnceLock<LivenessFile>,
     usage: Usage,
     /// Counts the writes of this process after which it must reload.
     written: AtomicI64,
     /// `None` with PostgreSQL.
-    reserve: Option<Arc<Reserve>>,
+    reserve: Option<Arc<DiskReserve>>,
 }
 
 impl Store {
@@ -62,11 +62,11 @@ impl Store {
     /// unreadable file.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let home = Home::open(&options.home)?;
-        let opening = home.opening().await?;
+        let opening = home.open_lock().await?;
         let now = clock::now();
         let db = match &options.postgres {
             Some(url) => Box::pin(postgres::open(url, options.schema, now)).await?,
-            None => local(&home, options.schema, now).await?,
+            None => open_sqlite(&home, options.schema, now).await?,
         };
         let opened = Self::install(db.clone(), &home, &options).await;
         if opened.is_err() {
@@ -82,10 +82,10 @@ impl Store {
         let path = options.data_key.find(home, sealed)?;
         let sealer = Sealer::load(&path, sealed)?;
         let pepper = pepper(&db, &sealer, &path).await?;
-        let instance = first(&db, INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
+        let instance = setting_or_insert(&db, INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
         let (place, reserve) = match &db {
             Db::Sqlite { .. } => {
-                let reserve = Arc::new(Reserve::open(home.reserve()));
+                let reserve = Arc::new(DiskReserve::open(home.reserve()));
                 (UsagePlace::File(home.clone(), Arc::clone(&reserve), options.schema), Some(reserve))
             }
             Db::Postgres(_) => (UsagePlace::Shared(db.clone()), None),
@@ -112,7 +112,7 @@ impl Store {
         if let Some(known) = self.0.presence.get() {
             return Ok(known.name());
         }
-        let new = Presence::announce(&self.0.home).map_err(|error| Error::from(std::io::Error::other(error)))?;
+        let new = LivenessFile::create(&self.0.home).map_err(|error| Error::from(std::io::Error::other(error)))?;
         // Another thread may have been first; dropping the surplus file removes it.
         Ok(self.0.presence.get_or_init(|| new).name())
     }
@@ -124,7 +124,7 @@ impl Store {
 
     /// Whether a holder of leases, a process on this machine, has ended.
     pub(crate) fn ended(&self, holder: &str) -> bool {
-        presence::ended(&self.0.home, holder)
+        liveness::ended(&self.0.home, holder)
     }
 
     /// This install's id.
@@ -158,12 +158,12 @@ impl Store {
         &self.0.sealer
     }
 
-    pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<DbRow>, Error> {
         Ok(self.0.db.read(sql, args).await?)
     }
 
     /// At most one row.
-    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
         Ok(self.0.db.find(sql, args).await?)
     }
 
@@ -173,7 +173,12 @@ impl Store {
     }
 
     /// One durable step of two statements, the second only when the first changed a row; returns how many rows the first changed.
-    pub(crate) async fn write_two(&self, step: Step, first: Line<'_>, then: Line<'_>) -> Result<u64, Error> {
+    pub(crate) async fn write_two(
+        &self,
+        step: Step,
+        first: BoundStatement<'_>,
+        then: BoundStatement<'_>,
+    ) -> Result<u64, Error> {
         self.durably(step, || self.0.db.write_two(first, then)).await
     }
 
@@ -188,7 +193,7 @@ impl Store {
     }
 
     /// One durable step that returns rows; the first of them.
-    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
         let rows = self.durably(step, || self.0.db.change(sql, args)).await?;
         Ok(rows.into_iter().next())
     }
@@ -200,7 +205,7 @@ impl Store {
     {
         step.before()?;
         let mut done = work().await.map_err(Error::from);
-        if matches!(done, Err(Error::Full)) && self.give_room() {
+        if matches!(done, Err(Error::Full)) && self.release_reserve() {
             done = work().await.map_err(Error::from);
         }
         let done = done?;
@@ -215,32 +220,37 @@ impl Store {
     }
 
     /// Releases the disk reserve; `false` when it is empty.
-    fn give_room(&self) -> bool {
+    fn release_reserve(&self) -> bool {
         self.0.reserve.as_ref().is_some_and(|reserve| reserve.release())
     }
 }
 
-async fn local(home: &Home, upgrade: Schema, now: i64) -> Result<Db, OpenError> {
-    files::local(home.path())?;
-    let plan = sqlite::Plan { path: home.accounts(), schema: migrate::ACCOUNTS, worth: Worth::Kept, upgrade };
+async fn open_sqlite(home: &Home, upgrade: SchemaPolicy, now: i64) -> Result<Db, OpenError> {
+    files::check_local_disk(home.path())?;
+    let plan = sqlite::DatabaseFile {
+        path: home.accounts(),
+        schema: migrate::ACCOUNTS,
+        durability: Durability::Durable,
+        upgrade,
+    };
     sqlite::open(&plan, now).await
 }
 
 /// The install's pepper, created at the first opening. Opening it also verifies the data key.
 async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenError> {
-    let place = Place { table: "setting", column: "value", row: PEPPER };
+    let place = FieldId { table: "setting", column: "value", row: PEPPER };
     let fresh = random::<32>().map_err(|source| OpenError::io(key, source))?;
     let sealed = sealer.seal(place, &Secret::new(crate::seal::hex(&fresh)))?;
-    let stored = first(db, PEPPER, &sealed).await?;
+    let stored = setting_or_insert(db, PEPPER, &sealed).await?;
     if !sealer.made(&stored) {
-        return Err(OpenError::WrongKey { path: key.to_path_buf() });
+        return Err(OpenError::WrongDataKey { path: key.to_path_buf() });
     }
     let text = sealer.open(place, &stored)?;
     Ok(crate::seal::unhex(text.expose()).ok_or_else(|| place.damaged())?)
 }
 
 /// A setting's value; a missing setting is set to `value`.
-async fn first(db: &Db, name: &str, value: &str) -> Result<String, OpenError> {
+async fn setting_or_insert(db: &Db, name: &str, value: &str) -> Result<String, OpenError> {
     let stored = db.read(sql::SETTING, &args![name]).await?;
     if let Some(row) = stored.first() {
         return Ok(row.text(0)?);

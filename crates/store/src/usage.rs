@@ -2,10 +2,10 @@
 //!
 //! The file is disposable: it opens on first use, and its failures reach neither accounts nor requests.
 
+mod retention;
 mod row;
 #[cfg(test)]
 mod tests;
-mod tidy;
 mod writer;
 
 use std::borrow::Cow;
@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::Error;
-pub use tidy::Retention;
-pub(crate) use writer::Place;
+pub use retention::Retention;
+pub(crate) use writer::UsageTarget;
 use writer::{Job, Writer};
 
 /// Rows that may wait for the writer.
@@ -39,7 +39,7 @@ pub enum Outcome {
 
 /// Tokens of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TokenUsage {
     /// Input tokens, cached ones included.
     pub input: u64,
     /// Input tokens that came from a cache.
@@ -74,7 +74,7 @@ pub struct UsageRow {
     /// How it ended.
     pub outcome: Outcome,
     /// Tokens.
-    pub tally: Tally,
+    pub tally: TokenUsage,
     /// Model POSTs.
     pub attempts: u32,
     /// To the first real event, milliseconds; `None` when there was none.
@@ -96,7 +96,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn start(place: Place, retention: Retention) -> Self {
+    pub(crate) fn start(place: UsageTarget, retention: Retention) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let task = tokio::spawn(Writer::new((place, retention), Arc::clone(&lost)).run(jobs));

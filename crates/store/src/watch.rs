@@ -16,18 +16,18 @@ const SETTLED: Duration = Duration::from_millis(100);
 
 /// Watches one file.
 #[derive(Clone)]
-pub(crate) struct Watch {
+pub(crate) struct FileWatch {
     /// The one writing connection: its `data_version` changes with the commits of other connections.
     writer: SqlitePool,
     /// Counts the connections made by the pool: each new connection restarts `data_version`.
     made: Arc<AtomicI64>,
     wal: PathBuf,
-    last: Arc<Mutex<Option<Look>>>,
+    last: Arc<Mutex<Option<Observation>>>,
 }
 
 /// The last result, kept when it can be relied on.
 #[derive(Clone, Copy)]
-struct Look {
+struct Observation {
     stamp: Stamp,
     version: i64,
 }
@@ -35,7 +35,7 @@ struct Look {
 /// Length and modification time of the WAL.
 type Stamp = (u64, SystemTime);
 
-impl Watch {
+impl FileWatch {
     /// Watches the database at `path` through its `writer`, a pool of one connection that was made `made` times.
     pub(crate) fn new(writer: SqlitePool, made: Arc<AtomicI64>, path: &std::path::Path) -> Self {
         let mut wal = path.as_os_str().to_owned();
@@ -55,7 +55,7 @@ impl Watch {
         let seen: i64 = self.writer.fetch_one("PRAGMA data_version").await?.try_get(0)?;
         let version = (self.made.load(Ordering::Acquire) << 32) + seen;
         // The stamp was taken before the query: a commit in between changes the stamp of the next call.
-        *self.last.lock() = stamp.filter(settled).map(|stamp| Look { stamp, version });
+        *self.last.lock() = stamp.filter(settled).map(|stamp| Observation { stamp, version });
         Ok(version)
     }
 

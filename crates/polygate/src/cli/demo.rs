@@ -10,9 +10,9 @@ use pool::{Secret, Tokens};
 use serde::Serialize;
 use store::{NewAccount, Origin, Store};
 
-use super::keys::{Wish, create};
+use super::keys::{KeyRequest, create};
 use super::signals::Signals;
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 use crate::Running;
 use crate::config::{Config, Layers, Paths};
 
@@ -60,7 +60,7 @@ impl Demo {
         super::logging::start(&config.log);
         let store = Store::open(crate::start::store_options(&config)).await?;
         for _ in 0..self.accounts {
-            store.put_account(new_account(backend.account("plus")), workplace::now()).await?;
+            store.put_account(new_account(backend.account("plus")), context::now()).await?;
         }
         let (key, admin) = (key(&store, KeyKind::Client).await?, key(&store, KeyKind::Admin).await?);
         store.close().await;
@@ -156,7 +156,7 @@ async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {
         KeyKind::Client => Scopes::default(),
         KeyKind::Admin => [Scope::Read, Scope::Write].into_iter().collect(),
     };
-    let minted = create(store, Wish { kind, name: "demo", scopes, expires: None, tools: None }).await?;
+    let minted = create(store, KeyRequest { kind, name: "demo", scopes, expires: None, tools: None }).await?;
     Ok(minted.text.expose().to_owned())
 }
 
@@ -178,7 +178,7 @@ fn new_account(fake: FakeAccount) -> NewAccount {
             refresh: Some(Secret::new(fake.refresh)),
             id: Some(Secret::new(fake.id)),
             expires,
-            refreshed: workplace::now(),
+            refreshed: context::now(),
         },
     }
 }

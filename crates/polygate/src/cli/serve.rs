@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use super::signals::Signals;
-use super::{Common, logging, output, workplace};
+use super::{Common, context, logging, output};
 use crate::config::{Config, Layers};
 
 /// Files and sockets that a gateway opens at most: two sockets for each stream, and its idle connections.
@@ -49,8 +49,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let paths = workplace::paths(common)?;
-        let mut layers = workplace::layers(&paths)?;
+        let paths = context::paths(common)?;
+        let mut layers = context::layers(&paths)?;
         if common.json {
             layers.flag("log.format", "json");
         }
@@ -58,7 +58,7 @@ impl Serve {
         let unknown = layers.unknown();
         let config = Config::from_layers(&layers, paths)?;
         logging::start(&config.log);
-        open_up();
+        raise_file_limit();
         for key in unknown {
             tracing::warn!("unknown setting {key} in {}", config.paths.config.display());
         }
@@ -90,7 +90,7 @@ impl Serve {
 }
 
 /// Raises the soft limit of open files. The usual 1024 of a shell exists for programs that call `select`, and allows only 500 streams.
-fn open_up() {
+fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(FILES).min(FILES);
     if limit.current.is_none_or(|current| current >= wanted) {
@@ -123,17 +123,21 @@ async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'s
 /// Prints the listening addresses on standard output, and the next steps on standard error.
 fn announce(running: &crate::Running, steps: &[&str], json: bool) {
     for address in &running.addresses {
-        told(json, &format!("listening on http://{address}"), &json!({ "listening": format!("http://{address}") }));
+        print_line(
+            json,
+            &format!("listening on http://{address}"),
+            &json!({ "listening": format!("http://{address}") }),
+        );
     }
     for address in &running.ollama {
         let line = json!({ "listening": format!("http://{address}"), "api": "ollama" });
-        told(json, &format!("serving the Ollama API on http://{address}"), &line);
+        print_line(json, &format!("serving the Ollama API on http://{address}"), &line);
     }
     for step in steps {
-        aside(json, step);
+        remark(json, step);
     }
     if steps.is_empty() {
-        aside(
+        remark(
             json,
             &format!("Base URL of OpenAI clients: {0}/v1, of Anthropic and Google clients: {0}", running.url()),
         );
@@ -141,12 +145,12 @@ fn announce(running: &crate::Running, steps: &[&str], json: bool) {
 }
 
 /// One line on standard output.
-fn told(json: bool, text: &str, line: &serde_json::Value) {
+fn print_line(json: bool, text: &str, line: &serde_json::Value) {
     output::line(&if json { line.to_string() } else { text.to_owned() });
 }
 
 /// Prints a remark for people; logs it when the log is JSON.
-fn aside(json: bool, text: &str) {
+fn remark(json: bool, text: &str) {
     if json {
         tracing::info!("{text}");
     } else {
@@ -162,13 +166,13 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     announce(&running, &next_steps(&running, &config).await?, json);
     tokio::select! {
         _ = signals.next() => {}
-        () = running.broken() => {
+        () = running.listener_failed() => {
             running.stop().await;
             anyhow::bail!("the gateway does not listen any more because of a defect; the log says where; start it again");
         }
     }
-    aside(json, "stopping; streams may finish, a second signal ends them");
-    let hurry = running.hurry();
+    remark(json, "stopping; streams may finish, a second signal ends them");
+    let hurry = running.drain_cutoff();
     let mut stopping = pin!(running.stop());
     let code = tokio::select! {
         () = &mut stopping => return Ok(ExitCode::SUCCESS),

@@ -159,7 +159,7 @@ impl Layers {
         found.retain(|key| {
             let table = key.starts_with("model.aliases.")
                 || key.starts_with("model.fallbacks.")
-                || super::models::ours(key)
+                || super::models::is_model_table(key)
                 || key == "relays"
                 || key.starts_with("relays.");
             !table && !known(key)

@@ -73,7 +73,7 @@ pub(super) fn custom(layers: &Layers) -> Result<Vec<Custom>, ConfigError> {
     let rows = rows.ok_or_else(|| row(key.to_owned(), "a list of at most 256 models: write [[model.custom]]"))?;
     let mut all: Vec<Custom> = Vec::new();
     for (at, value) in rows.iter().enumerate() {
-        let custom = Row { key, at, value }.read()?;
+        let custom = CustomRow { key, at, value }.read()?;
         if all.iter().any(|other| (&other.relay, &other.slug) == (&custom.relay, &custom.slug)) {
             return Err(row(format!("{key}[{at}].id"), "unique among the rows"));
         }
@@ -95,7 +95,7 @@ pub(super) fn unknown(layers: &Layers) -> Vec<String> {
 }
 
 /// Whether a key of the file belongs to one of the tables.
-pub(super) fn ours(key: &str) -> bool {
+pub(super) fn is_model_table(key: &str) -> bool {
     let below = |table: &str| key == table || key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
     CUSTOM.iter().chain(&ROUTING).any(|table| below(table))
 }
@@ -112,13 +112,13 @@ fn found<'a>(
     }
 }
 
-struct Row<'a> {
+struct CustomRow<'a> {
     key: &'static str,
     at: usize,
     value: &'a toml::Value,
 }
 
-impl Row<'_> {
+impl CustomRow<'_> {
     fn read(&self) -> Result<Custom, ConfigError> {
         let id = match self.value {
             toml::Value::String(name) => Some(name.clone()),

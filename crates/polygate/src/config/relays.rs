@@ -78,12 +78,12 @@ impl Layers {
     /// # Errors
     /// [`ConfigError::Relay`] for the first field that is wrong.
     pub fn relays(&self) -> Result<Vec<Relay>, ConfigError> {
-        let (relays, wrong) = self.good_relays();
+        let (relays, wrong) = self.valid_relays();
         wrong.into_iter().next().map_or(Ok(relays), Err)
     }
 
     /// The valid relays of the file, and the first wrong field of each invalid one.
-    pub fn good_relays(&self) -> (Vec<Relay>, Vec<ConfigError>) {
+    pub fn valid_relays(&self) -> (Vec<Relay>, Vec<ConfigError>) {
         let (mut relays, mut wrong): (Vec<Relay>, Vec<ConfigError>) = (Vec::new(), Vec::new());
         for (at, value) in self.array("relays").iter().enumerate() {
             match read(at, value, &relays) {

@@ -20,7 +20,7 @@ const MIGRATION: &str = "SELECT pg_is_in_recovery() OR current_setting('transact
 /// What a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Session {
-    /// Statements of requests, commands and the keeper.
+    /// Statements of requests, commands and the store watch.
     Work,
     /// The schema.
     Migration,
@@ -37,7 +37,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection, session: Session) -> 
 }
 
 /// Awaits within `bound`; a timeout is an I/O error of kind `TimedOut`.
-pub(crate) async fn within<T>(
+pub(crate) async fn with_timeout<T>(
     bound: Duration,
     wait: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args};
 use engine::{AccountView, Batch, BatchFate, Engine, TagChange};
 
-use super::own::state;
-use crate::cli::{Common, output, workplace};
+use super::detail::state;
+use crate::cli::{Common, context, output};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Chosen {
@@ -59,7 +59,7 @@ pub(in crate::cli) struct Tag {
 }
 
 /// The accounts that the command names, and where to report their results.
-struct Told<'a> {
+struct Selection<'a> {
     common: &'a Common,
     engine: &'a Engine,
     /// The accounts before the change.
@@ -68,7 +68,7 @@ struct Told<'a> {
 
 impl Remove {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.told(common, engine)?;
+        let told = self.chosen.select(common, engine)?;
         if !self.yes && std::io::stdin().is_terminal() && !told.confirmed()? {
             anyhow::bail!("nothing was removed");
         }
@@ -79,29 +79,29 @@ impl Remove {
 
 impl Chosen {
     pub(super) async fn switch(&self, common: &Common, engine: &Engine, on: bool) -> anyhow::Result<ExitCode> {
-        let told = self.told(common, engine)?;
+        let told = self.select(common, engine)?;
         let batch = engine.accounts().switch(&told.ids(), on).await?;
         Ok(told.report(&batch, state))
     }
 
     pub(super) async fn refresh(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.told(common, engine)?;
+        let told = self.select(common, engine)?;
         let batch = engine.accounts().refresh_each(&told.ids()).await;
         let ends = |view: &AccountView| {
-            let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(workplace::now(), at));
+            let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(context::now(), at));
             format!("the new token ends {ends}")
         };
         Ok(told.report(&batch, ends))
     }
 
-    fn told<'a>(&self, common: &'a Common, engine: &'a Engine) -> anyhow::Result<Told<'a>> {
-        Ok(Told { common, engine, views: workplace::accounts(engine, &self.accounts)? })
+    fn select<'a>(&self, common: &'a Common, engine: &'a Engine) -> anyhow::Result<Selection<'a>> {
+        Ok(Selection { common, engine, views: context::accounts(engine, &self.accounts)? })
     }
 }
 
 impl Label {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.told(common, engine)?;
+        let told = self.chosen.select(common, engine)?;
         let batch = engine.accounts().label(&told.ids(), self.to.as_deref()).await?;
         Ok(told.report(&batch, |view| format!("is {} now", view.label)))
     }
@@ -109,7 +109,7 @@ impl Label {
 
 impl Tag {
     pub(super) async fn run(self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.told(common, engine)?;
+        let told = self.chosen.select(common, engine)?;
         let change = if self.clear || !self.set.is_empty() {
             TagChange::Set(self.set)
         } else {
@@ -123,7 +123,7 @@ impl Tag {
     }
 }
 
-impl Told<'_> {
+impl Selection<'_> {
     fn ids(&self) -> Vec<String> {
         self.views.iter().map(|view| view.id.clone()).collect()
     }

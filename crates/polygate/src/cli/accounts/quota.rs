@@ -10,8 +10,8 @@ use pool::quota::credits::{ResetCredit, ResetCredits};
 use pool::quota::forecast::{Forecast, Forecasts};
 use serde::Serialize;
 
-use super::own;
-use crate::cli::{Common, failure, output, workplace};
+use super::detail;
+use crate::cli::{Common, context, failure, output};
 
 /// Cells of a bar.
 const CELLS: usize = 20;
@@ -47,7 +47,7 @@ pub(in crate::cli) enum Credits {
 
 /// An account's figures for programs.
 #[derive(Serialize)]
-struct Row<'a> {
+struct QuotaRow<'a> {
     id: &'a str,
     label: &'a str,
     status: &'static str,
@@ -82,14 +82,14 @@ struct CreditRow<'a> {
 impl Quota {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         let mut views = match &self.account {
-            Some(wanted) => vec![workplace::account(engine, wanted)?],
+            Some(wanted) => vec![context::account(engine, wanted)?],
             None => engine.accounts().list(),
         };
         let mut errors = vec![None; views.len()];
         if self.fresh {
             for (view, error) in views.iter_mut().zip(&mut errors) {
                 *error = engine.quotas().measure(&view.id).await.err().map(|error| error.to_string());
-                *view = workplace::account(engine, &view.id)?;
+                *view = context::account(engine, &view.id)?;
             }
         }
         let failed = errors.iter().any(Option::is_some);
@@ -103,10 +103,10 @@ impl Credits {
         match self {
             Self::List { account } => list(common, engine, account).await,
             Self::Consume { account, yes: false, .. } => {
-                let view = workplace::account(engine, account)?;
+                let view = context::account(engine, account)?;
                 let why =
                     format!("this would consume a reset credit of {}, which cannot be undone; add --yes", view.label);
-                Err(failure::Usage(why).into())
+                Err(failure::UsageError(why).into())
             }
             Self::Consume { account, request, .. } => consume(common, engine, (account, request.as_deref())).await,
         }
@@ -114,7 +114,7 @@ impl Credits {
 }
 
 async fn list(common: &Common, engine: &Engine, wanted: &str) -> anyhow::Result<ExitCode> {
-    let view = workplace::account(engine, wanted)?;
+    let view = context::account(engine, wanted)?;
     let credits = engine.quotas().reset_credits(&view.id).await?;
     if common.json {
         output::json(&CreditList::from(&credits));
@@ -165,13 +165,13 @@ async fn consume(
     engine: &Engine,
     (wanted, request): (&str, Option<&str>),
 ) -> anyhow::Result<ExitCode> {
-    let view = workplace::account(engine, wanted)?;
+    let view = context::account(engine, wanted)?;
     let consumed = engine.quotas().consume_credit(&view.id, request).await?;
     if common.json {
         output::json(&consumed);
     } else {
         output::line(&format!("{}: {}.", view.label, consumed.outcome.words()));
-        show(common, &[workplace::account(engine, &view.id)?], vec![None]);
+        show(common, &[context::account(engine, &view.id)?], vec![None]);
     }
     Ok(if consumed.outcome.done() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -185,7 +185,7 @@ fn show(common: &Common, views: &[AccountView], errors: Vec<Option<String>>) {
     if views.is_empty() {
         output::line("No accounts yet. Add one: polygate login");
     }
-    let now = workplace::now();
+    let now = context::now();
     for (view, error) in views.iter().zip(errors) {
         output::line(&page(view, now));
         if let Some(error) = error {
@@ -194,16 +194,16 @@ fn show(common: &Common, views: &[AccountView], errors: Vec<Option<String>>) {
     }
 }
 
-fn row(view: &AccountView, error: Option<String>) -> Row<'_> {
+fn row(view: &AccountView, error: Option<String>) -> QuotaRow<'_> {
     let AccountView { id, label, status, quota, forecast, .. } = view;
-    Row { id, label, status, quota, forecast: *forecast, error }
+    QuotaRow { id, label, status, quota, forecast: *forecast, error }
 }
 
 /// One account: a line for each window, then credits and spending.
 fn page(view: &AccountView, now: Millis) -> String {
     let quota = &view.quota;
     let plan = quota.plan.as_deref().unwrap_or(&view.plan);
-    let mut lines = vec![format!("{} ({plan}), {}", view.label, own::state(view))];
+    let mut lines = vec![format!("{} ({plan}), {}", view.label, detail::state(view))];
     if quota.updated.0 == 0 {
         lines.push("  nothing known yet; ask with --fresh".to_owned());
         return lines.join("\n");

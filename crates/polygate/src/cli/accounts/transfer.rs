@@ -9,7 +9,7 @@ use clap::Args;
 use engine::{Engine, Format, Imports};
 use pool::Secret;
 
-use crate::cli::{Common, output, workplace};
+use crate::cli::{Common, context, output};
 
 /// One byte more than the longest accepted file, so that a longer file is detected.
 const LONGEST: u64 = (64 << 20) + 1;
@@ -84,7 +84,7 @@ fn report(file: &Path, done: &Imports) {
 
 impl Export {
     pub(super) async fn run(self, engine: &Engine) -> anyhow::Result<()> {
-        let ids = self.accounts.iter().map(|wanted| workplace::account(engine, wanted).map(|view| view.id));
+        let ids = self.accounts.iter().map(|wanted| context::account(engine, wanted).map(|view| view.id));
         let ids = ids.collect::<anyhow::Result<Vec<_>>>()?;
         let passphrase = self.passphrase.read()?;
         let text = engine.accounts().export(&ids, self.format.unwrap_or(Format::Full)).await?;

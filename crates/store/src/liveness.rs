@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::OpenError;
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 use crate::home::Home;
 
 /// The liveness file of this process. Leases carry its name.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct LivenessFile {
     name: String,
     path: PathBuf,
     _locked: File,
 }
 
-impl Presence {
+impl LivenessFile {
     /// Creates and locks the file.
-    pub(crate) fn announce(home: &Home) -> Result<Self, OpenError> {
+    pub(crate) fn create(home: &Home) -> Result<Self, OpenError> {
         let id = Uuid::new_v4();
-        files::directory(&home.holders(), Kind::Private)?;
+        files::directory(&home.holders(), PathKind::Private)?;
         let path = file(home, id);
         let io = |source| OpenError::io(&path, source);
         let locked = files::create(&path).map_err(io)?;
@@ -37,7 +37,7 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl Drop for LivenessFile {
     fn drop(&mut self) {
         // A process that finds the file unlocked removes it as well.
         let _ = files::remove(&self.path);

@@ -11,7 +11,7 @@ use pool::Secret;
 use pool::catalog::Provider;
 use tokio_util::sync::CancellationToken;
 
-use self::refusals::Recorder;
+use self::refusals::RefusalRecorder;
 use crate::config::{Key, Layers, Model, Relay};
 
 /// How often the files are looked at.
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const KEY: u64 = 64 << 10;
 
 /// Gives the file's relays to an engine.
-pub(crate) struct Filed {
+pub(crate) struct FileRelays {
     engine: Engine,
     file: PathBuf,
 }
@@ -30,14 +30,14 @@ type Stamp = Option<(SystemTime, u64)>;
 
 /// The stamps of the configuration file and of the files that hold its relays' keys.
 #[derive(PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct FileStamps {
     file: Stamp,
     keys: Vec<Stamp>,
 }
 
 /// Why a relay of the file has no key.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoKey {
+pub(crate) enum KeyFileError {
     /// The file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -51,7 +51,7 @@ pub(crate) enum NoKey {
     Empty(PathBuf),
 }
 
-impl Filed {
+impl FileRelays {
     /// The relays of this configuration file.
     pub(crate) fn new(engine: Engine, file: PathBuf) -> Self {
         Self { engine, file }
@@ -61,7 +61,7 @@ impl Filed {
     pub(crate) async fn put(&self, relays: &[Relay]) {
         let mut wishes = Vec::new();
         for relay in relays {
-            match wish(relay, &self.file) {
+            match relay_wish(relay, &self.file) {
                 Ok(wish) => wishes.push(wish),
                 Err(error) => tracing::error!(relay = %relay.name, %error, "relay of the configuration file left out"),
             }
@@ -78,7 +78,7 @@ impl Filed {
     }
 
     /// Logs the relays that custom models and routes name but that do not exist. Requests for them are refused until they are added.
-    pub(crate) fn miss(&self, model: &Model) {
+    pub(crate) fn warn_unknown_relays(&self, model: &Model) {
         let rows = model.custom.iter().filter_map(|row| row.relay.as_deref());
         let routes = model.routing.iter().filter_map(|(_, provider)| match provider {
             Provider::Relay(name) => Some(name.as_str()),
@@ -92,15 +92,15 @@ impl Filed {
     }
 
     /// The files' stamps. Take them before the files are read, so that the next check sees later writes.
-    pub(crate) fn seen(&self, relays: &[Relay]) -> Seen {
-        Seen { file: stamp(&self.file), keys: self.keys(relays) }
+    pub(crate) fn stamps(&self, relays: &[Relay]) -> FileStamps {
+        FileStamps { file: stamp(&self.file), keys: self.keys(relays) }
     }
 
     /// Follows the files until `stop`, beginning with the relays and stamps of the start. An unreadable or invalid file changes nothing.
     pub(crate) async fn follow(
         self,
-        (mut relays, mut seen): (Vec<Relay>, Seen),
-        mut recorder: Recorder,
+        (mut relays, mut seen): (Vec<Relay>, FileStamps),
+        mut recorder: RefusalRecorder,
         stop: CancellationToken,
     ) {
         if read(&self.file).ok().as_ref() != Some(&relays) {
@@ -108,8 +108,8 @@ impl Filed {
             seen.file = None;
         }
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            recorder.look(&self.engine).await;
-            let now = self.seen(&relays);
+            recorder.update(&self.engine).await;
+            let now = self.stamps(&relays);
             if now == seen {
                 continue;
             }
@@ -141,7 +141,7 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 /// The engine's form of a relay of the file.
-pub(crate) fn wish(relay: &Relay, file: &Path) -> Result<RelayWish, NoKey> {
+pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelayWish, KeyFileError> {
     Ok(RelayWish {
         name: relay.name.clone(),
         base_url: relay.base_url.clone(),
@@ -166,7 +166,7 @@ fn key_file(relay: &Relay, file: &Path) -> Option<PathBuf> {
     Some(file.parent().unwrap_or(Path::new("")).join(path))
 }
 
-fn key(relay: &Relay, file: &Path) -> Result<Secret, NoKey> {
+fn key(relay: &Relay, file: &Path) -> Result<Secret, KeyFileError> {
     match (&relay.key, key_file(relay, file)) {
         (_, Some(path)) => read_key(&path),
         (Key::Here(key), None) => Ok(key.clone()),
@@ -175,11 +175,11 @@ fn key(relay: &Relay, file: &Path) -> Result<Secret, NoKey> {
 }
 
 /// Reads a key file; surrounding white space is removed.
-pub(crate) fn read_key(path: &Path) -> Result<Secret, NoKey> {
+pub(crate) fn read_key(path: &Path) -> Result<Secret, KeyFileError> {
     use std::io::Read;
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(KEY).read_to_string(&mut text));
-    read.map_err(|source| NoKey::Read { path: path.to_owned(), source })?;
+    read.map_err(|source| KeyFileError::Read { path: path.to_owned(), source })?;
     let key = Secret::new(text.trim());
-    if key.is_empty() { Err(NoKey::Empty(path.to_owned())) } else { Ok(key) }
+    if key.is_empty() { Err(KeyFileError::Empty(path.to_owned())) } else { Ok(key) }
 }

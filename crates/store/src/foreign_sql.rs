@@ -11,7 +11,7 @@ use crate::Error;
 ///
 /// # Errors
 /// The file is not there, or SQLite refuses the statement.
-pub async fn meddle(home: &Path, sql: String) -> Result<(), Error> {
+pub async fn execute_foreign_sql(home: &Path, sql: String) -> Result<(), Error> {
     let options = SqliteConnectOptions::new().filename(home.join("accounts.db")).create_if_missing(false);
     let mut connection = options.connect().await?;
     connection.execute(AssertSqlSafe(sql)).await?;

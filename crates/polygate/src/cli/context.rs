@@ -47,7 +47,7 @@ pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
 }
 
 /// Replaces a missing home by a temporary one that is removed on drop, so that read-only commands create nothing.
-pub(super) fn stand_in(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
+pub(super) fn temporary_home(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
     let absent = std::fs::symlink_metadata(&config.paths.home).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     if config.postgres.is_some() || !absent {
         return Ok(None);
@@ -60,14 +60,14 @@ pub(super) fn stand_in(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
 
 /// Opens the store of `config`, and creates a missing one. The schema is not migrated: a gateway of an older version may be serving.
 pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
-    Store::open(expecting(config))
+    Store::open(store_options(config))
         .await
         .with_context(|| format!("cannot open the store in {}", config.paths.home.display()))
 }
 
 /// The store's options for commands, which never migrate the schema.
-pub(super) fn expecting(config: &Config) -> store::Options {
-    store::Options { schema: store::Schema::Expect, ..crate::start::store_options(config) }
+pub(super) fn store_options(config: &Config) -> store::Options {
+    store::Options { schema: store::SchemaPolicy::Expect, ..crate::start::store_options(config) }
 }
 
 /// An engine over the store of `config` without background tasks. [`close`] must follow. From here on a signal ends the command only
@@ -79,13 +79,13 @@ pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     let settings = crate::start::engine_settings(config);
     let engine = Engine::idle(Parts { store, upstream, settings, clock: Clock::System }).await;
     let engine = engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))?;
-    tokio::spawn(leave(engine.clone(), signals));
+    tokio::spawn(exit_on_signal(engine.clone(), signals));
     Ok(engine)
 }
 
 /// Ends the command after a signal. A sent refresh token is used up, so its successor is stored first; a second signal ends the command
 /// at once.
-async fn leave(engine: Engine, mut signals: Signals) {
+async fn exit_on_signal(engine: Engine, mut signals: Signals) {
     let code = signals.next().await;
     if engine.busy() {
         eprintln!("tokens are being refreshed; ending once they are stored, a second signal ends at once");
@@ -99,23 +99,23 @@ async fn leave(engine: Engine, mut signals: Signals) {
 }
 
 /// Stops an engine of [`engine`] and closes its store.
-pub(super) async fn end(engine: Engine) {
+pub(super) async fn close(engine: Engine) {
     engine.stop().await;
     engine.close().await;
 }
 
 /// The one account of this id, e-mail or label.
 pub(super) fn account(engine: &Engine, wanted: &str) -> anyhow::Result<AccountView> {
-    one(&engine.accounts().list(), wanted)
+    find_one(&engine.accounts().list(), wanted)
 }
 
 /// The one account of each of these.
 pub(super) fn accounts(engine: &Engine, wanted: &[String]) -> anyhow::Result<Vec<AccountView>> {
     let all = engine.accounts().list();
-    wanted.iter().map(|wanted| one(&all, wanted)).collect()
+    wanted.iter().map(|wanted| find_one(&all, wanted)).collect()
 }
 
-fn one(all: &[AccountView], wanted: &str) -> anyhow::Result<AccountView> {
+fn find_one(all: &[AccountView], wanted: &str) -> anyhow::Result<AccountView> {
     let named = |view: &&AccountView| [&view.id, &view.email, &view.label].into_iter().any(|name| name == wanted);
     let mut found = all.iter().filter(named);
     match (found.next(), found.count()) {

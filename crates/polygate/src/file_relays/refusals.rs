@@ -22,18 +22,18 @@ pub(crate) struct Refusal {
 }
 
 /// Stores the refusals whenever they change.
-pub(crate) struct Recorder {
+pub(crate) struct RefusalRecorder {
     store: Store,
     written: Option<Vec<Refusal>>,
 }
 
-impl Recorder {
+impl RefusalRecorder {
     /// The first update replaces the refusals of an earlier gateway.
     pub(crate) fn new(store: Store) -> Self {
         Self { store, written: None }
     }
 
-    pub(crate) async fn look(&mut self, engine: &Engine) {
+    pub(crate) async fn update(&mut self, engine: &Engine) {
         let now: Vec<Refusal> = engine.relays().list().into_iter().filter_map(refusal).collect();
         if self.written.as_ref() == Some(&now) {
             return;
@@ -56,7 +56,7 @@ fn refusal(view: RelayView) -> Option<Refusal> {
 
 impl Refusal {
     /// Whether the refusal is about this relay with the same address.
-    pub(crate) fn means(&self, relay: &pool::relay::Relay) -> bool {
+    pub(crate) fn matches(&self, relay: &pool::relay::Relay) -> bool {
         (&self.name, &self.base_url) == (&relay.name, &relay.base_url)
     }
 
