@@ -62,7 +62,7 @@ impl ModelLists {
 
 /// Restores the stored lists of this client version and asks for all of them.
 pub(crate) async fn restore(service: &ModelLists) {
-    match service.runtime.store.models_of_all().await {
+    match service.runtime.store.all_models().await {
         Ok(stored) => service.registry.accounts.listed_all(restored(service, stored)),
         Err(error) => tracing::warn!(%error, "stored model lists are not readable"),
     }

@@ -12,7 +12,7 @@ use pool::status::Signal;
 use pool::warning::{self, Warning};
 use pool::{AccountId, Millis, Status};
 use serde_json::value::RawValue;
-use store::CreditUse;
+use store::CreditClaim;
 use upstream::oauth::RefreshReason;
 use upstream::{BufferedAnswer, Fault};
 
@@ -196,11 +196,11 @@ fn uuid(text: &str) -> Result<String, QuotaError> {
 }
 
 /// The id of a try that was claimed before anything is sent.
-fn claimed(begun: Result<CreditUse, store::Error>, now: Millis) -> Result<String, QuotaError> {
+fn claimed(begun: Result<CreditClaim, store::Error>, now: Millis) -> Result<String, QuotaError> {
     match begun.map_err(|error| QuotaError::Store(error.to_string()))? {
-        CreditUse::Begun { request } => Ok(request),
-        CreditUse::Held { until } => Err(QuotaError::TooSoon(now.until(until).div_ceil(1000))),
-        CreditUse::Gone => Err(QuotaError::Unknown),
+        CreditClaim::Begun { request } => Ok(request),
+        CreditClaim::Held { until } => Err(QuotaError::TooSoon(now.until(until).div_ceil(1000))),
+        CreditClaim::Gone => Err(QuotaError::Unknown),
     }
 }
 

@@ -162,7 +162,7 @@ impl Registry {
     /// The accounts of the store; only those are read that somebody else changed since.
     async fn stored_accounts(&self) -> Result<Vec<StoredAccount>, store::Error> {
         let (store, list) = (&self.runtime.store, self.accounts.list());
-        let versions = store.versions().await?;
+        let versions = store.account_versions().await?;
         let is_known =
             |(id, version): &(AccountId, i64)| list.get(id).is_some_and(|known| known.account.version == *version);
         if versions.iter().filter(|row| !is_known(row)).count() > SINGLY {
@@ -181,7 +181,7 @@ impl Registry {
 
     async fn all_accounts(&self) -> Result<Vec<StoredAccount>, store::Error> {
         let accounts = self.runtime.store.accounts().await?;
-        let mut tokens = self.runtime.store.tokens_of_all().await?;
+        let mut tokens = self.runtime.store.all_tokens().await?;
         let mut found = |account: Account| {
             let own = readable(&account.id, tokens.remove(&account.id));
             StoredAccount::Read(Box::new(account), own)

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::token::{self, Revocation};
 
-/// A login as its owner sees it: one account, one user, fresh tokens.
+/// A login for tests: one account, one user, fresh tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FakeAccount {
     /// `chatgpt_account_id`, a UUID.
@@ -140,9 +140,9 @@ impl Quota {
     }
 }
 
-/// One login's standing facts.
+/// The claims, quota and models of one login.
 #[derive(Clone, Debug)]
-pub(crate) struct Person {
+pub(crate) struct Login {
     pub(crate) account_id: String,
     pub(crate) user: String,
     pub(crate) email: String,
@@ -155,17 +155,17 @@ pub(crate) struct Person {
     pub(crate) redeemed: Vec<String>,
 }
 
-/// A login's place in the book.
-pub(crate) type Index = usize;
+/// Index of a login in the account table.
+pub(crate) type LoginIndex = usize;
 
-pub(crate) struct Access {
-    pub(crate) who: Index,
+pub(crate) struct AccessToken {
+    pub(crate) who: LoginIndex,
     pub(crate) expires: i64,
     pub(crate) refused: Option<Revocation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum RefreshTokenFate {
     Current,
     Used,
     Expired,
@@ -173,35 +173,35 @@ pub(crate) enum Fate {
 }
 
 pub(crate) struct RefreshToken {
-    pub(crate) who: Index,
-    pub(crate) fate: Fate,
+    pub(crate) who: LoginIndex,
+    pub(crate) fate: RefreshTokenFate,
 }
 
-/// Everybody and every token ever issued.
+/// Every login, and every token ever issued.
 #[derive(Default)]
-pub(crate) struct Book {
-    pub(crate) people: Vec<Person>,
-    pub(crate) access: HashMap<String, Access>,
+pub(crate) struct AccountTable {
+    pub(crate) people: Vec<Login>,
+    pub(crate) access: HashMap<String, AccessToken>,
     pub(crate) refresh: HashMap<String, RefreshToken>,
-    pub(crate) login_as: Option<Index>,
+    pub(crate) login_as: Option<LoginIndex>,
     pub(crate) deny: bool,
     /// Seconds by which the backend's clock is ahead of this machine's.
     pub(crate) ahead: i64,
 }
 
-/// What a token endpoint hands out.
+/// The tokens of one token answer.
 pub(crate) struct Grant {
     pub(crate) access: String,
     pub(crate) refresh: String,
     pub(crate) id: String,
 }
 
-impl Book {
-    pub(crate) fn add(&mut self, new: NewAccount) -> Index {
+impl AccountTable {
+    pub(crate) fn add(&mut self, new: NewAccount) -> LoginIndex {
         let user = new.user.unwrap_or_else(|| format!("user-{}", token::random(18).replace(['-', '_'], "x")));
         let tail = user.trim_start_matches("user-").to_lowercase();
         let email = new.email.unwrap_or_else(|| format!("{}@example.test", &tail[..tail.len().min(8)]));
-        self.people.push(Person {
+        self.people.push(Login {
             account_id: new.account_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             user: format!("user-{}", user.trim_start_matches("user-")),
             email,
@@ -219,8 +219,8 @@ impl Book {
         token::now() + self.ahead
     }
 
-    /// Tokens for a login; nothing that was issued before changes.
-    pub(crate) fn grant(&mut self, who: Index, lifetime: i64, client: &str) -> Grant {
+    /// Issues tokens for a login. Earlier tokens stay valid.
+    pub(crate) fn grant(&mut self, who: LoginIndex, lifetime: i64, client: &str) -> Grant {
         let person = &self.people[who];
         let expires = self.now() + lifetime;
         let grant = Grant {
@@ -228,12 +228,12 @@ impl Book {
             refresh: format!("rt_{}", token::random(48)),
             id: claims::id(person, client),
         };
-        self.access.insert(grant.access.clone(), Access { who, expires, refused: None });
-        self.refresh.insert(grant.refresh.clone(), RefreshToken { who, fate: Fate::Current });
+        self.access.insert(grant.access.clone(), AccessToken { who, expires, refused: None });
+        self.refresh.insert(grant.refresh.clone(), RefreshToken { who, fate: RefreshTokenFate::Current });
         grant
     }
 
-    pub(crate) fn show(&self, who: Index, grant: Grant) -> FakeAccount {
+    pub(crate) fn show(&self, who: LoginIndex, grant: Grant) -> FakeAccount {
         let person = self.people[who].clone();
         FakeAccount {
             account_id: person.account_id,
@@ -246,8 +246,8 @@ impl Book {
         }
     }
 
-    /// Whose access token this is, or why it is refused; `None` for a token nobody issued.
-    pub(crate) fn judge(&self, token: &str) -> Result<Index, Option<Revocation>> {
+    /// The login of an access token, or why the token is refused; `None` for a token that was never issued.
+    pub(crate) fn judge(&self, token: &str) -> Result<LoginIndex, Option<Revocation>> {
         let access = self.access.get(token).ok_or(None)?;
         match access.refused {
             Some(why) => Err(Some(why)),
@@ -257,23 +257,23 @@ impl Book {
     }
 
     /// Every login of this account id.
-    pub(crate) fn of<'a>(&'a self, account_id: &'a str) -> impl Iterator<Item = Index> + 'a {
-        let same = move |(_, person): &(usize, &Person)| person.account_id == account_id;
+    pub(crate) fn of<'a>(&'a self, account_id: &'a str) -> impl Iterator<Item = LoginIndex> + 'a {
+        let same = move |(_, person): &(usize, &Login)| person.account_id == account_id;
         self.people.iter().enumerate().filter(same).map(|(index, _)| index)
     }
 
     /// Refuses all access tokens that this account has now.
     pub(crate) fn refuse(&mut self, account_id: &str, why: Revocation) {
-        let who: Vec<Index> = self.of(account_id).collect();
+        let who: Vec<LoginIndex> = self.of(account_id).collect();
         for access in self.access.values_mut().filter(|access| who.contains(&access.who)) {
             access.refused = Some(why);
         }
     }
 
     /// Decides the fate of the refresh tokens that this account can still use.
-    pub(crate) fn doom(&mut self, account_id: &str, fate: Fate) {
-        let who: Vec<Index> = self.of(account_id).collect();
-        let current = |token: &&mut RefreshToken| who.contains(&token.who) && token.fate == Fate::Current;
+    pub(crate) fn doom(&mut self, account_id: &str, fate: RefreshTokenFate) {
+        let who: Vec<LoginIndex> = self.of(account_id).collect();
+        let current = |token: &&mut RefreshToken| who.contains(&token.who) && token.fate == RefreshTokenFate::Current;
         for token in self.refresh.values_mut().filter(current) {
             token.fate = fate;
         }
@@ -281,8 +281,9 @@ impl Book {
 
     /// The refresh tokens of this account that still work.
     pub(crate) fn current(&self, account_id: &str) -> Vec<String> {
-        let who: Vec<Index> = self.of(account_id).collect();
-        let live = |entry: &(&String, &RefreshToken)| entry.1.fate == Fate::Current && who.contains(&entry.1.who);
+        let who: Vec<LoginIndex> = self.of(account_id).collect();
+        let live =
+            |entry: &(&String, &RefreshToken)| entry.1.fate == RefreshTokenFate::Current && who.contains(&entry.1.who);
         self.refresh.iter().filter(live).map(|(token, _)| token.clone()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! An answer on its way: built by an endpoint, changed by its plan, sent as the HTTP body.
+//! An answer: built by an endpoint, changed by its plan, sent as the HTTP body.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,9 +17,9 @@ use crate::errors::Reject;
 use crate::plan::api::Api;
 use crate::plan::replay;
 use crate::plan::shape::{Frame, Frames, Step, Steps};
-use crate::plan::wire::{How, Line};
+use crate::plan::wire::{ConnectionControl, Termination};
 use crate::plan::{Body, Plan, Shape};
-use crate::record::{Left, Visit};
+use crate::record::{EndKind, RequestGuard};
 use crate::state::Shared;
 
 /// Status, headers and payload of an endpoint.
@@ -63,7 +63,7 @@ impl Answer {
         }
     }
 
-    /// What the plan says instead of what the endpoint answered.
+    /// Applies the plan's status, headers and body over the endpoint's answer.
     pub(crate) fn planned(mut self, plan: &Plan, shared: &Shared) -> Self {
         match body(plan, shared) {
             Some(Ok(answer)) => self = answer,
@@ -86,14 +86,14 @@ impl Answer {
         self
     }
 
-    /// The HTTP response; its body owns the visit.
-    pub(crate) fn respond(self, plan: &Plan, send: Sending) -> Response<Flow> {
+    /// The HTTP response; its body owns the [`RequestGuard`](crate::record::RequestGuard).
+    pub(crate) fn respond(self, plan: &Plan, send: AnswerContext) -> Response<AnswerBody> {
         send.visit.status(self.status);
         let date = send.shared.date();
         let flow = match self.payload {
-            Payload::Whole(bytes) if plan.shape.plain() => Flow::whole(bytes, send),
-            Payload::Whole(bytes) => Flow::pump(Box::new(std::iter::once(Frame::new(bytes))), &plan.shape, send),
-            Payload::Stream(frames) => Flow::pump(frames, &plan.shape, send),
+            Payload::Whole(bytes) if plan.shape.plain() => AnswerBody::whole(bytes, send),
+            Payload::Whole(bytes) => AnswerBody::pump(Box::new(std::iter::once(Frame::new(bytes))), &plan.shape, send),
+            Payload::Stream(frames) => AnswerBody::pump(frames, &plan.shape, send),
         };
         let mut response = Response::new(flow);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -140,61 +140,69 @@ fn body(plan: &Plan, shared: &Shared) -> Option<Result<Answer, Reject>> {
     }))
 }
 
-/// What an answer needs while it is sent.
-pub(crate) struct Sending {
+/// The state that an answer needs while it is sent.
+pub(crate) struct AnswerContext {
     pub(crate) api: Api,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) line: Arc<Line>,
-    pub(crate) visit: Visit,
+    pub(crate) line: Arc<ConnectionControl>,
+    pub(crate) visit: RequestGuard,
 }
 
 /// The HTTP body.
-pub(crate) enum Flow {
-    Whole(Option<Bytes>, Sending),
-    Pump(Box<Pump>),
+pub(crate) enum AnswerBody {
+    Whole(Option<Bytes>, AnswerContext),
+    Pump(Box<StreamBody>),
 }
 
-impl Flow {
-    fn whole(bytes: Bytes, mut send: Sending) -> Self {
+impl AnswerBody {
+    fn whole(bytes: Bytes, mut send: AnswerContext) -> Self {
         if bytes.is_empty() {
             send.done();
         }
         Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()), send)
     }
 
-    fn pump(frames: Frames, shape: &Shape, send: Sending) -> Self {
+    fn pump(frames: Frames, shape: &Shape, send: AnswerContext) -> Self {
         let mut shape = shape.clone();
         shape.pace = shape.pace.or(send.shared.options.pace);
-        let pace = shape.pace.map(|rate| Pace { rate, start: Instant::now(), count: 0 });
+        let pace = shape.pace.map(|rate| Pacing { rate, start: Instant::now(), count: 0 });
         let steps: Box<dyn Iterator<Item = Step> + Send> = if shape.plain() {
             Box::new(frames.map(|frame| Step::Bytes(frame.bytes)))
         } else {
             Box::new(Steps::new(frames, shape, send.api))
         };
-        Self::Pump(Box::new(Pump { steps, send, pace, batch: BytesMut::new(), wait: None, ending: None, dead: false }))
+        Self::Pump(Box::new(StreamBody {
+            steps,
+            send,
+            pace,
+            batch: BytesMut::new(),
+            wait: None,
+            ending: None,
+            dead: false,
+        }))
     }
 }
 
-impl Sending {
+impl AnswerContext {
     /// The last byte was handed to hyper.
     fn done(&mut self) {
-        self.visit.end(Left::Complete);
+        self.visit.end(EndKind::Complete);
         self.line.answered();
     }
 }
 
 /// Performs the steps of a stream.
-pub(crate) struct Pump {
+pub(crate) struct StreamBody {
     steps: Box<dyn Iterator<Item = Step> + Send>,
-    send: Sending,
-    pace: Option<Pace>,
+    send: AnswerContext,
+    pace: Option<Pacing>,
     batch: BytesMut,
     wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    ending: Option<How>,
+    ending: Option<Termination>,
     dead: bool,
 }
 
-struct Pace {
+struct Pacing {
     rate: f64,
     start: Instant,
     count: u32,
@@ -203,7 +211,7 @@ struct Pace {
 /// Frames are gathered up to this size for one write.
 const BATCH: usize = 16 << 10;
 
-impl Pump {
+impl StreamBody {
     /// The next chunk for hyper, or the end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
@@ -230,7 +238,7 @@ impl Pump {
         }
     }
 
-    /// Takes a step; a chunk comes back when it is time to write.
+    /// Performs a step; returns a chunk when it is time to write.
     fn step(&mut self, step: Step) -> Option<Bytes> {
         match step {
             Step::Bytes(bytes) if self.batch.is_empty() && bytes.len() >= BATCH => return Some(bytes),
@@ -258,15 +266,15 @@ impl Pump {
         Some(self.batch.split().freeze()).filter(|batch| !batch.is_empty())
     }
 
-    fn end(&mut self, how: How) -> Poll<Option<Bytes>> {
-        self.send.visit.end(Left::Cut);
+    fn end(&mut self, how: Termination) -> Poll<Option<Bytes>> {
+        self.send.visit.end(EndKind::Cut);
         match how {
-            How::Reset | How::Fin | How::Close { .. } => {
+            Termination::Reset | Termination::Fin | Termination::Close { .. } => {
                 self.dead = true;
                 self.send.line.end(how);
                 Poll::Pending
             }
-            How::End | How::Failed { .. } | How::Incomplete { .. } => {
+            Termination::End | Termination::Failed { .. } | Termination::Incomplete { .. } => {
                 self.send.line.answered();
                 Poll::Ready(None)
             }
@@ -274,7 +282,7 @@ impl Pump {
     }
 }
 
-impl Pace {
+impl Pacing {
     fn due(&mut self) -> Instant {
         let due = self.start + Duration::from_secs_f64(f64::from(self.count) / self.rate.max(0.001));
         self.count += 1;
@@ -282,7 +290,7 @@ impl Pace {
     }
 }
 
-impl http_body::Body for Flow {
+impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -314,8 +322,8 @@ impl http_body::Body for Flow {
     }
 }
 
-/// The visit of a control request is none; nothing else ends without one.
-pub(crate) fn unrecorded(shared: &Arc<Shared>) -> Sending {
-    let (line, visit) = (Line::new(0, None), Visit::none(&shared.recorder));
-    Sending { api: Api::Backend, shared: Arc::clone(shared), line, visit }
+/// The context of a control request, which is not recorded.
+pub(crate) fn unrecorded(shared: &Arc<Shared>) -> AnswerContext {
+    let (line, visit) = (ConnectionControl::new(0, None), RequestGuard::none(&shared.recorder));
+    AnswerContext { api: Api::Backend, shared: Arc::clone(shared), line, visit }
 }

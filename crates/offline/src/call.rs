@@ -1,11 +1,11 @@
-//! A request in hand.
+//! A received request.
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-/// A request in hand: headers, decoded body, and whom it comes from.
+/// A received request: headers, decoded body, and its sender.
 pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) method: Method,

@@ -1,4 +1,4 @@
-//! `/offline/*`: scripts, record and accounts as JSON, for tests in other languages and for people. Not recorded itself.
+//! `/offline/*`: scripts, record and accounts as JSON, for tests in other languages and for people. These requests are not recorded.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::account::{Fate, NewAccount, Quota};
-use crate::answer::{Answer, Flow, unrecorded};
+use crate::account::{NewAccount, Quota, RefreshTokenFate};
+use crate::answer::{Answer, AnswerBody, unrecorded};
 use crate::errors::Reject;
 use crate::plan::Plan;
 use crate::plan::wire::Greeting;
@@ -58,7 +58,7 @@ struct Change {
 }
 
 /// Answers one control request.
-pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Response<Flow> {
+pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Response<AnswerBody> {
     let path = parts.uri.path().trim_start_matches("/offline/");
     let done = match (parts.method.as_str(), path) {
         ("GET", "record") => Ok(record(&shared.recorder.snapshot())),
@@ -125,8 +125,8 @@ fn edit(shared: &Shared, change: &Change) -> Value {
         book.refuse(&change.account_id, why);
     }
     match change.refresh.as_deref() {
-        Some("expired") => book.doom(&change.account_id, Fate::Expired),
-        Some(_) => book.doom(&change.account_id, Fate::Invalidated),
+        Some("expired") => book.doom(&change.account_id, RefreshTokenFate::Expired),
+        Some(_) => book.doom(&change.account_id, RefreshTokenFate::Invalidated),
         None => {}
     }
     json!({ "changed": who.len() })

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::account::Person;
+use crate::account::Login;
 use crate::token::{self, Revocation};
 
 /// A refusal: status and body.
@@ -29,7 +29,7 @@ pub(crate) fn error(message: &str, kind: &str, param: Option<&str>, code: Option
     json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
 }
 
-/// 401 bodies of a refused access token; `None` is a token nobody knows.
+/// 401 bodies of a refused access token; `None` is an unknown token.
 pub(crate) fn unauthorized(why: Option<Revocation>) -> Value {
     let body = |message: &str, kind: Value, code: &str| json!({ "error": { "message": message, "type": kind, "code": code, "param": null }, "status": 401 });
     match why {
@@ -68,7 +68,7 @@ pub(crate) fn usage_limit(plan: &str, resets_at: i64) -> Value {
 }
 
 /// Rate-limit headers of a login, as every model answer carries them.
-pub(crate) fn limit_headers(person: &Person) -> Vec<(String, String)> {
+pub(crate) fn limit_headers(person: &Login) -> Vec<(String, String)> {
     let mut headers = vec![
         ("x-codex-active-limit".to_owned(), "premium".to_owned()),
         ("x-codex-plan-type".to_owned(), person.plan.clone()),

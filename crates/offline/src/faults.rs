@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::errors;
-use crate::plan::wire::How;
-use crate::plan::{Body, Coding, Place, Plan, Wait};
+use crate::plan::wire::Termination;
+use crate::plan::{Body, Coding, Endpoint, Plan, Wait};
 use crate::token::{self, Revocation};
 
 const CHALLENGE: &str = "<!DOCTYPE html><html lang=\"en-US\"><head><title>Just a moment...</title>\
@@ -115,13 +115,13 @@ impl Plan {
         Self::bad_request("previous_response_not_found", message)
     }
 
-    /// An error frame that does not say its status; the official client waits on as if it had not come.
+    /// An error frame without a status; the official client ignores it and keeps waiting.
     pub fn statusless() -> Self {
         let error = errors::error("Something went wrong.", "server_error", None, None);
         Self::text(200, json!({ "type": "error", "error": error["error"] }).to_string()).hold(Wait::Forever)
     }
 
-    /// The end of somebody else's response after so many events.
+    /// The end of another response after so many events.
     pub fn stray(after: u32) -> Self {
         let response = json!({ "id": "resp_stray", "object": "response", "status": "completed", "output": [],
             "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 } });
@@ -165,12 +165,12 @@ impl Plan {
 
     /// The connection is reset with the request read and nothing answered.
     pub fn reset() -> Self {
-        Self::auto().cut_wire(0, How::Reset)
+        Self::auto().cut_wire(0, Termination::Reset)
     }
 
     /// The connection is closed with the request read and nothing answered.
     pub fn close() -> Self {
-        Self::auto().cut_wire(0, How::Fin)
+        Self::auto().cut_wire(0, Termination::Fin)
     }
 
     /// Silence after so many events.
@@ -180,12 +180,12 @@ impl Plan {
 
     /// `response.failed` after so many events.
     pub fn failed(after: u32, code: &str, message: &str) -> Self {
-        Self::auto().cut_event(after, How::Failed { code: code.to_owned(), message: message.to_owned() })
+        Self::auto().cut_event(after, Termination::Failed { code: code.to_owned(), message: message.to_owned() })
     }
 
     /// `response.incomplete` after so many events.
     pub fn incomplete(after: u32, reason: &str) -> Self {
-        Self::auto().cut_event(after, How::Incomplete { reason: reason.to_owned() })
+        Self::auto().cut_event(after, Termination::Incomplete { reason: reason.to_owned() })
     }
 
     /// A stream of one delta of so many bytes that compresses to next to nothing.
@@ -204,15 +204,15 @@ impl Plan {
 /// Relay failures, in the words of the API whose model answers at `place`.
 impl Plan {
     /// Any status; the kind of error follows from it.
-    pub fn relay(place: Place, status: u16, message: &str) -> Self {
+    pub fn relay(place: Endpoint, status: u16, message: &str) -> Self {
         let reject = place.api().refusal(status, message);
         Self::json(reject.status, reject.body)
     }
 
     /// 429 that says when to come back: `retry-after`, or Google's `RetryInfo`.
-    pub fn relay_limit(place: Place, seconds: u32) -> Self {
+    pub fn relay_limit(place: Endpoint, seconds: u32) -> Self {
         let mut plan = Self::relay(place, 429, "Rate limit reached. Please try again later.");
-        if place != Place::GeminiRelay {
+        if place != Endpoint::GeminiRelay {
             return plan.header("retry-after", seconds.to_string());
         }
         if let Body::Json(body) = &mut plan.body {
@@ -225,8 +225,8 @@ impl Plan {
         plan
     }
 
-    /// The key is refused as if it had never been good; Google says so with 400.
-    pub fn relay_key(place: Place) -> Self {
+    /// The key is refused as unknown; Google answers that with 400.
+    pub fn relay_key(place: Endpoint) -> Self {
         let reject = crate::relay::wrong_key(place.api());
         Self::json(reject.status, reject.body)
     }
@@ -254,14 +254,14 @@ impl Plan {
         Self::text(200, "<html>maintenance</html>").header("content-type", "text/html").acting()
     }
 
-    /// The token rotates, then nothing is said until the client gives up.
+    /// The token rotates, then nothing is sent until the client gives up.
     pub fn stall_after_acting() -> Self {
         Self::auto().delay(Wait::Forever)
     }
 
     /// The token rotates, then the connection is reset after the headers.
     pub fn reset_after_headers() -> Self {
-        Self::auto().cut_byte(0, How::Reset)
+        Self::auto().cut_byte(0, Termination::Reset)
     }
 
     /// Any JSON with a status, for bodies not named here.

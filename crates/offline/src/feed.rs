@@ -1,5 +1,4 @@
-//! Where the published versions of the official clients are read: GitHub's document of the newest release, and the desktop
-//! app's appcast.
+//! Feeds of the official clients' versions: GitHub's document of the newest release, and the desktop app's appcast.
 
 use serde_json::json;
 

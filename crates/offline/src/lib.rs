@@ -11,7 +11,7 @@
 //! # Use
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
-//! use offline::{How, Offline, Options, Plan, Rule};
+//! use offline::{Termination, Offline, Options, Plan, Rule};
 //! use std::time::Duration;
 //!
 //! let backend = Offline::start(Options::default()).await?;
@@ -20,7 +20,7 @@
 //!
 //! // The next model request of this account answers 429; the one after it is cut with a reset after 700 body bytes.
 //! backend.script(Rule::responses(Plan::usage_limit(3600)).account(&account.account_id));
-//! backend.script(Rule::responses(Plan::auto().cut_byte(700, How::Reset)).prompt("count"));
+//! backend.script(Rule::responses(Plan::auto().cut_byte(700, Termination::Reset)).prompt("count"));
 //!
 //! // Wait for a condition of the record instead of sleeping.
 //! let saw = backend.wait_until(Duration::from_secs(5), |record| record.posts().count() == 2).await;
@@ -51,11 +51,11 @@
 //! | `/relay/gemini` | Google Gemini | `x-goog-api-key` | `gemini-3.8-pro` (wants its signatures back), `gemini-3.8-flash`, ... |
 //!
 //! Every key that begins with `sk-offline` is good. The first two have embeddings, audio and images too. Rules speak about
-//! them by [`Place::ChatRelay`] and its neighbours, and about one relay among several by its key.
+//! them by [`Endpoint::ChatRelay`] and its neighbours, and about one relay among several by its key.
 //!
 //! # Their owner
 //! `POST /hook/NAME` takes a webhook's JSON and `POST /ntfy/TOPIC` a line as ntfy does; both are in the record, and rules speak
-//! about them by [`Place::Hook`] and [`Place::Ntfy`].
+//! about them by [`Endpoint::Hook`] and [`Endpoint::Ntfy`].
 //!
 //! # Scripting
 //! A [`Rule`] is a condition, a [`Plan`] and how often it applies; the first rule that matches a request is used. A plan
@@ -64,13 +64,13 @@
 //! neighbours; [`Plan::relay`] is a failure in a relay's own words. A [`Wait`] at a gate stands still until [`Running::release`], so that no test needs to sleep.
 //!
 //! # WebSockets
-//! An upgrade is a request to [`Place::Socket`], each turn on it one to [`Place::Responses`] with the method `WS`, so a rule
-//! fits both ways: a status becomes an error frame, silences and cuts stay what they are. [`How::Close`], [`Odd`],
+//! An upgrade is a request to [`Endpoint::Socket`], each turn on it one to [`Endpoint::Responses`] with the method `WS`, so a rule
+//! fits both ways: a status becomes an error frame, silences and cuts stay what they are. [`Termination::Close`], [`QuirkKind`],
 //! [`Plan::connection_limit`], [`Plan::previous_not_found`], [`Plan::statusless`] and [`Plan::stray`] are for sockets. A
 //! prewarm is passed over by rules that do not ask for it ([`Rule::prewarm`]).
 //!
 //! # Proxies
-//! A [`Proxy`] is an HTTP or SOCKS 5 proxy on loopback that fails as it is told ([`Mood`]) and records what it carried;
+//! A [`Proxy`] is an HTTP or SOCKS 5 proxy on loopback that fails as it is told ([`ProxyFault`]) and records what it carried;
 //! [`Proxy::saw`] says whether a request of the record came through it. `GET /echo` answers with the address that asks.
 //!
 //! # Control over HTTP
@@ -96,6 +96,7 @@
 //! cuts; `{"plan": {"shape": {"pauses": [{"after": 1, "wait": {"millis": 360000}}]}}}` is silent after `response.created`.
 
 mod account;
+mod alerts;
 mod answer;
 mod call;
 mod control;
@@ -104,15 +105,14 @@ mod faults;
 mod feed;
 mod gate;
 mod listen;
-mod mind;
 mod models;
 mod noise;
 mod oauth;
-mod owner;
 mod plan;
 mod proxy;
 mod record;
 mod relay;
+mod responder;
 mod responses;
 mod route;
 mod running;
@@ -123,12 +123,13 @@ mod token;
 mod usage;
 
 pub use account::{FakeAccount, Metered, NewAccount, Quota, Window};
-pub use plan::wire::{Greeting, How};
+pub use plan::wire::{Greeting, Termination};
 pub use plan::{
-    Blob, Body, Coding, Extra, Idle, Interim, Newline, Odd, Pause, Place, Plan, Quirk, Shape, Split, Spot, Stop, Wait,
+    Blob, Body, Coding, Endpoint, Extra, Idle, Interim, Newline, Pause, Plan, Quirk, QuirkKind, Shape, Split, Stop,
+    StopPosition, Wait,
 };
-pub use proxy::{Carried, Mood, Proxy, ProxyOptions, Speech};
-pub use record::{Ending, Left, Offence, Record, Refresh, Seen, TimedOut};
+pub use proxy::{ProxiedConnection, Proxy, ProxyFault, ProxyOptions, ProxyProtocol};
+pub use record::{EndKind, Offence, Record, RecordedRequest, Refresh, RequestEnd, TimedOut};
 pub use running::{Offline, Running, serve_forever};
 pub use script::{Rule, When};
 pub use state::{Options, REAL_CLIENT_ID, Versions};

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::plan::wire::{Greeting, Line, Wire};
+use crate::plan::wire::{ConnectionControl, ControlledStream, Greeting};
 use crate::route;
 use crate::state::Shared;
 
@@ -41,7 +41,7 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: Cancel
 
 async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     tcp.set_nodelay(true)?;
-    let line = Line::new(shared.recorder.connected(), tcp.peer_addr().ok());
+    let line = ConnectionControl::new(shared.recorder.connected(), tcp.peer_addr().ok());
     let greeting = shared.greetings.lock().pop_front();
     if let Some(greeting) = greeting {
         return greet(tcp, greeting).await;
@@ -53,12 +53,12 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         ended = &mut speaking => return ended,
         () = alive.sleep.notified() => {}
     }
-    // The socket stays open, and nobody is there.
+    // The socket stays open without an answer.
     std::future::pending().await
 }
 
-async fn speak(tcp: TcpStream, shared: Arc<Shared>, line: Arc<Line>) -> io::Result<()> {
-    let wire = Wire::new(tcp, Arc::clone(&line));
+async fn speak(tcp: TcpStream, shared: Arc<Shared>, line: Arc<ConnectionControl>) -> io::Result<()> {
+    let wire = ControlledStream::new(tcp, Arc::clone(&line));
     let tls = shared.options.tls.clone();
     let served = Arc::clone(&line);
     let service = service_fn(move |request: Request<Incoming>| {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::account::Person;
+use crate::account::Login;
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
@@ -79,19 +79,19 @@ static MODELS: [Model; 12] = [
 ];
 
 /// The models that an account may use.
-fn of(person: &Person) -> impl Iterator<Item = &'static Model> {
+fn of(person: &Login) -> impl Iterator<Item = &'static Model> {
     let allowed =
         |model: &&Model| person.models.as_ref().is_none_or(|slugs| slugs.iter().any(|slug| slug == model.slug));
     MODELS.iter().filter(allowed)
 }
 
 /// A model by its slug, if the account has it.
-pub(crate) fn find(person: &Person, slug: &str) -> Option<&'static Model> {
+pub(crate) fn find(person: &Login, slug: &str) -> Option<&'static Model> {
     of(person).find(|model| model.slug == slug)
 }
 
 /// The ETag of an account's list.
-pub(crate) fn etag(person: &Person) -> String {
+pub(crate) fn etag(person: &Login) -> String {
     let mut hash = Sha256::new();
     for model in of(person) {
         hash.update(model.slug);
@@ -170,7 +170,7 @@ impl Model {
 }
 
 /// The list, or 304 when the client has it.
-pub(crate) fn answer(call: &Call, person: &Person) -> Result<Answer, Reject> {
+pub(crate) fn answer(call: &Call, person: &Login) -> Result<Answer, Reject> {
     let query = call.uri.query().unwrap_or_default();
     let version = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "client_version");
     if version.is_none_or(|(_, value)| value.split('.').count() != 3) {

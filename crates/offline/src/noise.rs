@@ -1,4 +1,4 @@
-//! What the official client asks for beside its work: answered quietly, so that nothing is tried again.
+//! Background requests of the official client: answered with success, so that the client does not retry.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -10,8 +10,7 @@ use crate::call::Call;
 const NOISE: [&str; 6] =
     ["/codex/analytics-events/", "/ps/", "/plugins/", "/wham/usage/", "/wham/config/", "/wham/agent-identities/"];
 
-/// Paths below `/backend-api` that say something about a login; what the live backend answers is not known beyond that the
-/// client goes on with these.
+/// Paths below `/backend-api` about a login. The live backend's answers are not known; the client accepts these.
 const SIDE: [&str; 3] = ["/wham/settings/user", "/wham/workspace-messages", "/wham/security-setup"];
 
 /// Whether a path is one of these.
@@ -20,7 +19,7 @@ pub(crate) fn is_noise(path: &str) -> bool {
     NOISE.iter().any(|noise| rest.starts_with(noise)) || SIDE.contains(&rest)
 }
 
-/// Nothing of interest.
+/// Answers a background request.
 pub(crate) fn answer(call: &Call) -> Answer {
     let body: Value = match call.uri.path().strip_prefix("/backend-api").unwrap_or_default() {
         "/ps/mcp" => return mcp(&call.body),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::account::{Index, NewAccount};
+use crate::account::{LoginIndex, NewAccount};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::errors;
@@ -27,7 +27,7 @@ fn challenge(verifier: &str) -> String {
 }
 
 /// Whose login the next authorization becomes.
-fn person(shared: &Shared) -> Index {
+fn person(shared: &Shared) -> LoginIndex {
     let mut book = shared.book.lock();
     match book.login_as {
         Some(who) => who,
@@ -85,7 +85,7 @@ fn loopback(uri: &str, ports: &[u16]) -> bool {
 }
 
 /// A successful token answer.
-fn granted(shared: &Shared, who: Index) -> Value {
+fn granted(shared: &Shared, who: LoginIndex) -> Value {
     let options = &shared.options;
     let grant = shared.book.lock().grant(who, options.access_lifetime, &options.client_id);
     json!({

@@ -1,4 +1,4 @@
-//! What one request is answered with and what goes wrong with the answer.
+//! The planned answer to one request, with its faults.
 //!
 //! Plain data that also reads from JSON; `faults` holds ready-made plans, `shape` and `wire` carry them out.
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::plan::api::Api;
-use crate::plan::wire::How;
+use crate::plan::wire::Termination;
 
 pub(crate) mod api;
 mod build;
@@ -19,10 +19,10 @@ pub(crate) mod replay;
 pub(crate) mod shape;
 pub(crate) mod wire;
 
-/// The endpoints a rule can speak about.
+/// The endpoints that a rule can name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum Endpoint {
     /// A model request: `POST /backend-api/codex/responses`, or a `response.create` of a socket.
     #[default]
     Responses,
@@ -44,7 +44,7 @@ pub enum Place {
     Credits,
     /// `GET /backend-api/wham/profiles/me`.
     Profile,
-    /// What the official client asks for beside its work: settings, messages, plugins, analytics.
+    /// Background requests of the official client: settings, messages, plugins, analytics.
     Noise,
     /// `GET /feed/repos/openai/codex/releases/latest` and `GET /feed/appcast.xml`: the published versions.
     Feed,
@@ -80,11 +80,11 @@ pub enum Place {
     Hook,
     /// `POST /ntfy/TOPIC`: an owner's ntfy topic.
     Ntfy,
-    /// Whatever has no route here.
+    /// A path without a route.
     Other,
 }
 
-impl Place {
+impl Endpoint {
     /// The API whose model answers here.
     pub(crate) fn api(self) -> Api {
         match self {
@@ -105,7 +105,7 @@ impl Place {
     }
 }
 
-/// One planned answer. The default one is what the backend would do by itself.
+/// One planned answer. The default one changes nothing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-/// How long to stand still.
+/// A pause of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
@@ -231,7 +231,7 @@ pub struct Shape {
     pub bom: bool,
     /// Cuts the bytes into writes of their own.
     pub split: Option<Split>,
-    /// Stands still between the writes of `split`, milliseconds.
+    /// Pause between the writes of `split`, milliseconds.
     pub drip: u64,
     /// `Content-Encoding`s applied in this order, flushed after every event.
     pub compress: Vec<Coding>,
@@ -239,19 +239,19 @@ pub struct Shape {
     pub quirks: Vec<Quirk>,
 }
 
-/// Something odd about the frames of a socket.
+/// A fault in the frames of a socket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Quirk {
     /// Events sent before it.
     pub after: u32,
     /// What.
-    pub what: Odd,
+    pub what: QuirkKind,
 }
 
-/// What can be odd about the frames of a socket.
+/// The kinds of faults in the frames of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Odd {
+pub enum QuirkKind {
     /// So many pings at once.
     Pings(u32),
     /// The next message comes in frames of so many bytes.
@@ -284,15 +284,15 @@ pub struct Extra {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stop {
     /// Where.
-    pub at: Spot,
+    pub at: StopPosition,
     /// How.
-    pub how: How,
+    pub how: Termination,
 }
 
 /// A position in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Spot {
+pub enum StopPosition {
     /// After this many events.
     Event(u32),
     /// After this many bytes of the (uncompressed) body; on a socket as `wire`.

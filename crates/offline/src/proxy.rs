@@ -1,5 +1,5 @@
-//! Proxies on loopback, for tests of the ways out: HTTP CONNECT and plain forwarding, SOCKS 5, with or without credentials, and the ways in
-//! which proxies fail. Each records what went through it, so that a test can say that nothing went past it.
+//! Proxies on loopback, for tests of egress: HTTP CONNECT and plain forwarding, SOCKS 5, with or without credentials, and with faults.
+//! Each proxy records its connections, so that a test can prove that nothing bypassed it.
 
 mod http;
 mod socks;
@@ -18,29 +18,29 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::record::{Seen, TimedOut};
+use crate::record::{RecordedRequest, TimedOut};
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Speech {
+pub enum ProxyProtocol {
     /// CONNECT, and plain http requests by their whole address.
     #[default]
     Http,
-    /// SOCKS 5; names are looked up by it, so that its URL is one of `socks5h`.
+    /// SOCKS 5 with a `socks5h` URL: the proxy resolves names.
     Socks5,
-    /// SOCKS 5, with a URL of `socks5`: names are looked up by its client.
+    /// SOCKS 5 with a `socks5` URL: the client resolves names.
     Socks5Local,
 }
 
-/// What goes wrong with the next connections.
+/// The fault of the next connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mood {
+pub enum ProxyFault {
     /// Nothing.
     #[default]
     Good,
     /// Every connection is closed at once.
     Closes,
-    /// Takes a connection and says nothing.
+    /// Accepts a connection and never answers.
     Hangs,
     /// Says 407, or refuses the credentials of SOCKS 5.
     Refuses,
@@ -54,8 +54,8 @@ pub enum Mood {
 
 /// A connection that a proxy carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carried {
-    /// Where it was to go, as the client said it: `host:port`.
+pub struct ProxiedConnection {
+    /// The target that the client named: `host:port`.
     pub target: String,
     /// The address that the target saw.
     pub from: SocketAddr,
@@ -64,11 +64,11 @@ pub struct Carried {
 /// How a proxy behaves.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyOptions {
-    /// What it speaks.
-    pub speech: Speech,
-    /// User name and password that it wants.
+    /// Its protocol.
+    pub speech: ProxyProtocol,
+    /// Required user name and password.
     pub credentials: Option<(String, String)>,
-    /// Names that it takes for other addresses: those of the real backend may lead to a made-up one.
+    /// Overrides of name resolution, such as the real backend's name for a test server.
     pub hosts: Vec<(String, SocketAddr)>,
     /// Speaks under TLS with this certificate; a proxy of HTTP is one of `https` then.
     pub tls: Option<Arc<ServerConfig>>,
@@ -84,14 +84,14 @@ pub struct Proxy {
 
 struct Inner {
     options: ProxyOptions,
-    mood: Mutex<Mood>,
-    book: watch::Sender<Book>,
+    mood: Mutex<ProxyFault>,
+    book: watch::Sender<ProxyState>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Book {
+struct ProxyState {
     accepted: u64,
-    carried: Vec<Carried>,
+    carried: Vec<ProxiedConnection>,
 }
 
 impl fmt::Debug for Proxy {
@@ -118,13 +118,13 @@ impl Proxy {
         Ok(Self { addr, inner, stop, tasks })
     }
 
-    /// Its URL with the credentials that it wants.
+    /// Its URL with the required credentials.
     pub fn url(&self) -> String {
         let scheme = match self.inner.options.speech {
-            Speech::Http if self.inner.options.tls.is_some() => "https",
-            Speech::Http => "http",
-            Speech::Socks5 => "socks5h",
-            Speech::Socks5Local => "socks5",
+            ProxyProtocol::Http if self.inner.options.tls.is_some() => "https",
+            ProxyProtocol::Http => "http",
+            ProxyProtocol::Socks5 => "socks5h",
+            ProxyProtocol::Socks5Local => "socks5",
         };
         match &self.inner.options.credentials {
             Some((user, password)) => format!("{scheme}://{user}:{password}@{}", self.addr),
@@ -132,8 +132,8 @@ impl Proxy {
         }
     }
 
-    /// What goes wrong from now on.
-    pub fn mood(&self, mood: Mood) {
+    /// Sets the fault of later connections.
+    pub fn set_fault(&self, mood: ProxyFault) {
         *self.inner.mood.lock() = mood;
     }
 
@@ -143,12 +143,12 @@ impl Proxy {
     }
 
     /// What it has carried, in order.
-    pub fn carried(&self) -> Vec<Carried> {
+    pub fn carried(&self) -> Vec<ProxiedConnection> {
         self.inner.book.borrow().carried.clone()
     }
 
     /// Whether a request of the backend's record came through it.
-    pub fn saw(&self, seen: &Seen) -> bool {
+    pub fn saw(&self, seen: &RecordedRequest) -> bool {
         self.inner.book.borrow().carried.iter().any(|carried| Some(carried.from) == seen.peer)
     }
 
@@ -189,8 +189,8 @@ async fn run(listener: TcpListener, inner: Arc<Inner>, stop: CancellationToken, 
 async fn converse(client: TcpStream, inner: &Inner) -> io::Result<()> {
     let mood = *inner.mood.lock();
     match mood {
-        Mood::Closes => return Ok(()),
-        Mood::Hangs => return std::future::pending().await,
+        ProxyFault::Closes => return Ok(()),
+        ProxyFault::Hangs => return std::future::pending().await,
         _ => {}
     }
     match &inner.options.tls {
@@ -199,10 +199,10 @@ async fn converse(client: TcpStream, inner: &Inner) -> io::Result<()> {
     }
 }
 
-async fn speak(client: impl Client, inner: &Inner, mood: Mood) -> io::Result<()> {
+async fn speak(client: impl Client, inner: &Inner, mood: ProxyFault) -> io::Result<()> {
     match inner.options.speech {
-        Speech::Http => http::serve(client, inner, mood).await,
-        Speech::Socks5 | Speech::Socks5Local => socks::serve(client, inner, mood).await,
+        ProxyProtocol::Http => http::serve(client, inner, mood).await,
+        ProxyProtocol::Socks5 | ProxyProtocol::Socks5Local => socks::serve(client, inner, mood).await,
     }
 }
 
@@ -220,17 +220,17 @@ impl Inner {
             Some(addr) => TcpStream::connect(addr).await?,
             None => TcpStream::connect(target).await?,
         };
-        let carried = Carried { target: target.to_owned(), from: server.local_addr()? };
+        let carried = ProxiedConnection { target: target.to_owned(), from: server.local_addr()? };
         self.book.send_modify(|book| book.carried.push(carried));
         Ok(server)
     }
 }
 
-/// Carries bytes both ways until an end, or until the mood's share of the target's is over.
-async fn carry(client: impl Client, server: TcpStream, mood: Mood) -> io::Result<()> {
+/// Copies bytes both ways until an end, or until the fault's limit of the target's bytes.
+async fn carry(client: impl Client, server: TcpStream, mood: ProxyFault) -> io::Result<()> {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_server, mut to_server) = server.into_split();
-    let most = if let Mood::Cuts(bytes) = mood { bytes } else { u64::MAX };
+    let most = if let ProxyFault::Cuts(bytes) = mood { bytes } else { u64::MAX };
     let up = async {
         let done = tokio::io::copy(&mut from_client, &mut to_server).await;
         to_server.shutdown().await.and(done)
@@ -258,5 +258,5 @@ async fn copy_some(
     tokio::io::copy(&mut from.take(most), to).await
 }
 
-/// What a proxy shows instead of the target.
+/// The page that a proxy answers instead of the target.
 const PAGE: &[u8] = b"<html><body>Sign in to this network</body></html>\r\n\r\n\r\n\r\n";

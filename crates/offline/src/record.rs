@@ -1,4 +1,4 @@
-//! The judge's record: every request, what became of it, and what its client did wrong.
+//! The record: every request with its answer, and the client's offences.
 
 mod offence;
 
@@ -15,11 +15,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::offence::Offence;
-use crate::plan::Place;
+use crate::plan::Endpoint;
 
 /// One request and its answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct Seen {
+pub struct RecordedRequest {
     /// Counted from 1 in order of arrival.
     pub id: u64,
     /// Which connection it came over, counted from 1.
@@ -30,7 +30,7 @@ pub struct Seen {
     #[serde(serialize_with = "millis")]
     pub at: Duration,
     /// Its endpoint.
-    pub place: Place,
+    pub place: Endpoint,
     /// `GET`, `POST`, ...; `WS` for a turn of a socket.
     pub method: String,
     /// Without the query.
@@ -44,7 +44,7 @@ pub struct Seen {
     pub body: Bytes,
     /// Its length on the wire.
     pub wire_length: usize,
-    /// The account that the bearer token belongs to; of a relay, the key as it came.
+    /// The account of the bearer token; for a relay, the presented key.
     pub account: Option<String>,
     /// The text of the last user message, model requests only.
     pub prompt: Option<String>,
@@ -52,13 +52,13 @@ pub struct Seen {
     pub status: Option<u16>,
     /// Body bytes handed to the socket.
     pub sent: u64,
-    /// Pings that its client answered while it stood still.
+    /// Pings that its client answered during pauses.
     pub pongs: u64,
     /// How it ended; `None` while it runs.
-    pub ending: Option<Ending>,
+    pub ending: Option<RequestEnd>,
 }
 
-impl Seen {
+impl RecordedRequest {
     /// The first value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -71,18 +71,18 @@ impl Seen {
 
     /// When the client closed the connection before the answer's end.
     pub fn left_at(&self) -> Option<Duration> {
-        self.ending.filter(|ending| ending.left == Left::Client).map(|ending| ending.at)
+        self.ending.filter(|ending| ending.left == EndKind::Client).map(|ending| ending.at)
     }
 }
 
 /// The end of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Ending {
+pub struct RequestEnd {
     /// Since the backend's start; milliseconds in JSON.
     #[serde(serialize_with = "millis")]
     pub at: Duration,
     /// Who ended it.
-    pub left: Left,
+    pub left: EndKind,
 }
 
 fn millis<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
@@ -92,7 +92,7 @@ fn millis<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Erro
 /// Who ended an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Left {
+pub enum EndKind {
     /// Sent to its end.
     Complete,
     /// The client closed the connection first.
@@ -125,12 +125,12 @@ pub struct TimedOut(pub Duration);
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
     /// In order of arrival; the oldest leave beyond [`crate::Options::keep`].
-    pub requests: VecDeque<Seen>,
+    pub requests: VecDeque<RecordedRequest>,
     /// In order.
     pub refreshes: Vec<Refresh>,
     /// In order.
     pub offences: Vec<Offence>,
-    /// Requests ever seen, also those that left the list.
+    /// Number of all requests, dropped ones included.
     pub total: u64,
     /// Connections ever accepted.
     pub connections: u64,
@@ -142,42 +142,42 @@ pub struct Record {
 
 impl Record {
     /// Requests to one endpoint.
-    pub fn at(&self, place: Place) -> impl DoubleEndedIterator<Item = &Seen> + Clone {
+    pub fn at(&self, place: Endpoint) -> impl DoubleEndedIterator<Item = &RecordedRequest> + Clone {
         self.requests.iter().filter(move |seen| seen.place == place)
     }
 
     /// Model requests.
-    pub fn posts(&self) -> impl Iterator<Item = &Seen> {
-        self.at(Place::Responses)
+    pub fn posts(&self) -> impl Iterator<Item = &RecordedRequest> {
+        self.at(Endpoint::Responses)
     }
 
     /// WebSockets, each by its upgrade; one without an ending is open.
-    pub fn sockets(&self) -> impl Iterator<Item = &Seen> {
-        self.at(Place::Socket)
+    pub fn sockets(&self) -> impl Iterator<Item = &RecordedRequest> {
+        self.at(Endpoint::Socket)
     }
 
     /// Uses of the token endpoint.
-    pub fn token_posts(&self) -> impl Iterator<Item = &Seen> {
-        self.at(Place::Token)
+    pub fn token_posts(&self) -> impl Iterator<Item = &RecordedRequest> {
+        self.at(Endpoint::Token)
     }
 
-    fn find(&mut self, id: u64) -> Option<&mut Seen> {
+    fn find(&mut self, id: u64) -> Option<&mut RecordedRequest> {
         let first = self.requests.front()?.id;
         let index = usize::try_from(id.checked_sub(first)?).ok()?;
         self.requests.get_mut(index)
     }
 }
 
-/// Writes the record and wakes whoever waits for it.
+/// Writes the record and wakes the waiting tests.
 pub(crate) struct Recorder {
     start: Instant,
     keep: usize,
-    book: Mutex<Ledger>,
+    book: Mutex<RecordState>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Ledger {
+struct RecordState {
     record: Record,
     next: u64,
     /// Bytes of the bodies kept.
@@ -196,15 +196,15 @@ impl Recorder {
         self.start.elapsed()
     }
 
-    /// Opens the entry of a request. The answer's owner keeps the visit; dropping it unfinished means the client left.
-    pub(crate) fn open(self: &Arc<Self>, seen: impl FnOnce(u64, Duration) -> Seen) -> Visit {
+    /// Opens the entry of a request. The answer's owner keeps the guard; dropping it unfinished means that the client left.
+    pub(crate) fn open(self: &Arc<Self>, seen: impl FnOnce(u64, Duration) -> RecordedRequest) -> RequestGuard {
         let at = self.now();
         let mut book = self.book.lock();
         book.next += 1;
         let id = book.next;
         let record = &mut book.record;
         let seen = seen(id, at);
-        let counts = seen.place != Place::Socket;
+        let counts = seen.place != Endpoint::Socket;
         record.requests.push_back(seen);
         record.total += 1;
         record.open += usize::from(counts);
@@ -212,10 +212,10 @@ impl Recorder {
         book.trim(self.keep);
         drop(book);
         self.changed.notify_waiters();
-        Visit { recorder: Arc::clone(self), id, sent: 0, left: Left::Client, counts }
+        RequestGuard { recorder: Arc::clone(self), id, sent: 0, left: EndKind::Client, counts }
     }
 
-    pub(crate) fn edit(&self, id: u64, change: impl FnOnce(&mut Seen)) {
+    pub(crate) fn edit(&self, id: u64, change: impl FnOnce(&mut RecordedRequest)) {
         let mut book = self.book.lock();
         if let Some(seen) = book.record.find(id) {
             change(seen);
@@ -244,7 +244,7 @@ impl Recorder {
         book.record.connections
     }
 
-    pub(crate) fn offend(&self, offence: Offence) {
+    pub(crate) fn record_offence(&self, offence: Offence) {
         tracing::warn!(?offence, "the client of the offline backend did something wrong");
         self.book.lock().record.offences.push(offence);
         self.changed.notify_waiters();
@@ -255,8 +255,8 @@ impl Recorder {
         self.changed.notify_waiters();
     }
 
-    /// Looks at the record without a copy.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
+    /// Reads the record without a copy.
+    pub(crate) fn with_record<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
         look(&self.book.lock().record)
     }
 
@@ -264,7 +264,7 @@ impl Recorder {
         self.book.lock().record.clone()
     }
 
-    /// Forgets what is over; running requests stay.
+    /// Removes finished requests; running requests stay.
     pub(crate) fn reset(&self) {
         let mut book = self.book.lock();
         let (connections, open) = (book.record.connections, book.record.open);
@@ -288,7 +288,7 @@ impl Recorder {
     }
 }
 
-impl Ledger {
+impl RecordState {
     fn trim(&mut self, keep: usize) {
         while self.record.requests.len() > keep {
             let gone = self.record.requests.pop_front().map_or(0, |seen| seen.body.len());
@@ -308,26 +308,26 @@ impl Ledger {
 }
 
 /// A running request. Its drop writes the ending.
-pub(crate) struct Visit {
+pub(crate) struct RequestGuard {
     recorder: Arc<Recorder>,
     pub(crate) id: u64,
     sent: u64,
-    left: Left,
+    left: EndKind,
     /// Among the requests that run.
     counts: bool,
 }
 
-impl Visit {
+impl RequestGuard {
     /// For requests that are not recorded.
     pub(crate) fn none(recorder: &Arc<Recorder>) -> Self {
-        Self { recorder: Arc::clone(recorder), id: 0, sent: 0, left: Left::Complete, counts: false }
+        Self { recorder: Arc::clone(recorder), id: 0, sent: 0, left: EndKind::Complete, counts: false }
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
-    pub(crate) fn end(&mut self, left: Left) {
+    pub(crate) fn end(&mut self, left: EndKind) {
         self.left = left;
     }
 
@@ -336,7 +336,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         if self.id == 0 {
             return;
@@ -346,7 +346,7 @@ impl Drop for Visit {
         book.record.open -= usize::from(self.counts);
         if let Some(seen) = book.record.find(self.id) {
             seen.sent = self.sent;
-            seen.ending = Some(Ending { at, left: self.left });
+            seen.ending = Some(RequestEnd { at, left: self.left });
         }
         drop(book);
         self.recorder.changed.notify_waiters();

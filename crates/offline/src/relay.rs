@@ -1,8 +1,7 @@
 //! Public APIs on the same listener, for relays: `/relay/{chat,responses,messages,gemini}`, each as strict as its model.
 //!
-//! Every key that begins with `sk-offline` is good, so that a test may have as many as it likes. A request is examined
-//! the way the provider examines it and refused with the provider's words; what is said comes from `mind`, like the
-//! answers of the ChatGPT backend.
+//! Every key that begins with `sk-offline` is valid, so that a test may use many. A request is checked as the provider checks it and
+//! refused with the provider's texts. The content of answers comes from `responder`, as for the ChatGPT backend.
 
 use http::Method;
 use serde_json::Value;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
-use crate::plan::Place;
+use crate::plan::Endpoint;
 use crate::plan::api::Api;
 use crate::state::Shared;
 use crate::token;
@@ -22,8 +21,8 @@ mod key;
 mod media;
 mod messages;
 mod models;
+mod reply;
 mod responses;
-mod turn;
 
 pub(crate) use key::{presented as key, wrong as wrong_key};
 
@@ -38,17 +37,17 @@ const MEDIA: [&str; 6] = [
 ];
 
 /// Which endpoint of an API a path is; `path` is without the `/relay/NAME`.
-pub(crate) fn place(api: Api, method: &Method, path: &str) -> Place {
+pub(crate) fn place(api: Api, method: &Method, path: &str) -> Endpoint {
     let post = method == Method::POST;
     match (api, path) {
         (Api::Gemini, _) => gemini::place(method, path),
-        (Api::Chat, "/v1/chat/completions") if post => Place::ChatRelay,
-        (Api::Responses, "/v1/responses") if post => Place::ResponsesRelay,
-        (Api::Messages, "/v1/messages") if post => Place::MessagesRelay,
-        (Api::Messages, "/v1/messages/count_tokens") if post => Place::RelayCount,
-        (Api::Chat | Api::Responses, path) if post && MEDIA.contains(&path) => Place::RelayMedia,
-        (_, path) if method == Method::GET && under(path, "/v1/models") => Place::RelayModels,
-        _ => Place::Other,
+        (Api::Chat, "/v1/chat/completions") if post => Endpoint::ChatRelay,
+        (Api::Responses, "/v1/responses") if post => Endpoint::ResponsesRelay,
+        (Api::Messages, "/v1/messages") if post => Endpoint::MessagesRelay,
+        (Api::Messages, "/v1/messages/count_tokens") if post => Endpoint::RelayCount,
+        (Api::Chat | Api::Responses, path) if post && MEDIA.contains(&path) => Endpoint::RelayMedia,
+        (_, path) if method == Method::GET && under(path, "/v1/models") => Endpoint::RelayModels,
+        _ => Endpoint::Other,
     }
 }
 
@@ -77,24 +76,24 @@ pub(crate) fn prompt(api: Api, body: &Value) -> String {
 }
 
 /// The answer to one request.
-pub(crate) fn answer(shared: &Shared, (api, place): (Api, Place), call: &Call) -> Answer {
+pub(crate) fn answer(shared: &Shared, (api, place): (Api, Endpoint), call: &Call) -> Answer {
     let mut answer = open(shared, (api, place), call).unwrap_or_else(Answer::from);
     decorate(&mut answer, api);
     answer
 }
 
-fn open(shared: &Shared, (api, place): (Api, Place), call: &Call) -> Result<Answer, Reject> {
+fn open(shared: &Shared, (api, place): (Api, Endpoint), call: &Call) -> Result<Answer, Reject> {
     let path = Api::of(call.uri.path()).1;
-    if place == Place::Other {
+    if place == Endpoint::Other {
         return nothing(api, call, path);
     }
     key::check(api, call)?;
-    if call.method == Method::POST && place != Place::RelayMedia {
+    if call.method == Method::POST && place != Endpoint::RelayMedia {
         parsed(api, call)?;
     }
     match (api, place) {
-        (_, Place::RelayModels) => models::answer(api, path, call.uri.query().unwrap_or_default()),
-        (_, Place::RelayMedia) => media::answer(api, path, call),
+        (_, Endpoint::RelayModels) => models::answer(api, path, call.uri.query().unwrap_or_default()),
+        (_, Endpoint::RelayMedia) => media::answer(api, path, call),
         (Api::Chat, _) => chat::answer(shared, call),
         (Api::Responses, _) => responses::answer(shared, call),
         (Api::Messages, place) => messages::answer(shared, call, place),
@@ -172,11 +171,11 @@ fn decorate(answer: &mut Answer, api: Api) {
 }
 
 /// What a request counts: its input, and how much of that was seen before.
-fn usage(shared: &Shared, call: &Call, who: &str, parts: &[&Value]) -> turn::Input {
+fn usage(shared: &Shared, call: &Call, who: &str, parts: &[&Value]) -> reply::InputTokens {
     let total = (call.body.len() / crate::responses::cache::TOKEN) as u64;
     let cached =
         shared.cache.lock().read(who, key(Api::of(call.uri.path()).0, call).unwrap_or_default(), parts.iter().copied());
-    turn::Input { total, cached: cached.min(total) }
+    reply::InputTokens { total, cached: cached.min(total) }
 }
 
 /// The body, which was found to be an object.

@@ -1,11 +1,11 @@
-//! `POST /backend-api/codex/responses`: check the request, decide what to say, stream it. A socket's turns are checked and
-//! decided here, too.
+//! `POST /backend-api/codex/responses`: checks the request, makes the answer and streams it. The turns of a socket use the same
+//! checks and answers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::account::Person;
+use crate::account::Login;
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors;
@@ -26,20 +26,20 @@ pub(crate) mod read;
 pub(crate) mod search;
 mod turn;
 
-pub(crate) use events::Stream;
-use read::{Ask, Who};
-pub(crate) use turn::Turn;
+pub(crate) use events::EventFrames;
+use read::{CheckedRequest, Requester};
+pub(crate) use turn::PlannedResponse;
 
 /// Cookies that a Codex client keeps.
 const KEPT: [&str; 9] =
     ["__cf_bm", "__cflb", "__cfruid", "__cfseq", "__cfwaitingroom", "_cfuvid", "cf_clearance", "cf_ob_info", "__oailb"];
 
-/// A model request, whichever way it came.
+/// A model request over HTTP or a socket.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct ModelCall<'a> {
     pub(crate) request: u64,
     pub(crate) body: Option<&'a Value>,
-    /// What the whole conversation counts.
+    /// Bytes of the whole conversation.
     pub(crate) bytes: usize,
     pub(crate) lite: bool,
     /// The client's turn state.
@@ -48,16 +48,16 @@ pub(crate) struct Asked<'a> {
     pub(crate) previous: Option<&'a str>,
 }
 
-/// What the model says, and the headers beside it.
-pub(crate) struct Said {
-    pub(crate) turn: Turn,
+/// The model's answer with its headers.
+pub(crate) struct ModelReply {
+    pub(crate) turn: PlannedResponse,
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 /// The answer to one model request over HTTP.
-pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Answer {
+pub(crate) fn answer(shared: &Shared, call: &Call, person: &Login) -> Answer {
     judge_cookies(shared, call, person);
-    let asked = Asked {
+    let asked = ModelCall {
         request: call.id,
         body: call.json.as_ref(),
         bytes: call.body.len(),
@@ -65,11 +65,11 @@ pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Answer {
         state: header(&call.headers, "x-codex-turn-state"),
         previous: None,
     };
-    let said = match say(shared, person, asked) {
+    let said = match reply(shared, person, asked) {
         Ok(said) => said,
         Err(answer) => return *answer,
     };
-    let frames = Stream::new(said.turn, shared.options.completed_output);
+    let frames = EventFrames::new(said.turn, shared.options.completed_output);
     let frames: Frames = if shared.options.rate_limits_event {
         Box::new(std::iter::once(events::rate_limits(person)).chain(frames))
     } else {
@@ -87,16 +87,16 @@ pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Answer {
     answer
 }
 
-/// Examines a request and decides what to say; a refusal is an answer, too.
-pub(crate) fn say(shared: &Shared, person: &Person, asked: Asked<'_>) -> Result<Said, Box<Answer>> {
+/// Checks a request and makes its answer; a refusal is an answer, too.
+pub(crate) fn reply(shared: &Shared, person: &Login, asked: ModelCall<'_>) -> Result<ModelReply, Box<Answer>> {
     let (model, body) = check::all(shared, person, asked.body, asked.lite)?;
     let state = turn_state(shared, asked, person);
     if let Some(resets_at) = person.quota.resets_at() {
         return Err(Box::new(exhausted(person, resets_at, &errors::limit_headers(person))));
     }
     let draws = person.plan != "free";
-    let who = Who { slug: model.slug, default_effort: model.default_effort, account: &person.account_id, draws };
-    let ask = Ask::new(who, body);
+    let who = Requester { slug: model.slug, default_effort: model.default_effort, account: &person.account_id, draws };
+    let ask = CheckedRequest::new(who, body);
     let usage = cache::usage(&mut shared.cache.lock(), &ask, asked.bytes);
     let mut response = response(&ask, person);
     response.insert("previous_response_id".into(), asked.previous.into());
@@ -106,7 +106,7 @@ pub(crate) fn say(shared: &Shared, person: &Person, asked: Asked<'_>) -> Result<
         ("x-codex-turn-state", state),
         ("x-reasoning-included", "true".to_owned()),
     ];
-    Ok(Said { turn: Turn::new(&ask, response, usage), headers })
+    Ok(ModelReply { turn: PlannedResponse::new(&ask, response, usage), headers })
 }
 
 /// Headers that every answer of the edge carries.
@@ -123,7 +123,7 @@ pub(crate) fn decorate(answer: &mut Answer, limits: &[(String, String)]) {
     }
 }
 
-fn exhausted(person: &Person, resets_at: i64, limits: &[(String, String)]) -> Answer {
+fn exhausted(person: &Login, resets_at: i64, limits: &[(String, String)]) -> Answer {
     let mut answer = Answer::json(429, &errors::usage_limit(&person.plan, resets_at));
     decorate(&mut answer, limits);
     if let Some(reached) = &person.quota.reached {
@@ -133,17 +133,17 @@ fn exhausted(person: &Person, resets_at: i64, limits: &[(String, String)]) -> An
 }
 
 /// Eight characters that tell an account's cookies and turn states from another's.
-fn tag(person: &Person) -> &str {
+fn tag(person: &Login) -> &str {
     let id = person.account_id.as_str();
     id.get(..8).unwrap_or(id)
 }
 
 /// The turn state to send: the client's own, or a new one.
-fn turn_state(shared: &Shared, asked: Asked<'_>, person: &Person) -> String {
+fn turn_state(shared: &Shared, asked: ModelCall<'_>, person: &Login) -> String {
     match asked.state {
         Some(state) => {
             if !state.starts_with(&format!("ts_{}_", tag(person))) {
-                shared.recorder.offend(Offence::TurnStateCrossed { request: asked.request });
+                shared.recorder.record_offence(Offence::TurnStateCrossed { request: asked.request });
             }
             state.to_owned()
         }
@@ -151,7 +151,7 @@ fn turn_state(shared: &Shared, asked: Asked<'_>, person: &Person) -> String {
     }
 }
 
-pub(crate) fn cookies(answer: &mut Answer, call: &Call, person: &Person) {
+pub(crate) fn cookies(answer: &mut Answer, call: &Call, person: &Login) {
     if header(&call.headers, "cookie").is_some_and(|cookie| cookie.contains("__cf_bm=")) {
         return;
     }
@@ -162,16 +162,16 @@ pub(crate) fn cookies(answer: &mut Answer, call: &Call, person: &Person) {
 }
 
 /// Cookies that came back: only the kept ones, and only the account's own.
-pub(crate) fn judge_cookies(shared: &Shared, call: &Call, person: &Person) {
+pub(crate) fn judge_cookies(shared: &Shared, call: &Call, person: &Login) {
     let request = call.id;
     let pairs = header(&call.headers, "cookie").unwrap_or_default().split("; ");
     for (name, value) in pairs.filter_map(|pair| pair.split_once('=')) {
         let name = name.to_owned();
         let (kept, own) = (KEPT.contains(&name.as_str()) || name.starts_with("cf_chl_"), tag(person));
         if !kept {
-            shared.recorder.offend(Offence::ForbiddenCookie { request, name });
+            shared.recorder.record_offence(Offence::ForbiddenCookie { request, name });
         } else if !value.starts_with(own) {
-            shared.recorder.offend(Offence::CookieCrossed { request, name });
+            shared.recorder.record_offence(Offence::CookieCrossed { request, name });
         }
     }
 }
@@ -182,7 +182,7 @@ fn now() -> u64 {
 }
 
 /// The `response` object of `response.created`, with every key of the real one.
-fn response(ask: &Ask<'_>, person: &Person) -> Map<String, Value> {
+fn response(ask: &CheckedRequest<'_>, person: &Login) -> Map<String, Value> {
     let body = ask.body;
     let echo = |key: &str, default: Value| body.get(key).cloned().unwrap_or(default);
     let text = json!({

@@ -1,4 +1,4 @@
-//! One request from its first byte to its answer: record, judge, plan, act, answer.
+//! Routes requests. Each one is recorded, checked for offences, matched with a plan, carried out and answered.
 
 use std::io;
 use std::sync::Arc;
@@ -9,67 +9,67 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::account::Person;
-use crate::answer::{Answer, Flow, Sending};
+use crate::account::Login;
+use crate::answer::{Answer, AnswerBody, AnswerContext};
 use crate::call::{Call, bearer, header};
 use crate::control;
 use crate::errors::{self, Reject};
 use crate::plan::api::Api;
-use crate::plan::wire::Line;
-use crate::plan::{Body, Interim, Place, Plan, Spot, Stop};
-use crate::record::{Offence, Seen};
-use crate::script::Facts;
+use crate::plan::wire::ConnectionControl;
+use crate::plan::{Body, Endpoint, Interim, Plan, Stop, StopPosition};
+use crate::record::{Offence, RecordedRequest};
+use crate::script::RequestFacts;
 use crate::state::Shared;
-use crate::{feed, models, noise, oauth, owner, relay, responses, socket, usage};
+use crate::{alerts, feed, models, noise, oauth, relay, responses, socket, usage};
 
 /// Every endpoint.
-const ROUTES: &[(&str, &str, Place)] = &[
-    ("POST", "/backend-api/codex/responses", Place::Responses),
-    ("GET", "/backend-api/codex/responses", Place::Socket),
-    ("GET", "/backend-api/codex/models", Place::Models),
-    ("POST", "/backend-api/codex/images/generations", Place::Images),
-    ("POST", "/backend-api/codex/images/edits", Place::Images),
-    ("POST", "/backend-api/codex/responses/compact", Place::Compact),
-    ("POST", "/backend-api/codex/alpha/search", Place::Search),
-    ("GET", "/backend-api/wham/accounts/check", Place::AccountsCheck),
-    ("GET", "/backend-api/wham/usage", Place::Usage),
-    ("GET", "/backend-api/wham/rate-limit-reset-credits", Place::Credits),
-    ("POST", "/backend-api/wham/rate-limit-reset-credits/consume", Place::Credits),
-    ("GET", "/backend-api/wham/profiles/me", Place::Profile),
-    ("GET", "/feed/repos/openai/codex/releases/latest", Place::Feed),
-    ("GET", "/feed/appcast.xml", Place::Feed),
-    ("GET", "/echo", Place::Echo),
-    ("GET", "/oauth/authorize", Place::Authorize),
-    ("POST", "/oauth/token", Place::Token),
-    ("POST", "/oauth/revoke", Place::Revoke),
-    ("POST", "/api/accounts/deviceauth/usercode", Place::DeviceCode),
-    ("POST", "/api/accounts/deviceauth/token", Place::DeviceToken),
-    ("GET", "/codex/device", Place::DevicePage),
-    ("POST", "/codex/device", Place::DevicePage),
+const ROUTES: &[(&str, &str, Endpoint)] = &[
+    ("POST", "/backend-api/codex/responses", Endpoint::Responses),
+    ("GET", "/backend-api/codex/responses", Endpoint::Socket),
+    ("GET", "/backend-api/codex/models", Endpoint::Models),
+    ("POST", "/backend-api/codex/images/generations", Endpoint::Images),
+    ("POST", "/backend-api/codex/images/edits", Endpoint::Images),
+    ("POST", "/backend-api/codex/responses/compact", Endpoint::Compact),
+    ("POST", "/backend-api/codex/alpha/search", Endpoint::Search),
+    ("GET", "/backend-api/wham/accounts/check", Endpoint::AccountsCheck),
+    ("GET", "/backend-api/wham/usage", Endpoint::Usage),
+    ("GET", "/backend-api/wham/rate-limit-reset-credits", Endpoint::Credits),
+    ("POST", "/backend-api/wham/rate-limit-reset-credits/consume", Endpoint::Credits),
+    ("GET", "/backend-api/wham/profiles/me", Endpoint::Profile),
+    ("GET", "/feed/repos/openai/codex/releases/latest", Endpoint::Feed),
+    ("GET", "/feed/appcast.xml", Endpoint::Feed),
+    ("GET", "/echo", Endpoint::Echo),
+    ("GET", "/oauth/authorize", Endpoint::Authorize),
+    ("POST", "/oauth/token", Endpoint::Token),
+    ("POST", "/oauth/revoke", Endpoint::Revoke),
+    ("POST", "/api/accounts/deviceauth/usercode", Endpoint::DeviceCode),
+    ("POST", "/api/accounts/deviceauth/token", Endpoint::DeviceToken),
+    ("GET", "/codex/device", Endpoint::DevicePage),
+    ("POST", "/codex/device", Endpoint::DevicePage),
 ];
 
-fn place(method: &Method, path: &str) -> Place {
+fn place(method: &Method, path: &str) -> Endpoint {
     let (api, rest) = Api::of(path);
     if api != Api::Backend {
         return relay::place(api, method, rest);
     }
-    if let Some(place) = owner::place(method, path) {
+    if let Some(place) = alerts::place(method, path) {
         return place;
     }
     let found = ROUTES.iter().find(|(verb, route, _)| *verb == method.as_str() && *route == path);
     match found {
         Some((_, _, place)) => *place,
-        None if noise::is_noise(path) => Place::Noise,
-        None => Place::Other,
+        None if noise::is_noise(path) => Endpoint::Noise,
+        None => Endpoint::Other,
     }
 }
 
 /// Answers one request. An error closes the connection: the client left while it sent.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    line: Arc<Line>,
+    line: Arc<ConnectionControl>,
     request: Request<Incoming>,
-) -> io::Result<Response<Flow>> {
+) -> io::Result<Response<AnswerBody>> {
     let mut request = request;
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
@@ -95,14 +95,14 @@ pub(crate) async fn serve(
         call.body = body.clone();
     }
     shared.recorder.body(call.id, call.body.clone(), wire.len());
-    if matches!(place, Place::Responses | Place::Compact) || api != Api::Backend {
+    if matches!(place, Endpoint::Responses | Endpoint::Compact) || api != Api::Backend {
         call.json = serde_json::from_slice(&call.body).ok();
     }
     let plan = plan(&shared, place, &call);
     let answer = match decoded {
         Err(reject) => {
             let encoding = header(&call.headers, "content-encoding").unwrap_or_default().to_owned();
-            shared.recorder.offend(Offence::WrongEncoding { request: call.id, encoding });
+            shared.recorder.record_offence(Offence::WrongEncoding { request: call.id, encoding });
             reject.into()
         }
         Ok(_) if !plan.act && !matches!(plan.body, Body::Auto) => Answer::empty(200),
@@ -110,21 +110,21 @@ pub(crate) async fn serve(
         Ok(_) => act(&shared, place, &mut call),
     };
     let answer = answer.planned(&plan, &shared);
-    let send = Sending { api, shared, line, visit };
+    let send = AnswerContext { api, shared, line, visit };
     prepare(&plan, &send).await;
-    if place == Place::Socket && answer.status == 101 {
+    if place == Endpoint::Socket && answer.status == 101 {
         return Ok(socket::accept(answer, &call, upgrade, send));
     }
     Ok(answer.respond(&plan, send))
 }
 
-/// Gives the connection its orders and passes the waits.
-async fn prepare(plan: &Plan, send: &Sending) {
+/// Gives the connection the plan's orders and waits for its pauses.
+async fn prepare(plan: &Plan, send: &AnswerContext) {
     send.line.fresh();
     if let Some(idle) = plan.idle {
         send.line.idle(idle);
     }
-    if let Some(Stop { at: Spot::Wire(bytes), how }) = &plan.shape.stop {
+    if let Some(Stop { at: StopPosition::Wire(bytes), how }) = &plan.shape.stop {
         send.line.budget(*bytes, how.clone());
     }
     for wait in &plan.before_headers {
@@ -148,11 +148,16 @@ fn interim(plan: &Plan) -> Bytes {
     Bytes::from(plan.interim.iter().map(head).collect::<Vec<_>>().concat())
 }
 
-fn seen(parts: &http::request::Parts, place: Place, line: &Line, (id, at): (u64, std::time::Duration)) -> Seen {
+fn seen(
+    parts: &http::request::Parts,
+    place: Endpoint,
+    line: &ConnectionControl,
+    (id, at): (u64, std::time::Duration),
+) -> RecordedRequest {
     let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    Seen {
+    RecordedRequest {
         id,
         connection: line.id,
         peer: line.peer,
@@ -185,8 +190,8 @@ fn decode(api: Api, headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> 
     }
 }
 
-/// Notes whom the request comes from, judges it, and takes the plan for it.
-fn plan(shared: &Shared, place: Place, call: &Call) -> Plan {
+/// Records the sender, checks for offences, and takes the plan of the request.
+fn plan(shared: &Shared, place: Endpoint, call: &Call) -> Plan {
     let (api, path) = Api::of(call.uri.path());
     let account = match api {
         Api::Backend => whose(shared, place, call),
@@ -198,10 +203,10 @@ fn plan(shared: &Shared, place: Place, call: &Call) -> Plan {
         seen.account.clone_from(&account);
         seen.prompt.clone_from(&prompt);
     });
-    if let (Place::Usage, Some(account)) = (place, &account) {
+    if let (Endpoint::Usage, Some(account)) = (place, &account) {
         usage::pace(shared, call.id, account);
     }
-    let facts = Facts {
+    let facts = RequestFacts {
         place,
         account: account.as_deref(),
         prompt: prompt.as_deref(),
@@ -210,57 +215,57 @@ fn plan(shared: &Shared, place: Place, call: &Call) -> Plan {
         headers: &call.headers,
     };
     if let Some(note) = shared.script.forbidden(facts) {
-        shared.recorder.offend(Offence::Forbidden { request: call.id, note });
+        shared.recorder.record_offence(Offence::Forbidden { request: call.id, note });
     }
     shared.script.take(facts).unwrap_or_default()
 }
 
 /// The account behind the bearer token or, at the token endpoint, behind the refresh token.
-fn whose(shared: &Shared, place: Place, call: &Call) -> Option<String> {
+fn whose(shared: &Shared, place: Endpoint, call: &Call) -> Option<String> {
     let book = shared.book.lock();
     let who = match place {
-        Place::Token => book.refresh.get(&oauth::presented(&call.body)?)?.who,
+        Endpoint::Token => book.refresh.get(&oauth::presented(&call.body)?)?.who,
         _ => book.access.get(bearer(&call.headers)?)?.who,
     };
     Some(book.people[who].account_id.clone())
 }
 
-fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
+fn act(shared: &Shared, place: Endpoint, call: &mut Call) -> Answer {
     let open = |answer: Result<Answer, Reject>| answer.unwrap_or_else(Answer::from);
     match place {
-        Place::Echo => echo(call),
-        Place::Authorize => oauth::authorize(shared, call),
-        Place::Token => oauth::token(shared, call),
-        Place::Revoke => oauth::revoke(shared, call),
-        Place::DeviceCode => oauth::device_code(shared, call),
-        Place::DeviceToken => oauth::device_token(shared, call),
-        Place::DevicePage => oauth::device_page(shared, call),
-        Place::Responses => open(admit(shared, call).map(|person| responses::answer(shared, call, &person))),
-        Place::Socket => open(admit(shared, call).and_then(|person| socket::upgrade(shared, call, &person))),
-        Place::Models => open(admit(shared, call).and_then(|person| models::answer(call, &person))),
-        Place::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
-        Place::Compact => open(admit(shared, call).and_then(|who| responses::compact::answer(shared, call, &who))),
-        Place::Search => open(admit(shared, call).and_then(|_| responses::search::answer(call))),
-        Place::Noise => noise::answer(call),
-        Place::Feed => feed::answer(shared, call.uri.path()),
-        Place::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
-        Place::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
-        Place::Credits => open(admit(shared, call).and_then(|person| usage::credits(shared, call, &person))),
-        Place::Hook => open(owner::hook(call)),
-        Place::Ntfy => open(owner::ntfy(call)),
-        Place::Profile => open(admit(shared, call).map(|_| usage::profile())),
+        Endpoint::Echo => echo(call),
+        Endpoint::Authorize => oauth::authorize(shared, call),
+        Endpoint::Token => oauth::token(shared, call),
+        Endpoint::Revoke => oauth::revoke(shared, call),
+        Endpoint::DeviceCode => oauth::device_code(shared, call),
+        Endpoint::DeviceToken => oauth::device_token(shared, call),
+        Endpoint::DevicePage => oauth::device_page(shared, call),
+        Endpoint::Responses => open(admit(shared, call).map(|person| responses::answer(shared, call, &person))),
+        Endpoint::Socket => open(admit(shared, call).and_then(|person| socket::upgrade(shared, call, &person))),
+        Endpoint::Models => open(admit(shared, call).and_then(|person| models::answer(call, &person))),
+        Endpoint::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
+        Endpoint::Compact => open(admit(shared, call).and_then(|who| responses::compact::answer(shared, call, &who))),
+        Endpoint::Search => open(admit(shared, call).and_then(|_| responses::search::answer(call))),
+        Endpoint::Noise => noise::answer(call),
+        Endpoint::Feed => feed::answer(shared, call.uri.path()),
+        Endpoint::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
+        Endpoint::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
+        Endpoint::Credits => open(admit(shared, call).and_then(|person| usage::credits(shared, call, &person))),
+        Endpoint::Hook => open(alerts::hook(call)),
+        Endpoint::Ntfy => open(alerts::ntfy(call)),
+        Endpoint::Profile => open(admit(shared, call).map(|_| usage::profile())),
         // Relays were answered before.
         _ => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
     }
 }
 
-/// Says which address asks, as the public echo services do.
+/// Answers the client's address, as the public echo services do.
 fn echo(call: &Call) -> Answer {
     Answer::json(200, &serde_json::json!({ "ip": call.peer.map(|peer| peer.ip().to_string()) }))
 }
 
 /// Checks the bearer token and the account id beside it.
-fn admit(shared: &Shared, call: &Call) -> Result<Person, Reject> {
+fn admit(shared: &Shared, call: &Call) -> Result<Login, Reject> {
     let judged = {
         let book = shared.book.lock();
         let judged = bearer(&call.headers).map_or(Err(None), |token| book.judge(token));
@@ -268,14 +273,14 @@ fn admit(shared: &Shared, call: &Call) -> Result<Person, Reject> {
     };
     let person = judged.map_err(|why| {
         if why.is_none() {
-            shared.recorder.offend(Offence::UnknownToken { request: call.id });
+            shared.recorder.record_offence(Offence::UnknownToken { request: call.id });
         }
         Reject { status: 401, body: errors::unauthorized(why) }
     })?;
     let claimed = header(&call.headers, "chatgpt-account-id");
     if claimed != Some(person.account_id.as_str()) {
         let (request, claimed) = (call.id, claimed.map(str::to_owned));
-        shared.recorder.offend(Offence::WrongAccount { request, claimed, actual: person.account_id });
+        shared.recorder.record_offence(Offence::WrongAccount { request, claimed, actual: person.account_id });
         return Err(Reject::detail(403, "Forbidden"));
     }
     Ok(person)

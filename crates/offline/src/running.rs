@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::account::{FakeAccount, Fate, NewAccount, Person, Quota};
+use crate::account::{FakeAccount, Login, NewAccount, Quota, RefreshTokenFate};
 use crate::listen;
 use crate::plan::wire::Greeting;
 use crate::record::{Record, TimedOut};
@@ -123,7 +123,7 @@ impl Running {
         book.show(who, grant)
     }
 
-    /// Lets so much time pass at the backend, on top of what passes anyway: for its tokens and its `Date`.
+    /// Advances the backend's clock, which its tokens and its `Date` use.
     pub fn advance(&self, by: Duration) {
         self.shared.book.lock().ahead += i64::try_from(by.as_secs()).unwrap_or(0);
     }
@@ -140,12 +140,12 @@ impl Running {
 
     /// Lets the account's refresh tokens be answered with `refresh_token_expired`.
     pub fn expire_refresh(&self, account_id: &str) {
-        self.shared.book.lock().doom(account_id, Fate::Expired);
+        self.shared.book.lock().doom(account_id, RefreshTokenFate::Expired);
     }
 
     /// Lets the account's refresh tokens be answered with `refresh_token_invalidated`.
     pub fn invalidate_refresh(&self, account_id: &str) {
-        self.shared.book.lock().doom(account_id, Fate::Invalidated);
+        self.shared.book.lock().doom(account_id, RefreshTokenFate::Invalidated);
     }
 
     /// The refresh tokens of this account that would still be accepted.
@@ -168,7 +168,7 @@ impl Running {
         *self.shared.versions.lock() = versions;
     }
 
-    /// Whose login the next browser or device authorization becomes; a new account without it.
+    /// Sets the account of the next browser or device authorization; without it a new account is made.
     pub fn login_as(&self, account_id: &str) {
         let mut book = self.shared.book.lock();
         let who = book.of(account_id).next();
@@ -180,12 +180,12 @@ impl Running {
         self.shared.book.lock().deny = deny;
     }
 
-    /// Approves a device code as the person would on the page; false for a code nobody asked for.
+    /// Approves a device code as the user would on the page; `false` for an unknown code.
     pub fn approve_device(&self, user_code: &str) -> bool {
         self.shared.logins.lock().approve(user_code)
     }
 
-    fn edit(&self, account_id: &str, change: impl Fn(&mut Person)) {
+    fn edit(&self, account_id: &str, change: impl Fn(&mut Login)) {
         let mut book = self.shared.book.lock();
         book.people.iter_mut().filter(|person| person.account_id == account_id).for_each(change);
     }
@@ -213,13 +213,12 @@ impl Running {
         self.shared.gates.release(gate);
     }
 
-    /// Lets every open connection die without a word, as they do while a machine sleeps: nothing is read or answered on them
-    /// any more, and nothing says so.
+    /// Stops reading and answering on every open connection without closing it, as after a machine's sleep.
     pub fn kill_connections(&self) {
         self.shared.sleep.notify_waiters();
     }
 
-    /// What the next accepted connection meets instead of HTTP.
+    /// Sets the behaviour of the next accepted connection instead of HTTP.
     pub fn greet(&self, greeting: Greeting) {
         self.shared.greetings.lock().push_back(greeting);
     }

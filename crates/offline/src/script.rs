@@ -3,14 +3,14 @@
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Place, Plan};
+use crate::plan::{Endpoint, Plan};
 
 /// A condition on requests; every field that is given must hold.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct When {
     /// The endpoint; model requests by default.
-    pub place: Place,
+    pub place: Endpoint,
     /// `chatgpt_account_id` of the token; of a relay, its key.
     pub account: Option<String>,
     /// A part of the last user message, upper and lower case alike.
@@ -47,23 +47,23 @@ fn once() -> u32 {
 
 impl Rule {
     /// For the next request to an endpoint.
-    pub fn at(place: Place, plan: Plan) -> Self {
+    pub fn at(place: Endpoint, plan: Plan) -> Self {
         Self { when: When { place, ..When::default() }, skip: 0, times: 1, plan }
     }
 
     /// For the next model request.
     pub fn responses(plan: Plan) -> Self {
-        Self::at(Place::Responses, plan)
+        Self::at(Endpoint::Responses, plan)
     }
 
     /// For the next use of the token endpoint.
     pub fn token(plan: Plan) -> Self {
-        Self::at(Place::Token, plan)
+        Self::at(Endpoint::Token, plan)
     }
 
     /// For the next upgrade to a WebSocket.
     pub fn socket(plan: Plan) -> Self {
-        Self::at(Place::Socket, plan)
+        Self::at(Endpoint::Socket, plan)
     }
 
     /// Only prewarms.
@@ -115,10 +115,10 @@ impl Rule {
     }
 }
 
-/// What a rule may ask about a request.
+/// The properties of a request that a rule can match.
 #[derive(Clone, Copy)]
-pub(crate) struct Facts<'a> {
-    pub(crate) place: Place,
+pub(crate) struct RequestFacts<'a> {
+    pub(crate) place: Endpoint,
     pub(crate) account: Option<&'a str>,
     pub(crate) prompt: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
@@ -127,7 +127,7 @@ pub(crate) struct Facts<'a> {
 }
 
 impl When {
-    pub(crate) fn holds(&self, facts: Facts<'_>) -> bool {
+    pub(crate) fn holds(&self, facts: RequestFacts<'_>) -> bool {
         let same = |want: &Option<String>, is: Option<&str>| want.as_deref().is_none_or(|want| is == Some(want));
         let prompt =
             |part: &String| facts.prompt.is_some_and(|prompt| prompt.to_lowercase().contains(&part.to_lowercase()));
@@ -166,7 +166,7 @@ impl Script {
     }
 
     /// The plan for a request; the rule is used up by it.
-    pub(crate) fn take(&self, facts: Facts<'_>) -> Option<Plan> {
+    pub(crate) fn take(&self, facts: RequestFacts<'_>) -> Option<Plan> {
         let mut rules = self.rules.lock();
         let index = rules.iter().position(|rule| rule.when.holds(facts))?;
         let rule = &mut rules[index];
@@ -189,7 +189,7 @@ impl Script {
     }
 
     /// The note of the first condition that forbids this request.
-    pub(crate) fn forbidden(&self, facts: Facts<'_>) -> Option<String> {
+    pub(crate) fn forbidden(&self, facts: RequestFacts<'_>) -> Option<String> {
         self.forbidden.lock().iter().find(|(when, _)| when.holds(facts)).map(|(_, note)| note.clone())
     }
 }

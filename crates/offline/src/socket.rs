@@ -1,4 +1,4 @@
-//! `GET /backend-api/codex/responses` as a WebSocket: the upgrade, then one turn after the other until somebody leaves.
+//! `GET /backend-api/codex/responses` as a WebSocket: the upgrade, then one turn after the other until one side closes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,19 +18,19 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use crate::account::Person;
-use crate::answer::{Answer, Flow, Sending, unrecorded};
+use crate::account::Login;
+use crate::answer::{Answer, AnswerBody, AnswerContext, unrecorded};
 use crate::call::{Call, bearer, header};
 use crate::errors::Reject;
 use crate::plan::Plan;
-use crate::plan::wire::Line;
-use crate::record::{Left, Visit};
+use crate::plan::wire::ConnectionControl;
+use crate::record::{EndKind, RequestGuard};
 use crate::responses;
 use crate::state::{Chain, Shared};
 
 mod create;
 mod frame;
-mod speak;
+mod send;
 mod turn;
 
 /// A WebSocket's largest message; the largest frame is as large.
@@ -38,8 +38,8 @@ const LARGEST: usize = 64 << 20;
 /// How long the other end may take to answer a close.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// What the upgrade is answered with: 101, or why there is none.
-pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Person) -> Result<Answer, Reject> {
+/// The answer to the upgrade: 101, or a refusal.
+pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Login) -> Result<Answer, Reject> {
     let says = |name, word: &str| {
         let value = header(&call.headers, name).unwrap_or_default();
         value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
@@ -47,7 +47,7 @@ pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Person) -> Result<A
     if !shared.options.websocket || !says("upgrade", "websocket") {
         return Err(Reject::detail(426, "Upgrade Required"));
     }
-    // Nobody reported how the live backend words these; the words are ours.
+    // The live backend's texts are not known; these are our own.
     if !says("connection", "upgrade") || header(&call.headers, SEC_WEBSOCKET_VERSION.as_str()) != Some("13") {
         return Err(Reject::detail(400, "Not a WebSocket handshake of version 13"));
     }
@@ -70,9 +70,9 @@ pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Person) -> Result<A
     Ok(answer)
 }
 
-/// Sends the 101 and leaves the rest of the connection's life with its line.
-pub(crate) fn accept(answer: Answer, call: &Call, upgrade: OnUpgrade, send: Sending) -> Response<Flow> {
-    let Sending { shared, line, visit, .. } = send;
+/// Sends the 101 and runs the socket's session on the connection.
+pub(crate) fn accept(answer: Answer, call: &Call, upgrade: OnUpgrade, send: AnswerContext) -> Response<AnswerBody> {
+    let AnswerContext { shared, line, visit, .. } = send;
     visit.status(answer.status);
     let peer = Peer {
         connection: line.id,
@@ -85,7 +85,12 @@ pub(crate) fn accept(answer: Answer, call: &Call, upgrade: OnUpgrade, send: Send
     answer.respond(&Plan::auto(), unrecorded(&shared))
 }
 
-async fn live(upgrade: OnUpgrade, peer: Peer, (shared, line): (Arc<Shared>, Arc<Line>), mut visit: Visit) {
+async fn live(
+    upgrade: OnUpgrade,
+    peer: Peer,
+    (shared, line): (Arc<Shared>, Arc<ConnectionControl>),
+    mut visit: RequestGuard,
+) {
     let Ok(upgraded) = upgrade.await else { return };
     line.fresh();
     let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
@@ -109,7 +114,7 @@ struct Peer {
 struct Session {
     socket: WebSocketStream<TokioIo<Upgraded>>,
     shared: Arc<Shared>,
-    line: Arc<Line>,
+    line: Arc<ConnectionControl>,
     peer: Peer,
     /// The end of its time.
     until: Instant,
@@ -119,34 +124,34 @@ struct Session {
     early: VecDeque<Utf8Bytes>,
 }
 
-/// Why a socket ends; who ended it.
+/// The end of a socket, and which side ended it.
 #[derive(Debug)]
-struct Gone(Left);
+struct SocketEnd(EndKind);
 
-impl From<Error> for Gone {
+impl From<Error> for SocketEnd {
     /// Reads and writes fail when the client is gone, or when the plan cut the line.
     fn from(error: Error) -> Self {
         tracing::debug!(%error, "a socket of the offline backend ended");
-        Self(Left::Client)
+        Self(EndKind::Client)
     }
 }
 
 impl Session {
-    /// One turn after the other; who ended it is the result.
-    async fn run(&mut self) -> Left {
+    /// Runs one turn after the other; returns which side ended the socket.
+    async fn run(&mut self) -> EndKind {
         loop {
             let turn = match self.next().await {
                 Ok(text) => self.turn(text).await,
                 Err(gone) => Err(gone),
             };
-            if let Err(Gone(left)) = turn {
+            if let Err(SocketEnd(left)) = turn {
                 return left;
             }
         }
     }
 
     /// The next thing that the client says.
-    async fn next(&mut self) -> Result<Utf8Bytes, Gone> {
+    async fn next(&mut self) -> Result<Utf8Bytes, SocketEnd> {
         if let Some(text) = self.early.pop_front() {
             return Ok(text);
         }
@@ -155,42 +160,42 @@ impl Session {
                 message = self.socket.next() => message,
                 () = tokio::time::sleep_until(self.until) => return Err(self.expire().await),
             };
-            if let Some(text) = self.hear(message).await? {
+            if let Some(text) = self.read_message(message).await? {
                 return Ok(text);
             }
         }
     }
 
-    /// What a message means: words, nothing, or the end.
-    async fn hear(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Utf8Bytes>, Gone> {
+    /// Reads a message: text, nothing, or the end.
+    async fn read_message(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Utf8Bytes>, SocketEnd> {
         match message {
             Some(Ok(Message::Text(text))) => Ok(Some(text)),
-            // Nobody reported what the live backend does with these; RFC 6455 has a code for it.
+            // The live backend's reaction is not known; RFC 6455 has a code for it.
             Some(Ok(Message::Binary(_))) => Err(self.close(CloseCode::Unsupported).await),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
             Some(Ok(Message::Close(_))) => {
                 // The library has queued the answer; what is read next is the end.
                 while self.socket.next().await.is_some_and(|message| message.is_ok()) {}
-                Err(Gone(Left::Client))
+                Err(SocketEnd(EndKind::Client))
             }
             Some(Err(error)) => Err(error.into()),
-            None => Err(Gone(Left::Client)),
+            None => Err(SocketEnd(EndKind::Client)),
         }
     }
 
     /// Closes with a code and waits for the other end's close.
-    async fn close(&mut self, code: CloseCode) -> Gone {
+    async fn close(&mut self, code: CloseCode) -> SocketEnd {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static("") };
         if self.socket.close(Some(frame)).await.is_ok() {
             let silence = async { while self.socket.next().await.is_some_and(|message| message.is_ok()) {} };
-            // Who does not answer a close is left alone.
+            // A client that does not answer the close is dropped.
             let _ = tokio::time::timeout(PARTING, silence).await;
         }
-        Gone(Left::Cut)
+        SocketEnd(EndKind::Cut)
     }
 
     /// A socket's time is over.
-    async fn expire(&mut self) -> Gone {
+    async fn expire(&mut self) -> SocketEnd {
         let words = frame::refusal(&Answer::empty(200).planned(&Plan::connection_limit(), &self.shared));
         match self.say(words).await {
             Ok(()) => self.close(CloseCode::Normal).await,

@@ -2,8 +2,8 @@
 
 pub(crate) mod cache;
 mod chain;
-mod logins;
 mod options;
+mod pending_logins;
 mod versions;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,17 +14,17 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::account::Book;
+use crate::account::AccountTable;
 use crate::gate::Gates;
 use crate::plan::wire::Greeting;
 use crate::record::Recorder;
 use crate::script::Script;
 use crate::token;
 
-use cache::Cache;
-pub(crate) use chain::{Chain, Chains};
-pub(crate) use logins::{Device, Logins};
+use cache::PromptCache;
+pub(crate) use chain::{Chain, ResponseOwners};
 pub use options::{Options, REAL_CLIENT_ID};
+pub(crate) use pending_logins::{PendingDevice, PendingLogins};
 pub use versions::Versions;
 
 pub(crate) struct Shared {
@@ -34,13 +34,13 @@ pub(crate) struct Shared {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) script: Script,
     pub(crate) gates: Gates,
-    pub(crate) book: Mutex<Book>,
-    pub(crate) logins: Mutex<Logins>,
-    pub(crate) cache: Mutex<Cache>,
+    pub(crate) book: Mutex<AccountTable>,
+    pub(crate) logins: Mutex<PendingLogins>,
+    pub(crate) cache: Mutex<PromptCache>,
     pub(crate) versions: Mutex<Versions>,
-    pub(crate) chains: Mutex<Chains>,
+    pub(crate) chains: Mutex<ResponseOwners>,
     pub(crate) greetings: Mutex<VecDeque<Greeting>>,
-    /// Told to the connections that are open, they die without a word.
+    /// Tells open connections to stop reading and answering.
     pub(crate) sleep: Notify,
     /// Items that the public Responses API remembers, under the key they belong to and their id.
     pub(crate) stored: Mutex<HashMap<(String, String), Value>>,

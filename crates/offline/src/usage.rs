@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::account::{Metered, Person, Window};
+use crate::account::{Login, Metered, Window};
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
-use crate::plan::Place;
+use crate::plan::Endpoint;
 use crate::record::Offence;
 use crate::state::Shared;
 use crate::token;
 
 /// Workspace routing discovery: no constraint anywhere.
-pub(crate) fn accounts(person: &Person) -> Answer {
+pub(crate) fn accounts(person: &Login) -> Answer {
     let personal = !matches!(person.plan.as_str(), "team" | "business" | "enterprise" | "edu");
     let entry = json!({
         "id": person.account_id,
@@ -32,7 +32,7 @@ pub(crate) fn accounts(person: &Person) -> Answer {
 }
 
 /// Windows and credits.
-pub(crate) fn usage(person: &Person) -> Answer {
+pub(crate) fn usage(person: &Login) -> Answer {
     let quota = &person.quota;
     let full = quota.resets_at().is_some();
     let limit = json!({
@@ -70,23 +70,23 @@ fn metered(metered: &Metered) -> Value {
     json!({ "limit_name": metered.name, "metered_feature": metered.feature, "rate_limit": limit })
 }
 
-/// Judges how often and how many at once figures are asked for.
+/// Records an offence when usage is requested too often or too often at once.
 pub(crate) fn pace(shared: &Shared, request: u64, account: &str) {
     let options = &shared.options;
-    let (together, last) = shared.recorder.look(|record| {
-        let open = record.at(Place::Usage).filter(|seen| seen.ending.is_none()).count();
-        let mut own = record.at(Place::Usage).filter(|seen| seen.account.as_deref() == Some(account));
+    let (together, last) = shared.recorder.with_record(|record| {
+        let open = record.at(Endpoint::Usage).filter(|seen| seen.ending.is_none()).count();
+        let mut own = record.at(Endpoint::Usage).filter(|seen| seen.account.as_deref() == Some(account));
         let at = own.clone().find(|seen| seen.id == request).map(|seen| seen.at);
         let before = own.rfind(|seen| seen.id < request).map(|seen| seen.at);
         (open, at.zip(before).map(|(at, before)| at.saturating_sub(before)))
     });
     if options.usage_most.is_some_and(|most| together > most) {
-        shared.recorder.offend(Offence::UsageCrowd { request, together });
+        shared.recorder.record_offence(Offence::UsageCrowd { request, together });
     }
     if let (Some(gap), Some(last)) = (options.usage_gap, last)
         && last < gap
     {
-        shared.recorder.offend(Offence::UsageRush { request, account: account.to_owned() });
+        shared.recorder.record_offence(Offence::UsageRush { request, account: account.to_owned() });
     }
 }
 
@@ -102,7 +102,7 @@ fn window(window: &Window) -> Value {
 }
 
 /// The list of reset credits, or spending one.
-pub(crate) fn credits(shared: &Shared, call: &Call, person: &Person) -> Result<Answer, Reject> {
+pub(crate) fn credits(shared: &Shared, call: &Call, person: &Login) -> Result<Answer, Reject> {
     if call.method == http::Method::GET {
         return Ok(list(person));
     }
@@ -119,7 +119,7 @@ pub(crate) fn credits(shared: &Shared, call: &Call, person: &Person) -> Result<A
     Ok(Answer::json(200, &json!({ "code": code, "windows_reset": reset })))
 }
 
-fn list(person: &Person) -> Answer {
+fn list(person: &Login) -> Answer {
     let credit = |at: u32| {
         json!({
             "id": format!("credit-{at}"),
@@ -165,7 +165,7 @@ fn spend(shared: &Shared, account_id: &str, request: &str) -> (&'static str, u32
     outcome
 }
 
-/// Token statistics of somebody who has just begun.
+/// Token statistics of a new user.
 pub(crate) fn profile() -> Answer {
     let stats = json!({
         "lifetime_tokens": 0,

@@ -8,6 +8,7 @@
 mod accounts;
 mod admin;
 mod completions;
+mod context;
 mod demo;
 mod doctor;
 mod failure;
@@ -21,7 +22,6 @@ mod relays;
 mod serve;
 mod settings;
 mod signals;
-mod workplace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -33,7 +33,7 @@ pub use models::CUSTOM_FIELDS;
 pub use paths::Paths;
 pub use relays::{Key, RELAY_FIELDS, Relay};
 
-/// Everything that the gateway can be told.
+/// All settings of the gateway.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where files live.
@@ -81,7 +81,7 @@ pub struct Server {
     pub allowed_origins: Vec<String>,
     /// Whether plain HTTP may leave the loopback.
     pub allow_plain_http: bool,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<server::Network>,
     /// How long new requests are still taken after a stop signal; `None` leaves it to the store.
     pub drain_delay: Option<Duration>,
@@ -110,9 +110,9 @@ pub struct Upstream {
     pub arch: Option<String>,
     /// Version of the desktop app that its profile names; `None` follows the feed.
     pub app_version: Option<String>,
-    /// Where versions are published; `None` where they are not followed.
+    /// Feed of published versions; `None` follows none.
     pub version_feed: Option<Url>,
-    /// The same of the desktop app.
+    /// Feed of the desktop app's versions.
     pub app_feed: Option<Url>,
     /// Proxy for all outbound traffic.
     pub proxy: Option<Proxy>,
@@ -180,7 +180,7 @@ pub struct Quota {
     pub refresh_interval: Duration,
     /// Whether accounts whose quota is used up are left alone.
     pub skip_exhausted: bool,
-    /// Shares at which is warned.
+    /// Shares at which the owner is warned.
     pub thresholds: Thresholds,
 }
 
@@ -215,7 +215,7 @@ pub struct Model {
     pub aliases: Vec<(String, String)>,
     /// What is asked instead when a model cannot serve.
     pub fallbacks: Chains,
-    /// Who serves a model, whoever else lists it: name or pattern, provider.
+    /// The only provider of a model: name or pattern, provider.
     pub routing: Vec<(String, Provider)>,
     /// Models that no list has, and what the lists do not know.
     pub custom: Vec<Custom>,
@@ -230,7 +230,7 @@ pub struct Model {
 /// The Ollama listener.
 #[derive(Clone, Debug)]
 pub struct Ollama {
-    /// Whether it is there at all.
+    /// Whether the listener is opened.
     pub enabled: bool,
     /// Addresses to listen on, all at the same port.
     pub hosts: Vec<IpAddr>,
@@ -238,7 +238,7 @@ pub struct Ollama {
     pub port: u16,
     /// Whether addresses other than loopback are allowed.
     pub allow_remote: bool,
-    /// The version that it names, three numbers.
+    /// The version that the listener reports, three numbers.
     pub version: String,
     /// Whether it hides that models can see.
     pub disable_vision: bool,
@@ -247,13 +247,13 @@ pub struct Ollama {
 /// Log filter and format.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// What is logged of which part of the program.
+    /// Log level of each target.
     pub level: Targets,
     /// One JSON object a line instead of text.
     pub json: bool,
 }
 
-/// Why a configuration was refused, in words that name the setting.
+/// Why a configuration is invalid. Each text names the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file exists but cannot be read.
@@ -264,7 +264,7 @@ pub enum ConfigError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is not TOML. The line itself is left out: it could hold a secret.
+    /// The file is not TOML. The text leaves out the line, which could hold a secret.
     #[error("{path} is not valid TOML (line {line}, column {column}): {why}")]
     Toml {
         /// The file.
@@ -288,7 +288,7 @@ pub enum ConfigError {
         /// What is wanted.
         wanted: &'static str,
     },
-    /// A table of `[[relays]]` is wrong. The value is left out: it could be a key.
+    /// A table of `[[relays]]` is invalid. The text leaves out the value, which could be a key.
     #[error("relay {at}{name} of the file: {field} is not {wanted}")]
     Relay {
         /// Which table, from 1.
@@ -330,13 +330,13 @@ impl Config {
         Self::typed(layers, paths, layers.relays()?)
     }
 
-    /// As [`Self::from_layers`], without the relays of the file that are wrong; and what is wrong with them. For commands that do other
-    /// things than to serve them.
+    /// As [`Self::from_layers`], but leaves out the invalid relays of the file and returns their errors. For commands that serve no
+    /// relays.
     ///
     /// # Errors
     /// As [`Self::from_layers`], but for relays.
     pub fn without_wrong_relays(layers: &Layers, paths: Paths) -> Result<(Self, Vec<ConfigError>), ConfigError> {
-        let (relays, wrong) = layers.good_relays();
+        let (relays, wrong) = layers.valid_relays();
         Ok((Self::typed(layers, paths, relays)?, wrong))
     }
 

@@ -4,8 +4,8 @@
 
 pub mod cli;
 pub mod config;
+mod file_relays;
 mod machine;
-mod relays;
 mod start;
 
 pub use config::Config;

@@ -1,17 +1,17 @@
-//! This machine in the words of the official client's User-Agent. It tells the system's name and three numbers of its version, as
-//! captured: `(Debian 12.0.0; x86_64) xterm`.
+//! This machine's platform in the form of the official client's User-Agent: system name and three version numbers, as captured:
+//! `(Debian 12.0.0; x86_64) xterm`.
 
 #[cfg(test)]
 mod tests;
 
 use upstream::profile::Platform;
 
-/// Where Linux distributions say who they are.
+/// The file that names the Linux distribution.
 const RELEASE: &str = "/etc/os-release";
-/// Where macOS says its version.
+/// The file that holds the macOS version.
 const MAC: &str = "/System/Library/CoreServices/SystemVersion.plist";
 
-/// What the official client calls the distributions, by their `ID`.
+/// The official client's names of the distributions, by their `ID`.
 const NAMES: &[(&str, &str)] = &[
     ("almalinux", "AlmaLinux"),
     ("alpine", "Alpine Linux"),
@@ -34,7 +34,7 @@ const NAMES: &[(&str, &str)] = &[
     ("ubuntu", "Ubuntu"),
 ];
 
-/// This machine, as far as it says what it is.
+/// This machine's platform; unknown parts have their defaults.
 pub(crate) fn platform() -> Platform {
     let known = Platform::default();
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
@@ -59,18 +59,18 @@ fn linux(release: &str) -> Option<String> {
     let id = value("ID")?;
     let (_, name) = NAMES.iter().find(|(known, _)| *known == id)?;
     let version = value("VERSION_ID").filter(|version| !version.is_empty());
-    // A rolling release has none.
+    // A rolling release has no version.
     Some(format!("{name} {}", version.map_or("Unknown".to_owned(), |version| numbers(&version))))
 }
 
-/// The version in macOS's own list of what it is.
+/// The version in the plist of macOS.
 fn mac(plist: &str) -> Option<String> {
     let (_, after) = plist.split_once("<key>ProductVersion</key>")?;
     let (version, _) = after.trim_start().strip_prefix("<string>")?.split_once("</string>")?;
     Some(format!("Mac OS {}", numbers(version)))
 }
 
-/// A version as three numbers, where it is one to three.
+/// A version of one to three numbers, padded to three.
 fn numbers(version: &str) -> String {
     let parts: Option<Vec<u64>> = version.trim().split('.').map(|part| part.parse().ok()).collect();
     match parts.as_deref() {
@@ -81,12 +81,12 @@ fn numbers(version: &str) -> String {
     }
 }
 
-/// macOS has a name of its own for its processor.
+/// The processor's name; macOS uses its own for ARM.
 fn arch<'a>(os: &str, arch: &'a str) -> &'a str {
     if (os, arch) == ("macos", "aarch64") { "arm64" } else { arch }
 }
 
-/// The terminal that we were started in, in characters that a header takes.
+/// The terminal of this process, in characters that a header allows.
 fn terminal(env: impl Fn(&str) -> Option<String>) -> Option<String> {
     let env = |name| env(name).filter(|value| !value.trim().is_empty());
     let program = env("TERM_PROGRAM").map(|program| match env("TERM_PROGRAM_VERSION") {

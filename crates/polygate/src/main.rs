@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Gives the memory of large bodies back, which glibc's allocator keeps (`docs/adr/0004`).
+/// jemalloc returns the memory of large bodies, which glibc's allocator keeps (`docs/adr/0004`).
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -1,4 +1,4 @@
-//! Settings in, a running gateway out: opens the store, builds the way out, starts the engine, binds the listener.
+//! Composition root: opens the store, builds the upstream clients, starts the engine and binds the listeners.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,29 +12,29 @@ use tokio_util::sync::CancellationToken;
 use upstream::{Profile, Upstream};
 
 use crate::config::{Config, Model};
+use crate::file_relays::FileRelays;
+use crate::file_relays::refusals::RefusalRecorder;
 use crate::machine;
-use crate::relays::Filed;
-use crate::relays::refusals::Recorder;
 
 /// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
 pub struct Running {
-    /// Where it listens, at least one address.
+    /// Listening addresses, at least one.
     pub addresses: Vec<SocketAddr>,
-    /// Where it serves the Ollama API; empty when it does not.
+    /// Listening addresses of the Ollama API; empty when it is disabled.
     pub ollama: Vec<SocketAddr>,
     engine: Engine,
     store: Store,
     shutdown: CancellationToken,
-    now: CancellationToken,
+    cutoff: CancellationToken,
     listener: JoinHandle<()>,
     /// Follows the relays of the configuration file.
     relays: JoinHandle<()>,
-    /// Takes the token of the configuration in.
+    /// Imports the token of the configuration.
     token: Option<JoinHandle<()>>,
     _lock: ServeLock,
 }
 
-/// Why a gateway does not start, in words that say what to do.
+/// Why a gateway does not start. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another gateway runs on this home, or the lock cannot be taken.
@@ -46,7 +46,7 @@ pub enum StartError {
     /// The store cannot be read.
     #[error("cannot read the store: {0}")]
     Read(#[from] store::Error),
-    /// A setting of the way out is wrong.
+    /// A setting of the upstream client is invalid.
     #[error(transparent)]
     Upstream(#[from] upstream::BuildError),
     /// The engine does not start.
@@ -68,7 +68,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         let home = config.paths.home.display();
         tracing::warn!("{home} can be listed by other users (mode {mode:04o}); hint: chmod 700 {home}");
     }
-    // Whoever held a refresh lease and has ended is not waited for.
+    // Leases of ended processes must not delay a refresh.
     store.free_leases().await?;
     let minted = store.keys().await?.iter().any(|key| key.kind == pool::keys::KeyKind::Client && key.revoked.is_none());
     let upstream = Upstream::new(upstream_config(&config))?;
@@ -80,31 +80,32 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         }
     };
     let (addresses, ollama) = (listeners.addresses().to_vec(), listeners.ollama_addresses().to_vec());
-    // Before the engine calls any relay: none may be this gateway itself.
+    // Set the own addresses before the engine calls any relay: none may be this gateway itself.
     upstream.relays().set_listeners(addresses.iter().chain(&ollama).copied().collect());
     let settings = engine_settings(&config);
     let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
     let server = listeners.serve(engine.clone());
-    let token = config.accounts.token.clone().map(|token| tokio::spawn(given(engine.clone(), token)));
+    let token = config.accounts.token.clone().map(|token| tokio::spawn(import_token(engine.clone(), token)));
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
-    let filed = Filed::new(engine.clone(), config.paths.config.clone());
-    let seen = filed.seen(&config.relays);
+    let filed = FileRelays::new(engine.clone(), config.paths.config.clone());
+    let seen = filed.stamps(&config.relays);
     filed.put(&config.relays).await;
-    filed.miss(&config.model);
-    let relays = tokio::spawn(filed.follow((config.relays, seen), Recorder::new(store.clone()), shutdown.clone()));
+    filed.warn_unknown_relays(&config.model);
+    let relays =
+        tokio::spawn(filed.follow((config.relays, seen), RefusalRecorder::new(store.clone()), shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
-    Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, token, _lock: lock })
+    Ok(Running { addresses, ollama, engine, store, shutdown, cutoff: now, listener, relays, token, _lock: lock })
 }
 
 impl Running {
-    /// Where clients on this machine reach it, such as `http://127.0.0.1:8080`.
+    /// The URL for clients on this machine, such as `http://127.0.0.1:8080`.
     pub fn url(&self) -> String {
         let first = self.addresses.first().expect("invariant: a bound server has an address");
         let host = if first.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host(first) };
         format!("http://{host}:{}", first.port())
     }
 
-    /// Ends it: no new connections, streams may finish within the drain time, then everything is written and closed.
+    /// Stops the gateway: no new connections, streams may finish within the drain time, then everything is written and closed.
     pub async fn stop(self) {
         self.shutdown.cancel();
         if !self.listener.is_finished() {
@@ -118,14 +119,14 @@ impl Running {
         self.store.close().await;
     }
 
-    /// Waits until the gateway serves nothing any more, though nobody has stopped it: the task of its listeners has panicked.
-    pub async fn broken(&mut self) {
+    /// Waits until the task of the listeners ends before a stop, which means that it panicked.
+    pub async fn listener_failed(&mut self) {
         let _ = (&mut self.listener).await;
     }
 
     /// Cuts the drain of [`Running::stop`] short when it is cancelled: streams end with their protocol's failure.
-    pub fn hurry(&self) -> CancellationToken {
-        self.now.clone()
+    pub fn drain_cutoff(&self) -> CancellationToken {
+        self.cutoff.clone()
     }
 
     /// The engine, for callers in the same process.
@@ -143,8 +144,8 @@ fn host(address: &SocketAddr) -> String {
     if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() }
 }
 
-/// Takes the token of the configuration in, beside the accounts that are there.
-async fn given(engine: Engine, token: pool::Secret) {
+/// Imports the token of the configuration as an account.
+async fn import_token(engine: Engine, token: pool::Secret) {
     let done = engine.logins().add_token(Some(token), None, None).await;
     for error in &done.errors {
         tracing::warn!(%error, "accounts.token (CODEX_JWT_TOKEN) gives no account");
@@ -156,7 +157,7 @@ pub(crate) fn store_options(config: &Config) -> store::Options {
         home: config.paths.home.clone(),
         postgres: config.postgres.clone(),
         data_key: config.paths.data_key.clone(),
-        schema: store::Schema::Migrate,
+        schema: store::SchemaPolicy::Migrate,
         usage: config.usage,
     }
 }
@@ -232,7 +233,7 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
     }
 }
 
-/// A version that the owner has chosen is not followed.
+/// The version feeds. The desktop app's feed is off when the settings name its version.
 fn feeds(settings: &crate::config::Upstream) -> engine::Feeds {
     let (every, first) = pool::limits::VERSIONS;
     let app = settings.app_feed.clone().filter(|_| settings.app_version.is_none());
@@ -244,7 +245,7 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
     let fixed = settings.api_key.as_ref().map(pool::Secret::expose);
     let mut defaults = server::Settings::default();
     defaults.limits.drain = settings.drain;
-    // Behind a load balancer a node leaves once the balancer has noticed; alone there is nobody to wait for.
+    // Behind a load balancer a node waits until the balancer has noticed; a single node has no balancer.
     let usual = if config.postgres.is_some() { pool::limits::DRAIN_DELAY } else { Duration::ZERO };
     defaults.limits.drain_delay = settings.drain_delay.unwrap_or(usual);
     server::Settings {

@@ -22,7 +22,7 @@ async fn judge(home: &Home, backend: &offline::Running, accounts: usize, keys: u
     let found = store.accounts().await.unwrap();
     assert_eq!(found.len(), accounts, "accounts");
     assert!(store.keys().await.unwrap().len() >= keys, "keys");
-    let interrupted = store.interrupted(NOW).await.unwrap();
+    let interrupted = store.interrupted_refreshes(NOW).await.unwrap();
     for account in found {
         let tokens = store.tokens(&account.id).await.unwrap().expect("an account has tokens");
         let refresh = tokens.refresh.expect("the refresh token is there");

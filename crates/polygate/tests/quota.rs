@@ -7,7 +7,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::Home;
-use offline::{FakeAccount, Offline, Options, Place, Quota, Running};
+use offline::{Endpoint, FakeAccount, Offline, Options, Quota, Running};
 use serde_json::Value;
 
 async fn house() -> (Running, Home, FakeAccount) {
@@ -22,7 +22,7 @@ async fn figures_are_shown_and_a_reset_credit_is_consumed() {
     let (backend, home, account) = house().await;
     let email = account.email.as_str();
     assert!(home.ok(&["accounts", "quota"]).contains("nothing known yet"));
-    assert_eq!(backend.record().at(Place::Usage).count(), 0, "nobody asked for fresh figures");
+    assert_eq!(backend.record().at(Endpoint::Usage).count(), 0, "nobody asked for fresh figures");
     backend.set_quota(&account.account_id, &Quota::exhausted(Duration::from_hours(2)));
     let text = home.ok(&["accounts", "quota", email, "--fresh"]);
     assert!(
@@ -39,7 +39,7 @@ async fn figures_are_shown_and_a_reset_credit_is_consumed() {
     assert!(home.ok(&["accounts", "credits", "list", email]).contains("available"));
     let asked = home.run(&["accounts", "credits", "consume", email]);
     assert_eq!(
-        (asked.status.code(), backend.record().at(Place::Credits).count()),
+        (asked.status.code(), backend.record().at(Endpoint::Credits).count()),
         (Some(2), 1),
         "nothing without --yes"
     );
@@ -81,10 +81,11 @@ async fn a_gateway_warns_its_owner() {
     let gateway = home.serve(&env);
     // Answered, so that the body is here.
     let answered = |record: &offline::Record, place| record.at(place).filter(|seen| seen.status.is_some()).count();
-    let told = |record: &offline::Record| answered(record, Place::Hook) == 1 && answered(record, Place::Ntfy) == 1;
+    let told =
+        |record: &offline::Record| answered(record, Endpoint::Hook) == 1 && answered(record, Endpoint::Ntfy) == 1;
     backend.wait_until(Duration::from_secs(30), told).await.unwrap();
     let record = backend.record();
-    let letter = record.at(Place::Hook).next().unwrap().json();
+    let letter = record.at(Endpoint::Hook).next().unwrap().json();
     assert_eq!((&letter["threshold"], &letter["label"]), (&80.into(), &account.email.as_str().into()));
     assert_eq!(record.offences, []);
     // The log comes by a pipe, and may come after the letters.

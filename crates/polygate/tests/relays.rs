@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::process::{Output, Stdio};
 
 use common::{Gateway, Home, KEY, files};
-use offline::{Offline, Options, Place, Plan, Rule};
+use offline::{Endpoint, Offline, Options, Plan, Rule};
 use serde_json::{Value, json};
 
 /// A key that the backend's relays take, and that must never be seen again.
@@ -332,7 +332,7 @@ async fn no_relay_key_leaves_the_store() {
         Plan::text(500, format!("oops {CANARY}")),
         Plan::json(401, json!({"error": {"message": format!("Incorrect API key provided: {CANARY}")}})),
     ] {
-        backend.script(Rule::at(Place::ChatRelay, plan).times(2));
+        backend.script(Rule::at(Endpoint::ChatRelay, plan).times(2));
         let body = json!({"model": MODEL, "messages": [{"role": "user", "content": "hello"}]});
         let request = gateway.request("POST", "/v1/chat/completions", KEY, &body.to_string());
         let answer = gateway.send(request).await.unwrap();

@@ -5,7 +5,7 @@
 mod common;
 
 use common::Home;
-use offline::{Offline, Options, Place, Running, Seen};
+use offline::{Endpoint, Offline, Options, RecordedRequest, Running};
 use rstest::rstest;
 
 async fn backend(client_id: &str) -> Running {
@@ -51,7 +51,7 @@ async fn the_token_endpoint_and_the_client_id_may_be_others(
     let listed: serde_json::Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
     home.ok(&["accounts", "refresh", listed[0]["id"].as_str().unwrap()]);
     let record = backend.record();
-    let asked: Vec<&Seen> = record.at(Place::Token).collect();
+    let asked: Vec<&RecordedRequest> = record.at(Endpoint::Token).collect();
     assert_eq!(asked.len(), 1);
     let body = String::from_utf8_lossy(&asked[0].body);
     assert!(body.contains("app_of_our_own"), "another client id");

@@ -1,5 +1,5 @@
-//! Account rows. Their tokens are sealed; whether new tokens replace stored ones is decided here, on a row that nobody
-//! changes in between.
+//! Account rows with sealed tokens. [`Store::put_account`] decides whether new tokens replace the stored ones; the write is
+//! conditional on the row's version.
 
 mod bulk;
 mod link;
@@ -11,11 +11,11 @@ use pool::quota::Quota;
 use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens};
 
-use crate::seal::Place;
-use crate::statement::{Arg, Line, Row, args};
+use crate::seal::FieldId;
+use crate::statement::{Arg, BoundStatement, DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
-pub use link::Link;
+pub use link::LinkedAccount;
 
 /// Where the tokens begin in a row of an account with its tokens.
 const TOKENS_AT: usize = 14;
@@ -50,15 +50,15 @@ pub struct NewAccount {
     pub tokens: Tokens,
     /// Where they come from.
     pub origin: Origin,
-    /// The way out that it takes from its first call on; `None` leaves the one that it has.
+    /// The egress of the account from its first call on; `None` keeps the stored one.
     pub egress: Option<Egress>,
-    /// What a new account begins as; a known one has its own.
+    /// Status of a new account. A known account keeps its own status.
     pub status: Status,
 }
 
 /// What [`Store::put_account`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
+pub struct PutOutcome {
     /// The account's id, old or new.
     pub id: AccountId,
     /// Whether it was not known before.
@@ -67,8 +67,8 @@ pub struct Put {
     pub stored: bool,
 }
 
-/// What decides about a known account.
-struct Known {
+/// The columns of a known account that decide whether new tokens replace its own.
+struct KnownAccount {
     id: AccountId,
     version: i64,
     status: Status,
@@ -88,8 +88,8 @@ impl Store {
         self.read(sql::ACCOUNTS, &[]).await?.iter().map(account).collect()
     }
 
-    /// The version of every account's row, oldest account first. It is another one after each write of the row.
-    pub async fn versions(&self) -> Result<Vec<(AccountId, i64)>, Error> {
+    /// The version of every account's row, oldest account first. Every write of a row changes its version.
+    pub async fn account_versions(&self) -> Result<Vec<(AccountId, i64)>, Error> {
         let rows = self.read(sql::VERSIONS, &[]).await?;
         rows.iter().map(|row| Ok((AccountId(row.text(0)?), row.int(1)?))).collect()
     }
@@ -107,9 +107,9 @@ impl Store {
     }
 
     /// Adds an account, or signs a known one (same upstream id and user) in again. Newer tokens are never replaced by older.
-    pub async fn put_account(&self, new: NewAccount, now: Millis) -> Result<Put, Error> {
+    pub async fn put_account(&self, new: NewAccount, now: Millis) -> Result<PutOutcome, Error> {
         for _ in 0..TRIES {
-            let put = match self.known(&new).await? {
+            let put = match self.known_account(&new).await? {
                 None => self.add(&new, now).await?,
                 Some(known) if newer::replaces(&new, &known.tokens, &known.status) => {
                     self.sign_in(&new, known, now).await?
@@ -123,7 +123,7 @@ impl Store {
         Err(Error::Contended)
     }
 
-    async fn known(&self, new: &NewAccount) -> Result<Option<Known>, Error> {
+    async fn known_account(&self, new: &NewAccount) -> Result<Option<KnownAccount>, Error> {
         let Some(row) = self.find(sql::ACCOUNT_KNOWN, &args![&new.upstream_id, &new.user]).await? else {
             return Ok(None);
         };
@@ -138,11 +138,11 @@ impl Store {
                 Tokens { access: Secret::from(""), refresh: None, id: None, expires: None, refreshed: Millis(i64::MIN) }
             }
         };
-        Ok(Some(Known { version: row.int(1)?, status: status(&id.0, &row.text(2)?)?, id, tokens }))
+        Ok(Some(KnownAccount { version: row.int(1)?, status: status(&id.0, &row.text(2)?)?, id, tokens }))
     }
 
-    /// `None` when somebody else was first.
-    async fn add(&self, new: &NewAccount, now: Millis) -> Result<Option<Put>, Error> {
+    /// Adds a row; `None` when another process added the account first.
+    async fn add(&self, new: &NewAccount, now: Millis) -> Result<Option<PutOutcome>, Error> {
         let id = AccountId(uuid::Uuid::now_v7().to_string());
         let sealed = self.seal_tokens(&id, &new.tokens)?;
         let label = if new.label.is_empty() { &new.email } else { &new.label };
@@ -164,11 +164,11 @@ impl Store {
             new.tokens.refreshed,
         ];
         let added = self.put_row((sql::ACCOUNT_ADD, &row), (&id, new)).await? > 0;
-        Ok(added.then_some(Put { id, added: true, stored: true }))
+        Ok(added.then_some(PutOutcome { id, added: true, stored: true }))
     }
 
     /// `None` when the row has changed since it was read.
-    async fn sign_in(&self, new: &NewAccount, known: Known, now: Millis) -> Result<Option<Put>, Error> {
+    async fn sign_in(&self, new: &NewAccount, known: KnownAccount, now: Millis) -> Result<Option<PutOutcome>, Error> {
         let sealed = self.seal_tokens(&known.id, &new.tokens)?;
         let row = args![
             &known.id.0,
@@ -185,53 +185,53 @@ impl Store {
             new.tokens.refreshed,
         ];
         let done = self.put_row((sql::ACCOUNT_SIGN_IN, &row), (&known.id, new)).await? > 0;
-        Ok(done.then_some(Put { id: known.id, added: false, stored: true }))
+        Ok(done.then_some(PutOutcome { id: known.id, added: false, stored: true }))
     }
 
-    /// The stored tokens stay; the way that was asked for is taken all the same.
-    async fn keep_known(&self, known: Known, new: &NewAccount) -> Result<Put, Error> {
+    /// Keeps the stored tokens and applies the requested egress.
+    async fn keep_known(&self, known: KnownAccount, new: &NewAccount) -> Result<PutOutcome, Error> {
         if let Some(egress) = &new.egress {
-            self.assign(&[(known.id.clone(), egress.clone())]).await?;
+            self.set_egresses(&[(known.id.clone(), egress.clone())]).await?;
         }
-        Ok(Put { id: known.id, added: false, stored: false })
+        Ok(PutOutcome { id: known.id, added: false, stored: false })
     }
 
-    /// The row, and in the same transaction the way out: no call may leave by another in between.
-    async fn put_row(&self, row: Line<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
+    /// Writes the row and its egress in one transaction, so that no call leaves by another egress in between.
+    async fn put_row(&self, row: BoundStatement<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
         let Some(egress) = &new.egress else { return self.write(failpoint::ACCOUNT, row.0, row.1).await };
         let way = args![&id.0, egress.to_string()];
         self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &way)).await
     }
 
-    /// Removes accounts with everything that belongs to them, all or none; whether there was such an account, of each in order.
+    /// Removes accounts and their dependent rows in one transaction. The result says for each account, in order, whether it existed.
     pub async fn remove_accounts(&self, ids: &[AccountId]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = ids.iter().map(|id| args![&id.0].to_vec()).collect();
         self.write_each(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &rows).await
     }
 
-    /// Writes what was learned of accounts' statuses, each over the one of this [`Account::status_rev`], in one transaction; whether it
-    /// was written, of each in order. It is not when somebody has written another since, by a sign-in or a switch for one, or the account
-    /// is gone: what was learned of an old login must not end a new one.
+    /// Writes statuses in one transaction, each only over the given [`Account::status_rev`]. The result says for each, in order, whether
+    /// it was written. A status is not written when the account is gone or a sign-in, a switch or another process wrote a newer
+    /// status: a finding about an old login must not end a new one.
     pub async fn set_statuses(&self, learned: &[(AccountId, Status, i64)]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = learned.iter().map(|(id, status, rev)| args![&id.0, json(status), *rev].to_vec()).collect();
         self.write_each(failpoint::STATUS, sql::ACCOUNT_STATUS, &rows).await
     }
 
-    /// Writes accounts' quotas in one transaction; whether there is such an account, of each in order.
+    /// Writes accounts' quotas in one transaction. The result says for each account, in order, whether it exists.
     pub async fn set_quotas(&self, quotas: &[(AccountId, Quota)]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = quotas.iter().map(|(id, quota)| args![&id.0, json(quota)].to_vec()).collect();
         self.write_each(failpoint::QUOTA, sql::ACCOUNT_QUOTA, &rows).await
     }
 
-    /// An account's cookie jar as [`Store::set_cookies`] got it.
+    /// An account's cookie jar, as stored by [`Store::set_cookies`].
     pub async fn cookies(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
         let row = self.find(sql::COOKIES, &args![&id.0]).await?;
-        row.map(|row| self.sealer().open(jar(id), &row.text(0)?)).transpose()
+        row.map(|row| self.sealer().open(cookie_field(id), &row.text(0)?)).transpose()
     }
 
     /// Keeps accounts' cookie jars, sealed, in one transaction. Does nothing for an account that is gone.
     pub async fn set_cookies(&self, jars: &[(AccountId, Secret)]) -> Result<(), Error> {
-        let seal = |(id, cookies): &(AccountId, Secret)| self.sealer().seal(jar(id), cookies);
+        let seal = |(id, cookies): &(AccountId, Secret)| self.sealer().seal(cookie_field(id), cookies);
         let sealed = jars.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<_> = jars.iter().zip(sealed).map(|((id, _), sealed)| args![&id.0, sealed].to_vec()).collect();
         self.write_each(failpoint::COOKIES, sql::COOKIES_SET, &rows).await?;
@@ -245,7 +245,7 @@ impl Store {
     }
 
     pub(crate) fn seal_tokens(&self, id: &AccountId, tokens: &Tokens) -> Result<SealedTokens, Error> {
-        let seal = |column, secret: &Secret| self.sealer().seal(field(id, column), secret);
+        let seal = |column, secret: &Secret| self.sealer().seal(token_field(id, column), secret);
         Ok(SealedTokens {
             access: seal("access", &tokens.access)?,
             refresh: tokens.refresh.as_ref().map(|token| seal("refresh", token)).transpose()?,
@@ -254,7 +254,7 @@ impl Store {
     }
 
     /// Five columns of a row from `at` on: access, refresh, identity, expires, refreshed.
-    pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &Row, at: usize) -> Result<Tokens, Error> {
+    pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &DbRow, at: usize) -> Result<Tokens, Error> {
         let (access, refresh, identity) = (row.text(at)?, row.maybe_text(at + 1)?, row.maybe_text(at + 2)?);
         let (access, refresh, identity) = self.open_tokens(id, &SealedTokens { access, refresh, identity })?;
         let (expires, refreshed) = (row.maybe_int(at + 3)?.map(Millis), Millis(row.int(at + 4)?));
@@ -266,7 +266,7 @@ impl Store {
         id: &AccountId,
         sealed: &SealedTokens,
     ) -> Result<(Secret, Option<Secret>, Option<Secret>), Error> {
-        let open = |column, text: &str| self.sealer().open(field(id, column), text);
+        let open = |column, text: &str| self.sealer().open(token_field(id, column), text);
         Ok((
             open("access", &sealed.access)?,
             sealed.refresh.as_deref().map(|text| open("refresh", text)).transpose()?,
@@ -275,15 +275,15 @@ impl Store {
     }
 }
 
-fn field<'a>(id: &'a AccountId, column: &'static str) -> Place<'a> {
-    Place { table: "account", column, row: &id.0 }
+fn token_field<'a>(id: &'a AccountId, column: &'static str) -> FieldId<'a> {
+    FieldId { table: "account", column, row: &id.0 }
 }
 
-fn jar(id: &AccountId) -> Place<'_> {
-    Place { table: "cookies", column: "jar", row: &id.0 }
+fn cookie_field(id: &AccountId) -> FieldId<'_> {
+    FieldId { table: "cookies", column: "jar", row: &id.0 }
 }
 
-fn account(row: &Row) -> Result<Account, Error> {
+fn account(row: &DbRow) -> Result<Account, Error> {
     let id = row.text(0)?;
     Ok(Account {
         label: row.text(1)?,
@@ -293,7 +293,7 @@ fn account(row: &Row) -> Result<Account, Error> {
         user: row.text(5)?,
         fedramp: row.int(6)? != 0,
         status: status(&id, &row.text(7)?)?,
-        // Quota figures come again with the next answer; nothing is lost with them.
+        // The next answer brings new quota figures, so unreadable ones are dropped.
         quota: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
         created: Millis(row.int(9)?),
         version: row.int(10)?,
@@ -303,15 +303,15 @@ fn account(row: &Row) -> Result<Account, Error> {
     })
 }
 
-/// Figures that no version of ours wrote are taken for none.
-fn terms(row: &Row) -> Result<Terms, Error> {
+/// Reads an account's terms. Values that Polygate never writes count as not set.
+fn terms(row: &DbRow) -> Result<Terms, Error> {
     let max_concurrent = row.maybe_int(11)?.and_then(|most| u32::try_from(most).ok());
     let priority = i32::try_from(row.int(12)?).unwrap_or(0);
     Ok(Terms { max_concurrent, priority }.check().unwrap_or_default())
 }
 
 pub(crate) fn status(id: &str, text: &str) -> Result<Status, Error> {
-    let place = Place { table: "account", column: "status", row: id };
+    let place = FieldId { table: "account", column: "status", row: id };
     serde_json::from_str(text).map_err(|_| place.damaged())
 }
 

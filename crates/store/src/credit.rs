@@ -1,20 +1,20 @@
-//! Tries to consume a reset credit, which cannot be undone: each is claimed in the store before it is sent.
+//! Attempts to consume a reset credit. An attempt cannot be undone, so each one is claimed in the store before it is sent.
 
 use pool::{AccountId, Millis};
 
 use crate::statement::args;
 use crate::{Error, Store, failpoint, sql};
 
-/// How long nobody else may try after a try.
+/// Pause after an attempt, milliseconds; no other attempt may begin within it.
 const PAUSE: i64 = 30_000;
-/// A pause that ends further away than this was written under a wrong clock and does not count. Clocks of nodes differ by less.
-const BELIEVED: i64 = 10 * PAUSE;
+/// A pause that ends later than this was written by a wrong clock and is ignored. The clocks of nodes differ by less.
+const MAX_PLAUSIBLE: i64 = 10 * PAUSE;
 
 /// The answer to [`Store::begin_credit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CreditUse {
-    /// Go on, with this id of the request: the given one, or that of an earlier try whose outcome is not known, so that it consumes no
-    /// second credit.
+pub enum CreditClaim {
+    /// The attempt may begin with this request id. It is the given id, or the id of an earlier attempt with an unknown outcome, so that
+    /// no second credit is consumed.
     Begun {
         /// The id.
         request: String,
@@ -29,37 +29,37 @@ pub enum CreditUse {
 }
 
 impl Store {
-    /// Claims the next try of an account for 30 s, in one atomic statement, over all processes and nodes. `request` is the id of a
-    /// try that the caller wants to repeat; without it the try is a new one, unless the outcome of the last is not known.
-    pub async fn begin_credit(&self, id: &AccountId, request: Option<&str>, now: Millis) -> Result<CreditUse, Error> {
+    /// Claims the next attempt of an account for 30 s, in one atomic statement, over all processes and nodes. `request` is the id of an
+    /// attempt to repeat. Without it the attempt is a new one, unless the outcome of the last attempt is unknown.
+    pub async fn begin_credit(&self, id: &AccountId, request: Option<&str>, now: Millis) -> Result<CreditClaim, Error> {
         let new = uuid::Uuid::new_v4().to_string();
         self.claim_credit(id, (request.unwrap_or(&new), request.is_some()), now).await
     }
 
-    /// As [`Self::begin_credit`] with an id that a client made up for this click: it is that of a new try, unless the outcome of the
-    /// last is not known.
-    pub async fn offer_credit(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditUse, Error> {
+    /// As [`Self::begin_credit`], with an id that a client made for this click. A new attempt takes that id, unless the outcome of the
+    /// last attempt is unknown.
+    pub async fn offer_credit(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditClaim, Error> {
         self.claim_credit(id, (request, false), now).await
     }
 
-    /// `repeats`: the id replaces that of a try whose outcome is not known.
+    /// `repeats`: the id replaces the id of an attempt with an unknown outcome.
     async fn claim_credit(
         &self,
         id: &AccountId,
         (request, repeats): (&str, bool),
         now: Millis,
-    ) -> Result<CreditUse, Error> {
-        let claim = args![&id.0, request, now.plus(PAUSE), now, repeats, now.plus(BELIEVED)];
+    ) -> Result<CreditClaim, Error> {
+        let claim = args![&id.0, request, now.plus(PAUSE), now, repeats, now.plus(MAX_PLAUSIBLE)];
         if let Some(row) = self.change(failpoint::CREDIT, sql::CREDIT_BEGIN, &claim).await? {
-            return Ok(CreditUse::Begun { request: row.text(0)? });
+            return Ok(CreditClaim::Begun { request: row.text(0)? });
         }
         match self.find(sql::CREDIT_UNTIL, &args![&id.0]).await? {
-            Some(row) => Ok(CreditUse::Held { until: Millis(row.int(0)?) }),
-            None => Ok(CreditUse::Gone),
+            Some(row) => Ok(CreditClaim::Held { until: Millis(row.int(0)?) }),
+            None => Ok(CreditClaim::Gone),
         }
     }
 
-    /// Notes that the outcome of a try is known. The next one gets an id of its own.
+    /// Records that the outcome of an attempt is known. The next attempt gets a new id.
     pub async fn end_credit(&self, id: &AccountId, request: &str) -> Result<(), Error> {
         self.write(failpoint::CREDIT, sql::CREDIT_DONE, &args![&id.0, request]).await?;
         Ok(())

@@ -1,13 +1,13 @@
-//! Where the data key lies: beside the data, in one of several folders of ours, or where the owner says.
+//! Location of the data key: in the home directory, in the first usable of several private folders, or in a file that the owner names.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 use crate::home::Home;
 
-/// The key's name in a folder of ours.
+/// The key's file name in a private folder.
 const NAME: &str = "data.key";
 
 /// Where the data key lies.
@@ -16,27 +16,26 @@ pub enum DataKey {
     /// `<home>/secret/data.key`.
     #[default]
     InHome,
-    /// `data.key` in one of these folders, which are ours alone (0700): in the first that has it, else it is made in the first
-    /// that can be written.
+    /// `data.key` in one of these private folders (0700): in the first folder that holds it; a new key goes into the first writable one.
     Folders(Vec<PathBuf>),
-    /// This file. Its folder is the owner's affair, such as one with mounted secrets; it is made (0700) where there is none.
+    /// This file. The mode of its folder is not checked, because it may be a mount of secrets. A missing folder is created (0700).
     File(PathBuf),
 }
 
 impl DataKey {
-    /// The key's path. Makes the folder of a key that is to be made; none is made while `sealed` rows need one that is there no
-    /// more.
+    /// The key's path. Creates the folder for a new key. `sealed` says that sealed rows exist: then no folder is created, because a
+    /// new key could not open them.
     ///
     /// # Errors
-    /// [`OpenError`] of the first folder that is not ours alone, or where none can be written.
+    /// [`OpenError`] of the first folder that other users can access, or when no folder is writable.
     pub(crate) fn find(&self, home: &Home, sealed: bool) -> Result<PathBuf, OpenError> {
         match self {
-            Self::InHome => among(&[home.secret()], sealed),
-            Self::Folders(folders) => among(folders, sealed),
+            Self::InHome => find_in(&[home.secret()], sealed),
+            Self::Folders(folders) => find_in(folders, sealed),
             Self::File(path) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
                 if !sealed && !files::exists(folder)? {
-                    files::directory(folder, Kind::Private)?;
+                    files::directory(folder, PathKind::Private)?;
                 }
                 Ok(path.clone())
             }
@@ -44,11 +43,11 @@ impl DataKey {
     }
 }
 
-fn among(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
+fn find_in(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
     for folder in folders {
         let path = folder.join(NAME);
         if files::exists(&path)? {
-            files::judge(folder, Kind::Private)?;
+            files::check(folder, PathKind::Private)?;
             return Ok(path);
         }
     }
@@ -57,17 +56,17 @@ fn among(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
         if sealed {
             return Ok(folder.join(NAME));
         }
-        match files::directory(folder, Kind::Private).and_then(|()| files::writable(folder)) {
+        match files::directory(folder, PathKind::Private).and_then(|()| files::writable(folder)) {
             Ok(()) => return Ok(folder.join(NAME)),
-            Err(error) if elsewhere(&error) => refused = refused.or(Some(error)),
+            Err(error) if may_try_next(&error) => refused = refused.or(Some(error)),
             Err(error) => return Err(error),
         }
     }
     Err(refused.expect("invariant: there is at least one folder"))
 }
 
-/// Whether another folder may do: this one cannot be written, by its mode or its file system.
-fn elsewhere(error: &OpenError) -> bool {
+/// Whether the next folder may be tried: this one is not writable, because of its mode or its file system.
+fn may_try_next(error: &OpenError) -> bool {
     let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotADirectory];
     matches!(error, OpenError::Io { source, .. } if kinds.contains(&source.kind()))
 }

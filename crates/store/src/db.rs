@@ -1,4 +1,4 @@
-//! One database behind one face: bound statements in, rows out, on either engine.
+//! One interface to both database engines: bound statements in, rows out.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use sqlx::Executor;
 use sqlx::sqlite::SqlitePool;
 
 use crate::failpoint::{self, hit};
-use crate::remote::{MANY, ONE, Remote, Work};
-use crate::statement::{Arg, Line, Row, json, lite};
-use crate::watch::Watch;
+use crate::remote::{MANY, ONE, Operation, PostgresPool};
+use crate::statement::{Arg, BoundStatement, DbRow, json_rows, sqlite_query};
+use crate::watch::FileWatch;
 
-/// An open database. A SQLite file is on a disk of ours, and waits for other writers as long as its busy timeout; PostgreSQL is
-/// elsewhere, and every wait for it has a bound.
+/// An open database. SQLite is a local file and waits for other writers up to its busy timeout. PostgreSQL is remote, and every wait
+/// for it has a timeout.
 #[derive(Clone)]
 pub(crate) enum Db {
     /// A SQLite file.
@@ -20,11 +20,11 @@ pub(crate) enum Db {
         writer: SqlitePool,
         /// Connections that only read.
         readers: SqlitePool,
-        /// Says whether anybody wrote.
-        watch: Watch,
+        /// Detects writes by other connections.
+        watch: FileWatch,
     },
     /// A PostgreSQL database.
-    Postgres(Remote),
+    Postgres(PostgresPool),
 }
 
 /// A statement that adds the rows of one JSON text, which the two databases read differently.
@@ -34,39 +34,39 @@ pub(crate) struct Bulk {
 }
 
 impl Db {
-    /// The rows of a question.
-    pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
-        self.ask((sql, args), MANY).await
+    /// The rows of a query.
+    pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<DbRow>, sqlx::Error> {
+        self.query((sql, args), MANY).await
     }
 
-    /// The one row of a question at most.
-    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, sqlx::Error> {
-        Ok(self.ask((sql, args), ONE).await?.into_iter().next())
+    /// The first row of a query.
+    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, sqlx::Error> {
+        Ok(self.query((sql, args), ONE).await?.into_iter().next())
     }
 
-    async fn ask(&self, line: Line<'_>, bound: Duration) -> Result<Vec<Row>, sqlx::Error> {
+    async fn query(&self, line: BoundStatement<'_>, bound: Duration) -> Result<Vec<DbRow>, sqlx::Error> {
         hit(failpoint::READ)?;
         match self {
-            Self::Sqlite { readers, .. } => lite_rows(readers, line.0, line.1).await,
+            Self::Sqlite { readers, .. } => sqlite_rows(readers, line.0, line.1).await,
             Self::Postgres(remote) => remote.rows(line, bound).await,
         }
     }
 
-    /// A statement that changes rows and returns some, committed when this returns.
-    pub(crate) async fn change(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+    /// Runs and commits a statement that changes rows and returns some.
+    pub(crate) async fn change(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<DbRow>, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         match self {
-            Self::Sqlite { writer, .. } => lite_rows(writer, sql, args).await,
+            Self::Sqlite { writer, .. } => sqlite_rows(writer, sql, args).await,
             Self::Postgres(remote) => remote.rows((sql, args), ONE).await,
         }
     }
 
-    /// A statement that changes rows, committed when this returns; how many.
+    /// Runs and commits a statement that changes rows; returns how many rows changed.
     pub(crate) async fn write(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         Ok(match self {
-            Self::Sqlite { writer, .. } => writer.execute(lite(sql, args)).await?.rows_affected(),
-            Self::Postgres(remote) => remote.counts(Work::Change((sql, args)), ONE).await?.iter().sum(),
+            Self::Sqlite { writer, .. } => writer.execute(sqlite_query(sql, args)).await?.rows_affected(),
+            Self::Postgres(remote) => remote.counts(Operation::Change((sql, args)), ONE).await?.iter().sum(),
         })
     }
 
@@ -78,46 +78,50 @@ impl Db {
                 let mut done = Vec::with_capacity(rows.len());
                 let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
                 for row in rows {
-                    done.push(transaction.execute(lite(sql, row)).await?.rows_affected());
+                    done.push(transaction.execute(sqlite_query(sql, row)).await?.rows_affected());
                 }
                 hit(failpoint::USAGE_COMMIT)?;
                 transaction.commit().await?;
                 Ok(done)
             }
-            Self::Postgres(remote) => remote.counts(Work::All(sql, rows), MANY).await,
+            Self::Postgres(remote) => remote.counts(Operation::All(sql, rows), MANY).await,
         }
     }
 
     /// Rows that are added, all or nothing, as one JSON text: an array of arrays.
     pub(crate) async fn write_bulk(&self, statement: &Bulk, rows: &[Vec<Arg<'_>>]) -> Result<(), sqlx::Error> {
-        let text = [Arg::from(json(rows))];
+        let text = [Arg::from(json_rows(rows))];
         match self {
             Self::Sqlite { .. } => self.write_all(statement.sqlite, &[text.to_vec()]).await.map(|_| ()),
             Self::Postgres(remote) => {
                 hit(failpoint::STATEMENT)?;
-                remote.counts(Work::Change((statement.postgres, &text)), MANY).await.map(|_| ())
+                remote.counts(Operation::Change((statement.postgres, &text)), MANY).await.map(|_| ())
             }
         }
     }
 
-    /// Two statements in one transaction, the second only where the first changed a row; how many the first did.
-    pub(crate) async fn write_two(&self, first: Line<'_>, then: Line<'_>) -> Result<u64, sqlx::Error> {
+    /// Runs two statements in one transaction, the second only when the first changed a row; returns how many rows the first changed.
+    pub(crate) async fn write_two(
+        &self,
+        first: BoundStatement<'_>,
+        then: BoundStatement<'_>,
+    ) -> Result<u64, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         match self {
             Self::Sqlite { writer, .. } => {
                 let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-                let done = transaction.execute(lite(first.0, first.1)).await?.rows_affected();
+                let done = transaction.execute(sqlite_query(first.0, first.1)).await?.rows_affected();
                 if done > 0 {
-                    transaction.execute(lite(then.0, then.1)).await?;
+                    transaction.execute(sqlite_query(then.0, then.1)).await?;
                 }
                 transaction.commit().await?;
                 Ok(done)
             }
-            Self::Postgres(remote) => Ok(remote.counts(Work::Two(first, then), ONE).await?.iter().sum()),
+            Self::Postgres(remote) => Ok(remote.counts(Operation::Two(first, then), ONE).await?.iter().sum()),
         }
     }
 
-    /// A number that differs from the last call's when something was committed since; with SQLite by another connection than ours.
+    /// A number that changes with each commit. With SQLite only commits of other connections count.
     pub(crate) async fn generation(&self) -> Result<i64, sqlx::Error> {
         match self {
             Self::Sqlite { watch, .. } => watch.version().await,
@@ -128,7 +132,7 @@ impl Db {
         }
     }
 
-    /// Waits for what runs and closes. The writer goes last, so that it can fold the WAL into the file.
+    /// Waits for running statements and closes. The writer closes last, so that it can checkpoint the WAL into the file.
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { writer, readers, .. } => {
@@ -140,6 +144,6 @@ impl Db {
     }
 }
 
-async fn lite_rows(pool: &SqlitePool, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
-    Ok(pool.fetch_all(lite(sql, args)).await?.into_iter().map(Row::Sqlite).collect())
+async fn sqlite_rows(pool: &SqlitePool, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<DbRow>, sqlx::Error> {
+    Ok(pool.fetch_all(sqlite_query(sql, args)).await?.into_iter().map(DbRow::Sqlite).collect())
 }

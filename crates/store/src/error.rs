@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database refused or is not there.
+    /// The database refused the statement or is missing.
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
-    /// No answer in time, or none at all.
+    /// The database did not answer within its timeout.
     #[error("the database does not answer; hint: check that it runs and can be reached, the gateway goes on by itself")]
-    Away,
+    Unavailable,
     /// Another process has been writing for over five seconds.
     #[error("the database is busy; hint: another program holds it open for writing, close it and try again")]
     Busy,
@@ -40,25 +40,25 @@ pub enum Error {
         /// Row id.
         row: String,
     },
-    /// Somebody else took the lease over, or the tokens were replaced meanwhile.
+    /// Another process took the lease over, or the tokens were replaced meanwhile.
     #[error("the refresh lease was taken over")]
     Stale,
     /// The key id is taken.
     #[error("a key with this id exists; hint: make another")]
-    Exists,
+    KeyExists,
     /// Another relay has the name.
     #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
-    Taken(String),
+    RelayNameTaken(String),
     /// Another proxy has the name.
     #[error("a proxy of this name exists; hint: choose another name")]
-    Named,
-    /// The stored key was given for another scheme, host or port.
+    ProxyNameTaken,
+    /// The stored key belongs to another scheme, host or port.
     #[error("the relay's address is another one now; hint: give its key again")]
     KeyNeeded,
     /// There is no such relay.
     #[error("there is no such relay; hint: `polygate relays list` shows those that are there")]
-    Gone,
-    /// The name of a setting belongs to the store.
+    NoSuchRelay,
+    /// The store itself uses a setting of this name.
     #[error("the setting {0} is reserved")]
     Reserved(String),
     /// A value that is not UTF-8.
@@ -85,13 +85,13 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// Somebody could point the symlink elsewhere.
+    /// The path is a symlink, which another user could redirect.
     #[error("{path} is a symlink; hint: give the path that it points to")]
     Symlink {
         /// Which.
         path: PathBuf,
     },
-    /// Something else is at the path.
+    /// The path holds another kind of file.
     #[error("{path} is not {wanted}; hint: move it away, or choose another data directory with --home")]
     Kind {
         /// Which.
@@ -111,7 +111,7 @@ pub enum OpenError {
         /// Our user id.
         us: u32,
     },
-    /// Others may read or write it.
+    /// Other users may read or write it.
     #[error("{path} is open to other users (mode {mode:04o}); hint: chmod {wanted:o} {path}")]
     Mode {
         /// Which.
@@ -123,7 +123,7 @@ pub enum OpenError {
     },
     /// SQLite's locks do not hold on network file systems.
     #[error("{path} is on a network file system; hint: choose a local directory with --home, or use PostgreSQL")]
-    Remote {
+    NetworkFileSystem {
         /// Which.
         path: PathBuf,
     },
@@ -146,7 +146,7 @@ pub enum OpenError {
         /// What the check said.
         reason: String,
     },
-    /// The schema is older than this program's, and nobody asked to change it.
+    /// The schema is older than this program's, and the options do not allow a migration.
     #[error(
         "the database has schema {found}, and this Polygate needs {known}; \
          hint: run `polygate migrate`, or `polygate serve`, which does the same"
@@ -165,26 +165,26 @@ pub enum OpenError {
         /// What we know.
         known: i64,
     },
-    /// A migration that ran has another text now.
+    /// The text of a migration differs from the text that was applied.
     #[error(
         "migration {number} of the database is not the one that this Polygate knows; hint: use the Polygate that made it"
     )]
-    Changed {
+    MigrationChanged {
         /// Its number.
         number: i64,
     },
-    /// Sealed rows without the key: a new one would make them unreadable for good.
+    /// Sealed rows exist but the data key is missing. A new key could not open them.
     #[error(
         "the data key {path} is missing, and the stored logins are sealed with it; \
          hint: put the key back, or name its file in POLYGATE_DATA_KEY_FILE"
     )]
-    NoKey {
+    MissingDataKey {
         /// Where it should be.
         path: PathBuf,
     },
     /// Not 32 bytes.
     #[error("{path} is not a data key (32 bytes expected, {found} found); hint: put the right file back")]
-    BadKey {
+    BadDataKey {
         /// The file.
         path: PathBuf,
         /// Its size.
@@ -195,14 +195,14 @@ pub enum OpenError {
         "{path} is not the key that the stored logins are sealed with; \
          hint: put the right one back; nodes of one PostgreSQL need the same key file"
     )]
-    WrongKey {
+    WrongDataKey {
         /// The file.
         path: PathBuf,
     },
     /// The PostgreSQL URL cannot be read. Its text may hold a password and is not shown.
     #[error("the PostgreSQL URL cannot be read; hint: postgres://user:password@host:5432/database")]
     Url,
-    /// Logins would go over a network where others may read or change them.
+    /// The connection is not verified, so that others on the network could read or change logins.
     #[error(
         "PostgreSQL on {host} is asked for without a verified certificate, and logins would go over that network; \
          hint: add ?sslmode=verify-full to store.postgres_url, and &sslrootcert=FILE where the server's CA is your own"
@@ -211,13 +211,13 @@ pub enum OpenError {
         /// The server's name; never the URL.
         host: String,
     },
-    /// PostgreSQL does not answer, or lets us not in.
+    /// PostgreSQL does not answer or refuses the login.
     #[error("PostgreSQL cannot be reached: {0}; hint: check that it runs, and the URL's host, user and password")]
     Unreachable(#[source] sqlx::Error),
-    /// A standby, or a server that was set so.
+    /// The server is a standby or is set to read-only.
     #[error("PostgreSQL takes no writes; hint: the URL leads to a standby or a read-only server, name the primary")]
     ReadOnly,
-    /// The database is there but failed.
+    /// The database answered with an error.
     #[error("{0}")]
     Store(#[from] Error),
 }
@@ -241,7 +241,7 @@ pub enum LockError {
         /// Why.
         source: io::Error,
     },
-    /// The home directory or lock file is not ours alone.
+    /// Other users can access the home directory or the lock file.
     #[error(transparent)]
     Home(#[from] OpenError),
 }
@@ -258,7 +258,7 @@ impl From<sqlx::Error> for Error {
             Some("13" | "53100") => Self::Full,
             Some("10") if shm_full(&error) => Self::Full,
             Some("5") => Self::Busy,
-            _ if late(&error) => Self::Away,
+            _ if timed_out(&error) => Self::Unavailable,
             _ => Self::Database(error),
         }
     }
@@ -285,8 +285,8 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     }
 }
 
-/// Whether an answer did not come in time.
-fn late(error: &sqlx::Error) -> bool {
+/// Whether the error is a timeout.
+fn timed_out(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut => true,
         sqlx::Error::Io(error) => matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::NotConnected),
@@ -299,12 +299,12 @@ fn shm_full(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("4874")
 }
 
-/// Whether a value that must be unique is there already.
+/// Whether the error is a violation of a unique constraint.
 pub(crate) fn duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
-/// Whether SQLite says that the file is no sound database (CORRUPT, NOTADB).
+/// Whether SQLite reports a corrupt file (CORRUPT, NOTADB).
 pub(crate) fn corrupt(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("11" | "26"))
 }

@@ -7,7 +7,7 @@ use std::io;
 pub(crate) struct Step {
     before: &'static str,
     after: &'static str,
-    /// Whether the process that writes has nothing to read again.
+    /// Whether the writing process needs no reload after this step.
     private: bool,
 }
 
@@ -80,7 +80,7 @@ impl Step {
         hit(self.before)
     }
 
-    /// Whether what it writes is known in the memory of the process that writes, or nowhere: it needs no look at the store for it.
+    /// Whether the writing process needs no reload after this step, because its memory holds the written state or nothing reads it.
     pub(crate) fn is_private(self) -> bool {
         self.private
     }
@@ -91,7 +91,7 @@ impl Step {
     }
 }
 
-/// Passes the moment `name`, or fails there when a test wants that.
+/// Passes the failpoint `name`, or fails there when a test configured it.
 #[cfg_attr(not(feature = "failpoints"), expect(clippy::unnecessary_wraps, reason = "fails only with failpoints"))]
 pub(crate) fn hit(name: &'static str) -> io::Result<()> {
     fail::fail_point!(name, |_| Err(io::Error::other(name)));

@@ -1,5 +1,5 @@
-//! Files and directories that hold secrets: ours alone (0700, 0600), never behind a symlink, made whole or not at all.
-//! What is wrong is reported with what to do; nobody's permissions are changed.
+//! Private files and directories (0600, 0700) for secrets: never behind a symlink, created complete or not at all.
+//! An error says how to correct the permissions; existing permissions are never changed.
 
 #[cfg(test)]
 mod tests;
@@ -13,17 +13,17 @@ use crate::failpoint::{self, hit};
 
 /// What a path is expected to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A directory; others may read but not write it.
+pub(crate) enum PathKind {
+    /// A directory that other users may read but not write.
     Directory,
-    /// A directory that nobody else may touch.
+    /// A directory that other users may not access.
     Private,
-    /// A regular file that nobody else may touch.
+    /// A regular file that other users may not access.
     File,
 }
 
-/// Makes a directory with mode 0700 where there is none, and judges it.
-pub(crate) fn directory(path: &Path, kind: Kind) -> Result<(), OpenError> {
+/// Creates a missing directory with mode 0700, and checks its owner and mode.
+pub(crate) fn directory(path: &Path, kind: PathKind) -> Result<(), OpenError> {
     if !exists(path)? {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -31,10 +31,10 @@ pub(crate) fn directory(path: &Path, kind: Kind) -> Result<(), OpenError> {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(|source| OpenError::io(path, source))?;
     }
-    judge(path, kind)
+    check(path, kind)
 }
 
-/// Refuses a directory in which we may not make files.
+/// Refuses a directory in which this process may not create files.
 pub(crate) fn writable(path: &Path) -> Result<(), OpenError> {
     #[cfg(unix)]
     {
@@ -45,11 +45,11 @@ pub(crate) fn writable(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether there is anything at the path, a dangling symlink too.
+/// Whether the path exists; a dangling symlink counts.
 pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
-        // Below a file there is nothing.
+        // A path below a regular file does not exist.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
         Err(error) => Err(OpenError::io(path, error)),
     }
@@ -60,7 +60,7 @@ pub(crate) fn size(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |facts| facts.len())
 }
 
-/// The mode of what is at the path; `None` where nothing is, or where there are no modes.
+/// The mode of the path; `None` when the path does not exist, or on systems without modes.
 pub(crate) fn mode(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -74,33 +74,33 @@ pub(crate) fn mode(path: &Path) -> Option<u32> {
     }
 }
 
-/// Refuses what is not ours alone.
-pub(crate) fn judge(path: &Path, kind: Kind) -> Result<(), OpenError> {
+/// Refuses a path that is a symlink, has the wrong kind or owner, or that other users can access.
+pub(crate) fn check(path: &Path, kind: PathKind) -> Result<(), OpenError> {
     let facts = fs::symlink_metadata(path).map_err(|source| OpenError::io(path, source))?;
     let path = path.to_path_buf();
     if facts.file_type().is_symlink() {
         return Err(OpenError::Symlink { path });
     }
     match kind {
-        Kind::Directory | Kind::Private if !facts.is_dir() => {
+        PathKind::Directory | PathKind::Private if !facts.is_dir() => {
             return Err(OpenError::Kind { path, wanted: "a directory" });
         }
-        Kind::File if !facts.is_file() => return Err(OpenError::Kind { path, wanted: "a regular file" }),
+        PathKind::File if !facts.is_file() => return Err(OpenError::Kind { path, wanted: "a regular file" }),
         _ => (),
     }
     #[cfg(unix)]
-    ours(path, &facts, kind)?;
+    check_owner(path, &facts, kind)?;
     Ok(())
 }
 
 #[cfg(unix)]
-fn ours(path: PathBuf, facts: &fs::Metadata, kind: Kind) -> Result<(), OpenError> {
+fn check_owner(path: PathBuf, facts: &fs::Metadata, kind: PathKind) -> Result<(), OpenError> {
     use std::os::unix::fs::MetadataExt;
     let (owner, us, mode) = (facts.uid(), rustix::process::geteuid().as_raw(), facts.mode() & 0o777);
     let (forbidden, wanted) = match kind {
-        Kind::Directory => (0o022, 0o700),
-        Kind::Private => (0o077, 0o700),
-        Kind::File => (0o077, 0o600),
+        PathKind::Directory => (0o022, 0o700),
+        PathKind::Private => (0o077, 0o700),
+        PathKind::File => (0o077, 0o600),
     };
     if owner != us {
         return Err(OpenError::Owner { path, owner, us });
@@ -112,7 +112,7 @@ fn ours(path: PathBuf, facts: &fs::Metadata, kind: Kind) -> Result<(), OpenError
 }
 
 /// Refuses network file systems, where SQLite's locks and shared memory do not hold.
-pub(crate) fn local(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn check_local_disk(path: &Path) -> Result<(), OpenError> {
     #[cfg(target_os = "linux")]
     {
         /// NFS, SMB 1, CIFS, SMB 2 (statfs(2)).
@@ -120,19 +120,19 @@ pub(crate) fn local(path: &Path) -> Result<(), OpenError> {
         let facts = rustix::fs::statfs(path).map_err(|errno| OpenError::io(path, errno.into()))?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers are 32 bits wide")]
         if REMOTE.contains(&(facts.f_type as u32)) {
-            return Err(OpenError::Remote { path: path.to_path_buf() });
+            return Err(OpenError::NetworkFileSystem { path: path.to_path_buf() });
         }
     }
     let _ = path;
     Ok(())
 }
 
-/// A new file, 0600. Fails when something is there.
+/// Creates a file with mode 0600. Fails when the path exists.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
-/// Opens a lock file, making it where there is none. It holds nothing but the process id.
+/// Opens a lock file, and creates a missing one. A lock file holds only the process id.
 pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
     options().create(true).truncate(false).read(true).open(path)
 }
@@ -150,10 +150,10 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Writes a new file so that after a crash it is there whole or not at all. The caller holds the lock that keeps others
-/// from making it.
+/// Writes a new file that is complete or missing after a crash. The caller holds the lock that keeps other processes from
+/// creating it.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = beside(path, ".new");
+    let draft = with_suffix(path, ".new");
     remove(&draft)?;
     hit(failpoint::KEY_WRITE)?;
     let mut file = create(&draft)?;
@@ -165,7 +165,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     hit(failpoint::KEY_DONE)
 }
 
-/// Gives a synced draft its name, durably.
+/// Renames a synced draft to its final name, durably.
 pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     fs::rename(draft, path)?;
     sync_parent(path)
@@ -188,13 +188,13 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The path with `ending` added to its name.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// Makes a change of names durable.
+/// Syncs the parent directory, so that a rename is durable.
 fn sync_parent(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(parent) = path.parent() {

@@ -1,4 +1,4 @@
-//! Which file lies where under the home directory.
+//! The files below the home directory.
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::OpenError;
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 
-/// How long another process may take to open the same store.
+/// Longest wait for another process that opens the same store.
 const OPENING: Duration = Duration::from_secs(30);
 /// How often the lock is tried.
 const TRY: Duration = Duration::from_millis(20);
@@ -18,14 +18,14 @@ const TRY: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub(crate) struct Home(PathBuf);
 
-/// Held while a store opens: whoever holds it may make, migrate and set aside files.
+/// Lock held while a store opens. Its holder may create, migrate and quarantine files.
 #[derive(Debug)]
-pub(crate) struct Opening(#[expect(dead_code, reason = "held, not used")] std::fs::File);
+pub(crate) struct OpenLock(#[expect(dead_code, reason = "held, not used")] std::fs::File);
 
 impl Home {
-    /// Makes the directory where there is none, and judges it.
+    /// Creates a missing directory, and checks its owner and mode.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        files::directory(path, Kind::Directory)?;
+        files::directory(path, PathKind::Directory)?;
         Ok(Self(path.to_path_buf()))
     }
 
@@ -44,12 +44,12 @@ impl Home {
         self.0.join("secret")
     }
 
-    /// Signs of the processes that hold refresh leases.
+    /// Liveness files of the processes that hold refresh leases.
     pub(crate) fn holders(&self) -> PathBuf {
         self.0.join("holders")
     }
 
-    /// Room for a full disk.
+    /// The reserve that is released on a full disk.
     pub(crate) fn reserve(&self) -> PathBuf {
         self.0.join("reserve")
     }
@@ -60,14 +60,14 @@ impl Home {
     }
 
     /// Waits until no other process opens the store.
-    pub(crate) async fn opening(&self) -> Result<Opening, OpenError> {
+    pub(crate) async fn open_lock(&self) -> Result<OpenLock, OpenError> {
         let path = self.0.join("open.lock");
         let file = files::lock_file(&path).map_err(|source| OpenError::io(&path, source))?;
-        files::judge(&path, Kind::File)?;
+        files::check(&path, PathKind::File)?;
         let end = Instant::now() + OPENING;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Opening(file)),
+                Ok(()) => return Ok(OpenLock(file)),
                 Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(TRY).await,
                 Err(TryLockError::WouldBlock) => return Err(OpenError::Opening { path }),
                 Err(TryLockError::Error(source)) => return Err(OpenError::io(&path, source)),

@@ -4,8 +4,8 @@ use pool::Millis;
 use pool::hosted::{self, Hosted};
 use pool::keys::{Digest, Key, KeyKind};
 
-use crate::seal::{Place, hex, unhex};
-use crate::statement::{Row, args};
+use crate::seal::{FieldId, hex, unhex};
+use crate::statement::{DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
 impl Store {
@@ -21,25 +21,25 @@ impl Store {
         let row =
             args![&key.id, kind(key.kind), &key.name, digest, scopes, key.created, key.expires, key.revoked, tools];
         match self.write(failpoint::KEY, sql::KEY_ADD, &row).await? {
-            0 => Err(Error::Exists),
+            0 => Err(Error::KeyExists),
             _ => Ok(()),
         }
     }
 
-    /// Sets the hosted tools of a client key, `None` to leave them to the settings; `false` when there is no such key.
+    /// Sets the hosted tools of a client key; `None` applies the settings. `false` when there is no such key.
     pub async fn set_key_tools(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, Error> {
         Ok(self.write(failpoint::KEY, sql::KEY_TOOLS, &args![id, tools.map(hosted::text)]).await? > 0)
     }
 
-    /// Revokes a key from `now` on; `false` when there is none or it was revoked before.
+    /// Revokes a key at `now`; `false` when the key does not exist or is already revoked.
     pub async fn revoke_key(&self, id: &str, now: Millis) -> Result<bool, Error> {
         Ok(self.write(failpoint::REVOKE, sql::KEY_REVOKE, &args![id, now]).await? > 0)
     }
 }
 
-fn key(row: &Row) -> Result<Key, Error> {
+fn key(row: &DbRow) -> Result<Key, Error> {
     let id = row.text(0)?;
-    let place = |column| Place { table: "api_key", column, row: &id };
+    let place = |column| FieldId { table: "api_key", column, row: &id };
     let kind = read_kind(&row.text(1)?).ok_or_else(|| place("kind").damaged())?;
     let digest = unhex(&row.text(3)?).map(Digest).ok_or_else(|| place("digest").damaged())?;
     let scopes = row.text(4)?.parse().map_err(|_| place("scopes").damaged())?;

@@ -11,16 +11,16 @@ mod db;
 mod error;
 mod failpoint;
 mod files;
+#[cfg(feature = "failpoints")]
+mod foreign_sql;
 mod home;
 mod key;
+mod liveness;
 mod lock;
-#[cfg(feature = "failpoints")]
-mod meddle;
 mod migrate;
 mod models;
 pub mod portable;
 mod postgres;
-mod presence;
 mod proxy;
 mod refresh;
 mod relay;
@@ -37,19 +37,19 @@ mod tests;
 mod usage;
 mod watch;
 
-pub use account::{Link, NewAccount, Origin, Put};
-pub use credit::CreditUse;
+pub use account::{LinkedAccount, NewAccount, Origin, PutOutcome};
+pub use credit::CreditClaim;
 pub use data_key::DataKey;
 pub use error::{Error, LockError, OpenError};
 pub use failpoint::FAILPOINTS;
-pub use lock::ServeLock;
 #[cfg(feature = "failpoints")]
-pub use meddle::meddle;
-pub use migrate::Schema;
+pub use foreign_sql::execute_foreign_sql;
+pub use lock::ServeLock;
+pub use migrate::SchemaPolicy;
 pub use models::StoredModels;
 pub use pool::keys::Key;
 pub use proxy::NewProxy;
-pub use refresh::{Begin, CommitError, Ticket};
+pub use refresh::{CommitError, LeaseOutcome, RefreshLease};
 pub use relay::{NewRelay, RelayModels};
 pub use store::{Options, Store};
-pub use usage::{Outcome, Retention, Tally, Usage, UsageRow};
+pub use usage::{Outcome, Retention, TokenUsage, Usage, UsageRow};

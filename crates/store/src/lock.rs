@@ -4,24 +4,24 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 use crate::home::Home;
 use crate::{LockError, Store};
 
-/// Held while a gateway serves; dropping it lets go.
+/// Lock held while a gateway serves; dropping it releases the lock.
 #[derive(Debug)]
 pub struct ServeLock {
     _file: File,
 }
 
 impl Store {
-    /// Takes `<home>/serve.lock`, creating home if need be. Never waits.
+    /// Takes `<home>/serve.lock` and creates a missing home. Never waits.
     pub fn lock(home: &Path) -> Result<ServeLock, LockError> {
         let path = Home::open(home)?.path().join("serve.lock");
         let mut file = files::lock_file(&path).map_err(|source| LockError::Io { path: path.clone(), source })?;
-        files::judge(&path, Kind::File)?;
+        files::check(&path, PathKind::File)?;
         match file.try_lock() {
-            Ok(()) => sign(&mut file).map_err(|source| LockError::Io { path, source })?,
+            Ok(()) => write_pid(&mut file).map_err(|source| LockError::Io { path, source })?,
             Err(TryLockError::WouldBlock) => return Err(held(home, &mut file)),
             Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
         }
@@ -29,8 +29,8 @@ impl Store {
     }
 }
 
-/// Leaves our process id, for the message that the next one gives.
-fn sign(file: &mut File) -> io::Result<()> {
+/// Writes the process id into the lock file, for the error message of the next process.
+fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(std::process::id().to_string().as_bytes())

@@ -1,5 +1,5 @@
-//! Schema versions. Our own runner, because two processes may open a store at once and sqlx's has no lock on SQLite: all
-//! that is missing runs in one transaction, so that a kill leaves the old schema or the new one.
+//! Schema migrations. sqlx's runner takes no lock on SQLite, and two processes may open a store at once; this runner applies all
+//! missing steps in one transaction, so that a kill leaves the old schema or the new one.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ use crate::OpenError;
 use crate::failpoint::{self, hit};
 use crate::seal::hex;
 use crate::sql;
-use crate::statement::{args, lite, post};
+use crate::statement::{args, postgres_query, sqlite_query};
 
 /// One step of the schema. Released ones never change.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Migration {
     pub(crate) name: &'static str,
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
-    /// The lowest schema number whose programs may still use the store after this step: 0 where it only adds what older statements
-    /// need not name, its own number where it takes something away.
+    /// The lowest schema number whose programs may still use the store after this step. 0 for a step that only adds what older
+    /// statements do not use; the step's own number for a step that removes something.
     pub(crate) floor: i64,
 }
 
@@ -56,67 +56,70 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
 /// Steps of `usage.db`, in order.
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage"), migration!(9, "0009_request_id")];
 
-/// What a database has against what we know.
-pub(crate) struct Plan<'a> {
-    /// What is missing, in order.
+/// The steps that a database lacks.
+pub(crate) struct PendingMigrations<'a> {
+    /// The missing steps, in order.
     pub(crate) missing: Vec<&'a Migration>,
-    /// The highest number that it has; 0 for none.
+    /// The highest applied number; 0 for an empty database.
     pub(crate) found: i64,
-    /// The highest number that we know.
+    /// The highest number that this program knows.
     latest: i64,
 }
 
-/// What opening does about a schema that is older than this program's. A new store is made whatever it says.
+/// How opening treats a schema older than this program's. A new store is created under either policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Schema {
-    /// Brings it up to date.
+pub enum SchemaPolicy {
+    /// Migrates it.
     #[default]
     Migrate,
-    /// Refuses, with the command that brings it up to date: an older program may be using the store.
+    /// Refuses, and names the command that migrates: an older program may be using the store.
     Expect,
 }
 
-impl Plan<'_> {
+impl PendingMigrations<'_> {
     /// Whether the missing steps are to be run now.
-    pub(crate) fn due(&self, schema: Schema) -> Result<bool, OpenError> {
+    pub(crate) fn due(&self, schema: SchemaPolicy) -> Result<bool, OpenError> {
         match schema {
             _ if self.missing.is_empty() => Ok(false),
-            Schema::Migrate => Ok(true),
-            Schema::Expect => Err(OpenError::Older { found: self.found, known: self.latest }),
+            SchemaPolicy::Migrate => Ok(true),
+            SchemaPolicy::Expect => Err(OpenError::Older { found: self.found, known: self.latest }),
         }
     }
 }
 
-/// Which engine's text counts.
+/// The engine whose migration text applies.
 #[derive(Clone, Copy)]
-enum Text {
+enum Engine {
     Sqlite,
     Postgres,
 }
 
 impl Migration {
-    fn text(&self, engine: Text) -> &'static str {
+    fn text(&self, engine: Engine) -> &'static str {
         match engine {
-            Text::Sqlite => self.sqlite,
-            Text::Postgres => self.postgres,
+            Engine::Sqlite => self.sqlite,
+            Engine::Postgres => self.postgres,
         }
     }
 
-    fn digest(&self, engine: Text) -> String {
+    fn digest(&self, engine: Engine) -> String {
         hex(&Sha256::digest(self.text(engine)))
     }
 }
 
-/// What a SQLite file is missing; refuses one that is too new or foreign.
-pub(crate) async fn plan<'a>(connection: &mut SqliteConnection, known: &'a [Migration]) -> Result<Plan<'a>, OpenError> {
+/// The steps that a SQLite file lacks; refuses a file that is too new or foreign.
+pub(crate) async fn sqlite_plan<'a>(
+    connection: &mut SqliteConnection,
+    known: &'a [Migration],
+) -> Result<PendingMigrations<'a>, OpenError> {
     let rows = connection.fetch_all(sql::MIGRATIONS).await?;
     let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
-    let applied = Applied { steps: applied?, floor: lite_floor(connection).await? };
-    compare(&applied, known, Text::Sqlite)
+    let applied = Applied { steps: applied?, floor: sqlite_floor(connection).await? };
+    compare(&applied, known, Engine::Sqlite)
 }
 
-/// The floor of a SQLite file; 0 where it has no such column, as nothing newer than this has written it then.
-async fn lite_floor(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+/// The floor of a SQLite file. A file without the column was written by no newer program and has floor 0.
+async fn sqlite_floor(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     if has_floor(connection).await? { connection.fetch_one(sql::FLOOR).await?.try_get(0) } else { Ok(0) }
 }
 
@@ -125,8 +128,8 @@ async fn has_floor(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     Ok(connection.fetch_optional(has).await?.is_some())
 }
 
-/// Gives the table of versions of a SQLite file its column of floors, which files of earlier programs do not have.
-async fn floored(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+/// Adds the `floor` column to the migration table of a SQLite file of an earlier program.
+async fn add_floor_column(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     if !has_floor(connection).await? {
         connection.execute("ALTER TABLE migration ADD COLUMN floor BIGINT NOT NULL DEFAULT 0").await?;
     }
@@ -139,12 +142,14 @@ pub(crate) async fn sqlite(connection: &mut SqliteConnection, known: &[Migration
     hit(failpoint::MIGRATE).map_err(sqlx::Error::Io)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     transaction.execute(sql::MIGRATION_TABLE).await?;
-    floored(&mut transaction).await?;
-    let plan = plan(&mut transaction, known).await?;
+    add_floor_column(&mut transaction).await?;
+    let plan = sqlite_plan(&mut transaction, known).await?;
     for step in plan.missing {
         transaction.execute(sqlx::raw_sql(step.sqlite)).await?;
-        let digest = step.digest(Text::Sqlite);
-        transaction.execute(lite(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor])).await?;
+        let digest = step.digest(Engine::Sqlite);
+        transaction
+            .execute(sqlite_query(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor]))
+            .await?;
     }
     hit(failpoint::MIGRATE_COMMIT).map_err(sqlx::Error::Io)?;
     transaction.commit().await?;
@@ -155,34 +160,36 @@ pub(crate) async fn sqlite(connection: &mut SqliteConnection, known: &[Migration
 pub(crate) async fn postgres(connection: &mut PgConnection, known: &[Migration], now: i64) -> Result<(), OpenError> {
     use sqlx::Connection;
     let mut transaction = connection.begin().await?;
-    // Any number will do, as long as every node takes the same.
+    // The number is arbitrary, but every node must use the same one.
     transaction.execute("SELECT pg_advisory_xact_lock(7230159436471841537)").await?;
     transaction.execute(sql::MIGRATION_TABLE).await?;
     transaction.execute("ALTER TABLE migration ADD COLUMN IF NOT EXISTS floor BIGINT NOT NULL DEFAULT 0").await?;
-    for step in remote_plan(&mut transaction, known).await?.missing {
+    for step in postgres_plan(&mut transaction, known).await?.missing {
         transaction.execute(sqlx::raw_sql(step.postgres)).await?;
-        let digest = step.digest(Text::Postgres);
-        transaction.execute(post(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor])).await?;
+        let digest = step.digest(Engine::Postgres);
+        transaction
+            .execute(postgres_query(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor]))
+            .await?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
-/// What a PostgreSQL database is missing, everything where it is empty; refuses one that is too new or foreign.
-pub(crate) async fn remote_plan<'a>(
+/// The steps that a PostgreSQL database lacks; refuses a database that is too new or foreign.
+pub(crate) async fn postgres_plan<'a>(
     connection: &mut PgConnection,
     known: &'a [Migration],
-) -> Result<Plan<'a>, OpenError> {
+) -> Result<PendingMigrations<'a>, OpenError> {
     let has = "SELECT COUNT(*) FROM pg_attribute WHERE attrelid = to_regclass('migration') \
         AND attname IN ('digest', 'floor') AND NOT attisdropped";
     let columns: i64 = connection.fetch_one(has).await?.try_get(0)?;
     let rows = if columns > 0 { connection.fetch_all(sql::MIGRATIONS).await? } else { Vec::new() };
     let steps: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
     let floor = if columns > 1 { connection.fetch_one(sql::FLOOR).await?.try_get(0)? } else { 0 };
-    compare(&Applied { steps: steps?, floor }, known, Text::Postgres)
+    compare(&Applied { steps: steps?, floor }, known, Engine::Postgres)
 }
 
-/// What a database says of its schema.
+/// The migrations that a database records as applied.
 struct Applied {
     /// Number and digest of each step.
     steps: BTreeMap<i64, String>,
@@ -190,17 +197,17 @@ struct Applied {
     floor: i64,
 }
 
-fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Text) -> Result<Plan<'a>, OpenError> {
+fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Engine) -> Result<PendingMigrations<'a>, OpenError> {
     let latest = known.last().map_or(0, |step| step.number);
     let found = applied.steps.keys().next_back().copied().unwrap_or(0);
     let has = |step: &Migration| applied.steps.contains_key(&step.number);
-    // A newer program may only have added to what we know.
+    // A newer schema is usable only when it kept everything that this program knows.
     if found > latest && (applied.floor > latest || !known.iter().all(has)) {
         return Err(OpenError::Newer { found, known: latest });
     }
     let other = |step: &&Migration| applied.steps.get(&step.number).is_some_and(|old| *old != step.digest(engine));
     if let Some(step) = known.iter().find(other) {
-        return Err(OpenError::Changed { number: step.number });
+        return Err(OpenError::MigrationChanged { number: step.number });
     }
-    Ok(Plan { missing: known.iter().filter(|step| !has(step)).collect(), found, latest })
+    Ok(PendingMigrations { missing: known.iter().filter(|step| !has(step)).collect(), found, latest })
 }

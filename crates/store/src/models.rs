@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use pool::{AccountId, Millis};
 
-use crate::statement::{Row, args};
+use crate::statement::{DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// A model list as the backend sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredModels {
-    /// Its ETag, if it had one.
+    /// ETag of the list, if it had one.
     pub etag: Option<String>,
-    /// The client version that was asked for; the list depends on it.
+    /// Client version of the request; the list depends on it.
     pub client_version: String,
     /// The body, JSON.
     pub body: Bytes,
@@ -29,7 +29,7 @@ impl Store {
     }
 
     /// Every account's model list, in one read.
-    pub async fn models_of_all(&self) -> Result<HashMap<AccountId, StoredModels>, Error> {
+    pub async fn all_models(&self) -> Result<HashMap<AccountId, StoredModels>, Error> {
         let rows = self.read(sql::MODELS_ALL, &[]).await?;
         rows.iter().map(|row| Ok((AccountId(row.text(4)?), models(row)?))).collect()
     }
@@ -43,7 +43,7 @@ impl Store {
     }
 }
 
-fn models(row: &Row) -> Result<StoredModels, Error> {
+fn models(row: &DbRow) -> Result<StoredModels, Error> {
     Ok(StoredModels {
         etag: row.maybe_text(0)?,
         client_version: row.text(1)?,

@@ -1,7 +1,7 @@
-//! Files that leave the machine: sealed under a passphrase that its owner keeps in mind, readable on any machine.
+//! Portable files: sealed under a passphrase, readable on any machine.
 //!
-//! One JSON object: how the key is made of the passphrase (Argon2id) and what it seals (XChaCha20-Poly1305). The numbers of
-//! the key's making stand in the file, so that later versions may ask for more; those of a stranger's file are bounded.
+//! One JSON object with the parameters of the key derivation (Argon2id) and the sealed text (XChaCha20-Poly1305). The file holds
+//! the parameters, so that later versions may raise them; the parameters of a file that is opened are bounded.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 
 use crate::seal::random;
 
-/// What a sealed file says of itself.
+/// The `type` of a sealed file.
 pub const KIND: &str = "polygate-sealed";
-/// KiB of memory and rounds that a key costs.
+/// KiB of memory and rounds of the key derivation.
 const COST: (u32, u32) = (64 << 10, 3);
-/// What a stranger's file may ask for at most.
+/// Largest parameters that an opened file may name.
 const MOST: (u32, u32) = (256 << 10, 10);
 /// Shorter passphrases are refused, characters.
 const SHORTEST: usize = 8;
@@ -40,13 +40,13 @@ struct Sealed {
 /// Why a file was not sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PortableError {
-    /// The passphrase is too short to keep anybody out.
+    /// The passphrase is too short to protect the file.
     #[error("the passphrase has fewer than 8 characters; hint: take several words")]
     Short,
-    /// The file is no sealed one, or asks for more than is sane.
+    /// The file is not a sealed one, or its parameters exceed the bounds.
     #[error("this is no sealed file of Polygate, or one of a newer version")]
     Foreign,
-    /// Another passphrase, or the file was changed.
+    /// The passphrase is wrong, or the file was changed.
     #[error("the passphrase does not open this file; hint: it may be mistyped, or the file damaged")]
     Closed,
     /// The system gave no random bytes.

@@ -14,21 +14,21 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::db::Db;
-use crate::migrate::{self, Migration, Schema};
-use crate::remote::{Remote, Session, jittered, locked, prepare, within};
+use crate::migrate::{self, Migration, SchemaPolicy};
+use crate::remote::{PostgresPool, Session, jittered, lock_conflict, prepare, with_timeout};
 use crate::{Error, OpenError};
 
-/// How long the first connection may take: a name may have to be looked up, and a person waits.
+/// Timeout of the first connection, name lookup included.
 const FIRST: Duration = Duration::from_secs(5);
 
-/// Bound of a migration as a whole. It may rewrite large tables; the server bounds each of its statements.
+/// Timeout of a whole migration, which may rewrite large tables. The server bounds each statement.
 const MIGRATION: Duration = Duration::from_mins(30);
-/// How long a migration is tried that others' locks keep out.
+/// How long a migration is retried while locks of other sessions block it.
 const LOCKED: Duration = Duration::from_mins(5);
-/// Longest pause between two such tries.
+/// Longest pause between two such retries.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Whether nobody on the way can read or change what is said: logins go over it. A server on this machine is not on the way to anybody.
+/// Refuses a connection that others on the network could read or change, because logins go over it. A local server is safe.
 fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
     let host = options.get_host();
     let here = options.get_socket().is_some() || host.starts_with('/') || pool::guard::is_loopback(host);
@@ -38,7 +38,7 @@ fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
     Err(OpenError::Unverified { host: host.to_owned() })
 }
 
-/// How the server's views name this node: by its machine, `polygate/<name>`. PostgreSQL keeps 63 bytes of it.
+/// Application name of this node in the server's views: `polygate/<machine>`. PostgreSQL keeps 63 bytes of it.
 fn application() -> String {
     #[cfg(unix)]
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -48,33 +48,33 @@ fn application() -> String {
     if machine.is_empty() { "polygate".to_owned() } else { format!("polygate/{machine}") }
 }
 
-/// The result of a wait, or that the server stands still.
+/// Awaits within `bound`; a timeout is [`OpenError::Unreachable`].
 async fn bounded<T>(bound: Duration, wait: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
     let late = |_| Err(OpenError::Unreachable(sqlx::Error::Io(ErrorKind::TimedOut.into())));
     timeout(bound, wait).await.unwrap_or_else(late)
 }
 
-/// Connects, and brings the schema up to date where that is wanted.
-pub(crate) async fn open(url: &Secret, schema: Schema, now: i64) -> Result<Db, OpenError> {
+/// Connects, and migrates where `schema` allows it.
+pub(crate) async fn open(url: &Secret, schema: SchemaPolicy, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
     private(&options)?;
     let options = options.application_name(&application()).disable_statement_logging();
     let mut known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
     known.sort_unstable_by_key(|step| step.number);
-    let mut connection = within(FIRST, options.connect()).await.map_err(OpenError::Unreachable)?;
-    if !within(FIRST, prepare(&mut connection, Session::Migration)).await.map_err(OpenError::Unreachable)? {
+    let mut connection = with_timeout(FIRST, options.connect()).await.map_err(OpenError::Unreachable)?;
+    if !with_timeout(FIRST, prepare(&mut connection, Session::Migration)).await.map_err(OpenError::Unreachable)? {
         return Err(OpenError::ReadOnly);
     }
     let end = Instant::now() + LOCKED;
-    while bounded(FIRST, migrate::remote_plan(&mut connection, &known)).await?.due(schema)? {
+    while bounded(FIRST, migrate::postgres_plan(&mut connection, &known)).await?.due(schema)? {
         match bounded(MIGRATION, migrate::postgres(&mut connection, &known, now)).await {
-            Err(OpenError::Store(Error::Database(error))) if locked(&error) && Instant::now() < end => {
+            Err(OpenError::Store(Error::Database(error))) if lock_conflict(&error) && Instant::now() < end => {
                 tracing::warn!(%error, "the migration waits for others who use the tables");
                 sleep(jittered(AGAIN)).await;
             }
             done => done?,
         }
     }
-    within(FIRST, connection.close()).await.ok();
-    Ok(Db::Postgres(Remote::new(options)))
+    with_timeout(FIRST, connection.close()).await.ok();
+    Ok(Db::Postgres(PostgresPool::new(options)))
 }

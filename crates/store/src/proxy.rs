@@ -1,14 +1,14 @@
-//! Proxy rows and which account takes which. Addresses are sealed whole: a user name may be as secret as a password.
+//! Proxy rows and the egress of each account. Whole addresses are sealed, because a user name may be as secret as a password.
 
 use pool::egress::{Address, Egress, Health, Proxy, ProxyId};
 use pool::{AccountId, Millis};
 
 use crate::error::duplicate;
-use crate::seal::Place;
-use crate::statement::{Arg, Row, args};
+use crate::seal::FieldId;
+use crate::statement::{Arg, DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
-/// A proxy to add, or the new values of a known one. Its owner has checked it.
+/// A proxy to add, or the new values of a known one. The caller has validated it.
 #[derive(Clone, Debug)]
 pub struct NewProxy {
     /// Unique.
@@ -22,12 +22,12 @@ pub struct NewProxy {
 }
 
 impl Store {
-    /// Every proxy, oldest first. One whose address cannot be unsealed is left out, and said.
+    /// Every proxy, oldest first. A proxy whose address cannot be unsealed is left out and logged.
     pub async fn proxies(&self) -> Result<Vec<Proxy>, Error> {
         let mut all = Vec::new();
         for row in self.read(sql::PROXIES, &[]).await? {
             match self.proxy(&row) {
-                // One damaged row must not take the others with it.
+                // A damaged row must not hide the others.
                 Err(error @ (Error::Sealed { .. } | Error::Damaged { .. })) => {
                     tracing::error!(%error, "a proxy is not readable");
                 }
@@ -40,39 +40,40 @@ impl Store {
     /// Adds proxies, all or none; their ids in the same order.
     ///
     /// # Errors
-    /// [`Error::Named`] when one has a name that another proxy has.
+    /// [`Error::ProxyNameTaken`] when one has a name that another proxy has.
     pub async fn add_proxies(&self, new: &[NewProxy], now: Millis) -> Result<Vec<ProxyId>, Error> {
         let ids: Vec<ProxyId> = new.iter().map(|_| ProxyId(uuid::Uuid::now_v7().to_string())).collect();
         let mut rows = Vec::with_capacity(new.len());
         for (id, new) in ids.iter().zip(new) {
-            let address = self.sealer().seal(field(&id.0), &new.address.full())?;
+            let address = self.sealer().seal(address_field(&id.0), &new.address.full())?;
             rows.push(args![&id.0, &new.name, address, new.enabled, new.allow_private, now].to_vec());
         }
         match self.write_all(failpoint::PROXY, sql::PROXY_ADD, &rows).await {
-            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Named),
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::ProxyNameTaken),
             done => done.map(|_| ids),
         }
     }
 
-    /// Gives a proxy other values; `false` when there is none of this id. What was found out about another address is forgotten.
+    /// Replaces the values of a proxy; `false` when there is no proxy of this id. `moved` says that the address changed: then the stored
+    /// health is cleared.
     ///
     /// # Errors
-    /// [`Error::Named`] when another proxy has the name.
+    /// [`Error::ProxyNameTaken`] when another proxy has the name.
     pub async fn change_proxy(&self, id: &ProxyId, new: &NewProxy, moved: bool) -> Result<bool, Error> {
-        let address = self.sealer().seal(field(&id.0), &new.address.full())?;
+        let address = self.sealer().seal(address_field(&id.0), &new.address.full())?;
         let row = args![&id.0, &new.name, address, new.enabled, new.allow_private, moved];
         match self.write(failpoint::PROXY, sql::PROXY_CHANGE, &row).await {
-            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Named),
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::ProxyNameTaken),
             done => Ok(done? > 0),
         }
     }
 
-    /// Removes a proxy that no account is assigned to; `false` when there is none, or one is.
+    /// Removes a proxy; `false` when it does not exist or an account is assigned to it.
     pub async fn remove_proxy(&self, id: &ProxyId) -> Result<bool, Error> {
         Ok(self.write(failpoint::PROXY_REMOVE, sql::PROXY_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Keeps what checks found, in one step: every step is read again by every gateway.
+    /// Stores the results of health checks in one step, because every step makes every gateway reload.
     pub async fn set_proxy_health(&self, found: &[(ProxyId, Health)]) -> Result<(), Error> {
         let text = |health: &Health| -> String {
             serde_json::to_string(health).expect("invariant: a struct of plain values serialises")
@@ -84,18 +85,18 @@ impl Store {
         Ok(())
     }
 
-    /// The accounts that do not take the global way.
+    /// The egress of every account that does not use the global one.
     pub async fn egresses(&self) -> Result<Vec<(AccountId, Egress)>, Error> {
         let rows = self.read(sql::EGRESSES, &[]).await?;
-        let pair = |row: &Row| {
+        let pair = |row: &DbRow| {
             let Ok(way) = row.text(1)?.parse();
             Ok((AccountId(row.text(0)?), way))
         };
         rows.iter().map(pair).collect()
     }
 
-    /// Assigns accounts, all or none; accounts that are gone are passed over.
-    pub async fn assign(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
+    /// Sets the egress of accounts in one transaction; accounts that are gone are skipped.
+    pub async fn set_egresses(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
         let row =
             |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };
         let rows: Vec<_> = ways.iter().map(row).collect();
@@ -103,10 +104,10 @@ impl Store {
         Ok(())
     }
 
-    fn proxy(&self, row: &Row) -> Result<Proxy, Error> {
+    fn proxy(&self, row: &DbRow) -> Result<Proxy, Error> {
         let id = row.text(0)?;
-        let damaged = |column| Place { table: "proxy", column, row: &id }.damaged();
-        let address = self.sealer().open(field(&id), &row.text(2)?)?;
+        let damaged = |column| FieldId { table: "proxy", column, row: &id }.damaged();
+        let address = self.sealer().open(address_field(&id), &row.text(2)?)?;
         let health = row.maybe_text(5)?;
         Ok(Proxy {
             name: row.text(1)?,
@@ -120,6 +121,6 @@ impl Store {
     }
 }
 
-fn field(row: &str) -> Place<'_> {
-    Place { table: "proxy", column: "address", row }
+fn address_field(row: &str) -> FieldId<'_> {
+    FieldId { table: "proxy", column: "address", row }
 }

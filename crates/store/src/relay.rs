@@ -1,4 +1,4 @@
-//! Relay rows. Their keys are sealed; a key goes only where it was given for.
+//! Relay rows with sealed keys. A key is sent only to the target that it was given for.
 
 use pool::relay::{Capabilities, Relay, Wire, format, same_target, wire};
 use pool::status::Signal;
@@ -6,14 +6,14 @@ use pool::{AccountId, Millis, Secret, Status};
 
 use crate::account::json;
 use crate::error::duplicate;
-use crate::seal::Place;
-use crate::statement::{Row, args};
+use crate::seal::FieldId;
+use crate::statement::{DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// How often a write is tried again when the row changed under it.
 const TRIES: usize = 16;
 
-/// A relay to add, or a known one with what is to be changed. Its owner has checked it ([`Relay::check`]).
+/// A relay to add, or the new values of a known one. The caller has validated it ([`Relay::check`]).
 #[derive(Clone, Debug)]
 pub struct NewRelay {
     /// `None` adds one; else the relay of this id takes these values.
@@ -36,7 +36,7 @@ pub struct NewRelay {
     pub enabled: bool,
     /// Its share among relays that could serve the same request.
     pub weight: u32,
-    /// Its key, empty for a relay that takes none. `None` keeps the stored one, which only the same scheme, host and port may have.
+    /// Its key, empty for a relay without one. `None` keeps the stored key, which requires the same scheme, host and port.
     pub key: Option<Secret>,
 }
 
@@ -55,17 +55,17 @@ impl Store {
         self.read(sql::RELAYS, &[]).await?.iter().map(relay).collect()
     }
 
-    /// A relay's key, empty when it has none; `None` when there is no such relay.
+    /// A relay's key, empty for a relay without one; `None` when there is no such relay.
     pub async fn relay_key(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
         let row = self.find(sql::RELAY_KEY, &args![&id.0]).await?;
-        row.map(|row| self.sealer().open(field(&id.0), &row.text(0)?)).transpose()
+        row.map(|row| self.sealer().open(key_field(&id.0), &row.text(0)?)).transpose()
     }
 
     /// Adds a relay or changes a known one; its id.
     ///
     /// # Errors
-    /// [`Error::Taken`] when another relay has the name, [`Error::KeyNeeded`] when a new target needs the key again,
-    /// [`Error::Gone`] when the relay to change is not there.
+    /// [`Error::RelayNameTaken`] when another relay has the name, [`Error::KeyNeeded`] when a new target needs the key again,
+    /// [`Error::NoSuchRelay`] when the relay to change is not there.
     pub async fn put_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
         let Some(id) = &new.id else { return self.add_relay(new, now).await };
         for _ in 0..TRIES {
@@ -81,14 +81,14 @@ impl Store {
         Ok(self.write(failpoint::RELAY_REMOVE, sql::RELAY_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Writes a relay's status over the row of this version; `false` when the row is another one by now, or gone: what was learned of
-    /// an old key must not end a new one.
+    /// Writes a relay's status over the row of this version. `false` when the row has changed or is gone: a finding about an old key must
+    /// not end a new one.
     pub async fn set_relay_status(&self, id: &AccountId, status: &Status, version: i64) -> Result<bool, Error> {
         let row = args![&id.0, json(status), version];
         Ok(self.write(failpoint::RELAY_STATUS, sql::RELAY_STATUS, &row).await? > 0)
     }
 
-    /// A relay's model list as it was last kept.
+    /// The stored model list of a relay.
     pub async fn relay_models(&self, id: &AccountId) -> Result<Option<RelayModels>, Error> {
         let Some(row) = self.find(sql::RELAY_MODELS, &args![&id.0]).await? else { return Ok(None) };
         Ok(Some(RelayModels { body: row.text(0)?.into(), fetched: Millis(row.int(1)?) }))
@@ -103,7 +103,7 @@ impl Store {
 
     async fn add_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
         let id = AccountId(uuid::Uuid::now_v7().to_string());
-        let key = self.sealer().seal(field(&id.0), new.key.as_ref().unwrap_or(&Secret::from("")))?;
+        let key = self.sealer().seal(key_field(&id.0), new.key.as_ref().unwrap_or(&Secret::from("")))?;
         let row = args![
             &id.0,
             &new.name,
@@ -120,7 +120,7 @@ impl Store {
             key,
         ];
         match self.write(failpoint::RELAY, sql::RELAY_ADD, &row).await? {
-            0 => Err(Error::Taken(new.name.clone())),
+            0 => Err(Error::RelayNameTaken(new.name.clone())),
             _ => Ok(id),
         }
     }
@@ -129,16 +129,16 @@ impl Store {
     async fn change_relay(&self, id: &AccountId, new: &NewRelay, now: Millis) -> Result<bool, Error> {
         let known = self.relays().await?;
         if known.iter().any(|other| other.id != *id && other.name == new.name) {
-            return Err(Error::Taken(new.name.clone()));
+            return Err(Error::RelayNameTaken(new.name.clone()));
         }
-        let old = known.into_iter().find(|known| known.id == *id).ok_or(Error::Gone)?;
+        let old = known.into_iter().find(|known| known.id == *id).ok_or(Error::NoSuchRelay)?;
         let same = same_target(&old.base_url, &new.base_url);
         let key = match &new.key {
-            Some(key) => Some(self.sealer().seal(field(&id.0), key)?),
+            Some(key) => Some(self.sealer().seal(key_field(&id.0), key)?),
             None if same => None,
             None => return Err(Error::KeyNeeded),
         };
-        // What was said about another address or key does not hold any more.
+        // A status of another address or key no longer applies.
         let fresh = key.is_some() || !same;
         let status = if fresh { old.status.apply(&Signal::SignedIn, now) } else { old.status };
         let row = args![
@@ -157,20 +157,20 @@ impl Store {
             key,
         ];
         match self.write(failpoint::RELAY, sql::RELAY_CHANGE, &row).await {
-            // Somebody gave the name away since it was looked at.
-            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Taken(new.name.clone())),
+            // Another write took the name since the check above.
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::RelayNameTaken(new.name.clone())),
             done => Ok(done? > 0),
         }
     }
 }
 
-fn field(id: &str) -> Place<'_> {
-    Place { table: "relay", column: "api_key", row: id }
+fn key_field(id: &str) -> FieldId<'_> {
+    FieldId { table: "relay", column: "api_key", row: id }
 }
 
-fn relay(row: &Row) -> Result<Relay, Error> {
+fn relay(row: &DbRow) -> Result<Relay, Error> {
     let id = row.text(0)?;
-    let damaged = |column| Place { table: "relay", column, row: &id }.damaged();
+    let damaged = |column| FieldId { table: "relay", column, row: &id }.damaged();
     Ok(Relay {
         name: row.text(1)?,
         base_url: row.text(2)?,

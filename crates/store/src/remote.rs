@@ -1,11 +1,11 @@
-//! A PostgreSQL database that is kept within bounds.
+//! A PostgreSQL connection pool with a timeout on every wait.
 //!
-//! A server that is away must cost its callers a moment and nothing else. Each wait has a bound by our own clock; a connection that
-//! broke one is dropped, never used again. A server that broke two in a row, or to which no connection can be made, is *away*: from then on
-//! callers get their error at once, one task asks it until it answers, and then everybody gets new connections.
+//! An unavailable server must not hold up its callers. A connection that missed a timeout is dropped and never used again. After two
+//! missed timeouts in a row, or when no connection can be made, the server counts as unavailable: callers get an error at once, and
+//! one task probes the server until it answers. Then a new pool replaces the old one.
 
+mod connection;
 mod health;
-mod lent;
 mod session;
 
 use std::sync::{Arc, Weak};
@@ -16,32 +16,32 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::sleep;
 
-use self::health::{Health, Word};
+use self::health::{Evidence, Health};
 use crate::error::code;
 use crate::seal::random;
-use crate::statement::{Line, Row};
+use crate::statement::{BoundStatement, DbRow};
 
-pub(crate) use self::lent::{Lent, Work};
-pub(crate) use self::session::{Session, prepare, within};
+pub(crate) use self::connection::{Operation, PooledConnection};
+pub(crate) use self::session::{Session, prepare, with_timeout};
 
 /// Connections per node.
 const CONNECTIONS: u32 = 8;
 /// How long an operation waits for a connection, and a connection for its server.
 const ACQUIRE: Duration = Duration::from_secs(2);
-/// A connection that is older than this is replaced, so that a name that leads elsewhere is followed.
+/// Lifetime of a connection, so that the pool follows a changed DNS name.
 const LIFETIME: Duration = Duration::from_mins(10);
-/// Bound of one statement about one thing: a request may wait for it.
+/// Timeout of a statement about one row: a request may wait for it.
 pub(crate) const ONE: Duration = Duration::from_secs(2);
-/// Bound of one statement about many things.
+/// Timeout of a statement about many rows.
 pub(crate) const MANY: Duration = Duration::from_secs(5);
-/// First and longest pause between two questions to a server that is away.
+/// First and longest pause between two probes of an unavailable server.
 const PROBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// Runs of a piece of work that the server gave up in favour of another one's.
+/// Most runs of an operation that the server aborts because of other sessions.
 const RUNS: usize = 3;
 
 /// An open database. Clones are handles to the same one.
 #[derive(Clone)]
-pub(crate) struct Remote(Arc<Inner>);
+pub(crate) struct PostgresPool(Arc<Inner>);
 
 struct Inner {
     options: PgConnectOptions,
@@ -49,59 +49,63 @@ struct Inner {
     health: Mutex<Health>,
 }
 
-/// A pool that connects when it is asked.
+/// A pool that connects on first use.
 fn lazy(options: &PgConnectOptions) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).max_lifetime(LIFETIME);
     let pool = pool.after_connect(|connection, _| {
         Box::pin(async move {
-            let writable = within(ACQUIRE, prepare(connection, Session::Work)).await?;
+            let writable = with_timeout(ACQUIRE, prepare(connection, Session::Work)).await?;
             if writable { Ok(()) } else { Err(sqlx::Error::Protocol("the server takes no writes".to_owned())) }
         })
     });
     pool.connect_lazy_with(options.clone())
 }
 
-impl Remote {
-    /// One that connects when it is asked.
+impl PostgresPool {
+    /// A pool that connects on first use.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
         let pool = Mutex::new(lazy(&options));
         Self(Arc::new(Inner { options, pool, health: Mutex::default() }))
     }
 
-    /// The rows of one statement, each step within `bound`.
-    pub(crate) async fn rows(&self, line: Line<'_>, bound: Duration) -> Result<Vec<Row>, sqlx::Error> {
-        Ok(Box::pin(self.run(Work::Rows(line), bound)).await?.rows)
+    /// The rows of one statement; each step has `bound` as its timeout.
+    pub(crate) async fn rows(&self, line: BoundStatement<'_>, bound: Duration) -> Result<Vec<DbRow>, sqlx::Error> {
+        Ok(Box::pin(self.run(Operation::Rows(line), bound)).await?.rows)
     }
 
-    /// Statements that change rows, in one transaction where there are several; how many rows each changed.
-    pub(crate) async fn counts(&self, work: Work<'_>, bound: Duration) -> Result<Vec<u64>, sqlx::Error> {
+    /// Runs statements that change rows, several of them in one transaction; returns how many rows each changed.
+    pub(crate) async fn counts(&self, work: Operation<'_>, bound: Duration) -> Result<Vec<u64>, sqlx::Error> {
         Ok(Box::pin(self.run(work, bound)).await?.counts)
     }
 
-    /// Waits for what runs, within its bound, and closes.
+    /// Waits for running statements, within a timeout, and closes.
     pub(crate) async fn close(&self) {
         let pool = self.0.pool.lock().clone();
         tokio::time::timeout(MANY, pool.close()).await.ok();
     }
 
-    async fn run(&self, work: Work<'_>, bound: Duration) -> Result<lent::Done, sqlx::Error> {
+    async fn run(&self, work: Operation<'_>, bound: Duration) -> Result<connection::OperationResult, sqlx::Error> {
         let Some(turn) = self.0.health.lock().turn() else { return Err(sqlx::Error::PoolTimedOut) };
         let done = self.attempts(&work, bound).await;
-        let word = health::word(done.as_ref().err());
-        if self.0.health.lock().hear(word, turn) {
-            self.0.leave(done.as_ref().err());
+        let word = health::evidence(done.as_ref().err());
+        if self.0.health.lock().record(word, turn) {
+            self.0.mark_unavailable(done.as_ref().err());
         }
         done
     }
 
-    async fn attempts(&self, work: &Work<'_>, bound: Duration) -> Result<lent::Done, sqlx::Error> {
+    async fn attempts(
+        &self,
+        work: &Operation<'_>,
+        bound: Duration,
+    ) -> Result<connection::OperationResult, sqlx::Error> {
         let pool = self.0.pool.lock().clone();
-        let mut lent = Lent::take(&pool).await?;
+        let mut lent = PooledConnection::acquire(&pool).await?;
         let mut runs = 1;
         loop {
             let done = lent.run(work, bound).await;
             match &done {
-                Err(error) if runs < RUNS && health::word(Some(error)) == Word::Again => runs += 1,
+                Err(error) if runs < RUNS && health::evidence(Some(error)) == Evidence::Retry => runs += 1,
                 _ => return done,
             }
         }
@@ -109,8 +113,8 @@ impl Remote {
 }
 
 impl Inner {
-    /// The server is away from here on: one task asks it until it answers.
-    fn leave(self: &Arc<Self>, why: Option<&sqlx::Error>) {
+    /// Starts the task that probes the unavailable server.
+    fn mark_unavailable(self: &Arc<Self>, why: Option<&sqlx::Error>) {
         let why = why.map(tracing::field::display);
         tracing::error!(
             why,
@@ -119,9 +123,9 @@ impl Inner {
         tokio::spawn(probe(Arc::downgrade(self)));
     }
 
-    /// Whether the server answers and takes writes; then everybody gets new connections.
-    async fn returned(&self) -> bool {
-        let asked = within(ACQUIRE, async {
+    /// Whether the server answers and takes writes; then a new pool replaces the old one.
+    async fn try_recover(&self) -> bool {
+        let asked = with_timeout(ACQUIRE, async {
             let mut connection = self.options.connect().await?;
             let writable = prepare(&mut connection, Session::Work).await?;
             connection.close().await?;
@@ -138,33 +142,33 @@ impl Inner {
                 return false;
             }
         }
-        // The old one ends with the last connection that is lent of it.
+        // The old pool ends with the last of its connections in use.
         *self.pool.lock() = lazy(&self.options);
-        self.health.lock().back();
+        self.health.lock().recovered();
         tracing::info!("PostgreSQL answers again");
         true
     }
 }
 
-/// Asks until the server answers, or nobody uses the database any more.
+/// Probes until the server answers or the pool is dropped.
 async fn probe(inner: Weak<Inner>) {
     let mut pause = PROBE.0;
     loop {
         sleep(jittered(pause)).await;
         let Some(inner) = inner.upgrade() else { return };
-        if inner.pool.lock().is_closed() || inner.returned().await {
+        if inner.pool.lock().is_closed() || inner.try_recover().await {
             return;
         }
         pause = (pause * 2).min(PROBE.1);
     }
 }
 
-/// Whether the server gave the work up because of somebody else's lock.
-pub(crate) fn locked(error: &sqlx::Error) -> bool {
+/// Whether the server aborted the operation because of another session's lock.
+pub(crate) fn lock_conflict(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("55P03" | "40P01"))
 }
 
-/// Between half of it and all of it, so that nodes do not ask in step.
+/// Between half and all of `pause`, so that nodes do not probe in step.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     let dice = random::<1>().map_or(255, |bytes| bytes[0]);
     pause.mul_f64(0.5 + f64::from(dice) / 510.0)

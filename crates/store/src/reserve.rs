@@ -1,5 +1,5 @@
-//! Room on the disk that is given up when it is full, so that a refreshed token, which exists nowhere else, can still be
-//! written. Usage waits until the room is back.
+//! Reserved disk space that is released when the disk is full, so that a refreshed token can still be written. Usage waits until
+//! the reserve is filled again.
 
 #[cfg(test)]
 mod tests;
@@ -16,51 +16,51 @@ use crate::files;
 
 /// Bytes kept free.
 const SIZE: u64 = 4 << 20;
-/// Pause before the room is taken again.
+/// Pause before the reserve is filled again.
 const REFILL: Duration = Duration::from_secs(30);
 
 /// The reserve.
-pub(crate) struct Reserve {
+pub(crate) struct DiskReserve {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<ReserveState>,
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum ReserveState {
     Held,
     Spent { since: Instant },
 }
 
-impl Reserve {
-    /// Takes the room if it is not taken yet. A full disk is no reason not to start.
+impl DiskReserve {
+    /// Fills the reserve if it is empty. A full disk does not prevent the start.
     pub(crate) fn open(path: PathBuf) -> Self {
         let state = match fill(&path) {
-            Ok(()) => State::Held,
+            Ok(()) => ReserveState::Held,
             Err(error) => {
                 tracing::warn!(%error, "no room for the disk reserve");
-                State::Spent { since: Instant::now() }
+                ReserveState::Spent { since: Instant::now() }
             }
         };
         Self { path, state: Mutex::new(state) }
     }
 
-    /// Whether the room is there; when not, everything that can wait should.
+    /// Whether the reserve is filled; otherwise deferrable writes should wait.
     pub(crate) fn held(&self) -> bool {
-        matches!(*self.state.lock(), State::Held)
+        matches!(*self.state.lock(), ReserveState::Held)
     }
 
-    /// Gives the room up; `false` when there was none.
+    /// Releases the reserve; `false` when it was empty.
     pub(crate) fn release(&self) -> bool {
         let mut state = self.state.lock();
-        if matches!(*state, State::Spent { .. }) {
+        if matches!(*state, ReserveState::Spent { .. }) {
             return false;
         }
-        *state = State::Spent { since: Instant::now() };
+        *state = ReserveState::Spent { since: Instant::now() };
         tracing::warn!("the disk is full; giving up the reserve");
         files::remove(&self.path).is_ok()
     }
 
-    /// Takes the room again some time after it was given up, beside the caller: that writes 4 MiB and waits for the disk.
+    /// Fills the reserve again some time after its release. A blocking task does it, because it writes 4 MiB and syncs.
     pub(crate) fn refill(self: &Arc<Self>) {
         if self.due() {
             let reserve = Arc::clone(self);
@@ -68,21 +68,21 @@ impl Reserve {
         }
     }
 
-    /// Whether it is time to take the room again. Says so once.
+    /// Whether the reserve is due to be filled; `true` once per pause.
     fn due(&self) -> bool {
         let mut state = self.state.lock();
-        let State::Spent { since } = *state else { return false };
+        let ReserveState::Spent { since } = *state else { return false };
         let due = since.elapsed() >= REFILL;
         if due {
-            *state = State::Spent { since: Instant::now() };
+            *state = ReserveState::Spent { since: Instant::now() };
         }
         due
     }
 
-    /// Not under the lock, so that nobody waits for the disk.
+    /// Fills the reserve without holding the lock, so that no caller waits for the disk.
     fn fill(&self) {
         if fill(&self.path).is_ok() {
-            *self.state.lock() = State::Held;
+            *self.state.lock() = ReserveState::Held;
         }
     }
 }
@@ -99,7 +99,7 @@ fn fill(path: &Path) -> io::Result<()> {
     filled
 }
 
-/// Real bytes: a sparse file keeps no room.
+/// Writes real bytes, because a sparse file reserves no space.
 fn write(mut file: File) -> io::Result<()> {
     let block = vec![0x5a; 64 << 10];
     for _ in 0..SIZE / block.len() as u64 {

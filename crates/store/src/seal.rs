@@ -18,7 +18,7 @@ use pool::Secret;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 use crate::{Error, OpenError};
 
 /// Bytes of a data key.
@@ -30,7 +30,7 @@ const FORMAT: &str = "s1";
 
 /// A field: what a sealed text is bound to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct FieldId<'a> {
     pub(crate) table: &'static str,
     pub(crate) column: &'static str,
     pub(crate) row: &'a str,
@@ -47,19 +47,19 @@ impl Sealer {
     pub(crate) fn load(path: &Path, sealed: bool) -> Result<Self, OpenError> {
         match files::exists(path)? {
             true => Self::read(path),
-            false if sealed => Err(OpenError::NoKey { path: path.to_path_buf() }),
+            false if sealed => Err(OpenError::MissingDataKey { path: path.to_path_buf() }),
             false => Self::make(path),
         }
     }
 
     fn read(path: &Path) -> Result<Self, OpenError> {
-        files::judge(path, Kind::File)?;
+        files::check(path, PathKind::File)?;
         let found = files::size(path);
         if found != KEY as u64 {
-            return Err(OpenError::BadKey { path: path.to_path_buf(), found });
+            return Err(OpenError::BadDataKey { path: path.to_path_buf(), found });
         }
         let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|source| OpenError::io(path, source))?;
-        Self::new(&bytes).ok_or_else(|| OpenError::BadKey { path: path.to_path_buf(), found: bytes.len() as u64 })
+        Self::new(&bytes).ok_or_else(|| OpenError::BadDataKey { path: path.to_path_buf(), found: bytes.len() as u64 })
     }
 
     fn make(path: &Path) -> Result<Self, OpenError> {
@@ -76,7 +76,7 @@ impl Sealer {
     }
 
     /// The stored form of a secret.
-    pub(crate) fn seal(&self, place: Place<'_>, secret: &Secret) -> Result<String, Error> {
+    pub(crate) fn seal(&self, place: FieldId<'_>, secret: &Secret) -> Result<String, Error> {
         let nonce = random::<NONCE>()?;
         let aad = place.aad();
         let payload = Payload { msg: secret.expose().as_bytes(), aad: aad.as_bytes() };
@@ -87,7 +87,7 @@ impl Sealer {
     }
 
     /// The secret of a stored form.
-    pub(crate) fn open(&self, place: Place<'_>, sealed: &str) -> Result<Secret, Error> {
+    pub(crate) fn open(&self, place: FieldId<'_>, sealed: &str) -> Result<Secret, Error> {
         self.unseal(place, sealed).ok_or_else(|| place.sealed())
     }
 
@@ -96,7 +96,7 @@ impl Sealer {
         split(sealed).is_some_and(|(id, _)| id == self.id)
     }
 
-    fn unseal(&self, place: Place<'_>, sealed: &str) -> Option<Secret> {
+    fn unseal(&self, place: FieldId<'_>, sealed: &str) -> Option<Secret> {
         let (id, text) = split(sealed)?;
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (nonce, message) = bytes.split_first_chunk::<NONCE>()?;
@@ -108,7 +108,7 @@ impl Sealer {
     }
 }
 
-impl Place<'_> {
+impl FieldId<'_> {
     fn aad(&self) -> String {
         format!("{}|{}|{}|1", self.table, self.row, self.column)
     }

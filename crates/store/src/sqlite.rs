@@ -1,4 +1,4 @@
-//! Opening a SQLite file: made whole, checked before use, migrated after a backup, never replaced when damaged.
+//! Opens a SQLite file: creates it atomically, checks it, migrates it after a backup, and never replaces a damaged one.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,10 +15,10 @@ use sqlx::{ConnectOptions, Connection, Executor, Row};
 use crate::db::Db;
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
-use crate::files::{self, Kind};
-use crate::migrate::{self, Migration, Schema};
-use crate::statement::{args, lite};
-use crate::watch::Watch;
+use crate::files::{self, PathKind};
+use crate::migrate::{self, Migration, SchemaPolicy};
+use crate::statement::{args, sqlite_query};
+use crate::watch::FileWatch;
 use crate::{Error, OpenError};
 
 /// Connections that read.
@@ -26,32 +26,32 @@ const READERS: u32 = 4;
 /// The WAL is cut back to this after a checkpoint, bytes.
 const WAL_CAP: &str = "67108864";
 
-/// A database file and how it is to be kept.
+/// A database file and its options.
 #[derive(Clone)]
-pub(crate) struct Plan {
+pub(crate) struct DatabaseFile {
     /// The file.
     pub(crate) path: PathBuf,
     /// Its schema.
     pub(crate) schema: &'static [Migration],
-    /// What its content is worth.
-    pub(crate) worth: Worth,
-    /// What is done about an older schema.
-    pub(crate) upgrade: Schema,
+    /// Durability of its content.
+    pub(crate) durability: Durability,
+    /// How an older schema is treated.
+    pub(crate) upgrade: SchemaPolicy,
 }
 
-/// What a file's content is worth, which decides how it is written, checked and set aside.
+/// Durability of a file's content. It decides how the file is synced, checked and quarantined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Worth {
+pub(crate) enum Durability {
     /// Commits are synced; everything is checked at opening; a damaged file stays, beside a copy.
-    Kept,
-    /// Commits are synced now and then; pages are checked up to [`CHECKED`]; a damaged file is moved away.
+    Durable,
+    /// Commits are synced at checkpoints; pages are checked up to [`CHECKED`]; a damaged file is moved away.
     Disposable,
 }
 
-impl Worth {
+impl Durability {
     fn commit(self) -> SqliteSynchronous {
         match self {
-            Self::Kept => SqliteSynchronous::Full,
+            Self::Durable => SqliteSynchronous::Full,
             Self::Disposable => SqliteSynchronous::Normal,
         }
     }
@@ -60,25 +60,25 @@ impl Worth {
 /// Largest disposable file whose pages are checked at opening, bytes.
 const CHECKED: u64 = 256 << 20;
 
-/// Opens the file, making it where there is none. The caller holds the opening lock.
-pub(crate) async fn open(plan: &Plan, now: i64) -> Result<Db, OpenError> {
+/// Opens the file, and creates a missing one. The caller holds the [`OpenLock`](crate::home::OpenLock).
+pub(crate) async fn open(plan: &DatabaseFile, now: i64) -> Result<Db, OpenError> {
     match files::exists(&plan.path)? {
         false if files::size(&wal(&plan.path)) > 0 => return Err(set_aside(plan, now, "only its WAL is there")),
         false => make(plan, now).await?,
-        true => files::judge(&plan.path, Kind::File)?,
+        true => files::check(&plan.path, PathKind::File)?,
     }
     if files::size(&plan.path) == 0 {
         return Err(set_aside(plan, now, "it is empty"));
     }
     for side in [wal(&plan.path), shm(&plan.path)] {
         if files::exists(&side)? {
-            files::judge(&side, Kind::File)?;
+            files::check(&side, PathKind::File)?;
         }
     }
-    let options = options(&plan.path, plan.worth);
+    let options = options(&plan.path, plan.durability);
     let mut connection = match options.connect().await {
         Ok(connection) => connection,
-        Err(error) => return Err(verdict(plan, now, error)),
+        Err(error) => return Err(open_error(plan, now, error)),
     };
     let ready = prepare(plan, &mut connection, now).await;
     connection.close().await?;
@@ -86,14 +86,14 @@ pub(crate) async fn open(plan: &Plan, now: i64) -> Result<Db, OpenError> {
     Ok(pools(&options))
 }
 
-/// Checks and migrates through a connection of its own.
-async fn prepare(plan: &Plan, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
+/// Checks and migrates the file over its own connection.
+async fn prepare(plan: &DatabaseFile, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
     match check(plan, connection).await {
         Ok(None) => (),
         Ok(Some(reason)) => return Err(set_aside(plan, now, &reason)),
-        Err(error) => return Err(verdict(plan, now, error)),
+        Err(error) => return Err(open_error(plan, now, error)),
     }
-    let schema = match migrate::plan(connection, plan.schema).await {
+    let schema = match migrate::sqlite_plan(connection, plan.schema).await {
         Err(OpenError::Store(Error::Database(error))) if foreign(&error) => {
             return Err(set_aside(plan, now, "it is no Polygate database"));
         }
@@ -106,18 +106,18 @@ async fn prepare(plan: &Plan, connection: &mut SqliteConnection, now: i64) -> Re
     migrate::sqlite(connection, plan.schema, now).await
 }
 
-/// What is wrong with the file's content, if anything.
-async fn check(plan: &Plan, connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
-    let pragma = match plan.worth {
-        Worth::Kept => "PRAGMA integrity_check(1)",
-        Worth::Disposable if files::size(&plan.path) <= CHECKED => "PRAGMA quick_check(1)",
-        Worth::Disposable => return Ok(None),
+/// The defect of the file's content, if it has one.
+async fn check(plan: &DatabaseFile, connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    let pragma = match plan.durability {
+        Durability::Durable => "PRAGMA integrity_check(1)",
+        Durability::Disposable if files::size(&plan.path) <= CHECKED => "PRAGMA quick_check(1)",
+        Durability::Disposable => return Ok(None),
     };
     let said: String = connection.fetch_one(pragma).await?.try_get(0)?;
     if said != "ok" {
         return Ok(Some(said.lines().take(2).collect::<Vec<_>>().join(" ")));
     }
-    // SQLite takes a schema of any bytes; a row of a column whose type is no text could not be read, and would look like none.
+    // SQLite accepts a schema of any bytes. A column with a non-UTF-8 type would make its rows unreadable and look empty.
     let schema = connection.fetch_all("SELECT CAST(sql AS BLOB) FROM sqlite_master WHERE sql IS NOT NULL").await?;
     for row in schema {
         if std::str::from_utf8(&row.try_get::<Vec<u8>, _>(0)?).is_err() {
@@ -127,21 +127,21 @@ async fn check(plan: &Plan, connection: &mut SqliteConnection) -> Result<Option<
     Ok(None)
 }
 
-/// Makes the file under another name and gives it its own when it is whole.
-async fn make(plan: &Plan, now: i64) -> Result<(), OpenError> {
-    let draft = files::beside(&plan.path, ".new");
+/// Creates the file under a temporary name and renames it when it is complete.
+async fn make(plan: &DatabaseFile, now: i64) -> Result<(), OpenError> {
+    let draft = files::with_suffix(&plan.path, ".new");
     let io = |source| OpenError::io(&plan.path, source);
     for old in [&draft, &wal(&draft), &shm(&draft)] {
         files::remove(old).map_err(io)?;
     }
     hit(failpoint::CREATE).map_err(io)?;
     files::create(&draft).map_err(io)?;
-    // What is removed from a file that grows all the time is given back to the disk; only a new file can be told so.
-    let vacuum = match plan.worth {
-        Worth::Kept => SqliteAutoVacuum::None,
-        Worth::Disposable => SqliteAutoVacuum::Incremental,
+    // A usage file returns freed pages to the disk. SQLite takes this option only for a new file.
+    let vacuum = match plan.durability {
+        Durability::Durable => SqliteAutoVacuum::None,
+        Durability::Disposable => SqliteAutoVacuum::Incremental,
     };
-    let options = options(&draft, plan.worth).synchronous(SqliteSynchronous::Full).auto_vacuum(vacuum);
+    let options = options(&draft, plan.durability).synchronous(SqliteSynchronous::Full).auto_vacuum(vacuum);
     let mut connection = options.connect().await?;
     let migrated = migrate::sqlite(&mut connection, plan.schema, now).await;
     connection.close().await?;
@@ -153,28 +153,33 @@ async fn make(plan: &Plan, now: i64) -> Result<(), OpenError> {
 }
 
 /// A copy of the file as it was before a migration: `backup/<name>-v<schema>-<ms>.db`.
-async fn backup(plan: &Plan, connection: &mut SqliteConnection, schema: i64, now: i64) -> Result<(), OpenError> {
+async fn backup(
+    plan: &DatabaseFile,
+    connection: &mut SqliteConnection,
+    schema: i64,
+    now: i64,
+) -> Result<(), OpenError> {
     let folder = plan.path.with_file_name("backup");
-    files::directory(&folder, Kind::Directory)?;
+    files::directory(&folder, PathKind::Directory)?;
     let stem = plan.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let target = folder.join(format!("{stem}-v{schema}-{now}.db"));
     // VACUUM INTO takes an empty file as its target and keeps that file's mode.
     files::create(&target).map_err(|source| OpenError::io(&target, source))?;
-    connection.execute(lite("VACUUM INTO $1", &args![target.to_string_lossy().into_owned()])).await?;
+    connection.execute(sqlite_query("VACUUM INTO $1", &args![target.to_string_lossy().into_owned()])).await?;
     File::open(&target).and_then(|file| file.sync_all()).map_err(|source| OpenError::io(&target, source))
 }
 
-fn verdict(plan: &Plan, now: i64, error: sqlx::Error) -> OpenError {
+fn open_error(plan: &DatabaseFile, now: i64, error: sqlx::Error) -> OpenError {
     if corrupt(&error) { set_aside(plan, now, &error.to_string()) } else { error.into() }
 }
 
-/// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and says so. The file itself stays; a disposable one is
-/// left to [`discard`].
-fn set_aside(plan: &Plan, now: i64, reason: &str) -> OpenError {
+/// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and returns the error. The file itself stays; [`discard`] moves a
+/// disposable one.
+fn set_aside(plan: &DatabaseFile, now: i64, reason: &str) -> OpenError {
     let path = plan.path.clone();
-    let copied = match plan.worth {
-        Worth::Kept => keep_copy(&plan.path, now),
-        Worth::Disposable => Ok(quarantine(&plan.path, now)),
+    let copied = match plan.durability {
+        Durability::Durable => keep_copy(&plan.path, now),
+        Durability::Disposable => Ok(quarantine(&plan.path, now)),
     };
     match copied {
         Ok(copy) => OpenError::Damaged { path, copy, reason: reason.to_owned() },
@@ -195,7 +200,7 @@ fn keep_copy(path: &Path, now: i64) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// An earlier copy of the very same bytes: a service that is restarted again and again must not fill the disk.
+/// An earlier copy of the same bytes, if there is one: a service that restarts in a loop must not fill the disk.
 fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     let prefix = format!("{}.quarantine-", name.to_string_lossy());
@@ -210,7 +215,7 @@ fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Whether the error says that our tables are not there.
+/// Whether the error is a missing table.
 fn foreign(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.message().starts_with("no such table"))
 }
@@ -225,12 +230,12 @@ fn pools(options: &SqliteConnectOptions) -> Db {
         Box::pin(async { Ok(()) })
     });
     let writer = steady.connect_lazy_with(options.clone());
-    let watch = Watch::new(writer.clone(), made, options.get_filename());
+    let watch = FileWatch::new(writer.clone(), made, options.get_filename());
     let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.clone().read_only(true));
     Db::Sqlite { writer, readers, watch }
 }
 
-fn options(path: &Path, worth: Worth) -> SqliteConnectOptions {
+fn options(path: &Path, worth: Durability) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -243,18 +248,18 @@ fn options(path: &Path, worth: Worth) -> SqliteConnectOptions {
 }
 
 fn quarantine(path: &Path, now: i64) -> PathBuf {
-    files::beside(path, &format!(".quarantine-{now}"))
+    files::with_suffix(path, &format!(".quarantine-{now}"))
 }
 
 fn wal(path: &Path) -> PathBuf {
-    files::beside(path, "-wal")
+    files::with_suffix(path, "-wal")
 }
 
 fn shm(path: &Path) -> PathBuf {
-    files::beside(path, "-shm")
+    files::with_suffix(path, "-shm")
 }
 
-/// Moves a damaged disposable file away, with what belongs to it; only the newest such copy is kept.
+/// Moves a damaged disposable file and its WAL away; only the newest such copy is kept.
 pub(crate) fn discard(path: &Path, now: i64) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let prefix = format!("{}.quarantine-", path.file_name().unwrap_or_default().to_string_lossy());

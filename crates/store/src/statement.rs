@@ -18,39 +18,39 @@ pub(crate) enum Arg<'a> {
 }
 
 /// A statement and its values.
-pub(crate) type Line<'a> = (&'static str, &'a [Arg<'a>]);
+pub(crate) type BoundStatement<'a> = (&'static str, &'a [Arg<'a>]);
 
-/// A row of an answer; columns are read by position.
-pub(crate) enum Row {
+/// A row of a result; columns are read by position.
+pub(crate) enum DbRow {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
 /// A statement bound for SQLite.
-pub(crate) fn lite(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Sqlite, SqliteArguments> {
+pub(crate) fn sqlite_query(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Sqlite, SqliteArguments> {
     args.iter().fold(sqlx::query(sql), |query, arg| match arg {
-        Arg::Text(text) => query.bind(clean(text)),
-        Arg::MaybeText(text) => query.bind(text.as_deref().map(clean)),
+        Arg::Text(text) => query.bind(without_nul(text)),
+        Arg::MaybeText(text) => query.bind(text.as_deref().map(without_nul)),
         Arg::Int(number) => query.bind(*number),
         Arg::MaybeInt(number) => query.bind(*number),
     })
 }
 
 /// A statement bound for PostgreSQL.
-pub(crate) fn post(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Postgres, PgArguments> {
+pub(crate) fn postgres_query(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Postgres, PgArguments> {
     args.iter().fold(sqlx::query(sql), |query, arg| match arg {
-        Arg::Text(text) => query.bind(clean(text)),
-        Arg::MaybeText(text) => query.bind(text.as_deref().map(clean)),
+        Arg::Text(text) => query.bind(without_nul(text)),
+        Arg::MaybeText(text) => query.bind(text.as_deref().map(without_nul)),
         Arg::Int(number) => query.bind(*number),
         Arg::MaybeInt(number) => query.bind(*number),
     })
 }
 
 /// Rows as one JSON text: an array of arrays.
-pub(crate) fn json(rows: &[Vec<Arg<'_>>]) -> String {
+pub(crate) fn json_rows(rows: &[Vec<Arg<'_>>]) -> String {
     let value = |arg: &Arg<'_>| match arg {
-        Arg::Text(text) => Value::from(clean(text)),
-        Arg::MaybeText(text) => text.as_deref().map(clean).into(),
+        Arg::Text(text) => Value::from(without_nul(text)),
+        Arg::MaybeText(text) => text.as_deref().map(without_nul).into(),
         Arg::Int(number) => Value::from(*number),
         Arg::MaybeInt(number) => Value::from(*number),
     };
@@ -58,8 +58,8 @@ pub(crate) fn json(rows: &[Vec<Arg<'_>>]) -> String {
     Value::from(rows).to_string()
 }
 
-/// PostgreSQL takes no NUL in text, and a claim or model name may hold one.
-fn clean(text: &str) -> String {
+/// Replaces NUL, which PostgreSQL rejects in text; a claim or model name may hold one.
+fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
@@ -74,7 +74,7 @@ macro_rules! columns {
     };
 }
 
-impl Row {
+impl DbRow {
     columns! {
         text -> String
         maybe_text -> Option<String>

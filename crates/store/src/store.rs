@@ -1,4 +1,4 @@
-//! The handle, and how it opens.
+//! The store's handle, and how it opens.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,21 +9,21 @@ use pool::Secret;
 use crate::db::Db;
 use crate::failpoint::{self, Step};
 use crate::home::Home;
-use crate::migrate::Schema;
-use crate::presence::{self, Presence};
-use crate::reserve::Reserve;
-use crate::seal::{Place, Sealer, random};
-use crate::sqlite::{self, Worth};
-use crate::statement::{Arg, Line, Row, args};
-use crate::usage::{Place as UsagePlace, Retention, Usage};
+use crate::liveness::{self, LivenessFile};
+use crate::migrate::SchemaPolicy;
+use crate::reserve::DiskReserve;
+use crate::seal::{FieldId, Sealer, random};
+use crate::sqlite::{self, Durability};
+use crate::statement::{Arg, BoundStatement, DbRow, args};
+use crate::usage::{Retention, Usage, UsageTarget as UsagePlace};
 use crate::{DataKey, Error, OpenError, clock, files, migrate, postgres, sql};
 
 /// This install's id.
 pub(crate) const INSTANCE: &str = "instance";
-/// What key digests are made with, sealed.
+/// The pepper of key digests, sealed.
 pub(crate) const PEPPER: &str = "pepper";
 
-/// Where the state is.
+/// Location and options of the store.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Directory of everything that is written; created 0700.
@@ -32,8 +32,8 @@ pub struct Options {
     pub postgres: Option<Secret>,
     /// Where the data key lies.
     pub data_key: DataKey,
-    /// What is done about an older schema.
-    pub schema: Schema,
+    /// How an older schema is treated.
+    pub schema: SchemaPolicy,
     /// How much usage is kept.
     pub usage: Retention,
 }
@@ -48,25 +48,25 @@ struct Inner {
     pepper: [u8; 32],
     instance: String,
     home: Home,
-    /// This process, once it has asked for a lease.
-    presence: OnceLock<Presence>,
+    /// The liveness file of this process, from its first lease on.
+    presence: OnceLock<LivenessFile>,
     usage: Usage,
-    /// How often this process wrote what it may have to read again.
+    /// Counts the writes of this process after which it must reload.
     written: AtomicI64,
-    /// Only where the disk is ours.
-    reserve: Option<Arc<Reserve>>,
+    /// `None` with PostgreSQL.
+    reserve: Option<Arc<DiskReserve>>,
 }
 
 impl Store {
-    /// Opens the store: creates what is missing, migrates where [`Options::schema`] says so, loads the data key. Never replaces what it
-    /// cannot read.
+    /// Opens the store: creates missing files, migrates where [`Options::schema`] allows it, loads the data key. Never replaces an
+    /// unreadable file.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let home = Home::open(&options.home)?;
-        let opening = home.opening().await?;
+        let opening = home.open_lock().await?;
         let now = clock::now();
         let db = match &options.postgres {
             Some(url) => Box::pin(postgres::open(url, options.schema, now)).await?,
-            None => local(&home, options.schema, now).await?,
+            None => open_sqlite(&home, options.schema, now).await?,
         };
         let opened = Self::install(db.clone(), &home, &options).await;
         if opened.is_err() {
@@ -76,16 +76,16 @@ impl Store {
         opened
     }
 
-    /// Loads the data key and what the install has of its own.
+    /// Loads the data key, the pepper and the instance id.
     async fn install(db: Db, home: &Home, options: &Options) -> Result<Self, OpenError> {
         let sealed = db.read(sql::SEALED, &[]).await?.first().map_or(Ok(0), |row| row.int(0))? > 0;
         let path = options.data_key.find(home, sealed)?;
         let sealer = Sealer::load(&path, sealed)?;
         let pepper = pepper(&db, &sealer, &path).await?;
-        let instance = first(&db, INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
+        let instance = setting_or_insert(&db, INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
         let (place, reserve) = match &db {
             Db::Sqlite { .. } => {
-                let reserve = Arc::new(Reserve::open(home.reserve()));
+                let reserve = Arc::new(DiskReserve::open(home.reserve()));
                 (UsagePlace::File(home.clone(), Arc::clone(&reserve), options.schema), Some(reserve))
             }
             Db::Postgres(_) => (UsagePlace::Shared(db.clone()), None),
@@ -96,8 +96,8 @@ impl Store {
         Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home, presence, usage, written, reserve })))
     }
 
-    /// The mode of a home that others may list or enter; `None` where they may not, or where there is none. Such a home is served, as
-    /// what lies in it is ours alone; its owner should know.
+    /// The mode of a home that other users may list or enter; `None` for a private or missing home. Such a home is served, because its
+    /// files are private; the caller should warn its owner.
     pub fn listable(home: &Path) -> Option<u32> {
         files::mode(home).filter(|mode| mode & 0o077 != 0)
     }
@@ -107,13 +107,13 @@ impl Store {
         &self.0.pepper
     }
 
-    /// This process, as its leases name it. It counts as alive until it ends or closes the store.
+    /// The name of this process in its leases. The process counts as alive until it ends or closes the store.
     pub fn holder(&self) -> Result<&str, Error> {
         if let Some(known) = self.0.presence.get() {
             return Ok(known.name());
         }
-        let new = Presence::announce(&self.0.home).map_err(|error| Error::from(std::io::Error::other(error)))?;
-        // Another thread may have been first; what is left over is removed.
+        let new = LivenessFile::create(&self.0.home).map_err(|error| Error::from(std::io::Error::other(error)))?;
+        // Another thread may have been first; dropping the surplus file removes it.
         Ok(self.0.presence.get_or_init(|| new).name())
     }
 
@@ -124,7 +124,7 @@ impl Store {
 
     /// Whether a holder of leases, a process on this machine, has ended.
     pub(crate) fn ended(&self, holder: &str) -> bool {
-        presence::ended(&self.0.home, holder)
+        liveness::ended(&self.0.home, holder)
     }
 
     /// This install's id.
@@ -132,8 +132,8 @@ impl Store {
         &self.0.instance
     }
 
-    /// A number that differs from the last call's when something was written since, by any process. Not usage, and with SQLite not
-    /// what this handle wrote of its own process's affairs: statuses, quotas, cookies, leases, model lists.
+    /// A number that changes with every write of any process. Usage rows do not count. With SQLite this handle's own writes of statuses,
+    /// quotas, cookies, leases and model lists do not count either.
     pub async fn generation(&self) -> Result<i64, Error> {
         Ok(self.0.db.generation().await? + self.0.written.load(Ordering::Acquire))
     }
@@ -143,12 +143,12 @@ impl Store {
         &self.0.usage
     }
 
-    /// Brings the usage table up to date too, which otherwise opens when it is first needed.
+    /// Opens and migrates the usage table now. Otherwise it opens on first use.
     pub async fn open_usage(&self) -> Result<(), Error> {
         self.0.usage.rows(1).await.map(|_| ())
     }
 
-    /// Writes what is waiting and closes the files.
+    /// Writes queued usage rows and closes the files.
     pub async fn close(self) {
         self.0.usage.close().await;
         self.0.db.close().await;
@@ -158,12 +158,12 @@ impl Store {
         &self.0.sealer
     }
 
-    pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<DbRow>, Error> {
         Ok(self.0.db.read(sql, args).await?)
     }
 
     /// At most one row.
-    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
         Ok(self.0.db.find(sql, args).await?)
     }
 
@@ -172,12 +172,17 @@ impl Store {
         self.durably(step, || self.0.db.write(sql, args)).await
     }
 
-    /// One durable step of two statements, the second only where the first changed a row; how many the first did.
-    pub(crate) async fn write_two(&self, step: Step, first: Line<'_>, then: Line<'_>) -> Result<u64, Error> {
+    /// One durable step of two statements, the second only when the first changed a row; returns how many rows the first changed.
+    pub(crate) async fn write_two(
+        &self,
+        step: Step,
+        first: BoundStatement<'_>,
+        then: BoundStatement<'_>,
+    ) -> Result<u64, Error> {
         self.durably(step, || self.0.db.write_two(first, then)).await
     }
 
-    /// One durable step of many rows, all or none; how many each changed.
+    /// One durable step of many rows, all or none; returns how many rows each changed.
     pub(crate) async fn write_all(
         &self,
         step: Step,
@@ -188,19 +193,19 @@ impl Store {
     }
 
     /// One durable step that returns rows; the first of them.
-    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
         let rows = self.durably(step, || self.0.db.change(sql, args)).await?;
         Ok(rows.into_iter().next())
     }
 
-    /// One durable step. On a full disk it spends the reserve, which is taken again when there is room.
+    /// One durable step. On a full disk it releases the reserve and tries once more.
     async fn durably<T, F>(&self, step: Step, work: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         step.before()?;
         let mut done = work().await.map_err(Error::from);
-        if matches!(done, Err(Error::Full)) && self.give_room() {
+        if matches!(done, Err(Error::Full)) && self.release_reserve() {
             done = work().await.map_err(Error::from);
         }
         let done = done?;
@@ -214,34 +219,38 @@ impl Store {
         Ok(done)
     }
 
-    /// Gives up the room kept for a full disk; `false` when there is none.
-    fn give_room(&self) -> bool {
+    /// Releases the disk reserve; `false` when it is empty.
+    fn release_reserve(&self) -> bool {
         self.0.reserve.as_ref().is_some_and(|reserve| reserve.release())
     }
 }
 
-async fn local(home: &Home, upgrade: Schema, now: i64) -> Result<Db, OpenError> {
-    files::local(home.path())?;
-    let plan = sqlite::Plan { path: home.accounts(), schema: migrate::ACCOUNTS, worth: Worth::Kept, upgrade };
+async fn open_sqlite(home: &Home, upgrade: SchemaPolicy, now: i64) -> Result<Db, OpenError> {
+    files::check_local_disk(home.path())?;
+    let plan = sqlite::DatabaseFile {
+        path: home.accounts(),
+        schema: migrate::ACCOUNTS,
+        durability: Durability::Durable,
+        upgrade,
+    };
     sqlite::open(&plan, now).await
 }
 
-/// The data key's path; its directory is made only when it is ours.
-/// The install's pepper, made at the first opening. It also tells whether the data key is the right one.
+/// The install's pepper, created at the first opening. Opening it also verifies the data key.
 async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenError> {
-    let place = Place { table: "setting", column: "value", row: PEPPER };
+    let place = FieldId { table: "setting", column: "value", row: PEPPER };
     let fresh = random::<32>().map_err(|source| OpenError::io(key, source))?;
     let sealed = sealer.seal(place, &Secret::new(crate::seal::hex(&fresh)))?;
-    let stored = first(db, PEPPER, &sealed).await?;
+    let stored = setting_or_insert(db, PEPPER, &sealed).await?;
     if !sealer.made(&stored) {
-        return Err(OpenError::WrongKey { path: key.to_path_buf() });
+        return Err(OpenError::WrongDataKey { path: key.to_path_buf() });
     }
     let text = sealer.open(place, &stored)?;
     Ok(crate::seal::unhex(text.expose()).ok_or_else(|| place.damaged())?)
 }
 
-/// A setting's value, which is `value` if it had none.
-async fn first(db: &Db, name: &str, value: &str) -> Result<String, OpenError> {
+/// A setting's value; a missing setting is set to `value`.
+async fn setting_or_insert(db: &Db, name: &str, value: &str) -> Result<String, OpenError> {
     let stored = db.read(sql::SETTING, &args![name]).await?;
     if let Some(row) = stored.first() {
         return Ok(row.text(0)?);

@@ -7,6 +7,7 @@ mod damage;
 mod full;
 mod modes;
 mod owner;
+mod postgres_server;
 mod proxies;
 mod races;
 mod refresh;

@@ -1,11 +1,11 @@
 //! Usage rows: one per accepted request, written in batches away from the request's path.
 //!
-//! The file is disposable: it opens when first needed, and no trouble with it reaches accounts or requests.
+//! The file is disposable: it opens on first use, and its failures reach neither accounts nor requests.
 
+mod retention;
 mod row;
 #[cfg(test)]
 mod tests;
-mod tidy;
 mod writer;
 
 use std::borrow::Cow;
@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::Error;
-pub use tidy::Retention;
-pub(crate) use writer::Place;
+pub use retention::Retention;
+pub(crate) use writer::UsageTarget;
 use writer::{Job, Writer};
 
 /// Rows that may wait for the writer.
@@ -39,7 +39,7 @@ pub enum Outcome {
 
 /// Tokens of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TokenUsage {
     /// Input tokens, cached ones included.
     pub input: u64,
     /// Input tokens that came from a cache.
@@ -48,22 +48,22 @@ pub struct Tally {
     pub output: u64,
     /// Reasoning tokens.
     pub reasoning: u64,
-    /// Whether they are our own count and not the provider's.
+    /// Whether Polygate counted them, and not the provider.
     pub estimated: bool,
 }
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
-    /// Our own id of it, a UUID of version 7; nil for a row of a version that had none.
+    /// Polygate's id of the request, a UUID of version 7; nil for a row of a version without such ids.
     pub id: Uuid,
-    /// What its client calls it, else what we do; it may repeat, over keys too.
+    /// The client's request id, else Polygate's. Client ids may repeat, also over keys.
     pub request_id: Box<str>,
     /// When it was accepted.
     pub at: Millis,
     /// Key id, never the key.
     pub key: String,
-    /// Who served it; `None` when nobody did.
+    /// The account that served it; `None` when none did.
     pub account: Option<AccountId>,
     /// The client's protocol.
     pub dialect: Cow<'static, str>,
@@ -74,7 +74,7 @@ pub struct UsageRow {
     /// How it ended.
     pub outcome: Outcome,
     /// Tokens.
-    pub tally: Tally,
+    pub tally: TokenUsage,
     /// Model POSTs.
     pub attempts: u32,
     /// To the first real event, milliseconds; `None` when there was none.
@@ -96,7 +96,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn start(place: Place, retention: Retention) -> Self {
+    pub(crate) fn start(place: UsageTarget, retention: Retention) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let task = tokio::spawn(Writer::new((place, retention), Arc::clone(&lost)).run(jobs));
@@ -130,7 +130,7 @@ impl Usage {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Writes what waits and ends the writer.
+    /// Writes queued rows and ends the writer.
     pub(crate) async fn close(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Job::Close(done)).await.is_ok() {

@@ -1,5 +1,5 @@
-//! Whether a SQLite file was written to by others than the connection that writes here. Asked twice a second for the life of a gateway, so it looks at the
-//! WAL's length and time of change first: a question to SQLite costs two thread switches, a look at a file none.
+//! Detects commits to a SQLite file by other connections. A gateway checks twice a second, so the WAL's length and modification time
+//! are compared first: a query costs two thread switches, a `stat` none.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,31 +11,31 @@ use parking_lot::Mutex;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Executor, Row};
 
-/// A WAL that changed this recently may change again within the same tick of the file system's clock, unseen.
+/// A WAL that changed this recently may change again within the same tick of the file system's clock.
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// Watches one file.
 #[derive(Clone)]
-pub(crate) struct Watch {
-    /// The one connection that writes: the data version that it sees changes with the commits of others.
+pub(crate) struct FileWatch {
+    /// The one writing connection: its `data_version` changes with the commits of other connections.
     writer: SqlitePool,
-    /// How often that connection was made: another one counts anew.
+    /// Counts the connections made by the pool: each new connection restarts `data_version`.
     made: Arc<AtomicI64>,
     wal: PathBuf,
-    last: Arc<Mutex<Option<Look>>>,
+    last: Arc<Mutex<Option<Observation>>>,
 }
 
-/// What was found last, when it may be relied on.
+/// The last result, kept when it can be relied on.
 #[derive(Clone, Copy)]
-struct Look {
+struct Observation {
     stamp: Stamp,
     version: i64,
 }
 
-/// Length and time of change of the WAL.
+/// Length and modification time of the WAL.
 type Stamp = (u64, SystemTime);
 
-impl Watch {
+impl FileWatch {
     /// Watches the database at `path` through its `writer`, a pool of one connection that was made `made` times.
     pub(crate) fn new(writer: SqlitePool, made: Arc<AtomicI64>, path: &std::path::Path) -> Self {
         let mut wal = path.as_os_str().to_owned();
@@ -43,7 +43,7 @@ impl Watch {
         Self { writer, made, wal: wal.into(), last: Arc::default() }
     }
 
-    /// A number that differs from the last call's when somebody else committed something since.
+    /// A number that changes when another connection commits.
     pub(crate) async fn version(&self) -> Result<i64, sqlx::Error> {
         let stamp = self.stamp();
         let last = *self.last.lock();
@@ -54,8 +54,8 @@ impl Watch {
         }
         let seen: i64 = self.writer.fetch_one("PRAGMA data_version").await?.try_get(0)?;
         let version = (self.made.load(Ordering::Acquire) << 32) + seen;
-        // The stamp is from before the question: a commit in between shows as another stamp next time.
-        *self.last.lock() = stamp.filter(settled).map(|stamp| Look { stamp, version });
+        // The stamp was taken before the query: a commit in between changes the stamp of the next call.
+        *self.last.lock() = stamp.filter(settled).map(|stamp| Observation { stamp, version });
         Ok(version)
     }
 

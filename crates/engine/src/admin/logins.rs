@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pool::egress::Egress;
 use pool::{Secret, Status, Tokens};
-use store::{NewAccount, Origin, Put};
+use store::{NewAccount, Origin, PutOutcome};
 use upstream::Upstream;
 use upstream::jwt::Claims;
 use upstream::oauth::{CallbackError, Grant, LoginError, Pkce};
@@ -61,7 +61,11 @@ pub enum LoginProblem {
 }
 
 /// Stores what a login gave and takes it over. An account that followed a file has a login of its own from here on.
-pub(crate) async fn sign_in(services: &Services, grant: Grant, egress: Option<Egress>) -> Result<Put, LoginProblem> {
+pub(crate) async fn sign_in(
+    services: &Services,
+    grant: Grant,
+    egress: Option<Egress>,
+) -> Result<PutOutcome, LoginProblem> {
     let claims = Claims::of(&grant.access, grant.id.as_ref());
     if claims.account_id.is_empty() {
         return Err(LoginProblem::NoAccount);
@@ -75,7 +79,7 @@ pub(crate) async fn sign_in(services: &Services, grant: Grant, egress: Option<Eg
 }
 
 /// Stores a login of our own.
-pub(crate) async fn keep_login(services: &Services, new: NewAccount) -> Result<Put, store::Error> {
+pub(crate) async fn keep_login(services: &Services, new: NewAccount) -> Result<PutOutcome, store::Error> {
     let owned = new.tokens.refresh.is_some();
     let put = services.runtime.store.put_account(new, services.runtime.now()).await?;
     if owned && put.stored {
@@ -132,7 +136,7 @@ impl Logins<'_> {
     ///
     /// # Errors
     /// [`LoginProblem::NoAccount`]; [`LoginProblem::Store`] after a minute of tries.
-    pub async fn sign_in(self, grant: Grant, egress: Option<Egress>) -> Result<Put, LoginProblem> {
+    pub async fn sign_in(self, grant: Grant, egress: Option<Egress>) -> Result<PutOutcome, LoginProblem> {
         sign_in(self.services, grant, egress).await
     }
 }

@@ -43,7 +43,7 @@ impl StoreSync {
         let generation = services.runtime.store.generation().await?;
         let mut sync = Self { generation: Some(generation), ..Self::of(services) };
         sync.reload().await?;
-        for (id, saved) in sync.services.runtime.store.cookies_of_all().await? {
+        for (id, saved) in sync.services.runtime.store.all_cookies().await? {
             sync.take_cookies(&id, saved.map(Some));
         }
         Ok(sync)

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pool::AccountId;
-use store::Link;
+use store::LinkedAccount;
 
 /// Tags and links, as stored.
 #[derive(Default)]
 pub(crate) struct AccountExtras {
     tags: ArcSwap<HashMap<AccountId, Vec<String>>>,
-    links: ArcSwap<HashMap<AccountId, Arc<Link>>>,
+    links: ArcSwap<HashMap<AccountId, Arc<LinkedAccount>>>,
 }
 
 impl AccountExtras {
     /// Takes over what is stored.
-    pub(crate) fn adopt(&self, tags: Vec<(AccountId, Vec<String>)>, links: Vec<Link>) {
+    pub(crate) fn adopt(&self, tags: Vec<(AccountId, Vec<String>)>, links: Vec<LinkedAccount>) {
         self.tags.store(Arc::new(tags.into_iter().collect()));
         self.links.store(Arc::new(links.into_iter().map(|link| (link.account.clone(), Arc::new(link))).collect()));
     }
@@ -36,12 +36,12 @@ impl AccountExtras {
     }
 
     /// The file that an account follows.
-    pub(crate) fn link(&self, id: &AccountId) -> Option<Arc<Link>> {
+    pub(crate) fn link(&self, id: &AccountId) -> Option<Arc<LinkedAccount>> {
         self.links.load().get(id).cloned()
     }
 
     /// Every link.
-    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
+    pub(crate) fn links(&self) -> Vec<Arc<LinkedAccount>> {
         self.links.load().values().cloned().collect()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pool::AccountId;
 use proto::canon::{Channel, Usage};
 use proto::{Dialect, Event, Failure, Notes, What};
-use store::{Outcome, Tally, UsageRow};
+use store::{Outcome, TokenUsage, UsageRow};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ impl UsageRecorder {
             model: call.request.model.as_deref().map(truncated).unwrap_or_default(),
             status: LEFT,
             outcome: Outcome::Aborted,
-            tally: Tally::default(),
+            tally: TokenUsage::default(),
             attempts: 0,
             ttft_ms: None,
             duration_ms: 0,
@@ -162,7 +162,7 @@ impl Drop for UsageRecorder {
         }
         let usage = self.figures().unwrap_or_default();
         let Usage { input, cached, output, reasoning, estimated, .. } = usage;
-        let tally = Tally { input, cached, output, reasoning, estimated };
+        let tally = TokenUsage { input, cached, output, reasoning, estimated };
         let notes = self.notes.header();
         let row = UsageRow { tally, notes, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
         self.services.runtime.store.usage().record(row);

@@ -7,7 +7,7 @@ use fail::fail_point;
 use pool::attempt::Sent;
 use pool::limits::REFRESH_CALL;
 use pool::{AccountId, Secret};
-use store::Ticket;
+use store::RefreshLease;
 use tokio::sync::SemaphorePermit;
 use upstream::oauth::{Grant, RefreshError};
 
@@ -22,9 +22,9 @@ impl TokenService {
 
     /// Writes the intent. `false` when that took so long, because the process or the machine stood still, that somebody else
     /// may have the lease by now: then nothing may be sent.
-    pub(super) async fn write_intent(&self, ticket: &Ticket) -> Result<bool, RefreshFailed> {
+    pub(super) async fn write_intent(&self, ticket: &RefreshLease) -> Result<bool, RefreshFailed> {
         let begun = self.runtime.clock.moment();
-        let declared = self.runtime.store.intend(ticket, self.runtime.now()).await;
+        let declared = self.runtime.store.write_intent(ticket, self.runtime.now()).await;
         declared.map_err(|error| RefreshFailed::passing(format!("store: {error}")))?;
         fail_point!("engine::before_refresh_post");
         // What is left of the lease is enough for the call.
@@ -35,7 +35,7 @@ impl TokenService {
     /// place is somebody else's meanwhile.
     pub(super) async fn call_endpoint(
         self: &Arc<Self>,
-        (ticket, place): (&Ticket, SemaphorePermit<'_>),
+        (ticket, place): (&RefreshLease, SemaphorePermit<'_>),
         refresh: &Secret,
         wish: &RefreshRequest,
     ) -> Result<Grant, RefreshError> {

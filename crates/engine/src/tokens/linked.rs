@@ -10,7 +10,7 @@ use pool::attempt::Sent;
 use pool::limits::LINK_SETTLED;
 use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Status, Tokens};
-use store::{Link, NewAccount, Origin, Ticket};
+use store::{LinkedAccount, NewAccount, Origin, RefreshLease};
 use tokio::sync::SemaphorePermit;
 use upstream::authfile::{ImportError, Login};
 use upstream::linked::{self, LinkedFile, NewTokens};
@@ -26,7 +26,7 @@ impl TokenService {
     pub(super) async fn refresh_linked(
         self: &Arc<Self>,
         id: &AccountId,
-        link: &Link,
+        link: &LinkedAccount,
         wish: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let seen = self.read_linked_file(id, link).await?;
@@ -57,7 +57,7 @@ impl TokenService {
     }
 
     /// The file now. One of another account is no ground for any call.
-    async fn read_linked_file(&self, id: &AccountId, link: &Link) -> Result<LinkedFile, RefreshFailed> {
+    async fn read_linked_file(&self, id: &AccountId, link: &LinkedAccount) -> Result<LinkedFile, RefreshFailed> {
         let seen = match linked::read(&link.file).await {
             Ok(seen) => seen,
             Err(error @ (ImportError::Io { .. } | ImportError::Malformed { .. })) => {
@@ -79,7 +79,7 @@ impl TokenService {
     fn spendable_token(
         &self,
         id: &AccountId,
-        link: &Link,
+        link: &LinkedAccount,
         seen: &LinkedFile,
         wish: &RefreshRequest,
     ) -> Result<Secret, RefreshFailed> {
@@ -115,8 +115,8 @@ impl TokenService {
     /// Uses the file's refresh token, once, and gives the file what came of it.
     async fn spend(
         self: &Arc<Self>,
-        (ticket, place): (Ticket, SemaphorePermit<'_>),
-        link: &Link,
+        (ticket, place): (RefreshLease, SemaphorePermit<'_>),
+        link: &LinkedAccount,
         refresh: &Secret,
         wish: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
@@ -149,8 +149,8 @@ impl TokenService {
     /// The file first, then the store. A refresh token that the file did not take exists nowhere else, so the store keeps it.
     async fn store_in_both(
         self: &Arc<Self>,
-        ticket: Ticket,
-        link: &Link,
+        ticket: RefreshLease,
+        link: &LinkedAccount,
         spent: &Secret,
         grant: Grant,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
@@ -179,7 +179,7 @@ impl TokenService {
         }
     }
 
-    async fn write_back(&self, link: &Link, spent: &Secret, fresh: NewTokens) -> bool {
+    async fn write_back(&self, link: &LinkedAccount, spent: &Secret, fresh: NewTokens) -> bool {
         match linked::rewrite(&link.file, spent, fresh, self.runtime.now()).await {
             Ok(written) => written,
             Err(error) => {
@@ -193,7 +193,7 @@ impl TokenService {
     pub(crate) async fn adopt_file(
         self: &Arc<Self>,
         id: &AccountId,
-        link: &Link,
+        link: &LinkedAccount,
         login: Login,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let store = |error| RefreshFailed::passing(format!("store: {error}"));
@@ -210,7 +210,7 @@ impl TokenService {
     }
 
     /// Follows a linked file that has changed; `false` when it should be looked at again soon.
-    pub(crate) async fn follow_link(self: &Arc<Self>, link: &Link) -> bool {
+    pub(crate) async fn follow_link(self: &Arc<Self>, link: &LinkedAccount) -> bool {
         let seen = match linked::read(&link.file).await {
             Ok(seen) => seen,
             Err(error) => {

@@ -7,7 +7,7 @@ use fail::fail_point;
 use pool::attempt::Sent;
 use pool::status::Signal;
 use pool::{AccountId, Secret, Status, Tokens};
-use store::{Begin, CommitError, Ticket};
+use store::{CommitError, LeaseOutcome, RefreshLease};
 use tokio::sync::SemaphorePermit;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
@@ -29,7 +29,7 @@ const REUSED: &str = "refresh_token_reused";
 /// What asking for the lease came to.
 pub(super) enum Lease<'a> {
     /// It is ours, and so is a place at the token endpoint.
-    Ours(Ticket, SemaphorePermit<'a>),
+    Ours(RefreshLease, SemaphorePermit<'a>),
     /// Somebody else refreshed meanwhile.
     Done(Tokens),
     /// Somebody else found meanwhile that the login is over.
@@ -102,19 +102,21 @@ impl TokenService {
             let store = |error| RefreshFailed::passing(format!("store: {error}"));
             let holder = self.runtime.store.holder().map_err(store)?;
             match self.runtime.store.begin_refresh(id, holder, self.runtime.now()).await.map_err(store)? {
-                Begin::Granted(ticket) if usable(&ticket.tokens, &wish.old_access, self.runtime.backend_now()) => {
+                LeaseOutcome::Granted(ticket)
+                    if usable(&ticket.tokens, &wish.old_access, self.runtime.backend_now()) =>
+                {
                     let tokens = ticket.tokens.clone();
                     self.release_lease(ticket, None).await;
                     return Ok(Lease::Done(tokens));
                 }
-                Begin::Granted(ticket) if ticket.over => {
+                LeaseOutcome::Granted(ticket) if ticket.needs_login => {
                     self.release_lease(ticket, None).await;
                     return Ok(Lease::Over);
                 }
-                Begin::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
-                Begin::Gone => return Err(RefreshFailed::lasting("the account is gone")),
+                LeaseOutcome::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
+                LeaseOutcome::Gone => return Err(RefreshFailed::lasting("the account is gone")),
                 // Bounded: a lease ends after 60 s. One of a process that was killed is not waited for.
-                Begin::Held { until } => {
+                LeaseOutcome::Held { until } => {
                     drop(place);
                     if self.runtime.store.free_leases().await.map_err(store)? > 0 {
                         continue;
@@ -129,7 +131,7 @@ impl TokenService {
     /// Uses the refresh token, once.
     async fn exchange(
         self: &Arc<Self>,
-        (ticket, place): (Ticket, SemaphorePermit<'_>),
+        (ticket, place): (RefreshLease, SemaphorePermit<'_>),
         refresh: Secret,
         wish: &RefreshRequest,
     ) -> Result<Call, RefreshFailed> {
@@ -154,7 +156,7 @@ impl TokenService {
     /// decided, and ends in the same statement that says so: a crash in between must not leave a spent token unmarked.
     async fn on_reused_token(
         &self,
-        ticket: Ticket,
+        ticket: RefreshLease,
         refresh: &Secret,
         wish: &RefreshRequest,
     ) -> Result<Call, RefreshFailed> {
@@ -173,7 +175,7 @@ impl TokenService {
     }
 
     /// Stores what was granted, then publishes it.
-    pub(super) async fn store_granted(&self, ticket: Ticket, grant: Grant) -> Result<Call, RefreshFailed> {
+    pub(super) async fn store_granted(&self, ticket: RefreshLease, grant: Grant) -> Result<Call, RefreshFailed> {
         let id = ticket.id.clone();
         let old = &ticket.tokens;
         let tokens = Tokens {
@@ -192,7 +194,7 @@ impl TokenService {
 
     /// Commits until it holds; `false` when somebody else stored other tokens. Bounded only once the engine ends: what is in hand
     /// exists nowhere else.
-    async fn commit(&self, mut ticket: Ticket, tokens: &Tokens) -> Result<bool, RefreshFailed> {
+    async fn commit(&self, mut ticket: RefreshLease, tokens: &Tokens) -> Result<bool, RefreshFailed> {
         let mut left = LAST_TRIES;
         loop {
             match self.runtime.store.commit_refresh(ticket, tokens).await {
@@ -225,7 +227,7 @@ impl TokenService {
     /// The token endpoint is in trouble: a pause, longer each time. A refresh token that came alone is stored first.
     pub(super) async fn pause_for_trouble(
         &self,
-        ticket: Ticket,
+        ticket: RefreshLease,
         error: RefreshError,
         wish: &RefreshRequest,
     ) -> Result<Call, RefreshFailed> {
@@ -273,7 +275,7 @@ impl TokenService {
     /// as somebody may have signed in meanwhile.
     pub(super) async fn end_login(
         &self,
-        ticket: Ticket,
+        ticket: RefreshLease,
         why: &str,
         wish: &RefreshRequest,
     ) -> Result<Call, RefreshFailed> {
@@ -305,15 +307,15 @@ impl TokenService {
     }
 
     /// Ends the lease of a call whose answer was lost. Its intent stays, and says to whoever is next that the token may be used up.
-    async fn release_keeping_intent(&self, ticket: Ticket) {
+    async fn release_keeping_intent(&self, ticket: RefreshLease) {
         let id = ticket.id.clone();
-        if let Err(error) = self.runtime.store.leave_refresh(ticket).await {
+        if let Err(error) = self.runtime.store.release_lease(ticket).await {
             tracing::warn!(account = %id, %error, "refresh lease not given back");
         }
     }
 
     /// Ends the lease; `false` when another holder has it. When that fails it ends by itself after 60 s.
-    pub(super) async fn release_lease(&self, ticket: Ticket, status: Option<&Status>) -> bool {
+    pub(super) async fn release_lease(&self, ticket: RefreshLease, status: Option<&Status>) -> bool {
         let id = ticket.id.clone();
         let held = self.runtime.store.end_refresh(ticket, status).await;
         if matches!(held, Ok(true)) && status.is_some() {

@@ -44,7 +44,7 @@ impl StaggeredStarts {
 impl TokenService {
     /// Makes up for refreshes that a crash cut off: the token is tried once, else its owner hears that a login is needed.
     pub(crate) async fn resume(self: &Arc<Self>) {
-        let cut = self.runtime.store.interrupted(self.runtime.now()).await;
+        let cut = self.runtime.store.interrupted_refreshes(self.runtime.now()).await;
         let cut = cut.inspect_err(|error| tracing::warn!(%error, "interrupted refreshes are not known yet"));
         for id in cut.unwrap_or_default() {
             self.start(&id);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::{AccountEvent, Alerts, Engine, Hidden, Parts, Receiver, Settings, Watcher};
-use offline::{Place, Plan, Quota, Revocation, Rule, Running, Window};
+use offline::{Endpoint, Plan, Quota, Revocation, Rule, Running, Window};
 use pool::Secret;
 use pool::warning::What;
 use upstream::Timeouts;
@@ -58,7 +58,7 @@ async fn next(watcher: &mut Watcher, wanted: impl Fn(&AccountEvent) -> bool) -> 
     tokio::time::timeout(PATIENCE, wait).await.expect("news in time")
 }
 
-async fn messages(bench: &Bench, place: Place, count: usize) -> Vec<offline::Seen> {
+async fn messages(bench: &Bench, place: Endpoint, count: usize) -> Vec<offline::RecordedRequest> {
     // Answered, so that the body is here.
     let answered = |record: &offline::Record| record.at(place).filter(|seen| seen.status.is_some()).count();
     bench.backend.wait_until(PATIENCE, |record| answered(record) >= count).await.expect("messages");
@@ -76,7 +76,7 @@ async fn a_threshold_is_told_everywhere_once() {
         unreachable!("it was asked for")
     };
     assert!(matches!(warning.what, What::Quota { threshold: 80, .. }), "{warning:?}");
-    let hooks = messages(&bench, Place::Hook, 1).await;
+    let hooks = messages(&bench, Endpoint::Hook, 1).await;
     let letter = hooks[0].json();
     assert_eq!(
         (&letter["type"], &letter["kind"], &letter["threshold"]),
@@ -85,7 +85,7 @@ async fn a_threshold_is_told_everywhere_once() {
     assert!(letter["text"].as_str().expect("words").contains("85 % used, resets in 2 h"), "{letter}");
     assert_eq!(letter["text"], letter["content"]);
     assert!(hooks[0].header("x-polygate-signature").expect("signed").starts_with("sha256="));
-    let lines = messages(&bench, Place::Ntfy, 1).await;
+    let lines = messages(&bench, Endpoint::Ntfy, 1).await;
     assert_eq!((lines[0].header("priority"), lines[0].header("authorization")), (Some("3"), Some("Bearer tk_canary")));
     assert_eq!(&lines[0].body[..], letter["text"].as_str().expect("words").as_bytes());
     assert_eq!(engine.quotas().warnings().0.len(), 1);
@@ -96,7 +96,7 @@ async fn a_threshold_is_told_everywhere_once() {
     let engine = again(&bench).await;
     used(&bench, 97.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
-    let hooks = messages(&bench, Place::Hook, 2).await;
+    let hooks = messages(&bench, Endpoint::Hook, 2).await;
     assert_eq!((hooks.len(), &hooks[1].json()["threshold"], &hooks[1].json()["urgent"]), (2, &95.into(), &true.into()));
     engine.stop().await;
 }
@@ -126,11 +126,11 @@ async fn of_several_nodes_one_sends() {
         figures(first, second);
         engine.quotas().measure(id).await.expect("figures");
     }
-    let told = |seen: &offline::Seen| {
+    let told = |seen: &offline::RecordedRequest| {
         let letter = seen.json();
         (letter["window"].as_str().unwrap_or_default().to_owned(), letter["threshold"].as_u64().unwrap_or_default())
     };
-    let mut told: Vec<_> = messages(&bench, Place::Hook, 4).await.iter().map(told).collect();
+    let mut told: Vec<_> = messages(&bench, Endpoint::Hook, 4).await.iter().map(told).collect();
     told.sort();
     let expected = [("primary", 80), ("primary", 95), ("secondary", 80), ("secondary", 95)];
     assert_eq!(told, expected.map(|(window, threshold)| (window.to_owned(), threshold)));
@@ -149,7 +149,7 @@ async fn who_needs_a_login_is_told() {
     let AccountEvent::Account { from, to, why, .. } = moved else { unreachable!("it was asked for") };
     assert_eq!((from, to), ("active", "needs_login"));
     assert!(!why.is_empty());
-    let hooks = messages(&bench, Place::Hook, 1).await;
+    let hooks = messages(&bench, Endpoint::Hook, 1).await;
     assert_eq!((&hooks[0].json()["kind"], &hooks[0].json()["urgent"]), (&"needs_login".into(), &true.into()));
     assert_eq!(engine.quotas().warnings().0.len(), 1);
 }
@@ -168,7 +168,7 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
         engine.run(chat("hello")).await.map(|_| "served").expect_err("the only account is lost");
     };
     lose().await;
-    messages(&bench, Place::Hook, 1).await;
+    messages(&bench, Endpoint::Hook, 1).await;
     fail::cfg("store::before_setting", "return").expect("a point");
     let (account_id, user) = (Some(login.account_id.clone()), Some(login.user.clone()));
     let same = offline::NewAccount { account_id, user, ..offline::NewAccount::default() };
@@ -177,10 +177,10 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
     // It is sent once the store has refused this too.
     used(&bench, 85.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
-    messages(&bench, Place::Hook, 2).await;
+    messages(&bench, Endpoint::Hook, 2).await;
     scenario.teardown();
     lose().await;
-    let hooks = messages(&bench, Place::Hook, 3).await;
+    let hooks = messages(&bench, Endpoint::Hook, 3).await;
     let kinds: Vec<_> = hooks.iter().map(|seen| seen.json()["kind"].clone()).collect();
     assert_eq!(kinds, ["needs_login", "quota", "needs_login"]);
     engine.stop().await;
@@ -189,18 +189,18 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
 #[tokio::test]
 async fn a_receiver_in_trouble_is_tried_again_and_a_wrong_one_is_not() {
     let (bench, engine) = warned().await;
-    bench.backend.script(Rule::at(Place::Hook, Plan::auto().status(503)).times(2));
-    bench.backend.script(Rule::at(Place::Ntfy, Plan::auto().status(403)));
+    bench.backend.script(Rule::at(Endpoint::Hook, Plan::auto().status(503)).times(2));
+    bench.backend.script(Rule::at(Endpoint::Ntfy, Plan::auto().status(403)));
     used(&bench, 85.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
-    let hooks = messages(&bench, Place::Hook, 3).await;
+    let hooks = messages(&bench, Endpoint::Hook, 3).await;
     let statuses: Vec<_> = hooks.iter().map(|seen| seen.status).collect();
     assert_eq!(statuses[..2], [Some(503), Some(503)]);
     let ids: std::collections::HashSet<_> = hooks.iter().map(|seen| seen.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 1, "a receiver can tell that it is the same one");
     used(&bench, 97.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
-    let lines = messages(&bench, Place::Ntfy, 2).await;
+    let lines = messages(&bench, Endpoint::Ntfy, 2).await;
     assert_eq!(lines.len(), 2, "one try for each");
 }
 

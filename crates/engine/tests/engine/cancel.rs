@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::Call;
-use offline::{Left, NewAccount, Place, Plan, Rule, Wait};
+use offline::{EndKind, Endpoint, NewAccount, Plan, Rule, Wait};
 use proto::Dialect;
 use rstest::rstest;
 use store::Outcome;
@@ -66,7 +66,7 @@ async fn leaving_cancels_the_upstream(
         .wait_until(SOON, |record| record.posts().all(|seen| seen.left_at().is_some()))
         .await
         .expect("cancelled");
-    let at = bench.backend.record().posts().find_map(offline::Seen::left_at).expect("an end");
+    let at = bench.backend.record().posts().find_map(offline::RecordedRequest::left_at).expect("an end");
     assert!(at < left + SOON, "{at:?} after {left:?}");
     let rows = bench.rows(1).await;
     assert_eq!((rows.len(), rows[0].outcome, rows[0].status), (1, Outcome::Aborted, 499));
@@ -88,8 +88,9 @@ async fn leaving_after_the_end_is_no_abort() {
     assert_eq!(bench.engine.accounts().list()[0].in_flight, 0);
     // The upstream body is still read to its end.
     bench.backend.release("end");
-    let done =
-        |record: &offline::Record| record.posts().all(|seen| seen.ending.is_some_and(|end| end.left == Left::Complete));
+    let done = |record: &offline::Record| {
+        record.posts().all(|seen| seen.ending.is_some_and(|end| end.left == EndKind::Complete))
+    };
     bench.backend.wait_until(SOON, done).await.expect("read to its end");
 }
 
@@ -117,7 +118,7 @@ async fn leaving_the_queue_frees_the_turn() {
 #[tokio::test]
 async fn leaving_does_not_cancel_a_refresh() {
     let bench = Bench::with(Setup::expired()).await;
-    bench.backend.script(Rule::at(Place::Token, Plan::auto().delay("rotate")).always());
+    bench.backend.script(Rule::at(Endpoint::Token, Plan::auto().delay("rotate")).always());
     let running = tokio::spawn({
         let engine = bench.engine.clone();
         async move { engine.run(whole("hello")).await.map(|_| ()) }

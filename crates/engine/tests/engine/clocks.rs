@@ -28,7 +28,7 @@ async fn after_a_sleep_the_next_request_is_served_and_refreshes_are_spread() {
     let six_hours = NewAccount { expires_in: 6 * 3600, ..NewAccount::default() };
     let bench = Bench::with(Setup { accounts: vec![six_hours; 8], ..Setup::default() }).await;
     bench.ask(whole("hello")).await.expect("a reply");
-    let lists = |record: &offline::Record| record.at(offline::Place::Models).count() >= 8 && record.open == 0;
+    let lists = |record: &offline::Record| record.at(offline::Endpoint::Models).count() >= 8 && record.open == 0;
     bench.backend.wait_until(PATIENCE, lists).await.expect("the model lists");
 
     bench.backend.kill_connections();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::Reply;
 use futures_util::FutureExt as _;
-use offline::{How, Plan, Rule};
+use offline::{Plan, Rule, Termination};
 use proto::Dialect;
 use serde_json::json;
 
@@ -71,7 +71,7 @@ async fn a_late_refusal_is_an_error_in_the_stream() {
 #[tokio::test]
 async fn a_collected_reply_that_breaks_is_refused_and_not_repeated() {
     let bench = Bench::with(Setup::accounts(2)).await;
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, How::Reset)));
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
     let refusal = refused(bench.ask(call(Dialect::Chat, "count to 30", false)).await);
     assert_eq!(Dialect::Chat.error(&refusal.failure).0, 502);
     assert_eq!(bench.posts(), 1);
@@ -170,7 +170,7 @@ async fn a_limit_midway_carries_the_earliest_reset_of_all() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let other = usize::from(bench.ids[0] < bench.ids[1]);
     bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[1 - other].account_id));
-    let out = How::Failed { code: "usage_limit_reached".into(), message: "out".into() };
+    let out = Termination::Failed { code: "usage_limit_reached".into(), message: "out".into() };
     bench.backend.script(Rule::responses(Plan::auto().cut_event(9, out)).account(&bench.logins[other].account_id));
     let refusal = refused(bench.ask(call(Dialect::Chat, "count to 30", false)).await);
     assert!((1..=600).contains(&refusal.failure.retry_after.expect("Retry-After")), "{refusal}");

@@ -1,6 +1,6 @@
 //! Row F10: answers of the backend in codings that nobody asked for, as middleboxes send them.
 
-use offline::{Coding, How, Plan, Rule};
+use offline::{Coding, Plan, Rule, Termination};
 use pool::transport::Transport;
 use proto::Dialect;
 use rstest::rstest;
@@ -79,7 +79,7 @@ async fn an_unknown_coding_is_named() {
 #[tokio::test]
 async fn a_cut_stream_ends_cleanly(
     #[values(Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd)] coding: Coding,
-    #[values(How::Reset, How::Fin, How::End)] how: How,
+    #[values(Termination::Reset, Termination::Fin, Termination::End)] how: Termination,
 ) {
     let bench = Bench::new().await;
     bench.backend.script(squeezed(Plan::auto().cut_event(9, how), &[coding]));

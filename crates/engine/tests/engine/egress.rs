@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use engine::{Clock, Engine, ImportFate, Parts, ProxyChange, ProxyWish, Settings};
-use offline::{FakeAccount, Mood, NewAccount, Offline, Options, Place, Proxy, ProxyOptions, Rule, Speech};
+use offline::{
+    Endpoint, FakeAccount, NewAccount, Offline, Options, Proxy, ProxyFault, ProxyOptions, ProxyProtocol, Rule,
+};
 use pool::Secret;
 use pool::egress::{Address, Egress};
 use pool::transport::Transport;
@@ -144,7 +146,7 @@ fn http() -> ProxyOptions {
     ProxyOptions::default()
 }
 
-fn speaking(speech: Speech) -> ProxyOptions {
+fn speaking(speech: ProxyProtocol) -> ProxyOptions {
     let credentials = Some(("canary-user".to_owned(), "canary-password".to_owned()));
     ProxyOptions { speech, credentials, ..ProxyOptions::default() }
 }
@@ -157,15 +159,13 @@ fn account() -> NewAccount {
 #[rstest]
 #[tokio::test]
 async fn every_kind_of_proxy_carries_every_leg(
-    #[values((Speech::Http, false), (Speech::Http, true), (Speech::Socks5, false), (Speech::Socks5Local, false))] kind: (
-        Speech,
-        bool,
-    ),
+    #[values((ProxyProtocol::Http, false), (ProxyProtocol::Http, true), (ProxyProtocol::Socks5, false), (ProxyProtocol::Socks5Local, false))]
+    kind: (ProxyProtocol, bool),
     #[values(Transport::WebSocket, Transport::Http)] transport: Transport,
     #[values(false, true)] global: bool,
 ) {
     let (speech, secure) = kind;
-    if (speech, global) == (Speech::Socks5Local, true) {
+    if (speech, global) == (ProxyProtocol::Socks5Local, true) {
         // The name of the backend means nothing on this machine, and no proxy of the configuration is asked for loopback.
         return;
     }
@@ -182,7 +182,7 @@ async fn every_kind_of_proxy_carries_every_leg(
     let hosts =
         site.proxies[0].carried().into_iter().map(|carried| carried.target.rsplit_once(':').unwrap().0.to_owned());
     let theirs = if global { NAME } else { "localhost" };
-    let wanted: &[&str] = if speech == Speech::Socks5Local { &["127.0.0.1", "[::1]"] } else { &[theirs] };
+    let wanted: &[&str] = if speech == ProxyProtocol::Socks5Local { &["127.0.0.1", "[::1]"] } else { &[theirs] };
     let hosts: Vec<String> = hosts.collect();
     assert!(hosts.iter().all(|host| wanted.contains(&host.as_str())), "{hosts:?} are not {wanted:?}");
 }
@@ -191,11 +191,10 @@ async fn every_kind_of_proxy_carries_every_leg(
 #[rstest]
 #[tokio::test]
 async fn a_proxy_that_fails_under_a_socket(
-    #[values((Speech::Http, false), (Speech::Http, true), (Speech::Socks5, false), (Speech::Socks5Local, false))] kind: (
-        Speech,
-        bool,
-    ),
-    #[values(Mood::Closes, Mood::Hangs, Mood::Refuses, Mood::Page, Mood::Lost)] mood: Mood,
+    #[values((ProxyProtocol::Http, false), (ProxyProtocol::Http, true), (ProxyProtocol::Socks5, false), (ProxyProtocol::Socks5Local, false))]
+    kind: (ProxyProtocol, bool),
+    #[values(ProxyFault::Closes, ProxyFault::Hangs, ProxyFault::Refuses, ProxyFault::Page, ProxyFault::Lost)]
+    mood: ProxyFault,
 ) {
     let (speech, secure) = kind;
     let rig = Rig {
@@ -206,7 +205,7 @@ async fn a_proxy_that_fails_under_a_socket(
         ..Rig::default()
     };
     let site = rig.start().await;
-    site.proxies[0].mood(mood);
+    site.proxies[0].set_fault(mood);
     let refusal = refused(site.bench.ask(whole("hello")).await);
     assert_eq!(refusal.failure.kind, Kind::Upstream, "{refusal}");
     let words = &refusal.failure.message;
@@ -290,16 +289,16 @@ async fn a_gateway_with_many_users_is_many_proxies() {
 }
 
 #[rstest]
-#[case::http(Speech::Http)]
-#[case::socks(Speech::Socks5)]
+#[case::http(ProxyProtocol::Http)]
+#[case::socks(ProxyProtocol::Socks5)]
 #[tokio::test]
-async fn everything_of_an_account_takes_its_proxy(#[case] speech: Speech) {
+async fn everything_of_an_account_takes_its_proxy(#[case] speech: ProxyProtocol) {
     let proxies = vec![speaking(speech), http()];
     let site = Rig { accounts: vec![(expired(), "0")], proxies, ..Rig::default() }.start().await;
     let answer = site.bench.ask(chat("count to 3")).await.unwrap();
     assert!(words(Dialect::Chat, answer.text()).contains('3'));
     let all = |place| move |record: &offline::Record| record.at(place).next().is_some();
-    for place in [Place::Responses, Place::Token, Place::Models] {
+    for place in [Endpoint::Responses, Endpoint::Token, Endpoint::Models] {
         site.bench.backend.wait_until(PATIENCE, all(place)).await.unwrap();
     }
     site.nothing_direct();
@@ -359,25 +358,25 @@ async fn a_global_proxy_that_is_down_is_not_gone_around() {
 /// Row F21: the request fails in its own words, three failures mark the proxy, the account rests and says why, nothing goes direct, and
 /// a good use heals it.
 #[rstest]
-#[case::closes(Speech::Http, Mood::Closes)]
-#[case::hangs(Speech::Http, Mood::Hangs)]
-#[case::refuses(Speech::Http, Mood::Refuses)]
-#[case::page(Speech::Http, Mood::Page)]
-#[case::lost(Speech::Http, Mood::Lost)]
-#[case::socks_closes(Speech::Socks5, Mood::Closes)]
-#[case::socks_hangs(Speech::Socks5, Mood::Hangs)]
-#[case::socks_refuses(Speech::Socks5, Mood::Refuses)]
-#[case::socks_page(Speech::Socks5, Mood::Page)]
-#[case::socks_lost(Speech::Socks5, Mood::Lost)]
+#[case::closes(ProxyProtocol::Http, ProxyFault::Closes)]
+#[case::hangs(ProxyProtocol::Http, ProxyFault::Hangs)]
+#[case::refuses(ProxyProtocol::Http, ProxyFault::Refuses)]
+#[case::page(ProxyProtocol::Http, ProxyFault::Page)]
+#[case::lost(ProxyProtocol::Http, ProxyFault::Lost)]
+#[case::socks_closes(ProxyProtocol::Socks5, ProxyFault::Closes)]
+#[case::socks_hangs(ProxyProtocol::Socks5, ProxyFault::Hangs)]
+#[case::socks_refuses(ProxyProtocol::Socks5, ProxyFault::Refuses)]
+#[case::socks_page(ProxyProtocol::Socks5, ProxyFault::Page)]
+#[case::socks_lost(ProxyProtocol::Socks5, ProxyFault::Lost)]
 #[tokio::test]
-async fn a_broken_proxy_is_never_gone_around(#[case] speech: Speech, #[case] mood: Mood) {
+async fn a_broken_proxy_is_never_gone_around(#[case] speech: ProxyProtocol, #[case] mood: ProxyFault) {
     let site =
         Rig { accounts: vec![(account(), "0")], proxies: vec![speaking(speech)], ..Rig::default() }.start().await;
     site.bench.ask(whole("hello")).await.unwrap();
-    site.bench.backend.wait_until(PATIENCE, |record| record.at(Place::Models).next().is_some()).await.unwrap();
+    site.bench.backend.wait_until(PATIENCE, |record| record.at(Endpoint::Models).next().is_some()).await.unwrap();
     site.afresh().await;
     site.bench.backend.reset();
-    site.proxies[0].mood(mood);
+    site.proxies[0].set_fault(mood);
 
     let first = refused(site.bench.ask(whole("hello")).await);
     assert_eq!(first.failure.kind, Kind::Upstream, "{first}");
@@ -394,7 +393,7 @@ async fn a_broken_proxy_is_never_gone_around(#[case] speech: Speech, #[case] moo
     assert_eq!(site.proxies[0].accepted(), accepted, "a marked proxy is left alone");
     assert_eq!(site.bench.backend.record().total, 0, "nothing reached the backend");
 
-    site.proxies[0].mood(Mood::Good);
+    site.proxies[0].set_fault(ProxyFault::Good);
     site.later(60);
     site.bench.ask(whole("hello")).await.unwrap();
     assert_eq!(site.state(0), "active");
@@ -439,7 +438,7 @@ async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: 
 
     let total = site.bench.backend.record().total;
     site.afresh().await;
-    site.proxies[0].mood(Mood::Closes);
+    site.proxies[0].set_fault(ProxyFault::Closes);
     let error = begin().await.unwrap_err().to_string();
     assert!(error.contains("proxy 0 ("), "{error}");
     let change = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
@@ -453,7 +452,7 @@ async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: 
 #[tokio::test]
 async fn a_login_tries_one_proxy_after_the_other() {
     let site = Rig { proxies: vec![http(), http()], ..Rig::default() }.start().await;
-    site.proxies[0].mood(Mood::Closes);
+    site.proxies[0].set_fault(ProxyFault::Closes);
     for _ in 0..3 {
         let step = |upstream: Upstream| async move { upstream.device_start().await };
         site.bench.engine.logins().step_by(Some(&Egress::Auto), step).await.unwrap();
@@ -470,7 +469,7 @@ async fn a_login_tries_one_proxy_after_the_other() {
 async fn another_account_serves_while_ones_proxy_is_broken() {
     let accounts = vec![(account(), "0"), (account(), "direct")];
     let site = Rig { accounts, proxies: vec![http()], ..Rig::default() }.start().await;
-    site.proxies[0].mood(Mood::Closes);
+    site.proxies[0].set_fault(ProxyFault::Closes);
     for number in 0..6 {
         site.ask(number).await;
         site.later(1);
@@ -484,10 +483,10 @@ async fn another_account_serves_while_ones_proxy_is_broken() {
 
 #[tokio::test]
 async fn of_several_proxies_those_that_answer_serve_in_turn() {
-    let proxies = vec![http(), speaking(Speech::Socks5), http(), http()];
+    let proxies = vec![http(), speaking(ProxyProtocol::Socks5), http(), http()];
     let site = Rig { accounts: vec![(account(), "auto")], proxies, ..Rig::default() }.start().await;
-    site.proxies[0].mood(Mood::Closes);
-    site.proxies[2].mood(Mood::Refuses);
+    site.proxies[0].set_fault(ProxyFault::Closes);
+    site.proxies[2].set_fault(ProxyFault::Refuses);
     for number in 0..8 {
         site.ask(number).await;
     }
@@ -504,8 +503,8 @@ async fn of_several_proxies_those_that_answer_serve_in_turn() {
 async fn a_refresh_spends_its_token_once_over_several_proxies() {
     let proxies = vec![http(), http(), http()];
     let site = Rig { accounts: vec![(expired(), "auto")], proxies, ..Rig::default() }.start().await;
-    site.proxies[0].mood(Mood::Closes);
-    site.proxies[1].mood(Mood::Page);
+    site.proxies[0].set_fault(ProxyFault::Closes);
+    site.proxies[1].set_fault(ProxyFault::Page);
     site.bench.ask(whole("hello")).await.unwrap();
     let record = site.bench.backend.record();
     assert_eq!(record.refreshes.len(), 1);
@@ -520,7 +519,7 @@ async fn a_proxy_that_cuts_mid_stream_ends_the_reply_and_nothing_is_sent_twice()
     site.bench.store.switch(&[id], &pool::Status::Disabled).await.unwrap();
     site.bench.until("one account left", |bench| bench.status(1) == "disabled").await;
     site.afresh().await;
-    site.proxies[0].mood(Mood::Cuts(100_000));
+    site.proxies[0].set_fault(ProxyFault::Cuts(100_000));
     let answer = site.bench.ask(chat("count to 5000")).await.unwrap();
     let last = events(answer.text());
     assert!(last.iter().any(|event| event["error"].is_object()), "{}", answer.text());
@@ -530,9 +529,9 @@ async fn a_proxy_that_cuts_mid_stream_ends_the_reply_and_nothing_is_sent_twice()
 
 #[tokio::test]
 async fn checks_tell_the_exit_and_find_what_is_down() {
-    let proxies = vec![http(), speaking(Speech::Socks5), http()];
+    let proxies = vec![http(), speaking(ProxyProtocol::Socks5), http()];
     let site = Rig { accounts: vec![(account(), "2")], proxies, ..Rig::default() }.start().await;
-    site.proxies[2].mood(Mood::Closes);
+    site.proxies[2].set_fault(ProxyFault::Closes);
     let checked = site.bench.engine.proxies().check_all().await.unwrap();
     for view in &checked[..2] {
         let health = view.health.as_ref().unwrap();
@@ -549,11 +548,11 @@ async fn checks_tell_the_exit_and_find_what_is_down() {
     );
     refused(site.bench.ask(whole("hello")).await);
 
-    site.proxies[2].mood(Mood::Good);
+    site.proxies[2].set_fault(ProxyFault::Good);
     assert_eq!(site.bench.engine.proxies().check("2").await.unwrap().status, "active");
     site.bench.ask(whole("hello")).await.unwrap();
     // An echo service that is down says nothing about the proxy.
-    site.bench.backend.script(Rule::at(Place::Echo, offline::Plan::auto().status(503)).always());
+    site.bench.backend.script(Rule::at(Endpoint::Echo, offline::Plan::auto().status(503)).always());
     let view = site.bench.engine.proxies().check("0").await.unwrap();
     let health = view.health.unwrap();
     assert!(health.ok && health.exit_ip.is_none() && health.error.is_some() && view.status == "active", "{health:?}");

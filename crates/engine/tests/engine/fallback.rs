@@ -1,7 +1,7 @@
 //! Fallback chains: another model is asked when the one that was meant cannot serve, before the first byte only.
 
 use engine::Fallback;
-use offline::{How, Idle, Place, Plan, Rule};
+use offline::{Endpoint, Idle, Plan, Rule, Termination};
 use pool::catalog::Chains;
 use proto::{Dialect, Kind};
 use rstest::rstest;
@@ -68,8 +68,8 @@ async fn another_model_heals_what_is_the_upstreams_fault(#[case] plan: Plan, #[c
 #[rstest]
 #[case(Plan::json(400, json!({"detail": "Unsupported parameter: seed"})), Kind::Invalid)]
 #[case(Plan::json(400, json!({"error": {"code": "context_length_exceeded", "message": "long"}})), Kind::ContextLength)]
-#[case(Plan::auto().cut_wire(0, How::Reset), Kind::Upstream)]
-#[case(Plan::auto().cut_event(1, How::Reset), Kind::Upstream)]
+#[case(Plan::auto().cut_wire(0, Termination::Reset), Kind::Upstream)]
+#[case(Plan::auto().cut_event(1, Termination::Reset), Kind::Upstream)]
 #[tokio::test]
 async fn the_clients_fault_and_what_may_be_paid_for_stay(#[case] plan: Plan, #[case] kind: Kind) {
     let bench = house(&CHAT, 1).await;
@@ -108,7 +108,9 @@ async fn a_chain_makes_no_third_call() {
 async fn the_first_failure_is_told_when_the_fallback_fails_too() {
     let bench = house(&CHAT, 1).await;
     bench.backend.script(Rule::responses(limit()));
-    bench.backend.script(Rule::at(Place::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
+    bench
+        .backend
+        .script(Rule::at(Endpoint::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
     let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
     assert_eq!((refusal.failure.kind, refusal.head.model.as_str()), (Kind::Exhausted, MODEL));
     assert_eq!((refusal.head.attempts, refusal.head.fallback), (2, None));
@@ -121,7 +123,9 @@ async fn the_first_failure_is_told_when_the_fallback_fails_too() {
 async fn the_limits_of_the_model_that_was_meant_are_told() {
     let bench = house(&CHAT, 1).await;
     bench.backend.script(Rule::responses(limit()));
-    bench.backend.script(Rule::at(Place::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
+    bench
+        .backend
+        .script(Rule::at(Endpoint::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
     let mut codex = call(Dialect::Responses, "hello", true);
     codex.client.codex = true;
     let refusal = refused(bench.ask(codex).await);

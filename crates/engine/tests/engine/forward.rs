@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use engine::{BodyFate, Form, ForwardBody, ForwardRequest, ForwardedReply, KeyId, NO_RELAY, Refusal};
 use futures_util::StreamExt;
 use http::HeaderValue;
-use offline::{How, Place, Plan, Rule};
+use offline::{Endpoint, Plan, Rule, Termination};
 use pool::relay::{Capabilities, Service};
 use proto::Kind;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn embeddings_come_back_with_their_figures() {
     assert_eq!(delivery.headers()["content-type"], "application/json");
     let answer: Value = serde_json::from_str(&whole(delivery).await.expect("whole")).expect("JSON");
     assert_eq!(answer["data"].as_array().map(Vec::len), Some(2));
-    let sent = bench.backend.record().at(Place::RelayMedia).next().expect("a call").json();
+    let sent = bench.backend.record().at(Endpoint::RelayMedia).next().expect("a call").json();
     assert_eq!((&sent["model"], &sent["own"]), (&json!("text-embedding-3-small"), &json!([1, 2])));
     let row = bench.rows(1).await.remove(0);
     assert_eq!((row.dialect.as_ref(), row.status, row.outcome), ("embeddings", 200, Outcome::Completed));
@@ -128,7 +128,7 @@ async fn a_form_is_handed_on_while_it_arrives() {
         assert!(whole(delivery).await.expect("whole").contains("I heard 3000 bytes."));
     }
     let record = bench.backend.record();
-    let seen: Vec<_> = record.at(Place::RelayMedia).collect();
+    let seen: Vec<_> = record.at(Endpoint::RelayMedia).collect();
     assert!(seen[0].header("content-length").is_none());
     assert!(seen[1].header("content-length").is_some_and(|length| length == (head.len() + 3005).to_string()));
 }
@@ -138,7 +138,7 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     let bench = alone().await;
     able(&bench, "one").await;
     able(&bench, "two").await;
-    let trouble = || Rule::at(Place::RelayMedia, Plan::relay(CHAT.place, 500, "boom"));
+    let trouble = || Rule::at(Endpoint::RelayMedia, Plan::relay(CHAT.place, 500, "boom"));
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "one:text-embedding-3-small"});
     assert_eq!(refused(bench.engine.forward(errand(Service::Embeddings, &body)).await).failure.kind, Kind::Upstream);
@@ -181,12 +181,12 @@ async fn refusals_and_cuts_are_told_apart() {
     bench.engine.relays().add(&wish).await.expect("the relay");
     let body = json!({"input": "a", "model": "text-embedding-3-large"});
     let ask = || bench.engine.forward(errand(Service::Embeddings, &body));
-    bench.backend.script(Rule::at(Place::RelayMedia, Plan::relay(RESPONSES.place, 400, "no such size")));
+    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay(RESPONSES.place, 400, "no such size")));
     let refusal = refused(ask().await);
     assert!(refusal.failure.kind == Kind::Invalid && refusal.failure.message.contains("no such size"));
-    bench.backend.script(Rule::at(Place::RelayMedia, Plan::auto().cut_byte(40, How::Fin)));
+    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(40, Termination::Fin)));
     assert_eq!(whole(ask().await.expect("a head")).await, Err(engine::Broken));
-    bench.backend.script(Rule::at(Place::RelayMedia, Plan::relay_key(RESPONSES.place)));
+    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay_key(RESPONSES.place)));
     assert_eq!(refused(ask().await).failure.kind, Kind::Upstream);
     assert_eq!(state(&bench, "far").status, "key_refused");
     let rows = bench.rows(3).await;
@@ -200,7 +200,7 @@ async fn a_missing_scope_ends_no_key() {
     able(&bench, "far").await;
     let said = "You have insufficient permissions for this operation. Missing scopes: model.request.";
     let body = json!({"error": {"message": said, "type": "invalid_request_error", "param": null, "code": null}});
-    bench.backend.script(Rule::at(Place::RelayMedia, Plan::json(401, body)));
+    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::json(401, body)));
     let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
     let refusal = refused(bench.engine.forward(errand(Service::Speech, &speech)).await);
     assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (Kind::Forbidden, said));
@@ -247,7 +247,7 @@ async fn a_relay_that_repeats_its_key_is_not_heard() {
     for status in [400, 401, 429, 500] {
         let said = format!(r#"{{"error":{{"message":"the key {} is not good"}}}}"#, KEY.replace('/', "\\/"));
         let plan = Plan::text(status, said).header("content-type", "application/json");
-        bench.backend.script(Rule::at(Place::RelayMedia, plan).always());
+        bench.backend.script(Rule::at(Endpoint::RelayMedia, plan).always());
         let body = json!({"input": "a", "model": "far:text-embedding-3-small"});
         let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &body)).await);
         assert!(!format!("{refusal:?}{:?}", state(&bench, "far")).contains("4b5a6978"), "{refusal:?}");

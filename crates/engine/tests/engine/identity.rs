@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::{Clock, Engine, Feeds, Parts, Reply};
-use offline::{Place, Plan, Rule, Seen, Versions};
+use offline::{Endpoint, Plan, RecordedRequest, Rule, Versions};
 use pool::limits;
 use pool::transport::Transport;
 use proto::Dialect;
@@ -48,8 +48,10 @@ fn versions(cli: &str) -> Versions {
 }
 
 /// The versions that model calls and list calls have named, in order and each once.
-fn named(bench: &Bench, place: Place) -> Vec<String> {
-    let header = |seen: &Seen| seen.headers.iter().find(|(name, _)| name == "version").map(|(_, value)| value.clone());
+fn named(bench: &Bench, place: Endpoint) -> Vec<String> {
+    let header = |seen: &RecordedRequest| {
+        seen.headers.iter().find(|(name, _)| name == "version").map(|(_, value)| value.clone())
+    };
     let mut named: Vec<_> = bench.backend.record().at(place).filter_map(header).collect();
     named.dedup();
     named
@@ -61,10 +63,10 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
     bench.backend.publish(versions("0.171.3"));
     bench
         .until("lists for the new version", |bench| {
-            named(bench, Place::Models).last().is_some_and(|version| version == "0.171.3")
+            named(bench, Endpoint::Models).last().is_some_and(|version| version == "0.171.3")
         })
         .await;
-    let asked = bench.backend.record().at(Place::Models).last().and_then(|seen| seen.query.clone());
+    let asked = bench.backend.record().at(Endpoint::Models).last().and_then(|seen| seen.query.clone());
     assert_eq!(asked.as_deref(), Some("client_version=0.171.3"));
     // What is older than the built-in one, absurd or junk is not believed; nor is a feed that fails.
     for wrong in ["0.1.0", "9.0.0", "0.99999.0", "0.172.0-alpha.1", "latest"] {
@@ -81,15 +83,15 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
     bench.backend.publish(versions("0.171.2"));
     bench
         .until("lists for the version before", |bench| {
-            named(bench, Place::Models).last().is_some_and(|version| version == "0.171.2")
+            named(bench, Endpoint::Models).last().is_some_and(|version| version == "0.171.2")
         })
         .await;
     engine.stop().await;
     bench.backend.reset();
     // The stored version counts before anything is asked.
     let again = start(&bench, Duration::ZERO).await;
-    bench.until("lists once more", |bench| bench.backend.record().at(Place::Models).count() > 0).await;
-    assert_eq!(named(&bench, Place::Models), ["0.171.2"]);
+    bench.until("lists once more", |bench| bench.backend.record().at(Endpoint::Models).count() > 0).await;
+    assert_eq!(named(&bench, Endpoint::Models), ["0.171.2"]);
     assert!(bench.backend.record().requests.iter().all(|seen| !seen.path.starts_with("/feed")));
     again.stop().await;
     bench.innocent();
@@ -128,7 +130,7 @@ async fn a_codex_identity_says_what_is_published(
     assert_eq!(introduced(&bench, &engine, "one").await, words(built, built_app));
 
     let looks = |bench: &Bench, path: &str| {
-        bench.backend.record().at(Place::Feed).filter(|seen| seen.path.ends_with(path)).count()
+        bench.backend.record().at(Endpoint::Feed).filter(|seen| seen.path.ends_with(path)).count()
     };
     // A release, one that is too old to be true, and one that is none.
     for (cli, app) in [("0.171.3", "26.1011.51234"), ("0.1.0", "26.1.1"), ("0.172", "26.1012")] {
@@ -148,7 +150,7 @@ async fn a_codex_identity_says_what_is_published(
 }
 
 /// What a call's body says of its turn, and the object inside it.
-fn told(post: &Seen) -> (Value, Value) {
+fn told(post: &RecordedRequest) -> (Value, Value) {
     let fields = post.json()["client_metadata"].clone();
     let turn = fields["x-codex-turn-metadata"].as_str().map(|turn| serde_json::from_str(turn).expect("an object"));
     (fields, turn.unwrap_or_default())
@@ -179,7 +181,7 @@ async fn a_codex_identity_speaks_of_the_turn(
         Tap::from(stream).rest().await;
     }
     let record = bench.backend.record();
-    let posts: Vec<&Seen> = record.posts().collect();
+    let posts: Vec<&RecordedRequest> = record.posts().collect();
     let (fields, turns): (Vec<Value>, Vec<Value>) = posts.iter().copied().map(told).unzip();
     assert_eq!(turns.len(), 3);
     for (post, (field, turn)) in posts.iter().zip(fields.iter().zip(&turns)) {
@@ -237,7 +239,7 @@ async fn an_installation_is_one_accounts() {
     let plain = bench.ask(chat("Look it up")).await;
     plain.expect("a reply");
     let record = bench.backend.record();
-    let posts: Vec<&Seen> = record.posts().collect();
+    let posts: Vec<&RecordedRequest> = record.posts().collect();
     let header = |at: usize| posts[at].header("x-codex-turn-metadata").is_some();
     assert_eq!([0, 1, 2, 3, 4, 5].map(header), [true, true, false, false, true, false]);
     let [refused, served, codex, other, mute, plain] =
@@ -304,11 +306,11 @@ async fn the_region_of_an_account_is_named() {
     let bench = Bench::with(Setup::accounts(0)).await;
     let login = bench.backend.account("plus");
     let entry = json!({"id": login.account_id, "workspace_backend_origin": "https://evil.example", "account_routing_override": "us"});
-    bench.backend.script(Rule::at(Place::AccountsCheck, Plan::json(200, json!({"accounts": [entry]}))).always());
+    bench.backend.script(Rule::at(Endpoint::AccountsCheck, Plan::json(200, json!({"accounts": [entry]}))).always());
     crate::bench::import(&bench.store, &login).await;
     bench
         .until("the check", |bench| {
-            bench.backend.record().at(Place::AccountsCheck).any(|seen| seen.status == Some(200))
+            bench.backend.record().at(Endpoint::AccountsCheck).any(|seen| seen.status == Some(200))
         })
         .await;
     let region = |bench: &Bench| {
@@ -326,7 +328,7 @@ async fn the_region_of_an_account_is_named() {
         said = region(&bench);
     }
     assert_eq!(said.as_deref(), Some("us"));
-    assert_eq!(bench.backend.record().at(Place::AccountsCheck).count(), 1, "once for each login");
+    assert_eq!(bench.backend.record().at(Endpoint::AccountsCheck).count(), 1, "once for each login");
 }
 
 #[tokio::test]
@@ -334,7 +336,7 @@ async fn an_account_without_a_rule_names_no_region() {
     let bench = Bench::new().await;
     bench
         .until("the check", |bench| {
-            bench.backend.record().at(Place::AccountsCheck).any(|seen| seen.status == Some(200))
+            bench.backend.record().at(Endpoint::AccountsCheck).any(|seen| seen.status == Some(200))
         })
         .await;
     bench.ask(chat("hello")).await.expect("a reply");
@@ -349,17 +351,17 @@ async fn an_account_without_a_rule_names_no_region() {
 #[tokio::test]
 async fn an_account_check_that_fails_stops_nobody() {
     let bench = Bench::with(Setup::accounts(0)).await;
-    bench.backend.script(Rule::at(Place::AccountsCheck, Plan::json(500, json!({"detail": "no"}))).always());
+    bench.backend.script(Rule::at(Endpoint::AccountsCheck, Plan::json(500, json!({"detail": "no"}))).always());
     let login = bench.backend.account("plus");
     crate::bench::import(&bench.store, &login).await;
     bench.until("the list", |bench| bench.engine.accounts().list().first().is_some_and(|view| view.models > 0)).await;
-    bench.until("the check", |bench| bench.backend.record().at(Place::AccountsCheck).count() == 1).await;
+    bench.until("the check", |bench| bench.backend.record().at(Endpoint::AccountsCheck).count() == 1).await;
     bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!(bench.engine.accounts().list()[0].status, "active");
     // The list came, and the check rests on its own.
     let done = bench.engine.models().refresh(Duration::ZERO).await;
     assert_eq!((done.len(), done[0].error.as_deref()), (1, None));
-    assert_eq!(bench.backend.record().at(Place::AccountsCheck).count(), 1);
+    assert_eq!(bench.backend.record().at(Endpoint::AccountsCheck).count(), 1);
 }
 
 #[tokio::test]
@@ -377,12 +379,12 @@ async fn lists_are_asked_for_on_demand() {
     let bench = Bench::with(Setup::accounts(2)).await;
     bench.until("the lists", |bench| bench.engine.accounts().list().iter().all(|view| view.models > 1)).await;
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
-    bench.backend.script(Rule::at(Place::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
+    bench.backend.script(Rule::at(Endpoint::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
     let done = bench.engine.models().refresh(limits::MODELS_ASKED.0).await;
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
     // A second wish a moment later costs nothing.
-    let asked = bench.backend.record().at(Place::Models).count();
+    let asked = bench.backend.record().at(Endpoint::Models).count();
     assert!(bench.engine.models().refresh(limits::MODELS_ASKED.0).await.is_empty());
-    assert_eq!(bench.backend.record().at(Place::Models).count(), asked);
+    assert_eq!(bench.backend.record().at(Endpoint::Models).count(), asked);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offline::{Place, Plan, Rule};
+use offline::{Endpoint, Plan, Rule};
 use pool::catalog::Model;
 use pool::limits;
 use proto::{Dialect, Kind};
@@ -27,11 +27,13 @@ fn listed(bench: &Bench, name: &str) -> Model {
 /// A refusal in the words of who speaks the house's protocol.
 fn too_long(house: &House, prompt: u64, window: u64) -> Plan {
     let message = match house.place {
-        Place::MessagesRelay => format!("prompt is too long: {prompt} tokens > {window} maximum"),
-        Place::GeminiRelay => {
+        Endpoint::MessagesRelay => format!("prompt is too long: {prompt} tokens > {window} maximum"),
+        Endpoint::GeminiRelay => {
             format!("The input token count ({prompt}) exceeds the maximum number of tokens allowed ({window}).")
         }
-        Place::ChatRelay => format!("request ({prompt} tokens) exceeds the available context size ({window} tokens)"),
+        Endpoint::ChatRelay => {
+            format!("request ({prompt} tokens) exceeds the available context size ({window} tokens)")
+        }
         _ => format!(
             "This model's maximum context length is {window} tokens. However, your messages resulted in {prompt} tokens."
         ),
@@ -43,10 +45,10 @@ fn refusal(house: &House, message: &str) -> Plan {
     Plan::json(
         400,
         match house.place {
-            Place::MessagesRelay => {
+            Endpoint::MessagesRelay => {
                 json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}})
             }
-            Place::GeminiRelay => json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": message}}),
+            Endpoint::GeminiRelay => json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": message}}),
             _ => json!({"error": {"type": "invalid_request_error", "message": message, "code": null}}),
         },
     )
@@ -124,8 +126,10 @@ async fn a_wish_for_too_much_is_lowered_the_next_time(
     let bench = alone().await;
     house.join(&bench, "far").await;
     let message = match house.place {
-        Place::MessagesRelay => "max_tokens: 9000 > 4096, which is the maximum allowed number of output tokens for m",
-        Place::GeminiRelay => {
+        Endpoint::MessagesRelay => {
+            "max_tokens: 9000 > 4096, which is the maximum allowed number of output tokens for m"
+        }
+        Endpoint::GeminiRelay => {
             "Unable to submit request because it has a maxOutputTokens value of 9000 but the supported range is from 1 \
              (inclusive) to 4097 (exclusive). Update the value and try again."
         }

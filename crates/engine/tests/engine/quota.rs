@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::{Clock, Engine, Parts, QuotaError, Settings};
-use offline::{NewAccount, Options, Place, Plan, Quota, Revocation, Rule};
+use offline::{Endpoint, NewAccount, Options, Plan, Quota, Revocation, Rule};
 use pool::quota::credits::Redeemed;
 use rstest::rstest;
 use upstream::Timeouts;
@@ -20,7 +20,7 @@ fn polled(accounts: usize, options: Options) -> Setup {
 }
 
 fn usages(bench: &Bench) -> usize {
-    bench.backend.record().at(Place::Usage).count()
+    bench.backend.record().at(Endpoint::Usage).count()
 }
 
 async fn exhaust(bench: &Bench, at: usize) {
@@ -43,7 +43,7 @@ async fn pass(bench: &Bench, what: &str, holds: impl Fn(&Bench) -> bool) {
 async fn every_account_is_asked_two_at_a_time() {
     let options = Options { usage_most: Some(2), ..Options::default() };
     let bench = Bench::with(polled(6, options)).await;
-    bench.backend.script(Rule::at(Place::Usage, Plan::auto().delay("go")).always());
+    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().delay("go")).always());
     // From here on everybody is due; the backend judges how many are asked at a time.
     pass(&bench, "a look", |bench| usages(bench) > 0).await;
     bench.clock.advance(HOUR);
@@ -61,11 +61,11 @@ async fn every_account_is_asked_two_at_a_time() {
 async fn a_late_answer_holds_up_nobody_else() {
     let options = Options { usage_most: Some(2), ..Options::default() };
     let bench = Bench::with(polled(3, options)).await;
-    let late = Rule::at(Place::Usage, Plan::auto().delay("go")).account(&bench.logins[0].account_id);
+    let late = Rule::at(Endpoint::Usage, Plan::auto().delay("go")).account(&bench.logins[0].account_id);
     bench.backend.script(late.always());
     let of = |bench: &Bench, at: usize| {
         let record = bench.backend.record();
-        record.at(Place::Usage).filter(|seen| seen.account.as_ref() == Some(&bench.logins[at].account_id)).count()
+        record.at(Endpoint::Usage).filter(|seen| seen.account.as_ref() == Some(&bench.logins[at].account_id)).count()
     };
     pass(&bench, "the late one's look", |bench| of(bench, 0) == 1).await;
     let before = [of(&bench, 1), of(&bench, 2)];
@@ -97,7 +97,7 @@ async fn nobody_asks_for_who_is_lost_or_when_it_is_off() {
     pass(&bench, "the end of its login", |bench| bench.status(0) == "needs_login").await;
     let of = |bench: &Bench, at: usize| {
         let record = bench.backend.record();
-        record.at(Place::Usage).filter(|seen| seen.account.as_ref() == Some(&bench.logins[at].account_id)).count()
+        record.at(Endpoint::Usage).filter(|seen| seen.account.as_ref() == Some(&bench.logins[at].account_id)).count()
     };
     let (lost, good) = (of(&bench, 0), of(&bench, 1));
     pass(&bench, "the other's figures", |bench| of(bench, 1) >= good + 3).await;
@@ -117,10 +117,10 @@ async fn figures_are_asked_for_on_demand() {
     assert!(measured.raw.get().contains("rate_limit_reset_credits"));
     assert_eq!(bench.engine.accounts().list()[0].quota, measured.quota);
     assert_eq!(bench.engine.quotas().measure("nobody").await.unwrap_err(), QuotaError::Unknown);
-    bench.backend.script(Rule::at(Place::Usage, Plan::auto().status(500)));
+    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
     assert_eq!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::Refused(500));
     // A limit on such calls is none on model calls.
-    bench.backend.script(Rule::at(Place::Usage, Plan::auto().status(429)));
+    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(429)));
     assert_eq!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::Refused(429));
     assert_eq!(bench.status(0), "active");
     // A refused token is refreshed once.
@@ -157,7 +157,7 @@ async fn a_reset_credit_brings_an_account_back() {
     bench.clock.advance(MINUTE);
     assert_eq!(bench.engine.quotas().consume_credit(id, Some("1")).await.unwrap_err(), QuotaError::RequestId);
     // What became of a try that broke off can be asked with its id.
-    bench.backend.script(Rule::at(Place::Credits, Plan::reset()));
+    bench.backend.script(Rule::at(Endpoint::Credits, Plan::reset()));
     let error = bench.engine.quotas().consume_credit(id, None).await.unwrap_err().to_string();
     assert!(error.contains("redeem_request_id"), "{error}");
     // Nobody need remember it: the next try has the same.
@@ -195,13 +195,13 @@ async fn a_credit_is_consumed_by_one_of_two_nodes() {
 async fn a_status_tells_whether_a_try_may_have_worked(#[case] status: u16, #[case] open: bool) {
     let bench = Bench::with(Setup::accounts(1)).await;
     let id = &bench.ids[0].0;
-    bench.backend.script(Rule::at(Place::Credits, Plan::auto().status(status)));
+    bench.backend.script(Rule::at(Endpoint::Credits, Plan::auto().status(status)));
     let error = bench.engine.quotas().consume_credit(id, None).await.unwrap_err();
     assert_eq!(error == QuotaError::Refused(status), !open, "{error}");
     bench.clock.advance(MINUTE);
     let next = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome").redeem_request_id;
     let record = bench.backend.record();
-    let sent = record.at(Place::Credits).map(|seen| String::from_utf8_lossy(&seen.body).contains(&next));
+    let sent = record.at(Endpoint::Credits).map(|seen| String::from_utf8_lossy(&seen.body).contains(&next));
     assert_eq!(sent.collect::<Vec<_>>(), [open, true]);
 }
 
@@ -231,7 +231,7 @@ async fn an_idle_engine_asks_and_a_running_one_notices() {
     exhaust(&bench, 0).await;
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::default());
     // What a start asks for comes first.
-    bench.until("the account check", |bench| bench.backend.record().at(Place::AccountsCheck).count() == 1).await;
+    bench.until("the account check", |bench| bench.backend.record().at(Endpoint::AccountsCheck).count() == 1).await;
     let before = bench.backend.record().total;
     let clock = Clock::manual(bench.clock.now().plus(60_000));
     let (store, upstream) = (bench.store.clone(), upstream(&bench.backend, Timeouts::default()));
@@ -248,7 +248,7 @@ async fn an_idle_engine_asks_and_a_running_one_notices() {
 #[tokio::test]
 async fn a_failing_backend_is_asked_less_often() {
     let bench = Bench::with(polled(1, Options::default())).await;
-    bench.backend.script(Rule::at(Place::Usage, Plan::auto().status(503)).always());
+    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(503)).always());
     pass(&bench, "failures", |bench| usages(bench) == 4).await;
     // After four failures the pause is eight intervals: 40 ms * 8, less 20 %.
     let at = bench.clock.now();

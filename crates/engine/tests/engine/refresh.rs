@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use engine::{Clock, Engine, Parts, Settings};
-use offline::{How, NewAccount, Plan, Revocation, Rule, Wait};
+use offline::{NewAccount, Plan, Revocation, Rule, Termination, Wait};
 use pool::{Millis, Secret, Status};
 use rstest::rstest;
 use serde_json::json;
-use store::{Begin, Store};
+use store::{LeaseOutcome, Store};
 use upstream::Timeouts;
 
 use crate::bench::{Bench, PATIENCE, Setup, chat, expired, import, now, refused, upstream, whole};
@@ -171,7 +171,7 @@ async fn a_dead_token_is_used_once() {
 #[case::broken(Plan::text(500, "oops"), 4)]
 #[case::unavailable(Plan::text(503, ""), 4)]
 #[case::wants_time(Plan::text(503, "").header("retry-after", "30"), 1)]
-#[case::no_answer(Plan::text(500, "").cut_wire(0, How::Reset), 1)]
+#[case::no_answer(Plan::text(500, "").cut_wire(0, Termination::Reset), 1)]
 #[tokio::test]
 async fn a_token_endpoint_in_trouble_is_given_time(#[case] plan: Plan, #[case] waited: u32) {
     let mut setup = Setup { accounts: vec![], ..Setup::default() };
@@ -202,7 +202,7 @@ async fn a_token_endpoint_in_trouble_is_given_time(#[case] plan: Plan, #[case] w
 /// Row S4: an answer that was lost after the token was used up.
 #[rstest]
 #[case::timeout(Plan::auto().acting().delay(Wait::Forever))]
-#[case::cut(Plan::auto().acting().cut_byte(5, How::Reset))]
+#[case::cut(Plan::auto().acting().cut_byte(5, Termination::Reset))]
 #[case::junk(Plan::text(200, "junk").acting())]
 #[tokio::test]
 async fn a_lost_answer_costs_one_more_use_and_then_says_so(#[case] plan: Plan) {
@@ -276,10 +276,10 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     let then = Millis(now().0 - 120_000);
-    let Begin::Granted(ticket) = bench.store.begin_refresh(&id, "dead", then).await.expect("a lease") else {
+    let LeaseOutcome::Granted(ticket) = bench.store.begin_refresh(&id, "dead", then).await.expect("a lease") else {
         panic!("no lease")
     };
-    bench.store.intend(&ticket, then).await.expect("an intent");
+    bench.store.write_intent(&ticket, then).await.expect("an intent");
     let way = upstream(&bench.backend, Timeouts::default());
     if used {
         let refresh = Secret::from(login.refresh.as_str());

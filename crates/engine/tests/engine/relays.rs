@@ -4,7 +4,7 @@ mod faults;
 mod names;
 
 use engine::{Private, RelayView, RelayWish};
-use offline::Place;
+use offline::Endpoint;
 use pool::{AccountId, Secret};
 use proto::{Dialect, Wire};
 use rstest::rstest;
@@ -22,17 +22,17 @@ pub(crate) struct House {
     pub(crate) wire: Wire,
     pub(crate) path: &'static str,
     pub(crate) model: &'static str,
-    pub(crate) place: Place,
+    pub(crate) place: Endpoint,
 }
 
 pub(crate) const CHAT: House =
-    House { wire: Wire::Chat, path: "/relay/chat/v1", model: "llama-4-scout", place: Place::ChatRelay };
+    House { wire: Wire::Chat, path: "/relay/chat/v1", model: "llama-4-scout", place: Endpoint::ChatRelay };
 pub(crate) const RESPONSES: House =
-    House { wire: Wire::Responses, path: "/relay/responses/v1", model: "gpt-4.1", place: Place::ResponsesRelay };
+    House { wire: Wire::Responses, path: "/relay/responses/v1", model: "gpt-4.1", place: Endpoint::ResponsesRelay };
 pub(crate) const MESSAGES: House =
-    House { wire: Wire::Messages, path: "/relay/messages/v1", model: "claude-haiku-5", place: Place::MessagesRelay };
+    House { wire: Wire::Messages, path: "/relay/messages/v1", model: "claude-haiku-5", place: Endpoint::MessagesRelay };
 pub(crate) const GEMINI: House =
-    House { wire: Wire::Gemini, path: "/relay/gemini", model: "gemini-3.8-flash", place: Place::GeminiRelay };
+    House { wire: Wire::Gemini, path: "/relay/gemini", model: "gemini-3.8-flash", place: Endpoint::GeminiRelay };
 
 impl House {
     /// A relay that serves its one model.
@@ -69,7 +69,7 @@ pub(crate) fn state(bench: &Bench, name: &str) -> RelayView {
 
 /// What the relay was sent, oldest first.
 pub(crate) fn sent(bench: &Bench, house: &House) -> Vec<Value> {
-    bench.backend.record().at(house.place).map(offline::Seen::json).collect()
+    bench.backend.record().at(house.place).map(offline::RecordedRequest::json).collect()
 }
 
 pub(crate) fn asking(dialect: Dialect, model: &str, prompt: &str, stream: bool) -> engine::Call {

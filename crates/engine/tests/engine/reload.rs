@@ -12,7 +12,7 @@ const MANY: usize = 10_000;
 
 /// Another process writes to the file.
 async fn write(bench: &Bench, sql: String) {
-    store::meddle(bench.home.path(), sql).await.expect("another process writes");
+    store::execute_foreign_sql(bench.home.path(), sql).await.expect("another process writes");
 }
 
 /// Copies of the first account, by other ids; their tokens are sealed for that one and cannot be read.

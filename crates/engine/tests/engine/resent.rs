@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offline::{How, Options, Plan, Rule};
+use offline::{Options, Plan, Rule, Termination};
 use pool::transport::Transport;
 use proto::{Dialect, Kind};
 use rstest::rstest;
@@ -61,7 +61,7 @@ async fn a_turn_whose_socket_closes_late_is_sent_once(
         bench.ask(turn(dialect, &FIRST)).await.expect("the first turn");
     }
     let before = bench.posts();
-    bench.backend.script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, How::Close { code })));
+    bench.backend.script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code })));
     let (engine, asked) = (bench.engine.clone(), turn(dialect, &SECOND));
     let run = tokio::spawn(async move { engine.run(asked).await.map(|_| "a reply") });
     bench.until("the turn", |bench| bench.posts() == before + 1).await;
@@ -80,7 +80,9 @@ async fn a_turn_whose_socket_closes_late_is_sent_once(
 #[tokio::test]
 async fn a_turn_whose_socket_closes_after_the_commit_is_sent_once() {
     let bench = bench(2, Transport::Auto).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, How::Close { code: 1011 })));
+    bench
+        .backend
+        .script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code: 1011 })));
     let (engine, asked) = (bench.engine.clone(), turn(Dialect::Chat, &FIRST));
     let run = tokio::spawn(async move { engine.run(asked).await });
     bench.until("the turn", |bench| bench.posts() == 1).await;
@@ -98,7 +100,7 @@ async fn a_turn_whose_socket_closes_after_the_commit_is_sent_once() {
 #[tokio::test]
 async fn a_second_send_counts(
     #[values(Transport::Auto, Transport::WebSocket)] transport: Transport,
-    #[values(How::Close { code: 1001 }, How::Fin, How::Reset)] how: How,
+    #[values(Termination::Close { code: 1001 }, Termination::Fin, Termination::Reset)] how: Termination,
 ) {
     let bench = bench(2, transport).await;
     bench.ask(turn(Dialect::Chat, &FIRST)).await.expect("the first turn");
@@ -130,7 +132,7 @@ async fn a_refusal_to_go_on_counts(#[case] plan: Plan) {
 async fn there_is_no_third_send() {
     let bench = bench(2, Transport::Auto).await;
     bench.ask(turn(Dialect::Chat, &FIRST)).await.expect("the first turn");
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(0, How::Close { code: 1001 })));
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(0, Termination::Close { code: 1001 })));
     bench.backend.script(Rule::responses(Plan::server_error(503)));
     let refusal = refused(bench.ask(turn(Dialect::Chat, &SECOND)).await);
     assert_eq!((refusal.head.attempts, bench.posts()), (2, 3));

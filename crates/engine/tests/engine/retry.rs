@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use offline::{How, Idle, Plan, Revocation, Rule};
+use offline::{Idle, Plan, Revocation, Rule, Termination};
 use proto::Dialect;
 use rstest::rstest;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::bench::{Answer, Bench, Setup, chat, events, refused, responses, whole
 /// The accounts that the backend was asked with, in order.
 fn accounts(bench: &Bench) -> Vec<usize> {
     let record = bench.backend.record();
-    let place = |seen: &offline::Seen| {
+    let place = |seen: &offline::RecordedRequest| {
         let account = seen.account.as_deref().expect("an account");
         bench.logins.iter().position(|login| login.account_id == account).expect("one of ours")
     };
@@ -50,7 +50,7 @@ async fn other_account(plan: Plan) -> (Bench, Answer, usize) {
 #[case::overloaded(Plan::json(503, json!({"error": {"code": "server_is_overloaded", "message": "busy"}})), "active")]
 #[case::gateway_timeout(Plan::text(504, ""), "active")]
 #[case::early_failure(
-    Plan::auto().cut_event(1, How::Failed { code: "usage_limit_reached".into(), message: "out".into() }), "exhausted"
+    Plan::auto().cut_event(1, Termination::Failed { code: "usage_limit_reached".into(), message: "out".into() }), "exhausted"
 )]
 #[tokio::test]
 async fn another_account_serves(#[case] plan: Plan, #[case] status: &str) {
@@ -65,9 +65,9 @@ async fn another_account_serves(#[case] plan: Plan, #[case] status: &str) {
 #[case::bad_request(Plan::json(400, json!({"detail": "Unsupported parameter: seed"})), 400)]
 #[case::too_large(Plan::json(413, json!({"detail": "too large"})), 413)]
 #[case::context(Plan::json(400, json!({"error": {"code": "context_length_exceeded", "message": "too long"}})), 400)]
-#[case::no_status(Plan::auto().cut_wire(0, How::Reset), 502)]
-#[case::half_a_head(Plan::auto().cut_wire(12, How::Fin), 502)]
-#[case::after_created(Plan::auto().cut_event(1, How::Reset), 502)]
+#[case::no_status(Plan::auto().cut_wire(0, Termination::Reset), 502)]
+#[case::half_a_head(Plan::auto().cut_wire(12, Termination::Fin), 502)]
+#[case::after_created(Plan::auto().cut_event(1, Termination::Reset), 502)]
 #[tokio::test]
 async fn nobody_is_asked_again(#[case] plan: Plan, #[case] status: u16) {
     let bench = Bench::with(Setup::accounts(2)).await;
@@ -81,12 +81,12 @@ async fn nobody_is_asked_again(#[case] plan: Plan, #[case] status: u16) {
 
 /// Row F16: after output has begun there is one end and no second call.
 #[rstest]
-#[case::first_delta("count to 20", 5, How::Reset)]
-#[case::half_way("count to 20", 12, How::Fin)]
-#[case::failed("count to 20", 9, How::Failed { code: "server_error".into(), message: "broke".into() })]
-#[case::half_a_call("weather in Kyiv", 4, How::Reset)]
+#[case::first_delta("count to 20", 5, Termination::Reset)]
+#[case::half_way("count to 20", 12, Termination::Fin)]
+#[case::failed("count to 20", 9, Termination::Failed { code: "server_error".into(), message: "broke".into() })]
+#[case::half_a_call("weather in Kyiv", 4, Termination::Reset)]
 #[tokio::test]
-async fn output_is_never_asked_for_twice(#[case] prompt: &str, #[case] after: u32, #[case] how: How) {
+async fn output_is_never_asked_for_twice(#[case] prompt: &str, #[case] after: u32, #[case] how: Termination) {
     let bench = Bench::with(Setup::accounts(2)).await;
     bench.backend.script(Rule::responses(Plan::auto().cut_event(after, how)));
     let mut asked = responses(prompt);

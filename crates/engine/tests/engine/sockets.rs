@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use offline::{How, Left, NewAccount, Options, Place, Plan, Rule, Seen, Wait};
+use offline::{EndKind, Endpoint, NewAccount, Options, Plan, RecordedRequest, Rule, Termination, Wait};
 use pool::transport::Transport;
 use proto::{Dialect, Kind};
 use rstest::rstest;
@@ -16,7 +16,7 @@ async fn bench(accounts: usize) -> Bench {
     Bench::with(Setup::accounts(accounts).settings(|settings| settings.transport = Transport::Auto)).await
 }
 
-fn turns(bench: &Bench) -> Vec<Seen> {
+fn turns(bench: &Bench) -> Vec<RecordedRequest> {
     bench.backend.record().posts().cloned().collect()
 }
 
@@ -318,7 +318,8 @@ async fn two_turns_at_once_take_two_sockets(
 #[rstest]
 #[tokio::test]
 async fn cut_at_every_message(
-    #[values(How::Reset, How::Fin, How::Close { code: 1011 }, How::End)] how: How,
+    #[values(Termination::Reset, Termination::Fin, Termination::Close { code: 1011 }, Termination::End)]
+    how: Termination,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
     #[values(false, true)] secure: bool,
 ) {
@@ -345,8 +346,8 @@ async fn cut_at_every_message(
             Ok(answer) => {
                 assert_eq!(words(dialect, answer.text()), words(dialect, whole.text()), "event {event}");
                 match turns[turns.len() - 1].ending.map(|ending| ending.left) {
-                    Some(Left::Complete) if event > 0 => break,
-                    Some(Left::Complete) => {}
+                    Some(EndKind::Complete) if event > 0 => break,
+                    Some(EndKind::Complete) => {}
                     _ => behind.push(event),
                 }
             }
@@ -386,7 +387,7 @@ async fn a_backend_without_sockets_gets_posts() {
         bench.ask(chat(&[user("hello")])).await.expect("an answer");
     }
     let record = bench.backend.record();
-    assert_eq!((record.sockets().count(), record.at(Place::Responses).count()), (1, 2));
+    assert_eq!((record.sockets().count(), record.at(Endpoint::Responses).count()), (1, 2));
 }
 
 #[tokio::test]
@@ -457,7 +458,7 @@ async fn a_prewarm_opens_the_conversations_socket() {
 #[case::no_sockets(Options { websocket: false, ..Options::default() }, None, 0)]
 #[case::limit(Options::default(), Some(Plan::usage_limit(3600)), 1)]
 #[case::broken(Options::default(), Some(Plan::server_error(500)), 0)]
-#[case::cut(Options::default(), Some(Plan::auto().cut_event(1, How::Reset)), 0)]
+#[case::cut(Options::default(), Some(Plan::auto().cut_event(1, Termination::Reset)), 0)]
 #[tokio::test]
 async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan: Option<Plan>, #[case] spent: usize) {
     let setup = Setup { options, ..Setup::accounts(2) }.settings(|settings| settings.transport = Transport::Auto);

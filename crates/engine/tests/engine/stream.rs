@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use offline::{How, Plan, Rule, Split, Wait};
+use offline::{Plan, Rule, Split, Termination, Wait};
 use pool::transport::Transport;
 use proto::Dialect;
 use rstest::rstest;
@@ -44,10 +44,8 @@ async fn a_collected_reply_says_the_same(#[case] dialect: Dialect) {
 #[tokio::test]
 async fn a_cut_at_any_offset_ends_cleanly(
     #[values(Dialect::Chat, Dialect::Responses)] dialect: Dialect,
-    #[values((How::Reset, false), (How::Fin, false), (How::End, false), (How::Reset, true), (How::Fin, true))] cut: (
-        How,
-        bool,
-    ),
+    #[values((Termination::Reset, false), (Termination::Fin, false), (Termination::End, false), (Termination::Reset, true), (Termination::Fin, true))]
+    cut: (Termination, bool),
 ) {
     let (how, secure) = cut;
     let bench = Bench::with(Setup { secure, ..Setup::default() }).await;
@@ -132,9 +130,11 @@ impl Kind {
         };
         let plan = match self {
             Self::Failed => {
-                Plan::auto().cut_event(9, How::Failed { code: "server_error".into(), message: "broke".into() })
+                Plan::auto().cut_event(9, Termination::Failed { code: "server_error".into(), message: "broke".into() })
             }
-            Self::Incomplete => Plan::auto().cut_event(9, How::Incomplete { reason: "max_output_tokens".into() }),
+            Self::Incomplete => {
+                Plan::auto().cut_event(9, Termination::Incomplete { reason: "max_output_tokens".into() })
+            }
             _ => Plan::auto(),
         };
         bench.backend.script(Rule::responses(plan));

@@ -1,7 +1,7 @@
 //! One usage row per request, whatever happens to it.
 
 use engine::KeyId;
-use offline::{How, Plan, Rule};
+use offline::{Plan, Rule, Termination};
 use proto::Dialect;
 use serde_json::json;
 use store::Outcome;
@@ -47,9 +47,9 @@ async fn every_way_out_leaves_one_row() {
     bench.ask(responses("hello")).await.expect("a reply");
     bench.backend.script(Rule::responses(Plan::json(400, json!({"detail": "no"}))));
     refused(bench.ask(chat("hello")).await);
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, How::Reset)));
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
     bench.ask(responses("count to 30")).await.expect("a stream that breaks");
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, How::Reset)));
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
     refused(bench.ask(call(Dialect::Responses, "count to 30", false)).await);
     let mut unknown = chat("hello");
     unknown.request.model = Some("nobody-knows-me".into());

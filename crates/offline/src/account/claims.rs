@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::Person;
+use super::Login;
 use crate::token::{now, random};
 
 /// An access token.
-pub(crate) fn access(person: &Person, expires: i64, client: &str) -> String {
+pub(crate) fn access(person: &Login, expires: i64, client: &str) -> String {
     let mut claims = common(person, expires, client);
     claims["aud"] = json!(["https://api.openai.com/v1"]);
     claims["scp"] = json!(["openid", "profile", "email", "offline_access"]);
@@ -17,7 +17,7 @@ pub(crate) fn access(person: &Person, expires: i64, client: &str) -> String {
 }
 
 /// An id token; it lives an hour.
-pub(crate) fn id(person: &Person, client: &str) -> String {
+pub(crate) fn id(person: &Login, client: &str) -> String {
     let mut claims = common(person, now() + 3600, client);
     claims["aud"] = json!([client]);
     claims["email"] = json!(person.email);
@@ -26,7 +26,7 @@ pub(crate) fn id(person: &Person, client: &str) -> String {
     sign(&claims)
 }
 
-fn common(person: &Person, expires: i64, client: &str) -> Value {
+fn common(person: &Login, expires: i64, client: &str) -> Value {
     json!({
         "iss": "https://auth.openai.com",
         "client_id": client,
@@ -52,7 +52,7 @@ fn common(person: &Person, expires: i64, client: &str) -> Value {
     })
 }
 
-/// A JWT in form; the signature is no signature, because no client of this backend checks it.
+/// A JWT with a fake signature: no client of this backend checks it.
 fn sign(claims: &Value) -> String {
     let head = json!({ "alg": "RS256", "kid": "offline", "typ": "JWT" });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());

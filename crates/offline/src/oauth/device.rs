@@ -7,7 +7,7 @@ use super::{challenge, person};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::errors;
-use crate::state::Device;
+use crate::state::PendingDevice;
 use crate::state::Shared;
 use crate::token;
 
@@ -31,7 +31,7 @@ pub(crate) fn device_code(shared: &Shared, call: &Call) -> Answer {
     if client.ok().as_deref() != Some(shared.options.client_id.as_str()) {
         return Answer::json(400, &errors::oauth("invalid_client", "Unknown client."));
     }
-    let device = Device {
+    let device = PendingDevice {
         id: format!("deviceauth_{}", token::random(18)),
         user_code: user_code(),
         expires: token::now() + LIFETIME,
@@ -63,7 +63,8 @@ pub(crate) fn device_token(shared: &Shared, call: &Call) -> Answer {
     };
     let approved = {
         let mut logins = shared.logins.lock();
-        let same = |device: &&mut Device| device.id == polling.device_auth_id && device.user_code == polling.user_code;
+        let same =
+            |device: &&mut PendingDevice| device.id == polling.device_auth_id && device.user_code == polling.user_code;
         match logins.devices.iter_mut().find(same) {
             Some(device) if device.expires > token::now() => {
                 device.polls += 1;

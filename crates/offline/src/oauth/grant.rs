@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{challenge, granted};
-use crate::account::Fate;
+use crate::account::RefreshTokenFate;
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors;
@@ -87,7 +87,7 @@ fn code<'a>(shared: &Shared, request: u64, field: &impl Fn(&str) -> &'a str) -> 
         let mut logins = shared.logins.lock();
         let Some(code) = logins.codes.get_mut(field("code")) else { return refused("Unknown authorization code.") };
         if code.used {
-            shared.recorder.offend(Offence::ReusedCode { request });
+            shared.recorder.record_offence(Offence::ReusedCode { request });
             return refused("The authorization code has already been used.");
         }
         code.used = true;
@@ -105,7 +105,7 @@ fn code<'a>(shared: &Shared, request: u64, field: &impl Fn(&str) -> &'a str) -> 
     Answer::json(200, &granted(shared, who))
 }
 
-/// Exact, but for the issuer's own address in the device flow: a client may know us by another name.
+/// Whether the redirects are equal. In the device flow the issuer's own address may have another host name.
 fn same_redirect(bound: &str, given: &str) -> bool {
     const DEVICE: &str = "/deviceauth/callback";
     bound == given || (bound == DEVICE && given.ends_with(DEVICE))
@@ -123,8 +123,8 @@ fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
         let mut book = shared.book.lock();
         let found = book.refresh.get_mut(&body.refresh_token).map(|token| {
             let fate = token.fate;
-            if fate == Fate::Current {
-                token.fate = Fate::Used;
+            if fate == RefreshTokenFate::Current {
+                token.fate = RefreshTokenFate::Used;
             }
             (token.who, fate)
         });
@@ -133,17 +133,19 @@ fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
             None => (None, None, None),
         }
     };
-    let reused = fate == Some(Fate::Used);
+    let reused = fate == Some(RefreshTokenFate::Used);
     let (token, reason) = (body.refresh_token.clone(), body.refresh_reason.clone());
     shared.recorder.refresh(Refresh { request, token, account: account.clone(), reused, reason });
     if reused {
-        shared.recorder.offend(Offence::ReusedRefreshToken { request, account: account.unwrap_or_default() });
+        shared.recorder.record_offence(Offence::ReusedRefreshToken { request, account: account.unwrap_or_default() });
     }
     match (who, fate) {
-        (Some(who), Some(Fate::Current)) => Answer::json(200, &granted(shared, who)),
-        (_, Some(Fate::Used)) => Answer::json(401, &errors::refresh_failed("refresh_token_reused")),
-        (_, Some(Fate::Expired)) => Answer::json(401, &errors::refresh_failed("refresh_token_expired")),
-        (_, Some(Fate::Invalidated)) => Answer::json(401, &errors::refresh_failed("refresh_token_invalidated")),
+        (Some(who), Some(RefreshTokenFate::Current)) => Answer::json(200, &granted(shared, who)),
+        (_, Some(RefreshTokenFate::Used)) => Answer::json(401, &errors::refresh_failed("refresh_token_reused")),
+        (_, Some(RefreshTokenFate::Expired)) => Answer::json(401, &errors::refresh_failed("refresh_token_expired")),
+        (_, Some(RefreshTokenFate::Invalidated)) => {
+            Answer::json(401, &errors::refresh_failed("refresh_token_invalidated"))
+        }
         _ => Answer::json(400, &errors::oauth("invalid_grant", "Unknown refresh token.")),
     }
 }
@@ -168,7 +170,7 @@ pub(crate) fn revoke(shared: &Shared, call: &Call) -> Answer {
         return Answer::json(401, &errors::oauth("invalid_client", "Unknown client."));
     }
     if let Some(token) = shared.book.lock().refresh.get_mut(&body.token) {
-        token.fate = Fate::Invalidated;
+        token.fate = RefreshTokenFate::Invalidated;
     }
     Answer::json(200, &json!({}))
 }

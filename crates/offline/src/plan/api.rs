@@ -1,11 +1,11 @@
-//! The five APIs that are played here, and how each says that something went wrong.
+//! The five APIs of this crate, and their error formats.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::errors::{self, Reject};
 use crate::plan::replay::framed;
-use crate::plan::wire::How;
+use crate::plan::wire::Termination;
 use crate::token;
 
 /// Whose API a path belongs to.
@@ -50,11 +50,11 @@ impl Api {
     }
 
     /// The event that announces a failure inside a stream, if the API has one.
-    pub(crate) fn last_words(self, how: &How, response: Option<&str>, sequence: u32) -> Option<Bytes> {
+    pub(crate) fn terminal_frame(self, how: &Termination, response: Option<&str>, sequence: u32) -> Option<Bytes> {
         let (code, message) = match how {
-            How::Failed { code, message } => (Some(code.as_str()), message.as_str()),
-            How::Incomplete { reason } => (None, reason.as_str()),
-            How::Reset | How::Fin | How::End | How::Close { .. } => return None,
+            Termination::Failed { code, message } => (Some(code.as_str()), message.as_str()),
+            Termination::Incomplete { reason } => (None, reason.as_str()),
+            Termination::Reset | Termination::Fin | Termination::End | Termination::Close { .. } => return None,
         };
         let event = match (self, code) {
             (Self::Backend | Self::Responses, _) => ended(code, message, response, sequence),
@@ -63,7 +63,7 @@ impl Api {
                 json!({ "type": "error", "error": { "type": code, "message": message } })
             }
             (Self::Gemini, Some(_)) => google(500, message),
-            // These end a reply in the event that carries its text; only a whole stream can say it.
+            // These APIs end a reply in the event that carries its text, so that only a whole stream has it.
             (Self::Chat | Self::Messages | Self::Gemini, None) => return None,
         };
         Some(Bytes::from(framed(&event.to_string())))

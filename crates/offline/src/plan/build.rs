@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Odd, Pause, Plan, Quirk, Split, Spot, Stop, Wait};
-use crate::plan::wire::How;
+use super::{
+    Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Plan, Quirk, QuirkKind, Split, Stop, StopPosition, Wait,
+};
+use crate::plan::wire::Termination;
 
 impl Plan {
     /// What the backend does by itself; the start of most faults.
@@ -65,7 +67,7 @@ impl Plan {
         self
     }
 
-    /// Stands still before the status line.
+    /// Pauses before the status line.
     #[must_use]
     pub fn delay(mut self, wait: impl Into<Wait>) -> Self {
         self.before_headers.push(wait.into());
@@ -79,7 +81,7 @@ impl Plan {
         self
     }
 
-    /// Stands still after this many events.
+    /// Pauses after this many events.
     #[must_use]
     pub fn pause(mut self, after: u32, wait: impl Into<Wait>) -> Self {
         self.shape.pauses.push(Pause { after, wait: wait.into() });
@@ -102,22 +104,22 @@ impl Plan {
 
     /// Ends after this many events.
     #[must_use]
-    pub fn cut_event(mut self, event: u32, how: How) -> Self {
-        self.shape.stop = Some(Stop { at: Spot::Event(event), how });
+    pub fn cut_event(mut self, event: u32, how: Termination) -> Self {
+        self.shape.stop = Some(Stop { at: StopPosition::Event(event), how });
         self
     }
 
     /// Ends after this many body bytes.
     #[must_use]
-    pub fn cut_byte(mut self, byte: u64, how: How) -> Self {
-        self.shape.stop = Some(Stop { at: Spot::Byte(byte), how });
+    pub fn cut_byte(mut self, byte: u64, how: Termination) -> Self {
+        self.shape.stop = Some(Stop { at: StopPosition::Byte(byte), how });
         self
     }
 
     /// Ends after this many bytes on the socket; 0 gives no status line.
     #[must_use]
-    pub fn cut_wire(mut self, byte: u64, how: How) -> Self {
-        self.shape.stop = Some(Stop { at: Spot::Wire(byte), how });
+    pub fn cut_wire(mut self, byte: u64, how: Termination) -> Self {
+        self.shape.stop = Some(Stop { at: StopPosition::Wire(byte), how });
         self
     }
 
@@ -171,9 +173,9 @@ impl Plan {
         self
     }
 
-    /// Does something odd with the frames of a socket after this many events.
+    /// Adds a fault to the frames of a socket after this many events.
     #[must_use]
-    pub fn odd(mut self, after: u32, what: Odd) -> Self {
+    pub fn odd(mut self, after: u32, what: QuirkKind) -> Self {
         self.shape.quirks.push(Quirk { after, what });
         self
     }

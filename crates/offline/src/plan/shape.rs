@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 
 use crate::plan::api::Api;
 use crate::plan::replay::framed;
-use crate::plan::wire::How;
-use crate::plan::{Extra, Newline, Odd, Pause, Quirk, Shape, Split, Spot, Stop, Wait};
+use crate::plan::wire::Termination;
+use crate::plan::{Extra, Newline, Pause, Quirk, QuirkKind, Shape, Split, Stop, StopPosition, Wait};
 use bytes::{Bytes, BytesMut};
 
-use squeeze::Squeeze;
+use compress::Compressor;
 
-mod squeeze;
+mod compress;
 #[cfg(test)]
 mod tests;
 
@@ -48,16 +48,16 @@ pub(crate) type Frames = Box<dyn Iterator<Item = Frame> + Send>;
 pub(crate) enum Step {
     /// Send these; neighbours may share a write.
     Bytes(Bytes),
-    /// Write what there is on its own.
+    /// Write the gathered bytes now.
     Flush,
-    /// Stand still.
+    /// Pause.
     Wait(Wait),
     /// The next token's turn.
     Pace,
     /// End early.
-    End(How),
-    /// Do something odd with the frames of a socket.
-    Odd(Odd),
+    End(Termination),
+    /// Add a fault to the frames of a socket.
+    Odd(QuirkKind),
 }
 
 /// The steps of a shaped answer.
@@ -82,7 +82,7 @@ pub(crate) struct Steps {
 struct ByteStage {
     /// Body bytes until the cut.
     budget: Option<u64>,
-    squeeze: Squeeze,
+    squeeze: Compressor,
     sizes: VecDeque<usize>,
     /// Gathered for a write of the size that is due.
     rest: BytesMut,
@@ -91,14 +91,14 @@ struct ByteStage {
 impl Steps {
     pub(crate) fn new(frames: Frames, shape: Shape, api: Api) -> Self {
         let budget = match shape.stop {
-            Some(Stop { at: Spot::Byte(byte), .. }) => Some(byte),
+            Some(Stop { at: StopPosition::Byte(byte), .. }) => Some(byte),
             _ => None,
         };
         let sizes = match &shape.split {
             Some(Split::Sizes(sizes)) => sizes.iter().copied().filter(|size| *size > 0).collect(),
             _ => VecDeque::new(),
         };
-        let bytes = ByteStage { budget, squeeze: Squeeze::new(&shape.compress), sizes, rest: BytesMut::new() };
+        let bytes = ByteStage { budget, squeeze: Compressor::new(&shape.compress), sizes, rest: BytesMut::new() };
         let mut early = VecDeque::new();
         if shape.bom {
             early.push_back(Step::Bytes(Bytes::from_static(b"\xef\xbb\xbf")));
@@ -136,10 +136,10 @@ impl Steps {
         self.next_frame();
     }
 
-    /// Puts the next frame, or the early end that stands in its place, into `early`.
+    /// Puts the next frame, or the early end that replaces it, into `early`.
     fn next_frame(&mut self) {
         let at = self.sent;
-        if let Some(Stop { at: Spot::Event(event), how }) = &self.shape.stop
+        if let Some(Stop { at: StopPosition::Event(event), how }) = &self.shape.stop
             && *event == at
         {
             let how = how.clone();
@@ -159,17 +159,17 @@ impl Steps {
         self.sent += 1;
     }
 
-    fn stop(&mut self, how: &How) {
+    fn stop(&mut self, how: &Termination) {
         self.frames_over = true;
-        if let Some(frame) = self.last_words(how) {
+        if let Some(frame) = self.terminal_frame(how) {
             self.early.push_back(Step::Bytes(frame));
         }
         self.early.push_back(Step::End(how.clone()));
     }
 
     /// The event that announces an in-stream failure.
-    fn last_words(&self, how: &How) -> Option<Bytes> {
-        self.api.last_words(how, self.response.as_deref(), self.sent)
+    fn terminal_frame(&self, how: &Termination) -> Option<Bytes> {
+        self.api.terminal_frame(how, self.response.as_deref(), self.sent)
     }
 
     fn finish(&mut self) {
@@ -182,7 +182,7 @@ impl Steps {
     /// The byte stage: line ends, the cut, compression, write boundaries.
     fn carry(&mut self, bytes: Bytes) {
         let mut bytes = match self.shape.newline {
-            Some(newline) => relined(&bytes, newline),
+            Some(newline) => with_newlines(&bytes, newline),
             None => bytes,
         };
         let mut cut = None;
@@ -198,7 +198,7 @@ impl Steps {
         self.write(bytes);
         if let Some(how) = cut {
             self.flush();
-            if let Some(frame) = self.last_words(&how) {
+            if let Some(frame) = self.terminal_frame(&how) {
                 self.out.push_back(Step::Bytes(frame));
             }
             self.out.push_back(Step::End(how));
@@ -305,7 +305,7 @@ fn huge(bytes: u64) -> Box<dyn Iterator<Item = Bytes> + Send> {
     Box::new(std::iter::once(Bytes::from_static(HEAD)).chain(pieces).chain([last, Bytes::from_static(TAIL)]))
 }
 
-fn relined(bytes: &[u8], newline: Newline) -> Bytes {
+fn with_newlines(bytes: &[u8], newline: Newline) -> Bytes {
     let end: &[u8] = match newline {
         Newline::CrLf => b"\r\n",
         Newline::Cr => b"\r",

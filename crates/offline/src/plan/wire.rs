@@ -1,8 +1,8 @@
 //! The socket under HTTP: where an answer can be cut at a byte, replaced by raw bytes, or reset.
 //!
-//! hyper writes through [`Wire`]; a request's handler holds the [`Line`] of its connection and leaves orders on it. An
-//! order to end the connection is carried out only after everything written before it was taken by the peer, so the peer
-//! sees exactly the bytes that were meant.
+//! hyper writes through [`ControlledStream`]; a request's handler gives orders through the [`ConnectionControl`] of its connection. An
+//! order to end the connection takes effect only after the peer took everything written before it, so that the peer sees exactly the
+//! planned bytes.
 
 use std::future::Future;
 use std::io;
@@ -21,10 +21,10 @@ use tokio::time::Sleep;
 
 use crate::plan::Idle;
 
-/// How an answer ends before its time.
+/// How an answer ends early.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum How {
+pub enum Termination {
     /// TCP reset (`SO_LINGER` 0).
     Reset,
     /// TCP FIN without the end of the HTTP body, or without a close frame.
@@ -58,18 +58,18 @@ pub enum Greeting {
     Reset,
     /// Closed before a byte was read.
     Close,
-    /// Held open without a word.
+    /// Held open without an answer.
     Silence,
     /// These bytes, then closed: not HTTP.
     Bytes(crate::plan::Blob),
 }
 
 /// Orders for one connection, shared by its requests and its socket.
-pub(crate) struct Line {
+pub(crate) struct ConnectionControl {
     pub(crate) id: u64,
     /// The other end.
     pub(crate) peer: Option<SocketAddr>,
-    orders: Mutex<Orders>,
+    orders: Mutex<ConnectionOrders>,
     /// What the connection becomes after its HTTP.
     upgrade: Mutex<Option<Socket>>,
 }
@@ -78,38 +78,38 @@ pub(crate) struct Line {
 type Socket = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
-struct Orders {
+struct ConnectionOrders {
     /// Written before hyper's next byte.
     preface: Bytes,
     /// Written instead of hyper's bytes; the connection ends after it.
     raw: Option<Vec<(Duration, Bytes)>>,
     /// Bytes that may still go out, and how it ends then.
-    budget: Option<(u64, How)>,
+    budget: Option<(u64, Termination)>,
     /// Ends the connection after the next flush.
-    end: Option<How>,
+    end: Option<Termination>,
     /// Ends the connection once the answer is out.
     idle: Option<Idle>,
     answered: bool,
 }
 
-impl Line {
+impl ConnectionControl {
     pub(crate) fn new(id: u64, peer: Option<SocketAddr>) -> Arc<Self> {
         Arc::new(Self { id, peer, orders: Mutex::default(), upgrade: Mutex::default() })
     }
 
-    /// Goes on as a WebSocket once its HTTP is over.
+    /// Continues as a WebSocket after the HTTP answer.
     pub(crate) fn upgrade(&self, socket: Socket) {
         *self.upgrade.lock() = Some(socket);
     }
 
-    /// The WebSocket that it goes on as, if it does.
+    /// The WebSocket that follows the HTTP answer, if one does.
     pub(crate) fn upgraded(&self) -> Option<Socket> {
         self.upgrade.lock().take()
     }
 
     /// Forgets the orders of the request before.
     pub(crate) fn fresh(&self) {
-        *self.orders.lock() = Orders::default();
+        *self.orders.lock() = ConnectionOrders::default();
     }
 
     pub(crate) fn preface(&self, bytes: Bytes) {
@@ -120,12 +120,12 @@ impl Line {
         self.orders.lock().raw = Some(steps);
     }
 
-    pub(crate) fn budget(&self, bytes: u64, how: How) {
+    pub(crate) fn budget(&self, bytes: u64, how: Termination) {
         self.orders.lock().budget = Some((bytes, how));
     }
 
     /// Ends the connection after what is buffered was flushed. The caller then stays pending.
-    pub(crate) fn end(&self, how: How) {
+    pub(crate) fn end(&self, how: Termination) {
         self.orders.lock().end = Some(how);
     }
 
@@ -139,15 +139,15 @@ impl Line {
     }
 }
 
-/// A TCP stream that follows the orders of its [`Line`].
-pub(crate) struct Wire {
+/// A TCP stream that follows the orders of its [`ConnectionControl`].
+pub(crate) struct ControlledStream {
     tcp: TcpStream,
-    line: Arc<Line>,
+    line: Arc<ConnectionControl>,
     names: Option<(SocketAddr, SocketAddr)>,
-    state: State,
+    state: StreamState,
 }
 
-enum State {
+enum StreamState {
     Open,
     /// Writing raw steps: the rest of them, the bytes at hand, and the wait before them.
     Raw {
@@ -157,7 +157,7 @@ enum State {
     },
     /// Waiting for the peer to have everything.
     Draining {
-        how: How,
+        how: Termination,
         wait: Pin<Box<Sleep>>,
         rounds: u32,
     },
@@ -168,29 +168,29 @@ enum State {
 const DRAIN_ROUNDS: u32 = 5_000;
 const DRAIN_STEP: Duration = Duration::from_millis(1);
 
-impl Wire {
-    pub(crate) fn new(tcp: TcpStream, line: Arc<Line>) -> Self {
+impl ControlledStream {
+    pub(crate) fn new(tcp: TcpStream, line: Arc<ConnectionControl>) -> Self {
         let names = tcp.local_addr().and_then(|local| Ok((local, tcp.peer_addr()?))).ok();
-        Self { tcp, line, names, state: State::Open }
+        Self { tcp, line, names, state: StreamState::Open }
     }
 
-    /// Carries out what was ordered; `Ready(Ok)` means go on as usual.
+    /// Carries out the orders; `Ready(Ok)` means to continue as usual.
     fn follow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             match &mut self.state {
-                State::Open => {
+                StreamState::Open => {
                     let mut orders = self.line.orders.lock();
                     if let Some(how) = orders.end.take() {
                         drop(orders);
                         self.drain(how);
                     } else if let Some(steps) = orders.raw.take() {
                         drop(orders);
-                        self.state = State::Raw { steps: steps.into_iter(), now: Bytes::new(), wait: None };
+                        self.state = StreamState::Raw { steps: steps.into_iter(), now: Bytes::new(), wait: None };
                     } else {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                State::Raw { steps, now, wait } => {
+                StreamState::Raw { steps, now, wait } => {
                     if let Some(sleep) = wait {
                         ready!(sleep.as_mut().poll(cx));
                         *wait = None;
@@ -202,10 +202,10 @@ impl Wire {
                         *wait = (!time.is_zero()).then(|| Box::pin(tokio::time::sleep(time)));
                         *now = bytes;
                     } else {
-                        self.drain(How::Fin);
+                        self.drain(Termination::Fin);
                     }
                 }
-                State::Draining { wait, rounds, how } => {
+                StreamState::Draining { wait, rounds, how } => {
                     ready!(wait.as_mut().poll(cx));
                     let left = self.names.and_then(|(local, peer)| unsent(local, peer)).unwrap_or(0);
                     if left > 0 && *rounds < DRAIN_ROUNDS {
@@ -213,17 +213,17 @@ impl Wire {
                         *wait = Box::pin(tokio::time::sleep(DRAIN_STEP));
                         continue;
                     }
-                    let reset = *how == How::Reset;
-                    self.state = State::Ended;
+                    let reset = *how == Termination::Reset;
+                    self.state = StreamState::Ended;
                     return Poll::Ready(Err(self.finish(reset)));
                 }
-                State::Ended => return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+                StreamState::Ended => return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
             }
         }
     }
 
-    fn drain(&mut self, how: How) {
-        self.state = State::Draining { how, wait: Box::pin(tokio::time::sleep(Duration::ZERO)), rounds: 0 };
+    fn drain(&mut self, how: Termination) {
+        self.state = StreamState::Draining { how, wait: Box::pin(tokio::time::sleep(Duration::ZERO)), rounds: 0 };
     }
 
     /// The error that makes hyper drop the connection, which closes it.
@@ -248,10 +248,10 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ControlledStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !matches!(this.state, State::Open) {
+        if !matches!(this.state, StreamState::Open) {
             return Poll::Pending;
         }
         let idle = {
@@ -262,7 +262,7 @@ impl AsyncRead for Wire {
             Some(Idle::Close) => Poll::Ready(Ok(())),
             Some(Idle::ResetNext) => {
                 ready!(this.tcp.poll_read_ready(cx))?;
-                this.state = State::Ended;
+                this.state = StreamState::Ended;
                 Poll::Ready(Err(this.finish(true)))
             }
             None => Pin::new(&mut this.tcp).poll_read(cx, buf),
@@ -270,17 +270,17 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ControlledStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let swallow = {
             let orders = this.line.orders.lock();
-            orders.raw.is_some() || matches!(this.state, State::Raw { .. })
+            orders.raw.is_some() || matches!(this.state, StreamState::Raw { .. })
         };
         if swallow {
             return Poll::Ready(Ok(buf.len()));
         }
-        if !matches!(this.state, State::Open) {
+        if !matches!(this.state, StreamState::Open) {
             ready!(this.follow(cx))?;
         }
         ready!(this.preface(cx))?;
@@ -307,7 +307,7 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if matches!(this.state, State::Raw { .. }) {
+        if matches!(this.state, StreamState::Raw { .. }) {
             ready!(this.follow(cx))?;
         }
         Pin::new(&mut this.tcp).poll_shutdown(cx)

@@ -6,21 +6,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Client, Inner, Mood, PAGE, carry};
+use super::{Client, Inner, PAGE, ProxyFault, carry};
 
 /// Longest head of a request, bytes.
 const HEAD: usize = 64 << 10;
 
-pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: Mood) -> io::Result<()> {
+pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: ProxyFault) -> io::Result<()> {
     let head = head(&mut client).await?;
     let mut line = head.lines().next().unwrap_or_default().split(' ');
     let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
-    if mood == Mood::Refuses || !admitted(&head, inner) {
+    if mood == ProxyFault::Refuses || !admitted(&head, inner) {
         let refusal =
             "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n";
         return end(client, refusal.as_bytes()).await;
     }
-    if mood == Mood::Lost {
+    if mood == ProxyFault::Lost {
         return end(client, b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
     }
     if method == "CONNECT" {
@@ -29,8 +29,8 @@ pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: Mood) ->
     forward(client, (inner, mood), &head).await
 }
 
-async fn tunnel(mut client: impl Client, (inner, mood): (&Inner, Mood), target: &str) -> io::Result<()> {
-    if mood == Mood::Page {
+async fn tunnel(mut client: impl Client, (inner, mood): (&Inner, ProxyFault), target: &str) -> io::Result<()> {
+    if mood == ProxyFault::Page {
         client.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n").await?;
         return end(client, PAGE).await;
     }
@@ -42,7 +42,7 @@ async fn tunnel(mut client: impl Client, (inner, mood): (&Inner, Mood), target: 
 }
 
 /// Hands the head on without what is for the proxy, then everything else as it comes. The client asks for one server only.
-async fn forward(client: impl Client, (inner, mood): (&Inner, Mood), head: &str) -> io::Result<()> {
+async fn forward(client: impl Client, (inner, mood): (&Inner, ProxyFault), head: &str) -> io::Result<()> {
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, "\r\n"));
     let mut parts = line.splitn(3, ' ');
     let (method, address) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -83,10 +83,10 @@ async fn head(client: &mut impl Client) -> io::Result<String> {
     String::from_utf8(head).map_err(io::Error::other)
 }
 
-/// The last words of a connection.
+/// Writes a last answer and closes the connection.
 async fn end(mut client: impl Client, words: &[u8]) -> io::Result<()> {
     client.write_all(words).await?;
     client.shutdown().await?;
-    // What is left unread would turn the close into a reset, which may overtake the words.
+    // Unread bytes would turn the close into a reset, which may overtake the answer.
     tokio::io::copy(&mut client, &mut tokio::io::sink()).await.map(|_| ())
 }

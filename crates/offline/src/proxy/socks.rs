@@ -5,25 +5,25 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Client, Inner, Mood, PAGE, carry};
+use super::{Client, Inner, PAGE, ProxyFault, carry};
 
 const VERSION: u8 = 5;
 const NO_CREDENTIALS: u8 = 0;
 const PASSWORD: u8 = 2;
 const NOTHING_FITS: u8 = 0xff;
 
-pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: Mood) -> io::Result<()> {
+pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: ProxyFault) -> io::Result<()> {
     if !greet(&mut client, inner, mood).await? {
         return client.shutdown().await;
     }
     let target = target(&mut client).await?;
-    if mood == Mood::Page {
+    if mood == ProxyFault::Page {
         answer(&mut client, 0).await?;
         client.write_all(PAGE).await?;
         return client.shutdown().await;
     }
     let server = match inner.dial(&target).await {
-        Ok(server) if mood != Mood::Lost => server,
+        Ok(server) if mood != ProxyFault::Lost => server,
         // Host unreachable.
         _ => return answer(&mut client, 4).await,
     };
@@ -31,14 +31,15 @@ pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: Mood) ->
     carry(client, server, mood).await
 }
 
-/// Agrees on how the client says who it is, and hears it; `false` when it may not go on.
-async fn greet(client: &mut impl Client, inner: &Inner, mood: Mood) -> io::Result<bool> {
+/// Negotiates and checks the client's credentials; `false` when the client is refused.
+async fn greet(client: &mut impl Client, inner: &Inner, mood: ProxyFault) -> io::Result<bool> {
     if client.read_u8().await? != VERSION {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut methods = vec![0; usize::from(client.read_u8().await?)];
     client.read_exact(&mut methods).await?;
-    let wanted = if inner.options.credentials.is_some() || mood == Mood::Refuses { PASSWORD } else { NO_CREDENTIALS };
+    let wanted =
+        if inner.options.credentials.is_some() || mood == ProxyFault::Refuses { PASSWORD } else { NO_CREDENTIALS };
     if !methods.contains(&wanted) {
         client.write_all(&[VERSION, NOTHING_FITS]).await?;
         return Ok(false);
@@ -49,12 +50,12 @@ async fn greet(client: &mut impl Client, inner: &Inner, mood: Mood) -> io::Resul
     }
     client.read_u8().await?;
     let given = (text(client).await?, text(client).await?);
-    let good = mood != Mood::Refuses && inner.options.credentials.as_ref() == Some(&given);
+    let good = mood != ProxyFault::Refuses && inner.options.credentials.as_ref() == Some(&given);
     client.write_all(&[1, u8::from(!good)]).await?;
     Ok(good)
 }
 
-/// Where the client wants to go: `host:port`.
+/// The requested target: `host:port`.
 async fn target(client: &mut impl Client) -> io::Result<String> {
     let mut head = [0; 4];
     client.read_exact(&mut head).await?;

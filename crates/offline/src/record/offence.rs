@@ -1,4 +1,4 @@
-//! What the judge holds against a client.
+//! Offences of a client.
 
 use serde::Serialize;
 
@@ -18,14 +18,14 @@ pub enum Offence {
         /// The request.
         request: u64,
     },
-    /// An account's figures were asked for again too soon.
+    /// An account's usage was requested again too soon.
     UsageRush {
         /// The request.
         request: u64,
         /// Whose.
         account: String,
     },
-    /// Figures of too many accounts were asked for at once.
+    /// The usage of too many accounts was requested at once.
     UsageCrowd {
         /// The request.
         request: u64,

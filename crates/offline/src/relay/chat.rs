@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::turn::Turn;
+use super::reply::RelayReply;
 use super::{body, list, models, usage};
 use crate::answer::Answer;
 use crate::call::Call;
@@ -21,8 +21,8 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Result<Answer, Reject> {
     let parts: Vec<&Value> = list(body, "tools").iter().chain(list(body, "messages")).collect();
     let input = usage(shared, call, "chat", &parts);
     let thinks = read::thinks(body, model.kind);
-    let turn = Turn::new(&read::topic(body), &read::limits(body), thinks);
-    let head = write::Head::new(body, model, input);
+    let turn = RelayReply::new(&read::topic(body), &read::limits(body), thinks);
+    let head = write::ChunkHead::new(body, model, input);
     if body["stream"] == true {
         return Ok(Answer::stream(write::frames(&turn, &head)));
     }

@@ -4,12 +4,12 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::models::Kind;
-use super::turn::Turn;
+use super::reply::RelayReply;
 use super::{body, list, models, under, usage};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::errors::Reject;
-use crate::plan::Place;
+use crate::plan::Endpoint;
 use crate::plan::api::Api;
 use crate::state::Shared;
 
@@ -18,15 +18,15 @@ pub(super) mod read;
 mod write;
 
 /// Which endpoint a path is.
-pub(super) fn place(method: &Method, path: &str) -> Place {
-    let Some(rest) = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")) else { return Place::Other };
+pub(super) fn place(method: &Method, path: &str) -> Endpoint {
+    let Some(rest) = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")) else { return Endpoint::Other };
     let action = rest.strip_prefix("/models/").and_then(|rest| rest.split_once(':')).map(|(_, action)| action);
     match (method, action) {
-        (&Method::GET, None) if under(rest, "/models") => Place::RelayModels,
-        (&Method::POST, Some("generateContent" | "streamGenerateContent")) => Place::GeminiRelay,
-        (&Method::POST, Some("countTokens")) => Place::RelayCount,
-        (&Method::POST, Some("embedContent" | "batchEmbedContents")) => Place::RelayMedia,
-        _ => Place::Other,
+        (&Method::GET, None) if under(rest, "/models") => Endpoint::RelayModels,
+        (&Method::POST, Some("generateContent" | "streamGenerateContent")) => Endpoint::GeminiRelay,
+        (&Method::POST, Some("countTokens")) => Endpoint::RelayCount,
+        (&Method::POST, Some("embedContent" | "batchEmbedContents")) => Endpoint::RelayMedia,
+        _ => Endpoint::Other,
     }
 }
 
@@ -49,8 +49,8 @@ pub(super) fn answer(shared: &Shared, call: &Call, path: &str) -> Result<Answer,
     let input = usage(shared, call, "gemini", &parts);
     let thinks = read::thinks(&body);
     let asked = read::plain(&body);
-    let turn = Turn::new(&read::topic(&asked), &read::limits(&body), thinks);
-    let head = write::Head::new(&body, id, input);
+    let turn = RelayReply::new(&read::topic(&asked), &read::limits(&body), thinks);
+    let head = write::ChunkHead::new(&body, id, input);
     if action == "generateContent" {
         return Ok(Answer::json(200, &write::whole(&turn, &head)));
     }

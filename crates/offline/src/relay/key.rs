@@ -66,7 +66,7 @@ fn openai(key: Option<&str>) -> Reject {
     Reject { status: 401, body: errors::error(&message, "invalid_request_error", None, code) }
 }
 
-/// A key that is recognised by its owner and by nobody else.
+/// A key with its middle masked.
 fn masked(key: &str) -> String {
     let letters: Vec<char> = key.chars().collect();
     if letters.len() < 12 {

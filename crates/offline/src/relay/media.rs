@@ -8,8 +8,8 @@ use super::{body, list, parsed};
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
-use crate::mind::PIXEL;
 use crate::plan::api::Api;
+use crate::responder::PIXEL;
 use crate::responses::check::missing;
 use crate::token;
 

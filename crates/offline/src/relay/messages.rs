@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::turn::Turn;
+use super::reply::RelayReply;
 use super::{body, key, list, usage};
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
-use crate::plan::Place;
+use crate::plan::Endpoint;
 use crate::plan::api::Api;
 use crate::state::Shared;
 
@@ -17,12 +17,12 @@ mod seal;
 mod write;
 
 /// The answer to one request.
-pub(super) fn answer(shared: &Shared, call: &Call, place: Place) -> Result<Answer, Reject> {
+pub(super) fn answer(shared: &Shared, call: &Call, place: Endpoint) -> Result<Answer, Reject> {
     let body = body(call);
     let owner = key(Api::Messages, call).unwrap_or_default();
-    let counting = place == Place::RelayCount;
+    let counting = place == Endpoint::RelayCount;
     let betas = header(&call.headers, "anthropic-beta").unwrap_or_default();
-    let model = check::all(body, check::Asker { owner, betas, counting })?;
+    let model = check::all(body, check::Caller { owner, betas, counting })?;
     let parts: Vec<&Value> =
         list(body, "tools").iter().chain(body.get("system")).chain(list(body, "messages")).collect();
     if counting {
@@ -35,8 +35,8 @@ pub(super) fn answer(shared: &Shared, call: &Call, place: Place) -> Result<Answe
         input.cached = 0;
     }
     let topic = read::topic(body);
-    let turn = Turn::new(&topic, &read::limits(body), read::thinks(body));
-    let head = write::Head::new(body, model.id, owner, (input, marked));
+    let turn = RelayReply::new(&topic, &read::limits(body), read::thinks(body));
+    let head = write::ReplyHead::new(body, model.id, owner, (input, marked));
     if body["stream"] == true {
         return Ok(Answer::stream(write::frames(&turn, &head)));
     }

@@ -8,8 +8,8 @@ use crate::call::Call;
 use crate::errors::Reject;
 use crate::plan::api::Api;
 use crate::responses::cache::Usage;
-use crate::responses::read::{Ask, Who};
-use crate::responses::{Stream, Turn};
+use crate::responses::read::{CheckedRequest, Requester};
+use crate::responses::{EventFrames, PlannedResponse};
 use crate::state::Shared;
 use crate::token;
 
@@ -23,12 +23,12 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Result<Answer, Reject> {
     let model = check::all(body, account, shared.options.strict_encrypted)?;
     let parts: Vec<&Value> = list(body, "tools").iter().chain(list(body, "input")).collect();
     let input = usage(shared, call, "responses", &parts);
-    let who = Who { slug: model.id, default_effort: check::default_effort(model), account, draws: true };
+    let who = Requester { slug: model.id, default_effort: check::default_effort(model), account, draws: true };
     let normal = normal(body, model.kind == super::models::Kind::Reasoning);
-    let ask = Ask::new(who, &normal);
+    let ask = CheckedRequest::new(who, &normal);
     let reasoning = if check::thinks(&normal) { 64 } else { 0 };
     let usage = Usage { input: input.total, cached: input.cached, reasoning };
-    let mut turn = Turn::new(&ask, response(body, model.id), usage).public();
+    let mut turn = PlannedResponse::new(&ask, response(body, model.id), usage).public();
     if let Some(limit) = body["max_output_tokens"].as_u64() {
         turn = turn.limited(limit);
     }
@@ -36,9 +36,9 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Result<Answer, Reject> {
         store::keep(shared, account, turn.items());
     }
     if body["stream"] == true {
-        return Ok(Answer::stream(Box::new(Stream::new(turn, true))));
+        return Ok(Answer::stream(Box::new(EventFrames::new(turn, true))));
     }
-    Ok(Answer::json(200, &Stream::whole(turn)))
+    Ok(Answer::json(200, &EventFrames::whole(turn)))
 }
 
 /// The request with its defaults: a string of input as a message, reasoning where the model always reasons.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::read::Ask;
-use crate::state::cache::Cache;
+use super::read::CheckedRequest;
+use crate::state::cache::PromptCache;
 pub(crate) use crate::state::cache::TOKEN;
 
 /// What one request counts.
@@ -15,7 +15,7 @@ pub(crate) struct Usage {
 }
 
 /// What a request of the ChatGPT backend counts; its cache works under a key only.
-pub(crate) fn usage(cache: &mut Cache, ask: &Ask<'_>, bytes: usize) -> Usage {
+pub(crate) fn usage(cache: &mut PromptCache, ask: &CheckedRequest<'_>, bytes: usize) -> Usage {
     let input = (bytes / TOKEN) as u64;
     let head = ["instructions", "tools"].into_iter().filter_map(|key| ask.body.get(key));
     let cached = match ask.body.get("prompt_cache_key").and_then(Value::as_str) {
@@ -25,7 +25,7 @@ pub(crate) fn usage(cache: &mut Cache, ask: &Ask<'_>, bytes: usize) -> Usage {
     Usage { input, cached, reasoning: reasoning(ask) }
 }
 
-fn reasoning(ask: &Ask<'_>) -> u64 {
+fn reasoning(ask: &CheckedRequest<'_>) -> u64 {
     match ask.reasoning("effort").unwrap_or(ask.default_effort) {
         "none" => 0,
         "minimal" | "low" => 64,

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::Checked;
-use crate::account::Person;
+use crate::account::Login;
 use crate::errors::Reject;
 use crate::models::{self, Model};
 use crate::state::Shared;
@@ -50,10 +50,10 @@ const INCLUDES: [&str; 7] = [
 
 /// A request under examination.
 #[derive(Clone, Copy)]
-pub(crate) struct Case<'a> {
+pub(crate) struct CheckContext<'a> {
     pub(crate) body: &'a Map<String, Value>,
     /// Which of the shapes the body has.
-    pub(crate) shape: Shape,
+    pub(crate) shape: BodyKind,
     /// Who owns the encrypted reasoning.
     pub(crate) account: &'a str,
     pub(crate) strict_encrypted: bool,
@@ -61,7 +61,7 @@ pub(crate) struct Case<'a> {
 
 /// What a body may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum BodyKind {
     /// The ChatGPT backend, older models.
     Classic,
     /// The ChatGPT backend, newer models.
@@ -73,7 +73,7 @@ pub(crate) enum Shape {
 /// Examines a request whole; the first fault is the answer.
 pub(super) fn all<'a>(
     shared: &Shared,
-    person: &Person,
+    person: &Login,
     body: Option<&'a Value>,
     lite: bool,
 ) -> Result<Checked<'a>, Reject> {
@@ -82,8 +82,9 @@ pub(super) fn all<'a>(
     let slug = body.get("model").and_then(Value::as_str);
     let slug = slug.ok_or_else(|| missing("model"))?;
     let model = models::find(person, slug).ok_or_else(|| unsupported_model(slug))?;
-    let shape = if model.lite { Shape::Lite } else { Shape::Classic };
-    let case = Case { body, shape, account: &person.account_id, strict_encrypted: shared.options.strict_encrypted };
+    let shape = if model.lite { BodyKind::Lite } else { BodyKind::Classic };
+    let case =
+        CheckContext { body, shape, account: &person.account_id, strict_encrypted: shared.options.strict_encrypted };
     required(case)?;
     if let Some(name) = body.keys().find(|name| !TAKEN.contains(&name.as_str())) {
         return Err(Reject::detail(400, format!("Unsupported parameter: {name}")));
@@ -95,9 +96,9 @@ pub(super) fn all<'a>(
 }
 
 /// Examines only the items of a conversation.
-pub(super) fn items(shared: &Shared, person: &Person, body: &Map<String, Value>) -> Result<(), Reject> {
+pub(super) fn items(shared: &Shared, person: &Login, body: &Map<String, Value>) -> Result<(), Reject> {
     let strict_encrypted = shared.options.strict_encrypted;
-    input::check(Case { body, shape: Shape::Lite, account: &person.account_id, strict_encrypted })
+    input::check(CheckContext { body, shape: BodyKind::Lite, account: &person.account_id, strict_encrypted })
 }
 
 /// A model that this kind of account does not have.
@@ -106,7 +107,7 @@ pub(crate) fn unsupported_model(slug: &str) -> Reject {
 }
 
 /// What the ChatGPT backend and the public API examine alike: tools, output format, input.
-pub(crate) fn shared_parts(case: Case<'_>) -> Result<(), Reject> {
+pub(crate) fn shared_parts(case: CheckContext<'_>) -> Result<(), Reject> {
     tools::check(case)?;
     format::check(case)?;
     input::check(case)
@@ -126,7 +127,7 @@ pub(crate) fn unsupported_value(param: &str, value: &str, model: &str, allowed: 
     Reject::invalid(message, Some(param), Some("unsupported_value"))
 }
 
-fn required(case: Case<'_>) -> Result<(), Reject> {
+fn required(case: CheckContext<'_>) -> Result<(), Reject> {
     let is = |name: &str, want: bool| case.body.get(name).and_then(Value::as_bool) == Some(want);
     if !is("store", false) {
         return Err(Reject::detail(400, "Store must be set to false"));
@@ -141,20 +142,20 @@ fn required(case: Case<'_>) -> Result<(), Reject> {
 }
 
 /// Classic and lite requests have different shapes; each is refused where the other is due.
-fn dialect(case: Case<'_>, model: &Model, lite: bool) -> Result<(), Reject> {
+fn dialect(case: CheckContext<'_>, model: &Model, lite: bool) -> Result<(), Reject> {
     let slug = model.slug;
     let legacy = case.body.contains_key("tools") || case.body.contains_key("instructions");
     match (model.lite, lite) {
         (true, true) if !legacy => context(case, slug),
         (true, _) => Err(Reject::detail(404, format!("Model not found {slug}"))),
-        // Nobody reported what the live backend says to this; the wording is ours.
+        // The live backend's text is not known; this one is our own.
         (false, true) => Err(Reject::detail(400, format!("Responses Lite is not supported by {slug}"))),
         (false, false) => instructions(case),
     }
 }
 
 /// Lite requests say which reasoning they keep.
-fn context(case: Case<'_>, slug: &str) -> Result<(), Reject> {
+fn context(case: CheckContext<'_>, slug: &str) -> Result<(), Reject> {
     const CONTEXTS: [&str; 3] = ["auto", "current_turn", "all_turns"];
     let context = case.body.get("reasoning").and_then(|reasoning| reasoning["context"].as_str());
     match context {
@@ -164,7 +165,7 @@ fn context(case: Case<'_>, slug: &str) -> Result<(), Reject> {
 }
 
 /// Classic requests bring instructions, at the top or as the first message.
-fn instructions(case: Case<'_>) -> Result<(), Reject> {
+fn instructions(case: CheckContext<'_>) -> Result<(), Reject> {
     let given = case.body.get("instructions").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     let first = case.body.get("input").and_then(|input| input.get(0));
     if given || first.is_some_and(|item| item["role"] == "developer") {
@@ -174,7 +175,7 @@ fn instructions(case: Case<'_>) -> Result<(), Reject> {
 }
 
 /// Single values.
-fn values(case: Case<'_>, model: &Model) -> Result<(), Reject> {
+fn values(case: CheckContext<'_>, model: &Model) -> Result<(), Reject> {
     let slug = model.slug;
     let member = |object: &str, key: &str| case.body.get(object).and_then(|object| object[key].as_str());
     let efforts: Vec<&str> = ["none"].into_iter().chain(model.efforts()).collect();
@@ -194,7 +195,7 @@ fn values(case: Case<'_>, model: &Model) -> Result<(), Reject> {
     longest(case)
 }
 
-pub(crate) fn includes(case: Case<'_>) -> Result<(), Reject> {
+pub(crate) fn includes(case: CheckContext<'_>) -> Result<(), Reject> {
     let names = case.body.get("include").and_then(Value::as_array).into_iter().flatten();
     for (at, name) in names.enumerate() {
         if !name.as_str().is_some_and(|name| INCLUDES.contains(&name)) {
@@ -207,7 +208,7 @@ pub(crate) fn includes(case: Case<'_>) -> Result<(), Reject> {
 }
 
 /// Strings with a limit of their own.
-pub(crate) fn longest(case: Case<'_>) -> Result<(), Reject> {
+pub(crate) fn longest(case: CheckContext<'_>) -> Result<(), Reject> {
     let key = case.body.get("prompt_cache_key").and_then(Value::as_str);
     if let Some(key) = key.filter(|key| key.chars().count() > 64) {
         return Err(too_long("prompt_cache_key", 64, key.chars().count()));

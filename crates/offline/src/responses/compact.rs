@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::check::encrypted;
 use super::{check, now};
-use crate::account::Person;
+use crate::account::Login;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::errors::{self, Reject};
@@ -26,8 +26,8 @@ const TAKEN: [&str; 9] = [
     "text",
 ];
 
-/// What people said stays; the rest is sealed.
-pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Result<Answer, Reject> {
+/// User messages stay; the rest is sealed.
+pub(crate) fn answer(shared: &Shared, call: &Call, person: &Login) -> Result<Answer, Reject> {
     let body = call.json.as_ref().and_then(Value::as_object);
     let body = body.ok_or_else(|| Reject::detail(400, "Request body must be a JSON object"))?;
     let slug = body.get("model").and_then(Value::as_str).ok_or_else(|| check::missing("model"))?;

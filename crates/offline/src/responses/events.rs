@@ -6,17 +6,17 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::item::{Out, What};
+use super::item::{ItemContent, OutputItem};
 use super::now;
-use super::turn::{Ending, Turn};
-use crate::account::{Person, Window};
-use crate::mind::piece::{self, piece};
+use super::turn::{PlannedResponse, ResponseEnd};
+use crate::account::{Login, Window};
 use crate::plan::shape::Frame;
+use crate::responder::piece::{self, piece};
 use crate::token;
 
 /// The frames of a turn.
-pub(crate) struct Stream {
-    turn: Turn,
+pub(crate) struct EventFrames {
+    turn: PlannedResponse,
     /// Puts the items into `response.completed` too.
     whole: bool,
     sequence: u64,
@@ -46,16 +46,16 @@ struct Deltas {
     at: usize,
 }
 
-/// Noise that hides the length of a delta; a function of that length here, so that runs are alike.
+/// Padding that hides the length of a delta. Here it depends only on that length, so that runs are reproducible.
 const NOISE: &str = "x7Qd2LmZ0pRkV9sT";
 
-impl Stream {
-    pub(crate) fn new(turn: Turn, whole: bool) -> Self {
+impl EventFrames {
+    pub(crate) fn new(turn: PlannedResponse, whole: bool) -> Self {
         Self { turn, whole, sequence: 0, tokens: 0, ready: VecDeque::new(), stage: Stage::Begin }
     }
 
     /// The collected response of a turn.
-    pub(crate) fn whole(turn: Turn) -> Value {
+    pub(crate) fn whole(turn: PlannedResponse) -> Value {
         let mut stream = Self::new(turn, true);
         stream.tokens = stream.turn.items.iter().filter_map(|out| text(&out.what)).map(piece::count).sum();
         Value::Object(stream.ended())
@@ -109,22 +109,24 @@ impl Stream {
     }
 
     /// The events before an item's deltas.
-    fn open(&mut self, at: usize, out: &Out) {
+    fn open(&mut self, at: usize, out: &OutputItem) {
         let id = &out.id;
         self.push("response.output_item.added", json!({ "output_index": at, "item": out.opened() }));
         match &out.what {
-            What::Message { .. } => {
+            ItemContent::Message { .. } => {
                 let part = json!({ "type": "output_text", "annotations": [], "logprobs": [], "text": "" });
                 let event = json!({ "item_id": id, "output_index": at, "content_index": 0, "part": part });
                 self.push("response.content_part.added", event);
             }
-            What::Reasoning { summary, .. } if !summary.is_empty() => {
+            ItemContent::Reasoning { summary, .. } if !summary.is_empty() => {
                 let part = json!({ "type": "summary_text", "text": "" });
                 let event = json!({ "item_id": id, "output_index": at, "summary_index": 0, "part": part });
                 self.push("response.reasoning_summary_part.added", event);
             }
-            What::Search { .. } => self.phases("web_search_call", &["in_progress", "searching", "completed"], at, id),
-            What::Image { result, .. } => {
+            ItemContent::Search { .. } => {
+                self.phases("web_search_call", &["in_progress", "searching", "completed"], at, id);
+            }
+            ItemContent::Image { result, .. } => {
                 self.phases("image_generation_call", &["in_progress", "generating"], at, id);
                 let event = json!({ "item_id": id, "output_index": at, "partial_image_index": 0,
                     "partial_image_b64": result, "size": "1024x1024", "quality": "low", "background": "opaque",
@@ -157,11 +159,11 @@ impl Stream {
     }
 
     /// The events after an item's deltas.
-    fn close(&mut self, at: usize, out: &Out) {
+    fn close(&mut self, at: usize, out: &OutputItem) {
         let id = &out.id;
         match &out.what {
-            What::Message { text, annotations } => self.close_message(at, id, text, annotations),
-            What::Reasoning { summary, .. } => {
+            ItemContent::Message { text, annotations } => self.close_message(at, id, text, annotations),
+            ItemContent::Reasoning { summary, .. } => {
                 for text in summary.iter().take(1) {
                     let place = json!({ "item_id": id, "output_index": at, "summary_index": 0 });
                     self.push("response.reasoning_summary_text.done", with(&place, "text", json!(text)));
@@ -169,15 +171,15 @@ impl Stream {
                     self.push("response.reasoning_summary_part.done", with(&place, "part", part));
                 }
             }
-            What::Function { arguments, call } => {
+            ItemContent::Function { arguments, call } => {
                 let event = json!({ "item_id": id, "output_index": at, "name": call.name, "arguments": arguments });
                 self.push("response.function_call_arguments.done", event);
             }
-            What::Custom { input, .. } => {
+            ItemContent::Custom { input, .. } => {
                 let event = json!({ "item_id": id, "output_index": at, "input": input });
                 self.push("response.custom_tool_call_input.done", event);
             }
-            What::Search { .. } | What::Image { .. } | What::Compaction { .. } => {}
+            ItemContent::Search { .. } | ItemContent::Image { .. } | ItemContent::Compaction { .. } => {}
         }
         self.push("response.output_item.done", json!({ "output_index": at, "item": out.closed() }));
     }
@@ -197,8 +199,8 @@ impl Stream {
     fn end(&mut self) {
         let response = self.ended();
         let kind = match self.turn.ending {
-            Ending::Completed => "response.completed",
-            Ending::Incomplete(_) => "response.incomplete",
+            ResponseEnd::Completed => "response.completed",
+            ResponseEnd::Incomplete(_) => "response.incomplete",
         };
         self.push(kind, json!({ "response": response }));
     }
@@ -207,17 +209,17 @@ impl Stream {
     fn ended(&mut self) -> Map<String, Value> {
         let mut response = std::mem::take(&mut self.turn.response);
         match self.turn.ending {
-            Ending::Completed => {
+            ResponseEnd::Completed => {
                 response.insert("status".into(), "completed".into());
                 response.insert("completed_at".into(), now().into());
             }
-            Ending::Incomplete(reason) => {
+            ResponseEnd::Incomplete(reason) => {
                 response.insert("status".into(), "incomplete".into());
                 response.insert("incomplete_details".into(), json!({ "reason": reason }));
             }
         }
         if self.whole {
-            response.insert("output".into(), self.turn.items.iter().map(Out::closed).collect());
+            response.insert("output".into(), self.turn.items.iter().map(OutputItem::closed).collect());
         }
         let usage = self.turn.usage;
         let output = self.tokens + usage.reasoning;
@@ -230,14 +232,15 @@ impl Stream {
         });
         response.insert("usage".into(), usage);
         if !self.turn.public {
-            let is_call = |out: &Out| matches!(out.what, What::Function { .. } | What::Custom { .. });
+            let is_call =
+                |out: &OutputItem| matches!(out.what, ItemContent::Function { .. } | ItemContent::Custom { .. });
             response.insert("end_turn".into(), (!self.turn.items.iter().any(is_call)).into());
         }
         response
     }
 }
 
-impl Iterator for Stream {
+impl Iterator for EventFrames {
     type Item = Frame;
 
     fn next(&mut self) -> Option<Frame> {
@@ -254,19 +257,19 @@ impl Iterator for Stream {
 }
 
 impl Deltas {
-    fn of(at: usize, out: &Out) -> Option<Self> {
+    fn of(at: usize, out: &OutputItem) -> Option<Self> {
         let (kind, place) = match &out.what {
-            What::Message { .. } => ("response.output_text.delta", "\"content_index\":0,"),
-            What::Reasoning { summary, .. } if !summary.is_empty() => {
+            ItemContent::Message { .. } => ("response.output_text.delta", "\"content_index\":0,"),
+            ItemContent::Reasoning { summary, .. } if !summary.is_empty() => {
                 ("response.reasoning_summary_text.delta", "\"summary_index\":0,")
             }
-            What::Function { .. } => ("response.function_call_arguments.delta", ""),
-            What::Custom { .. } => ("response.custom_tool_call_input.delta", ""),
+            ItemContent::Function { .. } => ("response.function_call_arguments.delta", ""),
+            ItemContent::Custom { .. } => ("response.custom_tool_call_input.delta", ""),
             _ => return None,
         };
         let middle = format!(",\"item_id\":\"{}\",\"output_index\":{at},{place}\"delta\":", out.id);
         let head = format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"sequence_number\":");
-        Some(Self { head, middle, text: matches!(out.what, What::Message { .. }), at: 0 })
+        Some(Self { head, middle, text: matches!(out.what, ItemContent::Message { .. }), at: 0 })
     }
 
     fn frame(&self, sequence: u64, piece: &str) -> Bytes {
@@ -294,13 +297,13 @@ fn plain(byte: u8) -> bool {
 }
 
 /// The text of an item that comes in deltas.
-fn text(what: &What) -> Option<&str> {
+fn text(what: &ItemContent) -> Option<&str> {
     match what {
-        What::Message { text, .. } => Some(text),
-        What::Reasoning { summary, .. } => summary.first().map(String::as_str),
-        What::Function { arguments, .. } => Some(arguments),
-        What::Custom { input, .. } => Some(input),
-        What::Search { .. } | What::Image { .. } | What::Compaction { .. } => None,
+        ItemContent::Message { text, .. } => Some(text),
+        ItemContent::Reasoning { summary, .. } => summary.first().map(String::as_str),
+        ItemContent::Function { arguments, .. } => Some(arguments),
+        ItemContent::Custom { input, .. } => Some(input),
+        ItemContent::Search { .. } | ItemContent::Image { .. } | ItemContent::Compaction { .. } => None,
     }
 }
 
@@ -311,7 +314,7 @@ fn with(object: &Value, key: &str, value: Value) -> Value {
 }
 
 /// The `codex.rate_limits` event.
-pub(crate) fn rate_limits(person: &Person) -> Frame {
+pub(crate) fn rate_limits(person: &Login) -> Frame {
     let window = |window: &Window| {
         json!({
             "used_percent": window.used_percent,

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::check;
-use crate::account::Person;
+use crate::account::Login;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::errors::Reject;
-use crate::mind::PIXEL;
+use crate::responder::PIXEL;
 use crate::token;
 
 /// Parameters that are taken. Every other name is unsupported.
@@ -17,7 +17,7 @@ const BACKGROUNDS: [&str; 3] = ["auto", "opaque", "transparent"];
 const QUALITIES: [&str; 4] = ["auto", "low", "medium", "high"];
 
 /// One image for a prompt, and for the images that it is to change.
-pub(crate) fn answer(call: &Call, person: &Person) -> Result<Answer, Reject> {
+pub(crate) fn answer(call: &Call, person: &Login) -> Result<Answer, Reject> {
     let edits = call.uri.path().ends_with("/edits");
     let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let body = body.as_object().ok_or_else(|| Reject::detail(400, "Request body must be a JSON object"))?;
@@ -41,7 +41,7 @@ pub(crate) fn answer(call: &Call, person: &Person) -> Result<Answer, Reject> {
             return Err(check::unsupported_value(name, value, model, allowed));
         }
     }
-    // Nobody reported what a plan without images gets; the wording is ours.
+    // The live backend's text for a plan without images is not known; this one is our own.
     if person.plan == "free" {
         return Err(Reject::detail(403, "Forbidden"));
     }

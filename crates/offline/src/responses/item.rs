@@ -6,19 +6,19 @@ use crate::token;
 
 /// One item, with its id.
 #[derive(Clone, Debug)]
-pub(super) struct Out {
+pub(super) struct OutputItem {
     pub(super) id: String,
-    pub(super) what: What,
+    pub(super) what: ItemContent,
     /// A limit ended its text.
     pub(super) cut: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum What {
+pub(super) enum ItemContent {
     Reasoning { summary: Vec<String>, encrypted: Option<String> },
     Message { text: String, annotations: Vec<Value> },
-    Function { call: Call, arguments: String },
-    Custom { call: Call, input: String },
+    Function { call: ToolCall, arguments: String },
+    Custom { call: ToolCall, input: String },
     Search { query: String },
     Image { prompt: String, result: &'static str },
     Compaction { encrypted: String },
@@ -26,20 +26,20 @@ pub(super) enum What {
 
 /// What function and custom calls share.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
+pub(super) struct ToolCall {
     /// `call_id`.
     pub(super) link: String,
     pub(super) namespace: Option<String>,
     pub(super) name: String,
 }
 
-impl Call {
+impl ToolCall {
     pub(super) fn new(namespace: Option<String>, name: String) -> Self {
         Self { link: format!("call_{}", &token::hex()[..24]), namespace, name }
     }
 }
 
-impl What {
+impl ItemContent {
     /// The text that comes in deltas.
     pub(super) fn text_mut(&mut self) -> Option<&mut String> {
         match self {
@@ -52,44 +52,46 @@ impl What {
     }
 }
 
-impl From<What> for Out {
-    fn from(what: What) -> Self {
+impl From<ItemContent> for OutputItem {
+    fn from(what: ItemContent) -> Self {
         let prefix = match &what {
-            What::Reasoning { .. } => "rs",
-            What::Message { .. } => "msg",
-            What::Function { .. } => "fc",
-            What::Custom { .. } => "ctc",
-            What::Search { .. } => "ws",
-            What::Image { .. } => "ig",
-            What::Compaction { .. } => "cmp",
+            ItemContent::Reasoning { .. } => "rs",
+            ItemContent::Message { .. } => "msg",
+            ItemContent::Function { .. } => "fc",
+            ItemContent::Custom { .. } => "ctc",
+            ItemContent::Search { .. } => "ws",
+            ItemContent::Image { .. } => "ig",
+            ItemContent::Compaction { .. } => "cmp",
         };
         Self { id: format!("{prefix}_{}", token::hex()), what, cut: false }
     }
 }
 
-impl Out {
+impl OutputItem {
     /// The item of `response.output_item.added`.
     pub(super) fn opened(&self) -> Value {
         let id = &self.id;
         match &self.what {
-            What::Reasoning { encrypted, .. } => {
+            ItemContent::Reasoning { encrypted, .. } => {
                 with(json!({ "id": id, "type": "reasoning", "summary": [] }), "encrypted_content", encrypted.as_ref())
             }
-            What::Message { .. } => json!({ "id": id, "type": "message", "status": "in_progress", "role": "assistant",
-                "content": [], "phase": "final_answer" }),
-            What::Function { call, .. } => called(
+            ItemContent::Message { .. } => {
+                json!({ "id": id, "type": "message", "status": "in_progress", "role": "assistant",
+                "content": [], "phase": "final_answer" })
+            }
+            ItemContent::Function { call, .. } => called(
                 call,
                 json!({ "id": id, "type": "function_call",
                 "status": "in_progress", "arguments": "", "call_id": call.link, "name": call.name }),
             ),
-            What::Custom { call, .. } => called(
+            ItemContent::Custom { call, .. } => called(
                 call,
                 json!({ "id": id, "type": "custom_tool_call",
                 "status": "in_progress", "input": "", "call_id": call.link, "name": call.name }),
             ),
-            What::Search { .. } => json!({ "id": id, "type": "web_search_call", "status": "in_progress" }),
-            What::Image { .. } => json!({ "id": id, "type": "image_generation_call", "status": "in_progress" }),
-            What::Compaction { .. } => json!({ "id": id, "type": "compaction", "encrypted_content": "" }),
+            ItemContent::Search { .. } => json!({ "id": id, "type": "web_search_call", "status": "in_progress" }),
+            ItemContent::Image { .. } => json!({ "id": id, "type": "image_generation_call", "status": "in_progress" }),
+            ItemContent::Compaction { .. } => json!({ "id": id, "type": "compaction", "encrypted_content": "" }),
         }
     }
 
@@ -97,7 +99,7 @@ impl Out {
     pub(super) fn closed(&self) -> Value {
         let id = &self.id;
         match &self.what {
-            What::Reasoning { summary, encrypted } => {
+            ItemContent::Reasoning { summary, encrypted } => {
                 let summary: Vec<Value> =
                     summary.iter().map(|text| json!({ "type": "summary_text", "text": text })).collect();
                 with(
@@ -106,30 +108,32 @@ impl Out {
                     encrypted.as_ref(),
                 )
             }
-            What::Message { text, annotations } => json!({ "id": id, "type": "message",
+            ItemContent::Message { text, annotations } => json!({ "id": id, "type": "message",
                 "status": if self.cut { "incomplete" } else { "completed" }, "role": "assistant", "phase": "final_answer",
                 "content": [{ "type": "output_text", "annotations": annotations, "logprobs": [], "text": text }] }),
-            What::Function { call, arguments } => called(
+            ItemContent::Function { call, arguments } => called(
                 call,
                 json!({ "id": id, "type": "function_call",
                 "status": "completed", "arguments": arguments, "call_id": call.link, "name": call.name }),
             ),
-            What::Custom { call, input } => called(
+            ItemContent::Custom { call, input } => called(
                 call,
                 json!({ "id": id, "type": "custom_tool_call",
                 "status": "completed", "input": input, "call_id": call.link, "name": call.name }),
             ),
-            What::Search { query } => json!({ "id": id, "type": "web_search_call", "status": "completed",
+            ItemContent::Search { query } => json!({ "id": id, "type": "web_search_call", "status": "completed",
                 "action": { "type": "search", "query": query } }),
-            What::Image { prompt, result } => json!({ "id": id, "type": "image_generation_call",
+            ItemContent::Image { prompt, result } => json!({ "id": id, "type": "image_generation_call",
                 "status": "completed", "result": result, "revised_prompt": prompt, "background": "opaque",
                 "output_format": "png", "quality": "low", "size": "1024x1024", "action": "generate" }),
-            What::Compaction { encrypted } => json!({ "id": id, "type": "compaction", "encrypted_content": encrypted }),
+            ItemContent::Compaction { encrypted } => {
+                json!({ "id": id, "type": "compaction", "encrypted_content": encrypted })
+            }
         }
     }
 }
 
-fn called(call: &Call, item: Value) -> Value {
+fn called(call: &ToolCall, item: Value) -> Value {
     with(item, "namespace", call.namespace.as_ref())
 }
 

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::mind::{self, Choice, Tool, ToolKind, Topic};
+use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 
-/// A checked request, with what answers are made from picked out.
-pub(crate) struct Ask<'a> {
+/// A checked request, with the fields that answers depend on.
+pub(crate) struct CheckedRequest<'a> {
     pub(super) slug: &'a str,
     /// Effort when the request names none.
     pub(super) default_effort: &'a str,
@@ -15,12 +15,12 @@ pub(crate) struct Ask<'a> {
     pub(super) account: &'a str,
     pub(super) body: &'a Map<String, Value>,
     pub(super) items: &'a [Value],
-    pub(super) topic: Topic<'a>,
+    pub(super) topic: ModelInput<'a>,
 }
 
 /// Facts about the model and the asking account.
 #[derive(Clone, Copy)]
-pub(crate) struct Who<'a> {
+pub(crate) struct Requester<'a> {
     pub(crate) slug: &'a str,
     pub(crate) default_effort: &'a str,
     pub(crate) account: &'a str,
@@ -28,13 +28,13 @@ pub(crate) struct Who<'a> {
     pub(crate) draws: bool,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> CheckedRequest<'a> {
     /// `whole` is the request body, an object.
-    pub(crate) fn new(who: Who<'a>, whole: &'a Value) -> Self {
+    pub(crate) fn new(who: Requester<'a>, whole: &'a Value) -> Self {
         let body = members(whole);
         let items = body.get("input").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let topic = Topic {
-            prompt: mind::plain(&last_prompt(whole)),
+        let topic = ModelInput {
+            prompt: responder::plain(&last_prompt(whole)),
             outputs: outputs(items),
             images: images(items),
             tools: tools(body, items, who.draws),
@@ -93,23 +93,23 @@ fn kind(hosted: &str) -> ToolKind {
 }
 
 /// What `tool_choice` says.
-fn choice(choice: Option<&Value>) -> Choice<'_> {
+fn choice(choice: Option<&Value>) -> ToolChoice<'_> {
     match choice {
-        Some(Value::String(mode)) if mode == "none" => Choice::None,
-        Some(Value::String(mode)) if mode == "required" => Choice::Required,
+        Some(Value::String(mode)) if mode == "none" => ToolChoice::None,
+        Some(Value::String(mode)) if mode == "required" => ToolChoice::Required,
         Some(choice) => match choice["type"].as_str() {
             Some("allowed_tools") => {
                 let tools = choice["tools"].as_array().into_iter().flatten();
                 let names = tools.filter_map(|tool| tool["name"].as_str()).collect();
-                Choice::Only { names, must: choice["mode"] == "required" }
+                ToolChoice::Only { names, must: choice["mode"] == "required" }
             }
             Some("function" | "custom") => {
-                Choice::Only { names: choice["name"].as_str().into_iter().collect(), must: true }
+                ToolChoice::Only { names: choice["name"].as_str().into_iter().collect(), must: true }
             }
-            Some(hosted) => Choice::Hosted(kind(hosted)),
-            None => Choice::Auto,
+            Some(hosted) => ToolChoice::Hosted(kind(hosted)),
+            None => ToolChoice::Auto,
         },
-        None => Choice::Auto,
+        None => ToolChoice::Auto,
     }
 }
 
@@ -129,7 +129,7 @@ fn outputs(items: &[Value]) -> Vec<String> {
     let is_output = |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
     let added = |item: &&Value| match item["role"].as_str() {
         Some("developer" | "system") => true,
-        Some("user") => mind::is_reminder(&text(item.get("content"))),
+        Some("user") => responder::is_reminder(&text(item.get("content"))),
         _ => false,
     };
     let late = items.iter().rev().skip_while(added);
@@ -161,7 +161,7 @@ pub(crate) fn decoded(data: &str) -> usize {
 /// The last user message that a person wrote.
 fn last_user(items: &[Value]) -> Option<&Value> {
     let users = || items.iter().rev().filter(|item| item["role"] == "user");
-    users().find(|item| !mind::is_reminder(&text(item.get("content")))).or_else(|| users().next())
+    users().find(|item| !responder::is_reminder(&text(item.get("content")))).or_else(|| users().next())
 }
 
 /// The text of the last user message of a request that may be anything.

@@ -7,7 +7,7 @@ use super::check;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::errors::Reject;
-use crate::mind::PAGE;
+use crate::responder::PAGE;
 
 /// One page for each query.
 pub(crate) fn answer(call: &Call) -> Result<Answer, Reject> {

@@ -4,39 +4,39 @@ use serde_json::{Map, Value};
 
 use super::cache::Usage;
 use super::choose;
-use super::item::{Out, What};
-use super::read::Ask;
-use crate::mind::piece;
+use super::item::{ItemContent, OutputItem};
+use super::read::CheckedRequest;
+use crate::responder::piece;
 
 /// All of an answer before it is streamed.
-pub(crate) struct Turn {
+pub(crate) struct PlannedResponse {
     /// The `response` object as created.
     pub(super) response: Map<String, Value>,
-    pub(super) items: Vec<Out>,
+    pub(super) items: Vec<OutputItem>,
     pub(super) usage: Usage,
-    pub(super) ending: Ending,
+    pub(super) ending: ResponseEnd,
     /// Without what only the ChatGPT backend says.
     pub(super) public: bool,
 }
 
 /// How a response ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum ResponseEnd {
     #[default]
     Completed,
     /// `incomplete` for this reason.
     Incomplete(&'static str),
 }
 
-impl Turn {
+impl PlannedResponse {
     /// The answer to a request; `response` is the object as created.
-    pub(crate) fn new(ask: &Ask<'_>, response: Map<String, Value>, usage: Usage) -> Self {
-        Self { response, items: choose::items(ask), usage, ending: Ending::default(), public: false }
+    pub(crate) fn new(ask: &CheckedRequest<'_>, response: Map<String, Value>, usage: Usage) -> Self {
+        Self { response, items: choose::items(ask), usage, ending: ResponseEnd::default(), public: false }
     }
 
     /// The items as they will be, with their ids.
     pub(crate) fn items(&self) -> impl Iterator<Item = Value> + '_ {
-        self.items.iter().map(Out::closed)
+        self.items.iter().map(OutputItem::closed)
     }
 
     /// A prewarm's answer: nothing is said, and nothing counted.
@@ -65,12 +65,12 @@ impl Turn {
                 kept.push(out);
                 continue;
             }
-            self.ending = Ending::Incomplete("max_output_tokens");
+            self.ending = ResponseEnd::Incomplete("max_output_tokens");
             if let Some(text) = text {
                 *text = piece::cut(text, left).to_owned();
             }
             out.cut = true;
-            if matches!(out.what, What::Message { .. }) {
+            if matches!(out.what, ItemContent::Message { .. }) {
                 kept.push(out);
             }
             break;

@@ -11,13 +11,13 @@ pub(super) struct Create {
     pub(super) body: Value,
     /// The response that it continues.
     pub(super) previous: Option<String>,
-    /// Nothing is to be said: the client warms the connection up.
+    /// A prewarm, which has no output.
     pub(super) prewarm: bool,
     /// The newer models' shape.
     pub(super) lite: bool,
     /// The client's turn state.
     pub(super) state: Option<String>,
-    /// What this frame and the conversation before it count.
+    /// Bytes of this frame and the conversation before it.
     pub(super) bytes: usize,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Create {
 const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 
 impl Create {
-    /// Reads a frame. Wording of its refusals is ours.
+    /// Reads a frame. The texts of refusals are our own.
     pub(super) fn read(text: &str) -> Result<Self, Reject> {
         let mut body: Value = serde_json::from_str(text).map_err(|_| invalid("A frame must be JSON.", None))?;
         let fields = body.as_object_mut().ok_or_else(|| invalid("A frame must be a JSON object.", None))?;

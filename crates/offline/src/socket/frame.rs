@@ -21,7 +21,7 @@ pub(super) fn data(event: &Bytes) -> Option<Bytes> {
     Some(BytesMut::from(&lines.join(&b'\n')[..]).freeze())
 }
 
-/// What stands between the limits and a response: what HTTP says in headers.
+/// The metadata frames before a response, which are headers over HTTP.
 pub(super) fn preamble(answer: &Answer, turn_state: bool) -> Vec<Frame> {
     let said = |names: &[&str]| -> Map<String, Value> {
         let values = names.iter().filter_map(|name| Some((*name, answer.headers.get(*name)?.to_str().ok()?)));
@@ -64,7 +64,7 @@ pub(super) fn alone(text: &Bytes) -> Frames {
     Box::new(std::iter::once(Frame { bytes: event.into(), token: false }))
 }
 
-/// The error frame that stands for a refusal over HTTP.
+/// The error frame of a refusal.
 pub(super) fn refusal(answer: &Answer) -> Bytes {
     let error = error(answer);
     let headers: Map<String, Value> = answer

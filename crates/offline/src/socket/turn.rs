@@ -1,4 +1,4 @@
-//! One turn of a socket: record, judge, plan, decide, speak.
+//! One turn of a socket. It is recorded, checked for offences, matched with a plan, answered and sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::create::Create;
-use super::{Gone, Session, frame};
-use crate::account::Person;
+use super::{Session, SocketEnd, frame};
+use crate::account::Login;
 use crate::answer::{Answer, Payload};
 use crate::errors::{self, Reject};
 use crate::plan::shape::Frames;
-use crate::plan::{Body, Idle, Place, Plan};
-use crate::record::{Left, Offence, Seen, Visit};
-use crate::responses::{self, Asked, Said, Stream, events, read};
-use crate::script::Facts;
+use crate::plan::{Body, Endpoint, Idle, Plan};
+use crate::record::{EndKind, Offence, RecordedRequest, RequestGuard};
+use crate::responses::{self, EventFrames, ModelCall, ModelReply, events, read};
+use crate::script::RequestFacts;
 use crate::state::Chain;
 use crate::token::Revocation;
 
-/// The conversation up to a turn's end, and what it counts.
-type Asking = (Value, usize);
+/// The conversation up to a turn's end, and its bytes.
+type TurnInput = (Value, usize);
 
 impl Session {
-    /// Answers what a client says.
-    pub(super) async fn turn(&mut self, text: Utf8Bytes) -> Result<(), Gone> {
+    /// Answers a client's message.
+    pub(super) async fn turn(&mut self, text: Utf8Bytes) -> Result<(), SocketEnd> {
         let mut visit = self.shared.recorder.open(|id, at| self.seen(id, at));
         let body = Bytes::from(text);
         self.shared.recorder.body(visit.id, body.clone(), body.len());
@@ -47,13 +47,13 @@ impl Session {
         self.answer(answer, &plan, (asking, &mut visit)).await
     }
 
-    fn seen(&self, id: u64, at: Duration) -> Seen {
-        Seen {
+    fn seen(&self, id: u64, at: Duration) -> RecordedRequest {
+        RecordedRequest {
             id,
             connection: self.peer.connection,
             peer: self.peer.address,
             at,
-            place: Place::Responses,
+            place: Endpoint::Responses,
             method: "WS".to_owned(),
             path: self.peer.path.clone(),
             query: None,
@@ -82,19 +82,19 @@ impl Session {
         if let Some(previous) = &create.previous
             && self.shared.chains.lock().foreign(previous, &self.account())
         {
-            self.shared.recorder.offend(Offence::ChainCrossed { request });
+            self.shared.recorder.record_offence(Offence::ChainCrossed { request });
         }
         create.follow(self.chain.as_ref())?;
         Ok(create)
     }
 
-    /// Notes what is asked, judges it, and takes the plan for it.
+    /// Records the request, checks for offences, and takes its plan.
     fn plan(&self, create: Option<&Create>, request: u64) -> Plan {
         let (shared, account) = (&self.shared, self.account());
         let prompt = create.map(|create| read::last_prompt(&create.body));
         shared.recorder.edit(request, |seen| seen.prompt.clone_from(&prompt));
-        let facts = Facts {
-            place: Place::Responses,
+        let facts = RequestFacts {
+            place: Endpoint::Responses,
             account: Some(&account),
             prompt: prompt.as_deref(),
             model: create.and_then(|create| create.body["model"].as_str()),
@@ -102,7 +102,7 @@ impl Session {
             headers: &self.peer.headers,
         };
         if let Some(note) = shared.script.forbidden(facts) {
-            shared.recorder.offend(Offence::Forbidden { request, note });
+            shared.recorder.record_offence(Offence::Forbidden { request, note });
         }
         shared.script.take(facts).unwrap_or_default()
     }
@@ -110,7 +110,7 @@ impl Session {
     /// What the backend answers by itself.
     fn decide(&self, create: &Create, request: u64) -> Result<Answer, Box<Answer>> {
         let person = self.person()?;
-        let asked = Asked {
+        let asked = ModelCall {
             request,
             body: Some(&create.body),
             bytes: create.bytes,
@@ -118,9 +118,9 @@ impl Session {
             state: create.state.as_deref(),
             previous: create.previous.as_deref(),
         };
-        let Said { turn, headers } = responses::say(&self.shared, &person, asked)?;
+        let ModelReply { turn, headers } = responses::reply(&self.shared, &person, asked)?;
         let turn = if create.prewarm { turn.silent() } else { turn };
-        let frames = Stream::new(turn, self.shared.options.completed_output);
+        let frames = EventFrames::new(turn, self.shared.options.completed_output);
         let frames = std::iter::once(events::rate_limits(&person)).chain(frames);
         let mut answer = Answer::stream(frame::timed(Box::new(frames)));
         answer.headers = HeaderMap::new();
@@ -131,8 +131,8 @@ impl Session {
         Ok(answer)
     }
 
-    /// Who asks. A token that ends while its socket lives is still good for it; one that was taken away is not.
-    fn person(&self) -> Result<Person, Reject> {
+    /// The account of the turn. A token that expires during its socket's life stays valid for it; a revoked token does not.
+    fn person(&self) -> Result<Login, Reject> {
         let book = self.shared.book.lock();
         let access = book.access.get(&self.peer.token);
         let refused = access.map_or(Some(None), |access| access.refused.map(Some));
@@ -147,8 +147,8 @@ impl Session {
         &mut self,
         answer: Answer,
         plan: &Plan,
-        (asking, visit): (Option<Asking>, &mut Visit),
-    ) -> Result<(), Gone> {
+        (asking, visit): (Option<TurnInput>, &mut RequestGuard),
+    ) -> Result<(), SocketEnd> {
         self.chain = None;
         let auto = matches!(plan.body, Body::Auto);
         let preamble = if auto { frame::preamble(&answer, self.shared.options.turn_state_event) } else { Vec::new() };
@@ -172,6 +172,6 @@ impl Session {
         if let Some(idle) = plan.idle {
             self.line.idle(idle);
         }
-        if plan.idle == Some(Idle::Close) { Err(Gone(Left::Cut)) } else { Ok(()) }
+        if plan.idle == Some(Idle::Close) { Err(SocketEnd(EndKind::Cut)) } else { Ok(()) }
     }
 }

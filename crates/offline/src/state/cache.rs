@@ -15,11 +15,11 @@ const KEYS: usize = 4_096;
 
 /// The last prompt under each key: a hash and a length for each of its parts.
 #[derive(Default)]
-pub(crate) struct Cache {
+pub(crate) struct PromptCache {
     prompts: HashMap<(String, String), Vec<(u64, usize)>>,
 }
 
-impl Cache {
+impl PromptCache {
     /// Tokens that the prompt before had in common with this one, which takes its place.
     pub(crate) fn read<'a>(&mut self, who: &str, key: &str, parts: impl Iterator<Item = &'a Value>) -> u64 {
         let parts: Vec<(u64, usize)> = parts.map(part).collect();

@@ -1,4 +1,4 @@
-//! What a socket's turns continue: the last response and all that was said until then.
+//! The state that a socket's turns continue: the last response and the conversation up to it.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,18 @@ pub(crate) struct Chain {
     pub(crate) id: String,
     /// Its input and its output.
     pub(crate) items: Vec<Value>,
-    /// What they count.
+    /// Their bytes.
     pub(crate) bytes: usize,
 }
 
 /// Responses remembered before all are forgotten.
 const MOST: usize = 100_000;
 
-/// Whose each response of a socket was.
+/// The account of each response of a socket.
 #[derive(Default)]
-pub(crate) struct Chains(HashMap<String, String>);
+pub(crate) struct ResponseOwners(HashMap<String, String>);
 
-impl Chains {
+impl ResponseOwners {
     pub(crate) fn add(&mut self, response: &str, account: &str) {
         if self.0.len() >= MOST {
             self.0.clear();

@@ -37,13 +37,13 @@ pub struct Options {
     pub socket_life: Duration,
     /// How often it pings a WebSocket's client while a turn stands still; never when absent.
     pub socket_pings: Option<Duration>,
-    /// Says the turn state in a `response.metadata` event, too, where a WebSocket's client looks for it.
+    /// Also sends the turn state in a `response.metadata` event, which WebSocket clients read.
     pub turn_state_event: bool,
     /// Refuses encrypted reasoning that this backend did not give to the same account.
     pub strict_encrypted: bool,
-    /// Shortest time between two looks at the same account's usage; sooner ones are offences.
+    /// Shortest time between two usage requests of one account; earlier ones are offences.
     pub usage_gap: Option<std::time::Duration>,
-    /// Most looks at usage at once; more are offences.
+    /// Most usage requests at once; more are offences.
     pub usage_most: Option<usize>,
     /// Sends Cloudflare's cookies, and some that a client must not keep.
     pub cookies: bool,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::client::{ask, backend, classic, exchange, post, read, turn};
-use crate::{Coding, Greeting, How, Idle, Newline, Place, Plan, Rule, Split, Wait};
+use crate::{Coding, Endpoint, Greeting, Idle, Newline, Plan, Rule, Split, Termination, Wait};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -20,17 +20,17 @@ async fn cuts_at_every_kind_of_place() {
     assert!(whole.whole);
 
     for byte in [0, 1, 17, 500, 4_000, 20_000] {
-        backend.script(Rule::responses(Plan::auto().cut_byte(byte, How::Reset)));
+        backend.script(Rule::responses(Plan::auto().cut_byte(byte, Termination::Reset)));
         let reply = ask(&backend, &account, &body).await;
         assert_eq!((reply.body.len() as u64, reply.reset, reply.whole), (byte, true, false));
-        backend.script(Rule::responses(Plan::auto().cut_byte(byte, How::Fin)));
+        backend.script(Rule::responses(Plan::auto().cut_byte(byte, Termination::Fin)));
         let reply = ask(&backend, &account, &body).await;
         assert_eq!((reply.body.len() as u64, reply.reset, reply.whole), (byte, false, false));
     }
-    backend.script(Rule::responses(Plan::auto().cut_event(3, How::End)));
+    backend.script(Rule::responses(Plan::auto().cut_event(3, Termination::End)));
     let reply = ask(&backend, &account, &body).await;
     assert_eq!((reply.kinds().len(), reply.whole), (3, true));
-    backend.script(Rule::responses(Plan::auto().cut_wire(9, How::Reset)));
+    backend.script(Rule::responses(Plan::auto().cut_wire(9, Termination::Reset)));
     let reply = ask(&backend, &account, &body).await;
     assert_eq!((reply.wire.as_slice(), reply.reset), (&b"HTTP/1.1 "[..], true));
     for plan in [Plan::reset(), Plan::close()] {
@@ -218,7 +218,7 @@ async fn replays_files() {
     let backend = crate::Offline::start(options).await.unwrap();
     let account = backend.account("plus");
     backend.script(Rule::responses(Plan::replay("raw")));
-    backend.script(Rule::responses(Plan::replay("lines").cut_event(1, How::Fin)));
+    backend.script(Rule::responses(Plan::replay("lines").cut_event(1, Termination::Fin)));
     backend.script(Rule::responses(Plan::replay("none")));
     assert_eq!(ask(&backend, &account, &classic("x")).await.text(), raw);
     let reply = ask(&backend, &account, &classic("x")).await;
@@ -256,7 +256,7 @@ async fn plays_token_faults() {
     assert_eq!((reply.status, reply.body.len(), reply.reset), (200, 0, true));
     assert_ne!(backend.current_refresh(&account.account_id), current);
     assert!(backend.record().offences.is_empty());
-    assert_eq!(backend.record().at(Place::Token).count(), 7);
+    assert_eq!(backend.record().at(Endpoint::Token).count(), 7);
 }
 
 /// Recorded streams of the shared corpus arrive event for event.

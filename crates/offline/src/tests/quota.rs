@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::{Reply, ask, backend, classic, exchange, get, post, request};
-use crate::Place::{Hook, Ntfy};
+use crate::Endpoint::{Hook, Ntfy};
 use crate::{FakeAccount, Metered, Offence, Offline, Options, Quota, Running, Window};
 
 const USAGE: &str = "/backend-api/wham/usage";

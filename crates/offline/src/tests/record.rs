@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::client::{ask, backend, classic, exchange, get, request, turn};
-use crate::{Left, Offence, Place, Plan, Quota, Revocation, Rule, Wait, When};
+use crate::{EndKind, Endpoint, Offence, Plan, Quota, Revocation, Rule, Wait, When};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -27,12 +27,12 @@ async fn writes_requests_down() {
     assert_eq!(reply.status, 200);
     let record = backend.record();
     let seen = &record.requests[0];
-    assert_eq!((seen.place, seen.wire_length, seen.status), (Place::Responses, body.len(), Some(200)));
+    assert_eq!((seen.place, seen.wire_length, seen.status), (Endpoint::Responses, body.len(), Some(200)));
     assert_eq!(seen.json()["model"], "gpt-5.5");
     assert_eq!(seen.account.as_deref(), Some(account.account_id.as_str()));
     assert_eq!(seen.prompt.as_deref(), Some("hello"));
     assert_eq!(seen.header("content-encoding"), Some("zstd"));
-    assert_eq!((seen.ending.unwrap().left, seen.sent), (Left::Complete, reply.body.len() as u64));
+    assert_eq!((seen.ending.unwrap().left, seen.sent), (EndKind::Complete, reply.body.len() as u64));
     assert!(record.offences.is_empty());
 }
 

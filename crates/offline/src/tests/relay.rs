@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Reply, backend, exchange, request};
-use crate::{How, Offence, Place, Plan, Rule, Running};
+use crate::{Endpoint, Offence, Plan, Rule, Running, Termination};
 
 const KEY: &str = "sk-offline-test";
 
@@ -22,7 +22,7 @@ async fn call(backend: &Running, path: &str, body: &Value) -> Reply {
 
 /// Each API: where its model answers, a body for a prompt, and how a reply's text is found.
 struct Face {
-    place: Place,
+    place: Endpoint,
     path: &'static str,
     streamed: &'static str,
     body: fn(&str) -> Value,
@@ -34,7 +34,7 @@ struct Face {
 
 const FACES: [Face; 4] = [
     Face {
-        place: Place::ChatRelay,
+        place: Endpoint::ChatRelay,
         path: "/relay/chat/v1/chat/completions",
         streamed: "/relay/chat/v1/chat/completions",
         body: |prompt| json!({ "model": "gpt-4.1-mini", "messages": [{ "role": "user", "content": prompt }] }),
@@ -43,7 +43,7 @@ const FACES: [Face; 4] = [
         end: "data: [DONE]\n\n",
     },
     Face {
-        place: Place::ResponsesRelay,
+        place: Endpoint::ResponsesRelay,
         path: "/relay/responses/v1/responses",
         streamed: "/relay/responses/v1/responses",
         body: |prompt| json!({ "model": "gpt-4.1", "input": prompt }),
@@ -52,7 +52,7 @@ const FACES: [Face; 4] = [
         end: "event: response.completed\n",
     },
     Face {
-        place: Place::MessagesRelay,
+        place: Endpoint::MessagesRelay,
         path: "/relay/messages/v1/messages",
         streamed: "/relay/messages/v1/messages",
         body: |prompt| json!({ "model": "claude-haiku-5", "max_tokens": 1000, "messages": [{ "role": "user", "content": prompt }] }),
@@ -61,7 +61,7 @@ const FACES: [Face; 4] = [
         end: "event: message_stop\n",
     },
     Face {
-        place: Place::GeminiRelay,
+        place: Endpoint::GeminiRelay,
         path: "/relay/gemini/v1beta/models/gemini-3.8-flash:generateContent",
         streamed: "/relay/gemini/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse",
         body: |prompt| json!({ "contents": [{ "role": "user", "parts": [{ "text": prompt }] }] }),
@@ -74,7 +74,7 @@ const FACES: [Face; 4] = [
 impl Face {
     fn stream(&self, prompt: &str) -> Value {
         let mut body = (self.body)(prompt);
-        if self.place != Place::GeminiRelay {
+        if self.place != Endpoint::GeminiRelay {
             body["stream"] = json!(true);
         }
         body
@@ -117,7 +117,7 @@ async fn counts_alike_whole_and_streamed() {
         |body: &Value| ["/usage", "/response/usage", "/usageMetadata"].iter().find_map(|at| body.pointer(at)).cloned();
     for face in FACES {
         let mut body = face.stream("count to 7");
-        if face.place == Place::ChatRelay {
+        if face.place == Endpoint::ChatRelay {
             body["stream_options"] = json!({ "include_usage": true });
         }
         let whole = call(&backend, face.path, &(face.body)("count to 7")).await.json();
@@ -202,9 +202,9 @@ async fn is_scripted_like_the_backend() {
         let place = face.place;
         backend.script(Rule::at(place, Plan::relay_limit(place, 7)).account(KEY).prompt("hello"));
         backend.script(Rule::at(place, Plan::relay_key(place)));
-        let failed = How::Failed { code: "overloaded_error".into(), message: "Overloaded".into() };
+        let failed = Termination::Failed { code: "overloaded_error".into(), message: "Overloaded".into() };
         backend.script(Rule::at(place, Plan::auto().cut_event(3, failed)));
-        backend.script(Rule::at(place, Plan::auto().cut_event(3, How::Reset)));
+        backend.script(Rule::at(place, Plan::auto().cut_event(3, Termination::Reset)));
         let limited = call(&backend, face.path, &(face.body)("hello")).await;
         assert_eq!(limited.status, 429);
         assert!(limited.header("retry-after") == Some("7") || limited.text().contains("\"retryDelay\":\"7s\""));

@@ -10,7 +10,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::client::{backend, classic, get, lite};
-use crate::{FakeAccount, How, Left, Odd, Offence, Offline, Options, Place, Plan, Quota, Rule, Running, Wait};
+use crate::{
+    EndKind, Endpoint, FakeAccount, Offence, Offline, Options, Plan, QuirkKind, Quota, Rule, Running, Termination, Wait,
+};
 
 mod faults;
 
@@ -346,5 +348,5 @@ async fn notes_a_client_that_leaves() {
     backend.wait_until(SOON, gone).await.unwrap();
     let record = backend.record();
     assert!(record.posts().next().unwrap().left_at().is_some());
-    assert_eq!(record.sockets().next().unwrap().ending.unwrap().left, Left::Client);
+    assert_eq!(record.sockets().next().unwrap().ending.unwrap().left, EndKind::Client);
 }

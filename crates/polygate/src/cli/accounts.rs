@@ -1,9 +1,9 @@
-//! `accounts`: who is signed in, whether they can serve, and what their owner does with them. The engine does the work, as
-//! for the admin API; a running gateway notices by itself.
+//! `accounts`: lists, checks, changes, imports and exports accounts. The engine does the work, as for the admin API; a running
+//! gateway notices the changes.
 
 mod batch;
+mod detail;
 mod explain;
-mod own;
 mod quota;
 mod terms;
 mod transfer;
@@ -14,7 +14,7 @@ use clap::Subcommand;
 use engine::{AccountView, Engine};
 use serde::Serialize;
 
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Accounts {
@@ -59,7 +59,7 @@ pub(super) enum Accounts {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct AccountRow<'a> {
     id: &'a str,
     label: &'a str,
     email: &'a str,
@@ -72,7 +72,7 @@ struct Row<'a> {
     token_expires: Option<i64>,
 }
 
-impl<'a> From<&'a AccountView> for Row<'a> {
+impl<'a> From<&'a AccountView> for AccountRow<'a> {
     fn from(view: &'a AccountView) -> Self {
         Self {
             id: &view.id,
@@ -91,18 +91,18 @@ impl<'a> From<&'a AccountView> for Row<'a> {
 
 impl Accounts {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let mut config = workplace::config(common)?;
-        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
-        let engine = workplace::engine(&config).await?;
+        let mut config = context::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
+        let engine = context::engine(&config).await?;
         let done = self.act(common, &engine).await;
-        workplace::end(engine).await;
+        context::close(engine).await;
         done
     }
 
     async fn act(self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         match self {
             Self::List => list(common, engine),
-            Self::Show { account } => own::show(common, &workplace::account(engine, &account)?),
+            Self::Show { account } => detail::show(common, &context::account(engine, &account)?),
             Self::Quota(quota) => return quota.run(common, engine).await,
             Self::Credits(credits) => return credits.run(common, engine).await,
             Self::Set(set) => return set.run(engine).await,
@@ -113,7 +113,7 @@ impl Accounts {
             Self::Label(label) => return label.run(common, engine).await,
             Self::Tag(tag) => return tag.run(common, engine).await,
             Self::Refresh(chosen) => return chosen.refresh(common, engine).await,
-            Self::Check { accounts } => return own::check(common, engine, &accounts).await,
+            Self::Check { accounts } => return detail::check(common, engine, &accounts).await,
             Self::Import(import) => return import.run(common, engine).await,
             Self::Export(export) => export.run(engine).await?,
         }
@@ -124,13 +124,13 @@ impl Accounts {
 fn list(common: &Common, engine: &Engine) {
     let views = engine.accounts().list();
     if common.json {
-        output::json(&views.iter().map(Row::from).collect::<Vec<_>>());
+        output::json(&views.iter().map(AccountRow::from).collect::<Vec<_>>());
         return;
     }
-    let now = workplace::now();
+    let now = context::now();
     let rows = views.iter().map(|view| {
         let token = view.expires.map_or("unknown".to_owned(), |at| output::left(now, at));
-        vec![view.id.clone(), view.label.clone(), view.plan.clone(), own::state(view), token, view.tags.join(", ")]
+        vec![view.id.clone(), view.label.clone(), view.plan.clone(), detail::state(view), token, view.tags.join(", ")]
     });
     let empty = "No accounts yet. Add one: polygate login";
     output::table(&["ID", "LABEL", "PLAN", "STATE", "TOKEN EXPIRES", "TAGS"], rows.collect(), empty);

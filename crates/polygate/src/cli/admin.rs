@@ -1,10 +1,10 @@
-//! `admin token`: the key of the admin side, never a client key. `admin openapi`: what it opens.
+//! `admin token`: makes an admin token. `admin openapi`: prints the admin API's description.
 
 use clap::Subcommand;
 use pool::keys::{KeyKind, Scope, Scopes};
 
-use super::keys::{Wish, create, print_new};
-use super::{Common, output, workplace};
+use super::keys::{KeyRequest, create, print_new};
+use super::{Common, context, output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
@@ -40,8 +40,8 @@ impl Admin {
             output::line(server::OPENAPI.trim_end());
             return Ok(());
         };
-        let config = workplace::config(common)?;
-        let store = workplace::store(&config).await?;
+        let config = context::config(common)?;
+        let store = context::store(&config).await?;
         let scopes: Scopes = scopes
             .iter()
             .map(|scope| match scope {
@@ -50,8 +50,8 @@ impl Admin {
                 ScopeName::Export => Scope::Export,
             })
             .collect();
-        let expires = Some(workplace::now().plus(i64::from(*days) * 86_400_000));
-        let minted = create(&store, Wish { kind: KeyKind::Admin, name, scopes, expires, tools: None }).await?;
+        let expires = Some(context::now().plus(i64::from(*days) * 86_400_000));
+        let minted = create(&store, KeyRequest { kind: KeyKind::Admin, name, scopes, expires, tools: None }).await?;
         print_new(common, &minted);
         store.close().await;
         Ok(())

@@ -1,4 +1,4 @@
-//! `demo`: the whole gateway on a made-up backend, in a throw-away home.
+//! `demo`: the whole gateway over the offline backend, in a temporary home.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -10,9 +10,9 @@ use pool::{Secret, Tokens};
 use serde::Serialize;
 use store::{NewAccount, Origin, Store};
 
-use super::keys::{Wish, create};
+use super::keys::{KeyRequest, create};
 use super::signals::Signals;
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 use crate::Running;
 use crate::config::{Config, Layers, Paths};
 
@@ -62,7 +62,7 @@ impl Demo {
         super::logging::start(&config.log);
         let store = Store::open(crate::start::store_options(&config)).await?;
         for _ in 0..self.accounts {
-            store.put_account(new_account(backend.account("plus")), workplace::now()).await?;
+            store.put_account(new_account(backend.account("plus")), context::now()).await?;
         }
         let (key, admin) = (key(&store, KeyKind::Client).await?, key(&store, KeyKind::Admin).await?);
         store.close().await;
@@ -79,7 +79,7 @@ impl Demo {
 
     fn config(&self, home: &std::path::Path, backend: &offline::Running) -> anyhow::Result<Config> {
         let paths = Paths::inside(home);
-        // The user's environment and file have no say in a demo, but for the log.
+        // A demo ignores the user's environment and file, except for the log settings.
         let env = std::env::vars().filter(|(name, _)| name.starts_with("POLYGATE_LOG__"));
         let mut layers = Layers::read(&paths.config, env)?;
         layers.flag("log.level", "warn");
@@ -158,7 +158,7 @@ async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {
         KeyKind::Client => Scopes::default(),
         KeyKind::Admin => [Scope::Read, Scope::Write].into_iter().collect(),
     };
-    let minted = create(store, Wish { kind, name: "demo", scopes, expires: None, tools: None }).await?;
+    let minted = create(store, KeyRequest { kind, name: "demo", scopes, expires: None, tools: None }).await?;
     Ok(minted.text.expose().to_owned())
 }
 
@@ -180,17 +180,17 @@ fn new_account(fake: FakeAccount) -> NewAccount {
             refresh: Some(Secret::new(fake.refresh)),
             id: Some(Secret::new(fake.id)),
             expires,
-            refreshed: workplace::now(),
+            refreshed: context::now(),
         },
     }
 }
 
-/// 8080 when nobody has it, else 0.
+/// 8080 when it is free, else 0.
 fn free_port() -> u16 {
     if TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_ok() { 8080 } else { 0 }
 }
 
-/// Streams of a demo are nobody's work: they get a moment, not the full drain.
+/// Stops with a short drain, because nobody depends on a demo's streams.
 async fn stop(running: Running) {
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), running.stop()).await;
 }

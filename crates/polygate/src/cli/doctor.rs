@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong with this installation, and the command that fixes it.
+//! `doctor`: finds problems of this installation and names the command that fixes each.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -12,8 +12,8 @@ use serde::Serialize;
 use store::Store;
 
 use super::failure::message;
-use super::relays::All;
-use super::{Common, output, workplace};
+use super::relays::RelayList;
+use super::{Common, context, output};
 use crate::config::{Config, Layers, Paths};
 
 #[derive(Debug, Args)]
@@ -45,27 +45,27 @@ fn ok(name: &'static str, found: impl Into<String>) -> Check {
     Check { name, grade: Grade::Ok, found: found.into(), fix: None }
 }
 
-fn bad(name: &'static str, grade: Grade, found: impl Into<String>, fix: impl Into<String>) -> Check {
+fn finding(name: &'static str, grade: Grade, found: impl Into<String>, fix: impl Into<String>) -> Check {
     Check { name, grade, found: found.into(), fix: Some(fix.into()) }
 }
 
 impl Doctor {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let paths = workplace::paths(common)?;
+        let paths = context::paths(common)?;
         let mut checks = vec![permissions(&paths.home)];
-        let layers = workplace::layers(&paths);
+        let layers = context::layers(&paths);
         checks.extend(layers.as_ref().map_or_else(
-            |error| vec![bad("settings file", Grade::Fail, error.to_string(), "correct the file")],
-            |layers| unknown(layers, &paths),
+            |error| vec![finding("settings file", Grade::Fail, error.to_string(), "correct the file")],
+            |layers| unknown_keys(layers, &paths),
         ));
         if let Ok(layers) = &layers {
             match Config::without_wrong_relays(layers, paths) {
                 Ok((mut config, wrong)) => {
                     let wrong = wrong.into_iter().map(|error| error.to_string());
-                    checks.extend(wrong.map(|error| bad("settings", Grade::Fail, error, "correct this setting")));
+                    checks.extend(wrong.map(|error| finding("settings", Grade::Fail, error, "correct this setting")));
                     self.running(&mut config, &mut checks).await;
                 }
-                Err(error) => checks.push(bad("settings", Grade::Fail, error.to_string(), "correct this setting")),
+                Err(error) => checks.push(finding("settings", Grade::Fail, error.to_string(), "correct this setting")),
             }
         }
         Ok(print(common, &checks))
@@ -73,11 +73,11 @@ impl Doctor {
 
     async fn running(&self, config: &mut Config, checks: &mut Vec<Check>) {
         checks.push(port(config));
-        checks.push(way(config));
+        checks.push(global_proxy(config));
         let home = config.paths.home.display().to_string();
-        let stand_in = workplace::stand_in(config);
+        let stand_in = context::temporary_home(config);
         let is_new = matches!(&stand_in, Ok(Some(_)));
-        match Store::open(workplace::expecting(config)).await {
+        match Store::open(context::store_options(config)).await {
             Ok(store) => {
                 let state = if is_new { "none yet" } else { "opens" };
                 checks.push(ok("store", format!("{state} ({home})")));
@@ -92,7 +92,7 @@ impl Doctor {
                 // Errors of the store end in a hint where there is one.
                 let (found, fix) =
                     why.split_once("; hint: ").unwrap_or((&why, "fix the reason above; nothing was changed"));
-                checks.push(bad("store", Grade::Fail, found, fix));
+                checks.push(finding("store", Grade::Fail, found, fix));
             }
         }
         if self.offline {
@@ -102,7 +102,7 @@ impl Doctor {
     }
 }
 
-fn unknown(layers: &Layers, paths: &Paths) -> Vec<Check> {
+fn unknown_keys(layers: &Layers, paths: &Paths) -> Vec<Check> {
     let unknown = layers.unknown();
     if unknown.is_empty() {
         let file = paths.config.display();
@@ -112,7 +112,7 @@ fn unknown(layers: &Layers, paths: &Paths) -> Vec<Check> {
     unknown
         .into_iter()
         .map(|key| {
-            bad(
+            finding(
                 "settings file",
                 Grade::Warn,
                 format!("unknown key {key}"),
@@ -127,7 +127,7 @@ fn permissions(home: &Path) -> Check {
     match Store::listable(home) {
         Some(mode) => {
             let found = format!("{place} can be listed by other users (mode {mode:04o})");
-            bad(name, Grade::Warn, found, format!("chmod 700 {place}"))
+            finding(name, Grade::Warn, found, format!("chmod 700 {place}"))
         }
         None if home.exists() => ok(name, place.to_string()),
         None => ok(name, format!("{place} will be created on first use")),
@@ -139,23 +139,23 @@ fn port(config: &Config) -> Check {
     let addresses: Vec<SocketAddr> = config.server.hosts.iter().map(|&host| (host, port).into()).collect();
     match TcpListener::bind(addresses.as_slice()) {
         Ok(_) => ok("port", format!("{port} is free")),
-        // Where the lock is held, it is our own gateway that listens.
+        // If the serve lock is held, a gateway of this home listens on the port.
         Err(_) if Store::lock(&config.paths.home).is_err() => {
             ok("port", format!("{port} is served by the running gateway"))
         }
         Err(error) => {
-            bad("port", Grade::Fail, format!("{port}: {error}"), "stop the other program, or set server.port")
+            finding("port", Grade::Fail, format!("{port}: {error}"), "stop the other program, or set server.port")
         }
     }
 }
 
-/// Which way calls go out that chose no other, and who said so.
-fn way(config: &Config) -> Check {
+/// The global proxy, and the layer that set it.
+fn global_proxy(config: &Config) -> Check {
     let name = "global proxy";
     let Some(proxy) = &config.upstream.proxy else { return ok(name, "none; calls go out directly") };
     match Address::read(proxy.url.as_str()) {
         Ok(address) => ok(name, format!("{} ({})", address.bare(), proxy.origin)),
-        Err(error) => bad(name, Grade::Fail, format!("{error} ({})", proxy.origin), "correct upstream.proxy"),
+        Err(error) => finding(name, Grade::Fail, format!("{error} ({})", proxy.origin), "correct upstream.proxy"),
     }
 }
 
@@ -165,13 +165,13 @@ async fn proxies(store: &Store) -> Vec<Check> {
     let (proxies, ways) = match (store.proxies().await, store.egresses().await) {
         (Ok(proxies), Ok(ways)) => (proxies, ways),
         (Err(error), _) | (_, Err(error)) => {
-            return vec![bad(name, Grade::Fail, message(&error), "fix the reason above")];
+            return vec![finding(name, Grade::Fail, message(&error), "fix the reason above")];
         }
     };
     let down = proxies.iter().filter_map(|proxy| {
         let error = proxy.health.as_ref().filter(|health| !health.ok && proxy.enabled)?.error.clone();
         let found = format!("{} did not answer: {}", proxy.name, error.unwrap_or_default());
-        Some(bad(name, Grade::Warn, found, format!("polygate proxies check \"{}\"", proxy.name)))
+        Some(finding(name, Grade::Warn, found, format!("polygate proxies check \"{}\"", proxy.name)))
     });
     let lost = ways.iter().filter(|(_, way)| match way {
         Egress::Fixed(id) => !proxies.iter().any(|proxy| proxy.id == *id && proxy.enabled),
@@ -179,20 +179,20 @@ async fn proxies(store: &Store) -> Vec<Check> {
     });
     let lost = lost.map(|(account, _)| {
         let found = format!("account {account} uses a proxy that is removed or disabled, and cannot serve");
-        bad(name, Grade::Fail, found, format!("polygate proxies assign {account} auto"))
+        finding(name, Grade::Fail, found, format!("polygate proxies assign {account} auto"))
     });
     down.chain(lost).collect()
 }
 
-/// The relays that cannot serve, or how many there are.
+/// The relays that cannot serve, or the number of relays when all can.
 async fn relays(config: &Config, store: &Store) -> Vec<Check> {
-    let all = match All::read(config, store).await {
+    let all = match RelayList::read(config, store).await {
         Ok(all) => all,
-        Err(error) => return vec![bad("relays", Grade::Fail, message(error.as_ref()), "fix the reason above")],
+        Err(error) => return vec![finding("relays", Grade::Fail, message(error.as_ref()), "fix the reason above")],
     };
     let left_out = all.wrong.iter().map(|wrong| {
         let found = format!("{} is not used: {}", wrong.name, message(wrong.error.as_ref()));
-        bad("relay", Grade::Fail, found, format!("correct it in {}", config.paths.config.display()))
+        finding("relay", Grade::Fail, found, format!("correct it in {}", config.paths.config.display()))
     });
     let refused = all.known.iter().filter(|known| !known.hidden).filter_map(|known| {
         let name = &known.relay.name;
@@ -201,7 +201,7 @@ async fn relays(config: &Config, store: &Store) -> Vec<Check> {
             RelayOrigin::Store => format!("polygate relays key {name} --api-key -"),
             RelayOrigin::File => format!("correct its key in {}", config.paths.config.display()),
         };
-        Some(bad("relay", Grade::Fail, format!("{name}: {why}"), fix))
+        Some(finding("relay", Grade::Fail, format!("{name}: {why}"), fix))
     });
     let mut checks: Vec<Check> = left_out.chain(refused).collect();
     if checks.is_empty() {
@@ -213,32 +213,32 @@ async fn relays(config: &Config, store: &Store) -> Vec<Check> {
 async fn accounts(config: &Config, store: &Store) -> Vec<Check> {
     let accounts = match store.accounts().await {
         Ok(accounts) => accounts,
-        Err(error) => return vec![bad("accounts", Grade::Fail, message(&error), "fix the reason above")],
+        Err(error) => return vec![finding("accounts", Grade::Fail, message(&error), "fix the reason above")],
     };
     let relayed = !config.relays.is_empty() || store.relays().await.is_ok_and(|relays| !relays.is_empty());
     if accounts.is_empty() && relayed {
         return vec![ok("accounts", "none; relays serve")];
     }
     if accounts.is_empty() {
-        return vec![bad("accounts", Grade::Fail, "none", "polygate login")];
+        return vec![finding("accounts", Grade::Fail, "none", "polygate login")];
     }
     accounts
         .iter()
         .map(|account| match &account.status {
             Status::NeedsLogin { why } => {
-                bad("account", Grade::Fail, format!("{} needs a login: {why}", account.label), "polygate login")
+                finding("account", Grade::Fail, format!("{} needs a login: {why}", account.label), "polygate login")
             }
             Status::Expiring { .. } => {
-                let notice = account.status.notice(workplace::now()).unwrap_or_else(|| "needs a login".to_owned());
-                bad("account", Grade::Warn, format!("{}: {notice}", account.label), "polygate login")
+                let notice = account.status.notice(context::now()).unwrap_or_else(|| "needs a login".to_owned());
+                finding("account", Grade::Warn, format!("{}: {notice}", account.label), "polygate login")
             }
-            Status::Blocked { why } => bad(
+            Status::Blocked { why } => finding(
                 "account",
                 Grade::Fail,
                 format!("{} is blocked: {why}", account.label),
                 format!("polygate accounts remove {}", account.id),
             ),
-            Status::Disabled => bad(
+            Status::Disabled => finding(
                 "account",
                 Grade::Warn,
                 format!("{} is disabled", account.label),
@@ -257,12 +257,12 @@ async fn keys(config: &Config, store: &Store) -> Check {
     });
     match usable {
         Ok(0) if config.server.api_key.is_none() && config.server.require_key => {
-            bad(name, Grade::Fail, "none", "polygate keys create")
+            finding(name, Grade::Fail, "none", "polygate keys create")
         }
         Ok(count) => {
             ok(name, format!("{count} created{}", if config.server.api_key.is_some() { ", one fixed" } else { "" }))
         }
-        Err(error) => bad(name, Grade::Fail, message(&error), "fix the reason above"),
+        Err(error) => finding(name, Grade::Fail, message(&error), "fix the reason above"),
     }
 }
 
@@ -272,11 +272,11 @@ async fn backend(config: &Config) -> Check {
     let host = config.upstream.base_url.host_str().unwrap_or_default().to_owned();
     let upstream = match upstream::Upstream::new(crate::start::upstream_config(config)) {
         Ok(upstream) => upstream,
-        Err(error) => return bad(name, Grade::Fail, error.to_string(), "correct this setting"),
+        Err(error) => return finding(name, Grade::Fail, error.to_string(), "correct this setting"),
     };
     match upstream.reach().await {
         Ok(status) => ok(name, format!("{host} answers ({status})")),
-        Err(fault) => bad(
+        Err(fault) => finding(
             name,
             Grade::Fail,
             format!("{host}: {}", fault.message),

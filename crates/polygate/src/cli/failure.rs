@@ -1,5 +1,5 @@
-//! How a command says that it failed: a line for people, or with `--json` an object for programs. Both go to standard error, so
-//! that standard output holds results only.
+//! Error reports of commands: a line for people, or with `--json` an object for programs. Both go to standard error, so that standard
+//! output holds only results.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use crate::config::ConfigError;
 
-/// A wish that makes no sense, told with exit code 2.
+/// An invalid request, reported with exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Usage(pub(super) String);
+pub(super) struct UsageError(pub(super) String);
 
-/// What kind of failure it is; each has its exit code.
+/// The kind of a failure; it decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
@@ -40,10 +40,10 @@ struct Body<'a> {
 pub(super) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
     let kind = match error {
         _ if error.is::<ConfigError>() => Kind::Configuration,
-        _ if error.is::<Usage>() => Kind::Usage,
+        _ if error.is::<UsageError>() => Kind::Usage,
         _ => Kind::Failed,
     };
-    say(kind, &message(error.as_ref()), json)
+    emit(kind, &message(error.as_ref()), json)
 }
 
 /// Reports a command line that clap refuses. Help and version are no errors: they go to standard output.
@@ -52,15 +52,15 @@ pub(super) fn parse(error: &clap::Error, json: bool) -> ExitCode {
         error.exit();
     }
     let text = error.render().to_string();
-    say(Kind::Usage, text.trim().trim_start_matches("error: "), true)
+    emit(Kind::Usage, text.trim().trim_start_matches("error: "), true)
 }
 
 /// Reports one part of a command that failed while others did not.
 pub(super) fn note(text: &str, json: bool) {
-    let _ = say(Kind::Failed, text, json);
+    let _ = emit(Kind::Failed, text, json);
 }
 
-fn say(kind: Kind, message: &str, json: bool) -> ExitCode {
+fn emit(kind: Kind, message: &str, json: bool) -> ExitCode {
     if json {
         let report = Report { error: Body { kind, message } };
         eprintln!("{}", serde_json::to_string(&report).expect("invariant: our types serialise"));
@@ -70,7 +70,7 @@ fn say(kind: Kind, message: &str, json: bool) -> ExitCode {
     ExitCode::from(if kind == Kind::Failed { 1 } else { 2 })
 }
 
-/// An error with its causes, each once: many errors name their cause themselves, and link to it too.
+/// An error with its causes, each once: many errors already name their cause in their text.
 pub(super) fn message(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

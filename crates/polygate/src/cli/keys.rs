@@ -10,7 +10,7 @@ use pool::keys::{Key, KeyKind, Scopes};
 use serde::Serialize;
 use upstream::authfile::guest::{self, Guest};
 
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
@@ -48,7 +48,7 @@ pub(super) enum Keys {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct KeyRow {
     id: String,
     kind: KeyKind,
     name: String,
@@ -60,14 +60,14 @@ struct Row {
 
 impl Keys {
     pub(super) async fn run(&self, common: &Common) -> anyhow::Result<ExitCode> {
-        let mut config = workplace::config(common)?;
-        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
-        let store = workplace::store(&config).await?;
+        let mut config = context::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
+        let store = context::store(&config).await?;
         let code = match self {
             Self::Create { name, expires, default_tools, codex_home } => {
-                let expires = expires.map(|days| workplace::now().plus(i64::from(days) * 86_400_000));
+                let expires = expires.map(|days| context::now().plus(i64::from(days) * 86_400_000));
                 let tools = default_tools.as_ref().map(|tools| tools.0.as_slice());
-                let wish = Wish { kind: KeyKind::Client, name, scopes: Scopes::default(), expires, tools };
+                let wish = KeyRequest { kind: KeyKind::Client, name, scopes: Scopes::default(), expires, tools };
                 match codex_home {
                     None => print_new(common, &create(&store, wish).await?),
                     Some(folder) => sign_in(common, (&config, &store), wish, folder).await?,
@@ -81,11 +81,11 @@ impl Keys {
             Self::Tools { id, tools } => {
                 let tools = tools.0.as_ref().map(|tools| tools.0.as_slice());
                 let found = store.set_key_tools(id, tools).await?;
-                told(found, "Set. A running gateway uses it within a second.", &format!("client key {id}"))?
+                report_change(found, "Set. A running gateway uses it within a second.", &format!("client key {id}"))?
             }
             Self::Revoke { id } => {
-                let found = store.revoke_key(id, workplace::now()).await?;
-                told(found, &format!("Revoked {id}."), &format!("active key {id}"))?
+                let found = store.revoke_key(id, context::now()).await?;
+                report_change(found, &format!("Revoked {id}."), &format!("active key {id}"))?
             }
         };
         store.close().await;
@@ -107,8 +107,8 @@ requires_openai_auth = true
 
 Then start Codex with CODEX_HOME set to that folder."#;
 
-/// What a new key should be.
-pub(super) struct Wish<'a> {
+/// The values of a key to make.
+pub(super) struct KeyRequest<'a> {
     pub(super) kind: KeyKind,
     pub(super) name: &'a str,
     pub(super) scopes: Scopes,
@@ -121,7 +121,7 @@ pub(super) struct Wish<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Tools(Vec<Hosted>);
 
-/// The same; `None` for those of the settings.
+/// As [`Tools`]; `None` applies the settings.
 #[derive(Clone, Debug)]
 pub(super) struct Inherited(Option<Tools>);
 
@@ -133,8 +133,8 @@ fn tools_or_inherit(text: &str) -> Result<Inherited, UnknownHosted> {
     if text == "inherit" { Ok(Inherited(None)) } else { tools(text).map(|tools| Inherited(Some(tools))) }
 }
 
-/// Mints a key, stores its digest, and returns its one showing.
-pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Result<pool::keys::Minted> {
+/// Mints a key, stores its digest, and returns its text, which is shown once.
+pub(super) async fn create(store: &store::Store, wish: KeyRequest<'_>) -> anyhow::Result<pool::keys::Minted> {
     let random = crate::start::random();
     let minted = pool::keys::mint(wish.kind, &random, store.pepper());
     let key = Key {
@@ -143,7 +143,7 @@ pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Resu
         name: wish.name.to_owned(),
         digest: minted.digest,
         scopes: wish.scopes,
-        created: workplace::now(),
+        created: context::now(),
         expires: wish.expires,
         revoked: None,
         tools: wish.tools.map(<[Hosted]>::to_vec),
@@ -152,11 +152,11 @@ pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Resu
     Ok(minted)
 }
 
-/// Makes a key and gives it to a Codex as its login. What is there already is somebody's login and stays.
+/// Makes a key and writes it as a login for Codex. An existing file is somebody's login and is never replaced.
 async fn sign_in(
     common: &Common,
     (config, store): (&Config, &store::Store),
-    wish: Wish<'_>,
+    wish: KeyRequest<'_>,
     folder: &Path,
 ) -> anyhow::Result<()> {
     let (name, expires, file) = (wish.name, wish.expires, folder.join("auth.json"));
@@ -169,10 +169,10 @@ async fn sign_in(
     let minted = create(store, wish).await?;
     let account = uuid::Uuid::new_v4().to_string();
     let guest = Guest { key: &minted.text, name, account: &account, expires };
-    if let Err(error) = output::private(&file, &guest::write(&guest, workplace::now())) {
-        // A key that nobody has must not live on.
+    if let Err(error) = output::private(&file, &guest::write(&guest, context::now())) {
+        // A key whose text was lost must not stay valid.
         store
-            .revoke_key(&minted.id, workplace::now())
+            .revoke_key(&minted.id, context::now())
             .await
             .with_context(|| format!("{error:#}; key {} was not revoked", minted.id))?;
         return Err(error);
@@ -186,14 +186,14 @@ async fn sign_in(
     Ok(())
 }
 
-/// Where programs of this machine find a gateway with this configuration, as `host:port`.
+/// The address of a gateway with this configuration for local programs, as `host:port`.
 fn address(config: &Config) -> String {
     let host = config.server.hosts.first().copied().filter(|host| !host.is_unspecified());
     let host = host.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
     std::net::SocketAddr::from((host, config.server.port)).to_string()
 }
 
-/// Makes a folder that only its owner looks into; one that is there stays as it is.
+/// Creates a folder with mode 0700; an existing folder stays as it is.
 fn make(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -213,10 +213,10 @@ pub(super) fn print_new(common: &Common, minted: &pool::keys::Minted) {
 
 fn list(common: &Common, keys: &[Key]) {
     if common.json {
-        let rows: Vec<Row> = keys.iter().map(row).collect();
+        let rows: Vec<KeyRow> = keys.iter().map(row).collect();
         return output::json(&rows);
     }
-    let now = workplace::now();
+    let now = context::now();
     let rows = keys.iter().map(|key| {
         let kind = match key.kind {
             KeyKind::Client => "client",
@@ -236,8 +236,8 @@ fn state(key: &Key, now: pool::Millis) -> String {
     }
 }
 
-fn row(key: &Key) -> Row {
-    Row {
+fn row(key: &Key) -> KeyRow {
+    KeyRow {
         id: key.id.clone(),
         kind: key.kind,
         name: key.name.clone(),
@@ -248,8 +248,8 @@ fn row(key: &Key) -> Row {
     }
 }
 
-/// Says what was done to a key, or that there is none that it could be done to.
-fn told(found: bool, done: &str, key: &str) -> anyhow::Result<ExitCode> {
+/// Prints what was done to a key, or fails when there is no such key.
+fn report_change(found: bool, done: &str, key: &str) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(found, "there is no {key}; see `polygate keys list`");
     eprintln!("{done}");
     Ok(ExitCode::SUCCESS)

@@ -19,12 +19,12 @@ pub(super) fn start(log: &Log) {
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_target(false).with_ansi(colours);
     let registry = tracing_subscriber::registry().with(log.level.clone()).with(filter_fn(safe));
     let installed = if log.json { registry.with(lines.json()).try_init() } else { registry.with(lines).try_init() };
-    // A second subscriber in one process (tests) is no trouble: the first one stays.
+    // A second subscriber in one process (tests) is ignored: the first one stays.
     drop(installed);
 }
 
-/// Whether a line may be logged at all, whatever the filter says. At the trace level libraries print what they carry: tungstenite
-/// 0.29 the upgrade request with its token and every message, hyper and h2 parts of requests.
+/// Whether a line may be logged at all, independent of the filter. At the trace level libraries print secrets: tungstenite 0.29 prints
+/// the upgrade request with its token and every message, hyper and h2 print parts of requests.
 fn safe(line: &Metadata<'_>) -> bool {
     let part = line.target().split("::").next().unwrap_or_default();
     *line.level() <= Level::DEBUG || OWN.contains(&part)

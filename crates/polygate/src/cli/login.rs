@@ -10,13 +10,13 @@ use clap::Args;
 use engine::{Engine, ImportFate};
 use pool::Secret;
 use pool::egress::Egress;
-use store::Put;
+use store::PutOutcome;
 use upstream::Upstream;
 use upstream::authfile::{self, Imported};
 use upstream::jwt::Claims;
 use upstream::oauth::{Callback, CallbackError, Grant, Pkce, pasted, state};
 
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 use crate::config::{Accounts, Config};
 
 #[derive(Debug, Args)]
@@ -41,35 +41,35 @@ pub(super) struct Login {
     may_refresh: bool,
 }
 
-/// What came of a login.
-struct Signed {
+/// The result of a login.
+struct SignedIn {
     id: String,
     added: bool,
 }
 
 impl Login {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
-        let config = workplace::config(common)?;
+        let config = context::config(common)?;
         if let Some(file) = &self.link {
             return link(common, &config, file, self.may_refresh).await;
         }
-        let engine = workplace::engine(&config).await?;
+        let engine = context::engine(&config).await?;
         let outcome = self.add(&config, &engine).await;
-        let label = |signed: &Signed| engine.accounts().get(&signed.id).map(|view| view.label).unwrap_or_default();
+        let label = |signed: &SignedIn| engine.accounts().get(&signed.id).map(|view| view.label).unwrap_or_default();
         let outcome = outcome.map(|signed| (label(&signed), signed));
-        workplace::end(engine).await;
+        context::close(engine).await;
         let (label, signed) = outcome?;
         report(common, &signed, &label);
         Ok(())
     }
 
-    async fn add(self, config: &Config, engine: &Engine) -> anyhow::Result<Signed> {
+    async fn add(self, config: &Config, engine: &Engine) -> anyhow::Result<SignedIn> {
         if let Some(file) = &self.import {
             return import(engine, &codex_file(&config.accounts, file)?).await;
         }
         let egress = self.egress.as_deref().map(|way| engine.proxies().egress(way)).transpose()?;
         if let Some(token) = &self.token {
-            return given(engine, secret(token)?, egress).await;
+            return add_token(engine, secret(token)?, egress).await;
         }
         let way = egress.as_ref();
         let grant = if self.device { device(engine, way).await? } else { browser(engine, way).await? };
@@ -77,13 +77,13 @@ impl Login {
     }
 }
 
-impl From<Put> for Signed {
-    fn from(put: Put) -> Self {
+impl From<PutOutcome> for SignedIn {
+    fn from(put: PutOutcome) -> Self {
         Self { id: put.id.0, added: put.added }
     }
 }
 
-fn report(common: &Common, signed: &Signed, label: &str) {
+fn report(common: &Common, signed: &SignedIn, label: &str) {
     if common.json {
         output::json(&serde_json::json!({ "id": signed.id, "added": signed.added, "label": label }));
     } else if signed.added {
@@ -107,7 +107,7 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
     eprintln!("If the browser runs on another machine, paste the address where it ends up, and press Enter.");
     let code = tokio::select! {
         code = callback.code() => code?,
-        code = typed(&state) => code?,
+        code = pasted_code(&state) => code?,
     };
     let (code, verifier, redirect) = (&code, &pkce.verifier, &redirect);
     Ok(engine
@@ -116,11 +116,11 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
         .await?)
 }
 
-/// The code of an address that the person pastes; never ends where nobody can type.
-async fn typed(state: &str) -> Result<Secret, CallbackError> {
+/// The code of an address that the user pastes; pending forever when standard input is no terminal.
+async fn pasted_code(state: &str) -> Result<Secret, CallbackError> {
     let (tell, told) = tokio::sync::oneshot::channel();
     if std::io::stdin().is_terminal() {
-        // A thread of its own: a blocked read of standard input would hold up the end of the runtime.
+        // A thread reads, because a blocked read of standard input would delay the end of the runtime.
         std::thread::spawn(move || {
             let line = std::io::stdin().lines().map_while(Result::ok).find(|line| !line.trim().is_empty());
             line.map(|line| tell.send(line))
@@ -146,7 +146,7 @@ async fn device(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> 
     }
 }
 
-/// Shows on a terminal how long a code lives on.
+/// Shows on a terminal how long a code is still valid.
 async fn count_down(lifetime: Duration) -> Infallible {
     if !std::io::stderr().is_terminal() {
         return std::future::pending().await;
@@ -155,16 +155,16 @@ async fn count_down(lifetime: Duration) -> Infallible {
     loop {
         second.tick().await;
         let left = lifetime.saturating_sub(begun.elapsed()).as_secs();
-        // The next line of the command is written over it.
+        // The next line of output overwrites this one.
         eprint!("{}:{:02} left\r", left / 60, left % 60);
     }
 }
 
 async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) -> anyhow::Result<()> {
     let file = codex_file(&config.accounts, file)?;
-    let engine = workplace::engine(config).await?;
+    let engine = context::engine(config).await?;
     let linked = engine.logins().link(&file, may_refresh).await;
-    workplace::end(engine).await;
+    context::close(engine).await;
     let view = linked?;
     if common.json {
         output::json(&serde_json::json!({ "id": view.id, "label": view.label, "linked": view.linked }));
@@ -174,7 +174,7 @@ async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) 
     Ok(())
 }
 
-async fn import(engine: &Engine, file: &Path) -> anyhow::Result<Signed> {
+async fn import(engine: &Engine, file: &Path) -> anyhow::Result<SignedIn> {
     match authfile::load(file).await? {
         Imported::Login(login) => Ok(engine.logins().add_login(login).await?.into()),
         Imported::ApiKey(_) => bail!(
@@ -184,7 +184,7 @@ async fn import(engine: &Engine, file: &Path) -> anyhow::Result<Signed> {
     }
 }
 
-/// The file of this name; `codex` is the one that Codex uses.
+/// The file of this name; `codex` means the auth.json that Codex uses.
 fn codex_file(accounts: &Accounts, file: &Path) -> anyhow::Result<PathBuf> {
     if file.as_os_str() != "codex" {
         return Ok(file.to_owned());
@@ -201,8 +201,8 @@ fn secret(text: &str) -> anyhow::Result<Secret> {
     Ok(Secret::new(input.trim()))
 }
 
-/// An access token is a JWT; anything else must be a refresh token, which is spent at once for a pair of our own.
-async fn given(engine: &Engine, token: Secret, egress: Option<Egress>) -> anyhow::Result<Signed> {
+/// Adds an account from a token. An access token is a JWT; any other text must be a refresh token, which is exchanged at once.
+async fn add_token(engine: &Engine, token: Secret, egress: Option<Egress>) -> anyhow::Result<SignedIn> {
     if token.is_empty() {
         bail!("the token is empty");
     }
@@ -211,7 +211,7 @@ async fn given(engine: &Engine, token: Secret, egress: Option<Egress>) -> anyhow
     let entry = done.entries.into_iter().next().context("the token gave no account")?;
     match (entry.error, entry.id) {
         (Some(why), _) => bail!("the token was not accepted: {why}"),
-        (None, Some(id)) => Ok(Signed { id, added: entry.result == ImportFate::Added }),
+        (None, Some(id)) => Ok(SignedIn { id, added: entry.result == ImportFate::Added }),
         (None, None) => bail!("the token gave no account"),
     }
 }

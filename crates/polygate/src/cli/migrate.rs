@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 use store::Store;
 
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {}
@@ -17,7 +17,7 @@ struct Done {
 
 impl Migrate {
     pub(super) async fn run(&self, common: &Common) -> anyhow::Result<()> {
-        let config = workplace::config(common)?;
+        let config = context::config(common)?;
         let place = || format!("cannot migrate the store in {}", config.paths.home.display());
         let store = Store::open(crate::start::store_options(&config)).await.with_context(place)?;
         let usage = store.open_usage().await.with_context(place);

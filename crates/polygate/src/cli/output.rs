@@ -38,13 +38,13 @@ pub(super) fn left(now: Millis, until: Millis) -> String {
     }
 }
 
-/// Prints a line. A reader that has gone away (`| head`, a closed terminal) is no reason to end a running gateway.
+/// Prints a line. A closed reader (`| head`, a closed terminal) does not end a running gateway.
 pub(super) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// A new file with mode 0600, whole or not at all.
+/// Writes a new file with mode 0600: a temporary file is renamed, so that the file is complete or missing. Fails when the path exists.
 pub(super) fn private(out: &Path, text: &Secret) -> anyhow::Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cannot = || format!("cannot write {}", out.display());

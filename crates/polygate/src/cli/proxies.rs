@@ -1,4 +1,4 @@
-//! `proxies`: the ways out, and which account takes which.
+//! `proxies`: manages proxies and the egress of accounts.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use store::Store;
 use upstream::Upstream;
 
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 use crate::config::{self, Config};
 
 #[derive(Debug, Subcommand)]
@@ -88,8 +88,8 @@ const LARGEST: u64 = file::LARGEST as u64 + 1;
 #[derive(Serialize)]
 struct Report<'a> {
     global: Option<Global>,
-    proxies: Vec<Row<'a>>,
-    assignments: Vec<Assigned<'a>>,
+    proxies: Vec<ProxyRow<'a>>,
+    assignments: Vec<AssignmentRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -99,7 +99,7 @@ struct Global {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ProxyRow<'a> {
     id: &'a str,
     name: &'a str,
     url: String,
@@ -110,7 +110,7 @@ struct Row<'a> {
 }
 
 #[derive(Serialize)]
-struct Assigned<'a> {
+struct AssignmentRow<'a> {
     account: &'a str,
     label: &'a str,
     way: String,
@@ -118,9 +118,9 @@ struct Assigned<'a> {
 
 impl Proxies {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let mut config = workplace::config(common)?;
-        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
-        let store = workplace::store(&config).await?;
+        let mut config = context::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
+        let store = context::store(&config).await?;
         let done = self.carry_out(common, &config, &store).await;
         store.close().await;
         done.map(|()| ExitCode::SUCCESS)
@@ -132,7 +132,7 @@ impl Proxies {
             Self::Add(add) => add.run(common, config, store).await,
             Self::Remove { proxy } => {
                 let gone = engine::remove_proxy(store, &proxy).await?;
-                say(common, &serde_json::json!({ "removed": gone.id }), &format!("Removed {}.", gone.name));
+                print(common, &serde_json::json!({ "removed": gone.id }), &format!("Removed {}.", gone.name));
                 Ok(())
             }
             Self::Enable { proxy } => switch(common, store, (&proxy, true)).await,
@@ -141,13 +141,13 @@ impl Proxies {
             Self::Assign { account, way } => {
                 let done = engine::assign(store, &[(&account, &way)]).await?;
                 let ways: Vec<_> = done.iter().map(|(id, way)| (&id.0, way.to_string())).collect();
-                say(common, &serde_json::json!({ "assigned": ways }), &format!("{account} now uses {way}."));
+                print(common, &serde_json::json!({ "assigned": ways }), &format!("{account} now uses {way}."));
                 Ok(())
             }
             Self::Import { file } => {
                 let text = read(&file)?;
-                let added = engine::import_proxies(store, text.expose(), workplace::now()).await?;
-                say(common, &serde_json::json!({ "added": added }), &format!("Added {added} proxies."));
+                let added = engine::import_proxies(store, text.expose(), context::now()).await?;
+                print(common, &serde_json::json!({ "added": added }), &format!("Added {added} proxies."));
                 Ok(())
             }
             Self::Export { out } => export(store, out.as_deref()).await,
@@ -169,16 +169,16 @@ impl Add {
             allow_private: self.allow_private,
             enabled: !self.disabled,
         };
-        let (id, added) = engine::add_proxy(store, wish, workplace::now()).await?;
+        let (id, added) = engine::add_proxy(store, wish, context::now()).await?;
         let proxy = find(store, &id.0).await?;
         if !added {
-            say(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} exists already.", proxy.name));
+            print(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} exists already.", proxy.name));
             return Ok(());
         }
-        let found = asked(config, store, std::slice::from_ref(&proxy)).await?;
+        let found = check_and_store(config, store, std::slice::from_ref(&proxy)).await?;
         let health = found.first().map(|(_, health)| health);
         let text = format!("Added {}: {}.", proxy.name, health.map_or_else(String::new, words));
-        say(common, &serde_json::json!({ "id": id, "added": true, "name": proxy.name, "health": health }), &text);
+        print(common, &serde_json::json!({ "id": id, "added": true, "name": proxy.name, "health": health }), &text);
         Ok(())
     }
 }
@@ -195,7 +195,7 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
     };
     let assigned = ways.iter().filter_map(|(id, way)| {
         let account = accounts.iter().find(|account| account.id == *id)?;
-        Some(Assigned { account: &account.id.0, label: &account.label, way: name(way) })
+        Some(AssignmentRow { account: &account.id.0, label: &account.label, way: name(way) })
     });
     let report =
         Report { global: global(config), proxies: proxies.iter().map(row).collect(), assignments: assigned.collect() };
@@ -226,9 +226,9 @@ fn global(config: &Config) -> Option<Global> {
     Some(Global { url: shown, origin: origin.clone() })
 }
 
-fn row<'a>(proxy: &'a Proxy, ways: &[(pool::AccountId, Egress)]) -> Row<'a> {
+fn row<'a>(proxy: &'a Proxy, ways: &[(pool::AccountId, Egress)]) -> ProxyRow<'a> {
     let taken = Egress::Fixed(proxy.id.clone());
-    Row {
+    ProxyRow {
         id: &proxy.id.0,
         name: &proxy.name,
         url: proxy.address.to_string(),
@@ -239,7 +239,7 @@ fn row<'a>(proxy: &'a Proxy, ways: &[(pool::AccountId, Egress)]) -> Row<'a> {
     }
 }
 
-fn line(proxy: &Proxy, row: &Row<'_>) -> Vec<String> {
+fn line(proxy: &Proxy, row: &ProxyRow<'_>) -> Vec<String> {
     let health = proxy.health.as_ref();
     let exit = health.and_then(|health| health.exit_ip).map_or("-".to_owned(), |ip| ip.to_string());
     let latency = health.and_then(|health| health.latency_ms).map_or("-".to_owned(), |millis| format!("{millis} ms"));
@@ -269,11 +269,11 @@ async fn switch(common: &Common, store: &Store, (proxy, enabled): (&str, bool)) 
     let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
     let id = engine::change_proxy(store, proxy, change).await?;
     let text = format!("{proxy} is {}.", if enabled { "enabled" } else { "disabled" });
-    say(common, &serde_json::json!({ "id": id, "enabled": enabled }), &text);
+    print(common, &serde_json::json!({ "id": id, "enabled": enabled }), &text);
     Ok(())
 }
 
-/// Fails when any of them does not answer.
+/// Checks the named proxies, or all. Fails when one of them does not answer.
 async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[String]) -> anyhow::Result<()> {
     let mut proxies = Vec::new();
     for name in wanted {
@@ -282,7 +282,7 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
     if wanted.is_empty() {
         proxies = store.proxies().await?;
     }
-    let found = asked(config, store, &proxies).await?;
+    let found = check_and_store(config, store, &proxies).await?;
     if common.json {
         let rows = proxies
             .iter()
@@ -301,10 +301,10 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
     Ok(())
 }
 
-/// Checks proxies and keeps what was found; a running gateway notices.
-async fn asked(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::ProxyCheck>> {
+/// Checks proxies and stores the results; a running gateway notices.
+async fn check_and_store(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::ProxyCheck>> {
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
-    let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, workplace::now()).await;
+    let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, context::now()).await;
     engine::keep_checks(store, &found).await?;
     Ok(found)
 }
@@ -338,7 +338,7 @@ fn read(path: &Path) -> anyhow::Result<Secret> {
     Ok(Secret::new(text))
 }
 
-fn say(common: &Common, json: &serde_json::Value, text: &str) {
+fn print(common: &Common, json: &serde_json::Value, text: &str) {
     if common.json {
         output::json(json);
     } else {

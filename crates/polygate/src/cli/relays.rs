@@ -15,12 +15,12 @@ use serde::Serialize;
 use store::Store;
 use upstream::Upstream;
 
-pub(super) use self::known::All;
-use self::known::{Known, Wrong, stored};
+pub(super) use self::known::RelayList;
+use self::known::{InvalidRelay, KnownRelay, stored};
 use super::failure::message;
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 use crate::config::Config;
-use crate::relays;
+use crate::file_relays;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Relays {
@@ -38,7 +38,7 @@ pub(super) enum Relays {
         /// Name or id of the relay.
         relay: String,
         #[command(flatten)]
-        key: Given,
+        key: KeySource,
     },
     /// Remove a stored relay and its key.
     Remove {
@@ -56,7 +56,7 @@ pub(super) struct Add {
     #[arg(long, value_name = "URL")]
     base_url: String,
     #[command(flatten)]
-    key: Given,
+    key: KeySource,
     /// Protocol of the relay: chat, responses, messages or gemini. Default: detected from the address or by asking the service.
     #[arg(long, value_parser = parse_format)]
     format: Option<Wire>,
@@ -79,7 +79,7 @@ pub(super) struct Add {
 
 /// Where a key comes from.
 #[derive(Debug, Args)]
-pub(super) struct Given {
+pub(super) struct KeySource {
     /// Key of the relay. `-` reads the key from standard input, so that other users cannot see it.
     #[arg(long, value_name = "KEY", env = "POLYGATE_RELAY_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
@@ -90,13 +90,13 @@ pub(super) struct Given {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Shown<'a> {
-    Known(Row<'a>),
+enum RelayReport<'a> {
+    Known(RelayRow<'a>),
     Wrong { name: &'a str, status: &'static str, why: String, origin: RelayOrigin },
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct RelayRow<'a> {
     id: &'a str,
     name: &'a str,
     format: &'static str,
@@ -114,9 +114,9 @@ struct Row<'a> {
 
 impl Relays {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let mut config = workplace::config(common)?;
-        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
-        let store = workplace::store(&config).await?;
+        let mut config = context::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
+        let store = context::store(&config).await?;
         let done = match self {
             Self::Add(add) => add.run(common, &config, &store).await,
             Self::List => list(common, &config, &store).await,
@@ -132,12 +132,12 @@ impl Relays {
 impl Add {
     async fn run(self, common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
         let wish = self.wish()?;
-        not_ourselves(config, &wish.base_url)?;
+        refuse_own_address(config, &wish.base_url)?;
         if config.relays.iter().any(|relay| relay.name == wish.name) {
             bail!("the configuration file names a relay {} already; hint: choose another name", wish.name);
         }
         let upstream = Upstream::new(crate::start::upstream_config(config))?;
-        let relay = engine::add_relay(store, upstream.relays(), &wish, workplace::now()).await?;
+        let relay = engine::add_relay(store, upstream.relays(), &wish, context::now()).await?;
         if relay.allow_private && !common.json {
             eprintln!("The address is private or plain http, so the relay is marked allow_private.");
         }
@@ -145,7 +145,7 @@ impl Add {
             report(common, &relay, None);
             return Ok(ExitCode::SUCCESS);
         }
-        let listed = engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await;
+        let listed = engine::test_relay(store, upstream.relays(), &relay, context::now()).await;
         if let Err(error) = &listed {
             eprintln!("warning: the relay is added, but {error}; see `polygate relays test {}`", relay.name);
         }
@@ -172,12 +172,12 @@ impl Add {
     }
 }
 
-impl Given {
+impl KeySource {
     /// The key; `None` when none was given.
     fn read(&self) -> anyhow::Result<Option<Secret>> {
         Ok(match (&self.api_key, &self.api_key_file) {
-            (Some(key), _) => Some(given(key)?),
-            (None, Some(file)) => Some(relays::read_key(file)?),
+            (Some(key), _) => Some(read_key(key)?),
+            (None, Some(file)) => Some(file_relays::read_key(file)?),
             (None, None) => None,
         })
     }
@@ -200,19 +200,19 @@ fn report(common: &Common, relay: &Relay, listed: Option<usize>) {
 }
 
 async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
-    let All { known, wrong } = All::read(config, store).await?;
+    let RelayList { known, wrong } = RelayList::read(config, store).await?;
     let mut counts = Vec::new();
-    for Known { relay, .. } in &known {
+    for KnownRelay { relay, .. } in &known {
         counts.push(count(store, relay).await?);
     }
     if common.json {
-        let known = known.iter().zip(counts).map(|(known, count)| Shown::Known(row(known, count)));
-        output::json(&known.chain(wrong.iter().map(bad)).collect::<Vec<_>>());
+        let known = known.iter().zip(counts).map(|(known, count)| RelayReport::Known(row(known, count)));
+        output::json(&known.chain(wrong.iter().map(invalid_row)).collect::<Vec<_>>());
         return Ok(ExitCode::SUCCESS);
     }
-    let now = workplace::now();
+    let now = context::now();
     let good = known.iter().zip(counts).map(|(known, count)| line(known, count, now));
-    let left_out = wrong.iter().map(|Wrong { name, error }| {
+    let left_out = wrong.iter().map(|InvalidRelay { name, error }| {
         let nothing = || "-".to_owned();
         vec![name.clone(), nothing(), nothing(), format!("not used: {error:#}"), nothing(), "file".to_owned()]
     });
@@ -230,7 +230,7 @@ async fn count(store: &Store, relay: &Relay) -> anyhow::Result<usize> {
     Ok(kept.map_or(0, |page| page.models.len()))
 }
 
-fn line(known: &Known, count: usize, now: pool::Millis) -> Vec<String> {
+fn line(known: &KnownRelay, count: usize, now: pool::Millis) -> Vec<String> {
     let relay = &known.relay;
     let private = if relay.allow_private { " (private)" } else { "" };
     vec![
@@ -243,14 +243,19 @@ fn line(known: &Known, count: usize, now: pool::Millis) -> Vec<String> {
     ]
 }
 
-/// No address: what is wrong with it may be a secret inside.
-fn bad(wrong: &Wrong) -> Shown<'_> {
-    Shown::Wrong { name: &wrong.name, status: "left_out", why: format!("{:#}", wrong.error), origin: RelayOrigin::File }
+/// The row of an invalid relay, without its address, which may contain a secret.
+fn invalid_row(wrong: &InvalidRelay) -> RelayReport<'_> {
+    RelayReport::Wrong {
+        name: &wrong.name,
+        status: "left_out",
+        why: format!("{:#}", wrong.error),
+        origin: RelayOrigin::File,
+    }
 }
 
-fn row(known: &Known, listed: usize) -> Row<'_> {
-    let Known { relay, key, origin, hidden } = known;
-    Row {
+fn row(known: &KnownRelay, listed: usize) -> RelayRow<'_> {
+    let KnownRelay { relay, key, origin, hidden } = known;
+    RelayRow {
         id: &relay.id.0,
         name: &relay.name,
         format: format(relay.wire),
@@ -267,7 +272,7 @@ fn row(known: &Known, listed: usize) -> Row<'_> {
     }
 }
 
-/// The state as the store has it; that of a relay of the file is what the running gateway wrote there.
+/// The stored state. The state of a relay of the file is the one that the running gateway stored.
 fn state(relay: &Relay) -> &'static str {
     if relay.enabled { relay_state(&relay.status) } else { "disabled" }
 }
@@ -290,14 +295,14 @@ fn place(origin: RelayOrigin) -> &'static str {
 }
 
 async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
-    let found = All::read(config, store).await?.find(wanted)?;
-    let Some(Known { relay, key, origin, .. }) = found else { return Err(nobody(wanted)) };
+    let found = RelayList::read(config, store).await?.find(wanted)?;
+    let Some(KnownRelay { relay, key, origin, .. }) = found else { return Err(no_such_relay(wanted)) };
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let tested = match origin {
-        RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await,
+        RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, context::now()).await,
         RelayOrigin::File => engine::relay_models(upstream.relays(), &relay, &key).await.map(|models| models.len()),
     };
-    // Some services list their models to everybody.
+    // Some services list their models without a key.
     let open = tested.is_ok()
         && !key.is_empty()
         && engine::relay_models(upstream.relays(), &relay, &pool::Secret::from("")).await.is_ok();
@@ -326,13 +331,13 @@ async fn rekey(
     common: &Common,
     (config, store): (&Config, &Store),
     wanted: &str,
-    key: &Given,
+    key: &KeySource,
 ) -> anyhow::Result<ExitCode> {
     let Some(relay) = stored(store, wanted).await? else { return Err(not_stored(config, wanted)) };
     let key = key.read()?.context("no key is given; hint: `--api-key -` reads it from standard input")?;
-    engine::rekey_relay(store, &relay, key, workplace::now()).await?;
+    engine::rekey_relay(store, &relay, key, context::now()).await?;
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
-    let listed = engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await;
+    let listed = engine::test_relay(store, upstream.relays(), &relay, context::now()).await;
     if let Err(error) = &listed {
         eprintln!("warning: the key is replaced, but {error}; see `polygate relays test {}`", relay.name);
     }
@@ -351,20 +356,20 @@ async fn remove(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn nobody(wanted: &str) -> anyhow::Error {
+fn no_such_relay(wanted: &str) -> anyhow::Error {
     anyhow::anyhow!("there is no relay {wanted}; see `polygate relays list`")
 }
 
-/// What only the file can change.
+/// The error for a relay that is not in the store; a relay of the file can only be changed there.
 fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
     if config.relays.iter().all(|relay| relay.name != wanted) {
-        return nobody(wanted);
+        return no_such_relay(wanted);
     }
     anyhow::anyhow!("relay {wanted} is set in {}; change it there", config.paths.config.display())
 }
 
-/// Refuses the addresses at which this gateway itself would listen.
-fn not_ourselves(config: &Config, base_url: &str) -> anyhow::Result<()> {
+/// Refuses an address at which this gateway itself listens.
+fn refuse_own_address(config: &Config, base_url: &str) -> anyhow::Result<()> {
     let Ok(pasted) = Pasted::read(base_url) else { return Ok(()) };
     let url = pasted.url();
     let near = url.host_str().is_some_and(pool::guard::is_loopback);
@@ -376,7 +381,7 @@ fn not_ourselves(config: &Config, base_url: &str) -> anyhow::Result<()> {
 }
 
 /// A key as given, or from standard input for `-`.
-fn given(text: &str) -> anyhow::Result<Secret> {
+fn read_key(text: &str) -> anyhow::Result<Secret> {
     if text != "-" {
         return Ok(Secret::new(text.trim()));
     }

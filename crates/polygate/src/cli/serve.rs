@@ -9,14 +9,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use super::signals::Signals;
-use super::{Common, logging, output, workplace};
+use super::{Common, context, logging, output};
 use crate::config::{Config, Layers};
 
 /// Files and sockets that a gateway opens at most: two sockets for each stream, and its idle connections.
 const FILES: u64 = 1 << 16;
-/// What every system takes (`OPEN_MAX` of macOS).
+/// A limit that every system accepts (`OPEN_MAX` of macOS).
 const FEW_FILES: u64 = 10_240;
-/// A key that somebody chose and that has fewer characters can be guessed.
+/// A chosen key with fewer characters can be guessed.
 const SHORT_KEY: usize = 24;
 
 #[derive(Debug, Args)]
@@ -49,8 +49,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let paths = workplace::paths(common)?;
-        let mut layers = workplace::layers(&paths)?;
+        let paths = context::paths(common)?;
+        let mut layers = context::layers(&paths)?;
         if common.json {
             layers.flag("log.format", "json");
         }
@@ -58,7 +58,7 @@ impl Serve {
         let unknown = layers.unknown();
         let config = Config::from_layers(&layers, paths)?;
         logging::start(&config.log);
-        open_up();
+        raise_file_limit();
         for key in unknown {
             tracing::warn!("unknown setting {key} in {}", config.paths.config.display());
         }
@@ -89,22 +89,21 @@ impl Serve {
     }
 }
 
-/// Lets the process open as many files as it may. The usual 1024 of a shell are a limit for programs that call `select`, and no more
-/// than 500 streams.
-fn open_up() {
+/// Raises the soft limit of open files. The usual 1024 of a shell exists for programs that call `select`, and allows only 500 streams.
+fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(FILES).min(FILES);
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }
-    // Some systems (macOS) have a lower limit of their own beside the one that they name.
+    // Some systems (macOS) enforce a lower limit than the one that they report.
     let set = |current: u64| setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
     if let Err(error) = set(wanted).or_else(|_| set(wanted.min(FEW_FILES))) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 
-/// What is still missing before a client can be answered, as the command that adds it; nothing where all is there.
+/// The steps that are missing before a client can be served, each with its command; empty when nothing is missing.
 async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'static str>, store::Error> {
     let store = running.store();
     let served = !store.accounts().await?.is_empty() || !store.relays().await?.is_empty() || !config.relays.is_empty();
@@ -121,20 +120,24 @@ async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'s
     Ok(steps)
 }
 
-/// Says where the gateway listens, on standard output, and what to do next, on standard error.
+/// Prints the listening addresses on standard output, and the next steps on standard error.
 fn announce(running: &crate::Running, steps: &[&str], json: bool) {
     for address in &running.addresses {
-        told(json, &format!("listening on http://{address}"), &json!({ "listening": format!("http://{address}") }));
+        print_line(
+            json,
+            &format!("listening on http://{address}"),
+            &json!({ "listening": format!("http://{address}") }),
+        );
     }
     for address in &running.ollama {
         let line = json!({ "listening": format!("http://{address}"), "api": "ollama" });
-        told(json, &format!("serving the Ollama API on http://{address}"), &line);
+        print_line(json, &format!("serving the Ollama API on http://{address}"), &line);
     }
     for step in steps {
-        aside(json, step);
+        remark(json, step);
     }
     if steps.is_empty() {
-        aside(
+        remark(
             json,
             &format!("Base URL of OpenAI clients: {0}/v1, of Anthropic and Google clients: {0}", running.url()),
         );
@@ -142,12 +145,12 @@ fn announce(running: &crate::Running, steps: &[&str], json: bool) {
 }
 
 /// One line on standard output.
-fn told(json: bool, text: &str, line: &serde_json::Value) {
+fn print_line(json: bool, text: &str, line: &serde_json::Value) {
     output::line(&if json { line.to_string() } else { text.to_owned() });
 }
 
-/// A remark for people; part of the log where that is JSON.
-fn aside(json: bool, text: &str) {
+/// Prints a remark for people; logs it when the log is JSON.
+fn remark(json: bool, text: &str) {
     if json {
         tracing::info!("{text}");
     } else {
@@ -156,20 +159,20 @@ fn aside(json: bool, text: &str) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    // Before anything is refreshed: a signal must not cut that off. It ends the gateway cleanly, also when it comes at once.
+    // Listen before the engine starts: a signal must not interrupt a token refresh, but end the gateway cleanly.
     let mut signals = Signals::listen()?;
     let json = config.log.json;
     let mut running = crate::start(config.clone()).await?;
     announce(&running, &next_steps(&running, &config).await?, json);
     tokio::select! {
         _ = signals.next() => {}
-        () = running.broken() => {
+        () = running.listener_failed() => {
             running.stop().await;
             anyhow::bail!("the gateway stopped listening because of a defect; the log has the details; start it again");
         }
     }
-    aside(json, "stopping; running streams may finish; a second signal ends them");
-    let hurry = running.hurry();
+    remark(json, "stopping; running streams may finish; a second signal ends them");
+    let hurry = running.drain_cutoff();
     let mut stopping = pin!(running.stop());
     let code = tokio::select! {
         () = &mut stopping => return Ok(ExitCode::SUCCESS),

@@ -1,4 +1,4 @@
-//! `config`: what is set, and by whom.
+//! `config`: shows every setting and the layer that set it.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use clap::Subcommand;
 use pool::catalog::Names;
 use serde::Serialize;
 
-use super::{Common, output, workplace};
+use super::{Common, context, output};
 use crate::config::{CUSTOM_FIELDS, Config, FIELDS, Key, Origin, RELAY_FIELDS, Relay, Setting};
 
 #[derive(Debug, Subcommand)]
@@ -23,12 +23,12 @@ pub(super) enum Settings {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct SettingRow {
     key: String,
     /// `None` where it is not set.
     value: Option<toml::Value>,
     origin: String,
-    /// Whether its owner set it, by whatever layer.
+    /// Whether any layer other than the default set it.
     own: bool,
 }
 
@@ -45,17 +45,17 @@ impl Settings {
 }
 
 fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
-    let paths = workplace::paths(common)?;
-    let layers = workplace::layers(&paths)?;
-    let mut rows: Vec<Row> = layers.all().map(|setting| row(&setting)).collect();
-    for (at, relay) in layers.good_relays().0.iter().enumerate() {
+    let paths = context::paths(common)?;
+    let layers = context::layers(&paths)?;
+    let mut rows: Vec<SettingRow> = layers.all().map(|setting| row(&setting)).collect();
+    for (at, relay) in layers.valid_relays().0.iter().enumerate() {
         rows.extend(relay_rows(at, relay));
     }
     if common.json {
         output::json(&rows);
     } else {
         output::line(&format!("# {}", paths.config.display()));
-        let (own, defaults): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.own);
+        let (own, defaults): (Vec<&SettingRow>, Vec<&SettingRow>) = rows.iter().partition(|row| row.own);
         for row in own {
             output::line(&line(row, origin));
         }
@@ -68,19 +68,19 @@ fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line(row: &Row, origin: bool) -> String {
+fn line(row: &SettingRow, origin: bool) -> String {
     let from = if origin { format!("  # {}", row.origin) } else { String::new() };
     let value = row.value.as_ref().map_or_else(|| "\"\"".to_owned(), ToString::to_string);
     format!("{} = {value}{from}", row.key)
 }
 
-fn row(setting: &Setting) -> Row {
+fn row(setting: &Setting) -> SettingRow {
     let own = setting.origin != Origin::Default;
-    Row { key: setting.field.key.to_owned(), value: setting.typed(), origin: setting.origin.to_string(), own }
+    SettingRow { key: setting.field.key.to_owned(), value: setting.typed(), origin: setting.origin.to_string(), own }
 }
 
-/// What the file says of a relay; never its key.
-fn relay_rows(at: usize, relay: &Relay) -> Vec<Row> {
+/// The fields of a relay of the file, without its key.
+fn relay_rows(at: usize, relay: &Relay) -> Vec<SettingRow> {
     let text = |text: String| toml::Value::String(text);
     let key = match &relay.key {
         Key::None => None,
@@ -90,7 +90,7 @@ fn relay_rows(at: usize, relay: &Relay) -> Vec<Row> {
     let models = relay.models.iter().cloned().map(text).collect::<Vec<_>>();
     let models = (!models.is_empty()).then(|| ("models", toml::Value::Array(models)));
     let said = std::iter::once(("base_url", text(relay.base_url.clone()))).chain(models).chain(key);
-    let row = |(field, value)| Row {
+    let row = |(field, value)| SettingRow {
         key: format!("relays.{}.{field}", relay.name),
         value: Some(value),
         origin: format!("file relays[{at}]"),

@@ -1,22 +1,22 @@
-//! SIGINT and SIGTERM, heard from the moment on that they are listened for.
+//! SIGINT and SIGTERM.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals. While this lives neither ends the process by itself.
+/// Receives both signals. From [`Signals::listen`] on, neither signal ends the process by itself.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    /// Takes both over, for the rest of the process's life.
+    /// Registers both handlers, for the rest of the process's life.
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for one; the exit code by which shells know it.
+    /// Waits for a signal; returns its conventional exit code.
     pub(super) async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 130,

@@ -9,7 +9,7 @@ pub struct Field {
     pub also: &'static [&'static str],
     /// Environment names of other systems with the same meaning, strongest first.
     pub env: &'static [&'static str],
-    /// Value when no layer says otherwise; `""` is "not set".
+    /// Value when no layer sets one; `""` is "not set".
     pub default: &'static str,
     /// Whether the value must never be shown.
     pub secret: bool,

@@ -15,7 +15,7 @@ pub enum Origin {
     Env(String),
     /// The file, under this key.
     File(String),
-    /// Nobody said anything.
+    /// No layer set it.
     Default,
 }
 
@@ -42,7 +42,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The value with its type: a number, truth value or list where it is one; `None` where it is not set. Of a secret only that it is.
+    /// The value with its type: a number, a boolean, a list or a text; `None` when it is not set. A secret is `***`.
     pub fn typed(&self) -> Option<toml::Value> {
         let value = self.value.trim();
         if value.is_empty() {
@@ -58,7 +58,7 @@ impl Setting {
 
 fn scalar(text: &str) -> toml::Value {
     let truth = text.parse().ok().map(toml::Value::Boolean);
-    // A number is one in a single form: what it is as text is what it is read from.
+    // Only a number in its canonical form is read as a number; `007` stays a text.
     let number = text.parse().ok().filter(|number: &i64| number.to_string() == text).map(toml::Value::Integer);
     truth.or(number).unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
@@ -138,7 +138,7 @@ impl Layers {
         table.iter().map(entry).collect()
     }
 
-    /// What the file holds at this path.
+    /// The file's value at this path.
     pub(super) fn value(&self, path: &str) -> Option<&toml::Value> {
         lookup(&self.file, path)
     }
@@ -152,14 +152,14 @@ impl Layers {
         }
     }
 
-    /// Keys in the file that no setting knows.
+    /// Keys of the file that no setting has.
     pub fn unknown(&self) -> Vec<String> {
         let mut found = Vec::new();
         leaves(&self.file, "", &mut found);
         found.retain(|key| {
             let table = key.starts_with("model.aliases.")
                 || key.starts_with("model.fallbacks.")
-                || super::models::ours(key)
+                || super::models::is_model_table(key)
                 || key == "relays"
                 || key.starts_with("relays.");
             !table && !known(key)

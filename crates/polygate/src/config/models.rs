@@ -1,4 +1,4 @@
-//! The tables that say more of models: `[model.routing]` and `[[model.custom]]`. Errors name the row and the field.
+//! The tables `[model.routing]` and `[[model.custom]]`. Errors name the row and the field.
 
 #[cfg(test)]
 mod tests;
@@ -16,13 +16,13 @@ const WORDS: usize = 1024;
 const ROWS: usize = 256;
 /// Largest number of tokens that a row may state.
 const TOKENS: i64 = 1 << 32;
-/// What stands for the accounts in the place of a relay's name.
+/// The provider name of the accounts.
 const ACCOUNTS: &str = "codex";
 /// The tables, by our name and by another system's.
 const CUSTOM: [&str; 2] = ["model.custom", "model.custom_models"];
 const ROUTING: [&str; 2] = ["model.routing", "model_routing"];
 
-/// The fields of a row of `[[model.custom]]`, what they say, and what another system calls them.
+/// The fields of a row of `[[model.custom]]`: name, help text, and another system's name.
 pub const CUSTOM_FIELDS: [(&str, &str, &str); 11] = [
     ("id", "The model's name, or `relay:model` for one of a relay", ""),
     ("display_name", "Name that clients display", ""),
@@ -45,7 +45,7 @@ const OWN: [&str; 2] = ["lite", "description"];
 /// Fields of another system that change nothing here.
 const IGNORED: [&str; 3] = ["output_modalities", "supports_personality", "truncation_policy_limit"];
 
-/// Reads `[model.routing]`: who serves a model, whoever else lists it.
+/// Reads `[model.routing]`: the only provider of a model.
 pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigError> {
     let Some((key, value)) = found(layers, ROUTING)? else { return Ok(Vec::new()) };
     let wrong = |name: &str, wanted| Err(row(format!("{key}.{}", short(name)), wanted));
@@ -66,14 +66,14 @@ pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigE
     Ok(routes)
 }
 
-/// Reads `[[model.custom]]`: models that no list has, and what the lists do not know. A bare text is a name.
+/// Reads `[[model.custom]]`: models that no list has, and details that the lists lack. A bare text is a name.
 pub(super) fn custom(layers: &Layers) -> Result<Vec<Custom>, ConfigError> {
     let Some((key, value)) = found(layers, CUSTOM)? else { return Ok(Vec::new()) };
     let rows = value.as_array().filter(|rows| rows.len() <= ROWS);
     let rows = rows.ok_or_else(|| row(key.to_owned(), "a list of at most 256 models: write [[model.custom]]"))?;
     let mut all: Vec<Custom> = Vec::new();
     for (at, value) in rows.iter().enumerate() {
-        let custom = Row { key, at, value }.read()?;
+        let custom = CustomRow { key, at, value }.read()?;
         if all.iter().any(|other| (&other.relay, &other.slug) == (&custom.relay, &custom.slug)) {
             return Err(row(format!("{key}[{at}].id"), "unique among the rows"));
         }
@@ -95,12 +95,12 @@ pub(super) fn unknown(layers: &Layers) -> Vec<String> {
 }
 
 /// Whether a key of the file belongs to one of the tables.
-pub(super) fn ours(key: &str) -> bool {
+pub(super) fn is_model_table(key: &str) -> bool {
     let below = |table: &str| key == table || key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
     CUSTOM.iter().chain(&ROUTING).any(|table| below(table))
 }
 
-/// The table under our name or the other system's; both at once would leave one of them unread.
+/// The table under Polygate's name or the other system's. Both at once are an error, because one of them would go unread.
 fn found<'a>(
     layers: &'a Layers,
     [own, other]: [&'static str; 2],
@@ -112,13 +112,13 @@ fn found<'a>(
     }
 }
 
-struct Row<'a> {
+struct CustomRow<'a> {
     key: &'static str,
     at: usize,
     value: &'a toml::Value,
 }
 
-impl Row<'_> {
+impl CustomRow<'_> {
     fn read(&self) -> Result<Custom, ConfigError> {
         let id = match self.value {
             toml::Value::String(name) => Some(name.clone()),
@@ -188,7 +188,7 @@ impl Row<'_> {
     }
 }
 
-/// A name that can be asked for.
+/// Whether a request can use this name.
 fn plain(text: &str) -> bool {
     let fit = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\`<>*".contains(&byte);
     !text.is_empty() && text.len() <= NAME && text.bytes().all(fit)

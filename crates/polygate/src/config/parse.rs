@@ -19,7 +19,7 @@ use super::{
 };
 use super::{fallbacks, models};
 
-/// How often figures may be asked for at most, and at least.
+/// Shortest and longest refresh interval.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_hours(24);
 /// A hundred years.
@@ -84,7 +84,7 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
     })
 }
 
-/// Host names. A name that never matches would be ignored without a word.
+/// Host names. A name that could never match is an error.
 fn allowed_hosts(layers: &Layers) -> Result<Vec<String>, ConfigError> {
     let hosts = list(layers, "server.allowed_hosts");
     let plain = |host: &String| !host.contains(['*', '/', '@', ' ']);
@@ -151,7 +151,7 @@ fn transport(layers: &Layers) -> Result<Transport, ConfigError> {
     Transport::of(&setting.value).ok_or_else(|| wrong(&setting, "auto, websocket or http"))
 }
 
-/// The origin is kept: whoever wonders where calls go must see who said so.
+/// The proxy and the layer that set it, which `doctor` and `proxies list` show.
 fn proxy(layers: &Layers) -> Result<Option<Proxy>, ConfigError> {
     let origin = layers.get("upstream.proxy").origin.to_string();
     Ok(url(layers, "upstream.proxy")?.map(|url| Proxy { url, origin }))
@@ -168,7 +168,7 @@ pub(super) fn proxies(layers: &Layers) -> Result<Proxies, ConfigError> {
     Ok(Proxies { interval: length, echo: url.ok_or_else(|| wrong(&echo, "an https URL"))? })
 }
 
-/// The older name is in milliseconds.
+/// The minimum gap between requests. The older key `auth.request_interval_ms` is in milliseconds.
 fn stagger(layers: &Layers) -> Result<Duration, ConfigError> {
     let setting = layers.get("accounts.stagger");
     let millis = matches!(&setting.origin, Origin::File(key) if key == "auth.request_interval_ms");
@@ -235,7 +235,7 @@ fn size(layers: &Layers, key: &'static str) -> Result<u64, ConfigError> {
     bytes.filter(sound).ok_or_else(|| wrong(&setting, "a size from 16MiB to 1024GiB"))
 }
 
-/// A length of time, or 0 for never. Other systems count it in minutes, and say so in the key.
+/// A length of time, or 0 for never. A key of another system that ends in `_minutes` is in minutes.
 fn interval(layers: &Layers, key: &'static str) -> Result<Duration, ConfigError> {
     let setting = layers.get(key);
     let minutes = matches!(&setting.origin, Origin::File(key) if key.ends_with("_minutes"));
@@ -272,7 +272,7 @@ pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {
     })
 }
 
-/// Whether the usual tier is the fast one. Accounts have no other.
+/// Whether the default tier is the fast one. Accounts have no other tier.
 fn fast(layers: &Layers) -> Result<bool, ConfigError> {
     let setting = layers.get("model.default_tier");
     match setting.value.as_str() {
@@ -310,7 +310,7 @@ pub(super) fn log(layers: &Layers) -> Result<Log, ConfigError> {
 fn filter(text: &str) -> Option<Targets> {
     let text = text.replace("warning", "warn");
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
-    // The library takes a word that is no level for a target; here it is a level that somebody misspelt.
+    // The library reads an unknown word as a target; here it is a misspelt level.
     let sound = parts.iter().all(|part| part.contains('=') || part.parse::<LevelFilter>().is_ok());
     let filter = parts.join(",").parse::<Targets>().ok().filter(|_| sound)?;
     let general = parts.iter().any(|part| !part.contains('='));
@@ -336,7 +336,7 @@ fn hosts(layers: &Layers, key: &'static str) -> Result<Vec<IpAddr>, ConfigError>
     server::hosts(&setting.value).map_err(|_| wrong(&setting, "an IP address or localhost"))
 }
 
-/// Clients compare it as three numbers.
+/// A version of three numbers, as clients compare it.
 fn version(layers: &Layers, key: &'static str) -> Result<String, ConfigError> {
     let setting = layers.get(key);
     let numbers: Vec<&str> = setting.value.split('.').collect();

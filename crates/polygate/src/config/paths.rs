@@ -24,9 +24,8 @@ impl Paths {
         Self { home: home.to_owned(), config: home.join("config.toml"), data_key: DataKey::InHome }
     }
 
-    /// XDG directories: data apart from configuration, the data key beside the configuration so that a copy of the data
-    /// directory alone opens nothing. Where the configuration cannot be written, as in a container that mounts it, the key lies in
-    /// the state directory.
+    /// XDG directories. The data key lies beside the configuration, so that a copy of the data directory alone opens nothing. If the
+    /// configuration directory is not writable, as in a container that mounts it, the key lies in the state directory.
     ///
     /// # Errors
     /// [`ConfigError::Home`] when no home directory is known.

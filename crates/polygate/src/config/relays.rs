@@ -39,7 +39,7 @@ pub struct Relay {
 /// Where a relay's key is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Key {
-    /// It takes none.
+    /// The relay takes no key.
     None,
     /// In the file itself.
     Here(Secret),
@@ -57,7 +57,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The fields of a table, and what they say.
+/// The fields of a table, with their help texts.
 pub const RELAY_FIELDS: [(&str, &str); 11] = [
     ("name", "Name of the relay, the `provider` in `provider:model`: 1 to 32 characters of a-z, 0-9, _ and -"),
     ("base_url", "Base URL of the relay, or the full address of one of its endpoints"),
@@ -78,12 +78,12 @@ impl Layers {
     /// # Errors
     /// [`ConfigError::Relay`] for the first field that is wrong.
     pub fn relays(&self) -> Result<Vec<Relay>, ConfigError> {
-        let (relays, wrong) = self.good_relays();
+        let (relays, wrong) = self.valid_relays();
         wrong.into_iter().next().map_or(Ok(relays), Err)
     }
 
-    /// The relays of the file that can be read, and the first wrong field of each of the others.
-    pub fn good_relays(&self) -> (Vec<Relay>, Vec<ConfigError>) {
+    /// The valid relays of the file, and the first wrong field of each invalid one.
+    pub fn valid_relays(&self) -> (Vec<Relay>, Vec<ConfigError>) {
         let (mut relays, mut wrong): (Vec<Relay>, Vec<ConfigError>) = (Vec::new(), Vec::new());
         for (at, value) in self.array("relays").iter().enumerate() {
             match read(at, value, &relays) {
@@ -199,7 +199,7 @@ impl Table<'_> {
     }
 
     fn wrong(&self, field: &'static str, wanted: &'static str) -> ConfigError {
-        // A name that is none could be anything, a key too.
+        // An invalid name is not shown: it could be a key.
         let name = self.get("name").and_then(toml::Value::as_str).filter(|name| check_name(name).is_ok());
         wrong((self.at, name.unwrap_or_default()), field, wanted)
     }

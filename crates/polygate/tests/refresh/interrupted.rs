@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use offline::{Offline, Options, Place, Plan, Rule, Running};
+use offline::{Endpoint, Offline, Options, Plan, Rule, Running};
 use rstest::rstest;
 
 use crate::common::Home;
@@ -100,14 +100,17 @@ async fn a_gateway_that_starts_during_a_refresh_leaves_it_alone() {
     let gateway = home.serve(&[]);
     let asked = gateway.chat("Reply with exactly: pong");
     let release = async {
-        backend.wait_until(SOON, |record| record.posts().count() > 0 || record.at(Place::Token).count() > 1).await.ok();
+        backend
+            .wait_until(SOON, |record| record.posts().count() > 0 || record.at(Endpoint::Token).count() > 1)
+            .await
+            .ok();
         backend.release(GATE);
     };
     let (answer, ()) = tokio::join!(asked, release);
     assert_eq!(answer.unwrap().status, 200);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(backend.record().at(Place::Token).count(), 1, "one use of one token");
+    assert_eq!(backend.record().at(Endpoint::Token).count(), 1, "one use of one token");
     assert!(gateway.terminate().success());
     serves(&backend, &home).await;
 }

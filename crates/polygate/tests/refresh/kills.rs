@@ -131,7 +131,7 @@ async fn clients(fleet: &Fleet, gateway: &Gateway, served: &AtomicUsize) {
 async fn judge(fleet: &Fleet, store: &Store, tally: &mut Tally) {
     let accounts = store.accounts().await.unwrap();
     assert_eq!(accounts.len(), fleet.logins.len(), "accounts");
-    let doubtful = store.interrupted(LATER).await.unwrap();
+    let doubtful = store.interrupted_refreshes(LATER).await.unwrap();
     let all = extra(fleet);
     for account in accounts {
         let refresh = store.tokens(&account.id).await.unwrap().unwrap().refresh.unwrap();

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use offline::{How, Newline, Plan, Rule, Split, Wait};
+use offline::{Newline, Plan, Rule, Split, Termination, Wait};
 use serde_json::Value;
 
 use crate::gateway::{Gateway, ollama, request};
@@ -183,8 +183,8 @@ async fn an_upstream_that_fails_midway_ends_the_stream_in_its_words() {
         let name = protocol.name;
         for plan in [
             Plan::failed(8, "server_error", "it broke"),
-            Plan::auto().cut_event(8, How::Reset),
-            Plan::auto().cut_event(8, How::Fin),
+            Plan::auto().cut_event(8, Termination::Reset),
+            Plan::auto().cut_event(8, Termination::Fin),
         ] {
             let answer = ask_during((&gateway, &backend), &protocol, &plan, true).await;
             let text = answer.text();
@@ -205,7 +205,7 @@ async fn a_cut_at_any_event_leaves_a_prefix_and_no_false_end() {
     let (gateway, backend) = gateway().await;
     for protocol in PROTOCOLS {
         let whole = protocol.text(&ask(&gateway, &protocol, true).await.text());
-        for (event, how) in (0..14).zip([How::Reset, How::Fin, How::End].into_iter().cycle()) {
+        for (event, how) in (0..14).zip([Termination::Reset, Termination::Fin, Termination::End].into_iter().cycle()) {
             let plan = Plan::auto().cut_event(event, how);
             let answer = ask_during((&gateway, &backend), &protocol, &plan, true).await;
             let (name, text) = (protocol.name, answer.text());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offline::{Left, Plan, Rule, Wait};
+use offline::{EndKind, Plan, Rule, Wait};
 use pool::transport::Transport;
 use rstest::rstest;
 use serde_json::json;
@@ -80,7 +80,7 @@ async fn at_any_event_of_a_reply(
         exit.take(socket).await;
         site.backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
         let ending = site.backend.record().posts().last().unwrap().ending.unwrap();
-        let wanted = if cut < whole.len() { Left::Client } else { Left::Complete };
+        let wanted = if cut < whole.len() { EndKind::Client } else { EndKind::Complete };
         let after = ending.at.saturating_sub(left);
         assert!(ending.left == wanted && after < Duration::from_secs(1), "{cut}: {ending:?}, {after:?} later");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offline::{Place, Plan, Rule, Running};
+use offline::{Endpoint, Plan, Rule, Running};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -181,12 +181,12 @@ async fn listed() -> (Site, String) {
         }
     };
     tokio::time::timeout(SOON, live).await.expect("the list in time");
-    let account = site.backend.record().at(Place::Models).find_map(|seen| seen.account.clone());
+    let account = site.backend.record().at(Endpoint::Models).find_map(|seen| seen.account.clone());
     (site, account.expect("an account's list"))
 }
 
 fn asked(backend: &Running) -> usize {
-    backend.record().at(Place::Models).count()
+    backend.record().at(Endpoint::Models).count()
 }
 
 /// The names in a list of any shape.
@@ -233,7 +233,7 @@ async fn a_list_that_does_not_come_leaves_the_one_from_before() {
     let (Site { gateway, backend, .. }, account) = listed().await;
     let old = names(&gateway, "/v1/models", "x-none: 1").await;
     backend.set_models(&account, &["gpt-6-sol"]);
-    backend.script(Rule::at(Place::Models, Plan::server_error(500)));
+    backend.script(Rule::at(Endpoint::Models, Plan::server_error(500)));
     let before = asked(&backend);
     assert_eq!(names(&gateway, "/v1/models?refresh=true", "x-none: 1").await, old);
     assert_eq!(asked(&backend), before + 1);

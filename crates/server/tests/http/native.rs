@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::Engine;
-use offline::{FakeAccount, NewAccount, Offline, Place, Plan, Quota, Rule, Running};
+use offline::{Endpoint, FakeAccount, NewAccount, Offline, Plan, Quota, Rule, Running};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -111,7 +111,7 @@ async fn the_models_are_codexs_own_and_their_etag_is_on_every_reply() {
     assert_eq!((other.status, other.header("x-models-etag")), (200, None));
     // A client of another version reads what the backend lists for its own, and its replies name that list.
     let entry = json!({"slug": "gpt-6-sol", "display_name": "For old clients", "priority": 1});
-    bench.backend.script(Rule::at(Place::Models, Plan::json(200, json!({"models": [entry]}))));
+    bench.backend.script(Rule::at(Endpoint::Models, Plan::json(200, json!({"models": [entry]}))));
     let old = bench.get("/backend-api/codex/models?client_version=0.150.0", &key).await;
     let (old_etag, body) = (old.header("etag").map(str::to_owned), read(&old));
     let names: Vec<_> = body["models"].as_array().unwrap().iter().map(|entry| &entry["display_name"]).collect();

@@ -133,7 +133,7 @@ async fn turns_over_a_socket_reach_the_backend_as_they_were_sent(#[case] names: 
         assert!(previous.is_string());
     }
     let record = backend.record();
-    let mut sent: Vec<Value> = record.posts().map(offline::Seen::json).collect();
+    let mut sent: Vec<Value> = record.posts().map(offline::RecordedRequest::json).collect();
     for (sent, message) in sent.iter_mut().zip(&mut messages).skip(1) {
         assert!(sent["previous_response_id"].take().is_string());
         message["previous_response_id"].take();

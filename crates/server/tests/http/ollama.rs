@@ -1,6 +1,6 @@
 //! The Ollama listener: what Ollama's clients ask of it, who may ask, and where it listens.
 
-use offline::{Place, Plan, Rule};
+use offline::{Endpoint, Plan, Rule};
 use serde_json::{Value, json};
 use server::{Keys, Ollama, Server, Settings};
 use tempfile::TempDir;
@@ -103,7 +103,7 @@ async fn embeddings_come_from_a_relay_that_has_them() {
     let answer = post(&gateway, "/api/embed", &many).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-polygate-notes"), Some("dropped truncate"));
-    assert_eq!(backend.record().at(Place::RelayMedia).count(), 1, "the name was chosen before the call");
+    assert_eq!(backend.record().at(Endpoint::RelayMedia).count(), 1, "the name was chosen before the call");
     let body = read(&answer);
     assert_eq!(body["model"], many["model"]);
     let sizes: Vec<usize> =

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use offline::{How, Plan, Rule};
+use offline::{Plan, Rule, Termination};
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -86,7 +86,7 @@ async fn a_panic_within_a_reply_ends_that_reply() {
     let (gateway, backend) = gateway(|settings| settings.limits.replies = 1).await;
     let key = format!("Bearer {}", gateway.keys.client);
     let mut socket = Socket::open(gateway.port, &[("authorization", &key)]).await.unwrap();
-    backend.script(Rule::responses(Plan::auto().cut_event(10, How::Reset)));
+    backend.script(Rule::responses(Plan::auto().cut_event(10, Termination::Reset)));
     defect.armed.store(true, Ordering::Relaxed);
     socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
     let events = socket.reply().await;

@@ -1,6 +1,6 @@
 //! Proxies over the admin API.
 
-use offline::{Mood, Proxy, ProxyOptions, Speech};
+use offline::{Proxy, ProxyFault, ProxyOptions, ProxyProtocol};
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
@@ -20,7 +20,8 @@ impl Bench {
     async fn new() -> Self {
         let (gateway, backend) = streams::gateway(|_| {}).await;
         let credentials = Some(("me".to_owned(), PASSWORD.to_owned()));
-        let proxy = Proxy::start(ProxyOptions { credentials, speech: Speech::Socks5, ..ProxyOptions::default() });
+        let proxy =
+            Proxy::start(ProxyOptions { credentials, speech: ProxyProtocol::Socks5, ..ProxyOptions::default() });
         Self { gateway, backend, proxy: proxy.await.unwrap() }
     }
 
@@ -153,7 +154,7 @@ async fn accounts_take_the_ways_that_they_are_assigned() {
     let (_, ready) = bench.call("GET /readyz", Value::Null).await;
     assert!(ready.to_string().contains("its proxy mine is switched off"), "{ready}");
     bench.call(&format!("POST /api/proxies/{id}/enable"), Value::Null).await;
-    bench.proxy.mood(Mood::Closes);
+    bench.proxy.set_fault(ProxyFault::Closes);
     assert_ne!(bench.chat().await, 200);
     assert_eq!(bench.backend.record().posts().count(), 1);
     assert_eq!(bench.call(&format!("DELETE /api/proxies/assign/{account}"), Value::Null).await.0, 200);

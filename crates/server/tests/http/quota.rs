@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offline::{Place, Plan, Quota, Rule, Running, Window};
+use offline::{Endpoint, Plan, Quota, Rule, Running, Window};
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, request};
@@ -25,7 +25,7 @@ impl Bench {
         accounts["accounts"][0]["id"].as_str().unwrap().clone_into(&mut bench.id);
         bench.ask(&format!("GET /auth/accounts/{}/quota", bench.id), Value::Null).await;
         let record = bench.backend.record();
-        bench.upstream_id = record.at(Place::Usage).next().unwrap().account.clone().unwrap();
+        bench.upstream_id = record.at(Endpoint::Usage).next().unwrap().account.clone().unwrap();
         bench
     }
 
@@ -68,12 +68,12 @@ async fn figures_are_asked_for_and_failures_have_their_status() {
         assert_eq!(list["accounts"][0]["quota"]["primary"]["used_percent"], used, "{query}");
     }
     assert_eq!(bench.ask("GET /auth/accounts?quota=odd", Value::Null).await.status, 400);
-    bench.backend.script(Rule::at(Place::Usage, Plan::auto().status(500)));
+    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
     let list = read(&bench.ask("GET /auth/accounts?quota=fresh", Value::Null).await);
     let own = &list["accounts"][0];
     assert_eq!(own["quota"]["primary"]["used_percent"], 50.0);
     assert!(own["quotaError"].as_str().unwrap().contains("500"), "{own}");
-    bench.backend.script(Rule::at(Place::Usage, Plan::auto().status(500)));
+    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
     let failed = bench.own("GET", "quota", Value::Null).await;
     assert_eq!((failed.status, &read(&failed)["error"]["code"]), (502, &json!("upstream_quota")));
     bench.backend.revoke_access(&bench.upstream_id, offline::Revocation::Revoked);
@@ -105,7 +105,7 @@ async fn a_reset_credit_is_consumed_once_in_a_while() {
     let again = bench.own("POST", "reset-credits/consume", json!({})).await;
     assert_eq!((again.status, &read(&again)["error"]["code"]), (429, &json!("cooldown")));
     assert!(again.header("retry-after").is_some());
-    assert_eq!(bench.backend.record().at(Place::Credits).count(), 2, "one list, one consumption");
+    assert_eq!(bench.backend.record().at(Endpoint::Credits).count(), 2, "one list, one consumption");
 }
 
 #[tokio::test]

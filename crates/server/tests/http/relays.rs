@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use offline::{How, Place, Plan, Rule};
+use offline::{Endpoint, Plan, Rule, Termination};
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, request};
@@ -298,7 +298,7 @@ async fn forms_pass_with_the_relays_name_of_the_model() {
     let answer = bench.form("/v1/embeddings", sound.as_bytes()).await;
     assert_eq!(answer.check().status, 415);
     let seen = bench.backend.record();
-    assert_eq!(seen.at(Place::RelayMedia).count(), 2);
+    assert_eq!(seen.at(Endpoint::RelayMedia).count(), 2);
 }
 
 /// A client must be able to tell half an answer from a whole one.
@@ -306,7 +306,7 @@ async fn forms_pass_with_the_relays_name_of_the_model() {
 async fn half_an_answer_breaks_the_connection() {
     let bench = Bench::new().await;
     bench.able().await;
-    bench.backend.script(Rule::at(Place::RelayMedia, Plan::auto().cut_byte(60, How::Fin)));
+    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(60, Termination::Fin)));
     let body = json!({"model": "text-embedding-3-small", "input": "hello"}).to_string();
     let key = format!("authorization: Bearer {}", bench.gateway.keys.client);
     let mut wire = crate::wire::Wire::open(bench.gateway.port).await;

@@ -1,6 +1,6 @@
 //! The rest of the API for accounts: compaction, token counts, bare completions, pictures and searches.
 
-use offline::{Place, Plan, Quota, Rule};
+use offline::{Endpoint, Plan, Quota, Rule};
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, request};
@@ -57,12 +57,13 @@ async fn a_conversation_is_compacted_and_goes_on_where_it_can_be_read() {
     let record = backend.record();
     assert_eq!(record.offences, []);
     let (made, used): (Vec<_>, Vec<_>) = record.posts().partition(|post| asks(post));
-    let owners = |posts: &[&offline::Seen]| posts.iter().map(|post| post.account.clone()).collect::<Vec<_>>();
+    let owners =
+        |posts: &[&offline::RecordedRequest]| posts.iter().map(|post| post.account.clone()).collect::<Vec<_>>();
     assert_eq!(owners(&made), owners(&used), "whoever made it reads it");
     assert!(made.iter().all(|post| post.header("x-codex-beta-features") == Some("remote_compaction_v2")));
 }
 
-fn asks(post: &offline::Seen) -> bool {
+fn asks(post: &offline::RecordedRequest) -> bool {
     post.json()["input"]
         .as_array()
         .is_some_and(|items| items.last().is_some_and(|item| item["type"] == "compaction_trigger"))
@@ -145,7 +146,7 @@ async fn accounts_draw() {
     let answer = post(&gateway, "/v1/images/generations", &json!({ "prompt": "a fox" })).await;
     assert_eq!((answer.status, answer.header("x-polygate-account").is_some()), (200, true), "no model is theirs");
     let seen = backend.record();
-    let posts: Vec<_> = seen.at(Place::Images).collect();
+    let posts: Vec<_> = seen.at(Endpoint::Images).collect();
     assert_eq!(posts.len(), 3);
     assert_eq!(
         posts[2].json(),
@@ -173,7 +174,7 @@ async fn accounts_draw() {
     }
     let other = json!({ "model": "dall-e-3", "prompt": "a fox" });
     assert_eq!(refusal(&post(&gateway, "/v1/images/generations", &other).await), (404, json!("model")));
-    assert_eq!(backend.record().at(Place::Images).count(), 3);
+    assert_eq!(backend.record().at(Endpoint::Images).count(), 3);
 }
 
 /// A Codex client knows the turn that a picture is for; what others say of one is not passed on.
@@ -189,7 +190,7 @@ async fn codex_says_which_turn_a_picture_is_for() {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let record = backend.record();
-    let seen: Vec<_> = record.at(Place::Images).collect();
+    let seen: Vec<_> = record.at(Endpoint::Images).collect();
     assert_eq!(seen[0].header("x-codex-image-turn-id"), Some("t-1"));
     assert_eq!(seen[0].header("x-codex-turn-metadata"), Some("{\"turn_id\":\"t-1\"}"));
     assert!(seen[1].header("x-codex-image-turn-id").is_some_and(|turn| turn != "t-1"));
@@ -219,7 +220,7 @@ async fn accounts_change_pictures_from_json_and_from_forms() {
     let headers = ["host: localhost", "content-type: multipart/form-data; boundary=b", &key];
     let answer = gateway.ask("POST /v1/images/edits", &headers, &form(Vec::new())).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = backend.record().at(Place::Images).next_back().unwrap().json();
+    let sent = backend.record().at(Endpoint::Images).next_back().unwrap().json();
     assert_eq!((&sent["prompt"], sent["images"].as_array().unwrap().len()), (&json!("a hat"), 1));
     assert!(sent["images"][0]["image_url"].as_str().unwrap().starts_with("data:image/png;base64,iVBORw0KGgpyZXN0"));
     let masked =
@@ -287,10 +288,10 @@ async fn the_image_tool_of_a_list_goes_to_a_plan_that_has_it() {
 async fn drawing_moves_on_and_renews_tokens() {
     let (gateway, backend) = gateway_of(&["plus", "plus"], |_| {}).await;
     let body = json!({ "prompt": "a fox" });
-    backend.script(Rule::at(Place::Images, Plan::usage_limit(3_600)));
+    backend.script(Rule::at(Endpoint::Images, Plan::usage_limit(3_600)));
     ask(&gateway, "/v1/images/generations", &body).await;
     let record = backend.record();
-    let accounts: Vec<_> = record.at(Place::Images).map(|seen| seen.account.clone()).collect();
+    let accounts: Vec<_> = record.at(Endpoint::Images).map(|seen| seen.account.clone()).collect();
     assert_eq!((accounts.len(), accounts[0] == accounts[1]), (2, false));
     let left = accounts[1].clone().unwrap();
     backend.expire_access(&left);
@@ -308,7 +309,7 @@ async fn accounts_search() {
         let found = ask(&gateway, path, &body).await;
         assert_eq!(found["results"][0]["snippet"], "About foxes.");
     }
-    assert_eq!(backend.record().at(Place::Search).next().unwrap().json(), body, "it goes as it came");
+    assert_eq!(backend.record().at(Endpoint::Search).next().unwrap().json(), body, "it goes as it came");
     let wrong = post(&gateway, "/v1/alpha/search", &json!({ "id": "session" })).await;
     assert_eq!(wrong.check().status, 400, "{}", wrong.text());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offline::{How, Plan, Rule, Wait};
+use offline::{Plan, Rule, Termination, Wait};
 use pool::transport::Transport;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -298,7 +298,7 @@ async fn a_refusal_says_what_http_would() {
 #[tokio::test]
 async fn a_failure_midway_is_one_of_the_response() {
     let (gateway, backend) = gateway(|_| {}).await;
-    backend.script(Rule::responses(Plan::auto().cut_event(10, How::Reset)));
+    backend.script(Rule::responses(Plan::auto().cut_event(10, Termination::Reset)));
     let mut socket = open(&gateway, &[]).await.unwrap();
     let failed = socket.ask(json!({ "model": MODEL, "input": "count to 9" })).await;
     assert_eq!((&failed["type"], &failed["response"]["status"]), (&json!("response.failed"), &json!("failed")));

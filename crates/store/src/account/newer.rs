@@ -9,9 +9,9 @@ use crate::{NewAccount, Origin};
 
 /// Whether `new` replaces the stored tokens.
 ///
-/// A login was issued just now and always does. An import does when its tokens are newer: by the end that the issuer
-/// signed, else by the time of the last refresh. An import without a refresh token never costs the account its own. An
-/// account that needs a login takes any tokens but those that failed.
+/// Tokens of a login were issued just now and always replace the stored ones. Imported tokens replace them when they are newer,
+/// by the signed expiry, else by the time of the last refresh. An import without a refresh token never removes a stored refresh
+/// token. An account that needs a login takes any tokens except the failed ones.
 pub(super) fn replaces(new: &NewAccount, stored: &Tokens, status: &Status) -> bool {
     let given = &new.tokens;
     if new.origin == Origin::Login {

@@ -1,5 +1,5 @@
-//! What an account's owner says of it: its name, its tags, its terms, and whether it is switched off. What is said of several is
-//! written for all of them or for none.
+//! Settings of an account that its owner chooses: label, tags, terms, and whether it is switched off. A change of several accounts
+//! is one transaction.
 
 use pool::{AccountId, Status, Terms};
 
@@ -9,13 +9,13 @@ use crate::statement::{Arg, args};
 use crate::{Error, Store, sql};
 
 impl Store {
-    /// Writes the status that the owner wants, whatever it was; whether there is such an account, of each in order.
+    /// Writes the owner's status over any stored one. The result says for each account, in order, whether it exists.
     pub async fn switch(&self, ids: &[AccountId], status: &Status) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = ids.iter().map(|id| args![&id.0, json(status)].to_vec()).collect();
         self.write_each(failpoint::OWNER, sql::ACCOUNT_SWITCH, &rows).await
     }
 
-    /// Names accounts; an empty name is their e-mails again. Whether there is such an account, of each in order.
+    /// Sets the label of accounts; an empty label restores the e-mail. The result says for each account, in order, whether it exists.
     pub async fn set_label(&self, ids: &[AccountId], label: &str) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = ids.iter().map(|id| args![&id.0, label].to_vec()).collect();
         self.write_each(failpoint::OWNER, sql::ACCOUNT_LABEL, &rows).await
@@ -31,18 +31,18 @@ impl Store {
     /// Every account's tags; accounts without any may be left out.
     pub async fn tags(&self) -> Result<Vec<(AccountId, Vec<String>)>, Error> {
         let rows = self.read(sql::TAGS, &[]).await?;
-        // Tags are for people to sort by; nothing is lost with ones that cannot be read.
+        // Tags only help people to sort accounts, so unreadable ones are dropped.
         let read = |text: &str| serde_json::from_str(text).unwrap_or_default();
         rows.iter().map(|row| Ok((AccountId(row.text(0)?), read(&row.text(1)?)))).collect()
     }
 
-    /// Replaces the tags of accounts; whether there is such an account, of each in order.
+    /// Replaces the tags of accounts. The result says for each account, in order, whether it exists.
     pub async fn set_tags(&self, tags: &[(AccountId, Vec<String>)]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = tags.iter().map(|(id, tags)| args![&id.0, json(tags)].to_vec()).collect();
         self.write_each(failpoint::OWNER, sql::TAGS_SET, &rows).await
     }
 
-    /// One durable step of a row for each of several accounts; whether it changed anything, of each in order.
+    /// Runs one statement for each of several accounts in one durable step. The result says for each, in order, whether a row changed.
     pub(super) async fn write_each(
         &self,
         step: Step,

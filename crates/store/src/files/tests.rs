@@ -6,11 +6,11 @@ use super::*;
 fn a_new_file_is_whole_or_not_there() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("file");
-    std::fs::write(beside(&path, ".new"), "a torn draft").unwrap();
+    std::fs::write(with_suffix(&path, ".new"), "a torn draft").unwrap();
     write_new(&path, b"content").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"content");
-    assert!(!beside(&path, ".new").exists());
-    judge(&path, Kind::File).unwrap();
+    assert!(!with_suffix(&path, ".new").exists());
+    check(&path, PathKind::File).unwrap();
 }
 
 #[test]

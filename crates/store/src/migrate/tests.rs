@@ -5,7 +5,7 @@ use sqlx::sqlite::SqlitePool;
 use tempfile::TempDir;
 
 use super::*;
-use crate::sqlite::{Plan as File, Worth, open};
+use crate::sqlite::{DatabaseFile as File, Durability, open};
 
 const fn step(number: i64, sqlite: &'static str) -> Migration {
     Migration { number, name: "test", sqlite, postgres: "", floor: 0 }
@@ -26,11 +26,11 @@ const NEW: &[Migration] = &[step(1, FIRST), step(3, SECOND)];
 const BROKEN: &[Migration] = &[step(1, FIRST), step(3, SECOND), step(4, "CREATE TABLE c (id TEXT); SELECT nonsense")];
 
 async fn bring(path: &Path, schema: &'static [Migration]) -> Result<(), OpenError> {
-    run(path, schema, Schema::Migrate).await
+    run(path, schema, SchemaPolicy::Migrate).await
 }
 
-async fn run(path: &Path, schema: &'static [Migration], upgrade: Schema) -> Result<(), OpenError> {
-    let file = File { path: path.to_path_buf(), schema, worth: Worth::Kept, upgrade };
+async fn run(path: &Path, schema: &'static [Migration], upgrade: SchemaPolicy) -> Result<(), OpenError> {
+    let file = File { path: path.to_path_buf(), schema, durability: Durability::Durable, upgrade };
     open(&file, 42).await?.close().await;
     Ok(())
 }
@@ -55,7 +55,7 @@ async fn migrations_run_once_after_a_backup() {
         assert_eq!(tables(&path).await, ["a", "b", "migration"]);
     }
     let backup = home.path().join("backup/accounts-v1-42.db");
-    crate::files::judge(&backup, crate::files::Kind::File).unwrap();
+    crate::files::check(&backup, crate::files::PathKind::File).unwrap();
     assert_eq!(tables(&backup).await, ["a", "migration"]);
 }
 
@@ -93,7 +93,7 @@ async fn a_table_without_floors_gets_them() {
     let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     pool.execute("ALTER TABLE migration DROP COLUMN floor").await.unwrap();
     pool.close().await;
-    run(&path, OLD, Schema::Expect).await.unwrap();
+    run(&path, OLD, SchemaPolicy::Expect).await.unwrap();
     bring(&path, NEW).await.unwrap();
     assert_eq!(tables(&path).await, ["a", "b", "migration"]);
 }
@@ -102,13 +102,13 @@ async fn a_table_without_floors_gets_them() {
 async fn only_who_is_asked_to_changes_an_old_schema() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
-    run(&path, OLD, Schema::Expect).await.expect("a new file is made");
-    let refused = run(&path, NEW, Schema::Expect).await.expect_err("it is older");
+    run(&path, OLD, SchemaPolicy::Expect).await.expect("a new file is made");
+    let refused = run(&path, NEW, SchemaPolicy::Expect).await.expect_err("it is older");
     assert!(matches!(refused, OpenError::Older { found: 1, known: 3 }), "{refused}");
     assert!(refused.to_string().contains("hint: run `polygate migrate`"), "{refused}");
     assert_eq!(tables(&path).await, ["a", "migration"]);
     bring(&path, NEW).await.unwrap();
-    run(&path, NEW, Schema::Expect).await.unwrap();
+    run(&path, NEW, SchemaPolicy::Expect).await.unwrap();
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn released_migrations_are_frozen() {
         .iter()
         .chain(USAGE)
         .flat_map(|step| {
-            [("sqlite", Text::Sqlite), ("postgres", Text::Postgres)]
+            [("sqlite", Engine::Sqlite), ("postgres", Engine::Postgres)]
                 .map(|(engine, text)| format!("{} {engine} {}", step.name, step.digest(text)))
         })
         .collect();

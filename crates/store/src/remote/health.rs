@@ -1,24 +1,24 @@
-//! Whether the server is there, by what its last answers were.
+//! Availability of the server, derived from its last answers.
 
 #[cfg(test)]
 mod tests;
 
 use std::io::ErrorKind;
 
-/// Waits in a row that broke their bound, after which the server is away.
+/// Missed timeouts in a row after which the server counts as unavailable.
 const BROKEN: u32 = 2;
 
-/// What an answer says about its server.
+/// What the result of an operation says about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    /// It is there.
-    There,
-    /// It is there, and gave this piece of work up in favour of another one's: run it again.
-    Again,
-    /// No answer in time, or a connection that broke.
-    Broken,
-    /// It lets nobody in, ends, is full, or takes no writes any more.
-    Moved,
+pub(super) enum Evidence {
+    /// The server answers.
+    Answers,
+    /// The server answers, but aborted this operation because of other sessions: run it again.
+    Retry,
+    /// A timeout, or a broken connection.
+    NoAnswer,
+    /// The server refuses logins, shuts down, is full, or takes no writes any more.
+    Unavailable,
 }
 
 /// The server's state.
@@ -26,34 +26,34 @@ pub(super) enum Word {
 pub(super) struct Health {
     broken: u32,
     away: bool,
-    /// How often it came back.
-    turn: Turn,
+    /// Counts recoveries.
+    epoch: Epoch,
 }
 
-/// The time between two absences: what an answer says counts in its own only.
+/// The time between two outages. Evidence counts only for the epoch in which its operation began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Turn(u64);
+pub(super) struct Epoch(u64);
 
 impl Health {
-    /// The turn in which work begins; none where nobody but the task that asks should try.
-    pub(super) fn turn(&self) -> Option<Turn> {
-        (!self.away).then_some(self.turn)
+    /// The current epoch; `None` while the server is unavailable and only the probe may connect.
+    pub(super) fn turn(&self) -> Option<Epoch> {
+        (!self.away).then_some(self.epoch)
     }
 
-    /// The server answers again. Waits that began before it went away may break their bound yet, and say nothing of it.
-    pub(super) fn back(&mut self) {
-        *self = Self { turn: Turn(self.turn.0 + 1), ..Self::default() };
+    /// The server answers again. Operations of the old epoch may still time out and are ignored.
+    pub(super) fn recovered(&mut self) {
+        *self = Self { epoch: Epoch(self.epoch.0 + 1), ..Self::default() };
     }
 
-    /// Takes in what an answer said to work of this turn; `true` when the server is away from now on.
-    pub(super) fn hear(&mut self, word: Word, turn: Turn) -> bool {
-        if turn != self.turn {
+    /// Records the evidence of an operation of this epoch; `true` when it makes the server unavailable.
+    pub(super) fn record(&mut self, word: Evidence, turn: Epoch) -> bool {
+        if turn != self.epoch {
             return false;
         }
         match word {
-            Word::There | Word::Again => self.broken = 0,
-            Word::Broken => self.broken += 1,
-            Word::Moved => self.broken = BROKEN,
+            Evidence::Answers | Evidence::Retry => self.broken = 0,
+            Evidence::NoAnswer => self.broken += 1,
+            Evidence::Unavailable => self.broken = BROKEN,
         }
         let leaves = !self.away && self.broken >= BROKEN;
         self.away |= leaves;
@@ -61,25 +61,25 @@ impl Health {
     }
 }
 
-/// What the end of a piece of work says about the server. Codes: PostgreSQL's documentation, appendix A.
-pub(super) fn word(error: Option<&sqlx::Error>) -> Word {
+/// The evidence of a finished operation. Codes: PostgreSQL's documentation, appendix A.
+pub(super) fn evidence(error: Option<&sqlx::Error>) -> Evidence {
     match error {
-        Some(sqlx::Error::Database(error)) => error.code().map_or(Word::There, |code| spoken(&code)),
-        Some(sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Word::Broken,
-        Some(sqlx::Error::Io(error)) if error.kind() == ErrorKind::NotConnected => Word::Moved,
-        // What a failpoint of the tests says is no word of the server.
-        Some(sqlx::Error::Io(error)) if error.kind() != ErrorKind::Other => Word::Broken,
-        _ => Word::There,
+        Some(sqlx::Error::Database(error)) => error.code().map_or(Evidence::Answers, |code| evidence_of_code(&code)),
+        Some(sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Evidence::NoAnswer,
+        Some(sqlx::Error::Io(error)) if error.kind() == ErrorKind::NotConnected => Evidence::Unavailable,
+        // `Other` comes from a test's failpoint, not from the server.
+        Some(sqlx::Error::Io(error)) if error.kind() != ErrorKind::Other => Evidence::NoAnswer,
+        _ => Evidence::Answers,
     }
 }
 
-fn spoken(code: &str) -> Word {
+fn evidence_of_code(code: &str) -> Evidence {
     match code {
         // Serialization failure, deadlock, lock not available, query cancelled by its own bound.
-        "40001" | "40P01" | "55P03" | "57014" => Word::Again,
+        "40001" | "40P01" | "55P03" | "57014" => Evidence::Retry,
         // Read-only transaction, shutdown, crash, cannot connect now, too many connections.
-        "25006" | "57P01" | "57P02" | "57P03" | "53300" => Word::Moved,
-        code if code.starts_with("08") => Word::Moved,
-        _ => Word::There,
+        "25006" | "57P01" | "57P02" | "57P03" | "53300" => Evidence::Unavailable,
+        code if code.starts_with("08") => Evidence::Unavailable,
+        _ => Evidence::Answers,
     }
 }

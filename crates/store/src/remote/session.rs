@@ -1,4 +1,4 @@
-//! What a connection is told when it begins, and what is asked of its server.
+//! Settings of a new connection, and the check that its server takes writes.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, Row, raw_sql};
 
-/// Bounds that the server keeps too, should our own not reach it.
+/// Timeouts that the server enforces beside ours.
 const WORK: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, \
     set_config('statement_timeout', '5s', false), set_config('lock_timeout', '2s', false), \
     set_config('idle_in_transaction_session_timeout', '10s', false)";
-/// A migration may rewrite a large table. While it waits for a lock, everybody waits who wants that table after it, so it gives up soon.
+/// Timeouts of a migration, which may rewrite a large table. It waits for a lock only briefly, because later users of the table queue
+/// behind it.
 const MIGRATION: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, \
     set_config('statement_timeout', '10min', false), set_config('lock_timeout', '2s', false), \
     set_config('idle_in_transaction_session_timeout', '30s', false)";
@@ -19,13 +20,13 @@ const MIGRATION: &str = "SELECT pg_is_in_recovery() OR current_setting('transact
 /// What a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Session {
-    /// Statements of requests, commands and the keeper.
+    /// Statements of requests, commands and the store watch.
     Work,
     /// The schema.
     Migration,
 }
 
-/// Sets the session's bounds; `false` when the server takes no writes, because it is a standby or set so.
+/// Sets the session's timeouts; `false` when the server takes no writes, because it is a standby or set to read-only.
 pub(crate) async fn prepare(connection: &mut PgConnection, session: Session) -> Result<bool, sqlx::Error> {
     let text = match session {
         Session::Work => WORK,
@@ -35,8 +36,8 @@ pub(crate) async fn prepare(connection: &mut PgConnection, session: Session) -> 
     Ok(!closed)
 }
 
-/// The result of a wait, or that it took too long.
-pub(crate) async fn within<T>(
+/// Awaits within `bound`; a timeout is an I/O error of kind `TimedOut`.
+pub(crate) async fn with_timeout<T>(
     bound: Duration,
     wait: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {

@@ -6,14 +6,14 @@ use super::*;
 fn the_room_is_given_up_once_and_taken_again_later() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("reserve");
-    let reserve = Reserve::open(path.clone());
+    let reserve = DiskReserve::open(path.clone());
     assert!(reserve.held());
     assert_eq!(files::size(&path), SIZE);
     assert!(reserve.release());
     assert!(!reserve.held() && !path.exists());
     assert!(!reserve.release(), "there is nothing left to give");
     assert!(!reserve.due(), "too early");
-    *reserve.state.lock() = State::Spent { since: Instant::now().checked_sub(REFILL).unwrap() };
+    *reserve.state.lock() = ReserveState::Spent { since: Instant::now().checked_sub(REFILL).unwrap() };
     assert!(reserve.due() && !reserve.due(), "one of many takes it");
     reserve.fill();
     assert!(reserve.held());
@@ -25,9 +25,9 @@ fn the_room_is_given_up_once_and_taken_again_later() {
 async fn the_room_is_taken_beside_the_caller() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("reserve");
-    let reserve = Arc::new(Reserve::open(path.clone()));
+    let reserve = Arc::new(DiskReserve::open(path.clone()));
     assert!(reserve.release());
-    *reserve.state.lock() = State::Spent { since: Instant::now().checked_sub(REFILL).unwrap() };
+    *reserve.state.lock() = ReserveState::Spent { since: Instant::now().checked_sub(REFILL).unwrap() };
     let caller = std::thread::current().id();
     reserve.refill();
     // This thread runs nothing else until here, so only another one can have filled it.
@@ -41,6 +41,6 @@ async fn the_room_is_taken_beside_the_caller() {
 #[test]
 fn no_room_is_no_reason_to_fail() {
     let folder = TempDir::new().unwrap();
-    let reserve = Reserve::open(folder.path().join("missing/reserve"));
+    let reserve = DiskReserve::open(folder.path().join("missing/reserve"));
     assert!(!reserve.held() && !reserve.release());
 }

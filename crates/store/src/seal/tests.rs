@@ -4,7 +4,7 @@ fn sealer(byte: u8) -> Sealer {
     Sealer::new(&[byte; 32]).unwrap()
 }
 
-const PLACE: Place<'_> = Place { table: "account", column: "refresh", row: "id-1" };
+const PLACE: FieldId<'_> = FieldId { table: "account", column: "refresh", row: "id-1" };
 
 #[test]
 fn a_secret_opens_only_in_its_place_and_with_its_key() {
@@ -12,9 +12,9 @@ fn a_secret_opens_only_in_its_place_and_with_its_key() {
     let sealed = sealer(1).seal(PLACE, &secret).unwrap();
     assert_eq!(sealer(1).open(PLACE, &sealed).unwrap(), secret);
     let cases = [
-        ("another row", sealer(1), Place { row: "id-2", ..PLACE }),
-        ("another column", sealer(1), Place { column: "access", ..PLACE }),
-        ("another table", sealer(1), Place { table: "cookies", ..PLACE }),
+        ("another row", sealer(1), FieldId { row: "id-2", ..PLACE }),
+        ("another column", sealer(1), FieldId { column: "access", ..PLACE }),
+        ("another table", sealer(1), FieldId { table: "cookies", ..PLACE }),
         ("another key", sealer(2), PLACE),
     ];
     for (name, sealer, place) in cases {

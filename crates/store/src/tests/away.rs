@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::cluster::Cluster;
 use super::wire::{Mood, Wire};
 use super::{NOW, Site, rows};
-use crate::remote::{Lent, Work};
+use crate::remote::{Operation, PooledConnection};
 use crate::{Error, OpenError, Store};
 
 /// Longer than any bound of ours: who is not back by then hangs.
@@ -41,13 +41,13 @@ pub(super) async fn a_server_that_stands_still_is_waited_for_within_bounds(clust
     wire.set(Mood::Paused);
     for _ in 0..2 {
         let asked = timeout(HANGS, store.generation()).await.expect("it has a bound");
-        assert!(matches!(asked, Err(Error::Away)), "{asked:?}");
+        assert!(matches!(asked, Err(Error::Unavailable)), "{asked:?}");
     }
     // From here on nobody waits and nobody but one task connects.
     let before = wire.taken();
     let many = futures(&store).await;
     assert!(wire.taken() <= before + 1, "one task asks");
-    assert!(many.iter().all(|result| matches!(result, Err(Error::Away))), "{many:?}");
+    assert!(many.iter().all(|result| matches!(result, Err(Error::Unavailable))), "{many:?}");
     store.usage().record(rows::usage("1", NOW));
     timeout(HANGS, store.usage().flush()).await.expect("the writer has a bound");
     let before = wire.taken();
@@ -93,13 +93,13 @@ pub(super) async fn connections_that_hung_are_not_used_again(cluster: &Cluster) 
 pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster: &Cluster) {
     let pool = cluster.admin().options().clone().max_connections(1);
     let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
-    let mut lent = Lent::take(&pool).await.unwrap();
-    let endless = Work::Rows(("SELECT pg_sleep(3600)::text", &[]));
+    let mut lent = PooledConnection::acquire(&pool).await.unwrap();
+    let endless = Operation::Rows(("SELECT pg_sleep(3600)::text", &[]));
     assert!(lent.run(&endless, Duration::from_millis(1)).await.is_err());
     drop(lent);
     assert_eq!(pool.size(), 0);
-    let mut lent = timeout(HANGS, Lent::take(&pool)).await.expect("a free place").unwrap();
-    assert!(lent.run(&Work::Rows(("SELECT 'here'", &[])), HANGS).await.is_ok());
+    let mut lent = timeout(HANGS, PooledConnection::acquire(&pool)).await.expect("a free place").unwrap();
+    assert!(lent.run(&Operation::Rows(("SELECT 'here'", &[])), HANGS).await.is_ok());
     drop(lent);
     assert_eq!(pool.size(), 1);
     pool.close().await;
@@ -109,15 +109,15 @@ pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster:
 pub(super) async fn a_transaction_has_one_bound(cluster: &Cluster) {
     let pool = cluster.admin().options().clone().max_connections(1);
     let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
-    let mut lent = Lent::take(&pool).await.unwrap();
+    let mut lent = PooledConnection::acquire(&pool).await.unwrap();
     let slow = ("SELECT pg_sleep(0.7)", [].as_slice());
-    let done = lent.run(&Work::Two(slow, slow), Duration::from_secs(1)).await;
+    let done = lent.run(&Operation::Two(slow, slow), Duration::from_secs(1)).await;
     drop(lent);
     assert!(done.is_err());
     assert_eq!(pool.size(), 0);
-    let mut lent = Lent::take(&pool).await.unwrap();
+    let mut lent = PooledConnection::acquire(&pool).await.unwrap();
     let rows = vec![Vec::new(); 10];
-    let done = lent.run(&Work::All("SELECT pg_sleep(0.25)", &rows), Duration::from_millis(300)).await;
+    let done = lent.run(&Operation::All("SELECT pg_sleep(0.25)", &rows), Duration::from_millis(300)).await;
     drop(lent);
     assert!(done.is_err(), "many rows have a longer one");
     assert_eq!(pool.size(), 0);
@@ -176,7 +176,7 @@ pub(super) async fn a_server_that_takes_no_writes_is_refused(cluster: &Cluster) 
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fixed'";
     cluster.admin().execute(end).await.unwrap();
     let asked = async {
-        while !matches!(store.generation().await, Err(Error::Away)) {
+        while !matches!(store.generation().await, Err(Error::Unavailable)) {
             sleep(Duration::from_millis(20)).await;
         }
     };

@@ -3,9 +3,9 @@
 use tokio::task::JoinSet;
 
 use super::{NOW, Site, add};
-use crate::CreditUse::{self, Begun, Gone, Held};
+use crate::CreditClaim::{self, Begun, Gone, Held};
 
-fn request(begun: CreditUse) -> String {
+fn request(begun: CreditClaim) -> String {
     let Begun { request } = begun else { panic!("{begun:?}") };
     request
 }

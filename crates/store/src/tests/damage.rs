@@ -132,7 +132,7 @@ async fn a_changed_schema_is_refused() {
     let (site, path) = filled().await;
     let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     pool.execute("UPDATE migration SET digest = 'x' WHERE number = 1").await.unwrap();
-    assert!(matches!(refusal(&site).await, OpenError::Changed { number: 1 }));
+    assert!(matches!(refusal(&site).await, OpenError::MigrationChanged { number: 1 }));
     assert!(quarantined(&site, "accounts.db").is_empty(), "it is sound, only not ours to open");
 }
 

@@ -42,7 +42,7 @@ async fn a_refresh_is_durable_on_a_full_disk() {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
-    store.intend(&ticket, NOW).await.unwrap();
+    store.write_intent(&ticket, NOW).await.unwrap();
     let filler = site.home().join("filler");
     fill(&filler);
     // The WAL grows until the reserve is spent, then every write fails cleanly.

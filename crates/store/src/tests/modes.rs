@@ -101,7 +101,7 @@ async fn the_key_lies_in_the_first_folder_that_will_do() {
     Store::open(options(&[folders[2].clone(), folders[1].clone()])).await.unwrap().close().await;
     assert!(!folders[2].exists());
     let lost = Store::open(options(&[folders[2].clone(), below_a_file.clone()])).await.err().unwrap();
-    assert!(matches!(&lost, OpenError::NoKey { path } if path.starts_with(&folders[2])), "{lost}");
+    assert!(matches!(&lost, OpenError::MissingDataKey { path } if path.starts_with(&folders[2])), "{lost}");
     assert!(!folders[2].exists());
     let nowhere =
         Store::open(Options { home: keys.path().join("new"), ..options(&[below_a_file]) }).await.err().unwrap();

@@ -3,7 +3,7 @@
 use pool::{AccountId, Status, Terms};
 
 use super::{NOW, Site, account, add, learn, tokens};
-use crate::Link;
+use crate::LinkedAccount;
 
 pub(super) async fn labels_and_tags_come_back(site: &Site) {
     let store = site.open().await;
@@ -63,12 +63,12 @@ pub(super) async fn links_come_back(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     for may_refresh in [false, true] {
-        let link = Link { account: id.clone(), file: "/home/me/.codex/auth.json".into(), may_refresh };
+        let link = LinkedAccount { account: id.clone(), file: "/home/me/.codex/auth.json".into(), may_refresh };
         assert!(store.set_link(&link).await.unwrap());
         assert_eq!(store.links().await.unwrap(), [link]);
     }
     assert!(store.unlink(&id).await.unwrap() && !store.unlink(&id).await.unwrap());
-    let gone = Link { account: AccountId("none".into()), file: "/x".into(), may_refresh: true };
+    let gone = LinkedAccount { account: AccountId("none".into()), file: "/x".into(), may_refresh: true };
     assert!(!store.set_link(&gone).await.unwrap());
     assert_eq!(store.links().await.unwrap(), []);
 }
@@ -98,12 +98,12 @@ pub(super) async fn all_at_once_is_each(site: &Site) {
     store.set_cookies(&[(ids[1].clone(), pool::Secret::from("jar"))]).await.unwrap();
     let list = crate::StoredModels { etag: None, client_version: "1".into(), body: "[]".into(), fetched: NOW };
     store.set_models(&ids[0], &list).await.unwrap();
-    let all = store.tokens_of_all().await.unwrap();
+    let all = store.all_tokens().await.unwrap();
     assert_eq!(all.len(), 2);
     for id in &ids {
         assert_eq!(all[id].as_ref().unwrap(), &store.tokens(id).await.unwrap().unwrap());
     }
-    let jars = store.cookies_of_all().await.unwrap();
+    let jars = store.all_cookies().await.unwrap();
     assert_eq!((jars.len(), jars[&ids[1]].as_ref().unwrap().expose()), (1, "jar"));
-    assert_eq!(store.models_of_all().await.unwrap(), std::collections::HashMap::from([(ids[0].clone(), list)]));
+    assert_eq!(store.all_models().await.unwrap(), std::collections::HashMap::from([(ids[0].clone(), list)]));
 }

@@ -43,7 +43,7 @@ pub(super) async fn proxies_come_back(site: &Site) {
     assert!(store.change_proxy(&ids[0], &moved, true).await.unwrap());
     let one = store.proxies().await.unwrap().remove(0);
     assert_eq!((one.name.as_str(), &one.address, one.health), ("first", &moved.address, None));
-    assert!(matches!(store.change_proxy(&ids[0], &plain("two"), false).await, Err(Error::Named)));
+    assert!(matches!(store.change_proxy(&ids[0], &plain("two"), false).await, Err(Error::ProxyNameTaken)));
     assert!(!store.change_proxy(&ProxyId("none".into()), &plain("x"), false).await.unwrap());
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn files_come_whole_or_not_at_all(site: &Site) {
     let store = site.open().await;
     store.add_proxies(&[plain("known")], NOW).await.unwrap();
     let file = [plain("one"), plain("two"), plain("known")];
-    assert!(matches!(store.add_proxies(&file, NOW).await, Err(Error::Named)));
+    assert!(matches!(store.add_proxies(&file, NOW).await, Err(Error::ProxyNameTaken)));
     assert_eq!(store.proxies().await.unwrap().len(), 1);
     store.add_proxies(&file[..2], NOW).await.unwrap();
     assert_eq!(store.proxies().await.unwrap().len(), 3);
@@ -61,9 +61,9 @@ pub(super) async fn a_proxy_in_use_stays(site: &Site) {
     let store = site.open().await;
     let id = store.add_proxies(&[plain("one")], NOW).await.unwrap().remove(0);
     let account = add(&store, "a").await;
-    store.assign(&[(account.clone(), Egress::Fixed(id.clone()))]).await.unwrap();
+    store.set_egresses(&[(account.clone(), Egress::Fixed(id.clone()))]).await.unwrap();
     assert!(!store.remove_proxy(&id).await.unwrap());
-    store.assign(&[(account, Egress::Auto)]).await.unwrap();
+    store.set_egresses(&[(account, Egress::Auto)]).await.unwrap();
     assert!(store.remove_proxy(&id).await.unwrap());
     assert!(!store.remove_proxy(&id).await.unwrap());
     assert_eq!(store.proxies().await.unwrap(), []);
@@ -74,11 +74,11 @@ pub(super) async fn assignments_come_back(site: &Site) {
     let (a, b) = (add(&store, "a").await, add(&store, "b").await);
     let gone = pool::AccountId("gone".into());
     let fixed = Egress::Fixed(ProxyId("p".into()));
-    store.assign(&[(a.clone(), Egress::Direct), (b.clone(), fixed.clone()), (gone, Egress::Auto)]).await.unwrap();
+    store.set_egresses(&[(a.clone(), Egress::Direct), (b.clone(), fixed.clone()), (gone, Egress::Auto)]).await.unwrap();
     let mut found = store.egresses().await.unwrap();
     found.sort_by_key(|(id, _)| *id != a);
     assert_eq!(found, [(a.clone(), Egress::Direct), (b.clone(), fixed)]);
-    store.assign(&[(a, Egress::Global)]).await.unwrap();
+    store.set_egresses(&[(a, Egress::Global)]).await.unwrap();
     assert_eq!(store.egresses().await.unwrap().len(), 1);
     store.remove_accounts(std::slice::from_ref(&b)).await.unwrap();
     assert_eq!(store.egresses().await.unwrap(), []);
@@ -108,7 +108,7 @@ pub(super) async fn changes_of_proxies_are_noticed(site: &Site) {
     let id = writer.add_proxies(&[plain("one")], NOW).await.unwrap().remove(0);
     for step in ["add", "assign", "change", "remove"] {
         match step {
-            "assign" => writer.assign(&[(account.clone(), Egress::Direct)]).await.unwrap(),
+            "assign" => writer.set_egresses(&[(account.clone(), Egress::Direct)]).await.unwrap(),
             "change" => assert!(writer.change_proxy(&id, &plain("two"), false).await.unwrap()),
             "remove" => assert!(writer.remove_proxy(&id).await.unwrap()),
             _ => {}

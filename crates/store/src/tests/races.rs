@@ -7,7 +7,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::{NOW, Site, account, add, learn, tokens};
-use crate::{Begin, Store};
+use crate::{LeaseOutcome, Store};
 
 /// Runs `task` of every number at once, on two stores by turns.
 pub(super) async fn race<T, F>(site: &Site, count: usize, task: impl Fn(Store, usize) -> F) -> Vec<T>
@@ -42,7 +42,7 @@ pub(super) async fn one_of_many_gets_the_lease(site: &Site) {
             let id = id.clone();
             async move { store.begin_refresh(&id, &number.to_string(), now).await.unwrap() }
         });
-        let granted = answers.await.into_iter().filter(|answer| matches!(answer, Begin::Granted(_))).count();
+        let granted = answers.await.into_iter().filter(|answer| matches!(answer, LeaseOutcome::Granted(_))).count();
         assert_eq!(granted, 1, "round {round}");
     }
 }

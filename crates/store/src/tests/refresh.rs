@@ -3,18 +3,18 @@
 use pool::{AccountId, Millis, Status};
 
 use super::{NOW, Site, account, add, tokens};
-use crate::{Begin, CommitError, Error, Origin, Store, Ticket};
+use crate::{CommitError, Error, LeaseOutcome, Origin, RefreshLease, Store};
 
 /// The lease, which must be free.
-pub(super) async fn lease(store: &Store, id: &AccountId, now: Millis) -> Ticket {
+pub(super) async fn lease(store: &Store, id: &AccountId, now: Millis) -> RefreshLease {
     match store.begin_refresh(id, "test", now).await.unwrap() {
-        Begin::Granted(ticket) => ticket,
+        LeaseOutcome::Granted(ticket) => ticket,
         other => panic!("not granted: {other:?}"),
     }
 }
 
 async fn held(store: &Store, id: &AccountId, now: Millis) -> bool {
-    matches!(store.begin_refresh(id, "test", now).await.unwrap(), Begin::Held { .. })
+    matches!(store.begin_refresh(id, "test", now).await.unwrap(), LeaseOutcome::Held { .. })
 }
 
 pub(super) async fn a_refresh_replaces_the_tokens(site: &Site) {
@@ -22,7 +22,7 @@ pub(super) async fn a_refresh_replaces_the_tokens(site: &Site) {
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
     assert_eq!((&ticket.tokens, ticket.interrupted), (&tokens("one", 0), false));
-    store.intend(&ticket, NOW).await.unwrap();
+    store.write_intent(&ticket, NOW).await.unwrap();
     store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("two", 5)));
     let next = lease(&store, &id, NOW).await;
@@ -33,34 +33,34 @@ pub(super) async fn a_lease_keeps_others_away(site: &Site) {
     let (store, other) = (site.open().await, site.open().await);
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
-    let Begin::Held { until } = other.begin_refresh(&id, "other", NOW.plus(59_999)).await.unwrap() else {
+    let LeaseOutcome::Held { until } = other.begin_refresh(&id, "other", NOW.plus(59_999)).await.unwrap() else {
         panic!("granted twice");
     };
     assert_eq!(until, NOW.plus(60_000));
     store.end_refresh(ticket, None).await.unwrap();
     lease(&other, &id, NOW.plus(59_999)).await;
     let gone = other.begin_refresh(&AccountId("none".into()), "other", NOW).await.unwrap();
-    assert!(matches!(gone, Begin::Gone));
+    assert!(matches!(gone, LeaseOutcome::Gone));
 }
 
 pub(super) async fn a_dead_holder_is_taken_over(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let before = lease(&store, &id, NOW).await;
-    assert_eq!(store.interrupted(NOW.plus(60_000)).await.unwrap(), [], "no intent yet");
+    assert_eq!(store.interrupted_refreshes(NOW.plus(60_000)).await.unwrap(), [], "no intent yet");
     drop(before);
     let later = NOW.plus(60_000);
     let ticket = lease(&store, &id, later).await;
     assert!(!ticket.interrupted, "the first holder never announced a POST");
-    store.intend(&ticket, later).await.unwrap();
+    store.write_intent(&ticket, later).await.unwrap();
     drop(ticket);
     store.close().await;
 
     let store = site.open().await;
-    assert_eq!(store.interrupted(later).await.unwrap(), [], "the holder may still live");
+    assert_eq!(store.interrupted_refreshes(later).await.unwrap(), [], "the holder may still live");
     assert!(held(&store, &id, later.plus(59_999)).await);
     let later = later.plus(60_000);
-    assert_eq!(store.interrupted(later).await.unwrap(), std::slice::from_ref(&id));
+    assert_eq!(store.interrupted_refreshes(later).await.unwrap(), std::slice::from_ref(&id));
     let ticket = lease(&store, &id, later).await;
     assert!(ticket.interrupted);
     store.end_refresh(ticket, None).await.unwrap();
@@ -71,9 +71,9 @@ pub(super) async fn a_late_commit_is_fenced_out(site: &Site) {
     let (slow, quick) = (site.open().await, site.open().await);
     let id = add(&slow, "one").await;
     let old = lease(&slow, &id, NOW).await;
-    slow.intend(&old, NOW).await.unwrap();
+    slow.write_intent(&old, NOW).await.unwrap();
     let new = lease(&quick, &id, NOW.plus(60_000)).await;
-    assert!(matches!(slow.intend(&old, NOW).await, Err(Error::Stale)));
+    assert!(matches!(slow.write_intent(&old, NOW).await, Err(Error::Stale)));
     quick.commit_refresh(new, &tokens("new", 2)).await.unwrap();
     let late = slow.commit_refresh(old, &tokens("late", 1)).await;
     assert!(matches!(late, Err(CommitError::Stale)));
@@ -102,19 +102,19 @@ pub(super) async fn a_commit_may_be_repeated(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
-    let again = Ticket {
+    let again = RefreshLease {
         id: id.clone(),
         version: ticket.version,
         tokens: ticket.tokens.clone(),
         interrupted: false,
-        over: false,
+        needs_login: false,
     };
-    let other = Ticket {
+    let other = RefreshLease {
         id: id.clone(),
         version: ticket.version,
         tokens: ticket.tokens.clone(),
         interrupted: false,
-        over: false,
+        needs_login: false,
     };
     store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     store.commit_refresh(again, &tokens("two", 5)).await.unwrap();
@@ -125,7 +125,7 @@ pub(super) async fn a_login_fences_out_a_refresh(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
-    store.intend(&ticket, NOW).await.unwrap();
+    store.write_intent(&ticket, NOW).await.unwrap();
     let mut login = account("one", tokens("login", 3));
     login.origin = Origin::Login;
     store.put_account(login, NOW).await.unwrap();
@@ -138,7 +138,7 @@ pub(super) async fn an_ended_refresh_leaves_no_trace(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
-    store.intend(&ticket, NOW).await.unwrap();
+    store.write_intent(&ticket, NOW).await.unwrap();
     let why = Status::NeedsLogin { why: "refresh_token_reused".into() };
     store.end_refresh(ticket, Some(&why)).await.unwrap();
     assert_eq!(store.accounts().await.unwrap()[0].status, why);
@@ -147,7 +147,7 @@ pub(super) async fn an_ended_refresh_leaves_no_trace(site: &Site) {
 
     let gone = lease(&store, &id, NOW.plus(60_000)).await;
     store.remove_accounts(std::slice::from_ref(&id)).await.unwrap();
-    assert!(matches!(store.intend(&gone, NOW).await, Err(Error::Stale)));
+    assert!(matches!(store.write_intent(&gone, NOW).await, Err(Error::Stale)));
     assert!(matches!(store.commit_refresh(gone, &tokens("two", 5)).await, Err(CommitError::Stale)));
 }
 
@@ -166,12 +166,12 @@ pub(super) async fn a_living_holder_keeps_its_lease(site: &Site) {
     let holder = command.holder().unwrap().to_owned();
     assert_eq!(holder, command.holder().unwrap());
     assert_ne!(holder, gateway.holder().unwrap());
-    let Begin::Granted(ticket) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
-    command.intend(&ticket, NOW).await.unwrap();
+    let LeaseOutcome::Granted(ticket) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
+    command.write_intent(&ticket, NOW).await.unwrap();
     assert_eq!(gateway.free_leases().await.unwrap(), 0);
-    assert!(held(&gateway, &id, NOW).await && gateway.interrupted(NOW).await.unwrap().is_empty());
+    assert!(held(&gateway, &id, NOW).await && gateway.interrupted_refreshes(NOW).await.unwrap().is_empty());
     command.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
-    let Begin::Granted(_) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
+    let LeaseOutcome::Granted(_) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
     drop(command);
     // Where other machines use the store nobody knows that its process has ended.
     let freed = u64::from(site.options().postgres.is_none());
@@ -183,7 +183,7 @@ pub(super) async fn a_successor_is_stored_whoever_has_the_lease(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let late = lease(&store, &id, NOW).await;
-    store.intend(&late, NOW).await.unwrap();
+    store.write_intent(&late, NOW).await.unwrap();
     let taker = lease(&store, &id, NOW.plus(60_000)).await;
     let why = Status::NeedsLogin { why: "refresh_token_reused".into() };
     assert!(store.end_refresh(taker, Some(&why)).await.unwrap());
@@ -207,7 +207,7 @@ pub(super) async fn the_only_process_frees_the_leases_of_the_dead(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let dead = lease(&store, &id, NOW).await;
-    store.intend(&dead, NOW).await.unwrap();
+    store.write_intent(&dead, NOW).await.unwrap();
     let local = site.options().postgres.is_none();
     assert_eq!(store.free_leases().await.unwrap(), u64::from(local));
     let ticket = lease(&store, &id, if local { NOW } else { NOW.plus(60_000) }).await;

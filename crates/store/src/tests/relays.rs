@@ -81,14 +81,14 @@ pub(super) async fn a_name_belongs_to_one_relay(site: &Site) {
     let one = store.put_relay(&relay("one"), NOW).await.unwrap();
     let two = store.put_relay(&relay("two"), NOW).await.unwrap();
     let again = store.put_relay(&relay("one"), NOW).await;
-    assert!(matches!(again, Err(Error::Taken(name)) if name == "one"));
+    assert!(matches!(again, Err(Error::RelayNameTaken(name)) if name == "one"));
     let renamed = |id: &AccountId, name: &str| NewRelay { id: Some(id.clone()), name: name.into(), ..relay("one") };
-    assert!(matches!(store.put_relay(&renamed(&two, "one"), NOW).await, Err(Error::Taken(_))));
+    assert!(matches!(store.put_relay(&renamed(&two, "one"), NOW).await, Err(Error::RelayNameTaken(_))));
     assert_eq!(store.put_relay(&renamed(&one, "three"), NOW).await.unwrap(), one);
     assert_eq!(store.put_relay(&renamed(&two, "one"), NOW).await.unwrap(), two);
     assert!(store.remove_relay(&one).await.unwrap());
     assert!(!store.remove_relay(&one).await.unwrap());
-    assert!(matches!(store.put_relay(&renamed(&one, "four"), NOW).await, Err(Error::Gone)));
+    assert!(matches!(store.put_relay(&renamed(&one, "four"), NOW).await, Err(Error::NoSuchRelay)));
     assert_eq!(only(&store).await.name, "one");
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn one_of_many_adds_the_relay(site: &Site) {
     let added = race(site, 16, |store, _| async move { store.put_relay(&relay("one"), NOW).await });
     let added = added.await;
     assert_eq!(added.iter().filter(|result| result.is_ok()).count(), 1);
-    assert!(added.iter().all(|result| matches!(result, Ok(_) | Err(Error::Taken(_)))));
+    assert!(added.iter().all(|result| matches!(result, Ok(_) | Err(Error::RelayNameTaken(_)))));
     let store = site.open().await;
     let id = only(&store).await.id;
     let renamed = race(site, 8, move |store, number| {

@@ -9,7 +9,7 @@ use pool::{AccountId, Millis, Secret, Status};
 use uuid::Uuid;
 
 use super::{NOW, Site, account, add, learn, tokens};
-use crate::{Error, Options, Origin, Outcome, Retention, Store, StoredModels, Tally, UsageRow};
+use crate::{Error, Options, Origin, Outcome, Retention, Store, StoredModels, TokenUsage, UsageRow};
 
 pub(super) async fn accounts_come_back(site: &Site) {
     let store = site.open().await;
@@ -155,7 +155,7 @@ pub(super) async fn keys_come_back(site: &Site) {
     for key in &keys {
         store.add_key(key).await.unwrap();
     }
-    assert!(matches!(store.add_key(&keys[0]).await, Err(Error::Exists)));
+    assert!(matches!(store.add_key(&keys[0]).await, Err(Error::KeyExists)));
     assert_eq!(store.keys().await.unwrap(), keys);
     assert!(store.revoke_key("aaaaaaaa", NOW.plus(1)).await.unwrap());
     assert!(!store.revoke_key("aaaaaaaa", NOW.plus(2)).await.unwrap(), "the first revocation counts");
@@ -261,7 +261,7 @@ pub(crate) fn usage(id: &str, at: Millis) -> UsageRow {
         model: "gpt-6-sol".into(),
         status: 200,
         outcome: Outcome::Aborted,
-        tally: Tally { input: 1, cached: 2, output: 3, reasoning: u64::from(u32::MAX), estimated: true },
+        tally: TokenUsage { input: 1, cached: 2, output: 3, reasoning: u64::from(u32::MAX), estimated: true },
         attempts: 2,
         ttft_ms: None,
         duration_ms: 77,

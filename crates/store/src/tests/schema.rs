@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::cluster::Cluster;
 use super::{NOW, Site, account, refusal, tokens};
 use crate::failpoint::SETTING;
-use crate::{OpenError, Options, Schema, Store};
+use crate::{OpenError, Options, SchemaPolicy, Store};
 
 const LATER: &str = "INSERT INTO migration (number, name, digest, applied, floor) VALUES (9999, 'later', 'x', 0, $1)";
 const FLOOR: &str = "UPDATE migration SET floor = $1 WHERE number = 9999";
@@ -23,7 +23,7 @@ pub(super) async fn a_newer_schema_is_worked_with_down_to_its_floor(site: &Site)
     let store = site.open().await;
     store.write(SETTING, LATER, &[0.into()]).await.unwrap();
     store.close().await;
-    for schema in [Schema::Migrate, Schema::Expect] {
+    for schema in [SchemaPolicy::Migrate, SchemaPolicy::Expect] {
         let store = Store::open(Options { schema, ..site.options() }).await.unwrap();
         store.put_account(account("one", tokens("one", 0)), NOW).await.unwrap();
         store.write(SETTING, FLOOR, &[11.into()]).await.unwrap();
@@ -36,7 +36,7 @@ pub(super) async fn a_newer_schema_is_worked_with_down_to_its_floor(site: &Site)
 }
 
 pub(super) async fn an_older_schema_is_left_to_those_who_may_change_it(site: &Site) {
-    let expecting = || Options { schema: Schema::Expect, ..site.options() };
+    let expecting = || Options { schema: SchemaPolicy::Expect, ..site.options() };
     let remote = site.options().postgres.is_some();
     match Store::open(expecting()).await {
         Ok(store) => store.close().await,

@@ -10,7 +10,7 @@ use pool::{Secret, Tokens};
 
 use super::{NOW, Site, account, add, files, refusal, tokens};
 use crate::seal::hex;
-use crate::{Begin, DataKey, NewRelay, OpenError, Options, Store};
+use crate::{DataKey, LeaseOutcome, NewRelay, OpenError, Options, Store};
 
 const CANARIES: [&str; 10] = [
     "canary-access-1",
@@ -55,8 +55,8 @@ async fn no_secret_is_in_the_clear() {
     };
     let id = store.put_account(account("one", made(1)), NOW).await.unwrap().id;
     store.set_cookies(&[(id.clone(), Secret::from("canary-cookie-1"))]).await.unwrap();
-    let Begin::Granted(ticket) = store.begin_refresh(&id, "test", NOW).await.unwrap() else { panic!("held") };
-    store.intend(&ticket, NOW).await.unwrap();
+    let LeaseOutcome::Granted(ticket) = store.begin_refresh(&id, "test", NOW).await.unwrap() else { panic!("held") };
+    store.write_intent(&ticket, NOW).await.unwrap();
     scan(site.home(), store.pepper());
     store.commit_refresh(ticket, &made(2)).await.unwrap();
     let key = Key {
@@ -92,14 +92,14 @@ async fn a_missing_key_is_never_made_anew() {
     let key = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     let error = refusal(&site).await;
-    assert!(matches!(&error, OpenError::NoKey { path: said } if *said == path), "{error}");
+    assert!(matches!(&error, OpenError::MissingDataKey { path: said } if *said == path), "{error}");
     assert!(!path.exists());
 
     crate::files::write_new(&path, &key[..31]).unwrap();
-    assert!(matches!(refusal(&site).await, OpenError::BadKey { found: 31, .. }));
+    assert!(matches!(refusal(&site).await, OpenError::BadDataKey { found: 31, .. }));
     fs::remove_file(&path).unwrap();
     crate::files::write_new(&path, &[7; 32]).unwrap();
-    assert!(matches!(refusal(&site).await, OpenError::WrongKey { .. }));
+    assert!(matches!(refusal(&site).await, OpenError::WrongDataKey { .. }));
     fs::remove_file(&path).unwrap();
     crate::files::write_new(&path, &key).unwrap();
     assert_eq!(site.open().await.tokens(&id).await.unwrap(), Some(tokens("one", 0)));
@@ -115,7 +115,7 @@ async fn the_key_may_lie_elsewhere() {
     store.close().await;
     assert_eq!(fs::metadata(&path).unwrap().len(), 32);
     assert!(!site.home().join("secret").exists());
-    assert!(matches!(refusal(&site).await, OpenError::NoKey { .. }));
+    assert!(matches!(refusal(&site).await, OpenError::MissingDataKey { .. }));
     Store::open(options).await.unwrap().close().await;
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use pool::{AccountId, Millis};
 
-use super::{Outcome, Tally, UsageRow};
-use crate::statement::{Arg, Row, args};
+use super::{Outcome, TokenUsage, UsageRow};
+use crate::statement::{Arg, DbRow, args};
 
 /// Protocols whose names need no allocation.
 const DIALECTS: [&str; 5] = ["responses", "chat", "messages", "gemini", "ollama"];
@@ -37,7 +37,7 @@ pub(super) fn write(row: &UsageRow) -> Vec<Arg<'_>> {
 }
 
 /// In the order of the statement.
-pub(super) fn read(row: &Row) -> Result<UsageRow, sqlx::Error> {
+pub(super) fn read(row: &DbRow) -> Result<UsageRow, sqlx::Error> {
     let number = |at| row.int(at).map(|value| u64::try_from(value).unwrap_or(0));
     Ok(UsageRow {
         id: row.text(0)?.parse().unwrap_or_default(),
@@ -48,7 +48,7 @@ pub(super) fn read(row: &Row) -> Result<UsageRow, sqlx::Error> {
         model: row.text(5)?,
         status: u16::try_from(row.int(6)?).unwrap_or(0),
         outcome: read_outcome(&row.text(7)?),
-        tally: Tally {
+        tally: TokenUsage {
             input: number(8)?,
             cached: number(9)?,
             output: number(10)?,

@@ -8,18 +8,18 @@ use pool::limits;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Retention, UsageRow, row, tidy};
+use super::{Retention, UsageRow, retention, row};
 use crate::db::{Bulk, Db};
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
 use crate::home::Home;
-use crate::migrate::Schema;
-use crate::reserve::Reserve;
-use crate::sqlite::{self, Worth};
+use crate::migrate::SchemaPolicy;
+use crate::reserve::DiskReserve;
+use crate::sqlite::{self, Durability};
 use crate::statement::args;
 use crate::{Error, OpenError, clock, migrate, sql};
 
-/// Rows of one transaction.
+/// Most rows of one transaction.
 const BATCH: usize = 1_000;
 /// Rows kept while the database refuses them; the oldest go first.
 const SPOOL: usize = 10_000;
@@ -39,15 +39,15 @@ const ADD: Bulk = Bulk {
         r->>17, r->>18 FROM jsonb_array_elements($1::text::jsonb) AS r ON CONFLICT (id) DO NOTHING",
 };
 
-/// Where usage goes.
-pub(crate) enum Place {
-    /// A file of its own, opened when first needed.
-    File(Home, Arc<Reserve>, Schema),
-    /// The database of everything else.
+/// The database that holds usage.
+pub(crate) enum UsageTarget {
+    /// A separate file, opened on first use.
+    File(Home, Arc<DiskReserve>, SchemaPolicy),
+    /// The shared PostgreSQL database.
     Shared(Db),
 }
 
-/// What the task is asked.
+/// A message to the writer.
 pub(super) enum Job {
     Row(Box<UsageRow>),
     Flush(oneshot::Sender<()>),
@@ -56,22 +56,22 @@ pub(super) enum Job {
 }
 
 pub(super) struct Writer {
-    place: Place,
+    place: UsageTarget,
     file: Option<Db>,
     spool: VecDeque<UsageRow>,
     lost: Arc<AtomicU64>,
     due: Option<Instant>,
     retention: Retention,
-    /// When it is time to look for rows that are not kept. A process that writes none looks for none.
+    /// When the next retention step is due. A process that writes no rows runs none.
     tidy: Option<Instant>,
 }
 
 impl Writer {
-    pub(super) fn new((place, retention): (Place, Retention), lost: Arc<AtomicU64>) -> Self {
+    pub(super) fn new((place, retention): (UsageTarget, Retention), lost: Arc<AtomicU64>) -> Self {
         Self { place, file: None, spool: VecDeque::new(), lost, due: None, retention, tidy: None }
     }
 
-    /// Runs until it is closed or nobody is left to ask.
+    /// Runs until it is closed or every handle is dropped.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         loop {
             let (due, tidy) = (self.due, self.tidy);
@@ -80,7 +80,7 @@ impl Writer {
                 () = until(due) => self.write().await,
                 () = until(tidy) => self.tidy().await,
                 job = jobs.recv() => match job {
-                    Some(Job::Row(row)) => self.take(*row).await,
+                    Some(Job::Row(row)) => self.push(*row).await,
                     Some(Job::Flush(done)) => {
                         self.write().await;
                         done.send(()).ok();
@@ -100,7 +100,7 @@ impl Writer {
         }
     }
 
-    async fn take(&mut self, row: UsageRow) {
+    async fn push(&mut self, row: UsageRow) {
         self.spool.push_back(row);
         self.due.get_or_insert_with(|| Instant::now() + limits::USAGE_BATCH);
         if self.spool.len() >= BATCH && self.spool.len().is_multiple_of(BATCH) {
@@ -108,7 +108,7 @@ impl Writer {
         }
     }
 
-    /// Writes what waits. What the database refuses stays for the next round, up to a bound.
+    /// Writes queued rows. Rows that the database refuses stay for the next round, up to a bound.
     async fn write(&mut self) {
         self.due = None;
         while !self.spool.is_empty() {
@@ -129,22 +129,22 @@ impl Writer {
         Ok(hit(failpoint::USAGE_DONE)?)
     }
 
-    /// One step towards what is kept.
+    /// Runs one retention step.
     async fn tidy(&mut self) {
         let done = match self.db().await {
-            Ok(db) => tidy::step(&db, self.retention, clock::now()).await,
+            Ok(db) => retention::step(&db, self.retention, clock::now()).await,
             Err(error) => Err(error),
         };
         let more = done.unwrap_or_else(|error| {
             tracing::warn!(%error, "old usage rows are not removed yet");
             false
         });
-        self.tidy = Some(Instant::now() + if more { tidy::STEP } else { tidy::REST });
+        self.tidy = Some(Instant::now() + if more { retention::STEP } else { retention::REST });
     }
 
     async fn refused(&mut self, error: &Error, size: usize) {
         tracing::warn!(%error, rows = size, "usage rows are not written yet");
-        self.judge(error).await;
+        self.drop_if_corrupt(error).await;
         let over = self.spool.len().saturating_sub(SPOOL);
         self.spool.drain(..over);
         self.lost.fetch_add(over as u64, Ordering::Relaxed);
@@ -153,7 +153,7 @@ impl Writer {
 
     async fn read(&mut self, limit: u32) -> Result<Vec<UsageRow>, Error> {
         match self.last(limit).await {
-            Err(error) if self.judge(&error).await => self.last(limit).await,
+            Err(error) if self.drop_if_corrupt(&error).await => self.last(limit).await,
             other => other,
         }
     }
@@ -163,11 +163,11 @@ impl Writer {
         Ok(rows.iter().map(row::read).collect::<Result<_, _>>()?)
     }
 
-    /// The database, opened if need be. A damaged file is moved away and made anew.
+    /// The database, opened on first use. A damaged file is moved away and replaced.
     async fn db(&mut self) -> Result<Db, Error> {
         let (home, reserve, schema) = match &self.place {
-            Place::Shared(db) => return Ok(db.clone()),
-            Place::File(home, reserve, schema) => (home, reserve, *schema),
+            UsageTarget::Shared(db) => return Ok(db.clone()),
+            UsageTarget::File(home, reserve, schema) => (home, reserve, *schema),
         };
         if !reserve.held() {
             reserve.refill();
@@ -176,14 +176,14 @@ impl Writer {
         if let Some(db) = &self.file {
             return Ok(db.clone());
         }
-        let db = open(home, schema).await.map_err(plain)?;
+        let db = open(home, schema).await.map_err(flatten_error)?;
         self.file = Some(db.clone());
         Ok(db)
     }
 
-    /// Lets go of a file whose damage shows while it is in use; whether it was that.
-    async fn judge(&mut self, error: &Error) -> bool {
-        let (Place::File(home, ..), Error::Database(cause)) = (&self.place, error) else { return false };
+    /// Closes and moves away a file that turns out corrupt in use; returns whether it did.
+    async fn drop_if_corrupt(&mut self, error: &Error) -> bool {
+        let (UsageTarget::File(home, ..), Error::Database(cause)) = (&self.place, error) else { return false };
         let Some(db) = self.file.take_if(|_| corrupt(cause)) else { return false };
         db.close().await;
         tracing::warn!(%error, "the usage file is damaged; starting a new one");
@@ -199,9 +199,14 @@ impl Writer {
     }
 }
 
-async fn open(home: &Home, upgrade: Schema) -> Result<Db, OpenError> {
-    let _opening = home.opening().await?;
-    let plan = sqlite::Plan { path: home.usage(), schema: migrate::USAGE, worth: Worth::Disposable, upgrade };
+async fn open(home: &Home, upgrade: SchemaPolicy) -> Result<Db, OpenError> {
+    let _opening = home.open_lock().await?;
+    let plan = sqlite::DatabaseFile {
+        path: home.usage(),
+        schema: migrate::USAGE,
+        durability: Durability::Disposable,
+        upgrade,
+    };
     match sqlite::open(&plan, clock::now()).await {
         Err(OpenError::Damaged { path, copy, reason }) => {
             tracing::warn!(?path, ?copy, reason, "the usage file is damaged; starting a new one");
@@ -212,7 +217,7 @@ async fn open(home: &Home, upgrade: Schema) -> Result<Db, OpenError> {
     }
 }
 
-fn plain(error: OpenError) -> Error {
+fn flatten_error(error: OpenError) -> Error {
     match error {
         OpenError::Store(error) => error,
         other => Error::from(std::io::Error::other(other.to_string())),

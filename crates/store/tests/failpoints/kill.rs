@@ -14,7 +14,7 @@ use fail::FailScenario;
 use pool::egress::{Egress, Health};
 use pool::quota::Quota;
 use pool::{AccountId, Secret, Status, Tokens};
-use store::{Begin, FAILPOINTS, Link, LockError, Store};
+use store::{FAILPOINTS, LeaseOutcome, LinkedAccount, LockError, Store};
 use tempfile::TempDir;
 
 use crate::site::{NOW, account, key, models, open, proxy, relay, relay_models, tokens, usage};
@@ -89,7 +89,7 @@ async fn round(store: &Store, number: usize) {
     println!("status {name}");
     own(store, &id, &name).await;
     store.set_quotas(&[(id.clone(), Quota::default())]).await.unwrap();
-    assert!(matches!(store.begin_credit(&id, Some("request"), NOW).await.unwrap(), store::CreditUse::Begun { .. }));
+    assert!(matches!(store.begin_credit(&id, Some("request"), NOW).await.unwrap(), store::CreditClaim::Begun { .. }));
     store.end_credit(&id, "request").await.unwrap();
     store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await.unwrap();
     store.set_models(&id, &models("1")).await.unwrap();
@@ -117,23 +117,26 @@ async fn round(store: &Store, number: usize) {
 /// What an account's owner does.
 async fn own(store: &Store, id: &AccountId, name: &str) {
     store.set_label(std::slice::from_ref(id), name).await.unwrap();
-    store.set_link(&Link { account: id.clone(), file: "/auth.json".into(), may_refresh: false }).await.unwrap();
+    store
+        .set_link(&LinkedAccount { account: id.clone(), file: "/auth.json".into(), may_refresh: false })
+        .await
+        .unwrap();
     store.unlink(id).await.unwrap();
     let proxies = store.add_proxies(&[proxy(name)], NOW).await.unwrap();
     let health = Health { ok: true, exit_ip: None, latency_ms: None, checked: NOW, error: None };
     store.set_proxy_health(&[(proxies[0].clone(), health)]).await.unwrap();
-    store.assign(&[(id.clone(), Egress::Auto)]).await.unwrap();
+    store.set_egresses(&[(id.clone(), Egress::Auto)]).await.unwrap();
     store.remove_proxy(&proxies[0]).await.unwrap();
 }
 
 /// Two refreshes: the first one succeeds, the second one fails.
 async fn refresh(store: &Store, id: &AccountId, name: &str) {
-    let Begin::Granted(ticket) = store.begin_refresh(id, "victim", NOW).await.unwrap() else { panic!("held") };
-    store.intend(&ticket, NOW).await.unwrap();
+    let LeaseOutcome::Granted(ticket) = store.begin_refresh(id, "victim", NOW).await.unwrap() else { panic!("held") };
+    store.write_intent(&ticket, NOW).await.unwrap();
     println!("rotated {name}");
     store.commit_refresh(ticket, &tokens(&format!("{name}-1"), 1)).await.unwrap();
     println!("committed {name}");
-    let Begin::Granted(ticket) = store.begin_refresh(id, "victim", NOW).await.unwrap() else { panic!("held") };
+    let LeaseOutcome::Granted(ticket) = store.begin_refresh(id, "victim", NOW).await.unwrap() else { panic!("held") };
     store.end_refresh(ticket, None).await.unwrap();
 }
 
@@ -173,8 +176,8 @@ async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
 async fn check_tokens(store: &Store, id: &AccountId, name: &str, said: &BTreeSet<String>) -> Result<(), String> {
     let heard = |what: &str| said.contains(&format!("{what} {name}"));
     let (old, new): (Tokens, Tokens) = (tokens(&format!("{name}-0"), 0), tokens(&format!("{name}-1"), 1));
-    let interrupted = store.interrupted(NOW.plus(60_000)).await.unwrap().contains(id);
-    let Begin::Granted(ticket) = store.begin_refresh(id, "heir", NOW.plus(60_000)).await.unwrap() else {
+    let interrupted = store.interrupted_refreshes(NOW.plus(60_000)).await.unwrap().contains(id);
+    let LeaseOutcome::Granted(ticket) = store.begin_refresh(id, "heir", NOW.plus(60_000)).await.unwrap() else {
         return Err(format!("{name}: the lease outlived its time"));
     };
     let found = ticket.tokens.clone();

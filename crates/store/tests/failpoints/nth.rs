@@ -10,7 +10,7 @@ use fail::FailScenario;
 use pool::egress::{Egress, Health, ProxyId};
 use pool::quota::Quota;
 use pool::{AccountId, Secret, Status, Terms};
-use store::{Begin, CommitError, FAILPOINTS, Link, NewRelay, Store, Ticket};
+use store::{CommitError, FAILPOINTS, LeaseOutcome, LinkedAccount, NewRelay, RefreshLease, Store};
 use tempfile::TempDir;
 
 use crate::site::{NOW, account, key, models, open, proxy, relay, relay_models, tokens, usage};
@@ -56,7 +56,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("tags", |store, id| Box::pin(async move { said(store.set_tags(&[(id, vec!["work".to_owned()])]).await) })),
     ("link", |store, id| {
         Box::pin(async move {
-            said(store.set_link(&Link { account: id, file: "/auth.json".into(), may_refresh: false }).await)
+            said(store.set_link(&LinkedAccount { account: id, file: "/auth.json".into(), may_refresh: false }).await)
         })
     }),
     ("unlink", |store, id| Box::pin(async move { said(store.unlink(&id).await) })),
@@ -68,7 +68,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("add key", |store, _| {
         Box::pin(async move {
             match store.add_key(&key("newnewne")).await {
-                Err(store::Error::Exists) => Ok(()),
+                Err(store::Error::KeyExists) => Ok(()),
                 other => said(other),
             }
         })
@@ -77,7 +77,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("add relay", |store, _| {
         Box::pin(async move {
             match store.put_relay(&relay("new"), NOW).await {
-                Err(store::Error::Taken(_)) => Ok(()),
+                Err(store::Error::RelayNameTaken(_)) => Ok(()),
                 other => said(other),
             }
         })
@@ -103,7 +103,9 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("remove relay", |store, _| {
         Box::pin(async move {
             let id = match store.put_relay(&relay("gone"), NOW).await {
-                Err(store::Error::Taken(_)) => find(&store, "gone").await.map_err(|error| error.to_string())?,
+                Err(store::Error::RelayNameTaken(_)) => {
+                    find(&store, "gone").await.map_err(|error| error.to_string())?
+                }
                 other => other.map_err(|error| error.to_string())?,
             };
             said(store.remove_relay(&id).await)
@@ -112,7 +114,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("add proxies", |store, _| {
         Box::pin(async move {
             match store.add_proxies(&[proxy("new"), proxy("other")], NOW).await {
-                Err(store::Error::Named) => Ok(()),
+                Err(store::Error::ProxyNameTaken) => Ok(()),
                 other => said(other),
             }
         })
@@ -131,7 +133,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("remove proxy", |store, _| Box::pin(async move { said(store.remove_proxy(&ProxyId("none".into())).await) })),
-    ("assign", |store, id| Box::pin(async move { said(store.assign(&[(id, Egress::Auto)]).await) })),
+    ("assign", |store, id| Box::pin(async move { said(store.set_egresses(&[(id, Egress::Auto)]).await) })),
     ("setting", |store, _| Box::pin(async move { said(store.set_setting("name", "value").await) })),
     ("swap setting", |store, _| Box::pin(async move { said(store.swap_setting("old", Some("kept"), "kept").await) })),
     ("refresh", |store, id| Box::pin(refresh(store, id, false))),
@@ -141,11 +143,11 @@ const OPERATIONS: &[(&str, Operation)] = &[
 /// A refresh that repeats its commit, as the engine does.
 async fn refresh(store: Store, id: AccountId, fails: bool) -> Result<(), String> {
     let ticket = match store.begin_refresh(&id, "test", NOW).await.map_err(|error| error.to_string())? {
-        Begin::Granted(ticket) => ticket,
-        Begin::Held { .. } => lease_later(&store, &id).await?,
-        Begin::Gone => return Err("gone".into()),
+        LeaseOutcome::Granted(ticket) => ticket,
+        LeaseOutcome::Held { .. } => lease_later(&store, &id).await?,
+        LeaseOutcome::Gone => return Err("gone".into()),
     };
-    store.intend(&ticket, NOW).await.map_err(|error| error.to_string())?;
+    store.write_intent(&ticket, NOW).await.map_err(|error| error.to_string())?;
     if fails {
         return said(store.end_refresh(ticket, Some(&Status::Disabled)).await);
     }
@@ -159,9 +161,9 @@ async fn refresh(store: Store, id: AccountId, fails: bool) -> Result<(), String>
     Err("three commits failed".into())
 }
 
-async fn lease_later(store: &Store, id: &AccountId) -> Result<Ticket, String> {
+async fn lease_later(store: &Store, id: &AccountId) -> Result<RefreshLease, String> {
     match store.begin_refresh(id, "test", NOW.plus(60_000)).await.map_err(|error| error.to_string())? {
-        Begin::Granted(ticket) => Ok(ticket),
+        LeaseOutcome::Granted(ticket) => Ok(ticket),
         other => Err(format!("{other:?}")),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use pool::keys::{Digest, Key, KeyKind};
 use pool::{Millis, Secret, Tokens};
 use store::{
-    NewAccount, NewProxy, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, Tally,
+    NewAccount, NewProxy, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, TokenUsage,
     UsageRow,
 };
 use uuid::Uuid;
@@ -100,7 +100,7 @@ pub(crate) fn usage(id: &str) -> UsageRow {
         model: String::new(),
         status: 200,
         outcome: Outcome::Completed,
-        tally: Tally::default(),
+        tally: TokenUsage::default(),
         attempts: 1,
         ttft_ms: None,
         duration_ms: 1,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pool::Secret;
 use pool::egress::Egress;
-use store::Put;
+use store::PutOutcome;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use upstream::Upstream;
@@ -177,7 +177,7 @@ impl Login {
         result.map(|_| ())
     }
 
-    async fn trade(&self, services: &Arc<Services>, code: &Secret) -> Result<Put, LoginProblem> {
+    async fn trade(&self, services: &Arc<Services>, code: &Secret) -> Result<PutOutcome, LoginProblem> {
         let step = |upstream: Upstream| async move { upstream.exchange(code, &self.verifier, &self.redirect).await };
         let grant = step_by(services, self.egress.as_ref(), step).await?;
         sign_in(services, grant, self.egress.clone()).await

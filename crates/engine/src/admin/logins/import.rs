@@ -8,7 +8,7 @@ use pool::egress::Egress;
 use pool::relay::Wire;
 use pool::{AccountId, Secret, Status, Tokens, limits};
 use store::portable::{self, PortableError};
-use store::{NewAccount, Origin, Put};
+use store::{NewAccount, Origin, PutOutcome};
 use tokio::sync::Semaphore;
 use upstream::authfile::Login;
 use upstream::transfer::{self, Entry, File, FileError, Readiness};
@@ -136,7 +136,7 @@ impl Logins<'_> {
     ///
     /// # Errors
     /// The store's.
-    pub async fn add_login(self, login: Login) -> Result<Put, store::Error> {
+    pub async fn add_login(self, login: Login) -> Result<PutOutcome, store::Error> {
         let put = keep_login(self.services, ready(login, self.services)).await?;
         self.services.dispatch.reload_registry().await?;
         Ok(put)
@@ -301,7 +301,11 @@ pub(super) fn with_entry_facts(entry: &Entry, egress: Option<&Egress>, new: NewA
 }
 
 /// The result of an entry that was stored, with what its file says beside the tokens.
-pub(super) async fn import_result(services: &Services, entry: &Entry, kept: Result<Put, store::Error>) -> ImportResult {
+pub(super) async fn import_result(
+    services: &Services,
+    entry: &Entry,
+    kept: Result<PutOutcome, store::Error>,
+) -> ImportResult {
     let put = match kept {
         Ok(put) => put,
         Err(error) => return failed(entry.line, &entry.label, Fate::Failed, &error.to_string()),
@@ -323,7 +327,7 @@ pub(super) async fn import_result(services: &Services, entry: &Entry, kept: Resu
 /// An account whose refresh token we have keeps it; the way that was asked for is taken all the same.
 async fn keep_known(services: &Services, entry: &Entry, id: &AccountId, egress: Option<&Egress>) -> ImportResult {
     if let Some(egress) = egress
-        && let Err(error) = services.runtime.store.assign(&[(id.clone(), egress.clone())]).await
+        && let Err(error) = services.runtime.store.set_egresses(&[(id.clone(), egress.clone())]).await
     {
         return failed(entry.line, &entry.label, Fate::Failed, &error.to_string());
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use store::Link;
+use store::LinkedAccount;
 use upstream::authfile::ImportError;
 use upstream::linked;
 
@@ -71,8 +71,8 @@ impl Logins<'_> {
             .store
             .put_account(file_account(&seen.login, services.runtime.now()), services.runtime.now())
             .await?;
-        services.runtime.store.set_link(&Link { account: put.id.clone(), file, may_refresh }).await?;
+        services.runtime.store.set_link(&LinkedAccount { account: put.id.clone(), file, may_refresh }).await?;
         services.dispatch.reload_registry().await?;
-        Accounts(self.services).get(&put.id.0).ok_or(LinkError::Store(store::Error::Gone))
+        Accounts(self.services).get(&put.id.0).ok_or(LinkError::Store(store::Error::NoSuchRelay))
     }
 }

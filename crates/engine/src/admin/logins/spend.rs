@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pool::egress::Egress;
 use pool::{AccountId, Secret};
-use store::Put;
+use store::PutOutcome;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use upstream::transfer::Entry;
@@ -123,7 +123,7 @@ async fn keep(
         return failed(entry.line, &entry.label, Fate::Refused, &why);
     }
     let new = with_entry_facts(entry, egress, own(claims, grant, services.runtime.now()));
-    let kept: Result<Put, store::Error> = retry_store(services, || keep_login(services, new.clone())).await;
+    let kept: Result<PutOutcome, store::Error> = retry_store(services, || keep_login(services, new.clone())).await;
     import_result(services, entry, kept).await
 }
 

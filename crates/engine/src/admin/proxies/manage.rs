@@ -74,7 +74,7 @@ pub enum ProxyError {
 impl From<store::Error> for ProxyError {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Named => Self::Named,
+            store::Error::ProxyNameTaken => Self::Named,
             other => Self::Store(other),
         }
     }
@@ -195,7 +195,7 @@ pub async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(Accou
     for (account, way) in wanted {
         ways.push((account_id(&accounts, account)?, meant(&proxies, way)?));
     }
-    store.assign(&ways).await?;
+    store.set_egresses(&ways).await?;
     Ok(ways)
 }
 

@@ -96,8 +96,8 @@ fn refused(status: u16) -> &'static str {
 impl From<store::Error> for RelayError {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Gone => Self::Unknown,
-            store::Error::Taken(name) => Self::Taken(name),
+            store::Error::NoSuchRelay => Self::Unknown,
+            store::Error::RelayNameTaken(name) => Self::Taken(name),
             store::Error::KeyNeeded => Self::KeyNeeded,
             other => Self::Store(other),
         }

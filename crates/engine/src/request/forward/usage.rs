@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use pool::AccountId;
 use proto::{Dialect, Failure};
 use serde::Deserialize;
-use store::{Outcome, Tally, UsageRow};
+use store::{Outcome, TokenUsage, UsageRow};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ impl ForwardUsage {
             model: asked[..asked.floor_char_boundary(NAME)].to_owned(),
             status: LEFT,
             outcome: Outcome::Aborted,
-            tally: Tally::default(),
+            tally: TokenUsage::default(),
             attempts: 0,
             ttft_ms: None,
             duration_ms: 0,

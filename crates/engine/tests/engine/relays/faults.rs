@@ -1,6 +1,6 @@
 //! Relays that refuse, fail and break off.
 
-use offline::{How, Place, Plan, Rule};
+use offline::{Endpoint, Plan, Rule, Termination};
 use pool::Secret;
 use proto::{Dialect, Kind};
 use rstest::rstest;
@@ -85,11 +85,11 @@ async fn trouble_is_tried_once_more(#[values(CHAT, RESPONSES, MESSAGES, GEMINI)]
 }
 
 #[rstest]
-#[case(How::Reset)]
-#[case(How::Fin)]
+#[case(Termination::Reset)]
+#[case(Termination::Fin)]
 #[tokio::test]
 async fn a_cut_reply_ends_as_a_failure(
-    #[case] how: How,
+    #[case] how: Termination,
     #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
     #[values(Dialect::Chat, Dialect::Messages)] dialect: Dialect,
 ) {
@@ -162,9 +162,9 @@ async fn a_refused_list_does_not_end_the_key() {
     let bench = alone().await;
     let mut wish = CHAT.wish(&bench, "far");
     wish.models = Vec::new();
-    bench.backend.script(Rule::at(Place::RelayModels, Plan::relay_key(CHAT.place)));
+    bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.place)));
     bench.engine.relays().add(&wish).await.expect("the relay");
-    bench.until("the list is asked for", |bench| bench.backend.record().at(Place::RelayModels).count() > 0).await;
+    bench.until("the list is asked for", |bench| bench.backend.record().at(Endpoint::RelayModels).count() > 0).await;
     let model = format!("far:{}", CHAT.model);
     bench.ask(asking(Dialect::Chat, &model, "hello", true)).await.expect("a reply");
     assert_eq!(state(&bench, "far").status, "active");
@@ -179,9 +179,9 @@ async fn a_key_of_the_file_that_is_good_again_comes_back() {
     bench.backend.script(Rule::at(CHAT.place, Plan::relay_key(CHAT.place)));
     refused(ask(&bench, &CHAT, true).await);
     assert_eq!(state(&bench, "far").status, "key_refused");
-    bench.backend.script(Rule::at(Place::RelayModels, Plan::relay_key(CHAT.place)));
+    bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.place)));
     bench.engine.relays().put_file(&wishes).await;
-    bench.until("the list is asked for", |bench| bench.backend.record().at(Place::RelayModels).count() == 1).await;
+    bench.until("the list is asked for", |bench| bench.backend.record().at(Endpoint::RelayModels).count() == 1).await;
     assert_eq!(state(&bench, "far").status, "key_refused");
     bench.engine.relays().put_file(&wishes).await;
     bench.until("the key is good again", |bench| state(bench, "far").status == "active").await;

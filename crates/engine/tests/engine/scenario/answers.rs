@@ -1,6 +1,6 @@
 //! What an answer of the backend does to its account and to the request: the table of spec/upstream's errors, whole.
 
-use offline::{How, Plan};
+use offline::{Plan, Termination};
 use proto::Kind;
 use rstest::rstest;
 use serde_json::json;
@@ -15,7 +15,7 @@ const STOPPED_403: &str = "Cloudflare stopped the request before the upstream (4
 const STOPPED_404: &str = "Cloudflare stopped the request before the upstream (404)";
 
 fn early(code: &str) -> Plan {
-    Plan::auto().cut_event(1, How::Failed { code: code.into(), message: "it is over".into() })
+    Plan::auto().cut_event(1, Termination::Failed { code: code.into(), message: "it is over".into() })
 }
 
 fn coded(status: u16, code: &str, message: &str) -> Plan {

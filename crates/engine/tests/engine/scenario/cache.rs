@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use offline::{Plan, Rule, Seen};
+use offline::{Plan, RecordedRequest, Rule};
 use proto::Dialect;
 use rstest::rstest;
 use serde_json::value::RawValue;
@@ -90,12 +90,12 @@ struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    fn of(seen: &'a Seen) -> Self {
+    fn of(seen: &'a RecordedRequest) -> Self {
         serde_json::from_slice(&seen.body).expect("a body")
     }
 
     /// The body around the input.
-    fn frame(&self, seen: &'a Seen) -> (&'a str, &'a str) {
+    fn frame(&self, seen: &'a RecordedRequest) -> (&'a str, &'a str) {
         let body = std::str::from_utf8(&seen.body).expect("UTF-8");
         body.split_once(self.input.get()).expect("the input is a part of its body")
     }
@@ -107,8 +107,9 @@ impl<'a> Sent<'a> {
     }
 }
 
-fn said_by<'a>(record: &'a offline::Record, name: &str) -> Vec<&'a Seen> {
-    let of = |seen: &&Seen| seen.prompt.as_deref().is_some_and(|prompt| prompt.contains(&format!("{name} says")));
+fn said_by<'a>(record: &'a offline::Record, name: &str) -> Vec<&'a RecordedRequest> {
+    let of =
+        |seen: &&RecordedRequest| seen.prompt.as_deref().is_some_and(|prompt| prompt.contains(&format!("{name} says")));
     record.posts().filter(of).collect()
 }
 
@@ -159,7 +160,7 @@ async fn a_conversation_moves_only_when_it_must(#[case] dialect: Dialect) {
 
 /// All posts of a conversation have one key, and each goes on where the one before ended while the account stays the same.
 /// `strips`: the next account cannot read all of it.
-fn prefix_is_stable(posts: &[&Seen], count: usize, strips: bool) {
+fn prefix_is_stable(posts: &[&RecordedRequest], count: usize, strips: bool) {
     assert_eq!(posts.len(), count);
     for pair in posts.windows(2) {
         let (one, two) = (Sent::of(pair[0]), Sent::of(pair[1]));

@@ -2,7 +2,7 @@
 //! account turns out to lack.
 
 use engine::RoutingQuery;
-use offline::{How, Plan};
+use offline::{Plan, Termination};
 use proto::Dialect;
 use serde_json::json;
 
@@ -48,7 +48,8 @@ async fn a_stream_that_tells_of_quota_left_changes_nothing() {
 #[tokio::test]
 async fn a_limit_in_the_middle_of_a_reply_ends_it() {
     let ten = Ten::new().await;
-    let failed = How::Failed { code: "usage_limit_reached".into(), message: "The usage limit has been reached".into() };
+    let failed =
+        Termination::Failed { code: "usage_limit_reached".into(), message: "The usage limit has been reached".into() };
     ten.told(Pro1, Plan::auto().cut_event(9, failed));
     let answer = ten.send(responses("count to 20")).await.served_by(&[Pro1]);
     assert!(answer.text().contains("response.failed"), "{}", answer.text());

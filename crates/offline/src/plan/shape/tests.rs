@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Frame, Frames, Step, Steps};
 use crate::plan::api::Api;
-use crate::plan::wire::How;
+use crate::plan::wire::Termination;
 use crate::plan::{Newline, Plan, Split, Wait};
 
 fn frames() -> Frames {
@@ -49,25 +49,25 @@ fn keeps_the_bytes_at_any_split() {
 fn cuts_at_every_byte() {
     let whole = plain();
     for byte in 0..=whole.len() {
-        let cut = steps(&Plan::auto().cut_byte(byte as u64, How::Reset));
+        let cut = steps(&Plan::auto().cut_byte(byte as u64, Termination::Reset));
         assert_eq!(text(&cut), whole[..byte]);
-        assert!(matches!(cut.last(), Some(Step::End(How::Reset))), "{byte}");
+        assert!(matches!(cut.last(), Some(Step::End(Termination::Reset))), "{byte}");
     }
-    assert_eq!(text(&steps(&Plan::auto().cut_byte(10_000, How::Reset))), whole, "a cut beyond the end is none");
+    assert_eq!(text(&steps(&Plan::auto().cut_byte(10_000, Termination::Reset))), whole, "a cut beyond the end is none");
 }
 
 #[test]
 fn cuts_after_every_event() {
     for event in 0..=3_u32 {
-        let cut = steps(&Plan::auto().cut_event(event, How::Fin));
+        let cut = steps(&Plan::auto().cut_event(event, Termination::Fin));
         assert_eq!(text(&cut).matches("event:").count(), event as usize);
-        assert!(matches!(cut.last(), Some(Step::End(How::Fin))));
+        assert!(matches!(cut.last(), Some(Step::End(Termination::Fin))));
     }
 }
 
 #[test]
 fn says_why_it_fails() {
-    let failed = How::Failed { code: "x".into(), message: "y".into() };
+    let failed = Termination::Failed { code: "x".into(), message: "y".into() };
     let cut = text(&steps(&Plan::auto().cut_event(1, failed)));
     assert!(cut.contains("event: response.failed\n") && cut.matches("resp_1").count() == 2);
 }

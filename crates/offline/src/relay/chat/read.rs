@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::super::list;
 use super::super::models::Kind;
-use super::super::turn::Limits;
-use crate::mind::{self, Choice, Tool, ToolKind, Topic};
+use super::super::reply::Limits;
+use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 use crate::responses::read::image;
 
 /// What is asked.
-pub(super) fn topic(body: &Value) -> Topic<'_> {
-    Topic {
-        prompt: mind::plain(&prompt(body)),
+pub(super) fn topic(body: &Value) -> ModelInput<'_> {
+    ModelInput {
+        prompt: responder::plain(&prompt(body)),
         outputs: outputs(body),
         images: images(body),
         tools: list(body, "tools").iter().map(tool).collect(),
@@ -50,14 +50,14 @@ pub(in crate::relay) fn prompt(body: &Value) -> String {
 
 fn last_user(body: &Value) -> Option<&Value> {
     let users = || list(body, "messages").iter().rev().filter(|message| message["role"] == "user");
-    users().find(|message| !mind::is_reminder(&text(&message["content"]))).or_else(|| users().next())
+    users().find(|message| !responder::is_reminder(&text(&message["content"]))).or_else(|| users().next())
 }
 
 /// Tool messages at the end.
 fn outputs(body: &Value) -> Vec<String> {
     let added = |message: &&Value| match message["role"].as_str() {
         Some("developer" | "system") => true,
-        Some("user") => mind::is_reminder(&text(&message["content"])),
+        Some("user") => responder::is_reminder(&text(&message["content"])),
         _ => false,
     };
     let late = list(body, "messages").iter().rev().skip_while(added);
@@ -91,17 +91,17 @@ fn tool(tool: &Value) -> Tool<'_> {
     Tool { kind, namespace: None, name: inner["name"].as_str().unwrap_or_default(), schema: inner.get("parameters") }
 }
 
-fn choice(choice: &Value) -> Choice<'_> {
+fn choice(choice: &Value) -> ToolChoice<'_> {
     match choice {
-        Value::String(mode) if mode == "none" => Choice::None,
-        Value::String(mode) if mode == "required" => Choice::Required,
+        Value::String(mode) if mode == "none" => ToolChoice::None,
+        Value::String(mode) if mode == "required" => ToolChoice::Required,
         Value::Object(_) if choice["type"] == "allowed_tools" => {
             let allowed = &choice["allowed_tools"];
             let names = list(allowed, "tools").iter().filter_map(named).collect();
-            Choice::Only { names, must: allowed["mode"] == "required" }
+            ToolChoice::Only { names, must: allowed["mode"] == "required" }
         }
-        Value::Object(_) => Choice::Only { names: named(choice).into_iter().collect(), must: true },
-        _ => Choice::Auto,
+        Value::Object(_) => ToolChoice::Only { names: named(choice).into_iter().collect(), must: true },
+        _ => ToolChoice::Auto,
     }
 }
 

@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::super::id;
 use super::super::models::{Kind, Model};
-use super::super::turn::{Finish, Input, Part, Turn, stream};
-use crate::mind::{PAGE, Say, piece::quoted};
+use super::super::reply::{Finish, InputTokens, RelayReply, StreamPart, stream};
 use crate::plan::shape::Frames;
+use crate::responder::{ModelOutput, PAGE, piece::quoted};
 use crate::token;
 
-/// What all chunks of an answer have alike.
-pub(super) struct Head {
+/// The fields that all chunks of an answer share.
+pub(super) struct ChunkHead {
     id: String,
     created: i64,
     model: &'static str,
@@ -19,11 +19,11 @@ pub(super) struct Head {
     /// Shows what it thinks.
     shows: bool,
     include_usage: bool,
-    input: Input,
+    input: InputTokens,
 }
 
-impl Head {
-    pub(super) fn new(body: &Value, model: &'static Model, input: Input) -> Self {
+impl ChunkHead {
+    pub(super) fn new(body: &Value, model: &'static Model, input: InputTokens) -> Self {
         Self {
             id: id("chatcmpl-"),
             created: token::now(),
@@ -59,18 +59,18 @@ impl Head {
         (head, tail)
     }
 
-    fn chunk(&self, delta: &Value, finish: Option<&str>) -> Part {
+    fn chunk(&self, delta: &Value, finish: Option<&str>) -> StreamPart {
         let (head, tail) = self.around(finish);
-        Part::Frame(format!("{head}{delta}{tail}"))
+        StreamPart::Frame(format!("{head}{delta}{tail}"))
     }
 
     /// Chunks whose delta is a piece of a text; `before` and `after` are the JSON around it.
-    fn pieces(&self, text: &str, before: &str, after: &str) -> Part {
+    fn pieces(&self, text: &str, before: &str, after: &str) -> StreamPart {
         let (head, tail) = self.around(None);
-        Part::Pieces { text: text.to_owned(), head: format!("{head}{before}"), tail: format!("{after}{tail}") }
+        StreamPart::Pieces { text: text.to_owned(), head: format!("{head}{before}"), tail: format!("{after}{tail}") }
     }
 
-    fn usage(&self, turn: &Turn) -> Value {
+    fn usage(&self, turn: &RelayReply) -> Value {
         let completion = turn.output + turn.reasoning;
         json!({
             "prompt_tokens": self.input.total,
@@ -83,7 +83,7 @@ impl Head {
     }
 }
 
-fn finish(turn: &Turn) -> &'static str {
+fn finish(turn: &RelayReply) -> &'static str {
     match turn.finish {
         Finish::Stop | Finish::Sequence(_) => "stop",
         Finish::Calls => "tool_calls",
@@ -92,7 +92,7 @@ fn finish(turn: &Turn) -> &'static str {
 }
 
 /// The stream.
-pub(super) fn frames(turn: &Turn, head: &Head) -> Frames {
+pub(super) fn frames(turn: &RelayReply, head: &ChunkHead) -> Frames {
     let mut parts = vec![head.chunk(&json!({ "role": "assistant", "content": "", "refusal": null }), None)];
     if let Some(thought) = turn.thought.filter(|_| head.shows) {
         parts.push(head.pieces(thought, "{\"content\":null,\"reasoning_content\":", "}"));
@@ -100,25 +100,25 @@ pub(super) fn frames(turn: &Turn, head: &Head) -> Frames {
     let mut calls = 0;
     for say in &turn.said {
         match say {
-            Say::Text { text, cite } => {
+            ModelOutput::Text { text, cite } => {
                 parts.push(head.pieces(text, "{\"content\":", "}"));
                 let notes: Vec<Value> = cite.iter().map(|cite| annotation(cite.start, cite.end)).collect();
                 if !notes.is_empty() {
                     parts.push(head.chunk(&json!({ "annotations": notes }), None));
                 }
             }
-            Say::Function { .. } | Say::Custom { .. } => {
+            ModelOutput::Function { .. } | ModelOutput::Custom { .. } => {
                 called(head, say, calls, &mut parts);
                 calls += 1;
             }
-            Say::Search { .. } | Say::Image { .. } => {}
+            ModelOutput::Search { .. } | ModelOutput::Image { .. } => {}
         }
     }
     parts.push(head.chunk(&json!({}), Some(finish(turn))));
     if head.include_usage {
-        parts.push(Part::Frame(format!("{}{}", head.open(), head.close(&head.usage(turn).to_string()))));
+        parts.push(StreamPart::Frame(format!("{}{}", head.open(), head.close(&head.usage(turn).to_string()))));
     }
-    parts.push(Part::Frame("data: [DONE]\n\n".to_owned()));
+    parts.push(StreamPart::Frame("data: [DONE]\n\n".to_owned()));
     stream(parts)
 }
 
@@ -128,7 +128,7 @@ fn annotation(start: usize, end: usize) -> Value {
 }
 
 /// The chunks of one call: its name, then its arguments.
-fn called(head: &Head, say: &Say, at: usize, to: &mut Vec<Part>) {
+fn called(head: &ChunkHead, say: &ModelOutput, at: usize, to: &mut Vec<StreamPart>) {
     let (kind, member, text) = spoken(say);
     let mut first = call(say);
     first[kind][member] = json!("");
@@ -143,18 +143,20 @@ fn called(head: &Head, say: &Say, at: usize, to: &mut Vec<Part>) {
 }
 
 /// Kind of a call, the member that holds its input, and that input.
-fn spoken(say: &Say) -> (&'static str, &'static str, String) {
+fn spoken(say: &ModelOutput) -> (&'static str, &'static str, String) {
     match say {
-        Say::Function { arguments, .. } => ("function", "arguments", arguments.to_string()),
-        Say::Custom { input, .. } => ("custom", "input", input.clone()),
-        Say::Text { .. } | Say::Search { .. } | Say::Image { .. } => ("function", "arguments", String::new()),
+        ModelOutput::Function { arguments, .. } => ("function", "arguments", arguments.to_string()),
+        ModelOutput::Custom { input, .. } => ("custom", "input", input.clone()),
+        ModelOutput::Text { .. } | ModelOutput::Search { .. } | ModelOutput::Image { .. } => {
+            ("function", "arguments", String::new())
+        }
     }
 }
 
-fn call(say: &Say) -> Value {
+fn call(say: &ModelOutput) -> Value {
     let (kind, member, text) = spoken(say);
     let name = match say {
-        Say::Function { name, .. } | Say::Custom { name, .. } => name.as_str(),
+        ModelOutput::Function { name, .. } | ModelOutput::Custom { name, .. } => name.as_str(),
         _ => "",
     };
     let mut call = json!({ "id": id("call_"), "type": kind });
@@ -164,12 +166,12 @@ fn call(say: &Say) -> Value {
 }
 
 /// The collected completion.
-pub(super) fn whole(turn: &Turn, head: &Head) -> Value {
+pub(super) fn whole(turn: &RelayReply, head: &ChunkHead) -> Value {
     let texts: Vec<&str> = turn
         .said
         .iter()
         .filter_map(|say| match say {
-            Say::Text { text, .. } => Some(text.as_str()),
+            ModelOutput::Text { text, .. } => Some(text.as_str()),
             _ => None,
         })
         .collect();

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::super::list;
-use super::super::turn::Limits;
-use crate::mind::{self, Choice, Tool, ToolKind, Topic};
+use super::super::reply::Limits;
+use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 use crate::responses::read::decoded;
 
 /// Members whose content is the caller's own: names inside stay as they are.
@@ -47,11 +47,11 @@ fn camel(name: &str) -> String {
 }
 
 /// What is asked; the body is a normal one, with its schemas in plain JSON Schema.
-pub(super) fn topic(body: &Value) -> Topic<'_> {
+pub(super) fn topic(body: &Value) -> ModelInput<'_> {
     let declared = list(body, "tools").iter().flat_map(|tool| list(tool, "functionDeclarations")).map(declaration);
     let hosted = list(body, "tools").iter().filter_map(|tool| Some(tool.get("googleSearch")?).map(|_| SEARCH));
-    Topic {
-        prompt: mind::plain(&prompt(body)),
+    ModelInput {
+        prompt: responder::plain(&prompt(body)),
         outputs: outputs(body),
         images: images(body),
         tools: declared.chain(hosted).collect(),
@@ -95,7 +95,7 @@ fn is_user(content: &Value) -> bool {
 
 fn last_user(body: &Value) -> Option<&Value> {
     let users = || list(body, "contents").iter().rev().filter(|content| is_user(content));
-    let said = |content: &&Value| !text(content).is_empty() && !mind::is_reminder(&text(content));
+    let said = |content: &&Value| !text(content).is_empty() && !responder::is_reminder(&text(content));
     users().find(said).or_else(|| users().next())
 }
 
@@ -106,7 +106,7 @@ fn text(content: &Value) -> String {
 /// Function responses of the last content, unless a person said something beside them.
 fn outputs(body: &Value) -> Vec<String> {
     let Some(last) = list(body, "contents").last().filter(|content| is_user(content)) else { return Vec::new() };
-    if !mind::plain(&text(last)).trim().is_empty() {
+    if !responder::plain(&text(last)).trim().is_empty() {
         return Vec::new();
     }
     let responses = list(last, "parts").iter().filter_map(|part| part["functionResponse"].get("response"));
@@ -125,13 +125,13 @@ fn images(body: &Value) -> Vec<Result<usize, &str>> {
     parts.iter().filter_map(|part| inline(part).or_else(|| part["fileData"]["fileUri"].as_str().map(Err))).collect()
 }
 
-fn choice(config: &Value) -> Choice<'_> {
+fn choice(config: &Value) -> ToolChoice<'_> {
     let names: Vec<&str> = list(config, "allowedFunctionNames").iter().filter_map(Value::as_str).collect();
     match config["mode"].as_str() {
-        Some("NONE") => Choice::None,
-        Some("ANY") if names.is_empty() => Choice::Required,
-        Some("ANY") => Choice::Only { names, must: true },
-        _ => Choice::Auto,
+        Some("NONE") => ToolChoice::None,
+        Some("ANY") if names.is_empty() => ToolChoice::Required,
+        Some("ANY") => ToolChoice::Only { names, must: true },
+        _ => ToolChoice::Auto,
     }
 }
 

@@ -4,23 +4,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::turn::{Finish, Input, Turn};
-use crate::mind::{PAGE, Say, piece};
+use super::super::reply::{Finish, InputTokens, RelayReply};
 use crate::plan::shape::{Frame, Frames};
+use crate::responder::{ModelOutput, PAGE, piece};
 use crate::token;
 
-/// What all chunks of an answer have alike.
+/// The fields that all chunks of an answer share.
 #[derive(Clone)]
-pub(super) struct Head {
+pub(super) struct ChunkHead {
     id: String,
     model: String,
-    input: Input,
+    input: InputTokens,
     /// The request wants to see thoughts.
     shows: bool,
 }
 
-impl Head {
-    pub(super) fn new(body: &Value, model: &str, input: Input) -> Self {
+impl ChunkHead {
+    pub(super) fn new(body: &Value, model: &str, input: InputTokens) -> Self {
         let shows = body["generationConfig"]["thinkingConfig"]["includeThoughts"] == true;
         Self { id: token::random(17), model: model.to_owned(), input, shows }
     }
@@ -57,11 +57,11 @@ fn signature() -> String {
     STANDARD.encode(format!("offline-thought:{}", token::random(32)))
 }
 
-fn finish(turn: &Turn) -> &'static str {
+fn finish(turn: &RelayReply) -> &'static str {
     if turn.finish == Finish::Length { "MAX_TOKENS" } else { "STOP" }
 }
 
-/// What is said in one piece: all but texts.
+/// A part of an answer; only texts are sent in pieces.
 enum Piece {
     /// A text, and whether it is a thought.
     Text(String, bool),
@@ -69,34 +69,34 @@ enum Piece {
 }
 
 /// The parts of an answer; the first call carries the signature of the thoughts before it.
-fn pieces(turn: &Turn, head: &Head) -> Vec<Piece> {
+fn pieces(turn: &RelayReply, head: &ChunkHead) -> Vec<Piece> {
     let thought = turn.thought.filter(|_| head.shows).map(|thought| Piece::Text(thought.to_owned(), true));
     let mut pieces: Vec<Piece> = thought.into_iter().collect();
     let mut unsigned = true;
     for say in &turn.said {
         match say {
-            Say::Text { text, .. } => pieces.push(Piece::Text(text.clone(), false)),
-            Say::Function { name, arguments, .. } => {
+            ModelOutput::Text { text, .. } => pieces.push(Piece::Text(text.clone(), false)),
+            ModelOutput::Function { name, arguments, .. } => {
                 let mut part = json!({ "functionCall": { "name": name, "args": arguments } });
                 if std::mem::take(&mut unsigned) {
                     part["thoughtSignature"] = json!(signature());
                 }
                 pieces.push(Piece::Part(part));
             }
-            Say::Search { .. } | Say::Custom { .. } | Say::Image { .. } => {}
+            ModelOutput::Search { .. } | ModelOutput::Custom { .. } | ModelOutput::Image { .. } => {}
         }
     }
     pieces
 }
 
 /// What a search found, beside the text that speaks of it.
-fn grounding(turn: &Turn) -> Option<Value> {
+fn grounding(turn: &RelayReply) -> Option<Value> {
     let query = turn.said.iter().find_map(|say| match say {
-        Say::Search { query } => Some(query),
+        ModelOutput::Search { query } => Some(query),
         _ => None,
     })?;
     let (cite, text) = turn.said.iter().find_map(|say| match say {
-        Say::Text { text, cite: Some(cite) } => Some((cite, &text[cite.start..cite.end])),
+        ModelOutput::Text { text, cite: Some(cite) } => Some((cite, &text[cite.start..cite.end])),
         _ => None,
     })?;
     let (url, title) = PAGE;
@@ -111,7 +111,7 @@ fn grounding(turn: &Turn) -> Option<Value> {
 }
 
 /// The collected response.
-pub(super) fn whole(turn: &Turn, head: &Head) -> Value {
+pub(super) fn whole(turn: &RelayReply, head: &ChunkHead) -> Value {
     let parts: Vec<Value> = pieces(turn, head)
         .into_iter()
         .map(|piece| match piece {
@@ -129,7 +129,7 @@ pub(super) fn whole(turn: &Turn, head: &Head) -> Value {
 }
 
 /// The stream: server-sent events, or the elements of one array.
-pub(super) fn frames(turn: &Turn, head: Head, events: bool) -> Frames {
+pub(super) fn frames(turn: &RelayReply, head: ChunkHead, events: bool) -> Frames {
     let (reasoning, total) = (turn.reasoning, turn.output);
     let mut last =
         json!({ "content": { "parts": [{ "text": "" }], "role": "model" }, "finishReason": finish(turn), "index": 0 });

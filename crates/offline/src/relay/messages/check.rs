@@ -42,7 +42,7 @@ const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
 /// Who asks, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Asker<'a> {
+pub(super) struct Caller<'a> {
     /// The key, to which signatures belong.
     pub(super) owner: &'a str,
     /// The `anthropic-beta` header.
@@ -79,7 +79,7 @@ fn string<'a>(object: &'a Value, key: &str, path: &str) -> Result<&'a str, Rejec
 }
 
 /// Examines a request whole; the first fault is the answer.
-pub(super) fn all(body: &Value, asker: Asker<'_>) -> Result<&'static Model, Reject> {
+pub(super) fn all(body: &Value, asker: Caller<'_>) -> Result<&'static Model, Reject> {
     let members = members(body);
     let names: Vec<&str> = TAKEN.into_iter().chain(["top_p"]).collect();
     for name in ["model", "max_tokens", "messages"] {

@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::super::list;
-use super::super::turn::Limits;
-use crate::mind::{self, Choice, Tool, ToolKind, Topic};
+use super::super::reply::Limits;
+use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 use crate::responses::read::decoded;
 
 /// What is asked.
-pub(super) fn topic(body: &Value) -> Topic<'_> {
-    Topic {
-        prompt: mind::plain(&prompt(body)),
+pub(super) fn topic(body: &Value) -> ModelInput<'_> {
+    ModelInput {
+        prompt: responder::plain(&prompt(body)),
         outputs: outputs(body),
         images: images(body),
         tools: list(body, "tools").iter().map(tool).collect(),
@@ -56,7 +56,7 @@ fn last_user(body: &Value) -> Option<&Value> {
     let users = || list(body, "messages").iter().rev().filter(|message| message["role"] == "user");
     let said = |message: &&Value| {
         let text = text(&message["content"]);
-        !text.is_empty() && !mind::is_reminder(&text)
+        !text.is_empty() && !responder::is_reminder(&text)
     };
     users().find(said).or_else(|| users().next())
 }
@@ -65,7 +65,7 @@ fn last_user(body: &Value) -> Option<&Value> {
 fn outputs(body: &Value) -> Vec<String> {
     let last = list(body, "messages").iter().rev().find(|message| message["role"] != "system");
     let Some(last) = last.filter(|message| message["role"] == "user") else { return Vec::new() };
-    if !mind::plain(&text(&last["content"])).trim().is_empty() {
+    if !responder::plain(&text(&last["content"])).trim().is_empty() {
         return Vec::new();
     }
     let results = list(last, "content").iter().filter(|block| block["type"] == "tool_result");
@@ -114,13 +114,13 @@ fn tool(tool: &Value) -> Tool<'_> {
     Tool { kind, namespace: None, name: tool["name"].as_str().unwrap_or_default(), schema: tool.get("input_schema") }
 }
 
-fn choice(choice: &Value) -> Choice<'_> {
+fn choice(choice: &Value) -> ToolChoice<'_> {
     match choice["type"].as_str() {
-        Some("none") => Choice::None,
-        Some("any") => Choice::Required,
-        Some("tool") if choice["name"] == "web_search" => Choice::Hosted(ToolKind::Search),
-        Some("tool") => Choice::Only { names: choice["name"].as_str().into_iter().collect(), must: true },
-        _ => Choice::Auto,
+        Some("none") => ToolChoice::None,
+        Some("any") => ToolChoice::Required,
+        Some("tool") if choice["name"] == "web_search" => ToolChoice::Hosted(ToolKind::Search),
+        Some("tool") => ToolChoice::Only { names: choice["name"].as_str().into_iter().collect(), must: true },
+        _ => ToolChoice::Auto,
     }
 }
 

@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 
 use super::super::id;
-use super::super::turn::{Finish, Input, Part, Turn, stream};
+use super::super::reply::{Finish, InputTokens, RelayReply, StreamPart, stream};
 use super::seal;
-use crate::mind::{PAGE, Say, hint};
 use crate::plan::shape::Frames;
+use crate::responder::{ModelOutput, PAGE, prompt_values};
 
-/// What an answer has beside what it says.
-pub(super) struct Head {
+/// The fields of an answer beside its content.
+pub(super) struct ReplyHead {
     id: String,
     model: &'static str,
     owner: String,
-    input: Input,
+    input: InputTokens,
     /// The prompt was written to the cache where it was not read from it.
     cached: bool,
     /// Thinking is signed but not shown.
@@ -22,8 +22,8 @@ pub(super) struct Head {
     redacted: bool,
 }
 
-impl Head {
-    pub(super) fn new(body: &Value, model: &'static str, owner: &str, (input, cached): (Input, bool)) -> Self {
+impl ReplyHead {
+    pub(super) fn new(body: &Value, model: &'static str, owner: &str, (input, cached): (InputTokens, bool)) -> Self {
         Self {
             id: id("msg_01"),
             model,
@@ -31,7 +31,7 @@ impl Head {
             input,
             cached,
             silent: body["thinking"]["display"] == "omitted",
-            redacted: hint::says(&super::read::prompt(body), "redacted"),
+            redacted: prompt_values::says(&super::read::prompt(body), "redacted"),
         }
     }
 
@@ -63,7 +63,7 @@ impl Head {
     }
 }
 
-fn finish(turn: &Turn) -> (Value, Value) {
+fn finish(turn: &RelayReply) -> (Value, Value) {
     match &turn.finish {
         Finish::Stop => (json!("end_turn"), Value::Null),
         Finish::Calls => (json!("tool_use"), Value::Null),
@@ -73,7 +73,7 @@ fn finish(turn: &Turn) -> (Value, Value) {
 }
 
 /// The blocks of an answer, whole.
-fn blocks(turn: &Turn, head: &Head) -> Vec<Value> {
+fn blocks(turn: &RelayReply, head: &ReplyHead) -> Vec<Value> {
     let mut blocks = Vec::new();
     if let Some(thought) = turn.thought {
         let seal = seal::mint(&head.owner);
@@ -86,18 +86,18 @@ fn blocks(turn: &Turn, head: &Head) -> Vec<Value> {
     }
     for say in &turn.said {
         match say {
-            Say::Text { text, cite } => {
+            ModelOutput::Text { text, cite } => {
                 let mut block = json!({ "type": "text", "text": text });
                 if let Some(cite) = cite {
                     block["citations"] = json!([citation(&text[cite.start..cite.end])]);
                 }
                 blocks.push(block);
             }
-            Say::Function { name, arguments, .. } => {
+            ModelOutput::Function { name, arguments, .. } => {
                 blocks.push(json!({ "type": "tool_use", "id": id("toolu_01"), "name": name, "input": arguments }));
             }
-            Say::Search { query } => blocks.extend(search(query)),
-            Say::Custom { .. } | Say::Image { .. } => {}
+            ModelOutput::Search { query } => blocks.extend(search(query)),
+            ModelOutput::Custom { .. } | ModelOutput::Image { .. } => {}
         }
     }
     blocks
@@ -120,7 +120,7 @@ fn search(query: &str) -> [Value; 2] {
 }
 
 /// The collected message.
-pub(super) fn whole(turn: &Turn, head: &Head) -> Value {
+pub(super) fn whole(turn: &RelayReply, head: &ReplyHead) -> Value {
     head.message(&blocks(turn, head), finish(turn), turn.output + turn.reasoning)
 }
 
@@ -129,16 +129,16 @@ fn event(data: &Value) -> String {
 }
 
 /// The stream.
-pub(super) fn frames(turn: &Turn, head: &Head) -> Frames {
+pub(super) fn frames(turn: &RelayReply, head: &ReplyHead) -> Frames {
     let start = head.message(&[], (Value::Null, Value::Null), 1);
-    let mut parts = vec![Part::Frame(event(&json!({ "type": "message_start", "message": start })))];
+    let mut parts = vec![StreamPart::Frame(event(&json!({ "type": "message_start", "message": start })))];
     for (at, block) in blocks(turn, head).into_iter().enumerate() {
         opened(at, &block, &mut parts);
         if at == 0 {
-            parts.push(Part::Frame(event(&json!({ "type": "ping" }))));
+            parts.push(StreamPart::Frame(event(&json!({ "type": "ping" }))));
         }
         spoken(at, &block, &mut parts);
-        parts.push(Part::Frame(event(&json!({ "type": "content_block_stop", "index": at }))));
+        parts.push(StreamPart::Frame(event(&json!({ "type": "content_block_stop", "index": at }))));
     }
     let (reason, sequence) = finish(turn);
     let mut usage = head.usage(turn.output + turn.reasoning);
@@ -146,13 +146,13 @@ pub(super) fn frames(turn: &Turn, head: &Head) -> Frames {
         usage.retain(|key, _| key.ends_with("_tokens"));
     }
     let delta = json!({ "stop_reason": reason, "stop_sequence": sequence });
-    parts.push(Part::Frame(event(&json!({ "type": "message_delta", "delta": delta, "usage": usage }))));
-    parts.push(Part::Frame(event(&json!({ "type": "message_stop" }))));
+    parts.push(StreamPart::Frame(event(&json!({ "type": "message_delta", "delta": delta, "usage": usage }))));
+    parts.push(StreamPart::Frame(event(&json!({ "type": "message_stop" }))));
     stream(parts)
 }
 
 /// A block's first event: what comes in deltas is still empty.
-fn opened(at: usize, block: &Value, to: &mut Vec<Part>) {
+fn opened(at: usize, block: &Value, to: &mut Vec<StreamPart>) {
     let mut first = block.clone();
     let empty: &[(&str, Value)] = match block["type"].as_str() {
         Some("text") if block.get("citations").is_some() => &[("text", json!("")), ("citations", json!([]))],
@@ -165,19 +165,20 @@ fn opened(at: usize, block: &Value, to: &mut Vec<Part>) {
         first[*key] = value.clone();
     }
     let data = json!({ "type": "content_block_start", "index": at, "content_block": first });
-    to.push(Part::Frame(event(&data)));
+    to.push(StreamPart::Frame(event(&data)));
 }
 
 /// A block's deltas.
-fn spoken(at: usize, block: &Value, to: &mut Vec<Part>) {
-    let pieces = |kind: &str, member: &str, text: String| Part::Pieces {
+fn spoken(at: usize, block: &Value, to: &mut Vec<StreamPart>) {
+    let pieces = |kind: &str, member: &str, text: String| StreamPart::Pieces {
         text,
         head: format!(
             "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":{at},\"delta\":{{\"type\":\"{kind}\",\"{member}\":"
         ),
         tail: "}}\n\n".to_owned(),
     };
-    let one = |delta: Value| Part::Frame(event(&json!({ "type": "content_block_delta", "index": at, "delta": delta })));
+    let one =
+        |delta: Value| StreamPart::Frame(event(&json!({ "type": "content_block_delta", "index": at, "delta": delta })));
     let string = |key: &str| block[key].as_str().unwrap_or_default().to_owned();
     match block["type"].as_str() {
         Some("text") => {

@@ -6,7 +6,7 @@ use super::super::field::{self, invalid, known, wrong_type};
 use super::super::models::{self, Kind, Model};
 use crate::errors::Reject;
 use crate::plan::api::Api;
-use crate::responses::check::{self, Case, Shape, missing};
+use crate::responses::check::{self, BodyKind, CheckContext, missing};
 use crate::responses::read::members;
 
 const TAKEN: [&str; 33] = [
@@ -62,7 +62,7 @@ pub(super) fn all(whole: &Value, account: &str, strict_encrypted: bool) -> Resul
     }
     values(body)?;
     of_model(body, model)?;
-    let case = Case { body, shape: Shape::Public, account, strict_encrypted };
+    let case = CheckContext { body, shape: BodyKind::Public, account, strict_encrypted };
     check::includes(case)?;
     check::longest(case)?;
     check::shared_parts(case)?;

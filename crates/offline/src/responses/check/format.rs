@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Case, missing};
+use super::{CheckContext, missing};
 use crate::errors::Reject;
 
-pub(super) fn check(case: Case<'_>) -> Result<(), Reject> {
+pub(super) fn check(case: CheckContext<'_>) -> Result<(), Reject> {
     let Some(format) = case.body.get("text").and_then(|text| text.get("format")) else { return Ok(()) };
     match format["type"].as_str() {
         Some("text") => Ok(()),
@@ -72,7 +72,7 @@ fn closed(schema: &Value, properties: &Value, path: &str) -> Option<String> {
 }
 
 /// JSON mode wants the word in the conversation.
-fn mentions_json(case: Case<'_>) -> Result<(), Reject> {
+fn mentions_json(case: CheckContext<'_>) -> Result<(), Reject> {
     let said = [case.body.get("input"), case.body.get("instructions")];
     if said.into_iter().flatten().any(|value| value.to_string().to_lowercase().contains("json")) {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Case, Shape, encrypted, missing};
+use super::{BodyKind, CheckContext, encrypted, missing};
 use crate::errors::Reject;
 
 /// Items that the backend takes.
@@ -42,7 +42,7 @@ const PAIRS: [(&str, &str, &str); 4] = [
 /// Ids begin with what they name.
 const PREFIXES: [(&str, &str); 3] = [("message", "msg"), ("reasoning", "rs"), ("function_call", "fc")];
 
-pub(super) fn check(case: Case<'_>) -> Result<(), Reject> {
+pub(super) fn check(case: CheckContext<'_>) -> Result<(), Reject> {
     let items = case.body.get("input").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for (at, item) in items.iter().enumerate() {
         one(case, item, &format!("input[{at}]"))?;
@@ -55,16 +55,16 @@ pub(super) fn check(case: Case<'_>) -> Result<(), Reject> {
     pairs(items)
 }
 
-fn one(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
+fn one(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     let kind = match item["type"].as_str() {
         Some(kind) => kind,
         None if item["role"].is_string() => "message",
         None => return Err(missing(&format!("{path}.type"))),
     };
     let foreign = match case.shape {
-        Shape::Lite => false,
-        Shape::Classic => kind == "additional_tools",
-        Shape::Public => PRIVATE.contains(&kind),
+        BodyKind::Lite => false,
+        BodyKind::Classic => kind == "additional_tools",
+        BodyKind::Public => PRIVATE.contains(&kind),
     };
     if !ITEMS.contains(&kind) || foreign {
         let message = format!("Invalid value: '{kind}'.");
@@ -110,10 +110,10 @@ fn fields(item: &Value, path: &str, names: &[&str]) -> Result<(), Reject> {
     Ok(())
 }
 
-fn message(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
+fn message(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     let role = item["role"].as_str().ok_or_else(|| missing(&format!("{path}.role")))?;
     let parts: &[&str] = match role {
-        "system" if case.shape != Shape::Public => {
+        "system" if case.shape != BodyKind::Public => {
             return Err(Reject::detail(400, "System messages are not allowed"));
         }
         "user" | "developer" | "system" => &["input_text", "input_image", "input_file", "input_audio"],
@@ -135,7 +135,7 @@ fn message(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     }
 }
 
-fn part(case: Case<'_>, part: &Value, path: &str, allowed: &[&str]) -> Result<(), Reject> {
+fn part(case: CheckContext<'_>, part: &Value, path: &str, allowed: &[&str]) -> Result<(), Reject> {
     let kind = part["type"].as_str().ok_or_else(|| missing(&format!("{path}.type")))?;
     if !allowed.contains(&kind) {
         let allowed: Vec<String> = allowed.iter().map(|kind| format!("'{kind}'")).collect();
@@ -153,8 +153,8 @@ fn part(case: Case<'_>, part: &Value, path: &str, allowed: &[&str]) -> Result<()
 }
 
 /// An address or a data URL of an image. Lite models take no hint of its detail.
-fn image(case: Case<'_>, part: &Value, path: &str) -> Result<(), Reject> {
-    if case.shape == Shape::Lite && part.get("detail").is_some() {
+fn image(case: CheckContext<'_>, part: &Value, path: &str) -> Result<(), Reject> {
+    if case.shape == BodyKind::Lite && part.get("detail").is_some() {
         let path = format!("{path}.detail");
         let message = format!("Unsupported parameter: '{path}' is not supported with this model.");
         return Err(Reject::invalid(message, Some(&path), Some("unsupported_parameter")));
@@ -170,7 +170,7 @@ fn image(case: Case<'_>, part: &Value, path: &str) -> Result<(), Reject> {
     Err(Reject::invalid(message, Some(&format!("{path}.image_url")), Some("invalid_value")))
 }
 
-fn reasoning(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
+fn reasoning(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     if !item["summary"].is_array() {
         return Err(missing(&format!("{path}.summary")));
     }
@@ -178,7 +178,7 @@ fn reasoning(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
 }
 
 /// Nothing is stored, so reasoning and compactions must bring their encrypted content.
-fn sealed(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
+fn sealed(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     match item["encrypted_content"].as_str() {
         Some(content) if case.strict_encrypted => encrypted::verify(content, case.account),
         Some(_) => Ok(()),
@@ -197,7 +197,7 @@ fn sealed(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     }
 }
 
-fn output(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
+fn output(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     fields(item, path, &["call_id"])?;
     match &item["output"] {
         Value::String(_) => Ok(()),

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::all;
-use crate::account::Person;
+use crate::account::Login;
 use crate::account::Quota;
 use crate::state::Options;
 use crate::state::Shared;
 
-fn person() -> Person {
-    Person {
+fn person() -> Login {
+    Login {
         account_id: "11111111-2222-4333-8444-555555555555".into(),
         user: "user-one".into(),
         email: "one@example.test".into(),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Case, missing};
+use super::{CheckContext, missing};
 use crate::errors::Reject;
 
 /// Kinds of tools that the backend knows.
@@ -20,7 +20,7 @@ const KINDS: [&str; 11] = [
     "mcp",
 ];
 
-pub(super) fn check(case: Case<'_>) -> Result<(), Reject> {
+pub(super) fn check(case: CheckContext<'_>) -> Result<(), Reject> {
     let top = case.body.get("tools").and_then(Value::as_array).into_iter().flatten();
     for (at, tool) in top.enumerate() {
         one(tool, &format!("tools[{at}]"))?;
@@ -91,7 +91,7 @@ fn parameters(tool: &Value, path: &str) -> Result<(), Reject> {
 }
 
 /// A forced function must be among the tools.
-fn choice(case: Case<'_>) -> Result<(), Reject> {
+fn choice(case: CheckContext<'_>) -> Result<(), Reject> {
     let Some(choice) = case.body.get("tool_choice") else { return Ok(()) };
     if let Some(mode) = choice.as_str() {
         return if matches!(mode, "auto" | "none" | "required") { Ok(()) } else { Err(wrong(mode)) };

@@ -57,13 +57,13 @@ async fn ends_in_every_way() {
     let backend = backend().await;
     let account = backend.account("plus");
     let ways = [
-        (How::Close { code: 1000 }, "1000"),
-        (How::Close { code: 1009 }, "1009"),
-        (How::Close { code: 1011 }, "1011"),
-        (How::Close { code: 1006 }, "fin"),
-        (How::End, "1000"),
-        (How::Fin, "fin"),
-        (How::Reset, "ConnectionReset"),
+        (Termination::Close { code: 1000 }, "1000"),
+        (Termination::Close { code: 1009 }, "1009"),
+        (Termination::Close { code: 1011 }, "1011"),
+        (Termination::Close { code: 1006 }, "fin"),
+        (Termination::End, "1000"),
+        (Termination::Fin, "fin"),
+        (Termination::Reset, "ConnectionReset"),
     ];
     for (how, expected) in ways {
         for event in [0, 1, 4] {
@@ -75,7 +75,7 @@ async fn ends_in_every_way() {
     }
     let closed = backend.wait_until(SOON, |record| record.sockets().all(|seen| seen.ending.is_some())).await;
     assert!(closed.is_ok());
-    assert!(backend.record().posts().all(|post| post.ending.unwrap().left == Left::Cut));
+    assert!(backend.record().posts().all(|post| post.ending.unwrap().left == EndKind::Cut));
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn cuts_inside_a_frame() {
     let backend = backend().await;
     let account = backend.account("plus");
     for byte in [0, 1, 2, 100, 700, 1_500] {
-        backend.script(Rule::responses(Plan::auto().cut_byte(byte, How::Fin)));
+        backend.script(Rule::responses(Plan::auto().cut_byte(byte, Termination::Fin)));
         let mut socket = open(&backend, &account).await.unwrap();
         socket.send(&turn("hello")).await;
         assert_eq!(end(&mut socket).await.1, "fin", "{byte}");
@@ -112,11 +112,11 @@ async fn a_failed_response_leaves_the_socket_open_and_ends_the_chain() {
 #[tokio::test]
 async fn sends_odd_frames() {
     let (backend, _account, mut socket) = opened().await;
-    for odd in [Odd::Pings(1_000), Odd::Fragments(7)] {
+    for odd in [QuirkKind::Pings(1_000), QuirkKind::Fragments(7)] {
         backend.script(Rule::responses(Plan::auto().odd(5, odd)));
         assert_eq!(said(&socket.ask(&turn("Reply with exactly: fine")).await), "fine", "{odd:?}");
     }
-    backend.script(Rule::responses(Plan::auto().odd(0, Odd::Binary)));
+    backend.script(Rule::responses(Plan::auto().odd(0, QuirkKind::Binary)));
     socket.send(&turn("hello")).await;
     assert!(socket.next().await.unwrap().unwrap().is_binary());
     assert_eq!(socket.answer().await.last().unwrap()["type"], "response.completed");
@@ -126,7 +126,7 @@ async fn sends_odd_frames() {
     assert_eq!(stray.last().unwrap()["response"]["id"], "resp_stray");
     assert_eq!(socket.answer().await.last().unwrap()["response"]["status"], "completed");
 
-    backend.script(Rule::responses(Plan::auto().odd(0, Odd::Masked)));
+    backend.script(Rule::responses(Plan::auto().odd(0, QuirkKind::Masked)));
     socket.send(&turn("hello")).await;
     let masked = socket.next().await.unwrap();
     assert!(matches!(masked, Err(Error::Protocol(ProtocolError::MaskedFrameFromServer))), "{masked:?}");
@@ -171,5 +171,5 @@ async fn sends_planned_bytes() {
     backend.script(Rule::responses(Plan::wire("\u{1}junk")));
     socket.send(&turn("hello")).await;
     assert!(socket.next().await.is_none_or(|message| message.is_err()));
-    assert_eq!(backend.record().at(Place::Responses).count(), 1);
+    assert_eq!(backend.record().at(Endpoint::Responses).count(), 1);
 }

@@ -1,4 +1,4 @@
-//! What an owner does with accounts, one or many: of each it is said what became of it.
+//! Changes of one or many accounts, with a result for each.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args};
 use engine::{AccountView, Batch, BatchFate, Engine, TagChange};
 
-use super::own::state;
-use crate::cli::{Common, output, workplace};
+use super::detail::state;
+use crate::cli::{Common, context, output};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Chosen {
@@ -58,17 +58,17 @@ pub(in crate::cli) struct Tag {
     clear: bool,
 }
 
-/// Accounts that were named, and how to tell of them.
-struct Told<'a> {
+/// The accounts that the command names, and where to report their results.
+struct Selection<'a> {
     common: &'a Common,
     engine: &'a Engine,
-    /// As they were.
+    /// The accounts before the change.
     views: Vec<AccountView>,
 }
 
 impl Remove {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.told(common, engine)?;
+        let told = self.chosen.select(common, engine)?;
         if !self.yes && std::io::stdin().is_terminal() && !told.confirmed()? {
             anyhow::bail!("nothing was removed");
         }
@@ -79,29 +79,29 @@ impl Remove {
 
 impl Chosen {
     pub(super) async fn switch(&self, common: &Common, engine: &Engine, on: bool) -> anyhow::Result<ExitCode> {
-        let told = self.told(common, engine)?;
+        let told = self.select(common, engine)?;
         let batch = engine.accounts().switch(&told.ids(), on).await?;
         Ok(told.report(&batch, state))
     }
 
     pub(super) async fn refresh(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.told(common, engine)?;
+        let told = self.select(common, engine)?;
         let batch = engine.accounts().refresh_each(&told.ids()).await;
         let ends = |view: &AccountView| {
-            let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(workplace::now(), at));
+            let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(context::now(), at));
             format!("the new token expires {ends}")
         };
         Ok(told.report(&batch, ends))
     }
 
-    fn told<'a>(&self, common: &'a Common, engine: &'a Engine) -> anyhow::Result<Told<'a>> {
-        Ok(Told { common, engine, views: workplace::accounts(engine, &self.accounts)? })
+    fn select<'a>(&self, common: &'a Common, engine: &'a Engine) -> anyhow::Result<Selection<'a>> {
+        Ok(Selection { common, engine, views: context::accounts(engine, &self.accounts)? })
     }
 }
 
 impl Label {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.told(common, engine)?;
+        let told = self.chosen.select(common, engine)?;
         let batch = engine.accounts().label(&told.ids(), self.to.as_deref()).await?;
         Ok(told.report(&batch, |view| format!("is {} now", view.label)))
     }
@@ -109,7 +109,7 @@ impl Label {
 
 impl Tag {
     pub(super) async fn run(self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.told(common, engine)?;
+        let told = self.chosen.select(common, engine)?;
         let change = if self.clear || !self.set.is_empty() {
             TagChange::Set(self.set)
         } else {
@@ -123,12 +123,12 @@ impl Tag {
     }
 }
 
-impl Told<'_> {
+impl Selection<'_> {
     fn ids(&self) -> Vec<String> {
         self.views.iter().map(|view| view.id.clone()).collect()
     }
 
-    /// Asks the person whether the tokens of these accounts may go.
+    /// Asks the user whether to remove these accounts.
     fn confirmed(&self) -> std::io::Result<bool> {
         let labels: Vec<&str> = self.views.iter().map(|view| view.label.as_str()).collect();
         eprint!(
@@ -140,7 +140,7 @@ impl Told<'_> {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Says what became of each, in the words of `done` where that is what was wanted.
+    /// Prints the result of each account. `done` words a success.
     fn report(&self, batch: &Batch, done: impl Fn(&AccountView) -> String) -> ExitCode {
         if self.common.json {
             output::json(&batch.outcomes);
@@ -162,7 +162,7 @@ impl Told<'_> {
     }
 }
 
-/// 4 when an account needs a login, as everywhere; 1 when another one stays as it was.
+/// Exit code 4 when an account needs a login, 1 when another change failed.
 fn code(batch: &Batch) -> ExitCode {
     let any = |fate| batch.outcomes.iter().any(|outcome| outcome.result == fate);
     match (any(BatchFate::NeedsLogin), any(BatchFate::Failed) || any(BatchFate::NotFound)) {

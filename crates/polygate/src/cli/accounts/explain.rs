@@ -1,12 +1,12 @@
-//! `accounts explain`: who would serve a request, from what is stored.
+//! `accounts explain`: which account would serve a request, according to the store.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use engine::{CandidateView, Engine, Explained, RoutingQuery};
 
-use crate::cli::{Common, output, workplace};
-use crate::relays::Filed;
+use crate::cli::{Common, context, output};
+use crate::file_relays::FileRelays;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Explain {
@@ -21,8 +21,8 @@ pub(in crate::cli) struct Explain {
 impl Explain {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         engine.models().restore().await;
-        let config = workplace::config(common)?;
-        Filed::new(engine.clone(), config.paths.config.clone()).put(&config.relays).await;
+        let config = context::config(common)?;
+        FileRelays::new(engine.clone(), config.paths.config.clone()).put(&config.relays).await;
         let inquiry =
             RoutingQuery { model: self.model.as_deref(), key: self.key.as_deref(), ..RoutingQuery::default() };
         match engine.routing().explain(inquiry) {

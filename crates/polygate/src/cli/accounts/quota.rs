@@ -1,4 +1,4 @@
-//! `accounts quota` and `accounts credits`: what is left, and how to get more.
+//! `accounts quota` and `accounts credits`: remaining quota, and reset credits.
 
 use std::process::ExitCode;
 
@@ -10,8 +10,8 @@ use pool::quota::credits::{ResetCredit, ResetCredits};
 use pool::quota::forecast::{Forecast, Forecasts};
 use serde::Serialize;
 
-use super::own;
-use crate::cli::{Common, failure, output, workplace};
+use super::detail;
+use crate::cli::{Common, context, failure, output};
 
 /// Cells of a bar.
 const CELLS: usize = 20;
@@ -47,7 +47,7 @@ pub(in crate::cli) enum Credits {
 
 /// An account's figures for programs.
 #[derive(Serialize)]
-struct Row<'a> {
+struct QuotaRow<'a> {
     id: &'a str,
     label: &'a str,
     status: &'static str,
@@ -59,7 +59,7 @@ struct Row<'a> {
     error: Option<String>,
 }
 
-/// Reset credits for programs: the provider's, with instants in milliseconds as everywhere.
+/// The provider's reset credits for programs, with times in milliseconds.
 #[derive(Serialize)]
 struct CreditList<'a> {
     available_count: u64,
@@ -82,14 +82,14 @@ struct CreditRow<'a> {
 impl Quota {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         let mut views = match &self.account {
-            Some(wanted) => vec![workplace::account(engine, wanted)?],
+            Some(wanted) => vec![context::account(engine, wanted)?],
             None => engine.accounts().list(),
         };
         let mut errors = vec![None; views.len()];
         if self.fresh {
             for (view, error) in views.iter_mut().zip(&mut errors) {
                 *error = engine.quotas().measure(&view.id).await.err().map(|error| error.to_string());
-                *view = workplace::account(engine, &view.id)?;
+                *view = context::account(engine, &view.id)?;
             }
         }
         let failed = errors.iter().any(Option::is_some);
@@ -103,12 +103,12 @@ impl Credits {
         match self {
             Self::List { account } => list(common, engine, account).await,
             Self::Consume { account, yes: false, .. } => {
-                let view = workplace::account(engine, account)?;
+                let view = context::account(engine, account)?;
                 let why = format!(
                     "this would consume a reset credit of {}, which cannot be undone; add --yes to do it",
                     view.label
                 );
-                Err(failure::Usage(why).into())
+                Err(failure::UsageError(why).into())
             }
             Self::Consume { account, request, .. } => consume(common, engine, (account, request.as_deref())).await,
         }
@@ -116,7 +116,7 @@ impl Credits {
 }
 
 async fn list(common: &Common, engine: &Engine, wanted: &str) -> anyhow::Result<ExitCode> {
-    let view = workplace::account(engine, wanted)?;
+    let view = context::account(engine, wanted)?;
     let credits = engine.quotas().reset_credits(&view.id).await?;
     if common.json {
         output::json(&CreditList::from(&credits));
@@ -157,7 +157,7 @@ impl<'a> From<&'a ResetCredit> for CreditRow<'a> {
     }
 }
 
-/// The provider's text as an instant; `None` also for a text that is no date.
+/// The provider's date in milliseconds; `None` for a text that is no date.
 fn millis(text: Option<&String>) -> Option<i64> {
     text?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
@@ -167,13 +167,13 @@ async fn consume(
     engine: &Engine,
     (wanted, request): (&str, Option<&str>),
 ) -> anyhow::Result<ExitCode> {
-    let view = workplace::account(engine, wanted)?;
+    let view = context::account(engine, wanted)?;
     let consumed = engine.quotas().consume_credit(&view.id, request).await?;
     if common.json {
         output::json(&consumed);
     } else {
         output::line(&format!("{}: {}.", view.label, consumed.outcome.words()));
-        show(common, &[workplace::account(engine, &view.id)?], vec![None]);
+        show(common, &[context::account(engine, &view.id)?], vec![None]);
     }
     Ok(if consumed.outcome.done() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -187,7 +187,7 @@ fn show(common: &Common, views: &[AccountView], errors: Vec<Option<String>>) {
     if views.is_empty() {
         output::line("No accounts yet. Add one: polygate login");
     }
-    let now = workplace::now();
+    let now = context::now();
     for (view, error) in views.iter().zip(errors) {
         output::line(&page(view, now));
         if let Some(error) = error {
@@ -196,16 +196,16 @@ fn show(common: &Common, views: &[AccountView], errors: Vec<Option<String>>) {
     }
 }
 
-fn row(view: &AccountView, error: Option<String>) -> Row<'_> {
+fn row(view: &AccountView, error: Option<String>) -> QuotaRow<'_> {
     let AccountView { id, label, status, quota, forecast, .. } = view;
-    Row { id, label, status, quota, forecast: *forecast, error }
+    QuotaRow { id, label, status, quota, forecast: *forecast, error }
 }
 
-/// One account: a line for each window, and what else is known.
+/// One account: a line for each window, then credits and spending.
 fn page(view: &AccountView, now: Millis) -> String {
     let quota = &view.quota;
     let plan = quota.plan.as_deref().unwrap_or(&view.plan);
-    let mut lines = vec![format!("{} ({plan}), {}", view.label, own::state(view))];
+    let mut lines = vec![format!("{} ({plan}), {}", view.label, detail::state(view))];
     if quota.updated.0 == 0 {
         lines.push("  nothing known yet; ask the backend with --fresh".to_owned());
         return lines.join("\n");
@@ -221,7 +221,7 @@ fn page(view: &AccountView, now: Millis) -> String {
     lines.join("\n")
 }
 
-/// Credits, spending, and reset credits, where there are any.
+/// Lines for credits, spending, and reset credits, if there are any.
 fn extras(quota: &pool::quota::Quota, label: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(credits) = quota.credits.as_ref().filter(|credits| credits.has || credits.unlimited) {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use engine::{AccountView, Engine, TermsChange, TermsError};
 
-use crate::cli::failure::Usage;
-use crate::cli::workplace;
+use crate::cli::context;
+use crate::cli::failure::UsageError;
 
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["max_concurrent", "priority"])))]
@@ -34,11 +34,11 @@ fn ceiling(text: &str) -> Result<Ceiling, String> {
 
 impl Set {
     pub(super) async fn run(&self, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let account = workplace::account(engine, &self.account)?;
+        let account = context::account(engine, &self.account)?;
         let change = TermsChange { max_concurrent: self.max_concurrent.map(|most| most.0), priority: self.priority };
         match engine.accounts().set_terms(&account.id, change).await {
             Ok(view) => eprintln!("{}: {}.", view.label, words(&view)),
-            Err(error @ TermsError::Invalid(_)) => return Err(Usage(error.to_string()).into()),
+            Err(error @ TermsError::Invalid(_)) => return Err(UsageError(error.to_string()).into()),
             Err(error) => return Err(error.into()),
         }
         Ok(ExitCode::SUCCESS)

@@ -9,9 +9,9 @@ use clap::Args;
 use engine::{Engine, Format, Imports};
 use pool::Secret;
 
-use crate::cli::{Common, output, workplace};
+use crate::cli::{Common, context, output};
 
-/// One byte more than the longest file, so that a longer one is seen to be.
+/// One byte more than the longest accepted file, so that a longer file is detected.
 const LONGEST: u64 = (64 << 20) + 1;
 
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub(crate) struct Export {
     passphrase: Passphrase,
 }
 
-/// Where a passphrase comes from; never from the command line itself, which other users can see.
+/// Source of a passphrase; never the command line itself, which other users can see.
 #[derive(Debug, Args)]
 struct Passphrase {
     /// A file whose first line is the passphrase.
@@ -84,7 +84,7 @@ fn report(file: &Path, done: &Imports) {
 
 impl Export {
     pub(super) async fn run(self, engine: &Engine) -> anyhow::Result<()> {
-        let ids = self.accounts.iter().map(|wanted| workplace::account(engine, wanted).map(|view| view.id));
+        let ids = self.accounts.iter().map(|wanted| context::account(engine, wanted).map(|view| view.id));
         let ids = ids.collect::<anyhow::Result<Vec<_>>>()?;
         let passphrase = self.passphrase.read()?;
         let text = engine.accounts().export(&ids, self.format.unwrap_or(Format::Full)).await?;

@@ -59,7 +59,7 @@ fn a_wrong_relay_is_named_and_the_others_are_read() {
         "[[relays]]\nname = \"a\"\nbase_url = \"x\"\n[[relays]]\nname = \"b\"\n[[relays]]\nbase_url = \"x\"\n\
          [[relays]]\nname = \"c\"\nbase_url = \"x\"\n",
     );
-    let (relays, wrong) = layers.good_relays();
+    let (relays, wrong) = layers.valid_relays();
     assert_eq!(relays.iter().map(|relay| relay.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
     let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
     assert!(wrong[0].starts_with("relay 2 (b) of the file: base_url is not there"), "{wrong:?}");

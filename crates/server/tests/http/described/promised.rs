@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engine::{Engine, Private, RelayWish};
-use offline::{FakeAccount, Offline, Place, Plan, Proxy, ProxyOptions, Revocation, Rule, Running, Speech};
+use offline::{Endpoint, FakeAccount, Offline, Plan, Proxy, ProxyOptions, ProxyProtocol, Revocation, Rule, Running};
 use pool::Secret;
 use pool::egress::MOST;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ impl Witness {
         }
     }
 
-    fn fail(&self, place: Place) {
+    fn fail(&self, place: Endpoint) {
         self.backend.script(Rule::at(place, Plan::auto().status(500)));
     }
 
@@ -214,7 +214,7 @@ async fn quota(witness: &mut Witness) {
     let ((id, _), lost) = (witness.account().await, witness.lost().await);
     let own = |method: &str, id: &str, path: &str| format!("{method} /auth/accounts/{id}/{path}");
     let lines = [("GET", "quota"), ("GET", "reset-credits"), ("POST", "reset-credits/consume")];
-    for ((method, path), place) in lines.into_iter().zip([Place::Usage, Place::Credits, Place::Credits]) {
+    for ((method, path), place) in lines.into_iter().zip([Endpoint::Usage, Endpoint::Credits, Endpoint::Credits]) {
         let (other, _) = witness.account().await;
         witness.fail(place);
         witness.ask(502, &own(method, &other, path), Value::Null).await;
@@ -260,12 +260,12 @@ async fn browse(backend: &Running, url: &str) -> String {
 }
 
 async fn devices(witness: &mut Witness) {
-    witness.fail(Place::DeviceCode);
+    witness.fail(Endpoint::DeviceCode);
     witness.ask(502, "POST /auth/device-login", Value::Null).await;
     let begun = witness.ask(200, "POST /auth/device-login", Value::Null).await;
     let line = format!("GET /auth/device-poll/{}", begun["deviceCode"].as_str().unwrap());
     witness.ask(200, &line, Value::Null).await;
-    witness.fail(Place::DeviceToken);
+    witness.fail(Endpoint::DeviceToken);
     for status in [502, 200] {
         // The provider is asked no more often than it wants.
         tokio::time::pause();
@@ -325,7 +325,7 @@ async fn relays(witness: &mut Witness) {
 }
 
 async fn proxies(witness: &mut Witness) {
-    let options = ProxyOptions { speech: Speech::Socks5, ..ProxyOptions::default() };
+    let options = ProxyOptions { speech: ProxyProtocol::Socks5, ..ProxyOptions::default() };
     let proxy = Proxy::start(options).await.unwrap();
     let wish = json!({"name": "mine", "url": proxy.url(), "allowPrivate": true});
     let added = witness.ask(201, "POST /api/proxies", wish.clone()).await;

@@ -5,15 +5,15 @@ use rstest::rstest;
 use super::*;
 
 #[rstest]
-#[case::all_is_well(&[Word::There, Word::There], &[false, false])]
-#[case::one_is_no_rule(&[Word::Broken, Word::There, Word::Broken], &[false, false, false])]
-#[case::two_in_a_row(&[Word::Broken, Word::Broken, Word::Broken], &[false, true, false])]
-#[case::a_busy_server_is_there(&[Word::Broken, Word::Again, Word::Broken], &[false, false, false])]
-#[case::moved(&[Word::Moved, Word::Broken], &[true, false])]
-fn a_server_is_away_after_two_broken_waits(#[case] words: &[Word], #[case] leaves: &[bool]) {
+#[case::all_is_well(&[Evidence::Answers, Evidence::Answers], &[false, false])]
+#[case::one_is_no_rule(&[Evidence::NoAnswer, Evidence::Answers, Evidence::NoAnswer], &[false, false, false])]
+#[case::two_in_a_row(&[Evidence::NoAnswer, Evidence::NoAnswer, Evidence::NoAnswer], &[false, true, false])]
+#[case::a_busy_server_is_there(&[Evidence::NoAnswer, Evidence::Retry, Evidence::NoAnswer], &[false, false, false])]
+#[case::moved(&[Evidence::Unavailable, Evidence::NoAnswer], &[true, false])]
+fn a_server_is_away_after_two_broken_waits(#[case] words: &[Evidence], #[case] leaves: &[bool]) {
     let mut health = Health::default();
     for (word, leaves) in words.iter().zip(leaves) {
-        assert_eq!(health.hear(*word, Turn::default()), *leaves);
+        assert_eq!(health.record(*word, Epoch::default()), *leaves);
     }
     assert_eq!(health.turn().is_none(), leaves.contains(&true));
 }
@@ -22,40 +22,40 @@ fn a_server_is_away_after_two_broken_waits(#[case] words: &[Word], #[case] leave
 fn late_ends_of_an_absence_begin_no_other_one() {
     let mut health = Health::default();
     let before = health.turn().unwrap();
-    assert!(health.hear(Word::Moved, before));
-    health.back();
-    assert!(!health.hear(Word::Broken, before) && !health.hear(Word::Moved, before));
+    assert!(health.record(Evidence::Unavailable, before));
+    health.recovered();
+    assert!(!health.record(Evidence::NoAnswer, before) && !health.record(Evidence::Unavailable, before));
     let now = health.turn().expect("it is there");
-    assert!(!health.hear(Word::Broken, now), "one is no rule");
-    assert!(health.hear(Word::Broken, now));
+    assert!(!health.record(Evidence::NoAnswer, now), "one is no rule");
+    assert!(health.record(Evidence::NoAnswer, now));
 }
 
 #[rstest]
-#[case("40001", Word::Again)]
-#[case("57014", Word::Again)]
-#[case("57P01", Word::Moved)]
-#[case("25006", Word::Moved)]
-#[case("08006", Word::Moved)]
-#[case("53300", Word::Moved)]
-#[case("23505", Word::There)]
-fn codes_say_whether_the_server_is_there(#[case] code: &str, #[case] said: Word) {
-    assert_eq!(spoken(code), said);
+#[case("40001", Evidence::Retry)]
+#[case("57014", Evidence::Retry)]
+#[case("57P01", Evidence::Unavailable)]
+#[case("25006", Evidence::Unavailable)]
+#[case("08006", Evidence::Unavailable)]
+#[case("53300", Evidence::Unavailable)]
+#[case("23505", Evidence::Answers)]
+fn codes_say_whether_the_server_is_there(#[case] code: &str, #[case] said: Evidence) {
+    assert_eq!(evidence_of_code(code), said);
 }
 
 #[test]
 fn broken_connections_are_no_word_of_the_server() {
-    let broken = |error: &sqlx::Error| word(Some(error)) == Word::Broken;
+    let broken = |error: &sqlx::Error| evidence(Some(error)) == Evidence::NoAnswer;
     assert!(broken(&sqlx::Error::PoolTimedOut));
     assert!(broken(&sqlx::Error::Io(io::ErrorKind::TimedOut.into())));
     assert!(broken(&sqlx::Error::Io(io::ErrorKind::ConnectionReset.into())));
     assert!(!broken(&sqlx::Error::RowNotFound));
-    assert_eq!(word(None), Word::There);
+    assert_eq!(evidence(None), Evidence::Answers);
 }
 
 #[test]
 fn a_server_that_refuses_a_connection_is_away_at_once() {
     let refused = sqlx::Error::Io(io::ErrorKind::NotConnected.into());
     let mut health = Health::default();
-    assert!(health.hear(word(Some(&refused)), Turn::default()));
+    assert!(health.record(evidence(Some(&refused)), Epoch::default()));
     assert!(health.turn().is_none());
 }

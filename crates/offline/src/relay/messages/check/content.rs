@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::super::list;
 use super::super::seal;
-use super::{Asker, fault, known, required, string};
+use super::{Caller, fault, known, required, string};
 use crate::errors::Reject;
 
 /// Blocks of the provider's own tools come back as they were sent.
@@ -26,7 +26,7 @@ const OWN: [&str; 12] = [
 ];
 const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
-pub(super) fn check(body: &Value, asker: Asker<'_>) -> Result<(), Reject> {
+pub(super) fn check(body: &Value, asker: Caller<'_>) -> Result<(), Reject> {
     let messages = body["messages"].as_array().ok_or_else(|| fault("messages: Input should be a valid list"))?;
     if messages.is_empty() {
         return Err(fault("messages: at least one message is required"));
@@ -56,7 +56,7 @@ fn system(body: &Value) -> Result<(), Reject> {
     }
 }
 
-fn one(message: &Value, (at, last): (usize, bool), asker: Asker<'_>) -> Result<(), Reject> {
+fn one(message: &Value, (at, last): (usize, bool), asker: Caller<'_>) -> Result<(), Reject> {
     let path = format!("messages.{at}");
     known(message, &path, &["role", "content"])?;
     let role = string(message, "role", &path)?;

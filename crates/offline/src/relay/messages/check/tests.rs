@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::seal;
-use super::{Asker, all};
+use super::{Caller, all};
 
-const ASKER: Asker<'static> = Asker { owner: "sk-offline", betas: "", counting: false };
+const ASKER: Caller<'static> = Caller { owner: "sk-offline", betas: "", counting: false };
 
 fn with(changes: &Value) -> Value {
     let mut body = json!({
@@ -58,9 +58,9 @@ fn takes_what_the_api_takes() {
     }
     let mut counted = with(&json!({}));
     counted.as_object_mut().unwrap().remove("max_tokens");
-    assert!(all(&counted, Asker { counting: true, ..ASKER }).is_ok());
+    assert!(all(&counted, Caller { counting: true, ..ASKER }).is_ok());
     let system = json!({ "messages": [{ "role": "user", "content": "x" }, { "role": "system", "content": "y" }] });
-    assert!(all(&with(&system), Asker { betas: "mid-conversation-system-2026-06-01", ..ASKER }).is_ok());
+    assert!(all(&with(&system), Caller { betas: "mid-conversation-system-2026-06-01", ..ASKER }).is_ok());
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A sign that a process lives: a file that it holds locked until it ends, however it ends. Process ids alone say little, as the
-//! system gives them out again.
+//! Liveness of a process: a file that the process holds locked until it ends. The kernel releases the lock after a kill, too.
+//! Process ids alone are no proof of life, because the system reuses them.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::OpenError;
-use crate::files::{self, Kind};
+use crate::files::{self, PathKind};
 use crate::home::Home;
 
-/// This process, as leases name it.
+/// The liveness file of this process. Leases carry its name.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct LivenessFile {
     name: String,
     path: PathBuf,
     _locked: File,
 }
 
-impl Presence {
-    /// Makes and locks the file.
-    pub(crate) fn announce(home: &Home) -> Result<Self, OpenError> {
+impl LivenessFile {
+    /// Creates and locks the file.
+    pub(crate) fn create(home: &Home) -> Result<Self, OpenError> {
         let id = Uuid::new_v4();
-        files::directory(&home.holders(), Kind::Private)?;
+        files::directory(&home.holders(), PathKind::Private)?;
         let path = file(home, id);
         let io = |source| OpenError::io(&path, source);
         let locked = files::create(&path).map_err(io)?;
@@ -31,21 +31,21 @@ impl Presence {
         Ok(Self { name: format!("{}/{id}", std::process::id()), path, _locked: locked })
     }
 
-    /// `PROCESS/UUID`: the former is for people.
+    /// `PROCESS/UUID`. The process id is for people.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl Drop for Presence {
+impl Drop for LivenessFile {
     fn drop(&mut self) {
-        // Whoever finds it unlocked removes it as well.
+        // A process that finds the file unlocked removes it as well.
         let _ = files::remove(&self.path);
     }
 }
 
-/// Whether the process of this name on this machine has ended, or the name is none that a process of ours has. Where its file cannot be
-/// read the process is taken to live: its lease ends by itself.
+/// Whether the process of this name on this machine has ended; a name of another form counts as ended. A process with an unreadable
+/// file counts as alive: its lease expires by itself.
 pub(crate) fn ended(home: &Home, name: &str) -> bool {
     let id = name.rsplit('/').next().and_then(|id| Uuid::try_parse(id).ok());
     id.is_none_or(|id| unlocked(&file(home, id)))

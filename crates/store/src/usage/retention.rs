@@ -1,6 +1,6 @@
-//! What keeps the usage table small: rows that are too old go, and the oldest where a file is over its cap.
+//! Retention of usage rows: removes rows beyond the age limit, and the oldest rows of a file over its size limit.
 //!
-//! All in small steps, so that rows that are to be written never wait long. Freed pages go back to the disk.
+//! The work is done in small steps, so that new rows never wait long. Freed pages return to the disk.
 
 use std::time::Duration;
 
@@ -13,19 +13,18 @@ use crate::statement::args;
 pub(super) const STEP: Duration = Duration::from_millis(50);
 /// Pause when nothing is left to do.
 pub(super) const REST: Duration = Duration::from_mins(10);
-/// Largest file that is written anew once, so that it can give pages back from then on. A larger one of an earlier version keeps its
-/// size, and fills its free pages.
+/// Largest file of an earlier version that is rewritten once, so that it can return freed pages. A larger file keeps its size and
+/// reuses its free pages.
 const ANEW: i64 = 256 << 20;
 
-/// How a SQLite file is filled: pages, their size in bytes, free ones, and whether it gives free ones back (`auto_vacuum`, 2 is
-/// incremental).
+/// Page statistics of a SQLite file: pages, page size in bytes, free pages, and `auto_vacuum` (2 is incremental).
 const FILE: &str = "SELECT (SELECT page_count FROM pragma_page_count), (SELECT page_size FROM pragma_page_size), \
     (SELECT freelist_count FROM pragma_freelist_count), (SELECT auto_vacuum FROM pragma_auto_vacuum)";
 
 /// How much usage is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// How old rows grow; `None` is as old as there is room for.
+    /// Age limit of rows; `None` sets no limit.
     pub age: Option<Duration>,
     /// Bytes of the SQLite file; a PostgreSQL database is bounded by `age` alone.
     pub bytes: u64,
@@ -37,7 +36,7 @@ impl Default for Retention {
     }
 }
 
-/// One step at this time, in milliseconds; whether there is more to do.
+/// Runs one step at `now`, in milliseconds; returns whether there is more to do.
 pub(super) async fn step(db: &Db, retention: Retention, now: i64) -> Result<bool, Error> {
     if let Some(age) = retention.age {
         let oldest = now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));

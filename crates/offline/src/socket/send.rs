@@ -1,4 +1,4 @@
-//! Sending: the steps of an answer as frames, with an ear for what the client says meanwhile.
+//! Sends the steps of an answer as frames and reads the client's messages meanwhile.
 
 use std::future::Future;
 
@@ -10,94 +10,100 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as Piece, FrameHeader};
 
-use super::{Gone, Session, frame};
+use super::{Session, SocketEnd, frame};
 use crate::plan::shape::{Frames, Step, Steps};
-use crate::plan::wire::How;
-use crate::plan::{Blob, Odd, Shape, Spot, Stop};
-use crate::record::{Left, Offence, Visit};
+use crate::plan::wire::Termination;
+use crate::plan::{Blob, QuirkKind, Shape, Stop, StopPosition};
+use crate::record::{EndKind, Offence, RequestGuard};
 
-/// What is gathered before it is written, and how large a message gets before it goes out in frames.
+/// Size at which gathered bytes are written, and at which a message is split into frames.
 const BATCH: usize = 16 << 10;
 const WHOLE: usize = 66 << 20;
 
-/// What became of a turn's frames.
+/// The result of sending a turn.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct SendOutcome {
     /// Items that were done.
     pub(super) items: Vec<Value>,
     /// The response, once it is completed.
     pub(super) completed: Option<String>,
-    /// What they count.
+    /// Their bytes.
     pub(super) bytes: usize,
 }
 
-/// A turn's frames on their way.
-pub(super) struct Speech<'a> {
-    pub(super) visit: &'a mut Visit,
+/// Sends the frames of a turn.
+pub(super) struct TurnSender<'a> {
+    pub(super) visit: &'a mut RequestGuard,
     /// The first tokens' time and how many there were.
     pace: Option<(f64, Instant, u32)>,
     /// The beginning of an event whose end is still to come.
     part: BytesMut,
     /// The event goes out in frames, and the first one has gone.
     split: bool,
-    odd: Option<Odd>,
+    odd: Option<QuirkKind>,
     gathered: usize,
-    told: Told,
+    told: SendOutcome,
 }
 
 impl Session {
     /// Sends one message on its own.
-    pub(super) async fn say(&mut self, text: Bytes) -> Result<(), Gone> {
+    pub(super) async fn say(&mut self, text: Bytes) -> Result<(), SocketEnd> {
         self.socket.send(Message::Frame(Piece::message(text, OpCode::Data(Data::Text), true))).await?;
         Ok(())
     }
 
     /// Sends planned bytes instead of frames, and ends.
-    pub(super) async fn raw(&mut self, steps: &[(u64, Blob)], visit: &mut Visit) -> Gone {
-        visit.end(Left::Cut);
+    pub(super) async fn raw(&mut self, steps: &[(u64, Blob)], visit: &mut RequestGuard) -> SocketEnd {
+        visit.end(EndKind::Cut);
         self.line.fresh();
         self.line.raw(steps.iter().map(|(time, blob)| (Duration::from_millis(*time), blob.0.clone())).collect());
         let _ = self.socket.flush().await;
-        Gone(Left::Cut)
+        SocketEnd(EndKind::Cut)
     }
 
     /// Performs the steps of an answer.
-    pub(super) async fn speak(&mut self, frames: Frames, shape: &Shape, visit: &mut Visit) -> Result<Told, Gone> {
+    pub(super) async fn speak(
+        &mut self,
+        frames: Frames,
+        shape: &Shape,
+        visit: &mut RequestGuard,
+    ) -> Result<SendOutcome, SocketEnd> {
         let shape = self.order(shape);
         let pace = shape.pace.map(|rate| (rate, Instant::now(), 0));
         let part = BytesMut::new();
-        let mut speech = Speech { visit, pace, part, split: false, odd: None, gathered: 0, told: Told::default() };
-        let cut = matches!(shape.stop, Some(Stop { at: Spot::Byte(_) | Spot::Wire(_), .. }));
+        let mut speech =
+            TurnSender { visit, pace, part, split: false, odd: None, gathered: 0, told: SendOutcome::default() };
+        let cut = matches!(shape.stop, Some(Stop { at: StopPosition::Byte(_) | StopPosition::Wire(_), .. }));
         let done = self.perform(Steps::new(frames, shape, crate::plan::api::Api::Backend), &mut speech).await;
         match done {
             Ok(()) => {
-                speech.visit.end(Left::Complete);
+                speech.visit.end(EndKind::Complete);
                 self.line.answered();
                 Ok(speech.told)
             }
-            Err(Gone(left)) => {
-                let left = if cut { Left::Cut } else { left };
+            Err(SocketEnd(left)) => {
+                let left = if cut { EndKind::Cut } else { left };
                 speech.visit.end(left);
-                Err(Gone(left))
+                Err(SocketEnd(left))
             }
         }
     }
 
-    /// Gives the line its orders; what is left is for the steps.
+    /// Gives the connection its orders; returns the shape that remains for the steps.
     fn order(&self, shape: &Shape) -> Shape {
         self.line.fresh();
-        if let Some(Stop { at: Spot::Byte(bytes) | Spot::Wire(bytes), how }) = &shape.stop {
+        if let Some(Stop { at: StopPosition::Byte(bytes) | StopPosition::Wire(bytes), how }) = &shape.stop {
             self.line.budget(*bytes, how.clone());
         }
         let mut shape = Shape { newline: None, bom: false, split: None, compress: Vec::new(), ..shape.clone() };
         shape.pace = shape.pace.or(self.shared.options.pace);
-        if let Some(Stop { at: at @ Spot::Byte(_), .. }) = &mut shape.stop {
-            *at = Spot::Wire(0);
+        if let Some(Stop { at: at @ StopPosition::Byte(_), .. }) = &mut shape.stop {
+            *at = StopPosition::Wire(0);
         }
         shape
     }
 
-    async fn perform(&mut self, steps: Steps, speech: &mut Speech<'_>) -> Result<(), Gone> {
+    async fn perform(&mut self, steps: Steps, speech: &mut TurnSender<'_>) -> Result<(), SocketEnd> {
         for step in steps {
             match step {
                 Step::Bytes(bytes) => self.event(bytes, speech).await?,
@@ -110,7 +116,7 @@ impl Session {
                     let due = speech.due();
                     self.listen(tokio::time::sleep_until(due), speech.visit.id).await?;
                 }
-                Step::Odd(Odd::Pings(count)) => {
+                Step::Odd(QuirkKind::Pings(count)) => {
                     for _ in 0..count {
                         self.socket.feed(Message::Ping(Bytes::from_static(b"offline"))).await?;
                     }
@@ -124,7 +130,7 @@ impl Session {
     }
 
     /// Sends an event's data, once it is whole.
-    async fn event(&mut self, bytes: Bytes, speech: &mut Speech<'_>) -> Result<(), Gone> {
+    async fn event(&mut self, bytes: Bytes, speech: &mut TurnSender<'_>) -> Result<(), SocketEnd> {
         let Some(message) = speech.whole(&bytes) else { return Ok(()) };
         speech.visit.sent(message.payload().len());
         speech.gathered += message.payload().len();
@@ -141,17 +147,17 @@ impl Session {
         Ok(())
     }
 
-    async fn odd(&mut self, message: Piece, odd: Odd) -> Result<(), Gone> {
+    async fn odd(&mut self, message: Piece, odd: QuirkKind) -> Result<(), SocketEnd> {
         let data = message.into_payload();
         let frames = match odd {
-            Odd::Fragments(size) => fragments(&data, size.max(1)),
-            Odd::Binary => vec![Piece::message(data, OpCode::Data(Data::Binary), true)],
-            Odd::Masked => {
+            QuirkKind::Fragments(size) => fragments(&data, size.max(1)),
+            QuirkKind::Binary => vec![Piece::message(data, OpCode::Data(Data::Binary), true)],
+            QuirkKind::Masked => {
                 let opcode = OpCode::Data(Data::Text);
                 let header = FrameHeader { opcode, mask: Some([1, 2, 3, 4]), ..FrameHeader::default() };
                 vec![Piece::from_payload(header, data)]
             }
-            Odd::Pings(_) => Vec::new(),
+            QuirkKind::Pings(_) => Vec::new(),
         };
         for frame in frames {
             self.socket.feed(Message::Frame(frame)).await?;
@@ -159,8 +165,8 @@ impl Session {
         Ok(())
     }
 
-    /// Waits, and hears what the client says meanwhile. A turn that it begins now is an offence, and waits.
-    pub(super) async fn listen(&mut self, wait: impl Future<Output = ()>, running: u64) -> Result<(), Gone> {
+    /// Waits and reads the client's messages meanwhile. A turn that the client begins now is an offence and is queued.
+    pub(super) async fn listen(&mut self, wait: impl Future<Output = ()>, running: u64) -> Result<(), SocketEnd> {
         self.socket.flush().await?;
         let wait = wait.fuse();
         tokio::pin!(wait);
@@ -179,31 +185,31 @@ impl Session {
             if matches!(&message, Some(Ok(Message::Pong(_)))) {
                 self.shared.recorder.edit(running, |seen| seen.pongs += 1);
             }
-            if let Some(text) = self.hear(message).await? {
-                self.shared.recorder.offend(Offence::Overlap { request: running });
+            if let Some(text) = self.read_message(message).await? {
+                self.shared.recorder.record_offence(Offence::Overlap { request: running });
                 self.early.push_back(text);
             }
         }
     }
 
-    /// Ends as it was planned; what is no end of the connection lets it go on.
-    async fn end(&mut self, how: How) -> Result<(), Gone> {
+    /// Ends the turn as planned; an end without a close keeps the connection.
+    async fn end(&mut self, how: Termination) -> Result<(), SocketEnd> {
         self.socket.flush().await?;
         match how {
-            How::Failed { .. } | How::Incomplete { .. } => Ok(()),
-            How::End => Err(self.close(CloseCode::Normal).await),
-            How::Close { code } if code != 1006 => Err(self.close(CloseCode::from(code)).await),
-            How::Reset | How::Fin | How::Close { .. } => {
+            Termination::Failed { .. } | Termination::Incomplete { .. } => Ok(()),
+            Termination::End => Err(self.close(CloseCode::Normal).await),
+            Termination::Close { code } if code != 1006 => Err(self.close(CloseCode::from(code)).await),
+            Termination::Reset | Termination::Fin | Termination::Close { .. } => {
                 self.line.end(how);
-                // The line carries it out with the next flush, and nothing can be said any more.
+                // The connection ends with the next flush, and nothing can be sent any more.
                 let _ = self.socket.flush().await;
-                Err(Gone(Left::Cut))
+                Err(SocketEnd(EndKind::Cut))
             }
         }
     }
 }
 
-impl Speech<'_> {
+impl TurnSender<'_> {
     /// When the next token is due.
     fn due(&mut self) -> Instant {
         let Some((rate, start, count)) = &mut self.pace else { return Instant::now() };
@@ -234,7 +240,7 @@ impl Speech<'_> {
         }
     }
 
-    /// A whole event as a message; what it says is noted.
+    /// A whole event as a message; items and the completed response are recorded.
     fn message(&mut self, event: &Bytes) -> Option<Piece> {
         let data = frame::data(event)?;
         if event.starts_with(b"event: response.output_item.done") {

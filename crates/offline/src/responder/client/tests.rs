@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Choice, Say, Tool, ToolKind, Topic, answer};
+use super::super::{ModelInput, ModelOutput, Tool, ToolChoice, ToolKind, answer};
 
-fn topic<'a>(prompt: &str, tools: Vec<Tool<'a>>, body: &'a Value) -> Topic<'a> {
-    Topic {
+fn topic<'a>(prompt: &str, tools: Vec<Tool<'a>>, body: &'a Value) -> ModelInput<'a> {
+    ModelInput {
         prompt: prompt.to_owned(),
         outputs: Vec::new(),
         images: Vec::new(),
         tools,
-        choice: Choice::Auto,
+        choice: ToolChoice::Auto,
         format: None,
         parallel: true,
         body,
@@ -32,7 +32,7 @@ const PROMPT: &str = "Do this:\nwrite proof.txt with: it's done";
 fn arguments(name: &str, schema: &Value) -> Value {
     let body = json!({ "instructions": "Environment\n Primary working directory: /home/me/\nmore" });
     match &answer(&topic(PROMPT, vec![tool(name, schema)], &body))[..] {
-        [Say::Function { name: called, arguments, .. }] if called == name => arguments.clone(),
+        [ModelOutput::Function { name: called, arguments, .. }] if called == name => arguments.clone(),
         other => panic!("{name}: {other:?}"),
     }
 }
@@ -63,7 +63,9 @@ fn writes_with_freeform_tools() {
     let freeform = |name| Tool { kind: ToolKind::Custom, namespace: Some("functions"), name, schema: None };
     for (name, part) in [("apply_patch", "+it's done\n"), ("exec", r#"tools.exec_command({"cmd":"printf "#)] {
         match &answer(&topic(PROMPT, vec![freeform(name)], &body))[..] {
-            [Say::Custom { name: called, input, .. }] => assert!(called == name && input.contains(part), "{input}"),
+            [ModelOutput::Custom { name: called, input, .. }] => {
+                assert!(called == name && input.contains(part), "{input}");
+            }
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -90,14 +92,21 @@ fn draws_with_the_clients_own_tool() {
     for (prompt, arguments) in cases {
         let input = format!("generatedImage(await tools.image_gen__imagegen({arguments}));\n");
         let (namespace, name) = (Some("image_gen".to_owned()), "imagegen".to_owned());
-        assert_eq!(said(prompt, &[&exec, &artist], &context), Say::Function { namespace, name, arguments }, "{prompt}");
+        assert_eq!(
+            said(prompt, &[&exec, &artist], &context),
+            ModelOutput::Function { namespace, name, arguments },
+            "{prompt}"
+        );
         let (namespace, name) = (Some("functions".to_owned()), "exec".to_owned());
-        assert_eq!(said(prompt, &[&exec], &context), Say::Custom { namespace, name, input }, "{prompt}");
+        assert_eq!(said(prompt, &[&exec], &context), ModelOutput::Custom { namespace, name, input }, "{prompt}");
     }
     let plain = json!({});
-    assert!(matches!(said("draw a fox", &[&exec], &plain), Say::Text { .. }), "its code cannot draw");
-    assert!(matches!(said("what a fox", &[&exec, &artist], &context), Say::Text { .. }), "nobody asked for a picture");
-    assert!(matches!(said("draw a fox", &[&exec, &artist, &hosted], &context), Say::Image { .. }));
+    assert!(matches!(said("draw a fox", &[&exec], &plain), ModelOutput::Text { .. }), "its code cannot draw");
+    assert!(
+        matches!(said("what a fox", &[&exec, &artist], &context), ModelOutput::Text { .. }),
+        "nobody asked for a picture"
+    );
+    assert!(matches!(said("draw a fox", &[&exec, &artist, &hosted], &context), ModelOutput::Image { .. }));
 }
 
 #[test]
@@ -107,10 +116,10 @@ fn searches_with_the_clients_own_tool() {
     let body = json!({ "input": [{ "description": "### `web__run`" }] });
     let said = |prompt: &str, tools: Vec<Tool<'_>>| answer(&topic(prompt, tools, &body)).remove(0);
     let input = "text(await tools.web__run({\"search_query\":[{\"q\":\"search foxes\"}]}));\n".to_owned();
-    let call = Say::Custom { namespace: None, name: "exec".to_owned(), input };
+    let call = ModelOutput::Custom { namespace: None, name: "exec".to_owned(), input };
     assert_eq!(said("search foxes", vec![exec.clone()]), call);
-    assert!(matches!(said("name foxes", vec![exec.clone()]), Say::Text { .. }), "nobody asked for a search");
-    assert!(matches!(said("search foxes", vec![exec, hosted]), Say::Search { .. }));
+    assert!(matches!(said("name foxes", vec![exec.clone()]), ModelOutput::Text { .. }), "nobody asked for a search");
+    assert!(matches!(said("search foxes", vec![exec, hosted]), ModelOutput::Search { .. }));
 }
 
 #[test]
@@ -118,7 +127,7 @@ fn edits_by_text_blocks() {
     let said = |prompt: &str, system: &str| {
         let body = json!({ "messages": [{ "role": "system", "content": system }] });
         match &answer(&topic(prompt, Vec::new(), &body))[..] {
-            [Say::Text { text, .. }] => text.clone(),
+            [ModelOutput::Text { text, .. }] => text.clone(),
             other => panic!("{other:?}"),
         }
     };

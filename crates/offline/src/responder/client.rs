@@ -1,13 +1,12 @@
 //! Scripts per client: which of the tools of a known program writes a file or runs a command, and with which arguments.
 //!
-//! `write FILE with: TEXT` and `run: COMMAND`, each on a line of the prompt, are the person's wishes; so are `draw` and `search`
-//! anywhere in it and `redraw FILE: TEXT`, where a client has tools of its own for them. Programs without tools (aider) get the text
-//! blocks that their own prompt asks for; they also know `edit FILE: OLD -> NEW`.
+//! A prompt asks for them by a line `write FILE with: TEXT`, `run: COMMAND` or `redraw FILE: TEXT`, or by `draw` or `search` anywhere.
+//! Programs without tools (aider) get the text blocks that their own prompt asks for; they also know `edit FILE: OLD -> NEW`.
 
 use serde_json::{Value, json};
 
-use super::hint::{self, Hint};
-use super::{Say, Tool, ToolKind, Topic, custom, function, schema};
+use super::prompt_values::{self, PromptValues};
+use super::{ModelInput, ModelOutput, Tool, ToolKind, custom, function, schema};
 
 /// Tools that write a whole file: Claude Code, Gemini CLI, opencode, then Cline, Roo, Continue and their like.
 const WRITERS: [&str; 8] = [
@@ -60,30 +59,30 @@ struct File<'a> {
 }
 
 /// The call of a known tool that does what a line of the prompt asks for.
-pub(super) fn call(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
+pub(super) fn call(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
     match file(&topic.prompt) {
         Some(file) => write(topic, offered, file)
             .or_else(|| patch(offered, file))
             .or_else(|| shell(offered, &format!("printf '%s\\n' {} > {}", quoted(file.text), quoted(file.name)))),
-        None => match hint::command(&topic.prompt) {
+        None => match prompt_values::command(&topic.prompt) {
             Some(command) => shell(offered, command),
             None => draw(topic, offered).or_else(|| search(topic, offered)),
         },
     }
 }
 
-fn write(topic: &Topic<'_>, offered: &[&Tool<'_>], file: File<'_>) -> Option<Say> {
+fn write(topic: &ModelInput<'_>, offered: &[&Tool<'_>], file: File<'_>) -> Option<ModelOutput> {
     let tool = WRITERS.iter().find_map(|name| offered.iter().find(|tool| tool.name == *name))?;
     let schema = tool.schema?;
     let has = |key: &&&str| schema["properties"].get(**key).is_some();
     let (path, content) = (PATHS.iter().find(has)?, CONTENTS.iter().find(has)?);
-    let mut arguments = schema::sample(schema, &mut Hint::default());
-    hint::set(&mut arguments, path, json!(absolute(topic.body, file.name)));
-    hint::set(&mut arguments, content, json!(format!("{}\n", file.text)));
+    let mut arguments = schema::sample(schema, &mut PromptValues::default());
+    prompt_values::set(&mut arguments, path, json!(absolute(topic.body, file.name)));
+    prompt_values::set(&mut arguments, content, json!(format!("{}\n", file.text)));
     Some(function(tool, arguments))
 }
 
-fn patch(offered: &[&Tool<'_>], file: File<'_>) -> Option<Say> {
+fn patch(offered: &[&Tool<'_>], file: File<'_>) -> Option<ModelOutput> {
     let tool = offered.iter().find(|tool| tool.name == "apply_patch")?;
     let patch = format!("*** Begin Patch\n*** Add File: {}\n+{}\n*** End Patch\n", file.name, file.text);
     if tool.kind == ToolKind::Custom {
@@ -91,24 +90,24 @@ fn patch(offered: &[&Tool<'_>], file: File<'_>) -> Option<Say> {
     }
     let schema = tool.schema?;
     let key = PATCHES.iter().find(|key| schema["properties"].get(**key).is_some())?;
-    let mut arguments = schema::sample(schema, &mut Hint::default());
-    hint::set(&mut arguments, key, json!(patch));
+    let mut arguments = schema::sample(schema, &mut PromptValues::default());
+    prompt_values::set(&mut arguments, key, json!(patch));
     Some(function(tool, arguments))
 }
 
-/// A command through whatever runs commands.
-fn shell(offered: &[&Tool<'_>], command: &str) -> Option<Say> {
+/// A call of a tool that runs commands.
+fn shell(offered: &[&Tool<'_>], command: &str) -> Option<ModelOutput> {
     let find = |name: &str| offered.iter().find(|tool| tool.name == name);
     for (name, key, argument) in SHELLS {
         let Some(tool) = find(name).filter(|tool| tool.kind == ToolKind::Function) else { continue };
         let mut arguments =
-            tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut Hint::default()));
+            tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut PromptValues::default()));
         let value = match argument {
             Argument::Line => json!(command),
             Argument::Words => json!(["bash", "-lc", command]),
             Argument::List => json!([command]),
         };
-        hint::set(&mut arguments, key, value);
+        prompt_values::set(&mut arguments, key, value);
         return Some(function(tool, arguments));
     }
     let tool = find("exec").filter(|tool| tool.kind == ToolKind::Custom)?;
@@ -117,7 +116,7 @@ fn shell(offered: &[&Tool<'_>], command: &str) -> Option<Say> {
 }
 
 /// A picture by the client's own tool, where the API's is not offered.
-fn draw(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
+fn draw(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
     if topic.tools.iter().any(|tool| tool.kind == ToolKind::Image) {
         return None;
     }
@@ -130,8 +129,8 @@ fn draw(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
 }
 
 /// A search by the client's own tool, where the API's is not offered.
-fn search(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
-    if !hint::says(&topic.prompt, "search") || topic.tools.iter().any(|tool| tool.kind == ToolKind::Search) {
+fn search(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
+    if !prompt_values::says(&topic.prompt, "search") || topic.tools.iter().any(|tool| tool.kind == ToolKind::Search) {
         return None;
     }
     let arguments = json!({ "search_query": [{ "q": topic.prompt }] });
@@ -139,19 +138,19 @@ fn search(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
 }
 
 /// A script for the tool that runs code, where its description speaks of the tool that the script calls.
-fn code(topic: &Topic<'_>, offered: &[&Tool<'_>], inside: &str, script: String) -> Option<Say> {
+fn code(topic: &ModelInput<'_>, offered: &[&Tool<'_>], inside: &str, script: String) -> Option<ModelOutput> {
     let tool = offered.iter().find(|tool| tool.kind == ToolKind::Custom && tool.name == "exec")?;
     find(topic.body, &mut |text| text.contains(inside).then_some(()))?;
     Some(custom(tool, script))
 }
 
 /// What Codex's tool is to draw: something new, a file changed, or `it`, the last picture of the conversation.
-fn picture(topic: &Topic<'_>) -> Option<Value> {
+fn picture(topic: &ModelInput<'_>) -> Option<Value> {
     let redrawn = |line| after(line, "redraw ")?.split_once(": ");
     match topic.prompt.lines().find_map(redrawn) {
         Some(("it", text)) => Some(json!({ "prompt": text, "num_last_images_to_include": 1 })),
         Some((name, text)) => Some(json!({ "prompt": text, "referenced_image_paths": [absolute(topic.body, name)] })),
-        None => hint::says(&topic.prompt, "draw").then(|| json!({ "prompt": topic.prompt })),
+        None => prompt_values::says(&topic.prompt, "draw").then(|| json!({ "prompt": topic.prompt })),
     }
 }
 
@@ -215,7 +214,7 @@ fn find<T>(value: &Value, look: &mut dyn FnMut(&str) -> Option<T>) -> Option<T> 
 }
 
 /// The text blocks of a client that edits files without tools, in the form that its prompt describes.
-pub(super) fn blocks(topic: &Topic<'_>) -> Option<String> {
+pub(super) fn blocks(topic: &ModelInput<'_>) -> Option<String> {
     if !topic.tools.is_empty() {
         return None;
     }

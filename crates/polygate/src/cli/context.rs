@@ -1,4 +1,4 @@
-//! What most commands start from: paths, layers, configuration, and the store they describe.
+//! The context of most commands: paths, layers, configuration, store and engine.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use super::Common;
 use super::signals::Signals;
 use crate::config::{Config, ConfigError, Layers, Paths};
 
-/// How long a command goes on after a signal: a call of the token endpoint, and a moment to store what it gave.
+/// How long a command continues after a signal: one call of the token endpoint, and time to store the new tokens.
 const LEAVE: Duration = Duration::from_secs(REFRESH_CALL.as_secs() + 5);
 
 /// Paths as the options say.
@@ -29,14 +29,14 @@ pub(super) fn paths(common: &Common) -> Result<Paths, ConfigError> {
 
 /// File and environment below `paths`; flags are added by the caller.
 pub(super) fn layers(paths: &Paths) -> Result<Layers, ConfigError> {
-    // Names and values that are not UTF-8 cannot be settings of ours.
+    // Names and values that are not UTF-8 cannot be settings.
     let env =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Layers::read(&paths.config, env)
 }
 
-/// The configuration with no flags beside the common ones. A relay of the file that is wrong is told and left out: only who serves it
-/// needs it.
+/// The configuration with only the common flags. An invalid relay of the file is reported and left out, because only a gateway needs
+/// it.
 pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
     let paths = paths(common)?;
     let (config, wrong) = Config::without_wrong_relays(&layers(&paths)?, paths)?;
@@ -46,9 +46,8 @@ pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// For commands that only look: where there is no home yet, an empty one that is removed with the value stands in for it, so that
-/// looking makes nothing.
-pub(super) fn stand_in(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
+/// Replaces a missing home by a temporary one that is removed on drop, so that read-only commands create nothing.
+pub(super) fn temporary_home(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
     let absent = std::fs::symlink_metadata(&config.paths.home).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     if config.postgres.is_some() || !absent {
         return Ok(None);
@@ -59,20 +58,20 @@ pub(super) fn stand_in(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
     Ok(Some(empty))
 }
 
-/// The store of `config`, made when it is not there yet. Its schema is left as it is: a gateway of an older version may be serving.
+/// Opens the store of `config`, and creates a missing one. The schema is not migrated: a gateway of an older version may be serving.
 pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
-    Store::open(expecting(config))
+    Store::open(store_options(config))
         .await
         .with_context(|| format!("cannot open the store in {}", config.paths.home.display()))
 }
 
-/// The store's options for whoever leaves its schema as it is.
-pub(super) fn expecting(config: &Config) -> store::Options {
-    store::Options { schema: store::Schema::Expect, ..crate::start::store_options(config) }
+/// The store's options for commands, which never migrate the schema.
+pub(super) fn store_options(config: &Config) -> store::Options {
+    store::Options { schema: store::SchemaPolicy::Expect, ..crate::start::store_options(config) }
 }
 
-/// An engine over the store of `config` that does nothing by itself. [`end`] must follow. From here on a signal ends the command only
-/// when no token is on its way.
+/// An engine over the store of `config` without background tasks. [`close`] must follow. From here on a signal ends the command only
+/// after a running token refresh.
 pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     let signals = Signals::listen()?;
     let store = store(config).await?;
@@ -80,13 +79,13 @@ pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     let settings = crate::start::engine_settings(config);
     let engine = Engine::idle(Parts { store, upstream, settings, clock: Clock::System }).await;
     let engine = engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))?;
-    tokio::spawn(leave(engine.clone(), signals));
+    tokio::spawn(exit_on_signal(engine.clone(), signals));
     Ok(engine)
 }
 
-/// Ends the command after a signal. A refresh token that was sent is good for nothing any more, so what comes of it is stored first; a
-/// second signal does not wait for that.
-async fn leave(engine: Engine, mut signals: Signals) {
+/// Ends the command after a signal. A sent refresh token is used up, so its successor is stored first; a second signal ends the command
+/// at once.
+async fn exit_on_signal(engine: Engine, mut signals: Signals) {
     let code = signals.next().await;
     if engine.busy() {
         eprintln!("waiting until refreshed tokens are stored; a second signal ends the command at once");
@@ -99,24 +98,24 @@ async fn leave(engine: Engine, mut signals: Signals) {
     std::process::exit(code.into());
 }
 
-/// Ends an engine of [`engine`] and closes its store.
-pub(super) async fn end(engine: Engine) {
+/// Stops an engine of [`engine`] and closes its store.
+pub(super) async fn close(engine: Engine) {
     engine.stop().await;
     engine.close().await;
 }
 
 /// The one account of this id, e-mail or label.
 pub(super) fn account(engine: &Engine, wanted: &str) -> anyhow::Result<AccountView> {
-    one(&engine.accounts().list(), wanted)
+    find_one(&engine.accounts().list(), wanted)
 }
 
 /// The one account of each of these.
 pub(super) fn accounts(engine: &Engine, wanted: &[String]) -> anyhow::Result<Vec<AccountView>> {
     let all = engine.accounts().list();
-    wanted.iter().map(|wanted| one(&all, wanted)).collect()
+    wanted.iter().map(|wanted| find_one(&all, wanted)).collect()
 }
 
-fn one(all: &[AccountView], wanted: &str) -> anyhow::Result<AccountView> {
+fn find_one(all: &[AccountView], wanted: &str) -> anyhow::Result<AccountView> {
     let named = |view: &&AccountView| [&view.id, &view.email, &view.label].into_iter().any(|name| name == wanted);
     let mut found = all.iter().filter(named);
     match (found.next(), found.count()) {

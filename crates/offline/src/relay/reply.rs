@@ -1,7 +1,7 @@
-//! What one answer says and what it counts, before it has a wire format; and streams put together from parts.
+//! The content and token counts of one answer, independent of its wire format; and streams made of parts.
 
-use crate::mind::{self, Say, Topic, piece};
 use crate::plan::shape::{Frame, Frames};
+use crate::responder::{self, ModelInput, ModelOutput, piece};
 
 /// The end of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Finish {
 
 /// Tokens read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Input {
+pub(super) struct InputTokens {
     /// All of them.
     pub(super) total: u64,
     /// Those of them that were read before.
@@ -30,11 +30,11 @@ pub(super) struct Limits<'a> {
     pub(super) stops: Vec<&'a str>,
 }
 
-/// All of an answer.
+/// A whole answer.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct RelayReply {
     pub(super) thought: Option<&'static str>,
-    pub(super) said: Vec<Say>,
+    pub(super) said: Vec<ModelOutput>,
     pub(super) finish: Finish,
     /// Tokens said, thoughts not among them.
     pub(super) output: u64,
@@ -42,12 +42,12 @@ pub(super) struct Turn {
     pub(super) reasoning: u64,
 }
 
-impl Turn {
-    pub(super) fn new(topic: &Topic<'_>, limits: &Limits<'_>, thinks: bool) -> Self {
-        let thought = thinks.then_some(mind::THOUGHT);
+impl RelayReply {
+    pub(super) fn new(topic: &ModelInput<'_>, limits: &Limits<'_>, thinks: bool) -> Self {
+        let thought = thinks.then_some(responder::THOUGHT);
         let reasoning = thought.map_or(0, piece::count);
-        let said = mind::answer(topic);
-        let finish = if said.iter().any(Say::is_call) { Finish::Calls } else { Finish::Stop };
+        let said = responder::answer(topic);
+        let finish = if said.iter().any(ModelOutput::is_call) { Finish::Calls } else { Finish::Stop };
         let mut turn = Self { thought, said, finish, output: 0, reasoning };
         turn.stop(&limits.stops);
         turn.cut(limits.max);
@@ -58,7 +58,7 @@ impl Turn {
     /// Ends the first text that says a stop sequence before it.
     fn stop(&mut self, stops: &[&str]) {
         for at in 0..self.said.len() {
-            let Say::Text { text, .. } = &mut self.said[at] else { continue };
+            let ModelOutput::Text { text, .. } = &mut self.said[at] else { continue };
             let found = stops.iter().filter_map(|stop| Some((text.find(stop)?, *stop))).min_by_key(|(at, _)| *at);
             let Some((end, stop)) = found else { continue };
             text.truncate(end);
@@ -79,7 +79,7 @@ impl Turn {
                 continue;
             }
             self.finish = Finish::Length;
-            if let Say::Text { text, .. } = &mut self.said[at] {
+            if let ModelOutput::Text { text, .. } = &mut self.said[at] {
                 *text = piece::cut(text, left).to_owned();
                 self.said.truncate(at + 1);
             } else {
@@ -91,17 +91,17 @@ impl Turn {
 }
 
 /// The tokens of a part.
-fn length(say: &Say) -> u64 {
+fn length(say: &ModelOutput) -> u64 {
     match say {
-        Say::Text { text, .. } => piece::count(text),
-        Say::Function { arguments, .. } => piece::count(&arguments.to_string()),
-        Say::Custom { input, .. } => piece::count(input),
-        Say::Search { .. } | Say::Image { .. } => 0,
+        ModelOutput::Text { text, .. } => piece::count(text),
+        ModelOutput::Function { arguments, .. } => piece::count(&arguments.to_string()),
+        ModelOutput::Custom { input, .. } => piece::count(input),
+        ModelOutput::Search { .. } | ModelOutput::Image { .. } => 0,
     }
 }
 
 /// A part of a stream.
-pub(super) enum Part {
+pub(super) enum StreamPart {
     /// One frame.
     Frame(String),
     /// A frame for each piece of a text; the piece, as a JSON string, stands between head and tail.
@@ -109,11 +109,11 @@ pub(super) enum Part {
 }
 
 /// The frames of all parts, made as they are sent.
-pub(super) fn stream(parts: Vec<Part>) -> Frames {
+pub(super) fn stream(parts: Vec<StreamPart>) -> Frames {
     Box::new(parts.into_iter().flat_map(|part| -> Frames {
         match part {
-            Part::Frame(frame) => Box::new(std::iter::once(Frame::plain(frame))),
-            Part::Pieces { text, head, tail } => Box::new(
+            StreamPart::Frame(frame) => Box::new(std::iter::once(Frame::plain(frame))),
+            StreamPart::Pieces { text, head, tail } => Box::new(
                 piece::Pieces::new(text)
                     .map(move |piece| Frame::token([&head, &piece::quoted(&piece), &tail[..]].concat())),
             ),

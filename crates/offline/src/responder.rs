@@ -1,30 +1,30 @@
-//! What to say: a few rules over the last user message, the offered tools and the results that came back.
+//! The content of answers: a few rules over the last user message, the offered tools and the tool results.
 //!
-//! No wire format here: every protocol reads its request into a [`Topic`] and writes the [`Say`]s that come out.
+//! No wire format here: every protocol reads its request into a [`ModelInput`] and writes the [`ModelOutput`]s.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 pub(crate) mod client;
-pub(crate) mod hint;
 pub(crate) mod piece;
+pub(crate) mod prompt_values;
 pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 
-use hint::Hint;
+use prompt_values::PromptValues;
 
-/// A request as the answering side sees it.
-pub(crate) struct Topic<'a> {
-    /// The last user message, without what clients put beside a person's words.
+/// A request, independent of its protocol.
+pub(crate) struct ModelInput<'a> {
+    /// The last user message, without the reminders that clients add.
     pub(crate) prompt: String,
     /// Tool results that wait for an answer, as text.
     pub(crate) outputs: Vec<String>,
     /// Images in the last user message: bytes of inline data, or the address of any other.
     pub(crate) images: Vec<Result<usize, &'a str>>,
     pub(crate) tools: Vec<Tool<'a>>,
-    pub(crate) choice: Choice<'a>,
+    pub(crate) choice: ToolChoice<'a>,
     /// The schema that the text must fit; `true` for any JSON.
     pub(crate) format: Option<&'a Value>,
     /// Whether several calls may be made at once.
@@ -53,32 +53,32 @@ pub(crate) enum ToolKind {
 
 /// What the request says about tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Choice<'a> {
+pub(crate) enum ToolChoice<'a> {
     Auto,
     None,
     Required,
-    /// Only these; one of them for sure when `must`.
+    /// Only these tools; the model must call one of them when `must`.
     Only {
         names: Vec<&'a str>,
         must: bool,
     },
-    /// The API's own tool of this kind, for sure.
+    /// The model must use the API's own tool of this kind.
     Hosted(ToolKind),
 }
 
-/// One thing to say.
+/// One part of an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Say {
-    Text { text: String, cite: Option<Cite> },
+pub(crate) enum ModelOutput {
+    Text { text: String, cite: Option<Citation> },
     Function { namespace: Option<String>, name: String, arguments: Value },
     Custom { namespace: Option<String>, name: String, input: String },
     Search { query: String },
     Image { prompt: String },
 }
 
-/// A source of a text, with the bytes of the text that speak of it.
+/// A source of a text, with the byte range that cites it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cite {
+pub(crate) struct Citation {
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
@@ -90,10 +90,10 @@ pub(crate) const PAGE: (&str, &str) = ("https://example.com/?utm_source=openai",
 pub(crate) const PIXEL: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
-/// A summary of what went on in a mind of this size.
+/// The text of a reasoning summary.
 pub(crate) const THOUGHT: &str = "**Reading the request**\n\nThe last message decides what to answer.";
 
-impl Say {
+impl ModelOutput {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into(), cite: None }
     }
@@ -105,11 +105,11 @@ impl Say {
 }
 
 /// The answer.
-pub(crate) fn answer(topic: &Topic<'_>) -> Vec<Say> {
+pub(crate) fn answer(topic: &ModelInput<'_>) -> Vec<ModelOutput> {
     if !topic.outputs.is_empty() {
         return vec![match topic.format {
             Some(schema) => fitting(topic, schema),
-            None => Say::text(format!("The tool answered: {}", topic.outputs.join("; "))),
+            None => ModelOutput::text(format!("The tool answered: {}", topic.outputs.join("; "))),
         }];
     }
     let mut calls = calls(topic);
@@ -121,21 +121,21 @@ pub(crate) fn answer(topic: &Topic<'_>) -> Vec<Say> {
     }
     hosted(topic).unwrap_or_else(|| match topic.format {
         Some(schema) => vec![fitting(topic, schema)],
-        None => vec![Say::text(client::blocks(topic).unwrap_or_else(|| words(topic)))],
+        None => vec![ModelOutput::text(client::blocks(topic).unwrap_or_else(|| words(topic)))],
     })
 }
 
-fn fitting(topic: &Topic<'_>, schema: &Value) -> Say {
-    Say::text(schema::sample(schema, &mut Hint::new(&topic.prompt)).to_string())
+fn fitting(topic: &ModelInput<'_>, schema: &Value) -> ModelOutput {
+    ModelOutput::text(schema::sample(schema, &mut PromptValues::new(&topic.prompt)).to_string())
 }
 
 /// Plain text.
-fn words(topic: &Topic<'_>) -> String {
+fn words(topic: &ModelInput<'_>) -> String {
     let prompt = topic.prompt.trim();
-    if let Some(exact) = hint::exact(prompt) {
+    if let Some(exact) = prompt_values::exact(prompt) {
         return exact.to_owned();
     }
-    if let Some(last) = hint::count(prompt) {
+    if let Some(last) = prompt_values::count(prompt) {
         let mut numbers = String::from("1");
         (2..=last).for_each(|number| write!(numbers, " {number}").expect("invariant: a string takes writes"));
         return numbers;
@@ -156,14 +156,14 @@ fn words(topic: &Topic<'_>) -> String {
 }
 
 /// Calls of the client's tools, if the choice or the prompt asks for them.
-fn calls(topic: &Topic<'_>) -> Vec<Say> {
+fn calls(topic: &ModelInput<'_>) -> Vec<ModelOutput> {
     let mine = |tool: &&Tool<'_>| matches!(tool.kind, ToolKind::Function | ToolKind::Custom);
     let offered: Vec<&Tool<'_>> = topic.tools.iter().filter(mine).collect();
     let (offered, must) = match &topic.choice {
-        Choice::None => return Vec::new(),
-        Choice::Auto | Choice::Hosted(_) => (offered, false),
-        Choice::Required => (offered, true),
-        Choice::Only { names, must } => {
+        ToolChoice::None => return Vec::new(),
+        ToolChoice::Auto | ToolChoice::Hosted(_) => (offered, false),
+        ToolChoice::Required => (offered, true),
+        ToolChoice::Only { names, must } => {
             (offered.into_iter().filter(|tool| names.contains(&tool.name)).collect(), *must)
         }
     };
@@ -174,8 +174,8 @@ fn calls(topic: &Topic<'_>) -> Vec<Say> {
     if must && chosen.is_empty() {
         chosen = offered.into_iter().take(1).collect();
     }
-    let many = ["both", "parallel", "twice"].iter().any(|word| hint::says(&topic.prompt, word));
-    let hint = Hint::new(&topic.prompt);
+    let many = ["both", "parallel", "twice"].iter().any(|word| prompt_values::says(&topic.prompt, word));
+    let hint = PromptValues::new(&topic.prompt);
     match chosen[..] {
         [] => Vec::new(),
         [tool] if many => (0..2).map(|at| call(tool, &hint.turned(at))).collect(),
@@ -186,37 +186,37 @@ fn calls(topic: &Topic<'_>) -> Vec<Say> {
 
 /// The tools a prompt names, else one when it says "tool" or "weather" and does not say what to answer.
 fn asked<'a>(prompt: &str, offered: &[&'a Tool<'a>]) -> Vec<&'a Tool<'a>> {
-    let means = ["use", "call", "tool", "both", "parallel"].iter().any(|word| hint::says(prompt, word));
-    let named = |tool: &&&Tool<'_>| (means || tool.name.contains('_')) && hint::says(prompt, tool.name);
+    let means = ["use", "call", "tool", "both", "parallel"].iter().any(|word| prompt_values::says(prompt, word));
+    let named = |tool: &&&Tool<'_>| (means || tool.name.contains('_')) && prompt_values::says(prompt, tool.name);
     let named: Vec<&Tool<'_>> = offered.iter().filter(named).copied().collect();
-    if !named.is_empty() || hint::exact(prompt).is_some() {
+    if !named.is_empty() || prompt_values::exact(prompt).is_some() {
         return named;
     }
-    let weather = hint::says(prompt, "weather");
-    if !weather && !hint::says(prompt, "tool") && !hint::says(prompt, "tools") {
+    let weather = prompt_values::says(prompt, "weather");
+    if !weather && !prompt_values::says(prompt, "tool") && !prompt_values::says(prompt, "tools") {
         return Vec::new();
     }
     let about = offered.iter().find(|tool| weather && tool.name.to_lowercase().contains("weather"));
-    let several = ["both", "parallel"].iter().any(|word| hint::says(prompt, word)) && about.is_none();
+    let several = ["both", "parallel"].iter().any(|word| prompt_values::says(prompt, word)) && about.is_none();
     match about {
         Some(tool) => vec![tool],
         None => offered.iter().take(if several { 2 } else { 1 }).copied().collect(),
     }
 }
 
-fn call(tool: &Tool<'_>, hint: &Hint) -> Say {
+fn call(tool: &Tool<'_>, hint: &PromptValues) -> ModelOutput {
     if tool.kind == ToolKind::Custom {
         return custom(tool, freeform(tool.name).to_owned());
     }
     function(tool, tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut hint.clone())))
 }
 
-fn function(tool: &Tool<'_>, arguments: Value) -> Say {
-    Say::Function { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), arguments }
+fn function(tool: &Tool<'_>, arguments: Value) -> ModelOutput {
+    ModelOutput::Function { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), arguments }
 }
 
-fn custom(tool: &Tool<'_>, input: String) -> Say {
-    Say::Custom { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), input }
+fn custom(tool: &Tool<'_>, input: String) -> ModelOutput {
+    ModelOutput::Custom { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), input }
 }
 
 /// An input that the known grammars take.
@@ -229,29 +229,35 @@ fn freeform(name: &str) -> &'static str {
 }
 
 /// The API's own tools.
-fn hosted(topic: &Topic<'_>) -> Option<Vec<Say>> {
-    if topic.choice == Choice::None {
+fn hosted(topic: &ModelInput<'_>) -> Option<Vec<ModelOutput>> {
+    if topic.choice == ToolChoice::None {
         return None;
     }
     let wants = |kind: ToolKind, word: &str| {
-        let forced = topic.choice == Choice::Hosted(kind);
-        topic.tools.iter().any(|tool| tool.kind == kind) && (forced || hint::says(&topic.prompt, word))
+        let forced = topic.choice == ToolChoice::Hosted(kind);
+        topic.tools.iter().any(|tool| tool.kind == kind) && (forced || prompt_values::says(&topic.prompt, word))
     };
     if wants(ToolKind::Image, "draw") {
-        return Some(vec![Say::Image { prompt: topic.prompt.clone() }, Say::text("Here is the picture.")]);
+        return Some(vec![
+            ModelOutput::Image { prompt: topic.prompt.clone() },
+            ModelOutput::text("Here is the picture."),
+        ]);
     }
     wants(ToolKind::Search, "search").then(|| search(&topic.prompt))
 }
 
-fn search(prompt: &str) -> Vec<Say> {
+fn search(prompt: &str) -> Vec<ModelOutput> {
     let quote = "Example Domain (example.com)";
     let head = "I searched the web. ";
-    let cite = Cite { start: head.len(), end: head.len() + quote.len() };
+    let cite = Citation { start: head.len(), end: head.len() + quote.len() };
     let text = format!("{head}{quote} says hello.");
-    vec![Say::Search { query: prompt.chars().take(200).collect() }, Say::Text { text, cite: Some(cite) }]
+    vec![
+        ModelOutput::Search { query: prompt.chars().take(200).collect() },
+        ModelOutput::Text { text, cite: Some(cite) },
+    ]
 }
 
-/// A person's words in a message: without the reminders that clients put into them.
+/// The text of a user message without the reminders that clients put into it.
 pub(crate) fn plain(text: &str) -> String {
     const TAGS: [(&str, &str); 2] =
         [("<system-reminder>", "</system-reminder>"), ("<session_context>", "</session_context>")];

@@ -1,4 +1,4 @@
-//! The relays of the configuration file: handed to the engine at the start, and again whenever the file or a key's file changes.
+//! The relays of the configuration file: given to the engine at the start, and again whenever the file or a key's file changes.
 
 pub(crate) mod refusals;
 
@@ -11,7 +11,7 @@ use pool::Secret;
 use pool::catalog::Provider;
 use tokio_util::sync::CancellationToken;
 
-use self::refusals::Recorder;
+use self::refusals::RefusalRecorder;
 use crate::config::{Key, Layers, Model, Relay};
 
 /// How often the files are looked at.
@@ -19,25 +19,25 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Longest key, bytes.
 const KEY: u64 = 64 << 10;
 
-/// Hands the file's relays to an engine.
-pub(crate) struct Filed {
+/// Gives the file's relays to an engine.
+pub(crate) struct FileRelays {
     engine: Engine,
     file: PathBuf,
 }
 
-/// What tells a file from an older one of the same name; `None` for one that is not there.
+/// Modification time and size of a file; `None` for a missing file.
 type Stamp = Option<(SystemTime, u64)>;
 
 /// The stamps of the configuration file and of the files that hold its relays' keys.
 #[derive(PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct FileStamps {
     file: Stamp,
     keys: Vec<Stamp>,
 }
 
 /// Why a relay of the file has no key.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoKey {
+pub(crate) enum KeyFileError {
     /// The file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -51,17 +51,17 @@ pub(crate) enum NoKey {
     Empty(PathBuf),
 }
 
-impl Filed {
+impl FileRelays {
     /// The relays of this configuration file.
     pub(crate) fn new(engine: Engine, file: PathBuf) -> Self {
         Self { engine, file }
     }
 
-    /// Puts these relays in place of those before. What is wrong with one is logged, and it is left out.
+    /// Replaces the relays of the file. An invalid relay is logged and left out.
     pub(crate) async fn put(&self, relays: &[Relay]) {
         let mut wishes = Vec::new();
         for relay in relays {
-            match wish(relay, &self.file) {
+            match relay_wish(relay, &self.file) {
                 Ok(wish) => wishes.push(wish),
                 Err(error) => tracing::error!(relay = %relay.name, %error, "relay of the configuration file left out"),
             }
@@ -77,9 +77,8 @@ impl Filed {
         }
     }
 
-    /// Says which relays the configuration's rows and routes of models name and nobody has: what is asked of them is refused until they are
-    /// added.
-    pub(crate) fn miss(&self, model: &Model) {
+    /// Logs the relays that custom models and routes name but that do not exist. Requests for them are refused until they are added.
+    pub(crate) fn warn_unknown_relays(&self, model: &Model) {
         let rows = model.custom.iter().filter_map(|row| row.relay.as_deref());
         let routes = model.routing.iter().filter_map(|(_, provider)| match provider {
             Provider::Relay(name) => Some(name.as_str()),
@@ -92,16 +91,16 @@ impl Filed {
         }
     }
 
-    /// What the files are now. Take it before they are read: what is written after that is seen by the next look.
-    pub(crate) fn seen(&self, relays: &[Relay]) -> Seen {
-        Seen { file: stamp(&self.file), keys: self.keys(relays) }
+    /// The files' stamps. Take them before the files are read, so that the next check sees later writes.
+    pub(crate) fn stamps(&self, relays: &[Relay]) -> FileStamps {
+        FileStamps { file: stamp(&self.file), keys: self.keys(relays) }
     }
 
-    /// Looks at the files until `stop`, from what the start read and saw. A file that cannot be read or is wrong changes nothing.
+    /// Follows the files until `stop`, beginning with the relays and stamps of the start. An unreadable or invalid file changes nothing.
     pub(crate) async fn follow(
         self,
-        (mut relays, mut seen): (Vec<Relay>, Seen),
-        mut recorder: Recorder,
+        (mut relays, mut seen): (Vec<Relay>, FileStamps),
+        mut recorder: RefusalRecorder,
         stop: CancellationToken,
     ) {
         if read(&self.file).ok().as_ref() != Some(&relays) {
@@ -109,8 +108,8 @@ impl Filed {
             seen.file = None;
         }
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            recorder.look(&self.engine).await;
-            let now = self.seen(&relays);
+            recorder.update(&self.engine).await;
+            let now = self.stamps(&relays);
             if now == seen {
                 continue;
             }
@@ -141,8 +140,8 @@ fn stamp(path: &Path) -> Stamp {
     Some((meta.modified().ok()?, meta.len()))
 }
 
-/// What the engine is asked for.
-pub(crate) fn wish(relay: &Relay, file: &Path) -> Result<RelayWish, NoKey> {
+/// The engine's form of a relay of the file.
+pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelayWish, KeyFileError> {
     Ok(RelayWish {
         name: relay.name.clone(),
         base_url: relay.base_url.clone(),
@@ -161,13 +160,13 @@ pub(crate) fn wish(relay: &Relay, file: &Path) -> Result<RelayWish, NoKey> {
     })
 }
 
-/// The file of a relay's key, beside the configuration file unless its path is a whole one.
+/// The file of a relay's key. A relative path starts at the configuration file's directory.
 fn key_file(relay: &Relay, file: &Path) -> Option<PathBuf> {
     let Key::File(path) = &relay.key else { return None };
     Some(file.parent().unwrap_or(Path::new("")).join(path))
 }
 
-fn key(relay: &Relay, file: &Path) -> Result<Secret, NoKey> {
+fn key(relay: &Relay, file: &Path) -> Result<Secret, KeyFileError> {
     match (&relay.key, key_file(relay, file)) {
         (_, Some(path)) => read_key(&path),
         (Key::Here(key), None) => Ok(key.clone()),
@@ -175,12 +174,12 @@ fn key(relay: &Relay, file: &Path) -> Result<Secret, NoKey> {
     }
 }
 
-/// A key in a file of its own; white space around it is no part of it.
-pub(crate) fn read_key(path: &Path) -> Result<Secret, NoKey> {
+/// Reads a key file; surrounding white space is removed.
+pub(crate) fn read_key(path: &Path) -> Result<Secret, KeyFileError> {
     use std::io::Read;
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(KEY).read_to_string(&mut text));
-    read.map_err(|source| NoKey::Read { path: path.to_owned(), source })?;
+    read.map_err(|source| KeyFileError::Read { path: path.to_owned(), source })?;
     let key = Secret::new(text.trim());
-    if key.is_empty() { Err(NoKey::Empty(path.to_owned())) } else { Ok(key) }
+    if key.is_empty() { Err(KeyFileError::Empty(path.to_owned())) } else { Ok(key) }
 }

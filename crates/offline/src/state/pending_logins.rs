@@ -1,34 +1,35 @@
-//! Logins under way.
+//! Logins that are not finished.
 
 use std::collections::HashMap;
 
-use crate::account::Index;
+use crate::account::LoginIndex;
 use crate::token;
 
 /// A code lives ten minutes.
 const CODE_LIFETIME: i64 = 600;
 
-/// Logins under way.
+/// Logins that are not finished.
 #[derive(Default)]
-pub(crate) struct Logins {
-    pub(crate) codes: HashMap<String, Code>,
-    pub(crate) devices: Vec<Device>,
+pub(crate) struct PendingLogins {
+    pub(crate) codes: HashMap<String, AuthCode>,
+    pub(crate) devices: Vec<PendingDevice>,
 }
 
 /// An authorization code and what it is bound to.
-pub(crate) struct Code {
-    pub(crate) who: Index,
+pub(crate) struct AuthCode {
+    pub(crate) who: LoginIndex,
     pub(crate) challenge: String,
     pub(crate) redirect: String,
     pub(crate) expires: i64,
     pub(crate) used: bool,
 }
 
-impl Logins {
-    pub(crate) fn issue(&mut self, who: Index, challenge: &str, redirect: &str) -> String {
+impl PendingLogins {
+    pub(crate) fn issue(&mut self, who: LoginIndex, challenge: &str, redirect: &str) -> String {
         let code = format!("ac_{}", token::random(32));
         let expires = token::now() + CODE_LIFETIME;
-        let entry = Code { who, challenge: challenge.to_owned(), redirect: redirect.to_owned(), expires, used: false };
+        let entry =
+            AuthCode { who, challenge: challenge.to_owned(), redirect: redirect.to_owned(), expires, used: false };
         self.codes.insert(code.clone(), entry);
         code
     }
@@ -40,8 +41,8 @@ impl Logins {
     }
 }
 
-/// A device that waits for its person.
-pub(crate) struct Device {
+/// A device login that waits for its approval.
+pub(crate) struct PendingDevice {
     pub(crate) id: String,
     pub(crate) user_code: String,
     pub(crate) expires: i64,

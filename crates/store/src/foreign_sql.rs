@@ -1,4 +1,4 @@
-//! What another program does to the file of the store. For tests of those who use the store and speak no SQL themselves.
+//! Writes to the store's file as another program would, for tests of crates that may not use SQL.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::Error;
 ///
 /// # Errors
 /// The file is not there, or SQLite refuses the statement.
-pub async fn meddle(home: &Path, sql: String) -> Result<(), Error> {
+pub async fn execute_foreign_sql(home: &Path, sql: String) -> Result<(), Error> {
     let options = SqliteConnectOptions::new().filename(home.join("accounts.db")).create_if_missing(false);
     let mut connection = options.connect().await?;
     connection.execute(AssertSqlSafe(sql)).await?;

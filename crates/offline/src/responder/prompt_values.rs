@@ -1,16 +1,16 @@
-//! What a prompt suggests for the values of a call.
+//! Values for the arguments of a call, taken from the prompt.
 
 use serde_json::Value;
 
 /// Places, numbers and the text itself, taken from a prompt one after the other.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Hint {
+pub(crate) struct PromptValues {
     text: String,
     places: Vec<String>,
     numbers: Vec<i64>,
 }
 
-impl Hint {
+impl PromptValues {
     pub(crate) fn new(prompt: &str) -> Self {
         let numbers = prompt.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok());
         let text = prompt.chars().take(200).collect();

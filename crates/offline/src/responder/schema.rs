@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::hint::Hint;
+use super::prompt_values::PromptValues;
 
 /// Schemas may refer to themselves; below this depth only what is required is made.
 const DEEP: usize = 5;
@@ -10,13 +10,13 @@ const DEEP: usize = 5;
 const DEEPEST: usize = 24;
 
 /// Makes a value of the schema; strings and numbers come from the hint where they fit.
-pub(crate) fn sample(schema: &Value, hint: &mut Hint) -> Value {
+pub(crate) fn sample(schema: &Value, hint: &mut PromptValues) -> Value {
     Sampler { root: schema, hint }.value(schema, "", 0)
 }
 
 struct Sampler<'a> {
     root: &'a Value,
-    hint: &'a mut Hint,
+    hint: &'a mut PromptValues,
 }
 
 impl<'a> Sampler<'a> {

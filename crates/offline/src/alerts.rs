@@ -1,4 +1,4 @@
-//! Where messages to an owner arrive: a webhook, and a topic of ntfy.
+//! Receivers of an owner's alerts: a webhook and an ntfy topic.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
-use crate::plan::Place;
+use crate::plan::Endpoint;
 use crate::token;
 
-/// The place of a path, if it is one of these.
-pub(crate) fn place(method: &Method, path: &str) -> Option<Place> {
+/// The endpoint of a path, if it is one of these.
+pub(crate) fn place(method: &Method, path: &str) -> Option<Endpoint> {
     let named = |prefix: &str| path.strip_prefix(prefix).is_some_and(|name| !name.is_empty() && !name.contains('/'));
     match *method {
-        Method::POST if named("/hook/") => Some(Place::Hook),
-        Method::POST if named("/ntfy/") => Some(Place::Ntfy),
+        Method::POST if named("/hook/") => Some(Endpoint::Hook),
+        Method::POST if named("/ntfy/") => Some(Endpoint::Ntfy),
         _ => None,
     }
 }
@@ -30,7 +30,7 @@ pub(crate) fn hook(call: &Call) -> Result<Answer, Reject> {
     }
 }
 
-/// ntfy takes a text of up to 4,096 bytes; longer ones become attachments there, which nobody wants.
+/// ntfy takes a text of up to 4,096 bytes; it would turn a longer text into an attachment.
 pub(crate) fn ntfy(call: &Call) -> Result<Answer, Reject> {
     let priority = header(&call.headers, "priority").unwrap_or("3");
     if !matches!(priority, "1" | "2" | "3" | "4" | "5") {

@@ -1,14 +1,14 @@
-//! Accounts for people: what is known of one, and whether logins are good.
+//! `accounts show` and `accounts check`: the details of one account, and whether logins are valid.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use engine::{AccountView, Engine, Health, Pace};
 
-use super::Row;
-use crate::cli::{Common, output, workplace};
+use super::AccountRow;
+use crate::cli::{Common, context, output};
 
-/// Between two checks, and how many at the same time.
+/// Pause between two checks, and how many run in parallel.
 const PACE: Pace = Pace { stagger: Duration::from_millis(200), parallel: 4 };
 
 /// The state in words.
@@ -22,10 +22,10 @@ pub(super) fn state(view: &AccountView) -> String {
 
 pub(super) fn show(common: &Common, view: &AccountView) {
     if common.json {
-        output::json(&Row::from(view));
+        output::json(&AccountRow::from(view));
         return;
     }
-    let now = workplace::now();
+    let now = context::now();
     let token = view.expires.map_or("unknown".to_owned(), |at| output::left(now, at));
     let rows = [
         ("id", view.id.clone()),
@@ -45,7 +45,7 @@ pub(super) fn show(common: &Common, view: &AccountView) {
 }
 
 pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -> anyhow::Result<ExitCode> {
-    let ids: Vec<String> = workplace::accounts(engine, wanted)?.into_iter().map(|view| view.id).collect();
+    let ids: Vec<String> = context::accounts(engine, wanted)?.into_iter().map(|view| view.id).collect();
     let checked = engine.accounts().check((!wanted.is_empty()).then_some(ids.as_slice()), PACE).await;
     let dead = checked.iter().any(|checked| checked.result == Health::Dead);
     let unknown = checked.iter().any(|checked| checked.result == Health::Skipped);

@@ -1,5 +1,5 @@
-//! Relays of the configuration file that a running gateway cannot use, kept in the store: commands are other processes, and the state
-//! of such a relay is in the gateway's memory only.
+//! Relays of the configuration file whose service refuses the running gateway. They are stored, because only the gateway's memory holds
+//! their state and commands are other processes.
 
 use std::path::Path;
 
@@ -21,19 +21,19 @@ pub(crate) struct Refusal {
     why: String,
 }
 
-/// Writes them whenever they change.
-pub(crate) struct Recorder {
+/// Stores the refusals whenever they change.
+pub(crate) struct RefusalRecorder {
     store: Store,
     written: Option<Vec<Refusal>>,
 }
 
-impl Recorder {
-    /// Nothing is written yet, so what an earlier gateway left is replaced at the first look.
+impl RefusalRecorder {
+    /// The first update replaces the refusals of an earlier gateway.
     pub(crate) fn new(store: Store) -> Self {
         Self { store, written: None }
     }
 
-    pub(crate) async fn look(&mut self, engine: &Engine) {
+    pub(crate) async fn update(&mut self, engine: &Engine) {
         let now: Vec<Refusal> = engine.relays().list().into_iter().filter_map(refusal).collect();
         if self.written.as_ref() == Some(&now) {
             return;
@@ -55,8 +55,8 @@ fn refusal(view: RelayView) -> Option<Refusal> {
 }
 
 impl Refusal {
-    /// Whether it is about this relay, where it still leads to the same address.
-    pub(crate) fn means(&self, relay: &pool::relay::Relay) -> bool {
+    /// Whether the refusal is about this relay with the same address.
+    pub(crate) fn matches(&self, relay: &pool::relay::Relay) -> bool {
         (&self.name, &self.base_url) == (&relay.name, &relay.base_url)
     }
 
@@ -66,7 +66,7 @@ impl Refusal {
     }
 }
 
-/// What the gateway that serves this home says now; nothing where none runs.
+/// The refusals of the gateway that serves this home; empty when none runs.
 pub(crate) async fn read(store: &Store, home: &Path) -> Result<Vec<Refusal>, store::Error> {
     if Store::lock(home).is_ok() {
         return Ok(Vec::new());

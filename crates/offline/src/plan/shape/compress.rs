@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use crate::plan::Coding;
 
 /// A chain of encoders over memory, each with the buffer it writes to.
-pub(super) struct Squeeze {
+pub(super) struct Compressor {
     chain: Vec<Encoder>,
 }
 
@@ -22,7 +22,7 @@ enum Encoder {
     Deflate(Box<ZlibEncoder<Vec<u8>>>),
 }
 
-impl Squeeze {
+impl Compressor {
     pub(super) fn new(codings: &[Coding]) -> Self {
         let encoder = |coding: &Coding| match coding {
             Coding::Gzip => Encoder::Gzip(Box::new(GzipEncoder::new(Vec::new()))),
