@@ -144,13 +144,13 @@ async fn news(witness: &Witness, watcher: &mut Wire) {
     for line in text.lines() {
         if let Some(data) = line.strip_prefix("data: ") {
             let news: Value = serde_json::from_str(data).unwrap();
-            assert_eq!(misshapen("News", &news), None, "{news}");
+            assert_eq!(misshapen("AccountEvent", &news), None, "{news}");
             names.insert(news["type"].as_str().unwrap().to_owned());
         }
     }
     let told = ["login_added", "login_needed", "login_removed", "quota"];
     assert!(told.iter().all(|name| names.contains(*name)), "{names:?}");
-    assert_ne!(misshapen("News", &json!({"type": "lagged"})), None);
+    assert_ne!(misshapen("AccountEvent", &json!({"type": "lagged"})), None);
 }
 
 async fn gateway(witness: &mut Witness) {
