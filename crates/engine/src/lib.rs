@@ -5,7 +5,7 @@
 //! `pool`'s, bytes are `proto`'s: here they meet sockets, clocks and tasks.
 //!
 //! ```text
-//! Call -> run -> (catalogue, slots, refresh) -> Attempt -> commit barrier -> Committed -> Stream | Whole
+//! Call -> run -> (catalogue, slots, refresh) -> Attempt -> commit barrier -> ReplyStream | Whole
 //! ```
 
 mod admin;
@@ -51,10 +51,10 @@ pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey
 pub use registry::relays::RelayOrigin;
 pub use request::call::{Call, Client};
 pub use request::forward::{BodyFate, Broken, Form, ForwardBody, ForwardRequest, ForwardedReply, NO_RELAY};
-pub use request::reply::{Fallback, Head, Refusal, Reply, Whole};
+pub use request::reply::{Fallback, Head, Refusal, Reply, ReplyBody};
 pub use request::retired::RetiredModel;
 pub use request::stored::{ConnectionHistory, NotCancelled, Responses};
-pub use request::stream::Stream;
+pub use request::stream::ReplyStream;
 pub use settings::{Alerts, Feeds, Hidden, ProxyChecks, Receiver, Settings};
 pub use store::portable::PortableError;
 pub use tokens::{FAILPOINTS, Guest};

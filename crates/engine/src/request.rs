@@ -1,7 +1,7 @@
 //! Requests: one call of a client, from its reading to its usage row.
 //!
 //! ```text
-//! Call -> run -> (registry, dispatch, tokens) -> Attempt -> commit barrier -> Committed -> Stream | Whole
+//! Call -> run -> (registry, dispatch, tokens) -> Attempt -> commit barrier -> ReplyStream | Whole
 //! ```
 
 pub(crate) mod call;

@@ -2,4 +2,5 @@
 
 pub(crate) mod head;
 pub(crate) mod head_filter;
+pub(crate) mod signal;
 pub(crate) mod state;

@@ -82,7 +82,7 @@ pub(crate) async fn run(
         let limit = app.limits.write_stall;
         loop {
             sleep(limit / 10).await;
-            all.drop_stalled(limit);
+            all.reset_stalled(limit);
         }
     };
     futures_util::future::select(pin!(end), pin!(rounds)).await;
@@ -192,7 +192,8 @@ async fn serve_connection(
         }
     } else {
         connection.set_http2();
-        let conn = Box::pin(http2_builder(&limits, all).serve_connection(io, service));
+        let executor = StreamExecutor { all, connection: Arc::clone(&connection) };
+        let conn = Box::pin(http2_builder(&limits, executor).serve_connection(io, service));
         DrivenConnection { connection, conn, finish: Some(http2::Connection::graceful_shutdown) }.await?;
     }
     Ok(())
@@ -211,8 +212,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &Limits, all: Arc<Connections>) -> http2::Builder<TrackedExecutor> {
-    let mut builder = http2::Builder::new(TrackedExecutor(all));
+fn http2_builder(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let mut builder = http2::Builder::new(executor);
     builder.timer(TokioTimer::new()).keep_alive_interval(limits.h2_ping).keep_alive_timeout(limits.h2_pong);
     builder.max_concurrent_streams(limits.h2_streams);
     builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
@@ -220,13 +221,16 @@ fn http2_builder(limits: &Limits, all: Arc<Connections>) -> http2::Builder<Track
     builder
 }
 
-/// Spawns the tasks of HTTP/2 streams on the tracker, so that the drain waits for them.
+/// Spawns the tasks of HTTP/2 streams on the tracker, so that the drain waits for them and the connection can end each.
 #[derive(Clone)]
-struct TrackedExecutor(Arc<Connections>);
+struct StreamExecutor {
+    all: Arc<Connections>,
+    connection: Arc<ConnectionState>,
+}
 
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for TrackedExecutor {
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for StreamExecutor {
     fn execute(&self, task: F) {
-        self.0.tasks.spawn(task);
+        self.connection.track_task(self.all.tasks.spawn(task).abort_handle());
     }
 }
 
@@ -303,8 +307,8 @@ impl Connections {
         self.links().iter().for_each(|connection| connection.advance(phase));
     }
 
-    fn drop_stalled(&self, limit: Duration) {
-        self.links().iter().for_each(|connection| connection.drop_stalled(limit));
+    fn reset_stalled(&self, limit: Duration) {
+        self.links().iter().for_each(|connection| connection.reset_stalled(limit));
     }
 }
 

@@ -1,131 +1,95 @@
 //! Responses: the body types that hyper writes, and how a failure becomes a response of the client's protocol.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use parking_lot::Mutex;
 use proto::{Dialect, Failure, Kind};
+use tokio::sync::OwnedSemaphorePermit;
 
+use crate::connection::signal::StreamSignal;
+use crate::connection::state::ConnectionState;
 use crate::forwarded::ClientPermit;
 
 /// The source of a streamed body.
 pub(crate) trait BodySource: Send {
-    /// The next bytes for the client; `None` after the end.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+    /// The next bytes for the client; `None` after the end. An error resets the stream.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>>;
 
     /// Ends the stream now, and returns the protocol's bytes for a reply that fails midway; empty when it has ended already.
-    fn cut(&mut self, failure: &Failure) -> Bytes;
-
-    /// Whether it ended without a terminal of its protocol; then the client's connection must be reset.
-    fn broken(&self) -> bool {
-        false
-    }
+    fn cut(&mut self, failure: &Failure) -> Result<Bytes, Abandoned>;
 }
 
-/// A streamed body that its connection can end from outside.
-pub(crate) struct CancellableBody {
-    state: Mutex<BodyState>,
-    finish: AtomicBool,
-    waker: AtomicWaker,
-    /// The permit of the request's client address.
-    place: OnceLock<ClientPermit>,
-}
-
-struct BodyState {
+/// A streamed body. hyper owns and polls it; its connection reaches it through its [`StreamSignal`] only, so that a poll takes no
+/// lock.
+pub(crate) struct StreamBody {
+    /// `None` after the end.
     source: Option<Box<dyn BodySource>>,
-    /// When hyper took the last frame, until it polls for the next one.
-    handed: Option<Instant>,
+    signal: Arc<StreamSignal>,
+    /// The waker that the signal knows.
+    waker: Option<Waker>,
+    /// Released when the stream ends.
+    permits: (Option<OwnedSemaphorePermit>, Option<ClientPermit>),
 }
 
-impl CancellableBody {
-    /// A body with this source.
-    pub(crate) fn new(source: Box<dyn BodySource>) -> Arc<Self> {
-        let state = Mutex::new(BodyState { source: Some(source), handed: None });
-        Arc::new(Self { state, finish: AtomicBool::new(false), waker: AtomicWaker::new(), place: OnceLock::new() })
+impl StreamBody {
+    /// A body with this source. `connection` ends it when the server stops, or when its client takes nothing any more.
+    pub(crate) fn new(
+        source: Box<dyn BodySource>,
+        permit: Option<OwnedSemaphorePermit>,
+        connection: &ConnectionState,
+    ) -> Self {
+        let signal = Arc::new(StreamSignal::new());
+        connection.track(&signal);
+        Self { source: Some(source), signal, waker: None, permits: (permit, None) }
     }
 
-    /// Holds a permit until the stream ends.
-    pub(crate) fn hold(&self, place: ClientPermit) {
-        let _ = self.place.set(place);
+    /// Holds a permit of the request's client address until the stream ends.
+    pub(crate) fn hold(&mut self, permit: ClientPermit) {
+        self.permits.1 = Some(permit);
     }
 
-    /// Makes the stream end with its protocol's failure, because the server stops.
-    pub(crate) fn finish(&self) {
-        self.finish.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    /// Drops the source when the client has not taken its last frame for `limit`.
-    pub(crate) fn drop_stalled(&self, limit: Duration) {
-        let mut state = self.state.lock();
-        if state.handed.is_some_and(|since| since.elapsed() >= limit) {
-            state.source = None;
-            self.waker.wake();
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+        let Some(source) = &mut self.source else { return Poll::Ready(None) };
+        if self.signal.is_finishing() {
+            let last = source.cut(&shutting_down());
+            self.end();
+            return Poll::Ready(Some(last).filter(|last| last.as_ref().map_or(true, |bytes| !bytes.is_empty())));
         }
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
-        let mut state = self.state.lock();
-        let BodyState { source, handed } = &mut *state;
-        let Some(live) = source else { return Poll::Ready(Some(Err(Abandoned))) };
-        if self.finish.load(Ordering::Acquire) {
-            let last = live.cut(&shutting_down());
-            if live.broken() {
-                *source = None;
-                return Poll::Ready(Some(Err(Abandoned)));
-            }
-            *source = Some(Box::new(Finished));
-            return Poll::Ready((!last.is_empty()).then_some(Ok(last)));
-        }
-        let polled = live.poll_bytes(cx);
+        let polled = source.poll_bytes(cx);
         match &polled {
-            Poll::Ready(Some(_)) => *handed = Some(Instant::now()),
-            Poll::Ready(None) if live.broken() => {
-                *source = None;
-                return Poll::Ready(Some(Err(Abandoned)));
-            }
-            Poll::Ready(None) => *source = Some(Box::new(Finished)),
-            Poll::Pending => {
-                *handed = None;
-                self.waker.register(cx.waker());
-                if self.finish.load(Ordering::Acquire) {
-                    // The request came between the check above and the registration: nothing else would wake a quiet stream.
-                    cx.waker().wake_by_ref();
-                }
-            }
+            Poll::Ready(Some(Ok(_))) => self.signal.set_handed(),
+            Poll::Ready(Some(Err(_)) | None) => self.end(),
+            Poll::Pending => self.wait(cx.waker()),
         }
-        polled.map(|bytes| bytes.map(Ok))
+        polled
+    }
+
+    /// Registers the task's waker, once: a task keeps its waker, and nothing but the end of the server uses this one.
+    fn wait(&mut self, waker: &Waker) {
+        self.signal.set_waiting();
+        if self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return;
+        }
+        self.waker = Some(waker.clone());
+        self.signal.register(waker);
+        if self.signal.is_finishing() {
+            // The signal came between the check before the poll and the registration: nothing else would wake a quiet stream.
+            waker.wake_by_ref();
+        }
+    }
+
+    fn end(&mut self) {
+        self.source = None;
+        self.permits = (None, None);
     }
 }
 
-impl std::fmt::Debug for CancellableBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Slot")
-    }
-}
-
-/// A source after its end.
-struct Finished;
-
-impl BodySource for Finished {
-    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Poll::Ready(None)
-    }
-
-    fn cut(&mut self, _failure: &Failure) -> Bytes {
-        Bytes::new()
-    }
-}
-
-/// The stream is reset: the client has not taken a frame for too long, or the source broke off.
+/// The stream is reset: the source broke off, and its protocol has no word for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stream is given up")]
 pub(crate) struct Abandoned;
@@ -135,7 +99,7 @@ pub(crate) enum Body {
     /// The whole body, until it is taken.
     Whole(Option<Bytes>),
     /// A stream, one frame for each read of the upstream.
-    Stream(Arc<CancellableBody>),
+    Stream(StreamBody),
 }
 
 impl Body {

@@ -6,23 +6,22 @@ use pool::AccountId;
 use pool::catalog::Resolved;
 use proto::{Failure, Notes};
 
-use crate::request::stream::Stream;
+use crate::request::stream::ReplyStream;
 
-/// A reply with status 200. Dropping it cancels the upstream.
-pub enum Reply {
-    /// It runs.
-    Stream(Stream),
-    /// It is complete.
-    Whole(Whole),
-}
-
-/// A complete reply.
-#[derive(Debug)]
-pub struct Whole {
+/// A reply with status 200.
+pub struct Reply {
     /// What the headers say.
     pub head: Head,
     /// The body in the client's protocol.
-    pub body: Bytes,
+    pub body: ReplyBody,
+}
+
+/// The body of a reply.
+pub enum ReplyBody {
+    /// It runs. Dropping it cancels the upstream.
+    Stream(Box<ReplyStream>),
+    /// It is complete: a collected body, or all of a stream that the gateway wrote by itself.
+    Whole(Bytes),
 }
 
 /// What the headers of an answer say.
@@ -82,14 +81,4 @@ pub struct Refusal {
     pub failure: Failure,
     /// What the headers say.
     pub head: Box<Head>,
-}
-
-impl Reply {
-    /// What the headers say.
-    pub fn head(&self) -> &Head {
-        match self {
-            Self::Stream(stream) => stream.head(),
-            Self::Whole(whole) => &whole.head,
-        }
-    }
 }

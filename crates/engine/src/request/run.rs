@@ -1,13 +1,12 @@
 //! One request, from call to reply.
 //!
-//! [`attempt::Attempt`] is a request that may still be tried again; it ends in [`committed::Committed`], which has no way
+//! [`attempt::Attempt`] is a request that may still be tried again; it ends in a [`crate::ReplyStream`], which has no way
 //! back. In between lies the commit barrier: nothing goes to the client, no status either, before the first real event or
 //! the end of `settings.commit`.
 
 mod attempt;
 pub(crate) mod call;
 mod choice;
-mod committed;
 mod opening;
 mod prewarm;
 pub(crate) mod replay;

@@ -1,11 +1,10 @@
 //! An engine, its store in a directory of its own, and the backend that it speaks to.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use engine::{Call, Client, Clock, Engine, Head, KeyId, Parts, Refusal, Reply, Settings, Stream};
+use engine::{Call, Client, Clock, Engine, Head, KeyId, Parts, Refusal, Reply, ReplyBody, ReplyStream, Settings};
 use offline::{FakeAccount, NewAccount, Offline, Options, Running};
 use pool::transport::Transport;
 use pool::{AccountId, Millis, Secret, Tokens};
@@ -131,9 +130,11 @@ impl Bench {
 
     /// Runs a request to its end.
     pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Refusal> {
-        match tokio::time::timeout(PATIENCE, self.engine.run(call)).await.expect("an answer in time")? {
-            Reply::Whole(whole) => Ok(Answer { body: whole.body, head: whole.head, pieces: 1 }),
-            Reply::Stream(stream) => Ok(Tap::from(stream).rest().await),
+        let Reply { head, body } =
+            tokio::time::timeout(PATIENCE, self.engine.run(call)).await.expect("an answer in time")?;
+        match body {
+            ReplyBody::Whole(body) => Ok(Answer { body, head, pieces: 1 }),
+            ReplyBody::Stream(stream) => Ok(Tap::from((head, stream)).rest().await),
         }
     }
 
@@ -141,8 +142,8 @@ impl Bench {
     pub(crate) async fn open(&self, call: Call) -> Tap {
         let reply = tokio::time::timeout(PATIENCE, self.engine.run(call)).await.expect("an answer in time");
         match reply {
-            Ok(Reply::Stream(stream)) => stream.into(),
-            Ok(Reply::Whole(_)) => panic!("a whole reply"),
+            Ok(Reply { head, body: ReplyBody::Stream(stream) }) => (head, stream).into(),
+            Ok(_) => panic!("a whole reply"),
             Err(refusal) => panic!("refused: {refusal}"),
         }
     }
@@ -253,21 +254,22 @@ impl Answer {
 
 /// A stream under way.
 pub(crate) struct Tap {
-    stream: Pin<Box<Stream>>,
+    head: Head,
+    stream: Box<ReplyStream>,
     got: BytesMut,
     pieces: usize,
 }
 
-impl From<Stream> for Tap {
-    fn from(stream: Stream) -> Self {
-        Self { stream: Box::pin(stream), got: BytesMut::new(), pieces: 0 }
+impl From<(Head, Box<ReplyStream>)> for Tap {
+    fn from((head, stream): (Head, Box<ReplyStream>)) -> Self {
+        Self { head, stream, got: BytesMut::new(), pieces: 0 }
     }
 }
 
 impl Tap {
     /// The next piece.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
-        let next = std::future::poll_fn(|cx| self.stream.as_mut().poll_bytes(cx));
+        let next = std::future::poll_fn(|cx| self.stream.poll_bytes(cx));
         let piece = tokio::time::timeout(PATIENCE, next).await.expect("a piece in time")?;
         self.got.extend_from_slice(&piece);
         self.pieces += 1;
@@ -287,8 +289,7 @@ impl Tap {
 
     pub(crate) async fn rest(mut self) -> Answer {
         while self.next().await.is_some() {}
-        let head = self.stream.head().clone();
-        Answer { body: self.got.freeze(), head, pieces: self.pieces }
+        Answer { body: self.got.freeze(), head: self.head, pieces: self.pieces }
     }
 }
 

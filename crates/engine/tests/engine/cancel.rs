@@ -19,8 +19,10 @@ async fn a_cancelled_reply_is_booked_as_one() {
     bench.backend.script(Rule::responses(Plan::auto().pause(9, Wait::Forever)));
     let call = call(Dialect::Responses, "count to 30", true);
     let key = call.key.clone();
-    let Ok(engine::Reply::Stream(stream)) = bench.engine.run(call).await else { panic!("a stream") };
-    let mut tap = crate::bench::Tap::from(stream);
+    let Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) = bench.engine.run(call).await else {
+        panic!("a stream")
+    };
+    let mut tap = crate::bench::Tap::from((head, stream));
     tap.see("response.output_text.delta").await;
     let id = tap.so_far().split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id").to_owned();
     bench.engine.responses().cancel(&key, &id).expect("it runs");
@@ -36,8 +38,8 @@ async fn leave(bench: &Bench, call: Call, plan: Plan) {
     let running = tokio::spawn({
         let engine = bench.engine.clone();
         async move {
-            if let Ok(engine::Reply::Stream(stream)) = engine.run(call).await {
-                let mut tap = crate::bench::Tap::from(stream);
+            if let Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) = engine.run(call).await {
+                let mut tap = crate::bench::Tap::from((head, stream));
                 while tap.next().await.is_some() {}
             }
         }
@@ -153,8 +155,8 @@ async fn many_aborts_balance() {
         let engine = bench.engine.clone();
         let call = call(if n % 2 == 0 { Dialect::Chat } else { Dialect::Responses }, "count to 200", n % 3 != 0);
         running.push(tokio::spawn(async move {
-            if let Ok(engine::Reply::Stream(stream)) = engine.run(call).await {
-                let mut tap = crate::bench::Tap::from(stream);
+            if let Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) = engine.run(call).await {
+                let mut tap = crate::bench::Tap::from((head, stream));
                 while tap.next().await.is_some() {}
             }
         }));

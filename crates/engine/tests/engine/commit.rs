@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::Reply;
+use engine::{Reply, ReplyBody};
 use futures_util::FutureExt as _;
 use offline::{Plan, Rule, Termination};
 use proto::Dialect;
@@ -34,8 +34,8 @@ async fn no_status_before_the_first_real_event() {
     tokio::time::resume();
     assert!(run.as_mut().now_or_never().is_none(), "answered before anything real came");
     bench.backend.release("go");
-    let Ok(Reply::Stream(stream)) = run.await else { panic!("no stream") };
-    let answer = Tap::from(stream).rest().await;
+    let Ok(Reply { body: ReplyBody::Stream(stream), head }) = run.await else { panic!("no stream") };
+    let answer = Tap::from((head, stream)).rest().await;
     assert!(answer.text().find("response.created") < answer.text().find("response.output_text.delta"));
 }
 

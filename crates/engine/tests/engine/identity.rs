@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Clock, Engine, Feeds, Parts, Reply};
+use engine::{Clock, Engine, Feeds, Parts, Reply, ReplyBody};
 use offline::{Endpoint, Plan, RecordedRequest, Rule, Versions};
 use pool::limits;
 use pool::transport::Transport;
@@ -99,8 +99,10 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
 
 /// What the last model call, or its upgrade, said of who we are: `version`, `originator`, `user-agent`.
 async fn introduced(bench: &Bench, engine: &Engine, prompt: &str) -> [String; 3] {
-    let Ok(Reply::Stream(stream)) = engine.run(chat(prompt)).await else { panic!("no stream") };
-    Tap::from(stream).rest().await;
+    let Ok(Reply { body: ReplyBody::Stream(stream), head }) = engine.run(chat(prompt)).await else {
+        panic!("no stream")
+    };
+    Tap::from((head, stream)).rest().await;
     let record = bench.backend.record();
     let (upgrade, post) = (record.sockets().last(), record.posts().last());
     let seen = upgrade.or(post).expect("a call");
@@ -177,8 +179,10 @@ async fn a_codex_identity_speaks_of_the_turn(
     let history = [user.clone(), asked, looked, said, user];
     for length in [1, 3, 5] {
         let body = json!({"model": MODEL, "stream": true, "reasoning_effort": "high", "messages": history[..length]});
-        let Ok(Reply::Stream(stream)) = engine.run(from(Dialect::Chat, &body)).await else { panic!("no stream") };
-        Tap::from(stream).rest().await;
+        let Ok(Reply { body: ReplyBody::Stream(stream), head }) = engine.run(from(Dialect::Chat, &body)).await else {
+            panic!("no stream")
+        };
+        Tap::from((head, stream)).rest().await;
     }
     let record = bench.backend.record();
     let posts: Vec<&RecordedRequest> = record.posts().collect();
@@ -223,8 +227,10 @@ async fn an_installation_is_one_accounts() {
     let profile = Profile::named("codex-cli", &Platform::default()).expect("a profile");
     let engine = start_as(&bench, Duration::ZERO, (profile, Transport::Http)).await;
     bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
-    let Ok(Reply::Stream(stream)) = engine.run(chat("Look it up")).await else { panic!("no stream") };
-    Tap::from(stream).rest().await;
+    let Ok(Reply { body: ReplyBody::Stream(stream), head }) = engine.run(chat("Look it up")).await else {
+        panic!("no stream")
+    };
+    Tap::from((head, stream)).rest().await;
     let own = json!({"x-codex-installation-id": "11111111-2222-4333-8444-555555555555", "turn_id": "t"});
     let silent = json!({"model": MODEL, "stream": true, "input": "hi"});
     let mut speaks = silent.clone();
@@ -233,8 +239,8 @@ async fn an_installation_is_one_accounts() {
     for (body, codex) in [(&speaks, true), (&speaks, false), (&silent, true)] {
         let mut call = from(Dialect::Responses, body);
         call.client.codex = codex;
-        let Ok(Reply::Stream(stream)) = engine.run(call).await else { panic!("no stream") };
-        Tap::from(stream).rest().await;
+        let Ok(Reply { body: ReplyBody::Stream(stream), head }) = engine.run(call).await else { panic!("no stream") };
+        Tap::from((head, stream)).rest().await;
     }
     let plain = bench.ask(chat("Look it up")).await;
     plain.expect("a reply");
@@ -270,8 +276,10 @@ async fn a_codex_identity_says_what_a_request_is_for() {
     });
     calls[0].request.reply.prewarm = true;
     for call in calls {
-        let Ok(Reply::Stream(stream)) = engine.run(call).await else { panic!("no stream") };
-        Tap::from(stream).rest().await;
+        let Ok(Reply { head, body }) = engine.run(call).await else { panic!("no reply") };
+        if let ReplyBody::Stream(stream) = body {
+            Tap::from((head, stream)).rest().await;
+        }
     }
     let record = bench.backend.record();
     let said: Vec<Value> = record.posts().map(|post| told(post).1).collect();

@@ -87,9 +87,11 @@ async fn a_turn_whose_socket_closes_after_the_commit_is_sent_once() {
     let run = tokio::spawn(async move { engine.run(asked).await });
     bench.until("the turn", |bench| bench.posts() == 1).await;
     pass(Duration::from_secs(100)).await;
-    let Ok(engine::Reply::Stream(stream)) = run.await.expect("no panic") else { panic!("not committed") };
+    let Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) = run.await.expect("no panic") else {
+        panic!("not committed")
+    };
     bench.backend.release("close");
-    let answer = Tap::from(stream).rest().await;
+    let answer = Tap::from((head, stream)).rest().await;
     assert!(answer.text().contains("upstream_cut"), "{}", answer.text());
     assert_eq!(methods(&bench), ["WS"]);
     assert_eq!(bench.rows(1).await[0].attempts, 1);

@@ -34,11 +34,11 @@ async fn timed(bench: &Bench, model: &str, count: usize, round: usize) -> (Vec<p
         running.push(tokio::spawn(async move {
             let begun = Instant::now();
             let failure = match engine.run(asked).await {
-                Ok(engine::Reply::Stream(stream)) => {
-                    crate::bench::Tap::from(stream).rest().await;
+                Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) => {
+                    crate::bench::Tap::from((head, stream)).rest().await;
                     None
                 }
-                Ok(engine::Reply::Whole(_)) => None,
+                Ok(_) => None,
                 Err(refusal) => Some(refusal.failure),
             };
             (failure, begun.elapsed())

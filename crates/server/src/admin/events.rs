@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::operation::{Operation, Tag};
-use crate::response::{Body, BodySource, CancellableBody, HandlerResult};
+use crate::response::{Abandoned, Body, BodySource, HandlerResult, StreamBody};
 use crate::route::RequestContext;
 
 /// Sent at once and during silences, so that the client knows that the stream is open.
@@ -36,9 +36,8 @@ pub(crate) async fn watch(ctx: RequestContext) -> HandlerResult {
             Failure::new(Kind::RateLimited, "Too many watch already").code("too_many_watchers").retry_after(5);
         return Err(failure.into());
     };
-    let stream = CancellableBody::new(Box::new(EventSource(Box::pin(lines(watcher, ctx.app.closing.clone())))));
-    ctx.connection.track(&stream);
-    let mut response = Response::new(Body::Stream(stream));
+    let events = EventSource(Box::pin(lines(watcher, ctx.app.closing.clone())));
+    let mut response = Response::new(Body::Stream(StreamBody::new(Box::new(events), None, &ctx.connection)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -75,12 +74,12 @@ fn event(news: &AccountEvent) -> Bytes {
 struct EventSource(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
 
 impl BodySource for EventSource {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.0.as_mut().poll_next(cx)
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+        self.0.as_mut().poll_next(cx).map(|bytes| bytes.map(Ok))
     }
 
-    fn cut(&mut self, _failure: &Failure) -> Bytes {
-        Bytes::new()
+    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, Abandoned> {
+        Ok(Bytes::new())
     }
 }
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
+use tokio::task::AbortHandle;
 
 use super::head::HeadError;
+use super::signal::StreamSignal;
 use crate::forwarded::ClientPermit;
-use crate::response::CancellableBody;
 
 /// Facts and signals of one connection.
 #[derive(Debug)]
@@ -31,7 +32,9 @@ pub(crate) struct ConnectionState {
     multiplexed: AtomicBool,
     upgraded: AtomicBool,
     waker: AtomicWaker,
-    streams: Mutex<Vec<Weak<CancellableBody>>>,
+    streams: Mutex<Vec<Weak<StreamSignal>>>,
+    /// The tasks of its HTTP/2 streams; they cannot be ended in another way while a client takes nothing.
+    tasks: Mutex<Vec<AbortHandle>>,
     /// The permit of an upgraded connection's client address.
     permit: OnceLock<ClientPermit>,
     upgrade_task: Mutex<PendingUpgrade>,
@@ -88,6 +91,7 @@ impl ConnectionState {
             upgraded: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             streams: Mutex::default(),
+            tasks: Mutex::default(),
             permit: OnceLock::new(),
             upgrade_task: Mutex::default(),
         }
@@ -109,7 +113,7 @@ impl ConnectionState {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.waker.wake();
         if phase == Phase::Abort {
-            self.live_bodies().iter().for_each(|stream| stream.finish());
+            self.live_streams().iter().for_each(|stream| stream.finish());
         }
     }
 
@@ -165,7 +169,7 @@ impl ConnectionState {
     }
 
     /// Tracks a streamed body, so that the connection can end it.
-    pub(crate) fn track(&self, stream: &Arc<CancellableBody>) {
+    pub(crate) fn track(&self, stream: &Arc<StreamSignal>) {
         let mut streams = self.streams.lock();
         streams.retain(|stream| stream.strong_count() > 0);
         streams.push(Arc::downgrade(stream));
@@ -175,15 +179,24 @@ impl ConnectionState {
         }
     }
 
-    /// Drops the source of every HTTP/2 stream whose client has not taken a frame for `limit`. On HTTP/1 the socket's own write
-    /// timer does this; on HTTP/2 a closed window blocks one stream and not the socket.
-    pub(crate) fn drop_stalled(&self, limit: Duration) {
-        if self.multiplexed.load(Ordering::Acquire) {
-            self.live_bodies().iter().for_each(|stream| stream.drop_stalled(limit));
-        }
+    /// Tracks the task of an HTTP/2 stream.
+    pub(crate) fn track_task(&self, task: AbortHandle) {
+        let mut tasks = self.tasks.lock();
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
     }
 
-    fn live_bodies(&self) -> Vec<Arc<CancellableBody>> {
+    /// Resets every HTTP/2 stream whose client has not taken a frame for `limit`. On HTTP/1 the socket's own write timer does this; on
+    /// HTTP/2 a closed window blocks one stream and not the socket, and hyper does not poll its body meanwhile.
+    pub(crate) fn reset_stalled(&self, limit: Duration) {
+        if !self.multiplexed.load(Ordering::Acquire) {
+            return;
+        }
+        let stalled: Vec<_> = self.live_streams().iter().filter_map(|stream| stream.stalled_task(limit)).collect();
+        self.tasks.lock().iter().filter(|task| stalled.contains(&task.id())).for_each(AbortHandle::abort);
+    }
+
+    fn live_streams(&self) -> Vec<Arc<StreamSignal>> {
         self.streams.lock().iter().filter_map(Weak::upgrade).collect()
     }
 }

@@ -10,7 +10,6 @@ use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use pool::relay::Service;
 use proto::{Failure, Json, Kind, images};
-use tokio::sync::OwnedSemaphorePermit;
 use wire_body::offload;
 
 use super::multipart::{self, ModelFinder, boundary};
@@ -18,7 +17,7 @@ use super::run::{rejection, reply_permit, response_headers};
 use crate::app::App;
 use crate::body;
 use crate::client_info;
-use crate::response::{Body, BodySource, CancellableBody, HandlerResult};
+use crate::response::{Abandoned, Body, BodySource, HandlerResult, StreamBody};
 use crate::route::RequestContext;
 
 /// `POST /v1/embeddings`
@@ -78,9 +77,7 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     // Ours is the one by which this request is found again.
     response.headers_mut().remove("x-request-id");
     response.headers_mut().extend(response_headers(delivery.head().clone()));
-    let stream = CancellableBody::new(Box::new(ForwardedSource { delivery, broken: false, _permit: permit }));
-    connection.track(&stream);
-    *response.body_mut() = Body::Stream(stream);
+    *response.body_mut() = Body::Stream(StreamBody::new(Box::new(delivery), Some(permit), &connection));
     Ok(response)
 }
 
@@ -148,33 +145,14 @@ fn form_load(begun: body::PartialBody, scan: &ModelFinder) -> ForwardBody {
     ForwardBody::Form(Form { head, model: scan.model(), rest, length, fate: BodyFate::default() })
 }
 
-/// An answer as a body's source.
-struct ForwardedSource {
-    delivery: ForwardedReply,
-    broken: bool,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl BodySource for ForwardedSource {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        match std::task::ready!(self.delivery.poll_bytes(cx)) {
-            Some(Ok(bytes)) => Poll::Ready(Some(bytes)),
-            Some(Err(_)) => {
-                self.broken = true;
-                Poll::Ready(None)
-            }
-            None => Poll::Ready(None),
-        }
+impl BodySource for ForwardedReply {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+        Self::poll_bytes(self, cx).map(|bytes| bytes.map(|bytes| bytes.map_err(|_| Abandoned)))
     }
 
-    /// There is nothing to say in a body that is not ours: the connection is cut.
-    fn cut(&mut self, _failure: &Failure) -> Bytes {
-        self.delivery.cut();
-        self.broken = true;
-        Bytes::new()
-    }
-
-    fn broken(&self) -> bool {
-        self.broken
+    /// A forwarded body has no form for a failure of the gateway: the stream is reset.
+    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, Abandoned> {
+        Self::cut(self);
+        Err(Abandoned)
     }
 }

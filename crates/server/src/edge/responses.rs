@@ -30,13 +30,13 @@ pub(crate) async fn compact(ctx: RequestContext) -> HandlerResult {
     // The answer is another object, which no request can continue.
     request.store = Some(false);
     let app = Arc::clone(&call.app);
-    let reply = call.whole((request, notes), None).await?;
-    let made = compaction::made(&reply.body)?;
-    if let Some(account) = &reply.head.account {
+    let (head, reply) = call.whole((request, notes), None).await?;
+    let made = compaction::made(&reply)?;
+    if let Some(account) = &head.account {
         app.engine.note_sealed_item(&made, account);
     }
-    let mut response = json_bytes(StatusCode::OK, compaction::answer(&reply.body, &kept, &made));
-    response.headers_mut().extend(response_headers(reply.head));
+    let mut response = json_bytes(StatusCode::OK, compaction::answer(&reply, &kept, &made));
+    response.headers_mut().extend(response_headers(head));
     Ok(response)
 }
 

@@ -1,11 +1,10 @@
 //! A model call: body, request, engine, reply.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Client, Head, KeyId, Refusal, Reply, Stream, Whole};
+use engine::{Call, Client, Head, KeyId, Refusal, Reply, ReplyBody, ReplyStream};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -21,7 +20,7 @@ use crate::body::{self, BodyError};
 use crate::client_info;
 use crate::connection::state::ConnectionState;
 use crate::guard::Counters;
-use crate::response::{Body, BodySource, CancellableBody, HandlerResult, Rejection, json, json_bytes};
+use crate::response::{Abandoned, Body, BodySource, HandlerResult, Rejection, StreamBody, json};
 use crate::route::RequestContext;
 
 /// Serves a model call in the route's dialect.
@@ -73,28 +72,24 @@ impl ModelCall {
 
     /// Calls the engine and returns its reply. `subagent` is the Codex subagent that the path names.
     pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> HandlerResult {
-        let kind = streamed_type(self.dialect, request.reply.array);
-        match self.call((request, notes), subagent).await? {
-            Reply::Stream(mut stream) => {
-                let headers = response_headers(stream.take_head());
-                let stream =
-                    CancellableBody::new(Box::new(ReplySource { stream: Box::pin(stream), _permit: self.permit }));
-                self.connection.track(&stream);
-                Ok(streamed(headers, kind, Body::Stream(stream)))
-            }
-            Reply::Whole(reply) => {
-                let mut response = json_bytes(StatusCode::OK, reply.body);
-                response.headers_mut().extend(response_headers(reply.head));
-                Ok(response)
-            }
-        }
+        let stream_type = request.reply.stream.then(|| stream_type(self.dialect, request.reply.array));
+        let Reply { head, body } = self.call((request, notes), subagent).await?;
+        let body = match body {
+            ReplyBody::Stream(stream) => Body::Stream(StreamBody::new(stream, Some(self.permit), &self.connection)),
+            ReplyBody::Whole(body) => Body::from(body),
+        };
+        Ok(respond(response_headers(head), stream_type, body))
     }
 
     /// Calls the engine for a collected reply, which the request must ask for.
-    pub(crate) async fn whole(self, asked: (Request, Notes), subagent: Option<&str>) -> Result<Whole, Rejection> {
+    pub(crate) async fn whole(
+        self,
+        asked: (Request, Notes),
+        subagent: Option<&str>,
+    ) -> Result<(Head, Bytes), Rejection> {
         match self.call(asked, subagent).await? {
-            Reply::Whole(whole) => Ok(whole),
-            Reply::Stream(_) => Err(Failure::new(Kind::Internal, "The reply was not whole").into()),
+            Reply { head, body: ReplyBody::Whole(body) } => Ok((head, body)),
+            _ => Err(Failure::new(Kind::Internal, "The reply was not whole").into()),
         }
     }
 
@@ -125,7 +120,7 @@ pub(super) fn rejection(refusal: Refusal) -> Rejection {
 }
 
 /// The media type of a stream.
-fn streamed_type(dialect: Dialect, array: bool) -> &'static str {
+fn stream_type(dialect: Dialect, array: bool) -> &'static str {
     match dialect {
         Dialect::Ollama => "application/x-ndjson",
         Dialect::Gemini if array => "application/json",
@@ -133,12 +128,14 @@ fn streamed_type(dialect: Dialect, array: bool) -> &'static str {
     }
 }
 
-fn streamed(headers: HeaderMap, kind: &'static str, body: Body) -> Response<Body> {
+/// A reply as a response; `stream_type` is the media type of a stream, and `None` for a JSON body.
+fn respond(mut headers: HeaderMap, stream_type: Option<&'static str>, body: Body) -> Response<Body> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(stream_type.unwrap_or("application/json")));
+    if stream_type.is_some() {
+        headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    }
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }
 
@@ -178,19 +175,13 @@ fn ascii(text: &str) -> String {
     text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
-/// The engine's reply as a body's source.
-struct ReplySource {
-    stream: Pin<Box<Stream>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl BodySource for ReplySource {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.stream.as_mut().poll_bytes(cx)
+impl BodySource for ReplyStream {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+        Self::poll_bytes(self, cx).map(|bytes| bytes.map(Ok))
     }
 
-    fn cut(&mut self, failure: &Failure) -> Bytes {
-        self.stream.as_mut().cut(failure)
+    fn cut(&mut self, failure: &Failure) -> Result<Bytes, Abandoned> {
+        Ok(Self::cut(self, failure))
     }
 }
 

@@ -1,21 +1,33 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
 use http_body::Body as _;
 use proto::Dialect;
 
 use super::*;
+use crate::connection::state::{ListenerKind, Phase};
 
 /// Gives what it holds, then waits for ever.
 struct Words(Vec<&'static str>);
 
 impl BodySource for Words {
-    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Some(Bytes::from(self.0.remove(0)))) }
+    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+        if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(Bytes::from(self.0.remove(0))))) }
     }
 
-    fn cut(&mut self, failure: &Failure) -> Bytes {
-        Bytes::from(format!("cut: {}", failure.message))
+    fn cut(&mut self, failure: &Failure) -> Result<Bytes, Abandoned> {
+        Ok(Bytes::from(format!("cut: {}", failure.message)))
     }
+}
+
+fn connection() -> ConnectionState {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
+    ConnectionState::new(address.ip(), address, (true, ListenerKind::Gateway))
+}
+
+fn body(source: impl BodySource + 'static, connection: &ConnectionState) -> Body {
+    Body::Stream(StreamBody::new(Box::new(source), None, connection))
 }
 
 fn next(body: &mut Body) -> Poll<Option<Result<Bytes, Abandoned>>> {
@@ -25,7 +37,7 @@ fn next(body: &mut Body) -> Poll<Option<Result<Bytes, Abandoned>>> {
 
 #[test]
 fn a_stream_gives_one_frame_a_read() {
-    let mut body = Body::Stream(CancellableBody::new(Box::new(Words(vec!["a", "b"]))));
+    let mut body = body(Words(vec!["a", "b"]), &connection());
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("a")))));
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("b")))));
     assert_eq!(next(&mut body), Poll::Pending);
@@ -33,28 +45,32 @@ fn a_stream_gives_one_frame_a_read() {
 
 #[test]
 fn a_stopping_server_ends_a_stream_cleanly_and_once() {
-    let slot = CancellableBody::new(Box::new(Words(vec!["a"])));
-    let mut body = Body::Stream(slot.clone());
-    slot.finish();
+    let connection = connection();
+    let mut body = body(Words(vec!["a"]), &connection);
+    connection.advance(Phase::Abort);
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("cut: The gateway is shutting down")))));
     assert_eq!(next(&mut body), Poll::Ready(None));
 }
 
-#[test]
-fn an_untaken_frame_costs_the_stream_and_a_quiet_upstream_does_not() {
-    let slot = CancellableBody::new(Box::new(Words(vec!["a"])));
-    let mut body = Body::Stream(slot.clone());
-    slot.drop_stalled(Duration::ZERO);
-    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("a")))));
-    assert_eq!(next(&mut body), Poll::Pending, "hyper came back for more, so the frame was taken");
-    slot.drop_stalled(Duration::ZERO);
-    assert_eq!(next(&mut body), Poll::Pending);
-
-    let slot = CancellableBody::new(Box::new(Words(vec!["a", "b"])));
-    let mut body = Body::Stream(slot.clone());
-    assert!(next(&mut body).is_ready());
-    slot.drop_stalled(Duration::ZERO);
-    assert_eq!(next(&mut body), Poll::Ready(Some(Err(Abandoned))));
+#[tokio::test]
+async fn an_untaken_frame_stalls_the_stream_and_a_quiet_upstream_does_not() {
+    let (signal, waiting) = tokio::spawn(async {
+        let connection = connection();
+        let mut stream = StreamBody::new(Box::new(Words(vec!["a"])), None, &connection);
+        let signal = Arc::clone(&stream.signal);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(signal.stalled_task(Duration::ZERO), None, "nothing was sent");
+        assert!(stream.poll(&mut cx).is_ready());
+        assert_eq!(signal.stalled_task(Duration::ZERO), tokio::task::try_id());
+        assert_eq!(signal.stalled_task(Duration::from_mins(1)), None, "not for as long");
+        assert!(stream.poll(&mut cx).is_pending());
+        let waiting = signal.stalled_task(Duration::ZERO);
+        (signal, waiting)
+    })
+    .await
+    .unwrap();
+    assert_eq!(waiting, None, "hyper came back for more, so the frame was taken");
+    assert_eq!(Arc::strong_count(&signal), 1, "the connection holds no stream");
 }
 
 #[test]
@@ -80,17 +96,17 @@ fn a_refusal_has_its_status_and_headers() {
     );
 }
 
-/// Stops its own stream while it is asked, as another thread may.
-struct Stopped(std::sync::Weak<CancellableBody>);
+/// Stops its connection's streams while it is polled, as another thread may.
+struct Stopped(Arc<ConnectionState>);
 
 impl BodySource for Stopped {
-    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.0.upgrade().unwrap().finish();
+    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+        self.0.advance(Phase::Abort);
         Poll::Pending
     }
 
-    fn cut(&mut self, _failure: &Failure) -> Bytes {
-        Bytes::from("cut")
+    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, Abandoned> {
+        Ok(Bytes::from("cut"))
     }
 }
 
@@ -104,12 +120,25 @@ impl std::task::Wake for Woken {
 
 #[test]
 fn a_stop_between_the_look_and_the_wait_is_not_missed() {
-    let slot = CancellableBody::new(Box::new(Words(Vec::new())));
-    slot.state.lock().source = Some(Box::new(Stopped(Arc::downgrade(&slot))));
+    let connection = Arc::new(connection());
+    let mut body = body(Stopped(Arc::clone(&connection)), &connection);
     let woken = Arc::new(Woken(AtomicBool::new(false)));
     let waker = Waker::from(woken.clone());
-    let mut body = Body::Stream(slot);
     assert!(Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker)).is_pending());
     assert!(woken.0.load(Ordering::Acquire), "nothing else wakes a quiet stream");
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("cut")))));
+}
+
+#[test]
+fn a_quiet_stream_registers_its_waker_once_and_is_woken_by_the_stop() {
+    let connection = connection();
+    let mut body = body(Words(Vec::new()), &connection);
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(woken.clone());
+    for _ in 0..2 {
+        assert!(Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(Arc::strong_count(&woken), 4, "this test, its waker, the body's and the signal's");
+    }
+    connection.advance(Phase::Abort);
+    assert!(woken.0.load(Ordering::Acquire));
 }

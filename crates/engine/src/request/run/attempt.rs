@@ -28,7 +28,6 @@ use self::body::{WrittenBody, lists_priority};
 use self::fallback::FallbackChain;
 pub(crate) use self::fallback::{instead, models};
 use super::call::{CallError, Credentials, RequestPlan, UpstreamCall};
-use super::committed::Committed;
 use super::opening::{CommitBarrier, Opening};
 use super::replay;
 use crate::dispatch::affinity::AffinityRecord;
@@ -39,11 +38,10 @@ use crate::registry::accounts::Entry;
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
 use crate::request::estimate;
-use crate::request::reply::{Fallback, Head, Refusal, Reply, shown};
+use crate::request::reply::{Fallback, Head, Refusal, Reply, ReplyBody, shown};
 use crate::request::services::Services;
 use crate::request::stored::PendingStore;
-use crate::request::stream::reply_stream::{ReplyStart, ReplyStream, ServedCall, Source};
-use crate::request::stream::transcoder::{ReplyShape, Transcoder};
+use crate::request::stream::{ReplyShape, ReplyStart, ReplyStream, ServedCall, Source, Transcoder};
 use crate::request::usage::UsageRecorder;
 use crate::tokens::{RefreshFailed, RefreshRequest};
 
@@ -165,7 +163,11 @@ impl Attempt {
 
     /// Serves the request.
     pub(crate) async fn serve(self) -> Result<Reply, Refusal> {
-        self.commit().await?.reply().await
+        let (head, stream, shape) = self.commit().await?;
+        if shape.stream {
+            return Ok(Reply { head, body: ReplyBody::Stream(stream) });
+        }
+        stream.collect(head, shape).await
     }
 
     /// Opens the conversation's socket and lets the other end read the request, so that the turn proper finds both done. One try,
@@ -210,10 +212,10 @@ impl Attempt {
     }
 
     /// Tries until a call is worth a commit, or the table says what to answer.
-    async fn commit(mut self) -> Result<Committed, Refusal> {
+    async fn commit(mut self) -> Result<(Head, Box<ReplyStream>, ReplyShape), Refusal> {
         loop {
             let failure = match self.open().await {
-                Ok((slot, opening)) => return Ok(self.into_committed(slot, opening)),
+                Ok((slot, opening)) => return Ok(self.into_stream(slot, opening)),
                 Err(failure) => failure,
             };
             if let Err(failure) = self.next_model(failure) {
@@ -341,7 +343,7 @@ impl Attempt {
     }
 
     /// The point of no return.
-    fn into_committed(mut self, slot: Permit, opening: Opening) -> Committed {
+    fn into_stream(mut self, slot: Permit, opening: Opening) -> (Head, Box<ReplyStream>, ReplyShape) {
         let id = slot.account();
         let foreign = self.foreign_mark(id);
         if !matches!(opening.source, Source::Head(_)) {
@@ -372,9 +374,8 @@ impl Attempt {
         let Opening { source, reader, held, heard, .. } = opening;
         let call = ServedCall { plan: Arc::clone(&self.plan), begun: self.begun, sent: self.sent };
         let (pipe, keep) = (Transcoder::new(&shape, reader, held, self.call.tab.fresh()), self.keep);
-        let begin = ReplyStart { source, pipe, heard, slot, ledger: self.ledger, call, keep };
-        let flow = Box::new(ReplyStream::new(self.services, begin, shape.stream));
-        Committed::new(shape, self.head, flow)
+        let start = ReplyStart { source, pipe, heard, slot, ledger: self.ledger, call, keep };
+        (self.head, Box::new(ReplyStream::new(self.services, start, shape.stream)), shape)
     }
 
     /// A Codex client hears of the whole pool's limits.

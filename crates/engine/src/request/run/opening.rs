@@ -13,7 +13,7 @@ use upstream::{Body, Cut};
 
 use super::call::{CallError, PendingCall};
 use crate::request::services::Services;
-use crate::request::stream::reply_stream::{DRAIN, Source, UnansweredCall};
+use crate::request::stream::{DRAIN, Source, UnansweredCall};
 use crate::request::usage::is_committing;
 
 /// A model call that is worth a commit.

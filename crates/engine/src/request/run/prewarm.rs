@@ -17,10 +17,9 @@ use super::attempt::{Attempt, instead};
 use super::recalled;
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
-use crate::request::reply::{Head, Refusal, Reply, Whole};
+use crate::request::reply::{Head, Refusal, Reply, ReplyBody};
 use crate::request::services::Services;
 use crate::request::stored::PendingStore;
-use crate::request::stream::Stream;
 use crate::request::usage::UsageRecorder;
 
 /// How long the client waits for the backend to be told. A turn that comes before it has been sends all of it itself.
@@ -91,7 +90,7 @@ impl Answer {
             }
             let body = dialect.whole(&fold.finish(), &setting);
             over(keep, setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
-            return Reply::Whole(Whole { head, body });
+            return Reply { head, body: ReplyBody::Whole(body) };
         }
         let (mut writer, mut out) = (Writer::new(dialect, setting), BytesMut::new());
         for event in &events {
@@ -99,7 +98,7 @@ impl Answer {
         }
         over(keep, writer.response());
         writer.end(&mut out);
-        Reply::Stream(Stream::said(head, out.freeze()))
+        Reply { head, body: ReplyBody::Whole(out.freeze()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A committed reply that runs: the upstream's body, the pipe, the timers. Polled, no task and no channel in between.
+//! A committed reply that runs: the upstream's body, the transcoder, the timers. It is polled; no task and no channel lies in between.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +11,14 @@ use pool::pick::Kin;
 use pool::quota::Quota;
 use pool::status::Signal;
 use pool::{AccountId, Millis};
-use proto::{Failure, Kind};
+use proto::{Failure, Json, Kind};
 use tokio::time::{Instant, Sleep};
-use upstream::{Body, Cut};
+use upstream::{Body, Cut, offload};
 
-use super::transcoder::{Progress, SideEvent, Transcoder};
+use super::transcoder::{Progress, ReplyShape, SideEvent, Transcoder};
 use crate::dispatch::limiter::Permit;
+use crate::request::estimate;
+use crate::request::reply::{Head, Refusal, Reply, ReplyBody};
 use crate::request::run::call::{Credentials, PendingCall, RequestPlan};
 use crate::request::run::fingerprint;
 use crate::request::services::Services;
@@ -54,8 +56,8 @@ pub(crate) struct ServedCall {
     pub(crate) sent: Option<Credentials>,
 }
 
-/// A committed reply.
-pub(crate) struct ReplyStream {
+/// A committed reply: upstream bytes in, client bytes out. There is no way to try again. Dropping it cancels the upstream.
+pub struct ReplyStream {
     services: Arc<Services>,
     account: AccountId,
     call: ServedCall,
@@ -72,7 +74,7 @@ pub(crate) struct ReplyStream {
     keep: Option<Box<PendingStore>>,
 }
 
-/// What a flow is made of.
+/// What a reply begins with.
 pub(crate) struct ReplyStart {
     pub(crate) source: Source,
     pub(crate) pipe: Transcoder,
@@ -84,9 +86,9 @@ pub(crate) struct ReplyStart {
     pub(crate) keep: Option<Box<PendingStore>>,
 }
 
-/// One step of a flow.
-pub(crate) enum ReplyStep {
-    /// Something was read or is due; look at the pipe.
+/// One step of a reply.
+enum ReplyStep {
+    /// Something was read or is due; look at the transcoder.
     Step,
     /// It is over.
     Over,
@@ -119,15 +121,15 @@ impl ReplyStream {
             heartbeat.then_some(services.runtime.settings.heartbeat),
         );
         let (ended, slot, judged) = (None, Some(slot), false);
-        let mut flow = Self { services, account, call, source, pipe, timers, ended, slot, ledger, judged, keep };
-        flow.pipe.set_elapsed(flow.ledger.started().elapsed());
-        let pace = flow.pipe.start(&mut flow.ledger);
-        flow.on_progress(pace);
-        flow
+        let mut reply = Self { services, account, call, source, pipe, timers, ended, slot, ledger, judged, keep };
+        reply.pipe.set_elapsed(reply.ledger.started().elapsed());
+        let pace = reply.pipe.start(&mut reply.ledger);
+        reply.on_progress(pace);
+        reply
     }
 
-    /// Reads on. Bytes for the client are in the pipe afterwards, if there are any.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
+    /// Reads on. Bytes for the client are in the transcoder afterwards, if there are any.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
         if self.ended.is_some() {
             self.settle(cx);
             return Poll::Ready(ReplyStep::Over);
@@ -164,8 +166,9 @@ impl ReplyStream {
         Poll::Ready(ReplyStep::Step)
     }
 
-    /// The next bytes for the client.
-    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next bytes for the client, one piece per upstream read, heartbeats included. A failed upstream is written in the
+    /// client's protocol; `None` follows the terminal event at once.
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         for _ in 0..TURNS {
             if let Some(bytes) = self.pipe.take() {
                 self.timers.last_write = self.timers.last_read.max(self.timers.last_write);
@@ -180,13 +183,14 @@ impl ReplyStream {
         Poll::Pending
     }
 
-    /// Ends the reply midway because the server stops: the upstream is cancelled, and no account is to blame.
-    pub(crate) fn cut(&mut self, failure: Failure) -> Bytes {
+    /// Ends the reply midway because the server stops: the upstream is cancelled, and no account is to blame. Returns the bytes with
+    /// which the client's protocol reports the failure; empty when the reply has ended already.
+    pub fn cut(&mut self, failure: &Failure) -> Bytes {
         if self.ended.is_none() {
             self.source = Source::Gone;
-            // Nobody failed: it is told as it is.
+            // Nobody failed: the failure is written as it is.
             let _ = self.pipe.fail(failure.clone(), &mut self.ledger);
-            self.ended = Some(self.pipe.write_failure(failure, &mut self.ledger));
+            self.ended = Some(self.pipe.write_failure(failure.clone(), &mut self.ledger));
             self.ledger.fail();
             self.slot = None;
             self.keep();
@@ -194,10 +198,26 @@ impl ReplyStream {
         self.pipe.take().unwrap_or_default()
     }
 
-    /// Reads to the end.
-    pub(crate) async fn finish(mut self) -> (proto::Whole, UsageRecorder, Option<Box<PendingStore>>) {
+    /// Reads to the end and writes the whole body. A failure is a refusal with a status of its own, as nothing has been sent.
+    pub(crate) async fn collect(mut self: Box<Self>, mut head: Head, shape: ReplyShape) -> Result<Reply, Refusal> {
         while let ReplyStep::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
-        (self.pipe.whole(), self.ledger, self.keep)
+        let (Self { pipe, mut ledger, keep, .. }, ReplyShape { dialect, setting, .. }) = (*self, shape);
+        let mut whole = pipe.whole();
+        head.notes.extend(ledger.noted().clone());
+        if let Some(failure) = whole.failure.take() {
+            ledger.refuse(dialect, &failure);
+            return Err(Refusal { failure, head: Box::new(head) });
+        }
+        let size = estimate::reply(&whole);
+        let work = move || {
+            let body = dialect.whole(&whole, &setting);
+            if let Some(keep) = keep {
+                keep.finish(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+            }
+            body
+        };
+        let body = offload(size, work).await;
+        Ok(Reply { head, body: ReplyBody::Whole(body) })
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<Failure>>>> {

@@ -106,7 +106,7 @@ async fn ceilings_fill_the_tiers_in_order_and_then_queue() {
     assert!(first.why.contains("1 of 1 requests now"), "{}", first.why);
     let waiting = tokio::spawn({
         let engine = ten.bench.engine.clone();
-        async move { engine.run(crate::bench::whole("Reply with exactly: mine")).await.map(|reply| reply.head().clone()) }
+        async move { engine.run(crate::bench::whole("Reply with exactly: mine")).await.map(|reply| reply.head) }
     });
     ten.bench.until("a queue", |_| ten.view(Pro1).waiting == 1).await;
     assert_eq!(ten.next(), Some(Pro2), "the next one would wait elsewhere");

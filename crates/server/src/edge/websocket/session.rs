@@ -303,7 +303,7 @@ impl Session {
         let refusal = || turn::rejection_message(&shutting_down().into());
         let mut last = match &mut self.poll_activity {
             Activity::Live(live) => {
-                let bytes = live.0.stream.as_mut().cut(&shutting_down());
+                let bytes = live.0.cut(&shutting_down());
                 live.messages(bytes)
             }
             Activity::Opening(_) => vec![refusal()],

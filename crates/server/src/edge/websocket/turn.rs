@@ -1,19 +1,18 @@
 //! One message of a client, from its bytes to a running reply.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Reply, Stream};
+use engine::{Reply, ReplyBody, ReplyStream};
 use http::HeaderMap;
 use proto::{Dialect, Failure, Json, Kind, Notes, Request};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::Message;
 use wire_body::offload;
 
-use super::frames::message;
+use super::frames::{EventMessages, message};
 use super::{SocketContext, metadata};
 use crate::app::keyless;
 use crate::auth::{Authenticator, credential};
@@ -33,7 +32,8 @@ pub(super) struct RunningReply {
     route: &'static Route,
     /// Events before the reply.
     pub(super) before: Vec<Message>,
-    pub(super) stream: Pin<Box<Stream>>,
+    /// `None` for a reply that is complete already; all its events are in `before`.
+    stream: Option<Box<ReplyStream>>,
     /// The permit for a reply in progress.
     pub(super) _permit: OwnedSemaphorePermit,
 }
@@ -41,11 +41,17 @@ pub(super) struct RunningReply {
 impl RunningReply {
     /// The next bytes of the reply; `None` at its end.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Rejection>> {
-        let polled = catch_unwind(AssertUnwindSafe(|| self.stream.as_mut().poll_bytes(cx)));
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(None)) };
+        let polled = catch_unwind(AssertUnwindSafe(|| stream.poll_bytes(cx)));
         match polled {
             Ok(polled) => polled.map(Ok),
             Err(_payload) => Poll::Ready(Err(panic_rejection(&self.id, Some(self.route)))),
         }
+    }
+
+    /// Ends the reply with a failure, and returns the bytes that report it.
+    pub(super) fn cut(&mut self, failure: &Failure) -> Bytes {
+        self.stream.as_mut().map(|stream| stream.cut(failure)).unwrap_or_default()
     }
 }
 
@@ -71,15 +77,18 @@ async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Resul
     metadata::read_turn_metadata(&mut client, &request);
     client.trail = Some(Arc::clone(&context.trail));
     let codex = client.codex;
-    let Reply::Stream(mut stream) = call(app, (Dialect::Responses, key), client, (request, notes)).await? else {
-        return Err(Failure::new(Kind::Internal, "A stream was asked for").into());
+    let Reply { head, body } = call(app, (Dialect::Responses, key), client, (request, notes)).await?;
+    let (stream, whole) = match body {
+        ReplyBody::Stream(stream) => (Some(stream), Bytes::new()),
+        ReplyBody::Whole(body) => (None, body),
     };
-    let mut headers = response_headers(stream.take_head());
+    let mut headers = response_headers(head);
     headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));
     // Other clients only get the public API's events. It has no event for headers, and the official SDK for Python takes an unknown
     // event for the first one that it knows, a delta of sound (3.52.0, measured on 2026-11-22).
-    let before = if codex { metadata::reply_events(&headers) } else { Vec::new() };
-    Ok(RunningReply { id: id.to_owned(), route: context.route, before, stream: Box::pin(stream), _permit: permit })
+    let mut before = if codex { metadata::reply_events(&headers) } else { Vec::new() };
+    EventMessages::new().feed(whole, |message| before.push(message));
+    Ok(RunningReply { id: id.to_owned(), route: context.route, before, stream, _permit: permit })
 }
 
 /// The request in a message.

@@ -6,7 +6,7 @@ use super::*;
 
 /// 1,000 streams may take 48 KiB each, sockets and buffers included; our own state is a small part of that.
 #[test]
-fn a_flow_is_small() {
+fn a_running_reply_is_small() {
     assert!(size_of::<ReplyStream>() <= 2560, "{} bytes", size_of::<ReplyStream>());
 }
 
