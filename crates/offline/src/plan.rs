@@ -106,6 +106,7 @@ impl Endpoint {
 }
 
 /// One planned answer. The default one changes nothing.
+#[must_use]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {

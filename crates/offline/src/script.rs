@@ -24,6 +24,7 @@ pub struct When {
 }
 
 /// A condition, the plan for requests that meet it, and how many of them.
+#[must_use]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -67,48 +68,41 @@ impl Rule {
     }
 
     /// Only prewarms.
-    #[must_use]
     pub fn prewarm(mut self) -> Self {
         self.when.prewarm = true;
         self
     }
 
     /// Only this account's requests.
-    #[must_use]
     pub fn account(mut self, account_id: &str) -> Self {
         self.when.account = Some(account_id.to_owned());
         self
     }
 
     /// Only requests whose last user message contains this.
-    #[must_use]
     pub fn prompt(mut self, part: &str) -> Self {
         self.when.prompt = Some(part.to_owned());
         self
     }
 
     /// Only requests for this model.
-    #[must_use]
     pub fn model(mut self, model: &str) -> Self {
         self.when.model = Some(model.to_owned());
         self
     }
 
     /// So many requests.
-    #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
         self
     }
 
     /// Every request from now on.
-    #[must_use]
     pub fn always(self) -> Self {
         self.times(0)
     }
 
     /// Lets so many matching requests pass first.
-    #[must_use]
     pub fn skip(mut self, skip: u32) -> Self {
         self.skip = skip;
         self

@@ -322,19 +322,13 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Types the winners of all layers.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`] for the first value that does not fit its setting.
+    /// Types the winners of all layers. Errors: [`ConfigError::Value`] for the first value that does not fit its setting.
     pub fn from_layers(layers: &Layers, paths: Paths) -> Result<Self, ConfigError> {
         Self::typed(layers, paths, layers.relays()?)
     }
 
     /// As [`Self::from_layers`], but leaves out the invalid relays of the file and returns their errors. For commands that serve no
-    /// relays.
-    ///
-    /// # Errors
-    /// As [`Self::from_layers`], but for relays.
+    /// relays. Errors: as [`Self::from_layers`], but for relays.
     pub fn without_wrong_relays(layers: &Layers, paths: Paths) -> Result<(Self, Vec<ConfigError>), ConfigError> {
         let (relays, wrong) = layers.valid_relays();
         Ok((Self::typed(layers, paths, relays)?, wrong))

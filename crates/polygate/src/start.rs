@@ -57,10 +57,7 @@ pub enum StartError {
     Bind(#[from] server::BindError),
 }
 
-/// Starts a gateway.
-///
-/// # Errors
-/// [`StartError`]; nothing is left running then.
+/// Starts a gateway. Errors: [`StartError`]; nothing is left running then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let lock = Store::lock(&config.paths.home)?;
     let store = Store::open(store_options(&config)).await?;

@@ -98,10 +98,8 @@ pub(crate) struct Authenticator<'a> {
 }
 
 impl Authenticator<'_> {
-    /// Authenticates a request to a route of `class`.
-    ///
-    /// # Errors
-    /// 401 without a valid credential, 403 with a valid one of the wrong kind or scope.
+    /// Authenticates a request to a route of `class`. Errors: 401 without a valid credential, 403 with a valid one of the wrong kind or
+    /// scope.
     pub(crate) async fn check(&self, presented: Credential<'_>, class: Class) -> Result<Caller, Rejection> {
         let caller = match class {
             Class::Public => Ok(Caller::Anyone),

@@ -78,10 +78,7 @@ impl From<BodyError> for Failure {
     }
 }
 
-/// Reads a whole body.
-///
-/// # Errors
-/// See [`BodyError`]; a declared length over the cap is refused before the first byte is read.
+/// Reads a whole body. Errors: see [`BodyError`]; a declared length over the cap is refused before the first byte is read.
 pub(crate) async fn read<B>(
     headers: &HeaderMap,
     body: B,
@@ -107,10 +104,7 @@ where
 }
 
 /// Reads a short body from an unauthenticated client: without a coding, within [`limits::PUBLIC_BODY`], and without memory from the
-/// budget, which is for authenticated clients.
-///
-/// # Errors
-/// See [`BodyError`].
+/// budget, which is for authenticated clients. Errors: see [`BodyError`].
 pub(crate) async fn read_public<B>(headers: &HeaderMap, body: B) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,

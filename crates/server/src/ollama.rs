@@ -26,10 +26,7 @@ pub(crate) enum OllamaListener {
 }
 
 impl OllamaListener {
-    /// Opens the listener if the settings want it.
-    ///
-    /// # Errors
-    /// An address that would be unsafe.
+    /// Opens the listener if the settings want it. Errors: an address that would be unsafe.
     pub(crate) fn open(settings: &Settings) -> Result<(Self, Vec<TcpListener>), BindError> {
         if !settings.ollama.enabled {
             return Ok((Self::Off, Vec::new()));

@@ -48,10 +48,7 @@ pub fn form(boundary: &str, body: &[u8], size: usize) -> Result<Option<std::ops:
     Ok(scan.model())
 }
 
-/// A request body with this `Content-Encoding`, as it is read off a connection.
-///
-/// # Errors
-/// The failure for the client.
+/// A request body with this `Content-Encoding`, as it is read off a connection. Errors: the failure for the client.
 pub async fn body(coding: &str, chunks: Vec<Bytes>, limits: &Limits) -> Result<Bytes, Failure> {
     let coding = HeaderValue::from_str(coding).ok();
     let headers: HeaderMap = coding.into_iter().map(|coding| (CONTENT_ENCODING, coding)).collect();

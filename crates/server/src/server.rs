@@ -24,11 +24,8 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Opens them. Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// See [`BindError`]: an address that is taken, or one that would be unsafe. An address of the Ollama listener that is taken is
-    /// no error: it is logged, and `GET /admin/ollama-status` says it.
+    /// Opens them. Must be called inside a tokio runtime. Errors: see [`BindError`]: an address that is taken, or one that would be
+    /// unsafe. An address of the Ollama listener that is taken is no error: it is logged, and `GET /admin/ollama-status` says it.
     pub fn open(settings: Settings) -> Result<Self, BindError> {
         let listeners = bind::listen(&settings)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -63,10 +60,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the listeners and serves them with an engine that runs. Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// As [`Listeners::open`].
+    /// Opens the listeners and serves them with an engine that runs. Must be called inside a tokio runtime. Errors: as
+    /// [`Listeners::open`].
     pub fn bind(settings: Settings, engine: Engine) -> Result<Self, BindError> {
         Ok(Listeners::open(settings)?.serve(engine))
     }

@@ -84,10 +84,8 @@ impl Default for Ollama {
     }
 }
 
-/// Reads `server.host`: `localhost` (or nothing) means both loopback families, `::` every address of both, else an IP literal.
-///
-/// # Errors
-/// Gives the text back when it is a name: a name may resolve to anything, so it is never bound.
+/// Reads `server.host`: `localhost` (or nothing) means both loopback families, `::` every address of both, else an IP literal. Errors:
+/// gives the text back when it is a name: a name may resolve to anything, so it is never bound.
 pub fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
     let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
     if bare.is_empty() || bare.eq_ignore_ascii_case("localhost") {

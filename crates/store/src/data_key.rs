@@ -23,11 +23,8 @@ pub enum DataKey {
 }
 
 impl DataKey {
-    /// The key's path. Creates the folder for a new key. `sealed` says that sealed rows exist: then no folder is created, because a
-    /// new key could not open them.
-    ///
-    /// # Errors
-    /// [`OpenError`] of the first folder that other users can access, or when no folder is writable.
+    /// The key's path. Creates the folder for a new key. `sealed` says that sealed rows exist: then no folder is created, because a new
+    /// key could not open them. Errors: [`OpenError`] of the first folder that other users can access, or when no folder is writable.
     pub(crate) fn find(&self, home: &Home, sealed: bool) -> Result<PathBuf, OpenError> {
         match self {
             Self::InHome => find_in(&[home.secret()], sealed),

@@ -7,10 +7,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use crate::Error;
 
-/// Runs one statement on the SQLite file in `home`, over a connection of its own.
-///
-/// # Errors
-/// The file is not there, or SQLite refuses the statement.
+/// Runs one statement on the SQLite file in `home`, over a connection of its own. Errors: the file is not there, or SQLite refuses the
+/// statement.
 pub async fn execute_foreign_sql(home: &Path, sql: String) -> Result<(), Error> {
     let options = SqliteConnectOptions::new().filename(home.join("accounts.db")).create_if_missing(false);
     let mut connection = options.connect().await?;

@@ -54,10 +54,7 @@ pub enum PortableError {
     Random(#[from] std::io::Error),
 }
 
-/// Seals a text. Takes a tenth of a second and 64 MiB.
-///
-/// # Errors
-/// A passphrase that is too short.
+/// Seals a text. Takes a tenth of a second and 64 MiB. Errors: a passphrase that is too short.
 pub fn seal(text: &Secret, passphrase: &Secret) -> Result<String, PortableError> {
     if passphrase.expose().chars().count() < SHORTEST {
         return Err(PortableError::Short);
@@ -80,10 +77,7 @@ pub fn seal(text: &Secret, passphrase: &Secret) -> Result<String, PortableError>
     Ok(serde_json::to_string_pretty(&sealed).expect("invariant: texts and numbers serialise") + "\n")
 }
 
-/// Opens what [`seal`] made.
-///
-/// # Errors
-/// [`PortableError`]; what the file asks for is bounded by 256 MiB and ten rounds.
+/// Opens what [`seal`] made. Errors: [`PortableError`]; what the file asks for is bounded by 256 MiB and ten rounds.
 pub fn open(file: &[u8], passphrase: &Secret) -> Result<Secret, PortableError> {
     let sealed: Sealed = serde_json::from_slice(file).map_err(|_| PortableError::Foreign)?;
     let cost = (sealed.memory, sealed.rounds);

@@ -37,10 +37,8 @@ impl Store {
         Ok(all)
     }
 
-    /// Adds proxies, all or none; their ids in the same order.
-    ///
-    /// # Errors
-    /// [`Error::ProxyNameTaken`] when one has a name that another proxy has.
+    /// Adds proxies, all or none; their ids in the same order. Errors: [`Error::ProxyNameTaken`] when one has a name that another proxy
+    /// has.
     pub async fn add_proxies(&self, new: &[NewProxy], now: Millis) -> Result<Vec<ProxyId>, Error> {
         let ids: Vec<ProxyId> = new.iter().map(|_| ProxyId(uuid::Uuid::now_v7().to_string())).collect();
         let mut rows = Vec::with_capacity(new.len());
@@ -54,11 +52,8 @@ impl Store {
         }
     }
 
-    /// Replaces the values of a proxy; `false` when there is no proxy of this id. `moved` says that the address changed: then the stored
-    /// health is cleared.
-    ///
-    /// # Errors
-    /// [`Error::ProxyNameTaken`] when another proxy has the name.
+    /// Replaces the values of a proxy; `false` when there is no proxy of this id. `moved` says that the address changed: then the
+    /// stored health is cleared. Errors: [`Error::ProxyNameTaken`] when another proxy has the name.
     pub async fn change_proxy(&self, id: &ProxyId, new: &NewProxy, moved: bool) -> Result<bool, Error> {
         let address = self.sealer().seal(address_field(&id.0), &new.address.full())?;
         let row = args![&id.0, &new.name, address, new.enabled, new.allow_private, moved];

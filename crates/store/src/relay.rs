@@ -61,11 +61,8 @@ impl Store {
         row.map(|row| self.sealer().open(key_field(&id.0), &row.text(0)?)).transpose()
     }
 
-    /// Adds a relay or changes a known one; its id.
-    ///
-    /// # Errors
-    /// [`Error::RelayNameTaken`] when another relay has the name, [`Error::KeyNeeded`] when a new target needs the key again,
-    /// [`Error::NoSuchRelay`] when the relay to change is not there.
+    /// Adds a relay or changes a known one; its id. Errors: [`Error::RelayNameTaken`] when another relay has the name,
+    /// [`Error::KeyNeeded`] when a new target needs the key again, [`Error::NoSuchRelay`] when the relay to change is not there.
     pub async fn put_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
         let Some(id) = &new.id else { return self.add_relay(new, now).await };
         for _ in 0..TRIES {

@@ -85,25 +85,18 @@ pub enum ImportError {
 
 #[derive(Deserialize)]
 struct File {
-    #[serde(default)]
     auth_mode: Option<String>,
-    #[serde(default, rename = "OPENAI_API_KEY")]
+    #[serde(rename = "OPENAI_API_KEY")]
     api_key: Option<String>,
-    #[serde(default)]
     tokens: Option<Tokens>,
-    #[serde(default)]
     last_refresh: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Tokens {
-    #[serde(default)]
     id_token: Option<Value>,
-    #[serde(default)]
     access_token: Option<String>,
-    #[serde(default)]
     refresh_token: Option<String>,
-    #[serde(default)]
     account_id: Option<String>,
 }
 

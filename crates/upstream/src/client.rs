@@ -91,10 +91,8 @@ impl Upstream {
         self.inner.profile.load_full()
     }
 
-    /// Changes the identity from the next call on, for this handle and all its clones.
-    ///
-    /// # Errors
-    /// A value that cannot be a header; nothing is changed then.
+    /// Changes the identity from the next call on, for this handle and all its clones. Errors: a value that cannot be a header; nothing
+    /// is changed then.
     pub fn set_profile(&self, profile: Profile) -> Result<(), BuildError> {
         profile.check().map_err(BuildError::Profile)?;
         self.inner.profile.store(Arc::new(profile));

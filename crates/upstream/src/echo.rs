@@ -23,10 +23,8 @@ pub struct EchoReply {
 }
 
 impl Upstream {
-    /// Asks an echo service which address it sees: `{"ip": ...}` or the address alone. Takes `limit` at most.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the call; [`FaultKind::Cut`] for an answer that is no address.
+    /// Asks an echo service which address it sees: `{"ip": ...}` or the address alone. Takes `limit` at most. Errors: the [`Fault`] of
+    /// the call; [`FaultKind::Cut`] for an answer that is no address.
     pub async fn echo(&self, service: &Url, limit: Duration) -> Result<EchoReply, Fault> {
         let begun = Instant::now();
         let asked = tokio::time::timeout(limit, self.ask_echo(service)).await;

@@ -28,6 +28,7 @@ pub(crate) type OutcomeListener = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
 
 /// The egress that calls take: direct, the configured proxy, or a proxy of the pool.
 #[derive(Clone, Default)]
+#[must_use]
 pub struct ResolvedEgress {
     kind: Kind,
     pub(crate) listener: Option<OutcomeListener>,
@@ -43,25 +44,21 @@ enum Kind {
 
 impl ResolvedEgress {
     /// The default egress: the configured proxy, or direct without one.
-    #[must_use]
     pub fn global() -> Self {
         Self::default()
     }
 
     /// No proxy, even where one is configured.
-    #[must_use]
     pub fn direct() -> Self {
         Self { kind: Kind::Direct, listener: None }
     }
 
     /// Through this proxy.
-    #[must_use]
     pub fn through(proxy: Proxy) -> Self {
         Self { kind: Kind::Proxy(Arc::new(proxy)), listener: None }
     }
 
     /// The same egress; `tell` gets the outcome of each call.
-    #[must_use]
     pub fn with_listener(self, tell: impl Fn(Result<(), &Fault>) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(tell)), ..self }
     }

@@ -14,10 +14,8 @@ const CAP: usize = 1024 * 1024;
 const AGENT: &str = concat!("polygate/", env!("CARGO_PKG_VERSION"));
 
 impl Upstream {
-    /// Reads a feed, at most 1 MiB and not longer than a small call may take. No account data is sent.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the call, or a feed that is too large.
+    /// Reads a feed, at most 1 MiB and not longer than a small call may take. No account data is sent. Errors: the [`Fault`] of the
+    /// call, or a feed that is too large.
     pub async fn feed(&self, url: &Url) -> Result<BufferedAnswer, Fault> {
         let limit = self.config().timeouts.small;
         tokio::time::timeout(limit, self.read_feed(url)).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))

@@ -31,10 +31,8 @@ pub struct NewTokens {
     pub id: Option<Secret>,
 }
 
-/// Reads the file; one that is half-written is looked at again, up to 3 times, 50 ms apart.
-///
-/// # Errors
-/// [`ImportError`]; an API key is no login.
+/// Reads the file; one that is half-written is looked at again, up to 3 times, 50 ms apart. Errors: [`ImportError`]; an API key is no
+/// login.
 pub async fn read(path: &Path) -> Result<LinkedFile, ImportError> {
     let changed = modified(path).await.map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
     match authfile::load(path).await? {
@@ -50,11 +48,9 @@ async fn modified(path: &Path) -> io::Result<Millis> {
     Ok(Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// Puts new tokens into the file in place of `spent`, keeping every other field: a new file beside it, mode 0600, synced and
-/// renamed. `false` when the file holds another refresh token by now: then Codex has newer ones, and they stay.
-///
-/// # Errors
-/// The disk failed; the old file is intact then.
+/// Puts new tokens into the file in place of `spent`, keeping every other field: a new file beside it, mode 0600, synced and renamed.
+/// `false` when the file holds another refresh token by now: then Codex has newer ones, and they stay. Errors: the disk failed; the old
+/// file is intact then.
 pub async fn rewrite(path: &Path, spent: &Secret, fresh: NewTokens, now: Millis) -> io::Result<bool> {
     let (path, spent) = (path.to_owned(), spent.clone());
     let work = tokio::task::spawn_blocking(move || replace(&path, &spent, &fresh, now));

@@ -8,9 +8,7 @@ use crate::{Fault, Upstream};
 
 impl Upstream {
     /// Requests the backend's catalogue without credentials and returns the status; any status means that the backend is reachable.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the call: connect, TLS, proxy, timeout.
+    /// Errors: the [`Fault`] of the call: connect, TLS, proxy, timeout.
     pub async fn reach(&self) -> Result<u16, Fault> {
         let url = self.endpoints().models.clone();
         let outbound = OutboundRequest { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() };

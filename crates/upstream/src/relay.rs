@@ -115,10 +115,8 @@ impl RelayClient {
     }
 
     /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the call; [`FaultKind::Denied`] for an address that may not be called, [`FaultKind::Encoding`] for a stream
-    /// in an unsupported content coding.
+    /// Errors: the [`Fault`] of the call; [`FaultKind::Denied`] for an address that may not be called, [`FaultKind::Encoding`] for a
+    /// stream in an unsupported content coding.
     pub async fn call(&self, call: Call<'_>) -> Result<Answer, Fault> {
         let url = relay::call_url(call.relay, call.model).map_err(|error| unreadable(&error))?;
         let mut headers = HeaderMap::new();

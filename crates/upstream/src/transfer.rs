@@ -122,10 +122,7 @@ struct Top<'a> {
     kind: Option<&'a RawValue>,
 }
 
-/// Reads a file of any known form.
-///
-/// # Errors
-/// [`FileError`] when it cannot be read as a whole.
+/// Reads a file of any known form. Errors: [`FileError`] when it cannot be read as a whole.
 pub fn read(text: &[u8]) -> Result<File, FileError> {
     if text.len() > LONGEST {
         return Err(FileError::TooLong);

@@ -66,10 +66,7 @@ pub enum Trailing {
     Ignored,
 }
 
-/// The codings in the order in which they were applied; `identity` is none.
-///
-/// # Errors
-/// [`Unsupported`].
+/// The codings in the order in which they were applied; `identity` is none. Errors: [`Unsupported`].
 pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Unsupported> {
     let mut codings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {

@@ -47,112 +47,96 @@ impl Plan {
     }
 
     /// The endpoint acts before this answer is given: a token rotates and then this comes.
-    #[must_use]
     pub fn acting(mut self) -> Self {
         self.act = true;
         self
     }
 
     /// Another status with the same body.
-    #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
 
     /// One more header; a name given here replaces the backend's own.
-    #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Pauses before the status line.
-    #[must_use]
     pub fn delay(mut self, wait: impl Into<Wait>) -> Self {
         self.before_headers.push(wait.into());
         self
     }
 
     /// Sends an informational answer first.
-    #[must_use]
     pub fn interim(mut self, status: u16) -> Self {
         self.interim.push(Interim { status, headers: Vec::new() });
         self
     }
 
     /// Pauses after this many events.
-    #[must_use]
     pub fn pause(mut self, after: u32, wait: impl Into<Wait>) -> Self {
         self.shape.pauses.push(Pause { after, wait: wait.into() });
         self
     }
 
     /// Puts a raw frame after this many events.
-    #[must_use]
     pub fn extra(mut self, after: u32, frame: impl Into<String>) -> Self {
         self.shape.extra.push(Extra { after, frame: frame.into() });
         self
     }
 
     /// Adds a text delta event of this many bytes in all, after the second event.
-    #[must_use]
     pub fn huge(mut self, bytes: u64) -> Self {
         self.shape.huge = Some(bytes);
         self
     }
 
     /// Ends after this many events.
-    #[must_use]
     pub fn cut_event(mut self, event: u32, how: Termination) -> Self {
         self.shape.stop = Some(Stop { at: StopPosition::Event(event), how });
         self
     }
 
     /// Ends after this many body bytes.
-    #[must_use]
     pub fn cut_byte(mut self, byte: u64, how: Termination) -> Self {
         self.shape.stop = Some(Stop { at: StopPosition::Byte(byte), how });
         self
     }
 
     /// Ends after this many bytes on the socket; 0 gives no status line.
-    #[must_use]
     pub fn cut_wire(mut self, byte: u64, how: Termination) -> Self {
         self.shape.stop = Some(Stop { at: StopPosition::Wire(byte), how });
         self
     }
 
     /// Sends one more event after the last.
-    #[must_use]
     pub fn tail(mut self, event: Value) -> Self {
         self.shape.tail.push(event);
         self
     }
 
     /// Keeps the answer open after its last byte.
-    #[must_use]
     pub fn hold(mut self, wait: impl Into<Wait>) -> Self {
         self.shape.hold = Some(wait.into());
         self
     }
 
     /// Other line ends.
-    #[must_use]
     pub fn newline(mut self, newline: Newline) -> Self {
         self.shape.newline = Some(newline);
         self
     }
 
     /// Cuts the body into writes of their own.
-    #[must_use]
     pub fn split(mut self, split: Split) -> Self {
         self.shape.split = Some(split);
         self
     }
 
     /// One write of `bytes` every `every`.
-    #[must_use]
     pub fn drip(mut self, bytes: usize, every: Duration) -> Self {
         self.shape.split = Some(Split::Every(bytes));
         self.shape.drip = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
@@ -160,28 +144,24 @@ impl Plan {
     }
 
     /// Tokens per second.
-    #[must_use]
     pub fn pace(mut self, tokens: f64) -> Self {
         self.shape.pace = Some(tokens);
         self
     }
 
     /// Compresses the body, flushed after every event.
-    #[must_use]
     pub fn compress(mut self, coding: Coding) -> Self {
         self.shape.compress.push(coding);
         self
     }
 
     /// Adds a fault to the frames of a socket after this many events.
-    #[must_use]
     pub fn odd(mut self, after: u32, what: QuirkKind) -> Self {
         self.shape.quirks.push(Quirk { after, what });
         self
     }
 
     /// Ends the kept-alive connection after the answer.
-    #[must_use]
     pub fn idle(mut self, idle: Idle) -> Self {
         self.idle = Some(idle);
         self

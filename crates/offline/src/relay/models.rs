@@ -83,10 +83,7 @@ fn of(api: Api) -> &'static [Model] {
     }
 }
 
-/// A model by its name.
-///
-/// # Errors
-/// The API's 404.
+/// A model by its name. Errors: the API's 404.
 pub(super) fn find(api: Api, id: &str) -> Result<&'static Model, Reject> {
     let found = of(api).iter().find(|model| model.id == id);
     found.ok_or_else(|| match api {

@@ -9,6 +9,7 @@ use super::read::CheckedRequest;
 use crate::responder::piece;
 
 /// All of an answer before it is streamed.
+#[must_use]
 pub(crate) struct PlannedResponse {
     /// The `response` object as created.
     pub(super) response: Map<String, Value>,
@@ -40,20 +41,17 @@ impl PlannedResponse {
     }
 
     /// A prewarm's answer: nothing is said, and nothing counted.
-    #[must_use]
     pub(crate) fn silent(self) -> Self {
         let usage = Usage { input: 0, cached: 0, reasoning: 0 };
         Self { items: Vec::new(), usage, ..self }
     }
 
     /// As the public API says it.
-    #[must_use]
     pub(crate) fn public(self) -> Self {
         Self { public: true, ..self }
     }
 
     /// Ends the answer after so many tokens; what would begin after them is left out.
-    #[must_use]
     pub(crate) fn limited(mut self, tokens: u64) -> Self {
         let mut left = tokens.saturating_sub(self.usage.reasoning);
         let mut kept = Vec::new();

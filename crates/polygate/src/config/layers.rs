@@ -72,10 +72,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads `file` (a missing one is an empty one) beside the given environment.
-    ///
-    /// # Errors
-    /// The file cannot be read or is not TOML.
+    /// Reads `file` (a missing one is an empty one) beside the given environment. Errors: the file cannot be read or is not TOML.
     pub fn read(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -85,10 +82,7 @@ impl Layers {
         Self::parse(&text, file, env)
     }
 
-    /// The same for the text of `file`.
-    ///
-    /// # Errors
-    /// The text is not TOML.
+    /// The same for the text of `file`. Errors: the text is not TOML.
     pub fn parse(
         text: &str,
         file: &Path,
@@ -120,10 +114,8 @@ impl Layers {
         FIELDS.iter().map(|field| self.get(field.key))
     }
 
-    /// The entries of a table of texts in the file, such as `model.aliases`.
-    ///
-    /// # Errors
-    /// An entry is no text, or there is something else than a table.
+    /// The entries of a table of texts in the file, such as `model.aliases`. Errors: an entry is no text, or there is something else
+    /// than a table.
     pub fn table(&self, path: &str) -> Result<Vec<(String, String)>, ConfigError> {
         let wrong = |place: String, wanted| ConfigError::Row { place, wanted };
         let table = match lookup(&self.file, path) {

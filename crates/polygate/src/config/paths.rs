@@ -25,9 +25,7 @@ impl Paths {
     }
 
     /// XDG directories. The data key lies beside the configuration, so that a copy of the data directory alone opens nothing. If the
-    /// configuration directory is not writable, as in a container that mounts it, the key lies in the state directory.
-    ///
-    /// # Errors
+    /// configuration directory is not writable, as in a container that mounts it, the key lies in the state directory. Errors:
     /// [`ConfigError::Home`] when no home directory is known.
     pub fn xdg() -> Result<Self, ConfigError> {
         let base = etcetera::choose_base_strategy().map_err(|_| ConfigError::Home)?;

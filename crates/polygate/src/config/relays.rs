@@ -73,10 +73,7 @@ pub const RELAY_FIELDS: [(&str, &str); 11] = [
 ];
 
 impl Layers {
-    /// The relays of the file.
-    ///
-    /// # Errors
-    /// [`ConfigError::Relay`] for the first field that is wrong.
+    /// The relays of the file. Errors: [`ConfigError::Relay`] for the first field that is wrong.
     pub fn relays(&self) -> Result<Vec<Relay>, ConfigError> {
         let (relays, wrong) = self.valid_relays();
         wrong.into_iter().next().map_or(Ok(relays), Err)

@@ -36,10 +36,7 @@ pub(crate) async fn read<T: DeserializeOwned>(ctx: RequestContext) -> Result<Adm
     Ok(AdminRequest { engine: ctx.app.engine.clone(), param: ctx.param, body })
 }
 
-/// An object in JSON.
-///
-/// # Errors
-/// It is none, or not of this form.
+/// An object in JSON. Errors: it is none, or not of this form.
 fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     if text.trim_ascii_start().first() != Some(&b'{') {
         // Serde would take an array for the members in their order; this fails, and says where.

@@ -25,10 +25,8 @@ struct CreateRequest {
     /// Its owner's name for it, 1 to 64 characters.
     name: String,
     /// When it ends; never, when left out.
-    #[serde(default)]
     expires: Option<Millis>,
     /// Hosted tools that its requests get without asking, none for an empty list; left to the settings, when left out.
-    #[serde(default)]
     default_tools: Option<Vec<Hosted>>,
 }
 

@@ -46,7 +46,6 @@ struct Forecasts {
 #[schema(as = CreditToConsume)]
 struct ConsumeRequest {
     /// The UUID of an earlier attempt with an unknown outcome; a new one when left out.
-    #[serde(default)]
     redeem_request_id: Option<String>,
 }
 

@@ -24,7 +24,6 @@ struct TermsRequest {
     #[schema(value_type = Option<u32>)]
     max_concurrent: Option<Option<u32>>,
     /// Accounts with a lower number serve first.
-    #[serde(default)]
     priority: Option<i32>,
 }
 

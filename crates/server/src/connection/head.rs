@@ -24,10 +24,8 @@ pub(crate) fn is_not_http(held: &[u8]) -> bool {
     held.first().is_some_and(|byte| !is_token_byte(*byte) && *byte != b'\r')
 }
 
-/// Where a head ends in `held`, if it does. `from` is how far an earlier call has looked.
-///
-/// # Errors
-/// `Malformed` at the first line end that is not CRLF, so that such a head is answered at once.
+/// Where a head ends in `held`, if it does. `from` is how far an earlier call has looked. Errors: `Malformed` at the first line end
+/// that is not CRLF, so that such a head is answered at once.
 pub(crate) fn end(held: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
     for at in from..held.len() {
         if held[at] != b'\n' {

@@ -88,10 +88,8 @@ impl HeadFilter {
         }
     }
 
-    /// Waits for enough bytes to tell the version.
-    ///
-    /// # Errors
-    /// When the client leaves, is too slow, or the server drains before the first byte.
+    /// Waits for enough bytes to tell the version. Errors: when the client leaves, is too slow, or the server drains before the first
+    /// byte.
     pub(crate) async fn version(&mut self) -> io::Result<Version> {
         std::future::poll_fn(|cx| self.poll_version(cx)).await
     }

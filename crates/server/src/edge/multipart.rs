@@ -87,10 +87,7 @@ impl Reader {
         Self { delimiter: format!("\r\n--{boundary}").into_bytes(), state: State::Preamble { seen: 0 } }
     }
 
-    /// The next part.
-    ///
-    /// # Errors
-    /// A part's head is too long.
+    /// The next part. Errors: a part's head is too long.
     fn next(&mut self, body: &[u8]) -> Result<Step, Failure> {
         loop {
             let next = match &mut self.state {
@@ -133,10 +130,8 @@ impl ModelFinder {
         self.model.clone()
     }
 
-    /// Reads the body so far; `true` when the model's name is found, or the form has ended without one.
-    ///
-    /// # Errors
-    /// A part's head or the model's name is too long.
+    /// Reads the body so far; `true` when the model's name is found, or the form has ended without one. Errors: a part's head or the
+    /// model's name is too long.
     pub(crate) fn read(&mut self, body: &[u8]) -> Result<bool, Failure> {
         while self.model.is_none() {
             match self.reader.next(body)? {

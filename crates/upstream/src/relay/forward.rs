@@ -100,10 +100,8 @@ impl Body for TrackedBody {
 
 impl RelayClient {
     /// Forwards a call. It resolves at the answer's headers, filtered for the client. The time limit begins when the body has been
-    /// sent. Dropping the future, or the answer's body, ends the exchange.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the call; [`FaultKind::Unsendable`] when the relay's protocol has no such call.
+    /// sent. Dropping the future, or the answer's body, ends the exchange. Errors: the [`Fault`] of the call; [`FaultKind::Unsendable`]
+    /// when the relay's protocol has no such call.
     pub async fn forward(&self, forward: Forward<'_>) -> Result<Answer, Fault> {
         let Forward { relay, key, service, content_type, body } = forward;
         let url = relay::service_url(relay, service).map_err(|error| unreadable(&error))?;

@@ -42,11 +42,8 @@ pub(super) enum PageOutcome {
 }
 
 impl RelayClient {
-    /// The relay's live list: all its pages, at most 8 MiB, within the limit for small calls. An Ollama without OpenAI's list is
-    /// asked for its own.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the call.
+    /// The relay's live list: all its pages, at most 8 MiB, within the limit for small calls. An Ollama without OpenAI's list is asked
+    /// for its own. Errors: the [`Fault`] of the call.
     pub async fn models(&self, relay: &Relay, key: &Secret) -> Result<ListOutcome, Fault> {
         let source = ListSource { base_url: &relay.base_url, wire: relay.wire, key, private: relay.allow_private };
         let limit = self.config.timeouts.small;

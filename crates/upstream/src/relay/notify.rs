@@ -48,10 +48,8 @@ pub struct NtfyTopic<'a> {
 
 impl RelayClient {
     /// Posts JSON to a webhook within 10 s; the status it answered. With a secret, `x-polygate-signature: sha256=<hex>` is the
-    /// HMAC-SHA256 of the body. A redirect is never followed.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the call; [`FaultKind::Denied`] for an address that may not be called.
+    /// HMAC-SHA256 of the body. A redirect is never followed. Errors: the [`Fault`] of the call; [`FaultKind::Denied`] for an address
+    /// that may not be called.
     pub async fn webhook(&self, hook: &Webhook<'_>, body: Bytes) -> Result<u16, Fault> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -62,10 +60,7 @@ impl RelayClient {
         self.notify((hook.url, hook.private), headers, body).await
     }
 
-    /// Publishes a line to an ntfy topic within 10 s; the status it answered.
-    ///
-    /// # Errors
-    /// As [`Self::webhook`].
+    /// Publishes a line to an ntfy topic within 10 s; the status it answered. Errors: as [`Self::webhook`].
     pub async fn ntfy(&self, topic: &NtfyTopic<'_>, message: String) -> Result<u16, Fault> {
         let mut headers = HeaderMap::new();
         let mut put = |name: &'static str, text: &str| -> Result<(), Fault> {

@@ -48,11 +48,8 @@ enum ProbeAnswer {
 }
 
 impl RelayClient {
-    /// Probes a relay's format: the one that its address suggests first, then OpenAI's, Anthropic's, Gemini's and Ollama's. The
-    /// same list means Chat or Responses; Chat is assumed, because more services have it.
-    ///
-    /// # Errors
-    /// [`ProbeError`].
+    /// Probes a relay's format: the one that its address suggests first, then OpenAI's, Anthropic's, Gemini's and Ollama's. The same
+    /// list means Chat or Responses; Chat is assumed, because more services have it. Errors: [`ProbeError`].
     pub async fn probe(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<Probed, ProbeError> {
         let told = pasted.detect();
         let rest = [Wire::Chat, Wire::Messages, Wire::Gemini].into_iter().filter(|wire| Some(*wire) != told);

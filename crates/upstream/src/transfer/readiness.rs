@@ -37,10 +37,7 @@ pub enum InvalidEntry {
 }
 
 impl Entry {
-    /// How the entry can be used at `now`.
-    ///
-    /// # Errors
-    /// [`InvalidEntry`] for one that must not be stored.
+    /// How the entry can be used at `now`. Errors: [`InvalidEntry`] for one that must not be stored.
     pub fn readiness(&self, now: Millis) -> Result<Readiness, InvalidEntry> {
         if self.refresh.as_ref().is_some_and(|token| !plausible(token.expose())) {
             return Err(InvalidEntry::Damaged);

@@ -50,9 +50,7 @@ pub(super) struct Connector<'a> {
 }
 
 impl Connector<'_> {
-    /// Opens a connection to the URL's host: plain for `http`, TLS for `https`. A proxy is asked for a tunnel in both cases.
-    ///
-    /// # Errors
+    /// Opens a connection to the URL's host: plain for `http`, TLS for `https`. A proxy is asked for a tunnel in both cases. Errors:
     /// `Connect`, `Proxy` or `Tls`, nothing sent.
     pub(super) async fn connect(self, url: &Url) -> Result<Conn, Fault> {
         let proxy = self.options.proxy.as_ref().filter(|_| !self.bypasses_proxy(url));

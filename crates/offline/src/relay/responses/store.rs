@@ -25,10 +25,7 @@ pub(super) fn keep(shared: &Shared, account: &str, items: impl Iterator<Item = V
     }
 }
 
-/// The body with the items that its references stand for.
-///
-/// # Errors
-/// 404 for an item that is not remembered.
+/// The body with the items that its references stand for. Errors: 404 for an item that is not remembered.
 pub(super) fn resolved(shared: &Shared, account: &str, body: &Value) -> Result<Value, Reject> {
     let mut body = body.clone();
     let stored = shared.stored.lock();

@@ -75,14 +75,11 @@ impl From<AccountView> for Entry {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = NewAccount)]
 pub(super) struct TokenRequest {
-    #[serde(default)]
     #[schema(value_type = Option<String>, format = Password)]
     pub(super) token: Option<SecretText>,
-    #[serde(default)]
     #[schema(value_type = Option<String>, format = Password)]
     pub(super) refresh_token: Option<SecretText>,
     /// Its egress: `direct`, `auto`, `global`, or a proxy's id or name.
-    #[serde(default)]
     pub(super) egress: Option<String>,
 }
 
@@ -120,14 +117,11 @@ impl State {
 #[schema(as = AccountChecks)]
 pub(super) struct CheckRequest {
     /// All accounts, when left out.
-    #[serde(default)]
     pub(super) ids: Option<Vec<String>>,
     /// Between two starts; 500 when left out.
-    #[serde(default)]
     #[schema(maximum = 30_000)]
     pub(super) stagger_ms: Option<u64>,
     /// At the same time; 2 when left out.
-    #[serde(default)]
     #[schema(minimum = 1, maximum = 10)]
     pub(super) concurrency: Option<usize>,
 }
@@ -166,13 +160,10 @@ pub(super) struct Labels {
 pub(super) struct TagChanges {
     pub(super) ids: Vec<String>,
     /// Replaces all tags; excludes the other fields.
-    #[serde(default)]
     pub(super) tags: Option<Vec<String>>,
     /// Added to those that are there.
-    #[serde(default)]
     pub(super) add: Option<Vec<String>>,
     /// Taken away.
-    #[serde(default)]
     pub(super) remove: Option<Vec<String>>,
 }
 

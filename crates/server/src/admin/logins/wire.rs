@@ -42,7 +42,6 @@ pub(super) struct Token {
     #[schema(value_type = String, format = Password)]
     pub(super) token: SecretText,
     /// The egress of its account: `direct`, `auto`, `global`, or a proxy's id or name.
-    #[serde(default)]
     pub(super) egress: Option<String>,
 }
 
@@ -51,7 +50,6 @@ pub(super) struct Token {
 #[schema(as = LoginBy)]
 pub(super) struct EgressChoice {
     /// The egress of the login and then of its account: `direct`, `auto`, `global`, or a proxy's id or name.
-    #[serde(default)]
     pub(super) egress: Option<String>,
 }
 

@@ -27,53 +27,45 @@ pub(super) struct Named {
 #[schema(as = NewRelay)]
 pub(super) struct RelayRequest {
     /// `anthropic`, `openai`, `gemini`, `openrouter` or `custom`.
-    #[serde(default)]
     provider: Option<String>,
     /// Left out for a relay that takes none.
-    #[serde(default, alias = "api_key")]
+    #[serde(alias = "api_key")]
     #[schema(value_type = Option<String>, format = Password)]
     api_key: Option<SecretText>,
     /// The provider's own, when left out.
-    #[serde(default, alias = "base_url")]
+    #[serde(alias = "base_url")]
     base_url: Option<String>,
     /// A name like it is given; see `name`.
-    #[serde(default)]
     label: Option<String>,
     /// The exact name.
-    #[serde(default)]
     name: Option<String>,
     /// None for all that it lists.
     #[serde(default)]
     models: Vec<String>,
     /// One model, as exports of the other system have it.
-    #[serde(default)]
     model: Option<String>,
     /// The prefix of its model names.
-    #[serde(default)]
     prefix: Option<String>,
-    #[serde(default)]
     capabilities: Option<Vec<String>>,
     /// `chat`, `responses`, `messages`, `gemini`, or `auto` to find out.
-    #[serde(default, alias = "format")]
+    #[serde(alias = "format")]
     wire: Option<String>,
     /// Whether plain http and private addresses are allowed.
     #[serde(default, alias = "allow_private")]
     allow_private: bool,
     /// Its share among relays that could serve the same request; 1 when left out.
-    #[serde(default)]
     weight: Option<u32>,
     /// `active` or `disabled`.
-    #[serde(default)]
     status: Option<String>,
     /// Of an export; a new one is given.
-    #[serde(default, rename = "id")]
+    #[serde(rename = "id")]
     _id: Option<String>,
     /// Of an export; not read.
-    #[serde(default, rename = "addedAt")]
+    #[serde(rename = "addedAt")]
     #[schema(value_type = Option<serde_json::Value>)]
     _added: Option<serde::de::IgnoredAny>,
     /// Of an export; not read.
-    #[serde(default, rename = "lastUsedAt")]
+    #[serde(rename = "lastUsedAt")]
     #[schema(value_type = Option<serde_json::Value>)]
     _used: Option<serde::de::IgnoredAny>,
 }

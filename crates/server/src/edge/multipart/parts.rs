@@ -9,10 +9,7 @@ use super::{Field, Reader, Step, wrong};
 /// Most parts of one form.
 const MOST: usize = 64;
 
-/// The parts that have a name.
-///
-/// # Errors
-/// The form does not begin, ends before its last delimiter, or has too many parts.
+/// The parts that have a name. Errors: the form does not begin, ends before its last delimiter, or has too many parts.
 pub(crate) fn parts(body: &Bytes, boundary: &str) -> Result<Vec<Part>, Failure> {
     let (mut reader, mut parts) = (Reader::new(boundary), Vec::new());
     loop {

@@ -61,10 +61,8 @@ struct Details {
 
 #[derive(Deserialize)]
 struct ShowRequest {
-    #[serde(default)]
     model: Option<String>,
     /// Older clients say this.
-    #[serde(default)]
     name: Option<String>,
 }
 

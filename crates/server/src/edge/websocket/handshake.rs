@@ -13,10 +13,8 @@ use crate::response::{Body, Rejection, no_content};
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-/// The answer that accepts the upgrade. No subprotocol or extension is negotiated.
-///
-/// # Errors
-/// 426 for a request without a WebSocket upgrade or with another version, 400 for an invalid handshake.
+/// The answer that accepts the upgrade. No subprotocol or extension is negotiated. Errors: 426 for a request without a WebSocket
+/// upgrade or with another version, 400 for an invalid handshake.
 pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
     let headers = &parts.headers;
     let asked =
