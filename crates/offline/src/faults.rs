@@ -192,13 +192,6 @@ impl Plan {
     pub fn bomb(bytes: u64, coding: Coding) -> Self {
         Self::auto().huge(bytes).compress(coding)
     }
-
-    /// One text delta frame, for `extra`.
-    pub fn delta_frame(text: &str) -> String {
-        let event = json!({ "type": "response.output_text.delta", "item_id": "msg_extra", "output_index": 0,
-            "content_index": 0, "delta": text, "logprobs": [] });
-        format!("event: response.output_text.delta\ndata: {event}\n\n")
-    }
 }
 
 /// Relay failures, in the words of the API whose model answers at `place`.
@@ -252,11 +245,6 @@ impl Plan {
     /// 200 with something that is not JSON; the token has rotated all the same.
     pub fn junk() -> Self {
         Self::text(200, "<html>maintenance</html>").header("content-type", "text/html").acting()
-    }
-
-    /// The token rotates, then nothing is sent until the client gives up.
-    pub fn stall_after_acting() -> Self {
-        Self::auto().delay(Wait::Forever)
     }
 
     /// The token rotates, then the connection is reset after the headers.

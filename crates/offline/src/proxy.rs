@@ -6,7 +6,6 @@ mod socks;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fmt, io};
 
 use parking_lot::Mutex;
@@ -18,7 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::record::{RecordedRequest, TimedOut};
+use crate::record::RecordedRequest;
 
 /// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,13 +149,6 @@ impl Proxy {
     /// Whether a request of the backend's record came through it.
     pub fn saw(&self, seen: &RecordedRequest) -> bool {
         self.inner.book.borrow().carried.iter().any(|carried| Some(carried.from) == seen.peer)
-    }
-
-    /// Waits until it has taken so many connections.
-    pub async fn wait_accepted(&self, count: u64, limit: Duration) -> Result<(), TimedOut> {
-        let mut book = self.inner.book.subscribe();
-        let enough = book.wait_for(|book| book.accepted >= count);
-        tokio::time::timeout(limit, enough).await.map(|_| ()).map_err(|_| TimedOut(limit))
     }
 
     /// Ends every connection and waits for it; its port refuses connections from then on.

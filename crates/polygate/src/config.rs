@@ -53,7 +53,7 @@ pub struct Config {
     /// Model names.
     pub model: Model,
     /// The Ollama listener.
-    pub ollama: Ollama,
+    pub ollama: server::Ollama,
     /// Relays that the file names.
     pub relays: Vec<Relay>,
     /// PostgreSQL, when several nodes share one store.
@@ -227,23 +227,6 @@ pub struct Model {
     pub cache_ttl: Duration,
 }
 
-/// The Ollama listener.
-#[derive(Clone, Debug)]
-pub struct Ollama {
-    /// Whether the listener is opened.
-    pub enabled: bool,
-    /// Addresses to listen on, all at the same port.
-    pub hosts: Vec<IpAddr>,
-    /// 0 picks a free port.
-    pub port: u16,
-    /// Whether addresses other than loopback are allowed.
-    pub allow_remote: bool,
-    /// The version that the listener reports, three numbers.
-    pub version: String,
-    /// Whether it hides that models can see.
-    pub disable_vision: bool,
-}
-
 /// Log filter and format.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -255,67 +238,26 @@ pub struct Log {
 
 /// Why a configuration is invalid. Each text names the setting.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum ConfigError {
     /// The file exists but cannot be read.
     #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The file is not TOML. The text leaves out the line, which could hold a secret.
+    Read { path: PathBuf, source: std::io::Error },
+    /// The file is not TOML. Line and column count from 1. The text leaves out the line, which could hold a secret.
     #[error("{path} is not valid TOML (line {line}, column {column}): {why}")]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// From 1, in characters.
-        column: usize,
-        /// What is wrong there.
-        why: String,
-    },
-    /// A value does not fit its setting.
+    Toml { path: PathBuf, line: usize, column: usize, why: String },
+    /// A value does not fit its setting. A secret value is shown as a fixed word.
     #[error("{key} = {value:?} ({origin}) is not {wanted}")]
-    Value {
-        /// The setting.
-        key: &'static str,
-        /// What was given; a fixed word for secrets.
-        value: String,
-        /// Where it came from.
-        origin: String,
-        /// What is wanted.
-        wanted: &'static str,
-    },
-    /// A table of `[[relays]]` is invalid. The text leaves out the value, which could be a key.
+    Value { key: &'static str, value: String, origin: String, wanted: &'static str },
+    /// The table `at` (from 1) of `[[relays]]` is invalid. The text leaves out the value, which could be a key.
     #[error("relay {at}{name} of the file: {field} is not {wanted}")]
-    Relay {
-        /// Which table, from 1.
-        at: usize,
-        /// Its name in brackets, where it has one.
-        name: String,
-        /// Its field.
-        field: &'static str,
-        /// What is wanted.
-        wanted: &'static str,
-    },
+    Relay { at: usize, name: String, field: &'static str, wanted: &'static str },
     /// A line of `[model.fallbacks]` is wrong.
     #[error("model.fallbacks.{from} is not {wanted}")]
-    Fallback {
-        /// The name that it is for.
-        from: String,
-        /// What is wanted.
-        wanted: &'static str,
-    },
+    Fallback { from: String, wanted: &'static str },
     /// A row of one of the tables about models is wrong.
     #[error("{place} is not {wanted}")]
-    Row {
-        /// Table, row and field.
-        place: String,
-        /// What is wanted.
-        wanted: &'static str,
-    },
+    Row { place: String, wanted: &'static str },
     /// No home directory can be found.
     #[error("cannot find a home directory; pass --home DIR or set POLYGATE_HOME")]
     Home,

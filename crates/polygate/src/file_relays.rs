@@ -40,12 +40,7 @@ pub(crate) struct FileStamps {
 pub(crate) enum KeyFileError {
     /// The file cannot be read.
     #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// There is nothing in it.
     #[error("{0} is empty")]
     Empty(PathBuf),

@@ -254,19 +254,8 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
         allow_plain_http: settings.allow_plain_http,
         require_key: settings.require_key,
         keys: Keys::judge(fixed, minted),
-        ollama: ollama_settings(&config.ollama),
+        ollama: config.ollama.clone(),
         ..defaults
-    }
-}
-
-fn ollama_settings(settings: &crate::config::Ollama) -> server::Ollama {
-    server::Ollama {
-        enabled: settings.enabled,
-        hosts: settings.hosts.clone(),
-        port: settings.port,
-        allow_remote: settings.allow_remote,
-        version: settings.version.clone(),
-        disable_vision: settings.disable_vision,
     }
 }
 

@@ -25,10 +25,6 @@ pub const BUFFERED: usize = 512 << 20;
 pub const REPLY: usize = 128 << 20;
 /// Longest SSE event, bytes.
 pub const EVENT: usize = 64 << 20;
-/// Deepest JSON nesting of a request.
-pub const JSON_DEPTH: u32 = proto::json::MAX_DEPTH;
-/// Most JSON values in a request.
-pub const JSON_NODES: u32 = proto::json::MAX_NODES;
 /// HTTP/2 streams per client connection.
 pub const H2_STREAMS: u32 = 100;
 /// HTTP/2 window per stream, bytes.

@@ -16,6 +16,7 @@ const TRIES: u32 = 32;
 
 /// Why a server does not listen.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum BindError {
     /// A public address without any key.
     #[error(
@@ -64,12 +65,7 @@ pub enum BindError {
     InUse(SocketAddr),
     /// The system refuses.
     #[error("cannot listen on {address}")]
-    Io {
-        /// The requested address.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { address: SocketAddr, source: io::Error },
 }
 
 /// Opens every listener of `settings`, all at one port.

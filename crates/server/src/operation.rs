@@ -43,6 +43,18 @@ pub(crate) struct Param {
     pub(crate) values: &'static [&'static str],
 }
 
+impl Param {
+    /// A parameter of the query that takes one of these words; any text, where there are none.
+    pub(crate) const fn query(name: &'static str, about: &'static str, values: &'static [&'static str]) -> Self {
+        Self { location: ParamIn::Query, name, about, values }
+    }
+
+    /// A header of any text.
+    pub(crate) const fn header(name: &'static str, about: &'static str) -> Self {
+        Self { location: ParamIn::Header, name, about, values: &[] }
+    }
+}
+
 /// The place of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParamIn {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum Error {
     /// The database refused the statement or is missing.
     #[error("database: {0}")]
@@ -22,24 +23,10 @@ pub enum Error {
     #[error(
         "{table}.{column} of {row} cannot be unsealed; hint: it is damaged, sign this account in again, or give the relay's key again"
     )]
-    Sealed {
-        /// Table.
-        table: &'static str,
-        /// Column.
-        column: &'static str,
-        /// Row id.
-        row: String,
-    },
+    Sealed { table: &'static str, column: &'static str, row: String },
     /// A stored value is not what was once written.
     #[error("{table}.{column} of {row} is damaged; hint: restore a backup, or remove this row")]
-    Damaged {
-        /// Table.
-        table: &'static str,
-        /// Column.
-        column: &'static str,
-        /// Row id.
-        row: String,
-    },
+    Damaged { table: &'static str, column: &'static str, row: String },
     /// Another process took the lease over, or the tokens were replaced meanwhile.
     #[error("the refresh lease was taken over")]
     Stale,
@@ -74,143 +61,78 @@ pub enum Error {
 
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum OpenError {
     /// A file or directory could not be read or made.
     #[error(
         "{path}: {source}; hint: the data directory must exist on a writable disk and be yours, or choose another with --home"
     )]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// The path is a symlink, which another user could redirect.
     #[error("{path} is a symlink; hint: give the path that it points to")]
-    Symlink {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The path holds another kind of file.
+    Symlink { path: PathBuf },
+    /// The path holds another kind of file than the `wanted` one.
     #[error("{path} is not {wanted}; hint: move it away, or choose another data directory with --home")]
-    Kind {
-        /// Which.
-        path: PathBuf,
-        /// What it should be.
-        wanted: &'static str,
-    },
-    /// It belongs to another user.
+    Kind { path: PathBuf, wanted: &'static str },
+    /// The path belongs to the user with the id `owner`; this process is the user `us`.
     #[error(
         "{path} belongs to user {owner}, and this is user {us}; hint: run as its owner, or give it over with chown"
     )]
-    Owner {
-        /// Which.
-        path: PathBuf,
-        /// User id of its owner.
-        owner: u32,
-        /// Our user id.
-        us: u32,
-    },
+    Owner { path: PathBuf, owner: u32, us: u32 },
     /// Other users may read or write it.
     #[error("{path} is open to other users (mode {mode:04o}); hint: chmod {wanted:o} {path}")]
-    Mode {
-        /// Which.
-        path: PathBuf,
-        /// What it is.
-        mode: u32,
-        /// What it should be.
-        wanted: u32,
-    },
+    Mode { path: PathBuf, mode: u32, wanted: u32 },
     /// SQLite's locks do not hold on network file systems.
     #[error("{path} is on a network file system; hint: choose a local directory with --home, or use PostgreSQL")]
-    NetworkFileSystem {
-        /// Which.
-        path: PathBuf,
-    },
+    NetworkFileSystem { path: PathBuf },
     /// Another process holds `open.lock`.
     #[error("{path} is held by another process that is opening the store; hint: wait for it, or end it if it hangs")]
-    Opening {
-        /// The lock.
-        path: PathBuf,
-    },
+    Opening { path: PathBuf },
     /// The database file is damaged. It stays as it is; a copy was set aside.
     #[error(
         "{path} is damaged ({reason}); nothing was changed, a copy is at {copy}; \
          hint: restore a backup over it, or move it away to start with no accounts"
     )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The copy.
-        copy: PathBuf,
-        /// What the check said.
-        reason: String,
-    },
-    /// The schema is older than this program's, and the options do not allow a migration.
+    Damaged { path: PathBuf, copy: PathBuf, reason: String },
+    /// The schema is older than this program's, and the options do not allow a migration. An empty database has schema 0.
     #[error(
         "the database has schema {found}, and this Polygate needs {known}; \
          hint: run `polygate migrate`, or `polygate serve`, which does the same"
     )]
-    Older {
-        /// What the database has; 0 for an empty one.
-        found: i64,
-        /// What we know.
-        known: i64,
-    },
+    Older { found: i64, known: i64 },
     /// A newer Polygate changed the database in a way that this one cannot work with.
     #[error("the database has schema {found}, this Polygate works with up to {known}; hint: update Polygate")]
-    Newer {
-        /// What the database has.
-        found: i64,
-        /// What we know.
-        known: i64,
-    },
+    Newer { found: i64, known: i64 },
     /// The text of a migration differs from the text that was applied.
     #[error(
         "migration {number} of the database is not the one that this Polygate knows; hint: use the Polygate that made it"
     )]
-    MigrationChanged {
-        /// Its number.
-        number: i64,
-    },
+    MigrationChanged { number: i64 },
     /// Sealed rows exist but the data key is missing. A new key could not open them.
     #[error(
         "the data key {path} is missing, and the stored logins are sealed with it; \
          hint: put the key back, or name its file in POLYGATE_DATA_KEY_FILE"
     )]
-    MissingDataKey {
-        /// Where it should be.
-        path: PathBuf,
-    },
+    MissingDataKey { path: PathBuf },
     /// Not 32 bytes.
     #[error("{path} is not a data key (32 bytes expected, {found} found); hint: put the right file back")]
-    BadDataKey {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        found: u64,
-    },
+    BadDataKey { path: PathBuf, found: u64 },
     /// Another install's key.
     #[error(
         "{path} is not the key that the stored logins are sealed with; \
          hint: put the right one back; nodes of one PostgreSQL need the same key file"
     )]
-    WrongDataKey {
-        /// The file.
-        path: PathBuf,
-    },
+    WrongDataKey { path: PathBuf },
     /// The PostgreSQL URL cannot be read. Its text may hold a password and is not shown.
     #[error("the PostgreSQL URL cannot be read; hint: postgres://user:password@host:5432/database")]
     Url,
-    /// The connection is not verified, so that others on the network could read or change logins.
+    /// The connection is not verified, so that others on the network could read or change logins. The text names the server, never the
+    /// URL.
     #[error(
         "PostgreSQL on {host} is asked for without a verified certificate, and logins would go over that network; \
          hint: add ?sslmode=verify-full to store.postgres_url, and &sslrootcert=FILE where the server's CA is your own"
     )]
-    Unverified {
-        /// The server's name; never the URL.
-        host: String,
-    },
+    Unverified { host: String },
     /// PostgreSQL does not answer or refuses the login.
     #[error("PostgreSQL cannot be reached: {0}; hint: check that it runs, and the URL's host, user and password")]
     Unreachable(#[source] sqlx::Error),
@@ -224,23 +146,14 @@ pub enum OpenError {
 
 /// Why the serve lock was not taken.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum LockError {
-    /// Another gateway serves this home.
+    /// Another gateway serves this home; `process` is ` (process 123)`, or empty where it is unknown.
     #[error("another gateway{process} is serving {home}; hint: stop it, or use another --home")]
-    Held {
-        /// The home.
-        home: PathBuf,
-        /// ` (process 123)`, or empty when unknown.
-        process: String,
-    },
+    Held { home: PathBuf, process: String },
     /// The lock file could not be made or opened.
     #[error("{path}: {source}; hint: the data directory must be writable")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// Other users can access the home directory or the lock file.
     #[error(transparent)]
     Home(#[from] OpenError),

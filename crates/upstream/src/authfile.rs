@@ -42,31 +42,20 @@ pub struct Login {
 
 /// Why a file, or a token, cannot be taken.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum ImportError {
     /// Cannot be read.
     #[error("cannot read {path}: {source}; hint: give the path of a Codex auth.json, usually ~/.codex/auth.json")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// Over 1 MiB.
     #[error("{path} is too large to be an auth.json; hint: give the path of a Codex auth.json")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Not the JSON that the Codex CLI writes. The parser's words are left out: they could quote a token.
+    TooLarge { path: PathBuf },
+    /// Not the JSON that the Codex CLI writes. The parser's words are left out: they could quote a token. Line 0 is
+    /// sound JSON with other fields.
     #[error(
         "this is not a Codex auth.json (line {line}, column {column}); hint: sign in with `codex login` and import again"
     )]
-    Malformed {
-        /// From 1; 0 when the JSON is sound but has other fields.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
+    Malformed { line: usize, column: usize },
     /// Codex keeps its tokens elsewhere.
     #[error(
         "this auth.json holds no tokens: Codex keeps them in the system's keyring; hint: set \

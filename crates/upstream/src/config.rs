@@ -105,25 +105,15 @@ impl Default for Timeouts {
 
 /// Why no client could be built from a [`Config`].
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum BuildError {
-    /// Plain http to a host that is not loopback, another scheme, credentials, a query or a fragment.
+    /// Plain http to a host that is not loopback, another scheme, credentials, a query or a fragment. The text leaves out the URL, which
+    /// may hold credentials.
     #[error("{setting} {problem}; hint: {hint}")]
-    Url {
-        /// `upstream.base_url` and its like.
-        setting: &'static str,
-        /// The problem, without the URL, which may hold credentials.
-        problem: String,
-        /// A hint for the user.
-        hint: &'static str,
-    },
+    Url { setting: &'static str, problem: String, hint: &'static str },
     /// The bundle cannot be read or holds no certificate.
     #[error("upstream.ca_bundle {path}: {problem}; hint: it must be a readable PEM file with at least one certificate")]
-    Bundle {
-        /// The file.
-        path: PathBuf,
-        /// The problem.
-        problem: String,
-    },
+    Bundle { path: PathBuf, problem: String },
     /// A profile value that cannot be a header.
     #[error("identity profile: {0} is not a valid header value; hint: use printable ASCII")]
     Profile(&'static str),

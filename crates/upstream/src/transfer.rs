@@ -75,6 +75,7 @@ pub struct RejectedEntry {
 
 /// Why a file is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum FileError {
     /// No text in it.
     #[error("the file is empty; hint: give an export, a Codex auth.json, or one token on each line")]
@@ -87,20 +88,10 @@ pub enum FileError {
     TooMany,
     /// No sound JSON. The parser's words are left out: they could quote a token.
     #[error("line {line}, column {column}: this is no sound JSON; nothing was imported")]
-    Json {
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
-    /// A line that is no token and no JSON.
+    Json { line: usize, column: usize },
+    /// A line that is no token and no JSON. The text quotes nothing of it.
     #[error("line {line}: {why}; nothing was imported")]
-    Line {
-        /// From 1.
-        line: usize,
-        /// The problem, without any text of the entry.
-        why: &'static str,
-    },
+    Line { line: usize, why: &'static str },
     /// A passphrase is needed first.
     #[error("the file is encrypted; hint: give its passphrase")]
     Sealed,

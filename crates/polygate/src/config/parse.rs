@@ -15,7 +15,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
 use super::{
-    Accounts, Alerts, ConfigError, Layers, Log, Model, Ollama, Origin, Proxies, Proxy, Quota, Server, Setting, Upstream,
+    Accounts, Alerts, ConfigError, Layers, Log, Model, Origin, Proxies, Proxy, Quota, Server, Setting, Upstream,
 };
 use super::{fallbacks, models};
 
@@ -287,8 +287,8 @@ fn hosted(layers: &Layers) -> Result<Vec<Hosted>, ConfigError> {
     pool::hosted::list(&setting.value).map_err(|_| wrong(&setting, "a list of web_search and image_generation"))
 }
 
-pub(super) fn ollama(layers: &Layers) -> Result<Ollama, ConfigError> {
-    Ok(Ollama {
+pub(super) fn ollama(layers: &Layers) -> Result<server::Ollama, ConfigError> {
+    Ok(server::Ollama {
         enabled: flag(layers, "ollama.enabled")?,
         hosts: hosts(layers, "ollama.host")?,
         port: number(layers, "ollama.port", "a port (0 to 65535)")?,

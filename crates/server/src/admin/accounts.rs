@@ -25,7 +25,7 @@ use self::wire::{
 use super::input::{AdminRequest, admin_id, bounded, read};
 use super::logins::{Added, bearer, import_reply, parse_egress, store_rejection};
 use super::output::{DONE, Done};
-use crate::operation::{Operation, Param, ParamIn, Tag};
+use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer};
 use crate::route::RequestContext;
@@ -48,12 +48,11 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`all`].
 pub(crate) const ALL: Operation = Operation::new(Tag::Accounts, "List the accounts")
-    .options(&[Param {
-        location: ParamIn::Query,
-        name: "quota",
-        about: "`fresh` asks the backend for each account's figures first; otherwise they are the last known ones.",
-        values: &["true", "false", "fresh"],
-    }])
+    .options(&[Param::query(
+        "quota",
+        "`fresh` asks the backend for each account's figures first; otherwise they are the last known ones.",
+        &["true", "false", "fresh"],
+    )])
     .gives::<All>(200);
 
 /// `GET /auth/accounts?quota=true|fresh`: with the last known figures, or with such that are asked for now.

@@ -17,7 +17,7 @@ use self::wire::{
 use super::accounts::batch::MOST;
 use super::input::{AdminRequest, SecretText, admin_id, bounded, read};
 use super::output::{DONE, Done, Removed};
-use crate::operation::{Operation, Param, ParamIn, Tag};
+use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer, no_content};
 use crate::route::RequestContext;
@@ -80,12 +80,11 @@ pub(crate) async fn start(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`redirect`].
 pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and go to the provider's page")
-    .options(&[Param {
-        location: ParamIn::Query,
-        name: "egress",
-        about: "The egress of the login and then of its account: `direct`, `auto`, `global`, or a proxy's id or name.",
-        values: &[],
-    }])
+    .options(&[Param::query(
+        "egress",
+        "The egress of the login and then of its account: `direct`, `auto`, `global`, or a proxy's id or name.",
+        &[],
+    )])
     .bare(302);
 
 /// `GET /auth/login` and `GET /auth/accounts/login`, where wanted with `?egress=`: to the provider's page.

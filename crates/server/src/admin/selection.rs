@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::input::{self, AdminRequest};
 use crate::app::{KEYLESS_API, KEYLESS_OLLAMA};
-use crate::operation::{Operation, Param, ParamIn, Tag};
+use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json};
 use crate::route::RequestContext;
@@ -50,24 +50,13 @@ pub(crate) async fn set(ctx: RequestContext) -> HandlerResult {
 pub(crate) const EXPLAIN: Operation = Operation::new(Tag::Accounts, "Explain which account would serve a request")
     .more("Nothing is sent.")
     .options(&[
-        Param {
-            location: ParamIn::Query,
-            name: "model",
-            about: "The model's name; the default one when left out.",
-            values: &[],
-        },
-        Param {
-            location: ParamIn::Query,
-            name: "key_id",
-            about: "The id of the client key that would ask; `open` or `ollama` for requests that need none.",
-            values: &[],
-        },
-        Param {
-            location: ParamIn::Query,
-            name: "conversation",
-            about: "The conversation that the request would belong to.",
-            values: &[],
-        },
+        Param::query("model", "The model's name; the default one when left out.", &[]),
+        Param::query(
+            "key_id",
+            "The id of the client key that would ask; `open` or `ollama` for requests that need none.",
+            &[],
+        ),
+        Param::query("conversation", "The conversation that the request would belong to.", &[]),
     ])
     .gives::<Explained>(200);
 

@@ -10,7 +10,7 @@ use proto::{Failure, Kind};
 
 use super::rejection;
 use crate::admin::input::{admin_id, bytes};
-use crate::operation::{Operation, Param, ParamIn, Tag};
+use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer, json_bytes};
 use crate::route::RequestContext;
@@ -37,30 +37,10 @@ struct ExportRequest {
 pub(crate) const EXPORT: Operation = Operation::new(Tag::Accounts, "Export accounts as a file")
     .more("The file holds tokens. It comes sealed, or in clear where that is asked for in so many words.")
     .options(&[
-        Param {
-            location: ParamIn::Query,
-            name: "ids",
-            about: "Which accounts, separated by commas; all when left out.",
-            values: &[],
-        },
-        Param {
-            location: ParamIn::Query,
-            name: "format",
-            about: "The file's form; encrypted when left out.",
-            values: FORMATS,
-        },
-        Param {
-            location: ParamIn::Query,
-            name: "plaintext",
-            about: "Needed for every form in clear.",
-            values: &["true"],
-        },
-        Param {
-            location: ParamIn::Header,
-            name: PASSPHRASE,
-            about: "What the encrypted form is sealed under.",
-            values: &[],
-        },
+        Param::query("ids", "Which accounts, separated by commas; all when left out.", &[]),
+        Param::query("format", "The file's form; encrypted when left out.", FORMATS),
+        Param::query("plaintext", "Needed for every form in clear.", &["true"]),
+        Param::header(PASSPHRASE, "What the encrypted form is sealed under."),
     ])
     .sends("application/json", "The file, in the form that was asked for.");
 
@@ -109,12 +89,7 @@ fn read_request(parts: &Parts) -> Result<ExportRequest, Rejection> {
 /// Of [`import`].
 pub(crate) const IMPORT: Operation = Operation::new(Tag::Accounts, "Import accounts from a file")
     .more("Refresh tokens without more are spent at once. API keys become relays. A broken file changes nothing.")
-    .options(&[Param {
-        location: ParamIn::Header,
-        name: PASSPHRASE,
-        about: "What a sealed file opens with.",
-        values: &[],
-    }])
+    .options(&[Param::header(PASSPHRASE, "What a sealed file opens with.")])
     .reads(&["application/json", "text/plain"], "A file of any known form, as it is.")
     .gives::<Imports>(200);
 
