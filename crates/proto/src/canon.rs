@@ -370,7 +370,7 @@ impl Event {
 pub struct Frame {
     /// The protocol that the frame speaks.
     pub dialect: Dialect,
-    /// The frame's bytes, complete with its line ends and the blank line that closes it.
+    /// The frame's bytes, complete with its line ends and the blank line that closes it; of a WebSocket, the JSON of the message.
     pub bytes: Bytes,
 }
 

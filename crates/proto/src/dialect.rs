@@ -22,7 +22,7 @@ use crate::canon::{Event, Request, SchemaEnvelope};
 use crate::envelope::{self, Rewrite, Unwrapper};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
-use crate::framing::line_ends;
+use crate::framing::{Framing, line_ends};
 use crate::notes::Notes;
 pub use crate::protocol::{Dialect, Wire};
 use crate::text::Json;
@@ -104,6 +104,8 @@ pub struct Setting {
     pub reply: crate::canon::ReplyOptions,
     /// Whether the client is Codex (originator or User-Agent `codex*`) and so gets `codex.*` events.
     pub codex: bool,
+    /// How the events of the stream are told apart (responses dialect); a WebSocket sends each as a message.
+    pub framing: Framing,
     /// Whether the response is kept, and what it goes on from (responses dialect).
     pub stored: responses::Stored,
     /// What response objects of ours repeat of their request (responses dialect).
@@ -235,6 +237,22 @@ impl Reader {
             Wire::Chat => Self::Chat(chat::Reader::new()),
             Wire::Messages => Self::Messages(messages::Reader::new()),
             Wire::Gemini => Self::Gemini(gemini::Reader::new()),
+        }
+    }
+
+    /// The same for a client whose framing has no place for a frame in pieces.
+    #[must_use]
+    pub fn for_framing(self, client: Framing) -> Self {
+        match self {
+            Self::Responses(reader) if client == Framing::Lines => Self::Responses(reader.without_pieces()),
+            reader => reader,
+        }
+    }
+
+    /// Sets the framing of the upstream's stream before its first chunk. Only Responses has another one than server-sent events.
+    pub fn set_framing(&mut self, upstream: Framing) {
+        if let (Self::Responses(reader), Framing::Lines) = (self, upstream) {
+            reader.read_lines();
         }
     }
 

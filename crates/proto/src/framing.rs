@@ -2,6 +2,17 @@
 
 use bytes::Bytes;
 
+/// How the events of a stream are told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events, as over HTTP.
+    #[default]
+    ServerSentEvents,
+    /// The data of each event on a line of its own, as for the messages of a WebSocket. An empty line is no event: it shows that the
+    /// stream goes on.
+    Lines,
+}
+
 pub mod line_ends;
 pub mod ndjson;
 pub mod sse;

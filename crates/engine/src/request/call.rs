@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proto::framing::Framing;
 use proto::{Dialect, Notes, Request};
 use uuid::Uuid;
 
@@ -53,4 +54,11 @@ pub struct Client {
     pub trail: Option<Arc<ConnectionHistory>>,
     /// The conversation of the response that the request goes on from; the engine finds it.
     pub chained: Option<Uuid>,
+}
+
+impl Client {
+    /// The framing of its streams: a WebSocket sends each event as a message.
+    pub(crate) fn framing(&self) -> Framing {
+        if self.trail.is_some() { Framing::Lines } else { Framing::ServerSentEvents }
+    }
 }

@@ -131,7 +131,7 @@ impl Bench {
     /// Runs a request to its end.
     pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Refusal> {
         let Reply { head, body } =
-            tokio::time::timeout(PATIENCE, self.engine.run(call)).await.expect("an answer in time")?;
+            tokio::time::timeout(PATIENCE, Box::pin(self.engine.run(call))).await.expect("an answer in time")?;
         match body {
             ReplyBody::Whole(body) => Ok(Answer { body, head, pieces: 1 }),
             ReplyBody::Stream(stream) => Ok(Tap::from((head, stream)).rest().await),

@@ -28,6 +28,11 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// All its bytes, where the `event` field lies in them, and its data.
+    pub(crate) fn into_parts(self) -> (Bytes, Range<usize>, Bytes) {
+        (self.raw, self.event, self.data)
+    }
+
     /// The `event` field, empty when there is none.
     pub fn event(&self) -> &[u8] {
         self.raw.get(self.event.clone()).unwrap_or_default()

@@ -1,10 +1,15 @@
-//! The dialect over sockets: which items a turn leaves out, the frame that it becomes, and messages as frames of a stream.
+//! The dialect over sockets: which items a turn leaves out, the frame that it becomes, and messages as lines of a stream.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use proto::dialect::responses::socket::{Chain, EventClass, Foreign, Refusal, TurnRequest, refusal, wrap};
-use proto::{Event, Reader, What, Wire};
+use proto::dialect::Setting;
+use proto::dialect::responses::Stored;
+use proto::dialect::responses::socket::{Chain, EventClass, Foreign, Refusal, TurnRequest, append, refusal};
+use proto::framing::Framing;
+use proto::{Dialect, Event, Reader, What, Wire, Writer};
 use rstest::rstest;
+
+use crate::support::{STREAMS, data, events, kind, setting, write};
 
 fn turn(body: &str) -> TurnRequest {
     TurnRequest::read(Bytes::copy_from_slice(body.as_bytes())).unwrap()
@@ -40,7 +45,7 @@ fn chain(body: &str, replied: &[&str]) -> Chain {
     let messages =
         std::iter::once(created("resp_1")).chain(replied.iter().map(|item| done(item))).chain([completed("resp_1")]);
     for message in messages {
-        let said = wrap(&message, &mut BytesMut::new()).unwrap();
+        let said = append(&message, &mut BytesMut::new()).unwrap();
         record.see(&message, said).unwrap();
     }
     record.chain().unwrap()
@@ -144,12 +149,12 @@ fn metadata_of_ours_takes_the_place_of_the_clients() {
 #[case(r#"{"a":1,"type":"a\ndata: b"}"#, None)]
 #[case("no event", None)]
 #[case(r#"{"no":"type"}"#, None)]
-fn messages_become_frames(#[case] message: &str, #[case] said: Option<EventClass>) {
+fn messages_become_lines(#[case] message: &str, #[case] said: Option<EventClass>) {
     let mut out = BytesMut::new();
-    assert_eq!(wrap(&Bytes::copy_from_slice(message.as_bytes()), &mut out), said);
+    assert_eq!(append(&Bytes::copy_from_slice(message.as_bytes()), &mut out), said);
     assert_eq!(out.is_empty(), said.is_none());
-    let frame = std::str::from_utf8(&out).unwrap();
-    assert_eq!(frame.matches('\n').count(), if said.is_some() { 3 } else { 0 }, "two lines");
+    let line = std::str::from_utf8(&out).unwrap();
+    assert_eq!(line.matches('\n').count(), usize::from(said.is_some()), "one line");
 }
 
 #[test]
@@ -171,16 +176,85 @@ fn a_refusal_says_what_http_would() {
     assert_eq!(bare, Refusal { status: None, code: None, headers: Vec::new() });
 }
 
+/// A reply is the same in both framings, whichever of them its upstream has, and each server-sent event is named as its type.
+#[rstest]
+fn both_framings_say_the_same(
+    #[values(Framing::ServerSentEvents, Framing::Lines)] upstream: Framing,
+    #[values(Framing::ServerSentEvents, Framing::Lines)] client: Framing,
+    #[values(false, true)] codex: bool,
+    #[values(false, true)] stored: bool,
+) {
+    let marks = Stored { store: Some(true), previous: Some("resp_0".into()), max_bytes: Some(1 << 20) };
+    for (name, stream) in STREAMS {
+        let mut setting = Setting { codex, ..setting() };
+        if stored {
+            setting.stored = marks.clone();
+        }
+        let wanted = data(&write(Dialect::Responses, setting.clone(), &events(Dialect::Responses, stream.as_bytes())));
+        let mut reader = Reader::new(Wire::Responses).for_framing(client);
+        reader.set_framing(upstream);
+        let mut lines = BytesMut::new();
+        for message in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            append(&Bytes::copy_from_slice(message.as_bytes()), &mut lines);
+        }
+        let sent = if upstream == Framing::Lines { lines.freeze() } else { Bytes::copy_from_slice(stream.as_bytes()) };
+        let mut read = Vec::new();
+        reader.push(sent, &mut read);
+        reader.end(&mut read);
+        setting.framing = client;
+        let written = write(Dialect::Responses, setting, &read);
+        let got: Vec<serde_json::Value> = match client {
+            Framing::Lines => written.lines().map(|line| serde_json::from_str(line).expect(line)).collect(),
+            Framing::ServerSentEvents => data(&written),
+        };
+        assert_eq!(got, wanted, "{name}");
+        if client == Framing::ServerSentEvents {
+            let names: Vec<&str> = written.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+            assert_eq!(names, wanted.iter().map(kind).collect::<Vec<_>>(), "{name}");
+        }
+    }
+}
+
+/// A client that takes messages gets a large frame whole, and is kept waiting by empty lines until the reply begins.
+#[test]
+fn messages_are_whole() {
+    let picture = "A".repeat(600 << 10);
+    let events = [
+        r#"{"type":"response.created","response":{"id":"resp_1"}}"#.to_owned(),
+        format!(r#"{{"type":"something.new","picture":"{picture}"}}"#),
+        r#"{"type":"response.completed","response":{"id":"resp_1","output":[]}}"#.to_owned(),
+    ];
+    let mut setting = setting();
+    setting.framing = Framing::Lines;
+    let (mut reader, mut writer) =
+        (Reader::new(Wire::Responses).for_framing(Framing::Lines), Writer::new(Dialect::Responses, setting));
+    let mut out = BytesMut::new();
+    writer.heartbeat(&mut out);
+    let stream = format!("data: {}\n\n", events.join("\n\ndata: "));
+    for chunk in stream.as_bytes().chunks(64 << 10) {
+        let mut read = Vec::new();
+        reader.push(Bytes::copy_from_slice(chunk), &mut read);
+        for event in &read {
+            writer.push(event, &mut out);
+        }
+    }
+    let text = String::from_utf8(out.to_vec()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines[1], lines[2]), ("", &*events[0], &*events[1]));
+    assert_eq!(lines.len(), 4);
+}
+
 proptest! {
-    /// The reader takes from a wrapped message what it takes from the same event of a stream.
+    /// The reader takes from a message what it takes from the same event of a stream.
     #[test]
-    fn wrapped_messages_read_as_stream_frames(text in "\\PC{0,40}") {
+    fn messages_read_as_stream_frames(text in "\\PC{0,40}") {
         let delta = serde_json::json!({ "type": "response.output_text.delta", "item_id": "m", "output_index": 0,
             "content_index": 0, "delta": text });
         let mut stream = BytesMut::new();
-        wrap(&created("resp_1"), &mut stream).unwrap();
-        wrap(&Bytes::from(delta.to_string()), &mut stream).unwrap();
+        append(&created("resp_1"), &mut stream).unwrap();
+        append(&Bytes::from(delta.to_string()), &mut stream).unwrap();
         let mut reader = Reader::new(Wire::Responses);
+        reader.set_framing(Framing::Lines);
         let mut events: Vec<Event> = Vec::new();
         reader.push(stream.freeze(), &mut events);
         let said: String = events.iter().filter_map(|event| match &event.what {
@@ -194,7 +268,7 @@ proptest! {
     #[test]
     fn no_message_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let message = Bytes::from(bytes);
-        let _ = (wrap(&message, &mut BytesMut::new()), refusal(&message));
+        let _ = (append(&message, &mut BytesMut::new()), refusal(&message));
         if let Some(turn) = proto::json::check(&message).ok().and_then(|()| TurnRequest::read(message.clone())) {
             let _ = turn.frame(None, true, &[]);
         }

@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pool::{AccountId, Millis};
-use proto::dialect::responses::socket::{self, EventClass, Refusal, TurnRequest, wrap};
+use proto::dialect::responses::socket::{self, EventClass, Refusal, TurnRequest, append};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use wire_body::offload;
@@ -175,7 +175,7 @@ async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Resu
             }
         };
         until = Instant::now() + limit;
-        let said = wrap(&message, &mut held).ok_or_else(not_an_event)?;
+        let said = append(&message, &mut held).ok_or_else(not_an_event)?;
         match said {
             EventClass::OutOfBand if held.len() > PREAMBLE => return Err(not_an_event()),
             EventClass::OutOfBand => collect_headers(&message, &mut headers),
@@ -238,7 +238,7 @@ fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
     Ok(match status {
         Some(status) => Answer { status, headers, body: Body::whole(message) },
         // The stream's reader handles it.
-        None => Answer { status: 200, headers, body: Body::whole(held.freeze()) },
+        None => Answer { status: 200, headers, body: Body::lines(held.freeze()) },
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::Version;
 use http_body::Body as _;
+use proto::framing::Framing;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -34,13 +35,18 @@ enum Source {
     /// A WebSocket or a decoder.
     Other(Box<dyn ByteSource>),
     /// All of it is here.
-    Whole(Option<Bytes>),
+    Whole(Option<Bytes>, Framing),
 }
 
 /// A body that does not come from the HTTP client.
 pub(crate) trait ByteSource: Send {
     /// As [`Body::poll_chunk`].
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>>;
+
+    /// As [`Body::framing`].
+    fn framing(&self) -> Framing {
+        Framing::ServerSentEvents
+    }
 
     /// As [`Body::last_read`].
     fn last_read(&self) -> Option<Instant> {
@@ -70,7 +76,21 @@ impl Body {
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)) }
+        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes), Framing::ServerSentEvents) }
+    }
+
+    /// Messages of a WebSocket, one a line.
+    pub(crate) fn lines(bytes: Bytes) -> Self {
+        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes), Framing::Lines) }
+    }
+
+    /// How the events of a stream are told apart in it.
+    pub fn framing(&self) -> Framing {
+        match &self.source {
+            Source::Http { .. } => Framing::ServerSentEvents,
+            Source::Other(source) => source.framing(),
+            Source::Whole(_, framing) => *framing,
+        }
     }
 
     /// The body as it was before `codings` were applied, in this order.
@@ -85,7 +105,7 @@ impl Body {
         let (body, marked) = match &mut self.source {
             Source::Http { body, marked, .. } => (body, *marked),
             Source::Other(source) => return source.poll_chunk(cx),
-            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
+            Source::Whole(bytes, _) => return Poll::Ready(bytes.take().map(Ok)),
         };
         loop {
             let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else {
@@ -109,7 +129,7 @@ impl Body {
     pub fn last_read(&self) -> Option<Instant> {
         match &self.source {
             Source::Other(source) => source.last_read(),
-            Source::Http { .. } | Source::Whole(_) => None,
+            Source::Http { .. } | Source::Whole(..) => None,
         }
     }
 

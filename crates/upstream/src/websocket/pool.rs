@@ -13,7 +13,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use pool::transport::Health;
 use pool::{AccountId, Millis};
-use proto::dialect::responses::socket::{Chain, EventClass, wrap};
+use proto::dialect::responses::socket::{Chain, EventClass, append};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
@@ -89,7 +89,7 @@ impl Socket {
 
 /// Whether a message is about the account or the connection, not about a turn.
 fn is_side_event(text: Utf8Bytes) -> bool {
-    wrap(&text.into(), &mut BytesMut::new()) == Some(EventClass::OutOfBand)
+    append(&text.into(), &mut BytesMut::new()) == Some(EventClass::OutOfBand)
 }
 
 /// The idle sockets. Clones share one pool.

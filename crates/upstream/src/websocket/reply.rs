@@ -1,11 +1,12 @@
-//! A reply over a WebSocket, as the body of an answer: each read returns the received events as server-sent events. A reply with a
+//! A reply over a WebSocket, as the body of an answer: each read returns the received events, one a line. A reply with a
 //! proper end returns its socket to the pool; any other end closes it.
 
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use proto::dialect::responses::socket::{EventClass, Record, wrap};
+use proto::dialect::responses::socket::{EventClass, Record, append};
+use proto::framing::Framing;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -77,7 +78,7 @@ impl SocketReply {
             }
             Some(Err(error)) => return self.fail(connection_lost(&error)),
         };
-        match wrap(&text, &mut self.buffered) {
+        match append(&text, &mut self.buffered) {
             Some(said) => self.record(&text, said),
             None => return self.fail("a message that is no event".to_owned()),
         }
@@ -139,6 +140,10 @@ impl ByteSource for SocketReply {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Lines
     }
 
     /// The bytes of pings and of a message under way count; `None` once the reply has ended.

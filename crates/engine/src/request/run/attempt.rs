@@ -265,6 +265,7 @@ impl Attempt {
             metadata: self.metadata(),
         };
         let barrier = CommitBarrier {
+            client: self.plan.client.framing(),
             services: &self.services,
             account: id,
             history: &self.history,
@@ -401,6 +402,7 @@ impl Attempt {
             created: u64::try_from(self.services.runtime.now().seconds()).unwrap_or(0),
             reply: request.reply.clone(),
             codex: self.plan.client.codex,
+            framing: self.plan.client.framing(),
             stored: self.keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
             echo: self.echo(),
         };

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use pool::attempt::{History, Outcome, Trouble, TroubleKind};
 use pool::quota::Quota;
 use pool::{AccountId, limits};
+use proto::framing::Framing;
 use proto::{Event, Failure, Reader, What, Wire};
 use tokio::time::{Instant, timeout_at};
 use upstream::{Body, Cut};
@@ -38,6 +39,8 @@ pub(crate) struct CommitBarrier<'a> {
     pub(crate) deadline: Instant,
     /// The protocol of the answer.
     pub(crate) wire: Wire,
+    /// The framing of the client's stream.
+    pub(crate) client: Framing,
 }
 
 /// What reading on came to.
@@ -59,7 +62,7 @@ enum Sign {
 impl CommitBarrier<'_> {
     /// Waits for the first real event of a call, or for the deadline.
     pub(crate) async fn hold(&self, mut post: PendingCall) -> Result<Opening, CallError> {
-        let reader = self.reader();
+        let mut reader = self.reader();
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
             let late = UnansweredCall { post, history: self.history.clone() };
@@ -67,12 +70,13 @@ impl CommitBarrier<'_> {
             return Ok(Opening { source, reader, held, headers, heard: Instant::now() });
         };
         let answer = answer?;
+        reader.set_framing(answer.body.framing());
         let opening = Opening { source: Source::Gone, reader, held, headers: answer.headers, heard: Instant::now() };
         self.read(opening, answer.body).await
     }
 
     fn reader(&self) -> Reader {
-        Reader::new(self.wire)
+        Reader::new(self.wire).for_framing(self.client)
     }
 
     async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, CallError> {

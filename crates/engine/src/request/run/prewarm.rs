@@ -69,6 +69,7 @@ fn prepare(
         created: u64::try_from(services.runtime.now().seconds()).unwrap_or(0),
         reply: call.request.reply.clone(),
         codex: call.client.codex,
+        framing: call.client.framing(),
         stored: keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
         echo: Echo::of(&call.request),
     };

@@ -238,6 +238,7 @@ impl ReplyStream {
                 Source::Head(late) => match std::task::ready!(late.post.as_mut().poll(cx)) {
                     Ok(answer) => {
                         self.services.dispatch.mark_answering(&self.account);
+                        self.pipe.set_framing(answer.body.framing());
                         self.source = Source::Body(answer.body);
                     }
                     Err(mut miss) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Channel, Finish, Limits, SchemaEnvelope};
 use proto::dialect::Setting;
+use proto::framing::Framing;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
 
@@ -119,6 +120,13 @@ impl Transcoder {
             Output::Stream { writer: Some(writer), .. } => writer.at(elapsed),
             Output::Stream { .. } => {}
             Output::Fold(fold) => fold.at(elapsed),
+        }
+    }
+
+    /// Sets the framing of an upstream that had not answered at the commit.
+    pub(crate) fn set_framing(&mut self, framing: Framing) {
+        if let Some(reader) = &mut self.reader {
+            reader.set_framing(framing);
         }
     }
 

@@ -10,6 +10,8 @@ mod progress;
 mod template;
 mod terminal;
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::item;
@@ -18,7 +20,7 @@ use crate::canon::{CallKind, Channel, Event, Frame, Head, Item, ItemKind, Open, 
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{self, Failure};
 use crate::framing;
-use crate::framing::sse;
+use crate::framing::{ndjson, sse};
 use crate::json;
 use crate::text::{Json, Text};
 use progress::ItemProgress;
@@ -35,6 +37,8 @@ pub struct Reader {
     source: Source,
     /// Reused between chunks.
     frames: Vec<sse::Frame>,
+    /// Whether large frames may pass in pieces.
+    pieces: bool,
     template: Template,
     seen: ItemProgress,
     state: State,
@@ -46,6 +50,8 @@ enum Source {
     /// Nothing but whitespace came.
     Unknown,
     Stream(sse::Decoder),
+    /// The messages of a WebSocket, one a line.
+    Lines(ndjson::Decoder),
     /// A JSON body: some relays answer so even when a stream was asked for.
     Body(BytesMut),
 }
@@ -65,10 +71,21 @@ impl Reader {
         Self {
             source: Source::Unknown,
             frames: Vec::new(),
+            pieces: true,
             template: Template::default(),
             seen: ItemProgress::default(),
             state: State::Before,
         }
+    }
+
+    /// Holds every frame until it is whole.
+    pub(crate) fn without_pieces(self) -> Self {
+        Self { pieces: false, ..self }
+    }
+
+    /// Expects one message a line.
+    pub(crate) fn read_lines(&mut self) {
+        self.source = Source::Lines(ndjson::Decoder::new(MAX_EVENT));
     }
 
     /// Reads one chunk.
@@ -79,8 +96,11 @@ impl Reader {
         if matches!(self.source, Source::Unknown) {
             let Some(begun) = framing::begin(&chunk) else { return };
             chunk = begun;
-            self.source =
-                if chunk.starts_with(b"{") { Source::Body(BytesMut::new()) } else { Source::Stream(decoder()) };
+            self.source = if chunk.starts_with(b"{") {
+                Source::Body(BytesMut::new())
+            } else {
+                Source::Stream(decoder(self.pieces))
+            };
         }
         match &mut self.source {
             Source::Stream(decoder) => {
@@ -90,6 +110,16 @@ impl Reader {
                     self.frame(frame, out);
                 }
                 self.frames = frames;
+                if decoded.is_err() {
+                    self.fail(too_large(), None, out);
+                }
+            }
+            Source::Lines(decoder) => {
+                let mut lines = Vec::new();
+                let decoded = decoder.push(chunk, &mut lines);
+                for line in lines {
+                    self.line(line, out);
+                }
                 if decoded.is_err() {
                     self.fail(too_large(), None, out);
                 }
@@ -108,6 +138,13 @@ impl Reader {
                 decoder.end(&mut frames);
                 for frame in frames {
                     self.frame(frame, out);
+                }
+            }
+            Source::Lines(decoder) => {
+                let mut lines = Vec::new();
+                decoder.end(&mut lines);
+                for line in lines {
+                    self.line(line, out);
                 }
             }
             Source::Body(body) if json::valid(&body) && self.state != State::Done => {
@@ -136,18 +173,31 @@ impl Reader {
             let what = What::Piece { last: frame.extent == sse::Extent::Last };
             return out.push(Event { what, raw: Some(passed(frame.raw)) });
         }
-        if let Some((channel, found)) = self.template.find(&frame.data) {
-            return self.delta(channel, found.cut(frame.data), Some(passed(frame.raw)), out);
+        let (raw, event, data) = frame.into_parts();
+        self.data(data, event, raw, out);
+    }
+
+    /// A message of a WebSocket.
+    fn line(&mut self, line: Bytes, out: &mut Vec<Event>) {
+        if self.state != State::Done {
+            self.data(line.clone(), 0..0, line, out);
         }
-        let head = head(&frame.data);
-        let kind = Kind::of(head.map_or(frame.event(), |(name, _)| name));
+    }
+
+    /// The data of an event; its name lies at `event` in `raw`.
+    fn data(&mut self, data: Bytes, event: Range<usize>, raw: Bytes, out: &mut Vec<Event>) {
+        if let Some((channel, found)) = self.template.find(&data) {
+            return self.delta(channel, found.cut(data), Some(passed(raw)), out);
+        }
+        let head = head(&data);
+        let kind = Kind::of(head.map_or_else(|| raw.get(event).unwrap_or_default(), |(name, _)| name));
         if let (Kind::Delta(channel), Some((_, after))) = (kind, head)
-            && let Some(scanned) = delta::scan(&frame.data, after, channel)
+            && let Some(scanned) = delta::scan(&data, after, channel)
         {
-            self.template.learn(&frame.data, channel, &scanned);
-            return self.delta(channel, scanned.found.cut(frame.data), Some(passed(frame.raw)), out);
+            self.template.learn(&data, channel, &scanned);
+            return self.delta(channel, scanned.found.cut(data), Some(passed(raw)), out);
         }
-        self.slow(kind, frame.data, Some(passed(frame.raw)), out);
+        self.slow(kind, data, Some(passed(raw)), out);
     }
 
     /// Frames other than the usual deltas.
@@ -272,9 +322,10 @@ impl Reader {
     }
 }
 
-fn decoder() -> sse::Decoder {
+fn decoder(pieces: bool) -> sse::Decoder {
     let may = |head: &[u8]| type_of_head(head).is_some_and(|name| Kind::of(name).is_opaque());
-    sse::Decoder::new(MAX_EVENT).spilling(sse::Spill { over: SPILL_OVER, may })
+    let decoder = sse::Decoder::new(MAX_EVENT);
+    if pieces { decoder.spilling(sse::Spill { over: SPILL_OVER, may }) } else { decoder }
 }
 
 fn too_large() -> Failure {

@@ -1,8 +1,8 @@
 //! The same protocol over a WebSocket: one `response.create` a turn, and its events one JSON text each.
 //!
 //! [`TurnRequest`] is a request body as it would be sent over HTTP, written as the frame of a socket; [`Chain`] is what the other
-//! end of a socket remembers, so that a turn sends only what is new; [`wrap`] makes an event the frame of an event stream,
-//! which is what [`super::Reader`] reads and a client over HTTP gets.
+//! end of a socket remembers, so that a turn sends only what is new; [`append`] makes a message a line of the
+//! stream that [`super::Reader`] reads ([`crate::framing::Framing::Lines`]).
 //!
 //! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
 
@@ -52,10 +52,10 @@ impl EventClass {
     }
 }
 
-/// Appends a message as a frame of an event stream. `None` for one that is no event; nothing is appended then.
-pub fn wrap(message: &Bytes, out: &mut BytesMut) -> Option<EventClass> {
+/// Appends a message as a line. `None` for one that is no event; nothing is appended then.
+pub fn append(message: &Bytes, out: &mut BytesMut) -> Option<EventClass> {
     if let Some(name) = wire::type_of(message).filter(|_| memchr::memchr2(b'\n', b'\r', message).is_none()) {
-        frame(name, message, out);
+        line(message, out);
         return Some(EventClass::of(Kind::of(name), name));
     }
     let event = json::readable(message.clone())?;
@@ -64,17 +64,14 @@ pub fn wrap(message: &Bytes, out: &mut BytesMut) -> Option<EventClass> {
     if name.contains(char::is_control) {
         return None;
     }
-    frame(name.as_bytes(), event.bytes(), out);
+    line(event.bytes(), out);
     Some(EventClass::of(Kind::of(name.as_bytes()), name.as_bytes()))
 }
 
-fn frame(name: &[u8], data: &[u8], out: &mut BytesMut) {
-    out.reserve(name.len() + data.len() + 17);
-    out.put_slice(b"event: ");
-    out.put_slice(name);
-    out.put_slice(b"\ndata: ");
+fn line(data: &[u8], out: &mut BytesMut) {
+    out.reserve(data.len() + 1);
     out.put_slice(data);
-    out.put_slice(b"\n\n");
+    out.put_slice(b"\n");
 }
 
 /// What an `error` message says beside the error itself.

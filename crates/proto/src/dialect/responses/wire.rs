@@ -1,7 +1,10 @@
 //! Names on the wire: event types, and the fields that say where a piece belongs.
 
+use bytes::Bytes;
+
 use crate::canon::Channel;
-use crate::json::Scan;
+use crate::framing::sse;
+use crate::json::{self, Scan};
 
 /// What an event type means to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +103,26 @@ pub(super) fn head(data: &[u8]) -> Option<(&[u8], usize)> {
     first.then(|| (&data[name.start..name.end], name.end + 1))
 }
 
+/// Whether a frame is the JSON of a message, and not a server-sent event: those begin with the name of a field.
+pub(super) fn is_message(frame: &[u8]) -> bool {
+    frame.starts_with(b"{")
+}
+
+/// The JSON in a frame, on one line; `None` when it has none.
+pub(super) fn data_of(frame: &[u8]) -> Option<Bytes> {
+    if is_message(frame) {
+        return Some(Bytes::copy_from_slice(frame));
+    }
+    sse::parse(Bytes::copy_from_slice(frame)).map(|frame| json::line(frame.data))
+}
+
 /// The same for the head of a frame that is still arriving: of its data line, else of its `event` line.
 pub(super) fn type_of_head(head: &[u8]) -> Option<&[u8]> {
     // The names stand at the front; the rest of a large frame must not be searched with every chunk.
     const FRONT: usize = 4096;
+    if is_message(head) {
+        return type_of(head);
+    }
     let head = &head[..head.len().min(FRONT)];
     let mut event = None;
     for line in head.split(|&byte| byte == b'\n' || byte == b'\r').take(8) {

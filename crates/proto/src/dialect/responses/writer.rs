@@ -6,13 +6,17 @@ mod object;
 mod pieces;
 mod terminal;
 
-use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
 
-use super::wire::type_of_head;
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::wire::{data_of, is_message, type_of, type_of_head};
 use crate::canon::{Event, Open, Usage, What};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
+use crate::framing::Framing;
 use crate::json::emit::{self, ObjectWriter};
+use crate::json::readable;
 use crate::text::Json;
 use items::Items;
 use object::Facts;
@@ -25,6 +29,7 @@ pub(super) use object::whole;
 pub struct Writer {
     facts: Facts,
     codex: bool,
+    framing: Framing,
     state: State,
     /// The number of the next event.
     sequence: u64,
@@ -47,10 +52,11 @@ enum State {
 
 impl Writer {
     pub(crate) fn new(setting: Setting) -> Self {
-        let codex = setting.codex;
+        let (codex, framing) = (setting.codex, setting.framing);
         Self {
             facts: Facts::new(setting),
             codex,
+            framing,
             state: State::Before,
             sequence: 0,
             items: Items::default(),
@@ -105,11 +111,13 @@ impl Writer {
 
     /// Appends what keeps an idle client waiting: data once the reply is open, as Codex counts no comments.
     pub(crate) fn heartbeat(&self, out: &mut BytesMut) {
-        match self.state {
+        match (self.state, self.framing) {
+            (State::Done, _) => {}
             _ if self.pieces.is_some() => {}
-            State::Before => out.put_slice(b": keepalive\n\n"),
-            State::Open => out.put_slice(b"data: {\"type\":\"keepalive\"}\n\n"),
-            State::Done => {}
+            (State::Before, Framing::ServerSentEvents) => out.put_slice(b": keepalive\n\n"),
+            (State::Before, Framing::Lines) => out.put_slice(b"\n"),
+            (State::Open, Framing::ServerSentEvents) => out.put_slice(b"data: {\"type\":\"keepalive\"}\n\n"),
+            (State::Open, Framing::Lines) => out.put_slice(b"{\"type\":\"keepalive\"}\n"),
         }
     }
 
@@ -146,14 +154,51 @@ impl Writer {
     fn pass(&mut self, raw: Option<&[u8]>, out: &mut BytesMut) {
         if let Some(raw) = raw.filter(|raw| !raw.is_empty()) {
             self.sequence += 1;
-            out.put_slice(raw);
+            self.put(raw, out);
         }
+    }
+
+    /// Appends an upstream frame in the client's framing.
+    fn put(&self, raw: &[u8], out: &mut BytesMut) {
+        match (self.framing, is_message(raw)) {
+            (Framing::ServerSentEvents, false) => out.put_slice(raw),
+            (Framing::ServerSentEvents, true) => {
+                let name = type_of(raw).map(Cow::Borrowed).or_else(|| later_type(raw).map(Cow::Owned));
+                self.event(&name.unwrap_or_default(), out, |out| out.put_slice(raw));
+            }
+            (Framing::Lines, _) => {
+                let data = if is_message(raw) {
+                    Some(Cow::Borrowed(raw))
+                } else {
+                    data_of(raw).map(|data| Cow::Owned(data.to_vec()))
+                };
+                if let Some(data) = data {
+                    self.event(b"", out, |out| out.put_slice(&data));
+                }
+            }
+        }
+    }
+
+    /// Appends an event with the data that `data` writes; without a name, where that is empty.
+    fn event(&self, name: &[u8], out: &mut BytesMut, data: impl FnOnce(&mut BytesMut)) {
+        if self.framing == Framing::Lines {
+            data(out);
+            return out.put_slice(b"\n");
+        }
+        if !name.is_empty() {
+            out.put_slice(b"event: ");
+            out.put_slice(name);
+            out.put_slice(b"\n");
+        }
+        out.put_slice(b"data: ");
+        data(out);
+        out.put_slice(b"\n\n");
     }
 
     /// The same for frames that only Codex clients understand; they have no sequence number.
     fn private(&self, raw: Option<&[u8]>, out: &mut BytesMut) {
-        if let Some(raw) = raw.filter(|_| self.codex) {
-            out.put_slice(raw);
+        if let Some(raw) = raw.filter(|raw| self.codex && !raw.is_empty()) {
+            self.put(raw, out);
         }
     }
 
@@ -169,18 +214,22 @@ impl Writer {
 
     /// Writes one frame of ours.
     fn frame(&mut self, name: &str, out: &mut BytesMut, members: impl FnOnce(&mut ObjectWriter<'_>)) {
-        out.put_slice(b"event: ");
-        out.put_slice(name.as_bytes());
-        out.put_slice(b"\ndata: ");
         let number = self.sequence;
         self.sequence += 1;
-        emit::object(out, |writer| {
-            writer.string("type", name);
-            writer.number("sequence_number", number);
-            members(writer);
+        self.event(name.as_bytes(), out, |out| {
+            emit::object(out, |writer| {
+                writer.string("type", name);
+                writer.number("sequence_number", number);
+                members(writer);
+            });
         });
-        out.put_slice(b"\n\n");
     }
+}
+
+/// The type of a message where it does not stand at the head.
+fn later_type(message: &[u8]) -> Option<Vec<u8>> {
+    let json = readable(Bytes::copy_from_slice(message))?;
+    Some(json.text("type")?.plain().into_owned().into_bytes())
 }
 
 /// Whether a frame says once more how the reply began.
@@ -196,9 +245,5 @@ fn is_private(frame: &[u8]) -> bool {
 /// The value in a buffer of its own, so that keeping it does not keep a whole chunk; large ones came in a buffer of their own.
 fn kept_json(json: &Json) -> Json {
     const LARGE: usize = 64 << 10;
-    if json.bytes().len() > LARGE {
-        json.clone()
-    } else {
-        Json::from_valid(bytes::Bytes::copy_from_slice(json.bytes()))
-    }
+    if json.bytes().len() > LARGE { json.clone() } else { Json::from_valid(Bytes::copy_from_slice(json.bytes())) }
 }

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use uuid::Uuid;
 
 use super::SocketContext;
-use super::frames::EventMessages;
+use super::frames::messages;
 use super::metered_stream::MeteredStream;
 use super::turn::{self, RunningReply};
 use crate::body::BodyError;
@@ -54,19 +54,7 @@ enum Activity {
     /// A message waits for its reply to begin.
     Opening(Pin<Box<dyn Future<Output = Result<RunningReply, Rejection>> + Send>>),
     /// A reply runs.
-    Live(Box<LiveReply>),
-}
-
-/// A reply, and the converter of its events.
-struct LiveReply(RunningReply, EventMessages);
-
-impl LiveReply {
-    /// The messages in bytes of the reply.
-    fn messages(&mut self, bytes: Bytes) -> Vec<Message> {
-        let mut messages = Vec::new();
-        self.1.feed(bytes, |message| messages.push(message));
-        messages
-    }
+    Live(Box<RunningReply>),
 }
 
 /// An event of the connection.
@@ -165,7 +153,7 @@ impl Session {
             Activity::Opening(opening) => {
                 opening.as_mut().poll(cx).map(|opened| opened.map_or_else(Event::Refused, Event::Opened))
             }
-            Activity::Live(live) => live.0.poll(cx).map(|said| match said {
+            Activity::Live(running) => running.poll(cx).map(|said| match said {
                 Ok(bytes) => bytes.map_or(Event::ReplyEnded, Event::Reply),
                 Err(rejection) => Event::Refused(rejection),
             }),
@@ -228,7 +216,8 @@ impl Session {
                 return Err(Ending::Refuse(Box::new(rejection), CloseCode::Policy));
             }
             Event::Refused(rejection) => self.refuse(&rejection).await,
-            Event::Reply(bytes) => self.send_reply(bytes).await,
+            // The messages of one upstream read are one write.
+            Event::Reply(lines) => self.send(messages(lines)).await,
             Event::ReplyEnded => {
                 self.end_reply();
                 Ok(())
@@ -254,15 +243,8 @@ impl Session {
 
     async fn begin(&mut self, mut running: RunningReply) -> Result<(), Error> {
         let before = std::mem::take(&mut running.before);
-        self.poll_activity = Activity::Live(Box::new(LiveReply(running, EventMessages::new())));
+        self.poll_activity = Activity::Live(Box::new(running));
         self.send(before).await
-    }
-
-    /// Sends the messages of one upstream read in one write.
-    async fn send_reply(&mut self, bytes: Bytes) -> Result<(), Error> {
-        let Activity::Live(live) = &mut self.poll_activity else { return Ok(()) };
-        let messages = live.messages(bytes);
-        self.send(messages).await
     }
 
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), Error> {
@@ -302,10 +284,7 @@ impl Session {
     fn abort(&mut self) -> Vec<Message> {
         let refusal = || turn::rejection_message(&shutting_down().into());
         let mut last = match &mut self.poll_activity {
-            Activity::Live(live) => {
-                let bytes = live.0.cut(&shutting_down());
-                live.messages(bytes)
-            }
+            Activity::Live(running) => messages(running.cut(&shutting_down())),
             Activity::Opening(_) => vec![refusal()],
             Activity::None => Vec::new(),
         };

@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::Message;
 use wire_body::offload;
 
-use super::frames::{EventMessages, message};
+use super::frames::{message, messages};
 use super::{SocketContext, metadata};
 use crate::app::keyless;
 use crate::auth::{Authenticator, credential};
@@ -87,7 +87,7 @@ async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Resul
     // Other clients only get the public API's events. It has no event for headers, and the official SDK for Python takes an unknown
     // event for the first one that it knows, a delta of sound (3.52.0, measured on 2026-11-22).
     let mut before = if codex { metadata::reply_events(&headers) } else { Vec::new() };
-    EventMessages::new().feed(whole, |message| before.push(message));
+    before.extend(messages(whole));
     Ok(RunningReply { id: id.to_owned(), route: context.route, before, stream, _permit: permit })
 }
 

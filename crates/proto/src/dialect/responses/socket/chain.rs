@@ -50,7 +50,7 @@ fn outputs(message: &Bytes) -> usize {
 }
 
 impl Record {
-    /// Notes a message of the reply and what [`super::wrap`] said of it.
+    /// Notes a message of the reply and what [`super::append`] said of it.
     ///
     /// # Errors
     /// [`Foreign`] when the reply's end speaks about another response than its beginning.

@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 
 use super::super::item;
+use super::super::wire::data_of;
 use super::object::{render, write_part};
 use super::{Writer, kept_json};
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role, What};
@@ -412,8 +413,7 @@ fn head_of(kind: &ItemKind) -> Head {
 
 /// The item id in an `output_item.added` frame.
 fn id_of(raw: &[u8]) -> Text {
-    let data = crate::framing::sse::parse(bytes::Bytes::copy_from_slice(raw)).map(|frame| frame.data);
-    let json = data.filter(|data| crate::json::valid(data)).map(Json::from_valid);
+    let json = data_of(raw).filter(|data| crate::json::valid(data)).map(Json::from_valid);
     let id = json.and_then(|json| json.get("item")).and_then(|item| item.text("id"));
     id.as_ref().map(Text::detached).unwrap_or_default()
 }

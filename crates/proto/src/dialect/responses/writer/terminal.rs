@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::super::wire::{is_message, type_of};
 use super::object::{Facets, status, with_output};
 use super::{State, Writer};
 use crate::canon::Finish;
@@ -64,14 +65,7 @@ impl Writer {
             return self.pass(raw, out);
         }
         self.sequence += 1;
-        if !event.is_empty() {
-            out.put_slice(b"event: ");
-            out.put_slice(&event);
-            out.put_slice(b"\n");
-        }
-        out.put_slice(b"data: ");
-        out.put_slice(patch::set(&data, "response", &marked).bytes());
-        out.put_slice(b"\n\n");
+        self.event(&event, out, |out| out.put_slice(patch::set(&data, "response", &marked).bytes()));
     }
 
     /// Writes a terminal frame of ours.
@@ -106,10 +100,15 @@ struct Around {
 
 /// `None` for a frame that cannot be written anew.
 fn parse(raw: &[u8]) -> Option<Around> {
-    let frame = sse::parse(Bytes::copy_from_slice(raw))?;
+    let raw = Bytes::copy_from_slice(raw);
+    let (event, data) = if is_message(&raw) {
+        (type_of(&raw).map(|name| raw.slice_ref(name)).unwrap_or_default(), raw)
+    } else {
+        let frame = sse::parse(raw)?;
+        (frame.raw.slice_ref(frame.event()), frame.data)
+    };
     // A line break in the data would end the line that it is written on.
-    let one_line = !frame.data.contains(&b'\n') && json::valid(&frame.data);
-    let data = one_line.then(|| Json::from_valid(frame.data.clone()))?;
-    let event = Bytes::copy_from_slice(frame.event());
+    let one_line = !data.contains(&b'\n') && json::valid(&data);
+    let data = one_line.then(|| Json::from_valid(data))?;
     data.get("response").map(|response| Around { event, data, response })
 }
