@@ -33,8 +33,9 @@ use crate::registry::relays::RelayEntry;
 use crate::request::reply::{Head, Refusal};
 use crate::request::run::call::{CallError, relay_refusal};
 use crate::request::services::Services;
+use crate::request::usage::UsageRecorder;
 pub use body::{BodyFate, Form, ForwardBody};
-use usage::ForwardUsage;
+use usage::UsageFinder;
 
 /// One call to hand on.
 pub struct ForwardRequest {
@@ -61,7 +62,8 @@ pub struct ForwardedReply {
     headers: HeaderMap,
     body: Option<Body>,
     silence: IdleTimer,
-    receipt: ForwardUsage,
+    usage: UsageRecorder,
+    counts: UsageFinder,
     _slot: Permit,
 }
 
@@ -91,21 +93,21 @@ struct ForwardAttempt {
     /// The tokens that the last call was sent with, where it was an account's.
     sent: Option<Arc<Tokens>>,
     head: Head,
-    receipt: ForwardUsage,
+    usage: UsageRecorder,
 }
 
 /// Hands a call to a relay that can do it; resolves at the head of its answer.
 pub(crate) async fn forward(services: Arc<Services>, errand: ForwardRequest) -> Result<ForwardedReply, Refusal> {
-    let mut receipt = ForwardUsage::open(&services, &errand);
+    let mut usage = UsageRecorder::open_forwarded(&services, &errand);
     services.dispatch.budget.lock().request(services.runtime.now());
     let resolved = match choice::resolve(&services, errand.service, errand.model.as_deref()) {
         Ok(resolved) => resolved,
         Err(failure) => {
-            receipt.refuse(&failure);
+            usage.refuse(&failure);
             return Err(Refusal { failure, head: Box::default() });
         }
     };
-    receipt.model(&resolved.model.slug);
+    usage.model(&resolved.model.slug);
     let head = Head { model: resolved.model.slug.clone(), ..Head::default() };
     let keyed = resolved.to != To::Accounts;
     let history = History { rest: Some(services.runtime.settings.rest), keyed, ..History::default() };
@@ -122,7 +124,7 @@ pub(crate) async fn forward(services: Arc<Services>, errand: ForwardRequest) -> 
         call,
         sent: None,
         head,
-        receipt,
+        usage,
     };
     run.go().await
 }
@@ -237,7 +239,7 @@ impl ForwardAttempt {
         };
         let body = self.load.take(model.filter(|model| !model.is_empty()));
         self.call.0 = self.services.runtime.now();
-        self.receipt.call_started(&line.relay.id);
+        self.usage.call_started(&line.relay.id, 0);
         self.head.account = Some(line.relay.id.clone());
         self.head.relay = Some(line.relay.name.clone());
         let content_type = self.content_type.clone();
@@ -308,17 +310,18 @@ impl ForwardAttempt {
     }
 
     fn deliver(self, answer: Answer, slot: Permit) -> ForwardedReply {
-        let Self { services, mut head, mut receipt, .. } = self;
-        head.attempts = receipt.attempts();
-        receipt.kind(&answer.headers);
+        let Self { services, mut head, mut usage, .. } = self;
+        head.attempts = usage.attempts();
+        let counts = UsageFinder::new(&answer.headers);
+        usage.set_stream(counts.stream);
         let silence = IdleTimer::new(services.runtime.settings.idle);
         let Answer { status, headers, body } = answer;
-        ForwardedReply { head, status, headers, body: Some(body), silence, receipt, _slot: slot }
+        ForwardedReply { head, status, headers, body: Some(body), silence, usage, counts, _slot: slot }
     }
 
     fn refuse(mut self, failure: Failure) -> Refusal {
-        self.receipt.refuse(&failure);
-        self.head.attempts = self.receipt.attempts();
+        self.usage.refuse(&failure);
+        self.head.attempts = self.usage.attempts();
         Refusal { failure, head: Box::new(self.head) }
     }
 }
@@ -347,24 +350,26 @@ impl ForwardedReply {
             Poll::Pending => {
                 std::task::ready!(self.silence.poll(cx));
                 self.body = None;
-                self.receipt.fail();
+                self.usage.fail();
                 return Poll::Ready(Some(Err(Broken)));
             }
         };
         self.silence.heard = Instant::now();
         match read {
             Some(Ok(chunk)) => {
-                self.receipt.on_chunk(&chunk);
+                self.usage.note_first_token();
+                self.counts.on_chunk(&chunk);
                 Poll::Ready(Some(Ok(chunk)))
             }
             Some(Err(_)) => {
                 self.body = None;
-                self.receipt.fail();
+                self.usage.fail();
                 Poll::Ready(Some(Err(Broken)))
             }
             None => {
                 self.body = None;
-                self.receipt.complete();
+                self.usage.set_usage(self.counts.usage());
+                self.usage.complete();
                 Poll::Ready(None)
             }
         }
@@ -373,7 +378,7 @@ impl ForwardedReply {
     /// Ends it now, because the server stops.
     pub fn cut(&mut self) {
         if self.body.take().is_some() {
-            self.receipt.fail();
+            self.usage.fail();
         }
     }
 }

@@ -65,7 +65,7 @@ async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Opt
 
 /// The answer to a request that is not tried at all.
 fn refuse(call: Call, failure: Failure, mut ledger: UsageRecorder) -> Refusal {
-    ledger.refuse(call.dialect, &failure);
+    ledger.refuse(&failure);
     let head = Head { notes: call.notes, ..Head::default() };
     Refusal { failure, head: Box::new(head) }
 }

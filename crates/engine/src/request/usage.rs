@@ -11,7 +11,9 @@ use store::{Outcome, TokenUsage, UsageRow};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::registry::keys::KeyId;
 use crate::request::call::Call;
+use crate::request::forward::ForwardRequest;
 use crate::request::services::Services;
 
 /// A client that left, as nginx logs it.
@@ -35,26 +37,44 @@ pub(crate) struct UsageRecorder {
 }
 
 impl UsageRecorder {
-    /// Opens the row.
+    /// Opens the row of a model call.
     pub(crate) fn open(services: &Arc<Services>, call: &Call) -> Self {
+        let id = &call.client.request_id;
+        let mut recorder = Self::start(services, call.dialect, (id, &call.key, call.request.model.as_deref()));
+        recorder.row.dialect = name(call.dialect).into();
+        recorder.row.stream = call.request.reply.stream;
+        recorder
+    }
+
+    /// Opens the row of a forwarded call. Its figures are the upstream's own or none: nothing is estimated.
+    pub(crate) fn open_forwarded(services: &Arc<Services>, request: &ForwardRequest) -> Self {
+        let asked = (&request.request_id, &request.key, request.model.as_deref());
+        let mut recorder = Self::start(services, Dialect::Chat, asked);
+        recorder.row.dialect = request.service.word().into();
+        recorder.usage = Some(Usage::default());
+        recorder
+    }
+
+    /// `dialect` is the protocol of a refusal.
+    fn start(services: &Arc<Services>, dialect: Dialect, asked: (&String, &KeyId, Option<&str>)) -> Self {
+        let (request_id, key, model) = asked;
         let row = UsageRow {
             id: Uuid::now_v7(),
-            request_id: call.client.request_id.as_str().into(),
+            request_id: request_id.as_str().into(),
             at: services.runtime.now(),
-            key: call.key.0.clone(),
+            key: key.0.clone(),
             account: None,
-            dialect: name(call.dialect).into(),
-            model: call.request.model.as_deref().map(truncated).unwrap_or_default(),
+            dialect: "".into(),
+            model: model.map(truncated).unwrap_or_default(),
             status: LEFT,
             outcome: Outcome::Aborted,
             tally: TokenUsage::default(),
             attempts: 0,
             ttft_ms: None,
             duration_ms: 0,
-            stream: call.request.reply.stream,
+            stream: false,
             notes: String::new(),
         };
-        let dialect = call.dialect;
         let (started, notes) = (Instant::now(), Notes::default());
         Self { services: Arc::clone(services), dialect, row, started, input: 0, output_bytes: 0, usage: None, notes }
     }
@@ -96,10 +116,27 @@ impl UsageRecorder {
         &self.notes
     }
 
+    /// Whether the answer is a stream, where only the upstream's headers say so.
+    pub(crate) fn set_stream(&mut self, stream: bool) {
+        self.row.stream = stream;
+    }
+
+    /// Token counts that the upstream gave outside of events.
+    pub(crate) fn set_usage(&mut self, usage: Usage) {
+        self.usage = Some(usage);
+    }
+
+    /// The first of the answer is on its way to the client.
+    pub(crate) fn note_first_token(&mut self) {
+        if self.row.ttft_ms.is_none() {
+            self.row.ttft_ms = Some(millis(self.started.elapsed()));
+        }
+    }
+
     /// Looks at an event on its way to the client.
     pub(crate) fn on_event(&mut self, event: &Event) {
         if self.row.ttft_ms.is_none() && is_committing(&event.what) {
-            self.row.ttft_ms = Some(millis(self.started.elapsed()));
+            self.note_first_token();
         }
         match &event.what {
             What::Delta { channel: Channel::Image, .. } => {}
@@ -132,8 +169,8 @@ impl UsageRecorder {
     }
 
     /// The request was answered with another status.
-    pub(crate) fn refuse(&mut self, dialect: Dialect, failure: &Failure) {
-        self.row.status = dialect.error(failure).0;
+    pub(crate) fn refuse(&mut self, failure: &Failure) {
+        self.row.status = self.dialect.error(failure).0;
         self.row.outcome = Outcome::Failed;
     }
 
@@ -158,7 +195,7 @@ impl Drop for UsageRecorder {
         if self.row.status == LEFT
             && let Some(why) = self.services.farewell.get().cloned()
         {
-            self.refuse(self.dialect, &why);
+            self.refuse(&why);
         }
         let usage = self.figures().unwrap_or_default();
         let Usage { input, cached, output, reasoning, estimated, .. } = usage;

@@ -29,7 +29,7 @@ impl ForwardAttempt {
         let id = &entry.account.id;
         let tokens = self.tokens(entry, refresh).await?;
         self.call.0 = self.services.runtime.now();
-        self.receipt.call_started(id);
+        self.usage.call_started(id, 0);
         self.head.account = Some(id.clone());
         let (services, service, body) = (Arc::clone(&self.services), self.service, self.load.json());
         let mut answer = AccountCall { services, service, body, passed: self.turn.clone() }.go(entry, &tokens).await?;

@@ -419,7 +419,7 @@ impl Attempt {
     fn refuse(mut self, failure: Failure) -> Refusal {
         self.note_body();
         self.ledger.notes(&self.head.notes);
-        self.ledger.refuse(self.call.dialect, &failure);
+        self.ledger.refuse(&failure);
         self.head.attempts = self.ledger.attempts();
         let mut headers = std::mem::take(&mut self.head.headers);
         if failure.kind == Kind::Exhausted && self.meant().to == catalog::To::Accounts {

@@ -41,7 +41,7 @@ pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     let (resolved, answer) = match keep.and_then(|keep| prepare(&services, &call, keep)) {
         Ok(prepared) => prepared,
         Err(failure) => {
-            ledger.refuse(call.dialect, &failure);
+            ledger.refuse(&failure);
             let head = Head { notes: call.notes, ..Head::default() };
             return Err(Refusal { failure, head: Box::new(head) });
         }

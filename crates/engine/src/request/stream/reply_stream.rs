@@ -205,7 +205,7 @@ impl ReplyStream {
         let mut whole = pipe.whole();
         head.notes.extend(ledger.noted().clone());
         if let Some(failure) = whole.failure.take() {
-            ledger.refuse(dialect, &failure);
+            ledger.refuse(&failure);
             return Err(Refusal { failure, head: Box::new(head) });
         }
         let size = estimate::reply(&whole);
