@@ -71,7 +71,7 @@ impl Engine {
     }
 
     /// An engine for one command: it reads the store, does what it is asked, and nothing by itself.
-    pub async fn idle(parts: Parts) -> Result<Self, StartError> {
+    pub async fn for_command(parts: Parts) -> Result<Self, StartError> {
         let Parts { store, upstream, settings, clock } = parts;
         let services = Arc::new(Services::new(Arc::new(Runtime::new(store, upstream, settings, clock))));
         StoreSync::open(Arc::clone(&services)).await?;
@@ -80,7 +80,7 @@ impl Engine {
 
     /// Whether anything runs that its caller's end does not end: refreshes and imports, and the background tasks of an engine that was
     /// started.
-    pub fn busy(&self) -> bool {
+    pub fn has_running_work(&self) -> bool {
         !self.services.runtime.tasks.is_empty()
     }
 
@@ -175,13 +175,13 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::forward`], before anything is sent.
-    pub fn serves(&self, service: Service, name: &str) -> Result<(), Failure> {
+    pub fn check_service(&self, service: Service, name: &str) -> Result<(), Failure> {
         forward::serves(&self.services, service, name)
     }
 
     /// Whether accounts serve such a call and not relays: its body is then to be in the backend's form.
-    pub fn by_accounts(&self, service: Service, name: Option<&str>) -> bool {
-        forward::by_accounts(&self.services, service, name)
+    pub fn is_served_by_accounts(&self, service: Service, name: Option<&str>) -> bool {
+        forward::is_served_by_accounts(&self.services, service, name)
     }
 
     /// The accounts for their owner.

@@ -23,7 +23,7 @@ pub(crate) const NAME: usize = 256;
 /// Reads the client's facts. `subagent` is the Codex subagent that the path names.
 pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>) -> Client {
     let user_agent = single_header(headers, USER_AGENT.as_str(), 512).unwrap_or_default();
-    let codex = of_codex(headers);
+    let codex = is_from_codex(headers);
     let mut passed = if codex { selected_headers(headers, &engine::PASSED_HEADERS) } else { Vec::new() };
     if let Some(subagent) = subagent
         && passed.iter().all(|(name, _)| *name != SUBAGENT)
@@ -47,7 +47,7 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
 
 /// The turn headers of a Codex client, for images and searches.
 pub(crate) fn turn_headers(headers: &HeaderMap) -> Vec<(&'static str, String)> {
-    if of_codex(headers) { selected_headers(headers, &engine::TURN_HEADERS) } else { Vec::new() }
+    if is_from_codex(headers) { selected_headers(headers, &engine::TURN_HEADERS) } else { Vec::new() }
 }
 
 /// Adds the beta feature of compaction, where the client has named none (observed of Codex CLI 0.169, 2026-11-21).
@@ -72,7 +72,7 @@ fn version(headers: &HeaderMap) -> Option<String> {
     single_header(headers, "version", 64).or_else(named).map(str::to_owned)
 }
 
-fn of_codex(headers: &HeaderMap) -> bool {
+fn is_from_codex(headers: &HeaderMap) -> bool {
     ["user-agent", "originator"].iter().any(|name| single_header(headers, name, 512).is_some_and(is_codex))
 }
 

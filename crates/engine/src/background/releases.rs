@@ -19,12 +19,12 @@ const SPREAD: f64 = 0.1;
 
 /// Whose version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
+enum Product {
     Codex,
     App,
 }
 
-impl Whose {
+impl Product {
     fn setting(self) -> &'static str {
         match self {
             Self::Codex => CODEX,
@@ -93,11 +93,11 @@ pub(crate) async fn keep_current(services: Arc<Services>) {
     }
 }
 
-fn both(feeds: &Feeds) -> [(Whose, Option<&Url>); 2] {
-    [(Whose::Codex, feeds.codex.as_ref()), (Whose::App, feeds.app.as_ref())]
+fn both(feeds: &Feeds) -> [(Product, Option<&Url>); 2] {
+    [(Product::Codex, feeds.codex.as_ref()), (Product::App, feeds.app.as_ref())]
 }
 
-async fn look_at(services: &Arc<Services>, whose: Whose, url: &Url) {
+async fn look_at(services: &Arc<Services>, whose: Product, url: &Url) {
     // The look ends with the engine; what it has learned is stored in any case.
     let text = tokio::select! {
         () = services.runtime.stop.cancelled() => None,
@@ -119,7 +119,7 @@ async fn look_at(services: &Arc<Services>, whose: Whose, url: &Url) {
 }
 
 /// What a feed names, by the global way out.
-async fn published(services: &Arc<Services>, whose: Whose, url: &Url) -> Option<String> {
+async fn published(services: &Arc<Services>, whose: Product, url: &Url) -> Option<String> {
     let way = match services.dispatch.egress_attempts_by(None).next() {
         Ok(way) => way,
         Err(why) => {
@@ -148,7 +148,7 @@ async fn published(services: &Arc<Services>, whose: Whose, url: &Url) -> Option<
 
 /// Takes a version over; whether it is another one than before. New calls name it, and lists are asked for anew: they
 /// depend on it.
-fn adopt(services: &Services, whose: Whose, text: &str) -> Result<bool, pool::release::Refused> {
+fn adopt(services: &Services, whose: Product, text: &str) -> Result<bool, pool::release::Refused> {
     let profile = services.runtime.upstream.profile();
     let Some(known) = whose.known(&profile) else { return Ok(false) };
     let built = whose.known(&services.runtime.upstream.config().profile).unwrap_or(known);
@@ -161,7 +161,7 @@ fn adopt(services: &Services, whose: Whose, text: &str) -> Result<bool, pool::re
         return Ok(false);
     }
     tracing::info!(of = ?whose, from = %known, to = %next, "the official client has another version");
-    if whose == Whose::Codex {
+    if whose == Product::Codex {
         let list = services.registry.accounts.list();
         for entry in list.iter().filter(|entry| entry.relay.is_none()) {
             services.dispatch.model_queue.request(&entry.account.id);

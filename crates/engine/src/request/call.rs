@@ -24,7 +24,7 @@ pub struct Call {
     /// The rest that is known of the client.
     pub client: Client,
     /// What the conversation that it goes on from is charged to.
-    pub tab: RequestMemory,
+    pub memory: RequestMemory,
 }
 
 /// What is known of a client besides its request.
@@ -51,7 +51,7 @@ pub struct Client {
     /// Whether it wants no hosted tools beside those that it asks for.
     pub own_tools: bool,
     /// What its WebSocket connection remembers; `None` over HTTP.
-    pub trail: Option<Arc<ConnectionHistory>>,
+    pub socket_history: Option<Arc<ConnectionHistory>>,
     /// The conversation of the response that the request goes on from; the engine finds it.
     pub chained: Option<Uuid>,
 }
@@ -59,6 +59,6 @@ pub struct Client {
 impl Client {
     /// The framing of its streams: a WebSocket sends each event as a message.
     pub(crate) fn framing(&self) -> Framing {
-        if self.trail.is_some() { Framing::Lines } else { Framing::ServerSentEvents }
+        if self.socket_history.is_some() { Framing::Lines } else { Framing::ServerSentEvents }
     }
 }

@@ -138,7 +138,7 @@ pub(crate) fn serves(services: &Services, service: Service, name: &str) -> Resul
 }
 
 /// Whether accounts serve such a call and not relays: its body is then to be in the backend's form.
-pub(crate) fn by_accounts(services: &Services, service: Service, name: Option<&str>) -> bool {
+pub(crate) fn is_served_by_accounts(services: &Services, service: Service, name: Option<&str>) -> bool {
     choice::resolve(services, service, name).is_ok_and(|resolved| resolved.to == To::Accounts)
 }
 

@@ -1,6 +1,6 @@
 //! A committed reply: [`ReplyStream`] reads the upstream and is what the server polls, the transcoder makes the client's bytes of it.
 
-mod held;
+mod reply_memory;
 mod reply_stream;
 mod transcoder;
 

@@ -125,7 +125,7 @@ impl Bench {
             settings: Settings { transport: Transport::Http, ..Settings::default() },
             clock: self.clock.clone(),
         };
-        Engine::idle(parts).await.expect("it opens")
+        Engine::for_command(parts).await.expect("it opens")
     }
 
     /// Runs a request to its end.
@@ -317,7 +317,7 @@ pub(crate) fn call(dialect: Dialect, prompt: &str, stream: bool) -> Call {
 pub(crate) fn from(dialect: Dialect, body: &Value) -> Call {
     let (request, notes) = dialect.read_request(body.to_string().into()).expect("a request");
     let client = Client { request_id: Uuid::now_v7().to_string(), ..Client::default() };
-    Call { dialect, request, notes, key: KeyId("testkey1".into()), client, tab: engine::RequestMemory::default() }
+    Call { dialect, request, notes, key: KeyId("testkey1".into()), client, memory: engine::RequestMemory::default() }
 }
 
 /// A streaming chat request.

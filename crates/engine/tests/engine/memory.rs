@@ -30,7 +30,7 @@ async fn a_reply_beyond_the_budget_ends_with_an_error(
             continue;
         }
         let mut call = asking(dialect, house.model, &long(), stream);
-        call.tab = full.for_request();
+        call.memory = full.for_request();
         // Messages has no request without a limit.
         call.request.limits.max_tokens = None;
         match bench.ask(call).await {
@@ -60,7 +60,7 @@ async fn a_stream_goes_on_at_constant_memory(
     let room = MemoryBudget::new(300 << 10);
     let ask = async |stream| {
         let mut call = asking(dialect, house.model, &format!("Reply with exactly: {text}"), stream);
-        call.tab = room.for_request();
+        call.memory = room.for_request();
         call.request.limits.max_tokens = Some(64_000);
         bench.ask(call).await
     };
@@ -82,7 +82,7 @@ async fn a_reply_gives_its_memory_back(#[values(true, false)] stream: bool) {
     let room = MemoryBudget::new(1 << 20);
     for _ in 0..4 {
         let mut call = call(Dialect::Chat, &long(), stream);
-        call.tab = room.for_request();
+        call.memory = room.for_request();
         let answer = bench.ask(call).await.expect("a reply");
         assert!(!answer.text().contains("all the memory"), "{}", answer.text());
     }
@@ -97,7 +97,7 @@ async fn a_large_written_body_is_charged() {
     for (room, fits) in [(200 << 10, false), (1 << 20, true)] {
         let room = MemoryBudget::new(room);
         let mut call = call(Dialect::Chat, &text, false);
-        call.tab = room.for_request();
+        call.memory = room.for_request();
         match bench.ask(call).await {
             Ok(_) => assert!(fits),
             Err(refusal) => assert!(!fits && refusal.failure.kind == Kind::Overloaded, "{refusal}"),

@@ -235,7 +235,8 @@ async fn an_idle_engine_asks_and_a_running_one_notices() {
     let before = bench.backend.record().total;
     let clock = Clock::manual(bench.clock.now().plus(60_000));
     let (store, upstream) = (bench.store.clone(), upstream(&bench.backend, Timeouts::default()));
-    let idle = Engine::idle(Parts { store, upstream, settings: Settings::default(), clock }).await.expect("it opens");
+    let idle =
+        Engine::for_command(Parts { store, upstream, settings: Settings::default(), clock }).await.expect("it opens");
     idle.quotas().measure(&bench.ids[0].0).await.expect("figures");
     idle.stop().await;
     assert_eq!(bench.backend.record().total, before + 1, "one look and nothing else");

@@ -312,7 +312,7 @@ async fn a_spent_token_is_not_used_by_who_waited_for_the_lease() {
         let other = other.clone();
         async move { other.accounts().refresh(&id).await.map(|_| ()) }
     });
-    bench.until("the second waits", |_| other.busy()).await;
+    bench.until("the second waits", |_| other.has_running_work()).await;
     bench.backend.release("answer");
     assert!(first.await.expect("no panic").is_err() && second.await.expect("no panic").is_err());
     assert_eq!(token_posts(&bench), 1);

@@ -77,7 +77,7 @@ pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     let store = store(config).await?;
     let upstream = upstream::Upstream::new(crate::start::upstream_config(config))?;
     let settings = crate::start::engine_settings(config);
-    let engine = Engine::idle(Parts { store, upstream, settings, clock: Clock::System }).await;
+    let engine = Engine::for_command(Parts { store, upstream, settings, clock: Clock::System }).await;
     let engine = engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))?;
     tokio::spawn(exit_on_signal(engine.clone(), signals));
     Ok(engine)
@@ -87,7 +87,7 @@ pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
 /// at once.
 async fn exit_on_signal(engine: Engine, mut signals: Signals) {
     let code = signals.next().await;
-    if engine.busy() {
+    if engine.has_running_work() {
         eprintln!("waiting until refreshed tokens are stored; a second signal ends the command at once");
     }
     tokio::select! {

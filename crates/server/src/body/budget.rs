@@ -24,7 +24,7 @@ impl BodyBudget {
     }
 
     /// A reservation for a request's other memory.
-    pub(crate) fn tab(&self) -> RequestMemory {
+    pub(crate) fn request_memory(&self) -> RequestMemory {
         self.0.for_request()
     }
 }
@@ -45,7 +45,7 @@ impl BodyReservation {
             return Ok(());
         }
         let capacity = needed.max((whole.capacity() * 2).min(self.most));
-        self.pay(capacity - whole.capacity())?;
+        self.charge(capacity - whole.capacity())?;
         whole.reserve_exact(capacity - whole.len());
         Ok(())
     }
@@ -55,7 +55,7 @@ impl BodyReservation {
         let paid = self.held.as_ref().map_or(0, Reservation::bytes);
         match bytes.saturating_sub(paid) {
             0 => Ok(()),
-            more => self.pay(more.max(STEP)).or_else(|_| self.pay(more)),
+            more => self.charge(more.max(STEP)).or_else(|_| self.charge(more)),
         }
     }
 
@@ -67,7 +67,7 @@ impl BodyReservation {
         self.seal(whole)
     }
 
-    fn pay(&mut self, bytes: usize) -> Result<(), BodyError> {
+    fn charge(&mut self, bytes: usize) -> Result<(), BodyError> {
         let space = self.room.take(bytes).ok_or(BodyError::Full)?;
         match &mut self.held {
             Some(held) => held.add(space),

@@ -91,17 +91,17 @@ async fn read_payload(
     let Some(boundary) = boundary(call.0) else {
         let body = body::read(call.0, call.1, limits, budget).await?;
         let (model, body) = offload(body.len(), move || json(body)).await?;
-        let accounts = app.engine.by_accounts(service, model.as_deref());
+        let accounts = app.engine.is_served_by_accounts(service, model.as_deref());
         if !accounts {
             return Ok((model, ForwardBody::Json(body)));
         }
-        let body = offload(body.len(), move || translated(service, body)).await?;
+        let body = offload(body.len(), move || to_backend_form(service, body)).await?;
         return Ok((model, ForwardBody::Json(body)));
     };
     let mut scan = ModelFinder::new(&boundary);
     let begun = body::read_beginning(call, limits, budget, |body| scan.read(body)).await?;
     let model = form_model(&begun, &scan)?;
-    if !app.engine.by_accounts(service, model.as_deref()) {
+    if !app.engine.is_served_by_accounts(service, model.as_deref()) {
         return Ok((model, form_load(begun, &scan)));
     }
     let whole = begun.whole(limits, budget).await?;
@@ -124,7 +124,7 @@ fn json(body: Bytes) -> Result<(Option<String>, Bytes), Failure> {
 }
 
 /// The body in the form of an account's backend.
-fn translated(service: Service, body: Bytes) -> Result<Bytes, Failure> {
+fn to_backend_form(service: Service, body: Bytes) -> Result<Bytes, Failure> {
     match service {
         Service::Generations => images::generation(&body),
         Service::Edits => images::edit(&body),

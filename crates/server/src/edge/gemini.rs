@@ -51,7 +51,7 @@ pub(crate) async fn stream(ctx: RequestContext) -> HandlerResult {
 pub(crate) async fn count_tokens(ctx: RequestContext) -> HandlerResult {
     let model = model(&ctx.param).to_owned();
     let (call, body) = receive(ctx).await?;
-    let (mut request, _) = call.read(inner(body).await?).await?;
+    let (mut request, _) = call.read(counted_request(body).await?).await?;
     request.model = Some(model);
     let (model, total_tokens) = count(&call, request).await?;
     let details = Details { modality: "TEXT", token_count: total_tokens };
@@ -59,7 +59,7 @@ pub(crate) async fn count_tokens(ctx: RequestContext) -> HandlerResult {
 }
 
 /// `POST .../models/{name}` with any other method of a model, or none.
-pub(crate) async fn unknown(ctx: RequestContext) -> HandlerResult {
+pub(crate) async fn unknown_method(ctx: RequestContext) -> HandlerResult {
     let method = ctx.param.rsplit_once(':').map_or("", |(_, method)| method);
     let method: String = method.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     let known = "generateContent, streamGenerateContent and countTokens are";
@@ -107,7 +107,7 @@ fn form(ctx: &RequestContext) -> Result<Form, Failure> {
 }
 
 /// The request whose tokens are to be counted: the body itself, or the one it carries.
-async fn inner(body: Bytes) -> Result<Bytes, Failure> {
+async fn counted_request(body: Bytes) -> Result<Bytes, Failure> {
     let len = body.len();
     let work = move || {
         proto::json::check(&body)?;

@@ -160,7 +160,7 @@ fn named(name: Range<usize>) -> Result<Range<usize>, Failure> {
 }
 
 fn long_name() -> Failure {
-    wrong("the model's name is too long")
+    malformed_form("the model's name is too long")
 }
 
 /// The end of the first delimiter, which may lack its line end.
@@ -208,7 +208,7 @@ fn read_head(body: &[u8], start: usize) -> Result<Option<State>, Failure> {
     // A part without headers begins with the empty line: its first half is the delimiter's line end.
     let end = memmem::find(&body[start - 2..], b"\r\n\r\n");
     if end.map_or(body.len() - start > HEAD, |end| end >= HEAD) {
-        return Err(wrong("a part's headers are too long"));
+        return Err(malformed_form("a part's headers are too long"));
     }
     let Some(end) = end else { return Ok(None) };
     let field = field(body.get(start..start + end).unwrap_or_default());
@@ -236,6 +236,6 @@ fn field(head: &[u8]) -> Option<Field> {
     named.map(|name| Field { name, file })
 }
 
-fn wrong(why: &str) -> Failure {
+fn malformed_form(why: &str) -> Failure {
     Failure::new(Kind::Invalid, format!("The form cannot be read: {why}"))
 }

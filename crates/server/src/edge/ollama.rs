@@ -54,11 +54,11 @@ async fn call(ctx: RequestContext, generate: bool) -> HandlerResult {
     match offload(body.len(), move || ollama::read(&body, generate)).await? {
         Asked::Reply(mut request, notes) => {
             request.reply.image_objects = image_objects;
-            request.model = request.model.map(|name| known(&call, &name));
+            request.model = request.model.map(|name| catalog_name(&call, &name));
             call.answer(*request, notes, None).await
         }
         Asked::Load { model, unload, stream } => {
-            call.app.engine.models().resolve(Some(&known(&call, &model)))?;
+            call.app.engine.models().resolve(Some(&catalog_name(&call, &model)))?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let body = ollama::loaded(&model, generate, unload, now.as_secs());
             Ok(loaded(&body, stream))
@@ -85,24 +85,24 @@ fn loaded(body: &Bytes, stream: bool) -> Response<Body> {
 }
 
 /// A model's name without the tag that Ollama's clients add to names that have none, unless a model is called just so.
-fn known(call: &ModelCall, name: &str) -> String {
-    bare(name, |name| call.app.engine.models().resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
+fn catalog_name(call: &ModelCall, name: &str) -> String {
+    without_latest_tag(name, |name| call.app.engine.models().resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
 }
 
 /// The name without `:latest` where only that is known.
-fn bare(name: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
+fn without_latest_tag(name: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
     let bare = name.strip_suffix(":latest").filter(|bare| !bare.is_empty())?;
     (!known(name) && known(bare)).then_some(bare)
 }
 
 /// Model management of a real Ollama: pull, push, create, copy, delete, blobs.
 pub(crate) async fn not_implemented(_ask: RequestContext) -> HandlerResult {
-    Err(refused(
+    Err(not_implemented_rejection(
         "Models are not kept here and cannot be pulled, made, copied or deleted; GET /api/tags lists those that answer",
     ))
 }
 
-fn refused(message: &str) -> Rejection {
+fn not_implemented_rejection(message: &str) -> Rejection {
     // Not a 5xx: clients try those again.
     Failure::new(Kind::Invalid, message).code("not_implemented").into()
 }
@@ -112,7 +112,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
     use rstest::rstest;
 
-    use super::{USER_AGENT, bare, reads_image_objects};
+    use super::{USER_AGENT, reads_image_objects, without_latest_tag};
 
     #[rstest]
     #[case::python("ollama-python/0.6.3 (x86_64 linux) Python/3.12.1", true)]
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn the_usual_tag_is_taken_off_names_that_have_none() {
         let known = |name: &str| matches!(name, "sol" | "llama:latest" | "llama");
-        assert_eq!(bare("sol:latest", known), Some("sol"));
+        assert_eq!(without_latest_tag("sol:latest", known), Some("sol"));
         for name in ["sol", "llama:latest", "other:latest", ":latest", "sol:7b"] {
-            assert_eq!(bare(name, known), None, "{name}");
+            assert_eq!(without_latest_tag(name, known), None, "{name}");
         }
     }
 }

@@ -109,7 +109,7 @@ pub(super) async fn call(
     if is_asked(&request) {
         client_info::mark_compaction(&mut client);
     }
-    let call = Call { dialect, request, notes, key, client, tab: app.budget.tab() };
+    let call = Call { dialect, request, notes, key, client, memory: app.budget.request_memory() };
     // Boxed, because the engine's future is large until the reply begins.
     Box::pin(app.engine.run(call)).await.map_err(rejection)
 }

@@ -47,7 +47,7 @@ struct SocketContext {
     /// The headers of the upgrade request.
     headers: HeaderMap,
     /// The last response.
-    trail: Arc<ConnectionHistory>,
+    history: Arc<ConnectionHistory>,
 }
 
 /// Accepts an upgrade request.
@@ -63,7 +63,7 @@ pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
         route,
         peer,
         headers: parts.headers,
-        trail: Arc::default(),
+        history: Arc::default(),
     };
     connection.upgrade(Box::pin(async move {
         let _permit = permit;

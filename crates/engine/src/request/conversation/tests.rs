@@ -12,7 +12,7 @@ fn call(messages: &str) -> Call {
     let body = format!(r#"{{"model":"m","messages":[{messages}]}}"#);
     let (request, notes) = Dialect::Chat.read_request(body.into()).expect("a chat request");
     let key = KeyId("key".into());
-    Call { dialect: Dialect::Chat, request, notes, key, client: Client::default(), tab: RequestMemory::default() }
+    Call { dialect: Dialect::Chat, request, notes, key, client: Client::default(), memory: RequestMemory::default() }
 }
 
 const SYSTEM: &str = r#"{"role":"system","content":"Be brief."}"#;

@@ -373,9 +373,17 @@ impl Attempt {
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
         let Opening { source, reader, held, heard, .. } = opening;
-        let call = ServedCall { plan: Arc::clone(&self.plan), begun: self.begun, sent: self.sent };
-        let (pipe, keep) = (Transcoder::new(&shape, reader, held, self.call.tab.fresh()), self.keep);
-        let start = ReplyStart { source, pipe, heard, slot, ledger: self.ledger, call, keep };
+        let call = ServedCall { plan: Arc::clone(&self.plan), begun: self.begun, credentials: self.sent };
+        let (pipe, keep) = (Transcoder::new(&shape, reader, held, self.call.memory.fresh()), self.keep);
+        let start = ReplyStart {
+            source,
+            transcoder: pipe,
+            last_read: heard,
+            permit: slot,
+            usage: self.ledger,
+            call,
+            pending_store: keep,
+        };
         (self.head, Box::new(ReplyStream::new(self.services, start, shape.stream)), shape)
     }
 
@@ -410,8 +418,8 @@ impl Attempt {
             dialect: self.call.dialect,
             setting,
             limits: self.limits(),
-            replies: self.replies(),
-            input: self.ledger.input(),
+            tool_replies: self.replies(),
+            input_tokens: self.ledger.input(),
             stream: request.reply.stream,
         }
     }

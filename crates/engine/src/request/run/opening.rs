@@ -65,7 +65,7 @@ impl CommitBarrier<'_> {
         let mut reader = self.reader();
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
-            let late = UnansweredCall { post, history: self.history.clone() };
+            let late = UnansweredCall { pending: post, history: self.history.clone() };
             let (source, headers) = (Source::Head(Box::new(late)), HeaderMap::new());
             return Ok(Opening { source, reader, held, headers, heard: Instant::now() });
         };

@@ -45,12 +45,12 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     let past =
         previous.as_deref().map(|id| find(services, call, id).ok_or_else(|| unknown_response(id))).transpose()?;
     if let Some(past) = &past
-        && !call.tab.take(total(&past.turns))
+        && !call.memory.take(total(&past.turns))
     {
         return Err(full());
     }
     let responses = call.dialect == Dialect::Responses;
-    let trail = call.client.trail.clone().filter(|_| responses);
+    let trail = call.client.socket_history.clone().filter(|_| responses);
     // As OpenAI has it: what a client does not say is yes.
     let mut stores = responses && call.request.store != Some(false);
     let keeps = stores || trail.is_some();
@@ -82,7 +82,7 @@ pub(crate) fn recalled_bytes(services: &Services, call: &Call) -> usize {
 }
 
 fn find(services: &Services, call: &Call, id: &str) -> Option<Record> {
-    let last = call.client.trail.as_ref().and_then(|trail| trail.find(id));
+    let last = call.client.socket_history.as_ref().and_then(|trail| trail.find(id));
     last.or_else(|| {
         match services.stored.shelf.lock().get(&ResponseKey::of(&call.key, id), services.runtime.now())? {
             StoredReply::Over(record) if record.goes_on => Some(record.clone()),

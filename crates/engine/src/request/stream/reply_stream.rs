@@ -42,7 +42,7 @@ pub(crate) enum Source {
 
 /// A model call that outlived the commit barrier.
 pub(crate) struct UnansweredCall {
-    pub(crate) post: PendingCall,
+    pub(crate) pending: PendingCall,
     /// What its failure is judged by; there is no retry any more.
     pub(crate) history: History,
 }
@@ -53,7 +53,7 @@ pub(crate) struct ServedCall {
     /// When it began.
     pub(crate) begun: Millis,
     /// What it was sent with; the account may have another by the time it fails.
-    pub(crate) sent: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
 }
 
 /// A committed reply: upstream bytes in, client bytes out. There is no way to try again. Dropping it cancels the upstream.
@@ -62,28 +62,28 @@ pub struct ReplyStream {
     account: AccountId,
     call: ServedCall,
     source: Source,
-    pipe: Transcoder,
+    transcoder: Transcoder,
     timers: Timers,
     /// How it ended; `None` while it runs.
     ended: Option<Progress>,
-    slot: Option<Permit>,
-    ledger: UsageRecorder,
+    permit: Option<Permit>,
+    usage: UsageRecorder,
     /// Whether the failure under way was judged by the retry table already.
     judged: bool,
     /// What will be kept of the reply, until it is.
-    keep: Option<Box<PendingStore>>,
+    store_response: Option<Box<PendingStore>>,
 }
 
 /// What a reply begins with.
 pub(crate) struct ReplyStart {
     pub(crate) source: Source,
-    pub(crate) pipe: Transcoder,
+    pub(crate) transcoder: Transcoder,
     /// When the upstream spoke last.
-    pub(crate) heard: Instant,
-    pub(crate) slot: Permit,
-    pub(crate) ledger: UsageRecorder,
+    pub(crate) last_read: Instant,
+    pub(crate) permit: Permit,
+    pub(crate) usage: UsageRecorder,
     pub(crate) call: ServedCall,
-    pub(crate) keep: Option<Box<PendingStore>>,
+    pub(crate) pending_store: Option<Box<PendingStore>>,
 }
 
 /// One step of a reply.
@@ -113,7 +113,15 @@ enum Due {
 impl ReplyStream {
     /// Takes over a committed reply and passes on what was held back.
     pub(crate) fn new(services: Arc<Services>, begin: ReplyStart, heartbeat: bool) -> Self {
-        let ReplyStart { source, pipe, heard, slot, ledger, call, keep } = begin;
+        let ReplyStart {
+            source,
+            transcoder: pipe,
+            last_read: heard,
+            permit: slot,
+            usage: ledger,
+            call,
+            pending_store: keep,
+        } = begin;
         let account = slot.account().clone();
         let timers = Timers::new(
             heard,
@@ -121,9 +129,21 @@ impl ReplyStream {
             heartbeat.then_some(services.runtime.settings.heartbeat),
         );
         let (ended, slot, judged) = (None, Some(slot), false);
-        let mut reply = Self { services, account, call, source, pipe, timers, ended, slot, ledger, judged, keep };
-        reply.pipe.set_elapsed(reply.ledger.started().elapsed());
-        let pace = reply.pipe.start(&mut reply.ledger);
+        let mut reply = Self {
+            services,
+            account,
+            call,
+            source,
+            transcoder: pipe,
+            timers,
+            ended,
+            permit: slot,
+            usage: ledger,
+            judged,
+            store_response: keep,
+        };
+        reply.transcoder.set_elapsed(reply.usage.started().elapsed());
+        let pace = reply.transcoder.start(&mut reply.usage);
         reply.on_progress(pace);
         reply
     }
@@ -131,37 +151,37 @@ impl ReplyStream {
     /// Reads on. Bytes for the client are in the transcoder afterwards, if there are any.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
         if self.ended.is_some() {
-            self.settle(cx);
+            self.release_upstream(cx);
             return Poll::Ready(ReplyStep::Over);
         }
-        if self.keep.as_ref().is_some_and(|keep| keep.cancelled(cx)) {
+        if self.store_response.as_ref().is_some_and(|keep| keep.cancelled(cx)) {
             self.source = Source::Gone;
-            let pace = self.pipe.cancel(&mut self.ledger);
+            let pace = self.transcoder.cancel(&mut self.usage);
             self.on_progress(pace);
-            self.ledger.abort();
+            self.usage.abort();
             return Poll::Ready(ReplyStep::Step);
         }
         let chunk = match self.read(cx) {
             Poll::Ready(chunk) => chunk,
-            Poll::Pending => return self.wait(cx),
+            Poll::Pending => return self.poll_timers(cx),
         };
         let now = Instant::now();
         self.timers.last_read = now;
-        self.pipe.set_elapsed(now.duration_since(self.ledger.started()));
+        self.transcoder.set_elapsed(now.duration_since(self.usage.started()));
         let pace = match chunk {
-            Some(Ok(chunk)) => self.pipe.push(chunk, &mut self.ledger),
+            Some(Ok(chunk)) => self.transcoder.push(chunk, &mut self.usage),
             Some(Err(failure)) => {
                 self.source = Source::Gone;
-                self.pipe.fail(*failure, &mut self.ledger)
+                self.transcoder.fail(*failure, &mut self.usage)
             }
             None => {
                 self.source = Source::Gone;
-                self.pipe.end(&mut self.ledger)
+                self.transcoder.end(&mut self.usage)
             }
         };
         self.on_progress(pace);
         if self.ended.is_some() {
-            self.settle(cx);
+            self.release_upstream(cx);
         }
         Poll::Ready(ReplyStep::Step)
     }
@@ -170,7 +190,7 @@ impl ReplyStream {
     /// client's protocol; `None` follows the terminal event at once.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         for _ in 0..TURNS {
-            if let Some(bytes) = self.pipe.take() {
+            if let Some(bytes) = self.transcoder.take_output() {
                 self.timers.last_write = self.timers.last_read.max(self.timers.last_write);
                 return Poll::Ready(Some(bytes));
             }
@@ -189,20 +209,23 @@ impl ReplyStream {
         if self.ended.is_none() {
             self.source = Source::Gone;
             // Nobody failed: the failure is written as it is.
-            let _ = self.pipe.fail(failure.clone(), &mut self.ledger);
-            self.ended = Some(self.pipe.write_failure(failure.clone(), &mut self.ledger));
-            self.ledger.fail();
-            self.slot = None;
-            self.keep();
+            let _ = self.transcoder.fail(failure.clone(), &mut self.usage);
+            self.ended = Some(self.transcoder.write_failure(failure.clone(), &mut self.usage));
+            self.usage.fail();
+            self.permit = None;
+            self.pending_store();
         }
-        self.pipe.take().unwrap_or_default()
+        self.transcoder.take_output().unwrap_or_default()
     }
 
     /// Reads to the end and writes the whole body. A failure is a refusal with a status of its own, as nothing has been sent.
     pub(crate) async fn collect(mut self: Box<Self>, mut head: Head, shape: ReplyShape) -> Result<Reply, Refusal> {
         while let ReplyStep::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
-        let (Self { pipe, mut ledger, keep, .. }, ReplyShape { dialect, setting, .. }) = (*self, shape);
-        let mut whole = pipe.whole();
+        let (
+            Self { transcoder: pipe, usage: mut ledger, store_response: keep, .. },
+            ReplyShape { dialect, setting, .. },
+        ) = (*self, shape);
+        let mut whole = pipe.into_whole();
         head.notes.extend(ledger.noted().clone());
         if let Some(failure) = whole.failure.take() {
             ledger.refuse(&failure);
@@ -235,20 +258,20 @@ impl ReplyStream {
                         }
                     };
                 }
-                Source::Head(late) => match std::task::ready!(late.post.as_mut().poll(cx)) {
+                Source::Head(late) => match std::task::ready!(late.pending.as_mut().poll(cx)) {
                     Ok(answer) => {
                         self.services.dispatch.mark_answering(&self.account);
-                        self.pipe.set_framing(answer.body.framing());
+                        self.transcoder.set_framing(answer.body.framing());
                         self.source = Source::Body(answer.body);
                     }
                     Err(mut miss) => {
-                        if let Some(access) = &self.call.sent {
+                        if let Some(access) = &self.call.credentials {
                             miss.outcome.hide(access.secret());
                         }
                         let mut history = late.history.clone();
                         let (signal, step) = history.settle(&self.account, &miss.outcome, self.services.runtime.now());
                         let (Step::Give(failure) | Step::Again { otherwise: failure, .. }) = step;
-                        self.learn(&signal, &miss.outcome);
+                        self.report_outcome(&signal, &miss.outcome);
                         self.judged = true;
                         return Poll::Ready(Some(Err(Box::new(miss.name(failure)))));
                     }
@@ -257,19 +280,19 @@ impl ReplyStream {
         }
     }
 
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
         if let Source::Body(body) = &self.source
             && let Some(read) = body.last_read()
         {
             self.timers.last_read = self.timers.last_read.max(read);
         }
         match std::task::ready!(self.timers.poll(cx)) {
-            Due::Heartbeat => self.pipe.heartbeat(),
+            Due::Heartbeat => self.transcoder.heartbeat(),
             Due::Idle => {
                 self.source = Source::Gone;
                 let silence = self.timers.idle.as_secs();
                 let failure = Failure::new(Kind::Timeout, format!("the upstream sent nothing for {silence} s"));
-                let pace = self.pipe.fail(failure.code("upstream_timeout"), &mut self.ledger);
+                let pace = self.transcoder.fail(failure.code("upstream_timeout"), &mut self.usage);
                 self.on_progress(pace);
             }
         }
@@ -280,34 +303,34 @@ impl ReplyStream {
     fn on_progress(&mut self, pace: Progress) {
         let pace = match pace {
             Progress::Failing(failure) => {
-                if self.pipe.is_over_memory() {
+                if self.transcoder.is_over_memory() {
                     // The upstream may go on without an end, and a full budget is no fault of the account.
                     self.source = Source::Gone;
                     self.judged |= failure.kind == Kind::Overloaded;
                 }
-                self.judged |= self.pipe.is_lost(&failure);
+                self.judged |= self.transcoder.is_text_lost(&failure);
                 let told = self.failure_for_client(&failure);
-                self.pipe.write_failure(told, &mut self.ledger)
+                self.transcoder.write_failure(told, &mut self.usage)
             }
             pace => pace,
         };
-        for aside in self.pipe.asides() {
+        for aside in self.transcoder.take_side_events() {
             on_side_event(&self.services, (&self.account, &self.call.plan), &aside);
         }
         match &pace {
-            Progress::Going | Progress::Failing(_) => return self.note_response_id(),
-            Progress::Ended | Progress::Enough => self.served(),
-            Progress::Failed(_) => self.ledger.fail(),
+            Progress::Running | Progress::Failing(_) => return self.note_response_id(),
+            Progress::Ended | Progress::LimitReached => self.note_served(),
+            Progress::Failed(_) => self.usage.fail(),
         }
         self.ended = Some(pace);
-        self.slot = None;
-        self.keep();
+        self.permit = None;
+        self.pending_store();
     }
 
     /// The reply is over and whole; what its upstream counted shows what the model can take.
-    fn served(&mut self) {
-        self.ledger.complete();
-        if let Some(usage) = self.ledger.counted() {
+    fn note_served(&mut self) {
+        self.usage.complete();
+        if let Some(usage) = self.usage.counted() {
             let model = self.call.plan.model_for(&self.account);
             self.services.registry.accounts.note_served(&self.account, model, (usage.input, usage.output));
         }
@@ -315,24 +338,24 @@ impl ReplyStream {
 
     /// Notes the id that the client knows the reply by, once it does.
     fn note_response_id(&mut self) {
-        if let Some(keep) = self.keep.as_mut().filter(|keep| keep.is_unnamed())
-            && let Some(response) = self.pipe.response()
+        if let Some(keep) = self.store_response.as_mut().filter(|keep| keep.is_unnamed())
+            && let Some(response) = self.transcoder.response()
         {
             keep.start(response);
         }
     }
 
     /// Keeps a streamed reply that is over; a collected one is kept once its body is written.
-    fn keep(&mut self) {
-        if let Some(keep) = self.keep.take_if(|_| self.pipe.streams()) {
-            keep.finish(self.pipe.response());
+    fn pending_store(&mut self) {
+        if let Some(keep) = self.store_response.take_if(|_| self.transcoder.is_streaming()) {
+            keep.finish(self.transcoder.response());
         }
     }
 
     /// What a failure after the commit says about the account, and then how the client is to hear it.
     fn failure_for_client(&mut self, failure: &Failure) -> Failure {
         let mut failure = failure.clone();
-        if let Some(access) = &self.call.sent {
+        if let Some(access) = &self.call.credentials {
             attempt::hide(&mut failure, access.secret());
         }
         if !std::mem::take(&mut self.judged) {
@@ -340,19 +363,19 @@ impl ReplyStream {
             let history = History { rest: Some(self.services.runtime.settings.rest), keyed, ..History::default() };
             let outcome = attempt::Outcome::EarlyFail(failure.clone());
             let (signal, _) = attempt::next(&outcome, &history, self.services.runtime.now());
-            self.learn(&signal, &outcome);
+            self.report_outcome(&signal, &outcome);
         }
         self.call.plan.concede(&self.services, failure)
     }
 
-    fn learn(&self, signal: &Signal, outcome: &attempt::Outcome) {
+    fn report_outcome(&self, signal: &Signal, outcome: &attempt::Outcome) {
         self.services.dispatch.note_model(&self.account, self.call.plan.model_for(&self.account), signal);
         self.services.dispatch.signal(&self.account, signal);
         self.services.dispatch.record_outcome(&self.account, (self.call.begun, self.call.plan.by()), outcome);
     }
 
     /// Lets go of the upstream: one that has said everything is read to its end beside us, any other is cancelled.
-    fn settle(&mut self, cx: &mut Context<'_>) {
+    fn release_upstream(&mut self, cx: &mut Context<'_>) {
         let source = std::mem::replace(&mut self.source, Source::Gone);
         let (Source::Body(mut body), Some(Progress::Ended | Progress::Failed(_))) = (source, &self.ended) else {
             return;

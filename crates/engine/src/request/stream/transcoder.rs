@@ -9,7 +9,7 @@ use proto::framing::Framing;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
 
-use super::held::{Held, Keeps};
+use super::reply_memory::{ReplyMemory, Retention};
 use crate::memory::RequestMemory;
 use crate::request::usage::UsageRecorder;
 
@@ -23,21 +23,21 @@ const MANY: usize = 64;
 /// A reply on its way through.
 pub(crate) struct Transcoder {
     reader: Option<Reader>,
-    replies: Option<Box<ToolReplies>>,
+    tool_replies: Option<Box<ToolReplies>>,
     trim: Option<Trim>,
-    sink: Output,
-    held: Held,
+    output: Output,
+    memory: ReplyMemory,
     /// Why the text so far was dropped, with which the reply fails at its end.
-    lost: Option<Box<Failure>>,
+    text_lost: Option<Box<Failure>>,
     /// Between reader and limits; empty between two calls.
     events: Vec<Event>,
     /// Between limits and sink; empty between two calls.
     trimmed: Vec<Event>,
     side_events: Vec<SideEvent>,
     /// The failure that is to be told; boxed, as a stream that runs is kept small.
-    failing: Option<Box<Event>>,
+    withheld_failure: Option<Box<Event>>,
     /// The response object with which a reply that is kept ended.
-    last: Option<Box<Json>>,
+    last_response: Option<Box<Json>>,
 }
 
 /// What the engine itself reads in a stream.
@@ -59,11 +59,11 @@ enum Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// More may come.
-    Going,
+    Running,
     /// The terminal event is out; what follows is read and dropped.
     Ended,
     /// As `Ended`, by a limit of ours: the upstream is still generating.
-    Enough,
+    LimitReached,
     /// It fails; nothing of that is written before [`Transcoder::write_failure`].
     Failing(Box<Failure>),
     /// It failed; the failure is written.
@@ -79,9 +79,9 @@ pub(crate) struct ReplyShape {
     /// Limits that the upstream does not know.
     pub(crate) limits: Limits,
     /// How calls are turned back to what the client knows.
-    pub(crate) replies: Option<ToolReplies>,
+    pub(crate) tool_replies: Option<ToolReplies>,
     /// Input tokens to report when one of them ends the reply.
-    pub(crate) input: u64,
+    pub(crate) input_tokens: u64,
     /// Whether it streams.
     pub(crate) stream: bool,
 }
@@ -95,28 +95,40 @@ impl Transcoder {
         } else {
             Output::Fold(Fold::for_client(shape.dialect))
         };
-        let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
-        let replies = shape.replies.clone().map(Box::new);
+        let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input_tokens));
+        let replies = shape.tool_replies.clone().map(Box::new);
         let (reader, events, last) = (Some(reader), held, None);
         let keeps = match shape.dialect {
-            dialect if !shape.stream => Keeps::All(dialect),
+            dialect if !shape.stream => Retention::All(dialect),
             Dialect::Responses => {
                 let edited =
                     trim.is_some() || replies.is_some() || shape.setting.reply.envelope != SchemaEnvelope::None;
-                Keeps::Text { passes: !edited }
+                Retention::Text { passes: !edited }
             }
             // What waits for the end of a stop sequence is kept.
-            _ if trim.is_some() => Keeps::Waiting,
-            _ => Keeps::Nothing,
+            _ if trim.is_some() => Retention::Waiting,
+            _ => Retention::Nothing,
         };
-        let held = Held::new(tab, keeps);
+        let held = ReplyMemory::new(tab, keeps);
         let (trimmed, aside) = (Vec::new(), Vec::new());
-        Self { reader, replies, trim, sink, held, lost: None, events, trimmed, side_events: aside, failing: None, last }
+        Self {
+            reader,
+            tool_replies: replies,
+            trim,
+            output: sink,
+            memory: held,
+            text_lost: None,
+            events,
+            trimmed,
+            side_events: aside,
+            withheld_failure: None,
+            last_response: last,
+        }
     }
 
     /// Says how long ago the request came, for replies that say how long they took.
     pub(crate) fn set_elapsed(&mut self, elapsed: Duration) {
-        match &mut self.sink {
+        match &mut self.output {
             Output::Stream { writer: Some(writer), .. } => writer.at(elapsed),
             Output::Stream { .. } => {}
             Output::Fold(fold) => fold.at(elapsed),
@@ -132,7 +144,7 @@ impl Transcoder {
 
     /// Passes on what was held back before the commit.
     pub(crate) fn start(&mut self, ledger: &mut UsageRecorder) -> Progress {
-        self.pass(ledger)
+        self.process_events(ledger)
     }
 
     /// Passes on a chunk of the upstream.
@@ -140,7 +152,7 @@ impl Transcoder {
         if let Some(reader) = &mut self.reader {
             reader.push(chunk, &mut self.events);
         }
-        self.pass(ledger)
+        self.process_events(ledger)
     }
 
     /// The upstream is done or cut; without a terminal event that is a failure.
@@ -148,8 +160,8 @@ impl Transcoder {
         if let Some(reader) = self.reader.take() {
             reader.end(&mut self.events);
         }
-        match self.pass(ledger) {
-            Progress::Going => {
+        match self.process_events(ledger) {
+            Progress::Running => {
                 self.fail(Failure::new(proto::Kind::Upstream, "the upstream ended without an end"), ledger)
             }
             pace => pace,
@@ -160,7 +172,7 @@ impl Transcoder {
     pub(crate) fn fail(&mut self, failure: Failure, ledger: &mut UsageRecorder) -> Progress {
         self.events.clear();
         self.events.push(Event::new(What::Fail(failure)));
-        self.pass(ledger)
+        self.process_events(ledger)
     }
 
     /// Ends the reply because its client wants no more of it.
@@ -170,34 +182,35 @@ impl Transcoder {
 
     /// The response object as the client saw it last, of a streamed reply that is kept.
     pub(crate) fn response(&self) -> Option<&Json> {
-        match &self.sink {
+        match &self.output {
             Output::Stream { writer: Some(writer), .. } => writer.response(),
-            Output::Stream { writer: None, .. } | Output::Fold(_) => self.last.as_deref(),
+            Output::Stream { writer: None, .. } | Output::Fold(_) => self.last_response.as_deref(),
         }
     }
 
     /// Whether the reply streams.
-    pub(crate) fn streams(&self) -> bool {
-        matches!(self.sink, Output::Stream { .. })
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self.output, Output::Stream { .. })
     }
 
     /// Writes the failure with which the reply ends, as it came or in other words.
     pub(crate) fn write_failure(&mut self, failure: Failure, ledger: &mut UsageRecorder) -> Progress {
-        let came = self.failing.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
+        let came =
+            self.withheld_failure.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
         let event = came.map_or_else(|| Event::new(What::Fail(failure)), |event| *event);
         self.deliver(&event, ledger)
     }
 
     /// Adds what keeps an idle client waiting.
     pub(crate) fn heartbeat(&mut self) {
-        if let Output::Stream { writer: Some(writer), out } = &mut self.sink {
+        if let Output::Stream { writer: Some(writer), out } = &mut self.output {
             writer.heartbeat(out);
         }
     }
 
     /// What is ready for the client, as one piece.
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        match &mut self.sink {
+    pub(crate) fn take_output(&mut self) -> Option<Bytes> {
+        match &mut self.output {
             Output::Stream { out, .. } if !out.is_empty() => {
                 let piece = out.split().freeze();
                 if piece.len() > LARGE {
@@ -212,33 +225,33 @@ impl Transcoder {
 
     /// Whether the reply was refused more memory, which ends it.
     pub(crate) fn is_over_memory(&self) -> bool {
-        self.held.is_over()
+        self.memory.is_over()
     }
 
     /// Whether this is the failure of a reply that came to its end, which could not be repeated.
-    pub(crate) fn is_lost(&self, failure: &Failure) -> bool {
-        self.lost.as_deref() == Some(failure)
+    pub(crate) fn is_text_lost(&self, failure: &Failure) -> bool {
+        self.text_lost.as_deref() == Some(failure)
     }
 
     /// What the engine itself is to read, in order.
-    pub(crate) fn asides(&mut self) -> std::vec::Drain<'_, SideEvent> {
+    pub(crate) fn take_side_events(&mut self) -> std::vec::Drain<'_, SideEvent> {
         self.side_events.drain(..)
     }
 
     /// The collected reply.
-    pub(crate) fn whole(self) -> proto::Whole {
-        match self.sink {
+    pub(crate) fn into_whole(self) -> proto::Whole {
+        match self.output {
             Output::Fold(fold) => fold.finish(),
             Output::Stream { .. } => proto::Whole { id: Text::default(), ..proto::Whole::default() },
         }
     }
 
-    fn pass(&mut self, ledger: &mut UsageRecorder) -> Progress {
+    fn process_events(&mut self, ledger: &mut UsageRecorder) -> Progress {
         let mut events = std::mem::take(&mut self.events);
-        let mut pace = Progress::Going;
+        let mut pace = Progress::Running;
         for event in events.drain(..) {
-            pace = self.through(event, ledger);
-            if pace != Progress::Going {
+            pace = self.process_event(event, ledger);
+            if pace != Progress::Running {
                 break;
             }
         }
@@ -248,62 +261,62 @@ impl Transcoder {
         pace
     }
 
-    fn through(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
+    fn process_event(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
         let mut event = event;
-        if let Err(failure) = self.held.see(&event)
-            && !self.forget(&event, &failure)
+        if let Err(failure) = self.memory.see(&event)
+            && !self.drop_repeated_text(&event, &failure)
         {
-            return self.hold(Event::new(What::Fail(failure)), ledger);
+            return self.withhold_failure(Event::new(What::Fail(failure)), ledger);
         }
-        if let (Some(lost), What::End { .. }) = (&self.lost, &event.what) {
+        if let (Some(lost), What::End { .. }) = (&self.text_lost, &event.what) {
             event = Event::new(What::Fail((**lost).clone()));
         }
-        let Some(replies) = &mut self.replies else { return self.limit(event, ledger) };
-        let mut pace = Progress::Going;
+        let Some(replies) = &mut self.tool_replies else { return self.apply_limits(event, ledger) };
+        let mut pace = Progress::Running;
         for event in replies.event(event).into_iter().flatten() {
-            pace = self.limit(event, ledger);
+            pace = self.apply_limits(event, ledger);
         }
         pace
     }
 
     /// Drops the text that the end of a stream repeats, so that the stream goes on; `false` where that is of no help.
-    fn forget(&mut self, event: &Event, why: &Failure) -> bool {
-        let Output::Stream { writer: Some(writer), .. } = &mut self.sink else { return false };
+    fn drop_repeated_text(&mut self, event: &Event, why: &Failure) -> bool {
+        let Output::Stream { writer: Some(writer), .. } = &mut self.output else { return false };
         let call = matches!(event.what, What::Delta { channel: Channel::Arguments, .. });
         if call || self.trim.is_some() || !writer.forget() {
             return false;
         }
-        self.held.forget();
-        self.lost = Some(Box::new(why.clone()));
+        self.memory.forget();
+        self.text_lost = Some(Box::new(why.clone()));
         true
     }
 
     /// Applies the limits that the upstream does not know.
-    fn limit(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
-        let Some(trim) = &mut self.trim else { return self.hold(event, ledger) };
+    fn apply_limits(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
+        let Some(trim) = &mut self.trim else { return self.withhold_failure(event, ledger) };
         let mut trimmed = std::mem::take(&mut self.trimmed);
         let verdict = trim.push(event, &mut trimmed);
-        let mut pace = Progress::Going;
+        let mut pace = Progress::Running;
         for event in trimmed.drain(..) {
-            if pace == Progress::Going {
-                pace = self.hold(event, ledger);
+            if pace == Progress::Running {
+                pace = self.withhold_failure(event, ledger);
             }
         }
         self.trimmed = trimmed;
-        if verdict == Verdict::Done { Progress::Enough } else { pace }
+        if verdict == Verdict::Done { Progress::LimitReached } else { pace }
     }
 
     /// Delivers all but a failure, which others word first.
-    fn hold(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
+    fn withhold_failure(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
         let What::Fail(failure) = &event.what else { return self.deliver(&event, ledger) };
         let failing = Progress::Failing(Box::new(failure.clone()));
-        self.failing = Some(Box::new(event));
+        self.withheld_failure = Some(Box::new(event));
         failing
     }
 
     fn deliver(&mut self, event: &Event, ledger: &mut UsageRecorder) -> Progress {
         ledger.on_event(event);
-        match &mut self.sink {
+        match &mut self.output {
             Output::Stream { writer: Some(writer), out } => writer.push(event, out),
             Output::Stream { .. } => {}
             Output::Fold(fold) => fold.push(event),
@@ -315,14 +328,14 @@ impl Transcoder {
             What::Fail(failure) => return self.close(Progress::Failed(Box::new(failure.clone()))),
             _ => {}
         }
-        Progress::Going
+        Progress::Running
     }
 
     fn close(&mut self, pace: Progress) -> Progress {
-        if let Output::Stream { writer, out } = &mut self.sink
+        if let Output::Stream { writer, out } = &mut self.output
             && let Some(writer) = writer.take()
         {
-            self.last = writer.response().cloned().map(Box::new);
+            self.last_response = writer.response().cloned().map(Box::new);
             writer.end(out);
         }
         pace

@@ -104,6 +104,6 @@ pub(crate) async fn identities(_ask: RequestContext) -> HandlerResult {
 }
 
 /// Settings, which are all unset, and reports of the client, which are dropped.
-pub(crate) async fn nothing(_ask: RequestContext) -> HandlerResult {
+pub(crate) async fn empty_object(_ask: RequestContext) -> HandlerResult {
     Ok(json_bytes(StatusCode::OK, Bytes::from_static(b"{}")))
 }

@@ -92,7 +92,7 @@ struct ConsumeRequest {
 /// `GET .../usage`
 pub(crate) async fn usage(ctx: RequestContext) -> HandlerResult {
     let (quota, now) = ctx.app.engine.limits();
-    let own = own(&ctx);
+    let own = own_quota(&ctx);
     let allowed = quota.allowed.unwrap_or(true);
     let window = |window: Option<Window>| window.map(|window| window_body(window, now));
     let body = Usage {
@@ -108,7 +108,7 @@ pub(crate) async fn usage(ctx: RequestContext) -> HandlerResult {
         },
         code_review_rate_limit: None,
         additional_rate_limits: quota.named.iter().map(|limit| additional(limit, now)).collect(),
-        credits: purse(quota.credits.as_ref(), own.as_ref()),
+        credits: credits_body(quota.credits.as_ref(), own.as_ref()),
         spend_control: SpendControl { reached: false, individual_limit: None },
         rate_limit_reached_type: quota.reached.as_deref().map(|kind| Reached { r#type: kind }),
         rate_limit_reset_credits: ResetCount {
@@ -149,7 +149,7 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
 }
 
 /// The last figures of the calling login's account. A client key has no login.
-fn own(ctx: &RequestContext) -> Option<Quota> {
+fn own_quota(ctx: &RequestContext) -> Option<Quota> {
     let Caller::Login(_, id) = &ctx.caller else { return None };
     ctx.app.engine.accounts().get(id).map(|account| account.quota)
 }
@@ -179,7 +179,7 @@ fn additional(limit: &Named, now: Millis) -> Additional<'_> {
 }
 
 /// The pool's credits; the balance is shown for the caller's own account only.
-fn purse<'a>(credits: Option<&Credits>, own: Option<&'a Quota>) -> CreditsBody<'a> {
+fn credits_body<'a>(credits: Option<&Credits>, own: Option<&'a Quota>) -> CreditsBody<'a> {
     CreditsBody {
         has_credits: credits.is_some_and(|credits| credits.has),
         unlimited: credits.is_some_and(|credits| credits.unlimited),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proto::Failure;
 use proto::images::Part;
 
-use super::{Field, Reader, Step, wrong};
+use super::{Field, Reader, Step, malformed_form};
 
 /// Most parts of one form.
 const MOST: usize = 64;
@@ -14,7 +14,7 @@ pub(crate) fn parts(body: &Bytes, boundary: &str) -> Result<Vec<Part>, Failure> 
     let (mut reader, mut parts) = (Reader::new(boundary), Vec::new());
     loop {
         match reader.next(body)? {
-            Step::Part(..) if parts.len() == MOST => return Err(wrong("it has too many parts")),
+            Step::Part(..) if parts.len() == MOST => return Err(malformed_form("it has too many parts")),
             Step::Part(Some(Field { name, .. }), content) => parts.push(Part { name, data: body.slice(content) }),
             Step::Part(None, _) => {}
             Step::More => return Err(cut()),
@@ -24,7 +24,7 @@ pub(crate) fn parts(body: &Bytes, boundary: &str) -> Result<Vec<Part>, Failure> 
 }
 
 fn cut() -> Failure {
-    wrong("it was cut short")
+    malformed_form("it was cut short")
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
     let embed = offload(body.len(), move || read(&body, single)).await?;
     let name = model_name(&call, &embed);
     let Some(body) = embed.body.clone() else {
-        call.app.engine.serves(Service::Embeddings, name)?;
+        call.app.engine.check_service(Service::Embeddings, name)?;
         return Ok(json_bytes(StatusCode::OK, embed.answer(None, began.elapsed())?));
     };
     let errand = ForwardRequest {

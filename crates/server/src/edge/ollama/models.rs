@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::super::models::{CREATED_AT, found, listed};
 use super::super::run::{json_about_model, receive};
-use super::bare;
+use super::without_latest_tag;
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
@@ -122,7 +122,7 @@ pub(crate) async fn show(ctx: RequestContext) -> HandlerResult {
         .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"model\": \"...\"}}: {error}")))?;
     let name = wish.model.or(wish.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
     let engine = &turn.app.engine;
-    let resolved = found(engine, bare(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?;
+    let resolved = found(engine, without_latest_tag(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?;
     let model = &resolved.model;
     let shown = Shown {
         license: "",

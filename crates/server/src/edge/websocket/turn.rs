@@ -75,7 +75,7 @@ async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Resul
     request.reply.stream = true;
     let mut client = client_info::read(&context.headers, id, None);
     metadata::read_turn_metadata(&mut client, &request);
-    client.trail = Some(Arc::clone(&context.trail));
+    client.socket_history = Some(Arc::clone(&context.history));
     let codex = client.codex;
     let Reply { head, body } = call(app, (Dialect::Responses, key), client, (request, notes)).await?;
     let (stream, whole) = match body {

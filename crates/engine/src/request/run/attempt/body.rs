@@ -80,7 +80,7 @@ impl Attempt {
         // It lies beside the client's own until it is sent. That of a small one is not counted.
         let space = match self.size {
             0..=UNCHARGED => None,
-            size => self.call.tab.part(size).ok_or_else(full)?,
+            size => self.call.memory.part(size).ok_or_else(full)?,
         };
         let request = std::mem::take(&mut self.call.request);
         let work = move || {

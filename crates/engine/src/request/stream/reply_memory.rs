@@ -24,9 +24,9 @@ const ITEM: usize = 256;
 
 /// What one reply holds; given back on drop.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ReplyMemory {
     tab: RequestMemory,
-    keeps: Keeps,
+    keeps: Retention,
     bytes: usize,
     /// Those of them that calls are made with.
     calls: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Held {
 
 /// What is kept of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeps {
+pub(crate) enum Retention {
     /// All of it, collected for a client of this dialect, whose own frames are kept too.
     All(Dialect),
     /// Its text, which a stream of Responses repeats at the end. `passes` says that the upstream's own frames do that, where it
@@ -59,9 +59,9 @@ pub(crate) enum Keeps {
     Nothing,
 }
 
-impl Held {
+impl ReplyMemory {
     /// Nothing yet.
-    pub(crate) fn new(tab: RequestMemory, keeps: Keeps) -> Self {
+    pub(crate) fn new(tab: RequestMemory, keeps: Retention) -> Self {
         Self {
             tab,
             keeps,
@@ -95,7 +95,7 @@ impl Held {
     /// The text so far was dropped, and what follows is passed on only.
     pub(crate) fn forget(&mut self) {
         let calls = self.calls;
-        *self = Self { bytes: calls, calls, open: self.open, ..Self::new(self.tab.clone(), Keeps::Nothing) };
+        *self = Self { bytes: calls, calls, open: self.open, ..Self::new(self.tab.clone(), Retention::Nothing) };
     }
 
     fn cover(&mut self) -> Result<(), Failure> {
@@ -115,7 +115,7 @@ impl Held {
     /// How many bytes an event leaves behind.
     fn size(&mut self, event: &Event) -> usize {
         let frame = event.raw.as_ref().filter(|frame| !frame.bytes.is_empty());
-        let own = |dialect| dialect != Dialect::Responses && self.keeps == Keeps::All(dialect);
+        let own = |dialect| dialect != Dialect::Responses && self.keeps == Retention::All(dialect);
         let kept = frame.filter(|frame| own(frame.dialect));
         let kept = kept.map_or(0, |frame| frame.bytes.len() + size_of_val(frame));
         let responses = frame.is_some_and(|frame| frame.dialect == Dialect::Responses);
@@ -124,8 +124,8 @@ impl Held {
             What::ItemDone { .. } => self.open = self.open.saturating_sub(1),
             _ => {}
         }
-        let passes = responses && self.keeps == (Keeps::Text { passes: true });
-        let repeats = matches!(self.keeps, Keeps::Text { .. }) && !passes;
+        let passes = responses && self.keeps == (Retention::Text { passes: true });
+        let repeats = matches!(self.keeps, Retention::Text { .. }) && !passes;
         kept + match &event.what {
             // A partial image replaces the one before it.
             What::Delta { channel: Channel::Image, .. } => 0,
@@ -136,7 +136,7 @@ impl Held {
                 more
             }
             What::Delta { .. } if passes => 0,
-            What::Delta { data, .. } if self.keeps == Keeps::Nothing && self.open <= 1 => {
+            What::Delta { data, .. } if self.keeps == Retention::Nothing && self.open <= 1 => {
                 let more = (COPIES * data.escaped().len()).min(PASSING - self.passing);
                 self.passing += more;
                 more
@@ -147,7 +147,7 @@ impl Held {
             }
             What::Annotation { data, .. } => COPIES * data.bytes().len(),
             What::ItemOpen { .. } => ITEM,
-            What::ItemDone { .. } if self.keeps == Keeps::Nothing => ITEM,
+            What::ItemDone { .. } if self.keeps == Retention::Nothing => ITEM,
             What::ItemDone { .. } => {
                 let text = std::mem::take(&mut self.open_text);
                 ITEM + frame.map_or(0, |frame| frame.bytes.len()) + if repeats { REPEATS * text } else { 0 }

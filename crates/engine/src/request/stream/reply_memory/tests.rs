@@ -5,14 +5,14 @@ use super::*;
 use crate::memory::MemoryBudget;
 
 const KIB: usize = 1 << 10;
-const WHOLE: Keeps = Keeps::Text { passes: false };
+const WHOLE: Retention = Retention::Text { passes: false };
 
 fn text(bytes: usize) -> Event {
     Event::new(What::Delta { at: 0, part: 0, channel: Channel::Text, data: "x".repeat(bytes).as_str().into() })
 }
 
 /// Feeds `event` until it is refused: the bytes held then, and the failure.
-fn until_refused(held: &mut Held, event: &Event) -> (usize, Failure) {
+fn until_refused(held: &mut ReplyMemory, event: &Event) -> (usize, Failure) {
     for _ in 0..1_000_000 {
         if let Err(failure) = held.see(event) {
             return (held.bytes, failure);
@@ -23,8 +23,8 @@ fn until_refused(held: &mut Held, event: &Event) -> (usize, Failure) {
 
 #[test]
 fn an_endless_reply_ends_at_its_cap() {
-    for keeps in [Keeps::Text { passes: false }, Keeps::Text { passes: true }, Keeps::All(Dialect::Chat)] {
-        let (bytes, failure) = until_refused(&mut Held::new(RequestMemory::default(), keeps), &text(8 * KIB));
+    for keeps in [Retention::Text { passes: false }, Retention::Text { passes: true }, Retention::All(Dialect::Chat)] {
+        let (bytes, failure) = until_refused(&mut ReplyMemory::new(RequestMemory::default(), keeps), &text(8 * KIB));
         assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Upstream, Some("reply_too_large")));
         assert!((limits::REPLY..limits::REPLY + 17 * KIB).contains(&bytes), "{bytes}");
     }
@@ -33,7 +33,8 @@ fn an_endless_reply_ends_at_its_cap() {
 #[test]
 fn replies_share_one_budget_and_give_it_back() {
     let room = MemoryBudget::new(4 << 20);
-    let (mut first, mut second) = (Held::new(room.for_request(), WHOLE), Held::new(room.for_request(), WHOLE));
+    let (mut first, mut second) =
+        (ReplyMemory::new(room.for_request(), WHOLE), ReplyMemory::new(room.for_request(), WHOLE));
     for _ in 0..128 {
         first.see(&text(8 * KIB)).unwrap();
     }
@@ -47,7 +48,7 @@ fn replies_share_one_budget_and_give_it_back() {
 #[test]
 fn a_small_reply_is_not_charged() {
     let room = MemoryBudget::new(0);
-    let mut held = Held::new(room.for_request(), WHOLE);
+    let mut held = ReplyMemory::new(room.for_request(), WHOLE);
     held.see(&text(FREE / COPIES)).unwrap();
     assert_eq!(held.see(&text(1)).unwrap_err().kind, Kind::Overloaded);
     assert!(held.is_over());
@@ -58,14 +59,14 @@ fn frames_and_items_without_text_count_too() {
     let frame = |dialect| Frame { dialect, bytes: Bytes::from(vec![b'x'; KIB]) };
     let other = Event { raw: Some(frame(Dialect::Messages)), ..Event::new(What::Other) };
     // A collected reply keeps its frames; of signatures and citations a stream keeps as much.
-    for keeps in [Keeps::All(Dialect::Messages), Keeps::All(Dialect::Chat), Keeps::Nothing] {
-        let mut held = Held::new(RequestMemory::default(), keeps);
+    for keeps in [Retention::All(Dialect::Messages), Retention::All(Dialect::Chat), Retention::Nothing] {
+        let mut held = ReplyMemory::new(RequestMemory::default(), keeps);
         assert_eq!(until_refused(&mut held, &other).1.code.as_deref(), Some("reply_too_large"));
     }
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = What::ItemDone { at: 0, item: Item { kind, raw: None } };
     let done = Event { raw: Some(frame(Dialect::Responses)), ..Event::new(done) };
-    let mut held = Held::new(RequestMemory::default(), WHOLE);
+    let mut held = ReplyMemory::new(RequestMemory::default(), WHOLE);
     assert_eq!(until_refused(&mut held, &done).1.code.as_deref(), Some("reply_too_large"));
 }
 
@@ -74,9 +75,9 @@ fn frames_and_items_without_text_count_too() {
 fn text_that_passes_is_not_held() {
     let room = MemoryBudget::new(1 << 20);
     let own = |event: Event| Event { raw: Some(Frame { dialect: Dialect::Responses, bytes: "{}".into() }), ..event };
-    let streams = [(Keeps::Nothing, text(8 * KIB)), (Keeps::Text { passes: true }, own(text(8 * KIB)))];
+    let streams = [(Retention::Nothing, text(8 * KIB)), (Retention::Text { passes: true }, own(text(8 * KIB)))];
     for (keeps, event) in streams {
-        let mut held = Held::new(room.for_request(), keeps);
+        let mut held = ReplyMemory::new(room.for_request(), keeps);
         for _ in 0..1_000_000 {
             held.see(&event).unwrap();
         }
@@ -90,7 +91,7 @@ fn text_that_passes_is_not_held() {
 /// Text of an item that waits for the end of another is kept until then.
 #[test]
 fn text_that_waits_for_its_turn_is_held() {
-    let mut held = Held::new(RequestMemory::default(), Keeps::Nothing);
+    let mut held = ReplyMemory::new(RequestMemory::default(), Retention::Nothing);
     for at in 0..2 {
         let head = proto::canon::Head::Message { phase: None };
         held.see(&Event::new(What::ItemOpen { at, head })).unwrap();
@@ -104,8 +105,8 @@ fn an_item_that_is_repeated_is_held_as_often() {
     let room = MemoryBudget::new(4 << 20);
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = Event::new(What::ItemDone { at: 0, item: Item { kind, raw: None } });
-    for (keeps, refused) in [(WHOLE, true), (Keeps::All(Dialect::Responses), false)] {
-        let mut held = Held::new(room.for_request(), keeps);
+    for (keeps, refused) in [(WHOLE, true), (Retention::All(Dialect::Responses), false)] {
+        let mut held = ReplyMemory::new(room.for_request(), keeps);
         held.see(&text(1 << 20)).unwrap();
         assert_eq!(held.see(&done).is_err(), refused);
         // Without the text there is room again.
