@@ -179,7 +179,7 @@ impl Engine {
         forward::serves(&self.services, service, name)
     }
 
-    /// Whether accounts serve such a call and not relays: its body is then to be in the backend's form.
+    /// Whether accounts serve such a call and not relays. Its body must be in the backend's form then.
     pub fn is_served_by_accounts(&self, service: Service, name: Option<&str>) -> bool {
         forward::is_served_by_accounts(&self.services, service, name)
     }

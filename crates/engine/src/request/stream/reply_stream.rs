@@ -43,7 +43,7 @@ pub(crate) enum Source {
 /// A model call that outlived the commit barrier.
 pub(crate) struct UnansweredCall {
     pub(crate) pending: PendingCall,
-    /// What its failure is judged by; there is no retry any more.
+    /// The history by which its failure is judged; there is no retry any more.
     pub(crate) history: History,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct ServedCall {
     pub(crate) plan: Arc<RequestPlan>,
     /// When it began.
     pub(crate) begun: Millis,
-    /// What it was sent with; the account may have another by the time it fails.
+    /// The credentials that it was sent with; the account may have others by the time it fails.
     pub(crate) credentials: Option<Credentials>,
 }
 
@@ -64,13 +64,13 @@ pub struct ReplyStream {
     source: Source,
     transcoder: Transcoder,
     timers: Timers,
-    /// How it ended; `None` while it runs.
+    /// The end; `None` while the reply runs.
     ended: Option<Progress>,
     permit: Option<Permit>,
     usage: UsageRecorder,
-    /// Whether the failure under way was judged by the retry table already.
+    /// Whether the retry table has judged the current failure already.
     judged: bool,
-    /// What will be kept of the reply, until it is.
+    /// What will be stored of the reply, until it is.
     store_response: Option<Box<PendingStore>>,
 }
 
@@ -78,7 +78,7 @@ pub struct ReplyStream {
 pub(crate) struct ReplyStart {
     pub(crate) source: Source,
     pub(crate) transcoder: Transcoder,
-    /// When the upstream spoke last.
+    /// When the last byte of the upstream came.
     pub(crate) last_read: Instant,
     pub(crate) permit: Permit,
     pub(crate) usage: UsageRecorder,
@@ -95,9 +95,9 @@ enum ReplyStep {
 }
 
 struct Timers {
-    /// When the upstream spoke last.
+    /// When the last byte of the upstream came.
     last_read: Instant,
-    /// When the client was given something last.
+    /// When the client got its last bytes.
     last_write: Instant,
     idle: Duration,
     /// `None` for collected replies.
@@ -118,7 +118,7 @@ impl ReplyStream {
             transcoder: pipe,
             last_read: heard,
             permit: slot,
-            usage: ledger,
+            usage: usage,
             call,
             pending_store: keep,
         } = begin;
@@ -138,13 +138,13 @@ impl ReplyStream {
             timers,
             ended,
             permit: slot,
-            usage: ledger,
+            usage: usage,
             judged,
             store_response: keep,
         };
         reply.transcoder.set_elapsed(reply.usage.started().elapsed());
-        let pace = reply.transcoder.start(&mut reply.usage);
-        reply.on_progress(pace);
+        let progress = reply.transcoder.start(&mut reply.usage);
+        reply.on_progress(progress);
         reply
     }
 
@@ -156,8 +156,8 @@ impl ReplyStream {
         }
         if self.store_response.as_ref().is_some_and(|keep| keep.cancelled(cx)) {
             self.source = Source::Gone;
-            let pace = self.transcoder.cancel(&mut self.usage);
-            self.on_progress(pace);
+            let progress = self.transcoder.cancel(&mut self.usage);
+            self.on_progress(progress);
             self.usage.abort();
             return Poll::Ready(ReplyStep::Step);
         }
@@ -168,7 +168,7 @@ impl ReplyStream {
         let now = Instant::now();
         self.timers.last_read = now;
         self.transcoder.set_elapsed(now.duration_since(self.usage.started()));
-        let pace = match chunk {
+        let progress = match chunk {
             Some(Ok(chunk)) => self.transcoder.push(chunk, &mut self.usage),
             Some(Err(failure)) => {
                 self.source = Source::Gone;
@@ -179,7 +179,7 @@ impl ReplyStream {
                 self.transcoder.end(&mut self.usage)
             }
         };
-        self.on_progress(pace);
+        self.on_progress(progress);
         if self.ended.is_some() {
             self.release_upstream(cx);
         }
@@ -208,7 +208,7 @@ impl ReplyStream {
     pub fn cut(&mut self, failure: &Failure) -> Bytes {
         if self.ended.is_none() {
             self.source = Source::Gone;
-            // Nobody failed: the failure is written as it is.
+            // No upstream failed: the failure is written as it is.
             let _ = self.transcoder.fail(failure.clone(), &mut self.usage);
             self.ended = Some(self.transcoder.write_failure(failure.clone(), &mut self.usage));
             self.usage.fail();
@@ -222,13 +222,13 @@ impl ReplyStream {
     pub(crate) async fn collect(mut self: Box<Self>, mut head: Head, shape: ReplyShape) -> Result<Reply, Refusal> {
         while let ReplyStep::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
         let (
-            Self { transcoder: pipe, usage: mut ledger, store_response: keep, .. },
+            Self { transcoder: pipe, usage: mut usage, store_response: keep, .. },
             ReplyShape { dialect, setting, .. },
         ) = (*self, shape);
         let mut whole = pipe.into_whole();
-        head.notes.extend(ledger.noted().clone());
+        head.notes.extend(usage.noted().clone());
         if let Some(failure) = whole.failure.take() {
-            ledger.refuse(&failure);
+            usage.refuse(&failure);
             return Err(Refusal { failure, head: Box::new(head) });
         }
         let size = estimate::reply(&whole);
@@ -292,16 +292,16 @@ impl ReplyStream {
                 self.source = Source::Gone;
                 let silence = self.timers.idle.as_secs();
                 let failure = Failure::new(Kind::Timeout, format!("the upstream sent nothing for {silence} s"));
-                let pace = self.transcoder.fail(failure.code("upstream_timeout"), &mut self.usage);
-                self.on_progress(pace);
+                let progress = self.transcoder.fail(failure.code("upstream_timeout"), &mut self.usage);
+                self.on_progress(progress);
             }
         }
         Poll::Ready(ReplyStep::Step)
     }
 
-    /// Books what the last events said. A failure is told in the words of all accounts.
-    fn on_progress(&mut self, pace: Progress) {
-        let pace = match pace {
+    /// Handles the progress after an event. A failure is written as one of all accounts.
+    fn on_progress(&mut self, progress: Progress) {
+        let progress = match progress {
             Progress::Failing(failure) => {
                 if self.transcoder.is_over_memory() {
                     // The upstream may go on without an end, and a full budget is no fault of the account.
@@ -312,22 +312,22 @@ impl ReplyStream {
                 let told = self.failure_for_client(&failure);
                 self.transcoder.write_failure(told, &mut self.usage)
             }
-            pace => pace,
+            progress => progress,
         };
-        for aside in self.transcoder.take_side_events() {
-            on_side_event(&self.services, (&self.account, &self.call.plan), &aside);
+        for side_event in self.transcoder.take_side_events() {
+            on_side_event(&self.services, (&self.account, &self.call.plan), &side_event);
         }
-        match &pace {
+        match &progress {
             Progress::Running | Progress::Failing(_) => return self.note_response_id(),
             Progress::Ended | Progress::LimitReached => self.note_served(),
             Progress::Failed(_) => self.usage.fail(),
         }
-        self.ended = Some(pace);
+        self.ended = Some(progress);
         self.permit = None;
         self.pending_store();
     }
 
-    /// The reply is over and whole; what its upstream counted shows what the model can take.
+    /// Notes a complete reply. The upstream's counts show what the model can take.
     fn note_served(&mut self) {
         self.usage.complete();
         if let Some(usage) = self.usage.counted() {
@@ -336,7 +336,7 @@ impl ReplyStream {
         }
     }
 
-    /// Notes the id that the client knows the reply by, once it does.
+    /// Notes the id of the reply once the client has it.
     fn note_response_id(&mut self) {
         if let Some(keep) = self.store_response.as_mut().filter(|keep| keep.is_unnamed())
             && let Some(response) = self.transcoder.response()
@@ -345,14 +345,14 @@ impl ReplyStream {
         }
     }
 
-    /// Keeps a streamed reply that is over; a collected one is kept once its body is written.
+    /// Stores a streamed reply that is over; a collected one is stored when its body is written.
     fn pending_store(&mut self) {
         if let Some(keep) = self.store_response.take_if(|_| self.transcoder.is_streaming()) {
             keep.finish(self.transcoder.response());
         }
     }
 
-    /// What a failure after the commit says about the account, and then how the client is to hear it.
+    /// Reports a failure after the commit to the pool, and returns the failure for the client.
     fn failure_for_client(&mut self, failure: &Failure) -> Failure {
         let mut failure = failure.clone();
         if let Some(access) = &self.call.credentials {
@@ -374,7 +374,7 @@ impl ReplyStream {
         self.services.dispatch.record_outcome(&self.account, (self.call.begun, self.call.plan.by()), outcome);
     }
 
-    /// Lets go of the upstream: one that has said everything is read to its end beside us, any other is cancelled.
+    /// Releases the upstream: a complete answer is read to its end by a task, so that its connection is used again; any other is cancelled.
     fn release_upstream(&mut self, cx: &mut Context<'_>) {
         let source = std::mem::replace(&mut self.source, Source::Gone);
         let (Source::Body(mut body), Some(Progress::Ended | Progress::Failed(_))) = (source, &self.ended) else {
@@ -396,9 +396,9 @@ fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
     }
 }
 
-/// Takes over what a stream says to us.
-fn on_side_event(services: &Services, (account, plan): (&AccountId, &RequestPlan), aside: &SideEvent) {
-    match aside {
+/// Handles an event for the engine itself.
+fn on_side_event(services: &Services, (account, plan): (&AccountId, &RequestPlan), side_event: &SideEvent) {
+    match side_event {
         SideEvent::Limits(json) => {
             if let Some(quota) = Quota::from_event(json, services.runtime.now()) {
                 services.dispatch.learn_quota(account, quota);

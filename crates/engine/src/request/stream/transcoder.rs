@@ -1,4 +1,4 @@
-//! The bytes-to-bytes part of a reply: reader, limits, ledger, writer or fold. Knows no sockets and no time.
+//! The bytes-to-bytes part of a reply: reader, limits, usage recorder, writer or fold. It knows no sockets and no time.
 
 use std::time::Duration;
 
@@ -20,21 +20,21 @@ const LARGE: usize = 16 << 10;
 /// Events of one read after which their list is not kept.
 const MANY: usize = 64;
 
-/// A reply on its way through.
+/// Turns the bytes of an upstream into the bytes of a client.
 pub(crate) struct Transcoder {
     reader: Option<Reader>,
     tool_replies: Option<Box<ToolReplies>>,
     trim: Option<Trim>,
     output: Output,
     memory: ReplyMemory,
-    /// Why the text so far was dropped, with which the reply fails at its end.
+    /// The failure at the end of a reply whose text was dropped, because it was too long to be repeated.
     text_lost: Option<Box<Failure>>,
-    /// Between reader and limits; empty between two calls.
+    /// Events between reader and limits; empty between two calls.
     events: Vec<Event>,
-    /// Between limits and sink; empty between two calls.
+    /// Events between limits and output; empty between two calls.
     trimmed: Vec<Event>,
     side_events: Vec<SideEvent>,
-    /// The failure that is to be told; boxed, as a stream that runs is kept small.
+    /// The failure that is not written yet. It is boxed, because a running stream must be small.
     withheld_failure: Option<Box<Event>>,
     /// The response object with which a reply that is kept ended.
     last_response: Option<Box<Json>>,
@@ -87,7 +87,7 @@ pub(crate) struct ReplyShape {
 }
 
 impl Transcoder {
-    /// A pipe that goes on from `reader`, which has given `held` so far; call [`Self::start`] first.
+    /// A transcoder that continues `reader`, which has given the events in `held` so far. Call [`Self::start`] first.
     pub(crate) fn new(shape: &ReplyShape, reader: Reader, held: Vec<Event>, tab: RequestMemory) -> Self {
         let sink = if shape.stream {
             let writer = Some(Writer::new(shape.dialect, shape.setting.clone()));
@@ -110,7 +110,7 @@ impl Transcoder {
             _ => Retention::Nothing,
         };
         let held = ReplyMemory::new(tab, keeps);
-        let (trimmed, aside) = (Vec::new(), Vec::new());
+        let (trimmed, side_event) = (Vec::new(), Vec::new());
         Self {
             reader,
             tool_replies: replies,
@@ -120,13 +120,13 @@ impl Transcoder {
             text_lost: None,
             events,
             trimmed,
-            side_events: aside,
+            side_events: side_event,
             withheld_failure: None,
             last_response: last,
         }
     }
 
-    /// Says how long ago the request came, for replies that say how long they took.
+    /// Sets the time since the request came, for replies that carry durations.
     pub(crate) fn set_elapsed(&mut self, elapsed: Duration) {
         match &mut self.output {
             Output::Stream { writer: Some(writer), .. } => writer.at(elapsed),
@@ -142,42 +142,42 @@ impl Transcoder {
         }
     }
 
-    /// Passes on what was held back before the commit.
-    pub(crate) fn start(&mut self, ledger: &mut UsageRecorder) -> Progress {
-        self.process_events(ledger)
+    /// Writes the events that were held back before the commit.
+    pub(crate) fn start(&mut self, usage: &mut UsageRecorder) -> Progress {
+        self.process_events(usage)
     }
 
-    /// Passes on a chunk of the upstream.
-    pub(crate) fn push(&mut self, chunk: Bytes, ledger: &mut UsageRecorder) -> Progress {
+    /// Reads a chunk of the upstream.
+    pub(crate) fn push(&mut self, chunk: Bytes, usage: &mut UsageRecorder) -> Progress {
         if let Some(reader) = &mut self.reader {
             reader.push(chunk, &mut self.events);
         }
-        self.process_events(ledger)
+        self.process_events(usage)
     }
 
-    /// The upstream is done or cut; without a terminal event that is a failure.
-    pub(crate) fn end(&mut self, ledger: &mut UsageRecorder) -> Progress {
+    /// Ends the upstream, which is done or cut. Without a terminal event that is a failure.
+    pub(crate) fn end(&mut self, usage: &mut UsageRecorder) -> Progress {
         if let Some(reader) = self.reader.take() {
             reader.end(&mut self.events);
         }
-        match self.process_events(ledger) {
+        match self.process_events(usage) {
             Progress::Running => {
-                self.fail(Failure::new(proto::Kind::Upstream, "the upstream ended without an end"), ledger)
+                self.fail(Failure::new(proto::Kind::Upstream, "the upstream ended without an end"), usage)
             }
-            pace => pace,
+            progress => progress,
         }
     }
 
     /// Ends the reply with a failure of ours.
-    pub(crate) fn fail(&mut self, failure: Failure, ledger: &mut UsageRecorder) -> Progress {
+    pub(crate) fn fail(&mut self, failure: Failure, usage: &mut UsageRecorder) -> Progress {
         self.events.clear();
         self.events.push(Event::new(What::Fail(failure)));
-        self.process_events(ledger)
+        self.process_events(usage)
     }
 
-    /// Ends the reply because its client wants no more of it.
-    pub(crate) fn cancel(&mut self, ledger: &mut UsageRecorder) -> Progress {
-        self.deliver(&Event::new(What::End { finish: Finish::Cancelled, response: None }), ledger)
+    /// Ends the reply because its client cancelled it.
+    pub(crate) fn cancel(&mut self, usage: &mut UsageRecorder) -> Progress {
+        self.deliver(&Event::new(What::End { finish: Finish::Cancelled, response: None }), usage)
     }
 
     /// The response object as the client saw it last, of a streamed reply that is kept.
@@ -193,22 +193,22 @@ impl Transcoder {
         matches!(self.output, Output::Stream { .. })
     }
 
-    /// Writes the failure with which the reply ends, as it came or in other words.
-    pub(crate) fn write_failure(&mut self, failure: Failure, ledger: &mut UsageRecorder) -> Progress {
+    /// Writes the failure that ends the reply: the event as it came, or another failure in its place.
+    pub(crate) fn write_failure(&mut self, failure: Failure, usage: &mut UsageRecorder) -> Progress {
         let came =
             self.withheld_failure.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
         let event = came.map_or_else(|| Event::new(What::Fail(failure)), |event| *event);
-        self.deliver(&event, ledger)
+        self.deliver(&event, usage)
     }
 
-    /// Adds what keeps an idle client waiting.
+    /// Writes a heartbeat, so that an idle client waits on.
     pub(crate) fn heartbeat(&mut self) {
         if let Output::Stream { writer: Some(writer), out } = &mut self.output {
             writer.heartbeat(out);
         }
     }
 
-    /// What is ready for the client, as one piece.
+    /// Takes the output so far, as one piece.
     pub(crate) fn take_output(&mut self) -> Option<Bytes> {
         match &mut self.output {
             Output::Stream { out, .. } if !out.is_empty() => {
@@ -228,12 +228,12 @@ impl Transcoder {
         self.memory.is_over()
     }
 
-    /// Whether this is the failure of a reply that came to its end, which could not be repeated.
+    /// Whether `failure` is the one of a complete reply whose text could not be repeated.
     pub(crate) fn is_text_lost(&self, failure: &Failure) -> bool {
         self.text_lost.as_deref() == Some(failure)
     }
 
-    /// What the engine itself is to read, in order.
+    /// Takes the side events so far, in order.
     pub(crate) fn take_side_events(&mut self) -> std::vec::Drain<'_, SideEvent> {
         self.side_events.drain(..)
     }
@@ -246,37 +246,37 @@ impl Transcoder {
         }
     }
 
-    fn process_events(&mut self, ledger: &mut UsageRecorder) -> Progress {
+    fn process_events(&mut self, usage: &mut UsageRecorder) -> Progress {
         let mut events = std::mem::take(&mut self.events);
-        let mut pace = Progress::Running;
+        let mut progress = Progress::Running;
         for event in events.drain(..) {
-            pace = self.process_event(event, ledger);
-            if pace != Progress::Running {
+            progress = self.process_event(event, usage);
+            if progress != Progress::Running {
                 break;
             }
         }
         if events.capacity() <= MANY {
             self.events = events;
         }
-        pace
+        progress
     }
 
-    fn process_event(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
+    fn process_event(&mut self, event: Event, usage: &mut UsageRecorder) -> Progress {
         let mut event = event;
         if let Err(failure) = self.memory.see(&event)
             && !self.drop_repeated_text(&event, &failure)
         {
-            return self.withhold_failure(Event::new(What::Fail(failure)), ledger);
+            return self.withhold_failure(Event::new(What::Fail(failure)), usage);
         }
         if let (Some(lost), What::End { .. }) = (&self.text_lost, &event.what) {
             event = Event::new(What::Fail((**lost).clone()));
         }
-        let Some(replies) = &mut self.tool_replies else { return self.apply_limits(event, ledger) };
-        let mut pace = Progress::Running;
+        let Some(replies) = &mut self.tool_replies else { return self.apply_limits(event, usage) };
+        let mut progress = Progress::Running;
         for event in replies.event(event).into_iter().flatten() {
-            pace = self.apply_limits(event, ledger);
+            progress = self.apply_limits(event, usage);
         }
-        pace
+        progress
     }
 
     /// Drops the text that the end of a stream repeats, so that the stream goes on; `false` where that is of no help.
@@ -292,30 +292,30 @@ impl Transcoder {
     }
 
     /// Applies the limits that the upstream does not know.
-    fn apply_limits(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
-        let Some(trim) = &mut self.trim else { return self.withhold_failure(event, ledger) };
+    fn apply_limits(&mut self, event: Event, usage: &mut UsageRecorder) -> Progress {
+        let Some(trim) = &mut self.trim else { return self.withhold_failure(event, usage) };
         let mut trimmed = std::mem::take(&mut self.trimmed);
         let verdict = trim.push(event, &mut trimmed);
-        let mut pace = Progress::Running;
+        let mut progress = Progress::Running;
         for event in trimmed.drain(..) {
-            if pace == Progress::Running {
-                pace = self.withhold_failure(event, ledger);
+            if progress == Progress::Running {
+                progress = self.withhold_failure(event, usage);
             }
         }
         self.trimmed = trimmed;
-        if verdict == Verdict::Done { Progress::LimitReached } else { pace }
+        if verdict == Verdict::Done { Progress::LimitReached } else { progress }
     }
 
-    /// Delivers all but a failure, which others word first.
-    fn withhold_failure(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
-        let What::Fail(failure) = &event.what else { return self.deliver(&event, ledger) };
+    /// Writes all events but a failure. The owner of the transcoder decides how the client is told of that.
+    fn withhold_failure(&mut self, event: Event, usage: &mut UsageRecorder) -> Progress {
+        let What::Fail(failure) = &event.what else { return self.deliver(&event, usage) };
         let failing = Progress::Failing(Box::new(failure.clone()));
         self.withheld_failure = Some(Box::new(event));
         failing
     }
 
-    fn deliver(&mut self, event: &Event, ledger: &mut UsageRecorder) -> Progress {
-        ledger.on_event(event);
+    fn deliver(&mut self, event: &Event, usage: &mut UsageRecorder) -> Progress {
+        usage.on_event(event);
         match &mut self.output {
             Output::Stream { writer: Some(writer), out } => writer.push(event, out),
             Output::Stream { .. } => {}
@@ -331,13 +331,13 @@ impl Transcoder {
         Progress::Running
     }
 
-    fn close(&mut self, pace: Progress) -> Progress {
+    fn close(&mut self, progress: Progress) -> Progress {
         if let Output::Stream { writer, out } = &mut self.output
             && let Some(writer) = writer.take()
         {
             self.last_response = writer.response().cloned().map(Box::new);
             writer.end(out);
         }
-        pace
+        progress
     }
 }
