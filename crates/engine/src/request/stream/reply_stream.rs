@@ -71,7 +71,7 @@ pub struct ReplyStream {
     /// Whether the retry table has judged the current failure already.
     judged: bool,
     /// What will be stored of the reply, until it is.
-    store_response: Option<Box<PendingStore>>,
+    pending_store: Option<Box<PendingStore>>,
 }
 
 /// What a reply begins with.
@@ -112,36 +112,14 @@ enum Due {
 
 impl ReplyStream {
     /// Takes over a committed reply and passes on what was held back.
-    pub(crate) fn new(services: Arc<Services>, begin: ReplyStart, heartbeat: bool) -> Self {
-        let ReplyStart {
-            source,
-            transcoder: pipe,
-            last_read: heard,
-            permit: slot,
-            usage: usage,
-            call,
-            pending_store: keep,
-        } = begin;
-        let account = slot.account().clone();
-        let timers = Timers::new(
-            heard,
-            services.runtime.settings.idle,
-            heartbeat.then_some(services.runtime.settings.heartbeat),
-        );
-        let (ended, slot, judged) = (None, Some(slot), false);
-        let mut reply = Self {
-            services,
-            account,
-            call,
-            source,
-            transcoder: pipe,
-            timers,
-            ended,
-            permit: slot,
-            usage: usage,
-            judged,
-            store_response: keep,
-        };
+    pub(crate) fn new(services: Arc<Services>, start: ReplyStart, heartbeat: bool) -> Self {
+        let ReplyStart { source, transcoder, last_read, permit, usage, call, pending_store } = start;
+        let account = permit.account().clone();
+        let settings = &services.runtime.settings;
+        let timers = Timers::new(last_read, settings.idle, heartbeat.then_some(settings.heartbeat));
+        let (ended, permit, judged) = (None, Some(permit), false);
+        let mut reply =
+            Self { services, account, call, source, transcoder, timers, ended, permit, usage, judged, pending_store };
         reply.transcoder.set_elapsed(reply.usage.started().elapsed());
         let progress = reply.transcoder.start(&mut reply.usage);
         reply.on_progress(progress);
@@ -154,7 +132,7 @@ impl ReplyStream {
             self.release_upstream(cx);
             return Poll::Ready(ReplyStep::Over);
         }
-        if self.store_response.as_ref().is_some_and(|keep| keep.cancelled(cx)) {
+        if self.pending_store.as_ref().is_some_and(|pending| pending.cancelled(cx)) {
             self.source = Source::Gone;
             let progress = self.transcoder.cancel(&mut self.usage);
             self.on_progress(progress);
@@ -213,7 +191,7 @@ impl ReplyStream {
             self.ended = Some(self.transcoder.write_failure(failure.clone(), &mut self.usage));
             self.usage.fail();
             self.permit = None;
-            self.pending_store();
+            self.store_response();
         }
         self.transcoder.take_output().unwrap_or_default()
     }
@@ -221,11 +199,8 @@ impl ReplyStream {
     /// Reads to the end and writes the whole body. A failure is a refusal with a status of its own, as nothing has been sent.
     pub(crate) async fn collect(mut self: Box<Self>, mut head: Head, shape: ReplyShape) -> Result<Reply, Refusal> {
         while let ReplyStep::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
-        let (
-            Self { transcoder: pipe, usage: mut usage, store_response: keep, .. },
-            ReplyShape { dialect, setting, .. },
-        ) = (*self, shape);
-        let mut whole = pipe.into_whole();
+        let (Self { transcoder, mut usage, pending_store, .. }, ReplyShape { dialect, setting, .. }) = (*self, shape);
+        let mut whole = transcoder.into_whole();
         head.notes.extend(usage.noted().clone());
         if let Some(failure) = whole.failure.take() {
             usage.refuse(&failure);
@@ -234,8 +209,8 @@ impl ReplyStream {
         let size = estimate::reply(&whole);
         let work = move || {
             let body = dialect.whole(&whole, &setting);
-            if let Some(keep) = keep {
-                keep.finish(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+            if let Some(pending) = pending_store {
+                pending.finish(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
             }
             body
         };
@@ -324,7 +299,7 @@ impl ReplyStream {
         }
         self.ended = Some(progress);
         self.permit = None;
-        self.pending_store();
+        self.store_response();
     }
 
     /// Notes a complete reply. The upstream's counts show what the model can take.
@@ -338,17 +313,17 @@ impl ReplyStream {
 
     /// Notes the id of the reply once the client has it.
     fn note_response_id(&mut self) {
-        if let Some(keep) = self.store_response.as_mut().filter(|keep| keep.is_unnamed())
+        if let Some(pending) = self.pending_store.as_mut().filter(|pending| pending.is_unnamed())
             && let Some(response) = self.transcoder.response()
         {
-            keep.start(response);
+            pending.start(response);
         }
     }
 
     /// Stores a streamed reply that is over; a collected one is stored when its body is written.
-    fn pending_store(&mut self) {
-        if let Some(keep) = self.store_response.take_if(|_| self.transcoder.is_streaming()) {
-            keep.finish(self.transcoder.response());
+    fn store_response(&mut self) {
+        if let Some(pending) = self.pending_store.take_if(|_| self.transcoder.is_streaming()) {
+            pending.finish(self.transcoder.response());
         }
     }
 
