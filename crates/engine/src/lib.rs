@@ -5,7 +5,7 @@
 //! `pool`'s, bytes are `proto`'s: here they meet sockets, clocks and tasks.
 //!
 //! ```text
-//! Call -> run -> (catalogue, slots, refresh) -> Attempt -> commit barrier -> ReplyStream | Whole
+//! Call -> run -> (catalogue, slots, refresh) -> ModelAttempt -> commit barrier -> ReplyStream | Whole
 //! ```
 
 mod admin;

@@ -14,14 +14,13 @@ use pool::catalog::{Catalog, CodexList};
 use pool::{AccountId, Tokens, routing};
 use store::StoredModels;
 use upstream::ModelsAnswer;
-use upstream::oauth::RefreshReason;
 
 use crate::dispatch::Dispatch;
 use crate::dispatch::model_queue::NotListed;
 use crate::registry::Registry;
 use crate::registry::accounts::{Entry, ModelList};
 use crate::runtime::Runtime;
-use crate::tokens::{RefreshRequest, TokenService};
+use crate::tokens::{RefreshFailed, RefreshRequest, TokenService};
 use editions::VersionedCatalogs;
 
 /// Lists fetched at the same time.
@@ -178,16 +177,18 @@ async fn ask(
 ) -> Result<(ModelsAnswer, Arc<Tokens>), NotListed> {
     let id = &entry.account.id;
     let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
-    let mut tokens =
-        service.tokens.usable_tokens(entry, RefreshRequest::background).await.map_err(|error| trouble(&error))?;
-    let out = || service.dispatch.egress(id).map_err(|error| trouble(&error));
-    let mut answer = out()?.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))?;
-    if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
-        let renewal = RefreshRequest::background(&tokens, RefreshReason::UnauthorizedRecovery);
-        tokens = service.tokens.refresh(id, renewal).await.map_err(|error| trouble(&error))?;
-        answer = out()?.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))?;
+    let is_refused = |answer: &ModelsAnswer| matches!(answer, ModelsAnswer::Refused { status: 401, .. });
+    let call = |tokens: Arc<Tokens>| async move {
+        let upstream = service.dispatch.egress(id).map_err(|error| trouble(&error))?;
+        upstream.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))
+    };
+    service.tokens.call_with_tokens(entry, is_refused, call).await
+}
+
+impl From<RefreshFailed> for NotListed {
+    fn from(error: RefreshFailed) -> Self {
+        Self::Upstream(error.to_string())
     }
-    Ok((answer, tokens))
 }
 
 async fn save(service: &ModelLists, id: &AccountId, models: StoredModels) {

@@ -10,15 +10,14 @@ use pool::quota::credits::{Redeemed, ResetCredits};
 use pool::quota::forecast::Forecasts;
 use pool::status::Signal;
 use pool::warning::{self, Warning};
-use pool::{AccountId, Millis, Status};
+use pool::{AccountId, Millis, Status, Tokens};
 use serde_json::value::RawValue;
 use store::CreditClaim;
-use upstream::oauth::RefreshReason;
 use upstream::{BufferedAnswer, Fault};
 
 use crate::registry::accounts::Entry;
 use crate::request::services::Services;
-use crate::tokens::{RefreshFailed, RefreshRequest};
+use crate::tokens::RefreshFailed;
 
 /// Accounts asked at the same time when somebody waits for all.
 const PARALLEL: usize = 4;
@@ -269,23 +268,8 @@ async fn ask(services: &Arc<Services>, entry: &Entry, errand: Errand<'_>) -> Res
     if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(services.runtime.now())) {
         return Err(QuotaError::NotUsable(reason.words(services.runtime.now())));
     }
-    let mut tokens = services.tokens.usable_tokens(entry, RefreshRequest::background).await?;
-    let mut answer = send(services, entry, &tokens.access, errand).await?;
-    // Tokens that somebody else had got before may be refused too, and that says nothing about the login.
-    for _ in 0..2 {
-        if answer.status != 401 {
-            break;
-        }
-        let refused = services.runtime.backend_now();
-        tokens = services
-            .tokens
-            .refresh(id, RefreshRequest::background(&tokens, RefreshReason::UnauthorizedRecovery))
-            .await?;
-        answer = send(services, entry, &tokens.access, errand).await?;
-        if tokens.refreshed >= refused {
-            break;
-        }
-    }
+    let call = |tokens: Arc<Tokens>| async move { send(services, entry, &tokens.access, errand).await };
+    let (answer, _) = services.tokens.call_with_tokens(entry, |answer| answer.status == 401, call).await?;
     match answer.status {
         200 => Ok(answer.body),
         status => Err(refused(services, id, status, answer.body)),

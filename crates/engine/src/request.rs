@@ -1,9 +1,10 @@
 //! Requests: one call of a client, from its reading to its usage row.
 //!
 //! ```text
-//! Call -> run -> (registry, dispatch, tokens) -> Attempt -> commit barrier -> ReplyStream | Whole
+//! Call -> run -> (registry, dispatch, tokens) -> ModelAttempt -> commit barrier -> ReplyStream | Whole
 //! ```
 
+pub(crate) mod attempt;
 pub(crate) mod call;
 pub(crate) mod conversation;
 mod estimate;

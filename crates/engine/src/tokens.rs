@@ -108,6 +108,13 @@ impl RefreshRequest {
     }
 }
 
+/// Tokens in the place of refused ones.
+pub(crate) struct Replacement {
+    pub(crate) tokens: Arc<Tokens>,
+    /// Whether somebody had got them before the refusal. They may be refused too, and that says nothing about the login.
+    pub(crate) found: bool,
+}
+
 impl RefreshFailed {
     /// Only a person can help.
     pub(crate) fn lasting(why: impl Into<String>) -> Self {
@@ -152,6 +159,47 @@ impl TokenService {
 }
 
 impl TokenService {
+    /// Other tokens than those that a backend has refused (401).
+    pub(crate) async fn replace_refused(
+        self: &Arc<Self>,
+        id: &AccountId,
+        refused: &Tokens,
+        wish: fn(&Tokens, RefreshReason) -> RefreshRequest,
+    ) -> Result<Replacement, RefreshFailed> {
+        let asked = self.runtime.backend_now();
+        let tokens = self.refresh(id, wish(refused, RefreshReason::UnauthorizedRecovery)).await?;
+        let found = tokens.refreshed < asked;
+        Ok(Replacement { tokens, found })
+    }
+
+    /// Makes a call in the background with an account's tokens, and again with others when they are refused (401): twice at most, as
+    /// tokens that another process had got before may be refused too, and that says nothing about the login.
+    pub(crate) async fn call_with_tokens<T, E, F>(
+        self: &Arc<Self>,
+        entry: &Entry,
+        is_refused: fn(&T) -> bool,
+        call: impl Fn(Arc<Tokens>) -> F,
+    ) -> Result<(T, Arc<Tokens>), E>
+    where
+        E: From<RefreshFailed>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut tokens = self.usable_tokens(entry, RefreshRequest::background).await?;
+        let mut answer = call(Arc::clone(&tokens)).await?;
+        for _ in 0..2 {
+            if !is_refused(&answer) {
+                break;
+            }
+            let other = self.replace_refused(&entry.account.id, &tokens, RefreshRequest::background).await?;
+            tokens = other.tokens;
+            answer = call(Arc::clone(&tokens)).await?;
+            if !other.found {
+                break;
+            }
+        }
+        Ok((answer, tokens))
+    }
+
     /// Tokens that can be sent now. One that is about to end is refreshed beside the call, an ended one before it, by
     /// [`RefreshRequest::waiting`] for a request and by [`RefreshRequest::background`] for anything else.
     pub(crate) async fn usable_tokens(

@@ -14,13 +14,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use pool::attempt::{History, Step, To as Toward};
+use pool::AccountId;
+use pool::attempt::{Outcome, To as Toward};
 use pool::catalog::{Resolved, To};
 use pool::egress::Table;
 use pool::pick::{self, Ask, NoAccount, Pick};
 use pool::relay::Service;
 use pool::status::Signal;
-use pool::{AccountId, Millis, Tokens};
 use proto::{Failure, Kind};
 use tokio::time::{Instant, Sleep};
 use upstream::relay::Forward;
@@ -30,10 +30,14 @@ use crate::dispatch::limiter::{Acquired, Candidates, Permit};
 use crate::registry::accounts::{Entry, List};
 use crate::registry::keys::KeyId;
 use crate::registry::relays::RelayEntry;
+use crate::request::attempt::{
+    self, Attempt, AttemptError, AttemptState, CallError, Credentials, NextTry, NoCredentials,
+};
 use crate::request::reply::{Head, Refusal};
-use crate::request::run::call::{CallError, relay_refusal};
+use crate::request::run::call::relay_refusal;
 use crate::request::services::Services;
 use crate::request::usage::UsageRecorder;
+use crate::tokens::RefreshFailed;
 pub use body::{BodyFate, Form, ForwardBody};
 use usage::UsageFinder;
 
@@ -64,7 +68,7 @@ pub struct ForwardedReply {
     silence: IdleTimer,
     usage: UsageRecorder,
     counts: UsageFinder,
-    _slot: Permit,
+    _permit: Permit,
 }
 
 /// The relay's answer broke off: the client must not take what it has for all.
@@ -79,28 +83,21 @@ struct IdleTimer {
     sleep: Pin<Box<Sleep>>,
 }
 
-/// An errand under way.
+/// A forwarded call before its answer.
 struct ForwardAttempt {
-    services: Arc<Services>,
+    state: AttemptState,
     service: Service,
     content_type: Option<HeaderValue>,
     resolved: Resolved,
     load: ForwardBody,
     turn: Vec<(&'static str, String)>,
-    history: History,
-    /// When the last call began, and what tells its caller from others.
-    call: (Millis, u64),
-    /// The tokens that the last call was sent with, where it was an account's.
-    sent: Option<Arc<Tokens>>,
-    head: Head,
-    usage: UsageRecorder,
 }
 
-/// Hands a call to a relay that can do it; resolves at the head of its answer.
-pub(crate) async fn forward(services: Arc<Services>, errand: ForwardRequest) -> Result<ForwardedReply, Refusal> {
-    let mut usage = UsageRecorder::open_forwarded(&services, &errand);
+/// Hands a call to a relay or account that can do it; resolves at the head of its answer.
+pub(crate) async fn forward(services: Arc<Services>, request: ForwardRequest) -> Result<ForwardedReply, Refusal> {
+    let mut usage = UsageRecorder::open_forwarded(&services, &request);
     services.dispatch.budget.lock().request(services.runtime.now());
-    let resolved = match choice::resolve(&services, errand.service, errand.model.as_deref()) {
+    let resolved = match choice::resolve(&services, request.service, request.model.as_deref()) {
         Ok(resolved) => resolved,
         Err(failure) => {
             usage.refuse(&failure);
@@ -109,24 +106,13 @@ pub(crate) async fn forward(services: Arc<Services>, errand: ForwardRequest) -> 
     };
     usage.model(&resolved.model.slug);
     let head = Head { model: resolved.model.slug.clone(), ..Head::default() };
-    let keyed = resolved.to != To::Accounts;
-    let history = History { rest: Some(services.runtime.settings.rest), keyed, ..History::default() };
-    let ForwardRequest { service, content_type, load, key, turn, .. } = errand;
-    let call = (services.runtime.now(), caller_hash(&key));
-    let run = ForwardAttempt {
-        services,
-        service,
-        content_type,
-        resolved,
-        load,
-        turn,
-        history,
-        call,
-        sent: None,
-        head,
-        usage,
-    };
-    run.go().await
+    let ForwardRequest { service, content_type, load, key, turn, .. } = request;
+    let state = AttemptState::new(services, resolved.to != To::Accounts, caller_hash(&key), (head, usage));
+    let mut call = ForwardAttempt { state, service, content_type, resolved, load, turn };
+    match attempt::run(&mut call).await {
+        Ok((permit, answer)) => Ok(call.deliver(answer, permit)),
+        Err(failure) => Err(call.state.refuse(failure)),
+    }
 }
 
 /// Whether there is a relay for such a call.
@@ -152,67 +138,71 @@ fn caller_hash(key: &KeyId) -> u64 {
 /// The code of a failure that says that nobody here can do such a thing at all.
 pub const NO_RELAY: &str = "unsupported_endpoint";
 
-/// What the next try is.
-#[derive(Default)]
-struct Next {
-    /// The place that it keeps.
-    held: Option<Permit>,
-    /// Whether the account's tokens are refreshed first.
-    refresh: bool,
-    /// The answer when nobody can take it.
-    otherwise: Option<Failure>,
-}
+impl Attempt for ForwardAttempt {
+    type Answer = Answer;
 
-impl ForwardAttempt {
-    async fn go(mut self) -> Result<ForwardedReply, Refusal> {
-        let mut next = Next::default();
-        loop {
-            let slot = match next.held.take().map_or_else(|| self.place(next.otherwise.as_ref()), Ok) {
-                Ok(slot) => slot,
-                Err(failure) => return Err(self.refuse(failure)),
-            };
-            let Some(entry) = self.services.registry.accounts.get(slot.account()) else {
-                return Err(self.refuse(Failure::new(Kind::NoAccount, "it was removed meanwhile")));
-            };
-            let called = match &entry.relay {
-                Some(line) => self.call(line).await,
-                None => self.errand(&entry, next.refresh).await,
-            };
-            let miss = match called {
-                Ok(answer) => return Ok(self.deliver(answer, slot)),
-                Err(miss) => miss,
-            };
-            if let Some(failure) = self.load.fault() {
-                return Err(self.refuse(failure));
-            }
-            match self.settle(&entry, miss, slot) {
-                Ok(again) => next = again,
-                Err(failure) => return Err(self.refuse(failure)),
-            }
-        }
+    fn state(&mut self) -> &mut AttemptState {
+        &mut self.state
     }
 
-    /// A place at somebody who was not tried; nobody queues for these.
-    fn place(&self, otherwise: Option<&Failure>) -> Result<Permit, Failure> {
-        let (list, ways, now) = (
-            self.services.registry.accounts.list(),
-            self.services.registry.egress.table(),
-            self.services.runtime.now(),
-        );
-        let field = self.field((&list, &ways), &self.history.tried);
+    /// A permit at somebody who was not tried; nobody queues for these.
+    async fn permit(&mut self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
+        if let (Some(permit), Toward::Same) = (held, next.to) {
+            return Ok(permit);
+        }
+        let services = &self.state.services;
+        let (list, ways, now) =
+            (services.registry.accounts.list(), services.registry.egress.table(), services.runtime.now());
         let ask = self.ask();
-        match self.services.dispatch.limiter.acquire(field, &ask, (None, now)) {
-            Ok(Acquired::Now(slot)) => Ok(slot),
+        let field = self.field((&list, &ways), &self.state.history.tried);
+        match services.dispatch.limiter.acquire(field, &ask, (None, now)) {
+            Ok(Acquired::Now(permit)) => Ok(permit),
             Ok(Acquired::Later(_)) => {
                 let busy = format!("every {} is busy", ask.kin.noun());
                 Err(Failure::new(Kind::RateLimited, busy).retry_after(1))
             }
-            Err(none) => Err(none.failure(otherwise, now)),
+            Err(none) => Err(none.failure(next.otherwise.as_ref(), now)),
         }
     }
 
+    async fn try_once(&mut self, entry: Arc<Entry>, refresh: bool) -> Result<Answer, AttemptError> {
+        let until = Instant::now() + self.state.services.runtime.settings.commit;
+        let called = match self.state.credentials(&entry, refresh, until).await {
+            Ok(Credentials::Key(relay)) => self.call_relay(&entry, &relay).await.map_err(AttemptError::from),
+            Ok(Credentials::Login(tokens)) => self.call_account(&entry, &tokens).await.map_err(AttemptError::from),
+            Err(NoCredentials::Late) => {
+                Err(RefreshFailed::passing("the account's tokens were not refreshed in time").into())
+            }
+            Err(NoCredentials::Failed(error)) => Err(error.into()),
+        };
+        // A body that broke off, or was wrong, is the client's failure, whatever the upstream made of it.
+        called.map_err(|error| self.load.fault().map_or(error, AttemptError::Final))
+    }
+
+    async fn learn(&mut self, _id: &AccountId, _outcome: &Outcome) {}
+
+    fn model_for(&self, id: &AccountId) -> Option<&str> {
+        let To::Relays(stops) = &self.resolved.to else { return None };
+        stops.iter().find(|stop| stop.relay == *id).map(|stop| stop.model.as_str())
+    }
+
+    /// Whether there is a body left to send, and somebody to send it to.
+    fn may_try(&self, next: &NextTry) -> bool {
+        let somebody = match next.to {
+            Toward::Same => next.refresh,
+            Toward::Other | Toward::PreferOther => matches!(self.look(&self.state.history.tried), Ok(Pick::Ready(_))),
+        };
+        self.load.can_resend() && somebody
+    }
+
+    fn concede(&self, failure: Failure) -> Failure {
+        pick::concede(failure, self.look(&[]), self.state.services.runtime.now())
+    }
+}
+
+impl ForwardAttempt {
     fn ask(&self) -> Ask<'_> {
-        let ask = self.services.dispatch.pick_query(&self.resolved);
+        let ask = self.state.services.dispatch.pick_query(&self.resolved);
         match self.resolved.to {
             // No account lists what it draws with.
             To::Accounts => Ask { model: "", draws: self.service.draws(), ..ask },
@@ -223,7 +213,7 @@ impl ForwardAttempt {
     fn field<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Candidates<'a> {
         Candidates {
             list,
-            bundled: &self.services.dispatch.bundled,
+            bundled: &self.state.services.dispatch.bundled,
             custom: false,
             to: &self.resolved.to,
             ways,
@@ -232,97 +222,39 @@ impl ForwardAttempt {
         }
     }
 
-    async fn call(&mut self, line: &RelayEntry) -> Result<Answer, CallError> {
-        let model = match &self.resolved.to {
-            To::Relays(stops) => stops.iter().find(|stop| stop.relay == line.relay.id).map(|stop| stop.model.as_str()),
-            To::Accounts => None,
-        };
-        let body = self.load.take(model.filter(|model| !model.is_empty()));
-        self.call.0 = self.services.runtime.now();
-        self.usage.call_started(&line.relay.id, 0);
-        self.head.account = Some(line.relay.id.clone());
-        self.head.relay = Some(line.relay.name.clone());
-        let content_type = self.content_type.clone();
-        let forward = Forward { relay: &line.relay, key: &line.key, service: self.service, content_type, body };
-        let answer = self.services.runtime.upstream.relays().forward(forward).await?;
+    async fn call_relay(&mut self, entry: &Entry, relay: &RelayEntry) -> Result<Answer, CallError> {
+        let model = self.model_for(&relay.relay.id).filter(|model| !model.is_empty()).map(str::to_owned);
+        let body = self.load.take(model.as_deref());
+        self.state.call_started(entry, 0);
+        let (service, content_type) = (self.service, self.content_type.clone());
+        let forward = Forward { relay: &relay.relay, key: &relay.key, service, content_type, body };
+        let services = &self.state.services;
+        let answer = services.runtime.upstream.relays().forward(forward).await?;
         if !(200..300).contains(&answer.status) {
-            return Err(relay_refusal(&self.services, answer).await);
+            return Err(relay_refusal(services, answer).await);
         }
-        self.services.dispatch.signal_relay(line, &Signal::Served);
-        self.services.dispatch.mark_answering(&line.relay.id);
+        services.dispatch.signal_relay(relay, &Signal::Served);
+        services.dispatch.mark_answering(&relay.relay.id);
         Ok(answer)
     }
 
-    /// Asks the table; `Ok` is another try.
-    fn settle(&mut self, entry: &Entry, mut miss: CallError, slot: Permit) -> Result<Next, Failure> {
-        // An account may have other tokens by now than those that were sent.
-        let key = entry.relay.as_ref().map(|line| &line.key);
-        if let Some(secret) = key.or_else(|| self.sent.as_ref().map(|tokens| &tokens.access)) {
-            miss.outcome.hide(secret);
-        }
-        let (id, now) = (&entry.account.id, self.services.runtime.now());
-        let (signal, mut step) = self.history.settle(id, &miss.outcome, now);
-        if miss.outcome.costs(&step) && !self.services.dispatch.budget.lock().spend(now) {
-            step = step.give();
-        }
-        self.services.dispatch.record_outcome(id, self.call, &miss.outcome);
-        self.learn(entry, &signal);
-        match step {
-            Step::Again { to: Toward::Same, refresh: true, otherwise, .. } if self.load.can_resend() => {
-                Ok(Next { held: Some(slot), refresh: true, otherwise: Some(miss.name(otherwise)) })
-            }
-            Step::Again { to: Toward::Other | Toward::PreferOther, otherwise, .. } if self.may_go_on() => {
-                Ok(Next { otherwise: Some(miss.name(otherwise)), ..Next::default() })
-            }
-            Step::Again { otherwise: failure, .. } | Step::Give(failure) => Err(self.concede(miss.name(failure))),
-        }
-    }
-
-    /// Takes over what a try said about whoever was asked.
-    fn learn(&self, entry: &Entry, signal: &Signal) {
-        let id = &entry.account.id;
-        let Some(line) = &entry.relay else { return self.services.dispatch.signal(id, signal) };
-        if *signal == Signal::ModelMissing
-            && let To::Relays(stops) = &self.resolved.to
-            && let Some(stop) = stops.iter().find(|stop| stop.relay == *id)
-        {
-            self.services.dispatch.note_missing_model(id, &stop.model);
-        }
-        self.services.dispatch.signal_relay(line, signal);
-    }
-
-    /// Whether there is a body left to send and somebody who was not tried.
-    fn may_go_on(&self) -> bool {
-        self.load.can_resend() && matches!(self.look(&self.history.tried), Ok(Pick::Ready(_)))
-    }
-
-    fn concede(&self, failure: Failure) -> Failure {
-        pick::concede(failure, self.look(&[]), self.services.runtime.now())
-    }
-
     fn look(&self, tried: &[AccountId]) -> Result<Pick, NoAccount> {
-        let (list, ways) = (self.services.registry.accounts.list(), self.services.registry.egress.table());
-        self.services.dispatch.limiter.preview(
+        let (list, ways) = (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
+        self.state.services.dispatch.limiter.preview(
             self.field((&list, &ways), tried),
             &self.ask(),
-            self.services.runtime.now(),
+            self.state.services.runtime.now(),
         )
     }
 
-    fn deliver(self, answer: Answer, slot: Permit) -> ForwardedReply {
-        let Self { services, mut head, mut usage, .. } = self;
+    fn deliver(self, answer: Answer, permit: Permit) -> ForwardedReply {
+        let AttemptState { services, mut head, mut usage, .. } = self.state;
         head.attempts = usage.attempts();
         let counts = UsageFinder::new(&answer.headers);
         usage.set_stream(counts.stream);
         let silence = IdleTimer::new(services.runtime.settings.idle);
         let Answer { status, headers, body } = answer;
-        ForwardedReply { head, status, headers, body: Some(body), silence, usage, counts, _slot: slot }
-    }
-
-    fn refuse(mut self, failure: Failure) -> Refusal {
-        self.usage.refuse(&failure);
-        self.head.attempts = self.usage.attempts();
-        Refusal { failure, head: Box::new(self.head) }
+        ForwardedReply { head, status, headers, body: Some(body), silence, usage, counts, _permit: permit }
     }
 }
 

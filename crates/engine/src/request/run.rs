@@ -1,6 +1,6 @@
 //! One request, from call to reply.
 //!
-//! [`attempt::Attempt`] is a request that may still be tried again; it ends in a [`crate::ReplyStream`], which has no way
+//! [`attempt::ModelAttempt`] is a request that may still be tried again; it ends in a [`crate::ReplyStream`], which has no way
 //! back. In between lies the commit barrier: nothing goes to the client, no status either, before the first real event or
 //! the end of `settings.commit`.
 
@@ -21,7 +21,7 @@ use crate::request::reply::{Head, Refusal, Reply};
 use crate::request::services::Services;
 use crate::request::stored::{PendingStore, recall, recalled_bytes};
 use crate::request::usage::UsageRecorder;
-use attempt::{Attempt, instead};
+use attempt::{ModelAttempt, instead};
 pub(crate) use attempt::{fingerprint, models};
 
 /// Serves a request.
@@ -43,10 +43,10 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
         Ok(resolved) => {
             ledger.model(&resolved.model.slug);
             services.retired.asked(&resolved, &call.key, services.runtime.now());
-            Attempt::new(services, call, resolved, ledger)
+            ModelAttempt::new(services, call, resolved, ledger)
         }
         Err(failure) => match instead(&services, call.request.model.as_deref()) {
-            Some(instead) => Attempt::instead(services, call, (instead, failure), ledger),
+            Some(instead) => ModelAttempt::instead(services, call, (instead, failure), ledger),
             None => return Err(refuse(call, failure, ledger)),
         },
     };

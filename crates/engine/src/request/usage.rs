@@ -79,6 +79,11 @@ impl UsageRecorder {
         Self { services: Arc::clone(services), dialect, row, started, input: 0, output_bytes: 0, usage: None, notes }
     }
 
+    /// The client's id of the request, or ours.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.row.request_id
+    }
+
     /// When the request began.
     pub(crate) fn started(&self) -> Instant {
         self.started

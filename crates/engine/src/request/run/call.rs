@@ -14,13 +14,14 @@ use pool::pick::Kin;
 use pool::status::Signal;
 use pool::transport::Transport;
 use pool::{AccountId, Tokens};
-use proto::{Dialect, Failure};
+use proto::Dialect;
 use tokio::time::{Instant, timeout_at};
 use upstream::{Answer, Body, CallFacts, Fault, FaultKind, ModelCall, SocketOptions, TurnMetadata, relay};
 
 use crate::dispatch::head;
 use crate::registry::accounts::Entry;
 use crate::registry::relays::RelayEntry;
+use crate::request::attempt::{CallError, Credentials};
 use crate::request::call::Client;
 use crate::request::conversation::Conversation;
 use crate::request::services::Services;
@@ -30,15 +31,6 @@ const REFUSAL: (usize, Duration) = (64 << 10, Duration::from_secs(10));
 
 /// A model call under way. Dropping it cancels it.
 pub(crate) type PendingCall = Pin<Box<dyn Future<Output = Result<Answer, CallError>> + Send>>;
-
-/// A model call that gave no stream.
-#[derive(Debug)]
-pub(crate) struct CallError {
-    /// What it came to, for the retry table.
-    pub(crate) outcome: Outcome,
-    /// The machine-readable code, where the table has none.
-    pub(crate) code: Option<&'static str>,
-}
 
 /// What all calls of one request share.
 pub(crate) struct RequestPlan {
@@ -55,24 +47,6 @@ pub(crate) struct RequestPlan {
     pub(crate) mute: bool,
     /// Whether it may draw, and so wants a plan that can.
     pub(crate) draws: bool,
-}
-
-/// What a call is sent with.
-#[derive(Clone)]
-pub(crate) enum Credentials {
-    /// An account's tokens.
-    Login(Arc<Tokens>),
-    /// A relay's key.
-    Key(Arc<RelayEntry>),
-}
-
-impl Credentials {
-    pub(crate) fn secret(&self) -> &pool::Secret {
-        match self {
-            Self::Login(tokens) => &tokens.access,
-            Self::Key(line) => &line.key,
-        }
-    }
 }
 
 /// One call, ready to go.
@@ -109,22 +83,6 @@ impl RequestPlan {
             To::Accounts => None,
         };
         stop.map_or(&self.resolved.model.slug, |stop| &stop.model)
-    }
-}
-
-impl CallError {
-    /// Gives `failure` our code where it has none.
-    pub(crate) fn name(&self, failure: Failure) -> Failure {
-        match (self.code, &failure.code) {
-            (Some(code), None) => failure.code(code),
-            _ => failure,
-        }
-    }
-}
-
-impl From<Outcome> for CallError {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, code: None }
     }
 }
 

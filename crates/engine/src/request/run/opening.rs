@@ -12,7 +12,8 @@ use proto::{Event, Failure, Reader, What, Wire};
 use tokio::time::{Instant, timeout_at};
 use upstream::{Body, Cut};
 
-use super::call::{CallError, PendingCall};
+use super::call::PendingCall;
+use crate::request::attempt::CallError;
 use crate::request::services::Services;
 use crate::request::stream::{DRAIN, Source, UnansweredCall};
 use crate::request::usage::is_committing;
@@ -25,8 +26,8 @@ pub(crate) struct Opening {
     pub(crate) held: Vec<Event>,
     /// The answer's headers; empty when it has not come yet.
     pub(crate) headers: HeaderMap,
-    /// When the upstream spoke last.
-    pub(crate) heard: Instant,
+    /// When the last byte of the upstream came.
+    pub(crate) last_read: Instant,
 }
 
 /// The barrier's surroundings.
@@ -67,11 +68,12 @@ impl CommitBarrier<'_> {
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
             let late = UnansweredCall { pending: post, history: self.history.clone() };
             let (source, headers) = (Source::Head(Box::new(late)), HeaderMap::new());
-            return Ok(Opening { source, reader, held, headers, heard: Instant::now() });
+            return Ok(Opening { source, reader, held, headers, last_read: Instant::now() });
         };
         let answer = answer?;
         reader.set_framing(answer.body.framing());
-        let opening = Opening { source: Source::Gone, reader, held, headers: answer.headers, heard: Instant::now() };
+        let opening =
+            Opening { source: Source::Gone, reader, held, headers: answer.headers, last_read: Instant::now() };
         self.read(opening, answer.body).await
     }
 
@@ -82,13 +84,13 @@ impl CommitBarrier<'_> {
     async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, CallError> {
         let mut size = 0;
         loop {
-            let chunk = match self.chunk(&mut body, opening.heard).await? {
+            let chunk = match self.chunk(&mut body, opening.last_read).await? {
                 Next::Chunk(chunk) => chunk,
                 Next::Deadline => break,
                 Next::End => return self.finish(opening).map_err(|miss| *miss),
             };
             size += chunk.len();
-            opening.heard = Instant::now();
+            opening.last_read = Instant::now();
             let known = opening.held.len();
             opening.reader.push(chunk, &mut opening.held);
             match self.judge(&opening.held[known..]) {
@@ -105,12 +107,12 @@ impl CommitBarrier<'_> {
 
     /// The body is over without a real event. One that came as a whole instead of a stream says everything now.
     fn finish(&self, opening: Opening) -> Result<Opening, Box<CallError>> {
-        let Opening { reader, mut held, headers, heard, .. } = opening;
+        let Opening { reader, mut held, headers, last_read, .. } = opening;
         let known = held.len();
         reader.end(&mut held);
         let source = Source::Gone;
         match self.judge(&held[known..]) {
-            Sign::Real => Ok(Opening { source, reader: self.reader(), held, headers, heard }),
+            Sign::Real => Ok(Opening { source, reader: self.reader(), held, headers, last_read }),
             Sign::Fail(failure) if failure.code.as_deref() != Some("stream_cut") => {
                 Err(Box::new(Outcome::EarlyFail(failure).into()))
             }

@@ -13,7 +13,7 @@ use proto::dialect::responses::Echo;
 use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
 use uuid::Uuid;
 
-use super::attempt::{Attempt, instead};
+use super::attempt::{ModelAttempt, instead};
 use super::recalled;
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
@@ -47,7 +47,7 @@ pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
         }
     };
     ledger.model(&resolved.model.slug);
-    Attempt::new(services, call, resolved, ledger).prewarm(PATIENCE).await;
+    ModelAttempt::new(services, call, resolved, ledger).prewarm(PATIENCE).await;
     Ok(answer.reply())
 }
 

@@ -17,9 +17,10 @@ use upstream::{Body, Cut, offload};
 
 use super::transcoder::{Progress, ReplyShape, SideEvent, Transcoder};
 use crate::dispatch::limiter::Permit;
+use crate::request::attempt::Credentials;
 use crate::request::estimate;
 use crate::request::reply::{Head, Refusal, Reply, ReplyBody};
-use crate::request::run::call::{Credentials, PendingCall, RequestPlan};
+use crate::request::run::call::{PendingCall, RequestPlan};
 use crate::request::run::fingerprint;
 use crate::request::services::Services;
 use crate::request::stored::PendingStore;

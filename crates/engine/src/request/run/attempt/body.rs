@@ -15,7 +15,7 @@ use upstream::{INLINE, TurnMetadata, offload};
 
 use super::super::call::RequestPlan;
 use super::super::replay;
-use super::Attempt;
+use super::ModelAttempt;
 use crate::dispatch::affinity::AffinityRecord;
 use crate::registry::accounts::Entry;
 
@@ -43,10 +43,10 @@ pub(super) struct WrittenBody {
     metadata: Option<Arc<TurnMetadata>>,
 }
 
-impl Attempt {
+impl ModelAttempt {
     /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
     pub(super) async fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
-        let without_replay = self.history.stripped || self.foreign(entry);
+        let without_replay = self.state.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
         let relay = line.map(|relay| relay.id.clone());
         let account = self.turn_record.filter(|_| line.is_none()).map(|_| entry.account.id.clone());
@@ -116,7 +116,7 @@ impl Attempt {
     /// Takes over what the body as written last has noted: what was noted for others is of no body that counts.
     pub(super) fn note_body(&mut self) {
         if let Some(body) = &mut self.body {
-            self.head.notes.extend(std::mem::take(&mut body.notes));
+            self.state.head.notes.extend(std::mem::take(&mut body.notes));
         }
     }
 
@@ -126,7 +126,7 @@ impl Attempt {
             Some(bond) if bond.account == entry.account.id && !bond.away => self.left_over(bond).is_some(),
             Some(_) => true,
             // Nobody knows who made it; most likely the one that was meant.
-            None => self.head.fallback.is_some() && entry.relay.is_some(),
+            None => self.state.head.fallback.is_some() && entry.relay.is_some(),
         }
     }
 
@@ -140,7 +140,8 @@ impl Attempt {
         if !self.body.as_ref().is_some_and(|body| body.without_replay) {
             return None;
         }
-        let own = self.affinity.as_ref().filter(|bond| bond.account == *id && !bond.away && !self.history.stripped);
+        let own =
+            self.affinity.as_ref().filter(|bond| bond.account == *id && !bond.away && !self.state.history.stripped);
         own.and_then(|bond| self.left_over(bond)).or_else(|| replay::last(&self.call.request))
     }
 
@@ -148,7 +149,8 @@ impl Attempt {
         let resolved = &self.plan.resolved;
         let model = self.plan.model_for(&relay.id).to_owned();
         let of = || Of { relay: Some(relay.id.clone()), model: model.clone() };
-        let ceiling = self.services.registry.accounts.learned_limits(of, self.services.runtime.now()).output;
+        let ceiling =
+            self.state.services.registry.accounts.learned_limits(of, self.state.services.runtime.now()).output;
         Relay {
             model,
             effort: resolved.effort.clone(),
@@ -166,7 +168,7 @@ impl Attempt {
         Codex {
             model: model.slug.clone(),
             lite: model.lite,
-            effort: resolved.effort.clone().or_else(|| self.services.runtime.settings.effort.clone()),
+            effort: resolved.effort.clone().or_else(|| self.state.services.runtime.settings.effort.clone()),
             default_effort: model.default_effort.clone(),
             efforts: model.efforts.clone(),
             priority_tier: lists_priority(resolved),
@@ -183,7 +185,7 @@ impl Attempt {
 
     /// The tier of requests that name none; nothing where the model does not list it, which nobody has asked for.
     fn usual_tier(&self) -> Option<String> {
-        let fast = self.services.runtime.settings.fast && lists_priority(&self.plan.resolved);
+        let fast = self.state.services.runtime.settings.fast && lists_priority(&self.plan.resolved);
         fast.then(|| "fast".to_owned())
     }
 

@@ -8,7 +8,7 @@ use pool::pick::Kin;
 use proto::{Failure, Kind};
 
 use super::super::call::RequestPlan;
-use super::{Attempt, tier};
+use super::{ModelAttempt, tier};
 use crate::dispatch::affinity::AffinityRecord;
 use crate::request::reply::Fallback;
 use crate::request::services::Services;
@@ -86,22 +86,22 @@ pub(crate) fn models(
     Ok((first, rest))
 }
 
-impl Attempt {
+impl ModelAttempt {
     /// Turns to the next model of the chain; gives the answer when there is none, or when it would not help.
     pub(super) fn next_model(&mut self, failure: Failure) -> Result<(), Failure> {
         let late = self.deadline <= tokio::time::Instant::now();
-        let may = self.history.may_fall(&failure) && !late;
-        let relays = !self.history.walks_on();
-        let next = if may { self.chain.next(&self.services, &self.plan.resolved, relays) } else { None };
+        let may = self.state.history.may_fall(&failure) && !late;
+        let relays = !self.state.history.walks_on();
+        let next = if may { self.chain.next(&self.state.services, &self.plan.resolved, relays) } else { None };
         // A second call is one that the budget was asked for, whichever model it is for.
-        let next = next.filter(|_| self.budgeted || self.history.posts == 0 || self.take_from_budget());
+        let next = next.filter(|_| self.state.budgeted || self.state.history.posts == 0 || self.take_from_budget());
         let Some(mut next) = next else { return Err(self.final_failure(failure)) };
         let from = self.plan.resolved.clone();
-        self.head.notes.add(note(&from.model.slug, &failure));
+        self.state.head.notes.add(note(&from.model.slug, &failure));
         let (asked, _) = self.chain.first.get_or_insert_with(|| (from.model.slug.clone(), failure.clone()));
         let fallback = Fallback { from: asked.clone(), to: next.model.slug.clone(), why: why(&failure).into() };
         tracing::info!(request = %self.plan.client.request_id, from = fallback.from, to = fallback.to, "fallback");
-        self.head.fallback = Some(fallback);
+        self.state.head.fallback = Some(fallback);
         self.chain.meant.get_or_insert_with(|| Box::new(from.clone()));
         next.effort = next.effort.or(from.effort);
         next.tier = next.tier.or(from.tier);
@@ -110,8 +110,8 @@ impl Attempt {
     }
 
     fn take_from_budget(&mut self) -> bool {
-        self.budgeted = self.services.dispatch.budget.lock().spend(self.services.runtime.now());
-        self.budgeted
+        self.state.budgeted = self.state.services.dispatch.budget.lock().spend(self.state.services.runtime.now());
+        self.state.budgeted
     }
 
     /// The model whose failure the answer is, when nobody serves.
@@ -121,30 +121,30 @@ impl Attempt {
 
     /// The account that the conversation is kept for while a relay stands in for it.
     pub(super) fn kept_affinity(&self, served: &AccountId) -> Option<&AffinityRecord> {
-        let relay = |id: &AccountId| self.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
-        let stands_in = self.head.fallback.is_some() && relay(served) == Some(true);
+        let relay = |id: &AccountId| self.state.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
+        let stands_in = self.state.head.fallback.is_some() && relay(served) == Some(true);
         self.affinity.as_ref().filter(|bond| stands_in && relay(&bond.account) == Some(false))
     }
 
     fn switch_model(&mut self, next: Resolved) {
-        self.head.model.clone_from(&next.model.slug);
-        self.ledger.model(&next.model.slug);
-        let tier = tier(&self.services, &self.call, &next);
+        self.state.head.model.clone_from(&next.model.slug);
+        self.state.usage.model(&next.model.slug);
+        let tier = tier(&self.state.services, &self.call, &next);
         let RequestPlan { dialect, conversation, client, socket, mute, draws, .. } = &*self.plan;
         let (conversation, client) = (conversation.clone(), client.clone());
         let (dialect, socket, mute, draws) = (*dialect, *socket, *mute, *draws);
         self.plan = Arc::new(RequestPlan { dialect, resolved: next, conversation, client, tier, socket, mute, draws });
-        self.history = self.history.fall(self.plan.kin() == Kin::Relays);
-        (self.body, self.sent) = (None, None);
+        self.state.history = self.state.history.fall(self.plan.kin() == Kin::Relays);
+        (self.body, self.state.sent) = (None, None);
     }
 
     /// The answer when nobody serves: that of the model that was meant, with the earliest time at which anything may.
     fn final_failure(&mut self, failure: Failure) -> Failure {
         let Some((model, first)) = self.chain.first.take() else { return failure };
-        self.head.notes.add(note(&self.plan.resolved.model.slug, &failure));
-        self.ledger.model(&model);
-        self.head.model = model;
-        self.head.fallback = None;
+        self.state.head.notes.add(note(&self.plan.resolved.model.slug, &failure));
+        self.state.usage.model(&model);
+        self.state.head.model = model;
+        self.state.head.fallback = None;
         let retry_after = first.retry_after.map(|own| failure.retry_after.map_or(own, |other| own.min(other)));
         Failure { retry_after, ..first }
     }

@@ -7,16 +7,16 @@ use proto::dialect::responses::compact::is_asked;
 use proto::tokens::Words;
 use proto::{Failure, Kind, bounds, dialect, tokens};
 
-use super::Attempt;
+use super::ModelAttempt;
 use crate::registry::accounts::Entry;
 use crate::request::estimate;
 
-impl Attempt {
+impl ModelAttempt {
     /// Learns the limits that a refusal names.
-    pub(super) async fn learn(&self, id: &AccountId, outcome: &Outcome) {
+    pub(super) async fn learn_limits(&self, id: &AccountId, outcome: &Outcome) {
         let Some(failure) = refusal(outcome) else { return };
         let said = bounds::read(&failure);
-        let Some(entry) = self.services.registry.accounts.get(id).filter(|_| !said.is_empty()) else { return };
+        let Some(entry) = self.state.services.registry.accounts.get(id).filter(|_| !said.is_empty()) else { return };
         if self.repeated(failure).await {
             return;
         }
@@ -24,11 +24,17 @@ impl Attempt {
         let model = &self.plan.resolved.model;
         let output = self.call.request.limits.max_tokens.or(model.max_output);
         let asked = Asked { bytes: self.written().len() as u64, output, listed: model.context };
-        self.services.registry.accounts.learn_from_refusal(&of, &said, asked, self.services.runtime.now());
-        let window = self.services.registry.accounts.learned_limits(|| of.clone(), self.services.runtime.now()).window;
+        self.state.services.registry.accounts.learn_from_refusal(&of, &said, asked, self.state.services.runtime.now());
+        let window = self
+            .state
+            .services
+            .registry
+            .accounts
+            .learned_limits(|| of.clone(), self.state.services.runtime.now())
+            .window;
         // Only now is it worth the time to count.
         if said.prompt.is_some() && window == said.window {
-            self.services.registry.accounts.learn_token_scale(&of, &said, self.words().await);
+            self.state.services.registry.accounts.learn_token_scale(&of, &said, self.words().await);
         }
     }
 
@@ -36,7 +42,8 @@ impl Attempt {
     /// the way out of that, so it is sent.
     pub(super) async fn fits(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
         let of = || entry.model_key(self.plan.model_for(&entry.account.id));
-        let Some(window) = self.services.registry.accounts.learned_limits(of, self.services.runtime.now()).window
+        let Some(window) =
+            self.state.services.registry.accounts.learned_limits(of, self.state.services.runtime.now()).window
         else {
             return Ok(());
         };
@@ -47,11 +54,12 @@ impl Attempt {
         }
         let ours = self.words().await;
         let of = entry.model_key(self.plan.model_for(&entry.account.id));
-        let Some(tokens) = self.services.registry.accounts.over_learned_window(&of, ours, self.services.runtime.now())
+        let Some(tokens) =
+            self.state.services.registry.accounts.over_learned_window(&of, ours, self.state.services.runtime.now())
         else {
             return Ok(());
         };
-        self.head.notes.add(format!("not sent: the upstream has refused more than {window} tokens"));
+        self.state.head.notes.add(format!("not sent: the upstream has refused more than {window} tokens"));
         let message = format!(
             "This model's maximum context length is {window} tokens. However, your messages resulted in about {tokens} tokens."
         );

@@ -9,7 +9,7 @@ use pool::pick::{Kin, NoAccount, Pick};
 use proto::{Failure, Kind};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Attempt, NextTry};
+use super::{ModelAttempt, NextTry};
 use crate::dispatch::limiter::{Acquired, Candidates, Permit, QueuedRequest, WaitOutcome};
 use crate::registry::accounts::List;
 
@@ -24,9 +24,9 @@ enum NoPermit {
     Turn,
 }
 
-impl Attempt {
+impl ModelAttempt {
     /// A place for the next try.
-    pub(super) async fn permit(&self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
+    pub(super) async fn next_permit(&self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
         let held = match (held, next.to) {
             (Some(slot), To::Same) => return Ok(slot),
             (held, To::PreferOther) => held,
@@ -36,17 +36,17 @@ impl Attempt {
             }
         };
         // One call tells whether an upstream works again, no second one after it.
-        let held = held.filter(|slot| self.services.dispatch.limiter.is_healthy(slot.account()));
+        let held = held.filter(|slot| self.state.services.dispatch.limiter.is_healthy(slot.account()));
         // Whoever has a place already does not queue for another.
-        let patience = if held.is_some() { Duration::ZERO } else { self.services.runtime.settings.queue_wait };
+        let patience = if held.is_some() { Duration::ZERO } else { self.state.services.runtime.settings.queue_wait };
         match (self.take(patience).await, held) {
             // Another model is better than the same account once more.
-            (Err(_), Some(_)) if next.answered && self.chain.goes_on(&self.services, &self.plan.resolved) => {
+            (Err(_), Some(_)) if next.answered && self.chain.goes_on(&self.state.services, &self.plan.resolved) => {
                 Err(next.otherwise.clone().unwrap_or_else(|| busy(self.plan.kin())))
             }
             (Ok(slot), _) | (Err(_), Some(slot)) => Ok(slot),
             (Err(NoPermit::Account(none)), None) => {
-                Err(none.failure(next.otherwise.as_ref(), self.services.runtime.now()))
+                Err(none.failure(next.otherwise.as_ref(), self.state.services.runtime.now()))
             }
             (Err(NoPermit::Turn), None) => Err(busy(self.plan.kin())),
         }
@@ -62,11 +62,12 @@ impl Attempt {
         let until = self.deadline.min(Instant::now() + patience);
         let mut turn = None;
         loop {
-            let (list, ways) = (self.services.registry.accounts.list(), self.services.registry.egress.table());
-            let turn_now = (turn, self.services.runtime.now());
-            let taken = self.services.dispatch.limiter.acquire(
+            let (list, ways) =
+                (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
+            let turn_now = (turn, self.state.services.runtime.now());
+            let taken = self.state.services.dispatch.limiter.acquire(
                 self.field(&list, &ways),
-                &self.plan.ask(&self.services),
+                &self.plan.ask(&self.state.services),
                 turn_now,
             );
             let slot = match taken.map_err(NoPermit::Account)? {
@@ -92,18 +93,18 @@ impl Attempt {
             match timeout_at(look, turn.as_mut()).await {
                 Ok(woken) => return Some(woken),
                 Err(_) if look == until => return None,
-                Err(_) if self.somebody_is_free() => self.services.dispatch.limiter.wake_longest_waiting(),
+                Err(_) if self.somebody_is_free() => self.state.services.dispatch.limiter.wake_longest_waiting(),
                 Err(_) => {}
             }
         }
     }
 
     fn somebody_is_free(&self) -> bool {
-        let (list, ways) = (self.services.registry.accounts.list(), self.services.registry.egress.table());
-        let seen = self.services.dispatch.limiter.preview(
+        let (list, ways) = (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
+        let seen = self.state.services.dispatch.limiter.preview(
             self.field(&list, &ways),
-            &self.plan.ask(&self.services),
-            self.services.runtime.now(),
+            &self.plan.ask(&self.state.services),
+            self.state.services.runtime.now(),
         );
         matches!(seen, Ok(Pick::Ready(_)))
     }
@@ -111,12 +112,12 @@ impl Attempt {
     fn field<'a>(&'a self, list: &'a List, ways: &'a Table) -> Candidates<'a> {
         Candidates {
             list,
-            bundled: &self.services.dispatch.bundled,
+            bundled: &self.state.services.dispatch.bundled,
             custom: self.plan.resolved.model.custom,
             to: &self.plan.resolved.to,
             ways,
             prefer: self.affinity.as_ref().map(|bond| &bond.account),
-            tried: &self.history.tried,
+            tried: &self.state.history.tried,
         }
     }
 }

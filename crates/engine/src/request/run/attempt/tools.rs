@@ -5,7 +5,7 @@ use proto::Item;
 use proto::canon::{Format, ItemKind, ToolChoice, ToolKind};
 use proto::dialect::responses::compact::is_asked;
 
-use super::Attempt;
+use super::ModelAttempt;
 use crate::registry::accounts::Entry;
 use crate::request::call::Call;
 use crate::request::services::Services;
@@ -38,7 +38,7 @@ fn is_tool_list(item: &Item) -> bool {
     matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
 }
 
-impl Attempt {
+impl ModelAttempt {
     /// The tools that are added for this account: relays run none of these, and what a plan does not have must not keep an account
     /// from serving what nobody asked to be drawn.
     pub(super) fn tools_for(&self, entry: &Entry) -> Vec<Hosted> {

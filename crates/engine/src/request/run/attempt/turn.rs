@@ -7,7 +7,7 @@ use proto::json::Shape;
 use upstream::{TurnFacts, TurnKind, TurnMetadata};
 use uuid::{Builder, Uuid};
 
-use super::Attempt;
+use super::ModelAttempt;
 use crate::dispatch::affinity::AffinityRecord;
 use crate::dispatch::affinity::TurnRecord;
 use crate::request::call::Call;
@@ -40,7 +40,7 @@ pub(super) fn turns(asked: Option<TurnRecord>, last: &[TurnRecord]) -> Vec<TurnR
     asked.into_iter().chain(others).take(MOST).collect()
 }
 
-impl Attempt {
+impl ModelAttempt {
     /// What is said of the turn in a body for this account.
     pub(super) fn say(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
         let (asked, conversation) = (self.turn_record?, &self.plan.conversation);
@@ -51,7 +51,7 @@ impl Attempt {
         };
         let (installation, context) = (installation(account).to_string(), conversation.context().to_string());
         let (id, effort) = (asked.id().to_string(), target.effort_of(&self.call.request));
-        self.services.runtime.upstream.profile().turn_metadata(&TurnFacts {
+        self.state.services.runtime.upstream.profile().turn_metadata(&TurnFacts {
             installation: &installation,
             session: &conversation.session,
             thread: &conversation.thread,

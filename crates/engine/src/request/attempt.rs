@@ -1,0 +1,284 @@
+//! The tries of one request, whatever its kind: who is asked, with what credentials, and what a failed try means for the next one.
+//!
+//! [`run`] is the loop. A kind of request implements [`Attempt`]: model calls in `run`, forwarded calls in `forward`. The rules of the
+//! retry table are `pool::attempt`'s.
+
+use std::sync::Arc;
+
+use pool::attempt::{History, Outcome, Step, To};
+use pool::status::Signal;
+use pool::{AccountId, Millis, Tokens};
+use proto::Failure;
+use tokio::time::{Instant, timeout_at};
+
+use crate::dispatch::limiter::Permit;
+use crate::registry::accounts::Entry;
+use crate::registry::relays::RelayEntry;
+use crate::request::reply::{Head, Refusal};
+use crate::request::services::Services;
+use crate::request::usage::UsageRecorder;
+use crate::tokens::{RefreshFailed, RefreshRequest};
+
+/// A call that gave no answer to use.
+#[derive(Debug)]
+pub(crate) struct CallError {
+    /// The outcome for the retry table.
+    pub(crate) outcome: Outcome,
+    /// The machine-readable code, where the table has none.
+    pub(crate) code: Option<&'static str>,
+}
+
+impl CallError {
+    /// Gives `failure` our code where it has none.
+    pub(crate) fn name(&self, failure: Failure) -> Failure {
+        match (self.code, &failure.code) {
+            (Some(code), None) => failure.code(code),
+            _ => failure,
+        }
+    }
+}
+
+impl From<Outcome> for CallError {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, code: None }
+    }
+}
+
+/// Why a try failed.
+pub(crate) enum AttemptError {
+    /// The retry table decides what is next.
+    Call(CallError),
+    /// The request fails with this.
+    Final(Failure),
+}
+
+impl From<CallError> for AttemptError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<RefreshFailed> for AttemptError {
+    fn from(error: RefreshFailed) -> Self {
+        Self::Call(Outcome::from(error).into())
+    }
+}
+
+impl From<Failure> for AttemptError {
+    fn from(failure: Failure) -> Self {
+        Self::Final(failure)
+    }
+}
+
+/// The next try.
+pub(crate) struct NextTry {
+    /// Who is asked.
+    pub(crate) to: To,
+    /// Whether the account's tokens are replaced first.
+    pub(crate) refresh: bool,
+    /// Whether the last try was answered, with a failure.
+    pub(crate) answered: bool,
+    /// The failure of the last try, which is the answer when nobody can take the next one.
+    pub(crate) otherwise: Option<Failure>,
+}
+
+/// The credentials of a call.
+#[derive(Clone)]
+pub(crate) enum Credentials {
+    /// An account's tokens.
+    Login(Arc<Tokens>),
+    /// A relay's key.
+    Key(Arc<RelayEntry>),
+}
+
+impl Credentials {
+    /// The secret that the call carries.
+    pub(crate) fn secret(&self) -> &pool::Secret {
+        match self {
+            Self::Login(tokens) => &tokens.access,
+            Self::Key(relay) => &relay.key,
+        }
+    }
+}
+
+/// Why there are no credentials.
+pub(crate) enum NoCredentials {
+    /// The refresh takes too long. It goes on without the request, so this says nothing about the account.
+    Late,
+    /// The refresh failed.
+    Failed(RefreshFailed),
+}
+
+/// The part of a request's state that all kinds share.
+pub(crate) struct AttemptState {
+    pub(crate) services: Arc<Services>,
+    pub(crate) history: History,
+    /// When the last call began.
+    pub(crate) begun: Millis,
+    /// Tells callers apart, in the health of a relay.
+    pub(crate) caller: u64,
+    /// The credentials of the last call.
+    pub(crate) sent: Option<Credentials>,
+    /// Whether the next call is a second one that the budget has granted.
+    pub(crate) budgeted: bool,
+    pub(crate) head: Head,
+    pub(crate) usage: UsageRecorder,
+}
+
+impl AttemptState {
+    /// The state before the first try; `keyed` is whether relays serve the request.
+    pub(crate) fn new(services: Arc<Services>, keyed: bool, caller: u64, (head, usage): (Head, UsageRecorder)) -> Self {
+        let history = History { rest: Some(services.runtime.settings.rest), keyed, ..History::default() };
+        let begun = services.runtime.now();
+        Self { services, history, begun, caller, sent: None, budgeted: false, head, usage }
+    }
+
+    /// Credentials for a try at `entry`, by `until`; other tokens than the refused ones where the try is one with a refresh.
+    pub(crate) async fn credentials(
+        &mut self,
+        entry: &Entry,
+        refresh: bool,
+        until: Instant,
+    ) -> Result<Credentials, NoCredentials> {
+        let credentials = match &entry.relay {
+            Some(relay) => Credentials::Key(Arc::clone(relay)),
+            None => match timeout_at(until, self.tokens(entry, refresh)).await {
+                Ok(tokens) => Credentials::Login(tokens.map_err(NoCredentials::Failed)?),
+                Err(_) => return Err(NoCredentials::Late),
+            },
+        };
+        self.sent = Some(credentials.clone());
+        Ok(credentials)
+    }
+
+    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, RefreshFailed> {
+        let tokens = &self.services.tokens;
+        let Some(Credentials::Login(refused)) = self.sent.as_ref().filter(|_| refresh) else {
+            return tokens.usable_tokens(entry, RefreshRequest::waiting).await;
+        };
+        let other = tokens.replace_refused(&entry.account.id, refused, RefreshRequest::waiting).await?;
+        if other.found {
+            self.history.adopt();
+        }
+        Ok(other.tokens)
+    }
+
+    /// Notes that a call of about `input` tokens begins.
+    pub(crate) fn call_started(&mut self, entry: &Entry, input: u64) {
+        self.budgeted = false;
+        self.begun = self.services.runtime.now();
+        self.usage.call_started(&entry.account.id, input);
+        self.head.account = Some(entry.account.id.clone());
+        self.head.relay = entry.relay.as_ref().map(|entry| entry.relay.name.clone());
+    }
+
+    /// Asks the retry table once about a failed try at `id`, where the model has the name `model`, and reports what the failure says of
+    /// the account or relay. Returns the step, and whether the try was answered.
+    fn settle(&mut self, id: &AccountId, model: Option<&str>, error: &mut CallError) -> (Step, bool) {
+        if let Some(sent) = &self.sent {
+            error.outcome.hide(sent.secret());
+        }
+        let (services, now) = (&self.services, self.services.runtime.now());
+        let (signal, mut step) = self.history.settle(id, &error.outcome, now);
+        let answered = error.outcome.costs(&step);
+        self.budgeted = answered && services.dispatch.budget.lock().spend(now);
+        if answered && !self.budgeted {
+            step = step.give();
+        }
+        services.dispatch.record_outcome(id, (self.begun, self.caller), &error.outcome);
+        let (who, request) = (services.registry.accounts.who(id), self.usage.request_id());
+        tracing::debug!(request, account = who.account(), relay = who.relay(), outcome = ?error.code, "a try failed");
+        self.report(id, model, &signal);
+        (step, answered)
+    }
+
+    fn report(&self, id: &AccountId, model: Option<&str>, signal: &Signal) {
+        let dispatch = &self.services.dispatch;
+        if let Some(model) = model {
+            dispatch.note_model(id, model, signal);
+        }
+        match &self.sent {
+            Some(Credentials::Key(relay)) if relay.relay.id == *id => dispatch.signal_relay(relay, signal),
+            _ => dispatch.signal(id, signal),
+        }
+    }
+
+    /// The answer to a request that fails before its commit.
+    pub(crate) fn refuse(mut self, failure: Failure) -> Refusal {
+        self.usage.refuse(&failure);
+        self.head.attempts = self.usage.attempts();
+        Refusal { failure, head: Box::new(self.head) }
+    }
+}
+
+/// A kind of request that is tried at one account or relay after the other.
+pub(crate) trait Attempt {
+    /// The beginning of an answer that is worth a commit.
+    type Answer;
+
+    /// The state that all kinds share.
+    fn state(&mut self) -> &mut AttemptState;
+
+    /// A permit for the next try; `held` is that of the last one.
+    async fn permit(&mut self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure>;
+
+    /// One try.
+    async fn try_once(&mut self, entry: Arc<Entry>, refresh: bool) -> Result<Self::Answer, AttemptError>;
+
+    /// Learns from a failed try what only this kind of request can.
+    async fn learn(&mut self, id: &AccountId, outcome: &Outcome);
+
+    /// The name of the request's model at an account or relay; `None` where the request names none of theirs.
+    fn model_for(&self, id: &AccountId) -> Option<&str>;
+
+    /// Whether the request can be tried like this.
+    fn may_try(&self, next: &NextTry) -> bool;
+
+    /// The failure for the client, when no try is left: what one account lacks, others may have.
+    fn concede(&self, failure: Failure) -> Failure;
+}
+
+/// Tries until an answer is worth a commit, or the retry table says how the request fails.
+pub(crate) async fn run<A: Attempt>(attempt: &mut A) -> Result<(Permit, A::Answer), Failure> {
+    let mut next = NextTry { to: To::Other, refresh: false, answered: false, otherwise: None };
+    let mut held = None;
+    loop {
+        let permit = attempt.permit(held.take(), &next).await?;
+        let error = match try_at(attempt, permit.account(), next.refresh).await {
+            Ok(answer) => return Ok((permit, answer)),
+            Err(AttemptError::Final(failure)) => return Err(failure),
+            Err(AttemptError::Call(error)) => error,
+        };
+        next = settle(attempt, permit.account(), error).await?;
+        held = Some(permit);
+    }
+}
+
+/// One try at an account or relay, which may have been removed meanwhile.
+pub(crate) async fn try_at<A: Attempt>(
+    attempt: &mut A,
+    id: &AccountId,
+    refresh: bool,
+) -> Result<A::Answer, AttemptError> {
+    let entry = attempt.state().services.registry.accounts.get(id);
+    let entry = entry.ok_or_else(|| RefreshFailed::lasting("the account was removed"))?;
+    attempt.try_once(entry, refresh).await
+}
+
+/// What follows a failed try.
+async fn settle<A: Attempt>(attempt: &mut A, id: &AccountId, mut error: CallError) -> Result<NextTry, Failure> {
+    attempt.learn(id, &error.outcome).await;
+    let model = attempt.model_for(id).map(str::to_owned);
+    let (step, answered) = attempt.state().settle(id, model.as_deref(), &mut error);
+    let failure = match step {
+        Step::Give(failure) => failure,
+        Step::Again { to, refresh, otherwise, .. } => {
+            let next = NextTry { to, refresh, answered, otherwise: Some(error.name(otherwise.clone())) };
+            if attempt.may_try(&next) {
+                return Ok(next);
+            }
+            otherwise
+        }
+    };
+    Err(attempt.concede(error.name(failure)))
+}
