@@ -23,6 +23,12 @@ pub(crate) fn panic_rejection(id: &str, route: Option<&Route>) -> Rejection {
     Rejection::from(Failure::new(Kind::Internal, "The gateway failed on this request"))
 }
 
+/// Logs an error of the store in a part of the admin API, and answers.
+pub(crate) fn store_rejection(part: &str, error: &impl std::fmt::Display) -> Rejection {
+    tracing::error!(%error, "{part}");
+    Failure::new(Kind::Internal, "The store failed; see the log").into()
+}
+
 /// Logs why a client gets a 5xx. An upstream's message is left out, because it may hold parts of the prompt.
 pub(crate) fn log_failure(id: &str, route: Option<&Route>, rejection: &Rejection, dialect: Dialect) {
     let failure = &rejection.failure;

@@ -121,8 +121,7 @@ impl Upstream {
     }
 
     async fn send_account(&self, request: &AccountRequest<'_>, cap: usize) -> Result<(AnswerHead, Bytes), Fault> {
-        let limit = self.config().timeouts.small;
-        tokio::time::timeout(limit, self.fetch(request, cap)).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))
+        Fault::within(self.config().timeouts.small, self.fetch(request, cap)).await
     }
 
     async fn fetch(&self, request: &AccountRequest<'_>, cap: usize) -> Result<(AnswerHead, Bytes), Fault> {

@@ -81,6 +81,11 @@ impl Fault {
         Self::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()))
     }
 
+    /// What a call gives within `limit`.
+    pub(crate) async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Self>>) -> Result<T, Self> {
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(Self::timed_out(limit)))
+    }
+
     /// [`Fault::timed_out`], once `limit` is over.
     pub(crate) async fn timeout_after(limit: Duration) -> Self {
         tokio::time::sleep(limit).await;

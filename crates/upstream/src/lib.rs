@@ -4,20 +4,18 @@
 //! `pool` and `engine`.
 
 mod account_api;
+mod anonymous;
 pub mod authfile;
 mod client;
 mod codex;
 mod config;
 mod cookies;
-mod echo;
 mod egress;
 mod fault;
-mod feed;
 pub mod jwt;
 pub mod linked;
 pub mod oauth;
 pub mod profile;
-mod reach;
 pub mod relay;
 mod response;
 mod service_call;
@@ -26,11 +24,11 @@ mod transport;
 mod websocket;
 
 pub use account_api::{BufferedAnswer, ModelsAnswer};
+pub use anonymous::EchoReply;
 pub use client::Upstream;
 pub use codex::turn::{TurnFacts, TurnKind, TurnMetadata};
 pub use codex::{CallFacts, ModelCall, PASSED_HEADERS, SocketOptions};
 pub use config::{BuildError, CLIENT_ID, Config, Timeouts};
-pub use echo::EchoReply;
 pub use egress::ResolvedEgress;
 pub use fault::{Fault, FaultKind, Sent};
 pub use profile::Profile;

@@ -114,43 +114,8 @@ impl Facts {
 
 fn page(facts: &Facts) -> String {
     let Facts { url, key, admin, offline, .. } = facts;
-    format!(
-        r#"
-Polygate is listening on {url}. The backend is simulated and runs on {offline}. Nothing leaves this machine.
-Press Ctrl-C to stop; the demo keeps nothing.
-
-Client key:   {key}
-Admin token:  {admin}
-
-Paste any of these into another terminal:
-
-# OpenAI Chat Completions, streamed
-curl -N {url}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
-  -d '{{"model":"gpt-6-sol","stream":true,"messages":[{{"role":"user","content":"count to 20"}}]}}'
-
-# OpenAI Responses, streamed
-curl -N {url}/v1/responses -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
-  -d '{{"model":"gpt-6-sol","stream":true,"input":"count to 20"}}'
-
-# The same, collected
-curl {url}/v1/responses -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
-  -d '{{"model":"gpt-6-sol","input":"Reply with exactly: pong"}}'
-
-# Anthropic Messages, streamed
-curl -N {url}/v1/messages -H 'x-api-key: {key}' -H 'Content-Type: application/json' \
-  -d '{{"model":"claude-opus-5-5","max_tokens":1000,"stream":true,"messages":[{{"role":"user","content":"count to 20"}}]}}'
-
-# Google Gemini, streamed
-curl -N '{url}/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse' -H 'x-goog-api-key: {key}' \
-  -H 'Content-Type: application/json' -d '{{"contents":[{{"parts":[{{"text":"count to 20"}}]}}]}}'
-
-# Models
-curl {url}/v1/models -H 'Authorization: Bearer {key}'
-
-# Accounts, from the admin API
-curl {url}/admin/accounts -H 'Authorization: Bearer {admin}'
-"#
-    )
+    let words = [("{url}", url), ("{key}", key), ("{admin}", admin), ("{offline}", offline)];
+    words.into_iter().fold(include_str!("demo.txt").to_owned(), |page, (word, value)| page.replace(word, value))
 }
 
 async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {

@@ -45,8 +45,12 @@ fn ok(name: &'static str, found: impl Into<String>) -> Check {
     Check { name, grade: Grade::Ok, found: found.into(), fix: None }
 }
 
-fn finding(name: &'static str, grade: Grade, found: impl Into<String>, fix: impl Into<String>) -> Check {
-    Check { name, grade, found: found.into(), fix: Some(fix.into()) }
+fn warn(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
+    Check { name, grade: Grade::Warn, found: found.into(), fix: Some(fix.into()) }
+}
+
+fn fail(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
+    Check { name, grade: Grade::Fail, found: found.into(), fix: Some(fix.into()) }
 }
 
 impl Doctor {
@@ -55,17 +59,17 @@ impl Doctor {
         let mut checks = vec![permissions(&paths.home)];
         let layers = context::layers(&paths);
         checks.extend(layers.as_ref().map_or_else(
-            |error| vec![finding("settings file", Grade::Fail, error.to_string(), "correct the file")],
+            |error| vec![fail("settings file", error.to_string(), "correct the file")],
             |layers| unknown_keys(layers, &paths),
         ));
         if let Ok(layers) = &layers {
             match Config::without_wrong_relays(layers, paths) {
                 Ok((mut config, wrong)) => {
                     let wrong = wrong.into_iter().map(|error| error.to_string());
-                    checks.extend(wrong.map(|error| finding("settings", Grade::Fail, error, "correct this setting")));
+                    checks.extend(wrong.map(|error| fail("settings", error, "correct this setting")));
                     self.running(&mut config, &mut checks).await;
                 }
-                Err(error) => checks.push(finding("settings", Grade::Fail, error.to_string(), "correct this setting")),
+                Err(error) => checks.push(fail("settings", error.to_string(), "correct this setting")),
             }
         }
         Ok(print(common, &checks))
@@ -92,7 +96,7 @@ impl Doctor {
                 // Errors of the store end in a hint where there is one.
                 let (found, fix) =
                     why.split_once("; hint: ").unwrap_or((&why, "fix the reason above; nothing was changed"));
-                checks.push(finding("store", Grade::Fail, found, fix));
+                checks.push(fail("store", found, fix));
             }
         }
         if self.offline {
@@ -112,9 +116,8 @@ fn unknown_keys(layers: &Layers, paths: &Paths) -> Vec<Check> {
     unknown
         .into_iter()
         .map(|key| {
-            finding(
+            warn(
                 "settings file",
-                Grade::Warn,
                 format!("unknown key {key}"),
                 "remove or rename the key; `polygate config show` lists all keys",
             )
@@ -127,7 +130,7 @@ fn permissions(home: &Path) -> Check {
     match Store::listable(home) {
         Some(mode) => {
             let found = format!("{place} can be listed by other users (mode {mode:04o})");
-            finding(name, Grade::Warn, found, format!("chmod 700 {place}"))
+            warn(name, found, format!("chmod 700 {place}"))
         }
         None if home.exists() => ok(name, place.to_string()),
         None => ok(name, format!("{place} will be created on first use")),
@@ -143,9 +146,7 @@ fn port(config: &Config) -> Check {
         Err(_) if Store::lock(&config.paths.home).is_err() => {
             ok("port", format!("{port} is served by the running gateway"))
         }
-        Err(error) => {
-            finding("port", Grade::Fail, format!("{port}: {error}"), "stop the other program, or set server.port")
-        }
+        Err(error) => fail("port", format!("{port}: {error}"), "stop the other program, or set server.port"),
     }
 }
 
@@ -155,7 +156,7 @@ fn global_proxy(config: &Config) -> Check {
     let Some(proxy) = &config.upstream.proxy else { return ok(name, "none; calls go out directly") };
     match Address::read(proxy.url.as_str()) {
         Ok(address) => ok(name, format!("{} ({})", address.bare(), proxy.origin)),
-        Err(error) => finding(name, Grade::Fail, format!("{error} ({})", proxy.origin), "correct upstream.proxy"),
+        Err(error) => fail(name, format!("{error} ({})", proxy.origin), "correct upstream.proxy"),
     }
 }
 
@@ -165,13 +166,13 @@ async fn proxies(store: &Store) -> Vec<Check> {
     let (proxies, ways) = match (store.proxies().await, store.egresses().await) {
         (Ok(proxies), Ok(ways)) => (proxies, ways),
         (Err(error), _) | (_, Err(error)) => {
-            return vec![finding(name, Grade::Fail, message(&error), "fix the reason above")];
+            return vec![fail(name, message(&error), "fix the reason above")];
         }
     };
     let down = proxies.iter().filter_map(|proxy| {
         let error = proxy.health.as_ref().filter(|health| !health.ok && proxy.enabled)?.error.clone();
         let found = format!("{} did not answer: {}", proxy.name, error.unwrap_or_default());
-        Some(finding(name, Grade::Warn, found, format!("polygate proxies check \"{}\"", proxy.name)))
+        Some(warn(name, found, format!("polygate proxies check \"{}\"", proxy.name)))
     });
     let lost = ways.iter().filter(|(_, way)| match way {
         Egress::Fixed(id) => !proxies.iter().any(|proxy| proxy.id == *id && proxy.enabled),
@@ -179,7 +180,7 @@ async fn proxies(store: &Store) -> Vec<Check> {
     });
     let lost = lost.map(|(account, _)| {
         let found = format!("account {account} uses a proxy that is removed or disabled, and cannot serve");
-        finding(name, Grade::Fail, found, format!("polygate proxies assign {account} auto"))
+        fail(name, found, format!("polygate proxies assign {account} auto"))
     });
     down.chain(lost).collect()
 }
@@ -188,11 +189,11 @@ async fn proxies(store: &Store) -> Vec<Check> {
 async fn relays(config: &Config, store: &Store) -> Vec<Check> {
     let all = match RelayList::read(config, store).await {
         Ok(all) => all,
-        Err(error) => return vec![finding("relays", Grade::Fail, message(error.as_ref()), "fix the reason above")],
+        Err(error) => return vec![fail("relays", message(error.as_ref()), "fix the reason above")],
     };
     let left_out = all.wrong.iter().map(|wrong| {
         let found = format!("{} is not used: {}", wrong.name, message(wrong.error.as_ref()));
-        finding("relay", Grade::Fail, found, format!("correct it in {}", config.paths.config.display()))
+        fail("relay", found, format!("correct it in {}", config.paths.config.display()))
     });
     let refused = all.known.iter().filter(|known| !known.hidden).filter_map(|known| {
         let name = &known.relay.name;
@@ -201,7 +202,7 @@ async fn relays(config: &Config, store: &Store) -> Vec<Check> {
             RelayOrigin::Store => format!("polygate relays key {name} --api-key -"),
             RelayOrigin::File => format!("correct its key in {}", config.paths.config.display()),
         };
-        Some(finding("relay", Grade::Fail, format!("{name}: {why}"), fix))
+        Some(fail("relay", format!("{name}: {why}"), fix))
     });
     let mut checks: Vec<Check> = left_out.chain(refused).collect();
     if checks.is_empty() {
@@ -213,34 +214,32 @@ async fn relays(config: &Config, store: &Store) -> Vec<Check> {
 async fn accounts(config: &Config, store: &Store) -> Vec<Check> {
     let accounts = match store.accounts().await {
         Ok(accounts) => accounts,
-        Err(error) => return vec![finding("accounts", Grade::Fail, message(&error), "fix the reason above")],
+        Err(error) => return vec![fail("accounts", message(&error), "fix the reason above")],
     };
     let relayed = !config.relays.is_empty() || store.relays().await.is_ok_and(|relays| !relays.is_empty());
     if accounts.is_empty() && relayed {
         return vec![ok("accounts", "none; relays serve")];
     }
     if accounts.is_empty() {
-        return vec![finding("accounts", Grade::Fail, "none", "polygate login")];
+        return vec![fail("accounts", "none", "polygate login")];
     }
     accounts
         .iter()
         .map(|account| match &account.status {
             Status::NeedsLogin { why } => {
-                finding("account", Grade::Fail, format!("{} needs a login: {why}", account.label), "polygate login")
+                fail("account", format!("{} needs a login: {why}", account.label), "polygate login")
             }
             Status::Expiring { .. } => {
                 let notice = account.status.notice(context::now()).unwrap_or_else(|| "needs a login".to_owned());
-                finding("account", Grade::Warn, format!("{}: {notice}", account.label), "polygate login")
+                warn("account", format!("{}: {notice}", account.label), "polygate login")
             }
-            Status::Blocked { why } => finding(
+            Status::Blocked { why } => fail(
                 "account",
-                Grade::Fail,
                 format!("{} is blocked: {why}", account.label),
                 format!("polygate accounts remove {}", account.id),
             ),
-            Status::Disabled => finding(
+            Status::Disabled => warn(
                 "account",
-                Grade::Warn,
                 format!("{} is disabled", account.label),
                 format!("polygate accounts enable {}", account.id),
             ),
@@ -257,12 +256,12 @@ async fn keys(config: &Config, store: &Store) -> Check {
     });
     match usable {
         Ok(0) if config.server.api_key.is_none() && config.server.require_key => {
-            finding(name, Grade::Fail, "none", "polygate keys create")
+            fail(name, "none", "polygate keys create")
         }
         Ok(count) => {
             ok(name, format!("{count} created{}", if config.server.api_key.is_some() { ", one fixed" } else { "" }))
         }
-        Err(error) => finding(name, Grade::Fail, message(&error), "fix the reason above"),
+        Err(error) => fail(name, message(&error), "fix the reason above"),
     }
 }
 
@@ -272,16 +271,13 @@ async fn backend(config: &Config) -> Check {
     let host = config.upstream.base_url.host_str().unwrap_or_default().to_owned();
     let upstream = match upstream::Upstream::new(crate::start::upstream_config(config)) {
         Ok(upstream) => upstream,
-        Err(error) => return finding(name, Grade::Fail, error.to_string(), "correct this setting"),
+        Err(error) => return fail(name, error.to_string(), "correct this setting"),
     };
     match upstream.reach().await {
         Ok(status) => ok(name, format!("{host} answers ({status})")),
-        Err(fault) => finding(
-            name,
-            Grade::Fail,
-            format!("{host}: {}", fault.message),
-            "check the network, upstream.proxy and upstream.ca_bundle",
-        ),
+        Err(fault) => {
+            fail(name, format!("{host}: {}", fault.message), "check the network, upstream.proxy and upstream.ca_bundle")
+        }
     }
 }
 

@@ -23,8 +23,9 @@ use self::wire::{
     Tags, TokenRequest,
 };
 use super::input::{AdminRequest, admin_id, bounded, read};
-use super::logins::{Added, bearer, import_reply, parse_egress, store_rejection};
+use super::logins::{Added, bearer, import_reply, parse_egress};
 use super::output::{DONE, Done};
+use crate::failure::store_rejection;
 use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer};
@@ -235,6 +236,6 @@ pub(crate) fn rejection(error: &AccountError) -> Rejection {
             let code = if *lasting { "needs_login" } else { "refresh_failed" };
             Rejection::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, error.to_string()).code(code))
         }
-        AccountError::Store(_) => store_rejection(error),
+        AccountError::Store(_) => store_rejection("admin accounts", error),
     }
 }

@@ -1,7 +1,7 @@
 //! Client keys: created, listed, revoked. Admin tokens are only created on the command line, so that a stolen token cannot create
 //! another one.
 
-use engine::{KeyError, NewKey};
+use engine::NewKey;
 use http::StatusCode;
 use pool::Millis;
 use pool::hosted::Hosted;
@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::input::{self, AdminRequest};
+use crate::failure::store_rejection;
 use crate::operation::{Operation, Tag};
-use crate::response::{HandlerResult, Rejection, json, no_content};
+use crate::response::{HandlerResult, json, no_content};
 use crate::route::RequestContext;
 
 /// Longest name of a key, characters.
@@ -110,7 +111,7 @@ pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
     let (name, expires) = (name.to_owned(), request.expires);
     let tools = request.default_tools.as_deref().map(each_once);
     let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
-    let made = engine.keys().create(new).await.map_err(|error| store_rejection(&error))?;
+    let made = engine.keys().create(new).await.map_err(|error| store_rejection("admin keys", &error))?;
     let key = made.text.expose().to_owned();
     Ok(json(StatusCode::CREATED, &CreatedKey { id: made.id, name, key, expires }))
 }
@@ -123,7 +124,7 @@ pub(crate) const CHANGE: Operation =
 pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, param: id, body: ChangeRequest { default_tools } } = input::read(ctx).await?;
     let tools = default_tools.as_deref().map(each_once);
-    if engine.keys().equip(&id, tools.as_deref()).await.map_err(|error| store_rejection(&error))? {
+    if engine.keys().equip(&id, tools.as_deref()).await.map_err(|error| store_rejection("admin keys", &error))? {
         return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No client key has this id").into())
@@ -139,13 +140,8 @@ pub(crate) const REVOKE: Operation = Operation::new(Tag::Keys, "Revoke a client 
 /// `DELETE /admin/keys/{id}`
 pub(crate) async fn revoke(ctx: RequestContext) -> HandlerResult {
     let id = ctx.param;
-    if ctx.app.engine.keys().revoke(&id).await.map_err(|error| store_rejection(&error))? {
+    if ctx.app.engine.keys().revoke(&id).await.map_err(|error| store_rejection("admin keys", &error))? {
         return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No key has this id").into())
-}
-
-fn store_rejection(error: &KeyError) -> Rejection {
-    tracing::error!(%error, "admin keys");
-    Failure::new(Kind::Internal, "The store failed; see the log").into()
 }

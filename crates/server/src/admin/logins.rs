@@ -17,6 +17,7 @@ use self::wire::{
 use super::accounts::batch::MOST;
 use super::input::{AdminRequest, SecretText, admin_id, bounded, read};
 use super::output::{DONE, Done, Removed};
+use crate::failure::store_rejection;
 use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer, no_content};
@@ -249,7 +250,7 @@ fn link_rejection(error: &LinkError) -> Rejection {
         LinkError::Own => {
             Rejection::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string()).code("own_login"))
         }
-        LinkError::Store(_) => store_rejection(error),
+        LinkError::Store(_) => store_rejection("admin accounts", error),
     }
 }
 
@@ -262,11 +263,6 @@ fn rejection(problem: &LoginProblem) -> Rejection {
             Failure::new(Kind::Upstream, problem.to_string()).code("login_failed"),
         ),
         LoginProblem::Way(error) => super::proxies::rejection(error),
-        LoginProblem::Store(_) => store_rejection(problem),
+        LoginProblem::Store(_) => store_rejection("admin accounts", problem),
     }
-}
-
-pub(super) fn store_rejection(error: &impl std::fmt::Display) -> Rejection {
-    tracing::error!(%error, "admin accounts");
-    Failure::new(Kind::Internal, "The store failed; see the log").into()
 }

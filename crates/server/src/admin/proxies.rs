@@ -15,6 +15,7 @@ use self::wire::{
 };
 use super::input::{AdminRequest, SecretText, admin_id, bounded, bytes, read};
 use super::output::{DONE, Done};
+use crate::failure::store_rejection;
 use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, Rejection, json, json_bytes};
 use crate::route::RequestContext;
@@ -265,10 +266,7 @@ pub(super) fn rejection(error: &ProxyError) -> Rejection {
         ProxyError::InUse(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "proxy_in_use"),
         ProxyError::Stuck(_) => (Kind::Upstream, None, "no_way_out"),
         ProxyError::Full => (Kind::Invalid, Some(StatusCode::CONFLICT), "too_many_proxies"),
-        ProxyError::Store(_) => {
-            tracing::error!(%error, "admin proxies");
-            return Failure::new(Kind::Internal, "The store failed; see the log").into();
-        }
+        ProxyError::Store(_) => return store_rejection("admin proxies", error),
     };
     let failure = Failure::new(kind, error.to_string()).code(code);
     status.map_or_else(|| failure.clone().into(), |status| Rejection::with(status, failure.clone()))

@@ -13,6 +13,7 @@ use self::wire::{
     Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, RelayRequest, State,
 };
 use super::input::{AdminRequest, admin_id, bounded, read};
+use crate::failure::store_rejection;
 use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, Rejection, json, no_content};
 use crate::route::RequestContext;
@@ -192,10 +193,7 @@ fn rejection(error: &RelayError) -> Rejection {
         RelayError::Probe(_) | RelayError::Way(_) | RelayError::Status(_) | RelayError::List(_) => {
             (Kind::Upstream, None, "relay_unreachable")
         }
-        RelayError::Store(_) => {
-            tracing::error!(%error, "admin relays");
-            return Failure::new(Kind::Internal, "The store failed; see the log").into();
-        }
+        RelayError::Store(_) => return store_rejection("admin relays", error),
     };
     let failure = Failure::new(kind, error.to_string()).code(code);
     status.map_or_else(|| failure.clone().into(), |status| Rejection::with(status, failure.clone()))

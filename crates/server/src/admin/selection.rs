@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::input::{self, AdminRequest};
 use crate::app::{KEYLESS_API, KEYLESS_OLLAMA};
+use crate::failure::store_rejection;
 use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json};
@@ -84,10 +85,7 @@ fn rejection(error: &TermsError) -> Rejection {
     let failure = match error {
         TermsError::Unknown => Failure::new(Kind::NotFound, "No account has this id").code("not_found"),
         TermsError::Invalid(_) => Failure::new(Kind::Invalid, error.to_string()),
-        TermsError::Store(_) => {
-            tracing::error!(%error, "admin accounts");
-            Failure::new(Kind::Internal, "The store failed; see the log")
-        }
+        TermsError::Store(_) => return store_rejection("admin accounts", error),
     };
     failure.into()
 }

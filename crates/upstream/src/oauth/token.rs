@@ -219,7 +219,7 @@ impl Upstream {
     async fn call(&self, url: &Url, headers: HeaderMap, body: Bytes) -> Result<AuthReply, Fault> {
         let limit = self.config().timeouts.token;
         let outbound = OutboundRequest { method: Method::POST, url: url.clone(), headers, body };
-        tokio::time::timeout(limit, self.send_whole(outbound)).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))
+        Fault::within(limit, self.send_whole(outbound)).await
     }
 
     async fn send_whole(&self, outbound: OutboundRequest) -> Result<AuthReply, Fault> {

@@ -59,7 +59,7 @@ impl RelayClient {
                 PageOutcome::Not(_) => listed,
             })
         };
-        tokio::time::timeout(limit, list).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))
+        Fault::within(limit, list).await
     }
 
     async fn list(&self, source: &ListSource<'_>) -> Result<ListOutcome, Fault> {

@@ -94,9 +94,8 @@ impl RelayClient {
     }
 
     async fn probe_url(&self, source: &ListSource<'_>, url: url::Url) -> Result<ProbeAnswer, Fault> {
-        let limit = self.config.timeouts.small;
-        let asked = tokio::time::timeout(limit, self.page(source, url, BYTES)).await;
-        Ok(match asked.unwrap_or_else(|_| Err(Fault::timed_out(limit)))?.0 {
+        let page = Fault::within(self.config.timeouts.small, self.page(source, url, BYTES)).await?.0;
+        Ok(match page {
             PageOutcome::Page(page) => ProbeAnswer::Yes(probed(source, &page)),
             PageOutcome::Not(ListOutcome::Refused(status)) => ProbeAnswer::No(status),
             PageOutcome::Not(_) => ProbeAnswer::No(200),
