@@ -1,7 +1,7 @@
 //! What tests in other languages need: packages of npm and PyPI at fixed versions, below the checkout and the target folder.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
@@ -61,4 +61,18 @@ fn repeat(install: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         println!("{error:#}; once more");
     };
     install().map_err(again).or_else(|()| install().map_err(again)).or_else(|()| install())
+}
+
+/// Installs a package of Debian where we may; says why it could not.
+pub(crate) fn debian(package: &str) {
+    let root = env::var("USER").is_ok_and(|user| user == "root") || Path::new("/root").read_dir().is_ok();
+    if !root || !works("apt-get", &["--version"]) {
+        return;
+    }
+    let update = step("package list", &mut command("apt-get", ["update", "-qq"]));
+    let mut install = command("apt-get", ["install", "-y", "-qq", "--no-install-recommends", package]);
+    let installed = update.and_then(|()| step(package, install.env("DEBIAN_FRONTEND", "noninteractive")));
+    if let Err(error) = installed.with_context(|| format!("{package} could not be installed")) {
+        println!("{error:#}");
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::shell::{cargo, command, from_pypi, step, works};
-use crate::{generate, tidy};
+use crate::{generate, instructions, tidy};
 
 /// All of it, cheapest first.
 pub(crate) fn all() -> Result<()> {
@@ -12,7 +12,8 @@ pub(crate) fn all() -> Result<()> {
     spelling()?;
     licences()?;
     clippy()?;
-    generate::run(true)
+    generate::run(true)?;
+    instructions::run(true)
 }
 
 fn clippy() -> Result<()> {

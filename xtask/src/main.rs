@@ -1,10 +1,11 @@
-//! The one entry point for people and CI: `cargo xtask test | ci | lint | tidy | gen | bench | soak`.
+//! The one entry point for people and CI: `cargo xtask test | ci | lint | tidy | gen | bench | instructions | soak`.
 
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
 mod bench;
 mod generate;
 mod install;
+mod instructions;
 mod lint;
 mod product;
 mod shell;
@@ -58,6 +59,12 @@ enum Job {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Counts the instructions of a request and of a token, and writes them to `docs/benchmarks.md`.
+    Instructions {
+        /// Only compare with the page.
+        #[arg(long)]
+        check: bool,
+    },
     /// Writes the layout of the gateway's code (`crates/polygate/layout.txt`) anew; needs valgrind.
     Layout,
     /// Long runs that CI has no time for.
@@ -87,6 +94,7 @@ fn run(job: Job) -> anyhow::Result<()> {
         Job::Tidy => tidy::check(),
         Job::Gen { check } => generate::run(check),
         Job::Bench { args } => bench::run(&args),
+        Job::Instructions { check } => instructions::run(check),
         Job::Layout => bench::layout(),
         Job::Soak { run } => soak::run(&run),
     }

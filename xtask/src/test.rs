@@ -1,11 +1,10 @@
 //! All tests, and what they need installed.
 
-use std::env;
 use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use crate::install::debian;
 use crate::product::{self, shared};
 use crate::shell::{cargo, command, from_pypi, step, works};
 
@@ -37,19 +36,10 @@ pub(crate) fn rust() -> Result<()> {
     step("tests", shared(&mut tests).args(scope))
 }
 
-/// Installs Debian's PostgreSQL where there is none and we may. Its tests say so when they are skipped.
+/// Installs Debian's PostgreSQL where there is none. Its tests say so when they are skipped.
 fn postgres() {
     let installed = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut versions| versions.next().is_some());
-    let root = env::var("USER").is_ok_and(|user| user == "root") || Path::new("/root").read_dir().is_ok();
-    if installed || !root || !works("apt-get", &["--version"]) {
-        return;
-    }
-    let update = step("package list", &mut command("apt-get", ["update", "-qq"]));
-    let mut install = command("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]);
-    if let Err(error) = update
-        .and_then(|()| step("PostgreSQL", install.env("DEBIAN_FRONTEND", "noninteractive")))
-        .context("PostgreSQL could not be installed")
-    {
-        println!("{error:#}");
+    if !installed {
+        debian("postgresql");
     }
 }

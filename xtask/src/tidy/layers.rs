@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("offline", &["proto"]),
     ("polygate", &["server", "engine", "upstream", "store", "pool", "proto", "offline"]),
     ("bench", &["engine", "upstream", "store", "pool", "proto"]),
+    ("instructions", &["proto"]),
     ("xtask", &[]),
 ];
 
