@@ -155,7 +155,7 @@ fn events(wire: Wire, path: &Path) -> Result<Vec<Event>> {
     reader.push(Bytes::from(body), &mut events);
     reader.end(&mut events);
     for event in &mut events {
-        event.raw = None;
+        event.carrier = proto::canon::Carrier::Ours;
         match &mut event.what {
             What::End { response, .. } => *response = None,
             What::ItemDone { item, .. } => item.raw = None,

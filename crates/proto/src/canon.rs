@@ -352,20 +352,58 @@ pub enum ToolChoice {
 pub struct Event {
     /// What happened.
     pub what: What,
-    /// The frame that said so, where one frame is one event and nobody edited it.
-    pub raw: Option<Frame>,
+    /// Which frame of the upstream says so.
+    pub carrier: Carrier,
 }
 
 impl Event {
-    /// An event with no frame behind it.
+    /// An event of the gateway's own.
     pub fn new(what: What) -> Self {
-        Self { what, raw: None }
+        Self { what, carrier: Carrier::Ours }
     }
 }
 
-/// One upstream frame as it came. Only the writer of the same dialect may re-emit it. Where one frame says several things,
-/// each of its events carries it and the writer emits it once; or the last of them carries it and the others an empty frame. What
-/// an upstream's frames leave to be said carries an empty one too.
+/// Which frame of the upstream says what an event says. Of the events of one frame exactly one carries it; the others are covered. An
+/// event that is edited becomes the gateway's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// None: a writer of any dialect writes the event.
+    Ours,
+    /// A frame of this dialect that another event carries, or all frames together, as with an end that no frame names. A writer of this
+    /// dialect writes nothing for the event, but for an end, which it completes.
+    Covered(Dialect),
+    /// This one. The writer of its dialect passes it on.
+    Frame(Frame),
+}
+
+impl Carrier {
+    /// The frame.
+    pub fn frame(&self) -> Option<&Frame> {
+        if let Self::Frame(frame) = self { Some(frame) } else { None }
+    }
+
+    /// The dialect of the upstream; `None` for an event of the gateway's own.
+    pub fn dialect(&self) -> Option<Dialect> {
+        match self {
+            Self::Ours => None,
+            Self::Covered(dialect) => Some(*dialect),
+            Self::Frame(frame) => Some(frame.dialect),
+        }
+    }
+
+    /// What a writer of `dialect` passes on: the bytes of a frame, or none of an event that is covered. `None` is an event that it writes
+    /// itself.
+    pub(crate) fn passed_in(&self, dialect: Dialect) -> Option<&Bytes> {
+        static NONE: Bytes = Bytes::new();
+        match self {
+            Self::Frame(frame) if frame.dialect == dialect => Some(&frame.bytes),
+            Self::Covered(covered) if *covered == dialect => Some(&NONE),
+            _ => None,
+        }
+    }
+}
+
+/// One upstream frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The protocol that the frame speaks.

@@ -9,6 +9,7 @@ pub mod openai_error;
 mod output_format;
 mod relay_error;
 pub mod responses;
+mod sink;
 mod tool_form;
 mod tool_pairs;
 mod tools;
@@ -329,8 +330,7 @@ impl Writer {
             DialectWriter::Gemini(writer) => writer.push(event, out),
             DialectWriter::Ollama(writer) => writer.push(event, out),
         }
-        let passed = event.raw.as_ref().map(|frame| &frame.bytes[..]);
-        line_ends::escape(out, from, passed.filter(|bytes| !bytes.is_empty()));
+        line_ends::escape(out, from, event.carrier.frame().map(|frame| &frame.bytes[..]));
     }
 
     /// The response object as the client saw it last, where [`Setting::stored`] asks for it.

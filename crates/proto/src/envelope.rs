@@ -44,7 +44,7 @@ impl Unwrapper {
     /// The event as the client should see it. Frames go: what they say is changed.
     pub(crate) fn event(&mut self, event: &Event) -> Rewrite {
         // Only OpenAI's protocols need another shape.
-        if event.raw.as_ref().is_some_and(|frame| !matches!(frame.dialect, Dialect::Responses | Dialect::Chat)) {
+        if event.carrier.dialect().is_some_and(|dialect| !matches!(dialect, Dialect::Responses | Dialect::Chat)) {
             return Rewrite::Keep;
         }
         let what = match &event.what {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::canon::{Event, Finish, Frame, Item, Usage, What};
+use crate::canon::{Carrier, Event, Finish, Frame, Item, Usage, What};
 use crate::failure::Failure;
 use crate::protocol::Dialect;
 use crate::text::{Json, Text};
@@ -105,7 +105,7 @@ impl Fold {
             return;
         }
         self.whole.timing.see(&event.what, self.elapsed);
-        self.keep(event.raw.as_ref());
+        self.keep(&event.carrier);
         match &event.what {
             What::Open(open) => {
                 self.whole.id = open.id.clone();
@@ -134,22 +134,20 @@ impl Fold {
     }
 
     /// Keeps the frame, as long as all of the reply comes in frames of its own. Responses have their terminal object.
-    fn keep(&mut self, frame: Option<&Frame>) {
-        match frame.filter(|frame| frame.dialect != Dialect::Responses) {
-            None => {
-                self.edited = true;
-                self.whole.frames = Vec::new();
+    fn keep(&mut self, carrier: &Carrier) {
+        match carrier {
+            Carrier::Ours | Carrier::Covered(Dialect::Responses) => self.forget_frames(),
+            Carrier::Frame(frame) if frame.dialect == Dialect::Responses => self.forget_frames(),
+            Carrier::Frame(frame) if !self.edited && self.client.is_none_or(|client| client == frame.dialect) => {
+                self.whole.frames.push(frame.clone());
             }
-            Some(frame) if self.client.is_some_and(|client| client != frame.dialect) => {}
-            Some(frame) if self.edited || frame.bytes.is_empty() || self.has(frame) => {}
-            Some(frame) => self.whole.frames.push(frame.clone()),
+            Carrier::Covered(_) | Carrier::Frame(_) => {}
         }
     }
 
-    /// Whether `frame` is the last one, of which another event told.
-    fn has(&self, frame: &Frame) -> bool {
-        let last = self.whole.frames.last().map(|last| &last.bytes);
-        last.is_some_and(|last| (last.as_ptr(), last.len()) == (frame.bytes.as_ptr(), frame.bytes.len()))
+    fn forget_frames(&mut self) {
+        self.edited = true;
+        self.whole.frames = Vec::new();
     }
 
     fn slot(&mut self, at: u32) -> &mut Slot {

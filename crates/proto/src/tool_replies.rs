@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::{BufMut, BytesMut};
 
 use self::input::Input;
-use crate::canon::{CallKind, Channel, Event, Finish, Frame, Head, Item, ItemKind, Request, ToolKind, What};
+use crate::canon::{CallKind, Carrier, Channel, Event, Finish, Head, Item, ItemKind, Request, ToolKind, What};
 use crate::dialect::{Dialect, Rules, Target, Wire};
 use crate::json::emit;
 use crate::json::patch::set;
@@ -34,6 +34,8 @@ pub struct ToolReplies {
     called: bool,
     /// Whether a call of the service's own was left out.
     dropped: bool,
+    /// Whether the event that carried the current frame was edited.
+    frame_edited: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,26 +67,42 @@ impl ToolReplies {
         let offered = (foreign && matches!(target, Target::Relay(_))).then(|| offered(request, rules));
         let active = !names.is_empty() || !custom.is_empty() || offered.is_some();
         let (calls, called, dropped) = (HashMap::new(), false, false);
-        active.then_some(Self { names, custom, offered, calls, called, dropped })
+        active.then_some(Self { names, custom, offered, calls, called, dropped, frame_edited: false })
     }
 
     /// The events that stand for one of the upstream: a note, where there is one, and the event.
-    pub fn event(&mut self, event: Event) -> [Option<Event>; 2] {
-        let Event { what, raw } = event;
+    pub fn event(&mut self, mut event: Event) -> [Option<Event>; 2] {
+        let carries = event.carrier.frame().is_some();
+        // In these dialects the first event of a frame carries it: once that is edited the frame is gone, and nothing covers the others.
+        let follows = matches!(event.carrier, Carrier::Covered(Dialect::Chat | Dialect::Gemini));
+        if self.frame_edited && follows {
+            event.carrier = Carrier::Ours;
+        }
+        let events = self.rewrite(event);
+        if carries {
+            self.frame_edited = !events.iter().flatten().any(|event| event.carrier.frame().is_some());
+        }
+        events
+    }
+
+    fn rewrite(&mut self, event: Event) -> [Option<Event>; 2] {
+        let Event { what, carrier } = event;
         match what {
             What::ItemOpen { at, head: Head::Call { kind, call_id, name, namespace } } => {
                 if self.is_service(kind, &name) {
-                    let note = self.drop(at, &name, raw.as_ref());
-                    return [note, Some(Event { what: What::ItemOpen { at, head: Head::Other }, raw })];
+                    let note = self.drop(at, &name, &carrier);
+                    return [note, Some(Event { what: What::ItemOpen { at, head: Head::Other }, carrier })];
                 }
                 let (same, kind, name) = self.turned(at, kind, name);
                 let head = Head::Call { kind, call_id, name, namespace };
-                [None, Some(Event { what: What::ItemOpen { at, head }, raw: raw.filter(|_| same) })]
+                [None, Some(Event { what: What::ItemOpen { at, head }, carrier: kept(carrier, same) })]
             }
-            What::Delta { at, part, channel: Channel::Arguments, data } => [None, self.delta((at, part), data, raw)],
-            What::ItemDone { at, item } if matches!(item.kind, ItemKind::Call { .. }) => self.done(at, item, raw),
-            What::End { finish, response } => [None, Some(self.end(finish, response, raw))],
-            what => [None, Some(Event { what, raw })],
+            What::Delta { at, part, channel: Channel::Arguments, data } => {
+                [None, self.delta((at, part), data, carrier)]
+            }
+            What::ItemDone { at, item } if matches!(item.kind, ItemKind::Call { .. }) => self.done(at, item, carrier),
+            What::End { finish, response } => [None, Some(self.end(finish, response, carrier))],
+            what => [None, Some(Event { what, carrier })],
         }
     }
 
@@ -95,12 +113,15 @@ impl ToolReplies {
     }
 
     /// Leaves out a call of the service's own; the note is made once.
-    fn drop(&mut self, at: u32, name: &Text, raw: Option<&Frame>) -> Option<Event> {
+    fn drop(&mut self, at: u32, name: &Text, carrier: &Carrier) -> Option<Event> {
         self.dropped = true;
         let name: String =
             name.plain().chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect();
         let new = self.calls.insert(at, Call::Service).is_none();
-        new.then(|| Event { what: What::Note(format!("the upstream ran its own tool {name}")), raw: raw.cloned() })
+        new.then(|| Event {
+            what: What::Note(format!("the upstream ran its own tool {name}")),
+            carrier: covered(carrier),
+        })
     }
 
     /// A call as the client knows it, and whether it is the same as it came.
@@ -116,40 +137,40 @@ impl ToolReplies {
         (!custom && original.is_none(), kind, original.unwrap_or(name))
     }
 
-    fn delta(&mut self, (at, part): (u32, u32), data: Text, raw: Option<Frame>) -> Option<Event> {
+    fn delta(&mut self, (at, part): (u32, u32), data: Text, carrier: Carrier) -> Option<Event> {
         let data = match self.calls.get_mut(&at) {
-            None => return Some(Event { what: What::Delta { at, part, channel: Channel::Arguments, data }, raw }),
-            Some(Call::Service) => return Some(Event { what: What::Other, raw }),
+            None => return Some(Event { what: What::Delta { at, part, channel: Channel::Arguments, data }, carrier }),
+            Some(Call::Service) => return Some(Event { what: What::Other, carrier }),
             Some(Call::Custom(input)) => input.feed(&data.plain()),
         };
         let what = What::Delta { at, part, channel: Channel::Arguments, data };
         matches!(&what, What::Delta { data, .. } if !data.is_empty()).then(|| Event::new(what))
     }
 
-    fn done(&mut self, at: u32, item: Item, raw: Option<Frame>) -> [Option<Event>; 2] {
+    fn done(&mut self, at: u32, item: Item, carrier: Carrier) -> [Option<Event>; 2] {
         let Item { kind: ItemKind::Call { kind, id, call_id, name, namespace, input }, raw: json } = item else {
-            return [None, Some(Event { what: What::ItemDone { at, item }, raw })];
+            return [None, Some(Event { what: What::ItemDone { at, item }, carrier })];
         };
         if self.is_service(kind, &name) {
-            let note = self.drop(at, &name, raw.as_ref());
+            let note = self.drop(at, &name, &carrier);
             let item = Item { kind: ItemKind::Other { kind: "custom_tool_call".to_owned() }, raw: json };
-            return [note, Some(Event { what: What::ItemDone { at, item }, raw })];
+            return [note, Some(Event { what: What::ItemDone { at, item }, carrier })];
         }
         let custom = kind == CallKind::Function;
         let (same, kind, name) = self.turned(at, kind, name);
         let input = if custom && kind == CallKind::Custom { input::whole(&input) } else { input };
         let kind = ItemKind::Call { kind, id, call_id, name, namespace, input };
-        let (raw, json) = (raw.filter(|_| same), json.filter(|_| same));
-        [None, Some(Event { what: What::ItemDone { at, item: Item { kind, raw: json } }, raw })]
+        let item = Item { kind, raw: json.filter(|_| same) };
+        [None, Some(Event { what: What::ItemDone { at, item }, carrier: kept(carrier, same) })]
     }
 
-    fn end(&mut self, finish: Finish, response: Option<Json>, raw: Option<Frame>) -> Event {
+    fn end(&mut self, finish: Finish, response: Option<Json>, carrier: Carrier) -> Event {
         let alone = finish == Finish::ToolCalls && self.dropped && !self.called;
         let finish = if alone { Finish::Stop } else { finish };
         let named = response.as_ref().filter(|_| !self.names.is_empty()).and_then(|response| self.response(response));
         match named {
             Some(response) => Event::new(What::End { finish, response: Some(response) }),
-            None => Event { what: What::End { finish, response }, raw },
+            None => Event { what: What::End { finish, response }, carrier },
         }
     }
 
@@ -166,6 +187,16 @@ impl ToolReplies {
         let name = item.text("name").and_then(|name| self.names.get(name.plain().as_ref()));
         name.map_or_else(|| item.clone(), |name| set(item, "name", &name.quoted()))
     }
+}
+
+/// The carrier of an event that is the `same` as it came, or was edited.
+fn kept(carrier: Carrier, same: bool) -> Carrier {
+    if same { carrier } else { Carrier::Ours }
+}
+
+/// The carrier of an event beside the one that has `carrier`.
+fn covered(carrier: &Carrier) -> Carrier {
+    carrier.dialect().map_or(Carrier::Ours, Carrier::Covered)
 }
 
 /// The names of all tools as they are sent, those in lists of tools included.

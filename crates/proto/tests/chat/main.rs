@@ -12,7 +12,7 @@ mod requests;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Event, ReplyOptions, What};
+use proto::canon::{Carrier, Event, ReplyOptions, What};
 use proto::dialect::Setting;
 use proto::{Dialect, Fold, Reader, Whole, Writer};
 
@@ -82,7 +82,7 @@ fn fold(events: &[Event]) -> Whole {
 /// The events as if another dialect had said them.
 fn strange(mut events: Vec<Event>) -> Vec<Event> {
     for event in &mut events {
-        event.raw = None;
+        event.carrier = Carrier::Ours;
     }
     events
 }

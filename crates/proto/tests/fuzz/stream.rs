@@ -118,7 +118,21 @@ fn cut_short(client: Dialect, setting: &Setting, events: &[Event], legal: &impl 
 }
 
 /// What every reader promises to writers and folds.
+/// Exactly one event carries a frame, and all frames are the upstream's own.
+fn carried(upstream: Dialect, events: &[Event]) {
+    let mut frames: Vec<(*const u8, usize)> = Vec::new();
+    for event in events {
+        assert!(event.carrier.dialect().is_none_or(|dialect| dialect == upstream), "a frame of another dialect");
+        frames.extend(event.carrier.frame().map(|frame| (frame.bytes.as_ptr(), frame.bytes.len())));
+    }
+    let all = frames.len();
+    frames.sort_unstable();
+    frames.dedup();
+    assert_eq!(frames.len(), all, "a frame is carried twice");
+}
+
 fn promises(upstream: Dialect, events: &[Event]) {
+    carried(upstream, events);
     let ends = events.iter().filter(|event| matches!(event.what, What::End { .. } | What::Fail(_))).count();
     let last = events.last().is_some_and(|event| matches!(event.what, What::End { .. } | What::Fail(_)));
     assert!(ends == 1 && last, "{ends} terminal events");

@@ -15,7 +15,7 @@ mod sdk;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Event, ReplyOptions, Thinking, What};
+use proto::canon::{Carrier, Event, ReplyOptions, Thinking, What};
 use proto::dialect::Setting;
 use proto::{Dialect, Fold, Reader, Whole, Writer};
 
@@ -102,7 +102,7 @@ fn fold(events: &[Event]) -> Whole {
 /// The events as if another dialect had said them.
 fn strange(mut events: Vec<Event>) -> Vec<Event> {
     for event in &mut events {
-        event.raw = None;
+        event.carrier = Carrier::Ours;
     }
     events
 }

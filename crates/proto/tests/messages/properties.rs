@@ -163,7 +163,7 @@ fn a_written_stream_is_the_whole_body() {
     for (name, events) in all() {
         for thinking in [Thinking::Shown, Thinking::Sealed, Thinking::Hidden] {
             for events in [strange(events.clone()), events.clone()] {
-                let framed = events.iter().any(|event| event.raw.is_some());
+                let framed = events.iter().any(|event| event.carrier.dialect().is_some());
                 if (framed && !strict(&name)) || fold(&events).failure.is_some() {
                     continue;
                 }

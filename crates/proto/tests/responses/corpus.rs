@@ -1,5 +1,6 @@
 //! Each stream through every dialect, as snapshots.
 
+use proto::canon::Carrier;
 use proto::{Dialect, Event, What};
 
 use crate::support::{STREAMS, bare, data, events, expected, fold, kind, setting, write};
@@ -7,10 +8,10 @@ use crate::support::{STREAMS, bare, data, events, expected, fold, kind, setting,
 /// One line an event, without frames.
 fn lines(events: &[Event]) -> String {
     let line = |event: &Event| {
-        let frame = match &event.raw {
-            None => "-",
-            Some(frame) if frame.bytes.is_empty() => "0",
-            Some(_) => "+",
+        let frame = match &event.carrier {
+            Carrier::Ours => "-",
+            Carrier::Covered(_) => "0",
+            Carrier::Frame(_) => "+",
         };
         let what = match &event.what {
             What::End { finish, .. } => format!("End({finish:?})"),

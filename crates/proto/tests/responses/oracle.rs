@@ -149,9 +149,7 @@ fn recorded_streams_pass_untouched_in_any_chunking() {
 fn deltas_are_cut_out_whole() {
     for (name, stream) in replies() {
         let ours = events(Dialect::Responses, stream.as_bytes()).into_iter().filter_map(|event| match event.what {
-            What::Delta { data, .. } if event.raw.is_some_and(|frame| !frame.bytes.is_empty()) => {
-                Some(data.plain().into_owned())
-            }
+            What::Delta { data, .. } if event.carrier.frame().is_some() => Some(data.plain().into_owned()),
             _ => None,
         });
         let known = ["output_text.delta", "arguments.delta", "input.delta", "summary_text.delta", "partial_image"];

@@ -114,7 +114,7 @@ impl ReplyMemory {
 
     /// How many bytes an event leaves behind.
     fn size(&mut self, event: &Event) -> usize {
-        let frame = event.raw.as_ref().filter(|frame| !frame.bytes.is_empty());
+        let frame = event.carrier.frame();
         let own = |dialect| dialect != Dialect::Responses && self.keeps == Retention::All(dialect);
         let kept = frame.filter(|frame| own(frame.dialect));
         let kept = kept.map_or(0, |frame| frame.bytes.len() + size_of_val(frame));

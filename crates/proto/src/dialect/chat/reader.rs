@@ -12,7 +12,8 @@ use bytes::{Bytes, BytesMut};
 
 use self::answer::Answer;
 use super::wire::Reply;
-use crate::canon::{Event, Frame, What};
+use crate::canon::{Event, What};
+use crate::dialect::sink::Sink;
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::framing;
@@ -20,6 +21,7 @@ use crate::framing::sse::{self, Decoder};
 use crate::json;
 use crate::text::Json;
 
+const DIALECT: Dialect = Dialect::Chat;
 /// Longest frame or whole body.
 const LIMIT: usize = 64 << 20;
 
@@ -41,21 +43,6 @@ enum Mode {
     Body(BytesMut),
     /// A terminal event went out.
     Done,
-}
-
-/// Where the events of one frame go.
-struct Sink<'o> {
-    out: &'o mut Vec<Event>,
-    frame: Option<Frame>,
-    /// Events of this frame so far.
-    count: usize,
-}
-
-impl Sink<'_> {
-    fn push(&mut self, what: What) {
-        self.out.push(Event { what, raw: self.frame.clone() });
-        self.count += 1;
-    }
 }
 
 impl Reader {
@@ -89,8 +76,7 @@ impl Reader {
     }
 
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
-        // What is said behind the last frame does not count as an edit of the frames.
-        let unsaid = matches!(self.mode, Mode::Stream(_)).then(no_frame);
+        let framed = matches!(self.mode, Mode::Stream(_));
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
             Mode::Start => {}
@@ -106,7 +92,8 @@ impl Reader {
         }
         // Some servers close after the finish reason without a word.
         if self.answer.finished() {
-            self.answer.close(&mut Sink { out, frame: unsaid.clone(), count: 0 }, unsaid);
+            let mut sink = if framed { Sink::behind(out, DIALECT) } else { Sink::bare(out, DIALECT) };
+            self.answer.close(&mut sink, None);
         } else {
             self.fail(Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut"), out);
         }
@@ -118,12 +105,11 @@ impl Reader {
                 continue;
             }
             let is_error = frame.event() == b"error";
-            let raw = Some(Frame { dialect: Dialect::Chat, bytes: frame.raw });
             if frame.data.trim_ascii() == b"[DONE]" {
-                self.done(raw, out);
+                self.done(frame.raw, out);
                 continue;
             }
-            let mut sink = Sink { out, frame: raw, count: 0 };
+            let mut sink = Sink::new(out, DIALECT, frame.raw);
             let text = scan::content(&frame.data).filter(|_| self.answer.speaking());
             let read = match text {
                 Some(text) => {
@@ -133,8 +119,7 @@ impl Reader {
                 None => self.frame(&frame.data, is_error, &mut sink),
             };
             match read {
-                Ok(()) if sink.count == 0 => sink.push(What::Other),
-                Ok(()) => {}
+                Ok(()) => sink.finish(),
                 Err(failure) => self.fail(failure, out),
             }
         }
@@ -157,11 +142,14 @@ impl Reader {
     /// A whole body. Its events carry it as the chunk that a stream of one chunk would have had, so that clients of this dialect
     /// get all of its fields.
     fn body(&mut self, body: &Bytes, out: &mut Vec<Event>) {
-        let mut sink = Sink { out, frame: chunk::of(body), count: 0 };
+        let mut sink = match chunk::of(body) {
+            Some(chunk) => Sink::new(out, DIALECT, chunk),
+            None => Sink::bare(out, DIALECT),
+        };
         match self.frame(body, false, &mut sink) {
             Ok(()) if self.answer.opened() => {
-                sink.frame = Some(no_frame());
-                self.answer.close(&mut sink, Some(no_frame()));
+                sink.finish();
+                self.answer.close(&mut sink, None);
                 self.mode = Mode::Done;
             }
             Ok(()) => self.fail(garbled(), out),
@@ -169,12 +157,12 @@ impl Reader {
         }
     }
 
-    fn done(&mut self, frame: Option<Frame>, out: &mut Vec<Event>) {
+    fn done(&mut self, frame: Bytes, out: &mut Vec<Event>) {
         if !self.answer.opened() {
             let failure = Failure::new(Kind::Upstream, "The upstream answered with nothing.").code("empty_answer");
             return self.fail(failure, out);
         }
-        self.answer.close(&mut Sink { out, frame: Some(no_frame()), count: 0 }, frame);
+        self.answer.close(&mut Sink::behind(out, DIALECT), Some(frame));
         self.mode = Mode::Done;
     }
 
@@ -182,11 +170,6 @@ impl Reader {
         self.mode = Mode::Done;
         out.push(Event::new(What::Fail(failure)));
     }
-}
-
-/// Stands for what is said between the frames.
-fn no_frame() -> Frame {
-    Frame { dialect: Dialect::Chat, bytes: Bytes::new() }
 }
 
 fn garbled() -> Failure {

@@ -14,7 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use self::chunk::Chunks;
 use self::track::Tracks;
 use super::encode;
-use crate::canon::{CallKind, Channel, Event, Finish, Frame, Head, Item, ItemKind, Open, Part, Usage, What};
+use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, Part, Usage, What};
 use crate::dialect::{Dialect, Setting, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
@@ -44,7 +44,7 @@ enum Stage {
 /// What went out as the upstream's own frames.
 #[derive(Debug, Default)]
 struct Passed {
-    /// The last frame, kept so that its memory cannot be reused and another frame be taken for it.
+    /// The last frame.
     last: Option<Bytes>,
     /// Whether the chunk with the finish reason is out.
     finish: bool,
@@ -68,15 +68,9 @@ impl Writer {
         if self.stage == Stage::Done {
             return;
         }
-        match &event.raw {
-            // An error is said in our own words, which hold no secrets; and what no frame says.
-            Some(frame)
-                if frame.dialect == Dialect::Chat
-                    && !frame.bytes.is_empty()
-                    && !matches!(event.what, What::Fail(_)) =>
-            {
-                self.pass(&event.what, frame, out);
-            }
+        match event.carrier.passed_in(Dialect::Chat) {
+            // A failure is written in our own words, which hold no secrets.
+            Some(frame) if !matches!(event.what, What::Fail(_)) => self.pass(&event.what, frame, out),
             _ => self.write_event(&event.what, out),
         }
     }
@@ -241,6 +235,7 @@ impl Writer {
 
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
         self.open(None, out);
+        self.note_finish();
         if !self.passed.finish {
             let legacy = self.setting.reply.legacy_functions;
             self.chunks.finish(encode::reason(finish, self.tracks.calls() > 0, legacy), out);
@@ -260,8 +255,9 @@ impl Writer {
         self.stage = Stage::Done;
     }
 
-    /// An event whose frame goes out as it is: the state must know what the frame says.
-    fn pass(&mut self, what: &What, frame: &Frame, out: &mut BytesMut) {
+    /// An event whose `frame` goes out as it is, or which such a frame covers: then `frame` is empty. The state must know what the frame
+    /// says.
+    fn pass(&mut self, what: &What, frame: &Bytes, out: &mut BytesMut) {
         match what {
             What::Open(open) if self.stage == Stage::Before => {
                 self.stage = Stage::Open;
@@ -279,33 +275,31 @@ impl Writer {
             What::End { finish, .. } => {
                 // Its `[DONE]`, and before it what the client must have and the upstream did not send.
                 self.finish(*finish, out);
-                return self.emit(frame, out);
+                return out.put_slice(if frame.is_empty() { DONE } else { frame });
             }
             _ => {}
         }
+        let usage = matches!(what, What::Usage(_));
+        if !frame.is_empty() {
+            if usage && !self.setting.reply.include_usage {
+                return;
+            }
+            out.put_slice(frame);
+            self.passed.last = Some(frame.clone());
+        }
+        self.passed.usage |= usage;
         if !matches!(what, What::Delta { .. }) {
+            self.note_finish();
+        }
+    }
+
+    /// Looks for a finish reason in the last frame that went out.
+    fn note_finish(&mut self) {
+        if !self.passed.finish {
             // Lines of the frame that are not data say nothing.
-            self.passed.finish |= sse::parse(frame.bytes.clone()).is_some_and(|frame| says_finish(&frame.data));
+            let last = self.passed.last.clone().and_then(sse::parse);
+            self.passed.finish = last.is_some_and(|frame| says_finish(&frame.data));
         }
-        let alone = matches!(what, What::Usage(_)) && !self.is_last(frame);
-        if alone && !self.setting.reply.include_usage {
-            return;
-        }
-        self.passed.usage |= matches!(what, What::Usage(_));
-        self.emit(frame, out);
-    }
-
-    fn emit(&mut self, frame: &Frame, out: &mut BytesMut) {
-        if !self.is_last(frame) {
-            out.put_slice(&frame.bytes);
-            self.passed.last = Some(frame.bytes.clone());
-        }
-    }
-
-    /// Whether `frame` is the one that went out last: one frame may say several things.
-    fn is_last(&self, frame: &Frame) -> bool {
-        let same = |last: &Bytes| last.as_ptr() == frame.bytes.as_ptr() && last.len() == frame.bytes.len();
-        self.passed.last.as_ref().is_some_and(same)
     }
 }
 

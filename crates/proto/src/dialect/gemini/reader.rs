@@ -16,7 +16,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use self::answer::Answer;
 use self::array::Splitter;
 use super::wire::Reply;
-use crate::canon::{Event, Frame, What};
+use crate::canon::{Event, What};
+use crate::dialect::sink::Sink;
 use crate::dialect::{Dialect, relay_error};
 use crate::failure::{Failure, Kind};
 use crate::framing;
@@ -24,6 +25,7 @@ use crate::framing::sse::{self, Decoder};
 use crate::json;
 use crate::text::Json;
 
+const DIALECT: Dialect = Dialect::Gemini;
 /// Longest frame or whole body.
 const LIMIT: usize = 64 << 20;
 
@@ -46,21 +48,6 @@ enum Mode {
     Body(BytesMut),
     /// A terminal event went out.
     Done,
-}
-
-/// Where the events of one frame go.
-struct Sink<'o> {
-    out: &'o mut Vec<Event>,
-    frame: Option<Frame>,
-    /// Events of this frame so far.
-    count: usize,
-}
-
-impl Sink<'_> {
-    fn push(&mut self, what: What) {
-        self.out.push(Event { what, raw: self.frame.clone() });
-        self.count += 1;
-    }
 }
 
 impl Reader {
@@ -104,8 +91,7 @@ impl Reader {
 
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
         let mut whole = false;
-        // What is said behind the last frame does not count as an edit of the frames.
-        let unsaid = (!matches!(self.mode, Mode::Start)).then(no_frame);
+        let framed = !matches!(self.mode, Mode::Start);
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
             Mode::Start => {}
@@ -128,7 +114,7 @@ impl Reader {
         if matches!(self.mode, Mode::Done) {
             return;
         }
-        let mut sink = Sink { out, frame: unsaid, count: 0 };
+        let mut sink = if framed { Sink::behind(out, DIALECT) } else { Sink::bare(out, DIALECT) };
         if self.answer.finished() || (whole && self.answer.opened()) {
             return self.answer.close(&mut sink);
         }
@@ -142,15 +128,14 @@ impl Reader {
             if matches!(self.mode, Mode::Done) || frame.data.trim_ascii() == b"[DONE]" {
                 continue;
             }
-            let raw = Some(Frame { dialect: Dialect::Gemini, bytes: frame.raw });
-            let mut sink = Sink { out, frame: raw, count: 0 };
+            let mut sink = Sink::new(out, DIALECT, frame.raw);
             if let Some(news) = scan::text(&frame.data).filter(|_| self.answer.speaking()) {
                 self.answer.text_delta(news, &mut sink);
                 continue;
             }
             let read = self.frame(&frame.data, &mut sink);
-            if read.is_ok() && sink.count == 0 {
-                sink.push(What::Other);
+            if read.is_ok() {
+                sink.finish();
             }
             self.judge(read, out);
         }
@@ -160,10 +145,10 @@ impl Reader {
     fn elements(&mut self, elements: Vec<Bytes>, out: &mut Vec<Event>) {
         for element in elements {
             if !matches!(self.mode, Mode::Done) {
-                let mut sink = Sink { out, frame: Some(framed(&element)), count: 0 };
+                let mut sink = Sink::new(out, DIALECT, as_event(&element));
                 let read = self.frame(&element, &mut sink);
-                if read.is_ok() && sink.count == 0 {
-                    sink.push(What::Other);
+                if read.is_ok() {
+                    sink.finish();
                 }
                 self.judge(read, out);
             }
@@ -183,7 +168,7 @@ impl Reader {
         let parsed = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str::<Reply<'_>>(text).ok());
         let reply = parsed.ok_or_else(garbled)?;
         if let Some(error) = reply.error {
-            self.answer.meter(&mut Sink { out: sink.out, frame: None, count: 0 });
+            self.answer.meter(&mut sink.beside());
             let code = Json::slice(data, error).get("code").and_then(|code| code.as_u64());
             return Err(relay_error::read(code.and_then(|code| u16::try_from(code).ok()).unwrap_or(502), data));
         }
@@ -201,19 +186,14 @@ impl Reader {
     }
 }
 
-/// Stands for what is said behind the last frame.
-fn no_frame() -> Frame {
-    Frame { dialect: Dialect::Gemini, bytes: Bytes::new() }
-}
-
-/// A whole reply as the frame that it would have been.
-fn framed(reply: &Bytes) -> Frame {
+/// A whole reply as the server-sent event that it would have been.
+fn as_event(reply: &Bytes) -> Bytes {
     let line = json::line(reply.clone());
     let mut bytes = BytesMut::with_capacity(line.len() + 8);
     bytes.put_slice(b"data: ");
     bytes.put_slice(&line);
     bytes.put_slice(b"\n\n");
-    Frame { dialect: Dialect::Gemini, bytes: bytes.freeze() }
+    bytes.freeze()
 }
 
 fn garbled() -> Failure {

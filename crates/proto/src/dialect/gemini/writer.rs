@@ -16,7 +16,7 @@ use self::frames::Frames;
 pub(super) use self::sources::Sources;
 use self::track::Tracks;
 use super::{encode, reasoning_state};
-use crate::canon::{Channel, Event, Finish, Frame, Item, ItemKind, Open, Part, Usage, What};
+use crate::canon::{Channel, Event, Finish, Item, ItemKind, Open, Part, Usage, What};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
@@ -35,8 +35,8 @@ pub struct Writer {
     pending: Option<Text>,
     sources: Sources,
     usage: Option<Usage>,
-    /// The last frame that went out as it came, kept so that its memory cannot be reused and another one be taken for it.
-    passed: Option<Bytes>,
+    /// Whether a frame that went out has a finish reason.
+    said_finish: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Writer {
             pending: None,
             sources: Sources::default(),
             usage: None,
-            passed: None,
+            said_finish: false,
         }
     }
 
@@ -64,15 +64,9 @@ impl Writer {
         if self.stage == Stage::Done {
             return;
         }
-        match &event.raw {
-            // An error is said in our own words, which hold no secrets; and what no frame says.
-            Some(frame)
-                if frame.dialect == Dialect::Gemini
-                    && !frame.bytes.is_empty()
-                    && !matches!(event.what, What::Fail(_)) =>
-            {
-                self.pass(&event.what, frame, out);
-            }
+        match event.carrier.passed_in(Dialect::Gemini) {
+            // A failure is written in our own words, which hold no secrets.
+            Some(frame) if !matches!(event.what, What::Fail(_)) => self.pass(&event.what, frame, out),
             _ => self.write_event(&event.what, out),
         }
     }
@@ -202,8 +196,7 @@ impl Writer {
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
         self.open(None);
         // The upstream's own last frame may be out, with its counts to come.
-        let said = self.passed.as_ref().is_some_and(says_finish);
-        if !said {
+        if !self.said_finish {
             let (state, usage) = (self.pending.take(), self.usage.take());
             let grounding = self.sources.grounding();
             self.frames.last(out, (encode::reason(finish), state.as_ref()), (usage.as_ref(), grounding.as_ref()));
@@ -218,8 +211,9 @@ impl Writer {
         self.stage = Stage::Done;
     }
 
-    /// An event whose frame goes out as it is: the state must know what the frame says.
-    fn pass(&mut self, what: &What, frame: &Frame, out: &mut BytesMut) {
+    /// An event whose `frame` goes out as it is, or which such a frame covers: then `frame` is empty. The state must know what the frame
+    /// says.
+    fn pass(&mut self, what: &What, frame: &Bytes, out: &mut BytesMut) {
         match what {
             What::Open(open) => self.open(Some(open)),
             What::Delta { at, part, channel, .. } => {
@@ -229,37 +223,39 @@ impl Writer {
             What::Usage(usage) => self.usage = Some(*usage),
             _ => {}
         }
-        if !self.is_last(frame) {
-            if self.setting.reply.array {
-                // Lines of the frame that are not data say nothing.
-                if let Some(frame) = sse::parse(frame.bytes.clone()) {
-                    self.frames.element(&frame.data, out);
-                }
-            } else {
-                out.put_slice(&frame.bytes);
-                if frame.bytes.ends_with(b"\n\r") {
-                    // The upstream was cut within its last line end.
-                    out.put_u8(b'\n');
-                }
-            }
-            self.passed = Some(frame.bytes.clone());
+        if !frame.is_empty() {
+            self.emit(frame, out);
         }
-        if matches!(what, What::End { .. }) {
-            // The frame said so.
-            self.frames.close(out);
-            self.stage = Stage::Done;
+        if let What::End { finish, .. } = what {
+            self.said_finish |= !frame.is_empty();
+            self.finish(*finish, out);
         }
     }
 
-    /// Whether `frame` is the one that went out last: one frame may say several things.
-    fn is_last(&self, frame: &Frame) -> bool {
-        let same = |last: &Bytes| last.as_ptr() == frame.bytes.as_ptr() && last.len() == frame.bytes.len();
-        self.passed.as_ref().is_some_and(same)
+    fn emit(&mut self, frame: &Bytes, out: &mut BytesMut) {
+        if self.setting.reply.array {
+            // Lines of the frame that are not data say nothing.
+            if let Some(frame) = sse::parse(frame.clone()) {
+                self.frames.element(&frame.data, out);
+            }
+        } else {
+            out.put_slice(frame);
+            if frame.ends_with(b"\n\r") {
+                // The upstream was cut within its last line end.
+                out.put_u8(b'\n');
+            }
+        }
+        self.said_finish = self.said_finish || says_finish(frame);
     }
 }
 
 /// Whether a frame has a finish reason, or says why the question was blocked.
 fn says_finish(frame: &Bytes) -> bool {
+    // Most frames are pieces of text: they are not parsed for this.
+    let named = |name: &[u8]| memchr::memmem::find(frame, name).is_some();
+    if !named(b"finishReason") && !named(b"blockReason") {
+        return false;
+    }
     let Some(reply) = sse::parse(frame.clone()).and_then(|frame| json::readable(frame.data)) else { return false };
     let candidates = reply.get("candidates");
     let mut finished = candidates.iter().flat_map(Json::elements).map(|candidate| candidate.text("finishReason"));

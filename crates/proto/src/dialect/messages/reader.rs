@@ -6,7 +6,6 @@
 mod answer;
 mod block;
 mod scan;
-mod sink;
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +13,9 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 
 use self::answer::Answer;
-use self::sink::Sink;
 use super::wire::{Kind, type_of};
-use crate::canon::{Event, Frame, What};
+use crate::canon::{Event, What};
+use crate::dialect::sink::Sink;
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{self, Failure};
 use crate::framing;
@@ -93,7 +92,7 @@ impl Reader {
         }
         // Some servers close after the stop reason without a word.
         if self.answer.finished() {
-            self.answer.close(&mut Sink::behind(out));
+            self.answer.close(&mut Sink::behind(out, Dialect::Messages));
         } else {
             self.fail(cut(), out);
         }
@@ -105,7 +104,7 @@ impl Reader {
                 continue;
             }
             let name = Kind::of(frame.event());
-            let mut sink = Sink::new(out, Some(Frame { dialect: Dialect::Messages, bytes: frame.raw }));
+            let mut sink = Sink::new(out, Dialect::Messages, frame.raw);
             if let Some(found) = scan::delta(&frame.data) {
                 self.answer.delta(found.index, found.piece, found.cut(frame.data), &mut sink);
                 sink.finish();
@@ -146,7 +145,7 @@ impl Reader {
         let message = is("message");
         match json {
             Some(json) if message => {
-                self.answer.whole(&json, &mut Sink::new(out, None));
+                self.answer.whole(&json, &mut Sink::bare(out, Dialect::Messages));
                 self.mode = Mode::Done;
             }
             Some(json) if json.get("error").is_some() => self.fail(error(&json), out),

@@ -11,7 +11,7 @@ mod track;
 #[cfg(test)]
 mod tests;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use self::blocks::Blocks;
 use self::searches::Searches;
@@ -19,7 +19,7 @@ use self::track::Tracks;
 use super::encode::StopSignals;
 use super::wire::Kind as Wired;
 use super::{encode, error};
-use crate::canon::{Event, Finish, Frame, Head, Open, Usage, What};
+use crate::canon::{Event, Finish, Head, Open, Usage, What};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
@@ -76,11 +76,9 @@ impl Writer {
         if self.stage == Stage::Done {
             return;
         }
-        match &event.raw {
-            // An error is said in our own words, which hold no secrets.
-            Some(frame) if frame.dialect == Dialect::Messages && !matches!(event.what, What::Fail(_)) => {
-                self.pass(&event.what, frame, out);
-            }
+        match event.carrier.passed_in(Dialect::Messages) {
+            // A failure is written in our own words, which hold no secrets.
+            Some(frame) if !matches!(event.what, What::Fail(_)) => self.pass(&event.what, frame, out),
             _ => self.write_event(&event.what, out),
         }
     }
@@ -181,12 +179,12 @@ impl Writer {
     }
 
     /// An event whose frame goes out as it is: the state must know what the frame says.
-    fn pass(&mut self, what: &What, frame: &Frame, out: &mut BytesMut) {
+    fn pass(&mut self, what: &What, frame: &Bytes, out: &mut BytesMut) {
         match what {
             What::Delta { at, part, channel, .. } => {
                 self.tracks.begin(*at);
                 self.tracks.said(*part, *channel);
-                if frame.bytes.starts_with(b"event:") {
+                if frame.starts_with(b"event:") {
                     return self.emit(frame, out);
                 }
             }
@@ -198,10 +196,10 @@ impl Writer {
             What::Usage(usage) => self.usage = Some(*usage),
             What::Stopped(sequence) => self.stop = Some(sequence.clone()),
             What::Open(_) if self.stage == Stage::Before => self.stage = Stage::Open,
-            What::End { finish, .. } if frame.bytes.is_empty() || !self.ended => return self.finish(*finish, out),
+            What::End { finish, .. } if frame.is_empty() || !self.ended => return self.finish(*finish, out),
             _ => {}
         }
-        if let Some(parsed) = sse::parse(frame.bytes.clone()) {
+        if let Some(parsed) = sse::parse(frame.clone()) {
             self.follow(&parsed, out);
         }
         self.emit(frame, out);
@@ -231,9 +229,9 @@ impl Writer {
     }
 
     /// A frame as it came; none before `message_start`, where SDKs expect nothing else.
-    fn emit(&self, frame: &Frame, out: &mut BytesMut) {
+    fn emit(&self, frame: &Bytes, out: &mut BytesMut) {
         if self.stage != Stage::Before {
-            out.put_slice(&frame.bytes);
+            out.put_slice(frame);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! What it promises to writers: an `Open` comes first (rate limits, metadata and opaque frames may precede it), every item is
 //! opened before its pieces and its pieces say all of its text, even where the upstream sent only the finished item. Items are
 //! tied by `output_index`: some services give the reply and its items another id in every event. Events
-//! that no frame of their own stands for carry an empty frame, so that the writer of this dialect adds nothing for them.
+//! that no frame of their own stands for are covered, so that the writer of this dialect adds nothing for them.
 
 mod delta;
 mod progress;
@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::item;
 use super::wire::{Kind, head, type_of_head};
-use crate::canon::{CallKind, Channel, Event, Frame, Head, Item, ItemKind, Open, What};
+use crate::canon::{CallKind, Carrier, Channel, Event, Frame, Head, Item, ItemKind, Open, What};
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{self, Failure};
 use crate::framing;
@@ -111,7 +111,7 @@ impl Reader {
                 }
                 self.frames = frames;
                 if decoded.is_err() {
-                    self.fail(too_large(), None, out);
+                    self.fail(too_large(), Carrier::Ours, out);
                 }
             }
             Source::Lines(decoder) => {
@@ -121,10 +121,10 @@ impl Reader {
                     self.line(line, out);
                 }
                 if decoded.is_err() {
-                    self.fail(too_large(), None, out);
+                    self.fail(too_large(), Carrier::Ours, out);
                 }
             }
-            Source::Body(body) if body.len() + chunk.len() > MAX_EVENT => self.fail(too_large(), None, out),
+            Source::Body(body) if body.len() + chunk.len() > MAX_EVENT => self.fail(too_large(), Carrier::Ours, out),
             Source::Body(body) => body.extend_from_slice(&chunk),
             Source::Unknown => {}
         }
@@ -153,15 +153,15 @@ impl Reader {
             Source::Body(_) | Source::Unknown => {}
         }
         let cut = Failure::new(failure::Kind::Upstream, "The upstream's stream ended before the reply was complete.");
-        self.fail(cut.code("stream_cut"), None, out);
+        self.fail(cut.code("stream_cut"), Carrier::Ours, out);
     }
 
     /// A reply that came as one body: a response object or an error.
     fn body(&mut self, body: &Json, out: &mut Vec<Event>) {
         if body.get("status").is_some_and(|status| status.as_text().is_some()) {
-            self.terminal(Kind::Completed, body, None, out);
+            self.terminal(Kind::Completed, body, Carrier::Ours, out);
         } else {
-            self.fail(error(body), None, out);
+            self.fail(error(body), Carrier::Ours, out);
         }
     }
 
@@ -171,7 +171,7 @@ impl Reader {
         }
         if frame.extent != sse::Extent::Whole {
             let what = What::Piece { last: frame.extent == sse::Extent::Last };
-            return out.push(Event { what, raw: Some(passed(frame.raw)) });
+            return out.push(Event { what, carrier: passed(frame.raw) });
         }
         let (raw, event, data) = frame.into_parts();
         self.data(data, event, raw, out);
@@ -187,7 +187,7 @@ impl Reader {
     /// The data of an event; its name lies at `event` in `raw`.
     fn data(&mut self, data: Bytes, event: Range<usize>, raw: Bytes, out: &mut Vec<Event>) {
         if let Some((channel, found)) = self.template.find(&data) {
-            return self.delta(channel, found.cut(data), Some(passed(raw)), out);
+            return self.delta(channel, found.cut(data), passed(raw), out);
         }
         let head = head(&data);
         let kind = Kind::of(head.map_or_else(|| raw.get(event).unwrap_or_default(), |(name, _)| name));
@@ -195,19 +195,19 @@ impl Reader {
             && let Some(scanned) = delta::scan(&data, after, channel)
         {
             self.template.learn(&data, channel, &scanned);
-            return self.delta(channel, scanned.found.cut(data), Some(passed(raw)), out);
+            return self.delta(channel, scanned.found.cut(data), passed(raw), out);
         }
-        self.slow(kind, data, Some(passed(raw)), out);
+        self.slow(kind, data, passed(raw), out);
     }
 
     /// Frames other than the usual deltas.
-    fn slow(&mut self, kind: Kind, data: Bytes, raw: Option<Frame>, out: &mut Vec<Event>) {
+    fn slow(&mut self, kind: Kind, data: Bytes, carrier: Carrier, out: &mut Vec<Event>) {
         let Some(json) = json::readable(data) else {
             if kind == Kind::Other {
-                return out.push(Event { what: What::Other, raw });
+                return out.push(Event { what: What::Other, carrier });
             }
             let garbled = Failure::new(failure::Kind::Upstream, "The upstream sent an event that is not valid JSON.");
-            return self.fail(garbled.code("malformed_event"), None, out);
+            return self.fail(garbled.code("malformed_event"), Carrier::Ours, out);
         };
         // The type may stand elsewhere than at the head of the object.
         let kind = match json.text("type") {
@@ -215,35 +215,37 @@ impl Reader {
             None if kind == Kind::Other && json.get("error").is_some() => Kind::Error,
             None => kind,
         };
-        self.event(kind, &json, raw, out);
+        self.event(kind, &json, carrier, out);
     }
 
-    fn event(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+    fn event(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
         match kind {
-            Kind::Created | Kind::Begun => self.open(kind, json, raw, out),
-            Kind::ItemAdded => self.added(json, raw, out),
-            Kind::ItemDone => self.done(json, raw, out),
+            Kind::Created | Kind::Begun => self.open(kind, json, carrier, out),
+            Kind::ItemAdded => self.added(json, carrier, out),
+            Kind::ItemDone => self.done(json, carrier, out),
             Kind::Delta(channel) => match delta::parse(json, channel) {
-                Some(delta) => self.delta(channel, delta, raw, out),
-                None => out.push(Event { what: What::Other, raw }),
+                Some(delta) => self.delta(channel, delta, carrier, out),
+                None => out.push(Event { what: What::Other, carrier }),
             },
-            Kind::Annotation => self.annotation(json, raw, out),
-            Kind::Completed | Kind::Incomplete | Kind::Cancelled | Kind::Failed => self.terminal(kind, json, raw, out),
-            Kind::Error => self.fail(error(json), None, out),
-            Kind::Limits => out.push(Event { what: What::Limits(json.clone()), raw }),
-            Kind::Metadata => out.push(Event { what: What::Metadata(json.clone()), raw }),
-            Kind::Other => out.push(Event { what: What::Other, raw }),
+            Kind::Annotation => self.annotation(json, carrier, out),
+            Kind::Completed | Kind::Incomplete | Kind::Cancelled | Kind::Failed => {
+                self.terminal(kind, json, carrier, out);
+            }
+            Kind::Error => self.fail(error(json), Carrier::Ours, out),
+            Kind::Limits => out.push(Event { what: What::Limits(json.clone()), carrier }),
+            Kind::Metadata => out.push(Event { what: What::Metadata(json.clone()), carrier }),
+            Kind::Other => out.push(Event { what: What::Other, carrier }),
         }
     }
 
-    fn open(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+    fn open(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
         let Some(response) = json.get("response").filter(|_| self.state == State::Before) else {
-            return out.push(Event { what: What::Other, raw });
+            return out.push(Event { what: What::Other, carrier });
         };
         self.state = State::Open;
         let what = What::Open(opening(&response));
         // The official SDKs insist on `response.created`; a frame of another type cannot stand for it.
-        out.push(if kind == Kind::Created { Event { what, raw } } else { silent(what) });
+        out.push(if kind == Kind::Created { Event { what, carrier } } else { silent(what) });
     }
 
     /// Makes sure that the reply is open, for upstreams that never say so.
@@ -254,45 +256,45 @@ impl Reader {
         }
     }
 
-    fn delta(&mut self, channel: Channel, delta: delta::Delta, raw: Option<Frame>, out: &mut Vec<Event>) {
+    fn delta(&mut self, channel: Channel, delta: delta::Delta, carrier: Carrier, out: &mut Vec<Event>) {
         if delta.data.is_empty() {
-            return out.push(Event { what: What::Other, raw });
+            return out.push(Event { what: What::Other, carrier });
         }
         self.opened(anonymous, out);
         let at = delta.at.unwrap_or_else(|| self.seen.current());
         if !self.seen.delta(at, channel) {
             // Without its opening a call has no name; its item will say all of it.
-            let Some(head) = head_for(channel) else { return out.push(Event { what: What::Other, raw }) };
+            let Some(head) = head_for(channel) else { return out.push(Event { what: What::Other, carrier }) };
             self.seen.open(at);
             self.seen.delta(at, channel);
             out.push(silent(What::ItemOpen { at, head }));
         }
-        out.push(Event { what: What::Delta { at, part: delta.part, channel, data: delta.data }, raw });
+        out.push(Event { what: What::Delta { at, part: delta.part, channel, data: delta.data }, carrier });
     }
 
-    fn annotation(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
-        let Some(data) = json.get("annotation") else { return out.push(Event { what: What::Other, raw }) };
+    fn annotation(&mut self, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
+        let Some(data) = json.get("annotation") else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
         let (at, part) = (self.at(json), index(json, "content_index").unwrap_or(0));
-        out.push(Event { what: What::Annotation { at, part, data }, raw });
+        out.push(Event { what: What::Annotation { at, part, data }, carrier });
     }
 
-    fn added(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
-        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, raw }) };
+    fn added(&mut self, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
+        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
         let at = index(json, "output_index").unwrap_or_else(|| self.seen.next());
         let what = if self.seen.open(at) { What::ItemOpen { at, head: item::head(&item) } } else { What::Other };
-        out.push(Event { what, raw });
+        out.push(Event { what, carrier });
     }
 
-    fn done(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
-        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, raw }) };
+    fn done(&mut self, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
+        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
-        self.item(self.at(json), item::reply(&item), raw, out);
+        self.item(self.at(json), item::reply(&item), carrier, out);
     }
 
     /// An item is whole; says first whatever of it was not said piece by piece.
-    fn item(&mut self, at: u32, item: Item, raw: Option<Frame>, out: &mut Vec<Event>) {
+    fn item(&mut self, at: u32, item: Item, carrier: Carrier, out: &mut Vec<Event>) {
         if self.seen.open(at) {
             let head = item.raw.as_ref().map_or(Head::Other, item::head);
             out.push(silent(What::ItemOpen { at, head }));
@@ -307,13 +309,13 @@ impl Reader {
             say(&self.seen, channel, part, text);
         }
         self.seen.done(at, matches!(&item.kind, ItemKind::Call { kind: CallKind::Function | CallKind::Custom, .. }));
-        out.push(Event { what: What::ItemDone { at, item }, raw });
+        out.push(Event { what: What::ItemDone { at, item }, carrier });
     }
 
-    fn fail(&mut self, failure: Failure, raw: Option<Frame>, out: &mut Vec<Event>) {
+    fn fail(&mut self, failure: Failure, carrier: Carrier, out: &mut Vec<Event>) {
         if self.state != State::Done {
             self.state = State::Done;
-            out.push(Event { what: What::Fail(failure), raw });
+            out.push(Event { what: What::Fail(failure), carrier });
         }
     }
 
@@ -332,13 +334,15 @@ fn too_large() -> Failure {
     Failure::new(failure::Kind::Upstream, "The upstream sent an event that is too large.").code("event_too_large")
 }
 
-fn passed(raw: Bytes) -> Frame {
-    Frame { dialect: Dialect::Responses, bytes: raw }
+fn passed(raw: Bytes) -> Carrier {
+    Carrier::Frame(Frame { dialect: Dialect::Responses, bytes: raw })
 }
+
+const COVERED: Carrier = Carrier::Covered(Dialect::Responses);
 
 /// An event that the frame of a later event stands for.
 fn silent(what: What) -> Event {
-    Event { what, raw: Some(passed(Bytes::new())) }
+    Event { what, carrier: COVERED }
 }
 
 /// What an item must be that has pieces in `channel`.

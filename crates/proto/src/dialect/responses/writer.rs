@@ -82,7 +82,7 @@ impl Writer {
         if self.state == State::Done {
             return;
         }
-        let raw = event.raw.as_ref().filter(|frame| frame.dialect == Dialect::Responses).map(|frame| &frame.bytes[..]);
+        let raw = event.carrier.passed_in(Dialect::Responses).map(|frame| &frame[..]);
         match &event.what {
             What::Open(open) => self.open(open, raw, out),
             What::Usage(usage) => self.usage = Some(*usage),

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::escape;
-use crate::canon::{CallKind, Channel, Event, Finish, Frame, Head, Item, ItemKind, Open, Part, What};
+use crate::canon::{CallKind, Carrier, Channel, Event, Finish, Frame, Head, Item, ItemKind, Open, Part, What};
 use crate::dialect::Setting;
 use crate::{Dialect, Failure, Kind, Text, Writer};
 
@@ -84,11 +84,11 @@ proptest! {
 fn frames_of_the_upstream_stay_as_they_came() {
     let text = "a\u{2028}b\u{85}";
     let chunk = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
-    let raw = Some(Frame { dialect: Dialect::Chat, bytes: Bytes::from(chunk.clone()) });
+    let carrier = Carrier::Frame(Frame { dialect: Dialect::Chat, bytes: Bytes::from(chunk.clone()) });
     let what = What::Delta { at: 0, part: 0, channel: Channel::Text, data: Text::from_plain(text) };
-    let out = written(Dialect::Chat, &[Event { what: what.clone(), raw: raw.clone() }]);
+    let out = written(Dialect::Chat, &[Event { what: what.clone(), carrier: carrier.clone() }]);
     assert!(out.starts_with(&chunk), "{out}");
     assert!(is_clean(&out[chunk.len()..]));
-    let other = written(Dialect::Ollama, &[Event { what, raw }]);
+    let other = written(Dialect::Ollama, &[Event { what, carrier }]);
     assert!(is_clean(&other) && other.contains(r"a\u2028b\u0085"), "{other}");
 }

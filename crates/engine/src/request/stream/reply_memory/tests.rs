@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use proto::canon::{Frame, Item, ItemKind, Role};
+use proto::canon::{Carrier, Frame, Item, ItemKind, Role};
 
 use super::*;
 use crate::memory::MemoryBudget;
@@ -57,7 +57,7 @@ fn a_small_reply_is_not_charged() {
 #[test]
 fn frames_and_items_without_text_count_too() {
     let frame = |dialect| Frame { dialect, bytes: Bytes::from(vec![b'x'; KIB]) };
-    let other = Event { raw: Some(frame(Dialect::Messages)), ..Event::new(What::Other) };
+    let other = Event { carrier: Carrier::Frame(frame(Dialect::Messages)), ..Event::new(What::Other) };
     // A collected reply keeps its frames; of signatures and citations a stream keeps as much.
     for keeps in [Retention::All(Dialect::Messages), Retention::All(Dialect::Chat), Retention::Nothing] {
         let mut held = ReplyMemory::new(RequestMemory::default(), keeps);
@@ -65,7 +65,7 @@ fn frames_and_items_without_text_count_too() {
     }
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = What::ItemDone { at: 0, item: Item { kind, raw: None } };
-    let done = Event { raw: Some(frame(Dialect::Responses)), ..Event::new(done) };
+    let done = Event { carrier: Carrier::Frame(frame(Dialect::Responses)), ..Event::new(done) };
     let mut held = ReplyMemory::new(RequestMemory::default(), WHOLE);
     assert_eq!(until_refused(&mut held, &done).1.code.as_deref(), Some("reply_too_large"));
 }
@@ -74,7 +74,10 @@ fn frames_and_items_without_text_count_too() {
 #[test]
 fn text_that_passes_is_not_held() {
     let room = MemoryBudget::new(1 << 20);
-    let own = |event: Event| Event { raw: Some(Frame { dialect: Dialect::Responses, bytes: "{}".into() }), ..event };
+    let own = |event: Event| Event {
+        carrier: Carrier::Frame(Frame { dialect: Dialect::Responses, bytes: "{}".into() }),
+        ..event
+    };
     let streams = [(Retention::Nothing, text(8 * KIB)), (Retention::Text { passes: true }, own(text(8 * KIB)))];
     for (keeps, event) in streams {
         let mut held = ReplyMemory::new(room.for_request(), keeps);

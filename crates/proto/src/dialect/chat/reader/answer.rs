@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 
 use super::super::wire::{Choice, Message, Reply};
 use super::super::{encode, sanitized};
-use super::Sink;
 use super::calls::Calls;
-use crate::canon::{Channel, Finish, Frame, Head, Item, ItemKind, Open, Usage, What};
+use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
 use crate::dialect::openai_error;
+use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
 use crate::fold::Slot;
 use crate::text::{Json, Text};
@@ -58,27 +58,27 @@ impl Answer {
         for choice in choices.filter(|choice| choice.index.unwrap_or(0) == 0) {
             self.open(data, reply, sink);
             self.choice(data, choice, sink)?;
-            if sink.count == 0 {
-                // The usage of a frame with a choice in it comes second, and so does not stand for the frame.
-                sink.push(What::Other);
-            }
+            // The usage of a frame with a choice in it comes second, and so does not carry the frame.
+            sink.finish();
         }
         if let Some(usage) = reply.usage.and_then(|usage| read_usage(&Json::slice(data, usage))) {
-            sink.push(What::Usage(usage));
+            sink.say(What::Usage(usage));
         }
         Ok(())
     }
 
-    /// The end of the reply; `frame` is the one that said so.
-    pub(super) fn close(&mut self, sink: &mut Sink<'_>, frame: Option<Frame>) {
+    /// The end of the reply; `frame` is the one that says so, if one does.
+    pub(super) fn close(&mut self, sink: &mut Sink<'_>, frame: Option<Bytes>) {
         self.close_items(sink);
         let finish = match self.finish {
             // Calls that the client forced end with `stop`, and some servers say so always.
             None | Some(Finish::Stop) if self.calls.any() => Finish::ToolCalls,
             finish => finish.unwrap_or(Finish::Stop),
         };
-        sink.frame = frame;
-        sink.push(What::End { finish, response: None });
+        if let Some(frame) = frame {
+            sink.next(frame);
+        }
+        sink.say(What::End { finish, response: None });
     }
 
     fn open(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) {
@@ -89,7 +89,7 @@ impl Answer {
         let id = word(reply.id).unwrap_or_default();
         let created = reply.created.and_then(|raw| Json::slice(data, raw).as_u64()).unwrap_or(0);
         self.calls.name_after(&id);
-        sink.push(What::Open(Open { id, model: word(reply.model).filter(|model| !model.is_empty()), created }));
+        sink.say(What::Open(Open { id, model: word(reply.model).filter(|model| !model.is_empty()), created }));
     }
 
     fn choice(&mut self, data: &Bytes, choice: &Choice<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
@@ -138,14 +138,14 @@ impl Answer {
         self.close_message(sink);
         if self.thought.is_none() {
             let at = self.take_index();
-            sink.push(What::ItemOpen { at, head: Head::Reasoning });
+            sink.say(What::ItemOpen { at, head: Head::Reasoning });
             let mut slot = Slot::brief();
             slot.open(&Head::Reasoning);
             self.thought = Some((at, slot));
         }
         if let Some((at, slot)) = &mut self.thought {
             slot.delta(0, Channel::Reasoning, &text);
-            sink.push(What::Delta { at: *at, part: 0, channel: Channel::Reasoning, data: text });
+            sink.say(What::Delta { at: *at, part: 0, channel: Channel::Reasoning, data: text });
         }
     }
 
@@ -159,7 +159,7 @@ impl Answer {
         let part = message.part(channel);
         message.slot.delta(part, channel, &text);
         let at = message.at;
-        sink.push(What::Delta { at, part, channel, data: text });
+        sink.say(What::Delta { at, part, channel, data: text });
     }
 
     fn cite(&mut self, citation: &Json, sink: &mut Sink<'_>) {
@@ -168,7 +168,7 @@ impl Answer {
         let part = message.part(Channel::Text);
         message.slot.annotation(part, &data);
         let at = message.at;
-        sink.push(What::Annotation { at, part, data });
+        sink.say(What::Annotation { at, part, data });
     }
 
     /// The open message; a new one when there is none.
@@ -179,7 +179,7 @@ impl Answer {
             let head = Head::Message { phase: None };
             let mut slot = Slot::brief();
             slot.open(&head);
-            sink.push(What::ItemOpen { at, head });
+            sink.say(What::ItemOpen { at, head });
             self.message = Some(OpenMessage { at, parts: Vec::new(), slot });
         }
         self.message.as_mut().expect("invariant: set in the lines above")
@@ -197,8 +197,8 @@ impl Answer {
             format: Some(Text::from_plain(format)),
             prompt: None,
         };
-        sink.push(What::ItemOpen { at, head: Head::Image });
-        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemOpen { at, head: Head::Image });
+        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 
     fn take_index(&mut self) -> u32 {
@@ -218,13 +218,13 @@ impl Answer {
 
     fn close_thought(&mut self, sink: &mut Sink<'_>) {
         let Some((at, slot)) = self.thought.take() else { return };
-        sink.push(What::ItemDone { at, item: slot.item().expect("invariant: the slot was opened as reasoning") });
+        sink.say(What::ItemDone { at, item: slot.item().expect("invariant: the slot was opened as reasoning") });
     }
 
     fn close_message(&mut self, sink: &mut Sink<'_>) {
         let Some(message) = self.message.take() else { return };
         let item = message.slot.item().expect("invariant: the slot was opened as a message");
-        sink.push(What::ItemDone { at: message.at, item });
+        sink.say(What::ItemDone { at: message.at, item });
     }
 }
 
@@ -250,7 +250,7 @@ fn finish(reason: &str, sink: &mut Sink<'_>) -> Result<Finish, Failure> {
         }
         reason => {
             if !encode::is_stop(reason) {
-                sink.push(What::Note(format!("unknown finish reason {} taken as stop", sanitized(reason))));
+                sink.say(What::Note(format!("unknown finish reason {} taken as stop", sanitized(reason))));
             }
             Ok(Finish::Stop)
         }

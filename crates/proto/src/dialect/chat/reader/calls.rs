@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::super::wire::{Call, Called};
-use super::Sink;
 use super::answer::text_of;
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, What};
+use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
 use crate::text::{Json, Text};
 
@@ -120,10 +120,10 @@ impl Known {
         *next += 1;
         self.state = State::Open(at);
         let (kind, call_id, name) = (self.kind, self.call_id.clone(), self.name.clone());
-        sink.push(What::ItemOpen { at, head: Head::Call { kind, call_id, name, namespace: None } });
+        sink.say(What::ItemOpen { at, head: Head::Call { kind, call_id, name, namespace: None } });
         if !self.input.is_empty() {
             let data = Text::from_escaped(Bytes::copy_from_slice(&self.input));
-            sink.push(What::Delta { at, part: 0, channel: Channel::Arguments, data });
+            sink.say(What::Delta { at, part: 0, channel: Channel::Arguments, data });
         }
     }
 
@@ -134,7 +134,7 @@ impl Known {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
         self.input.extend_from_slice(text.escaped());
         if let State::Open(at) = self.state {
-            sink.push(What::Delta { at, part: 0, channel: Channel::Arguments, data: text });
+            sink.say(What::Delta { at, part: 0, channel: Channel::Arguments, data: text });
         }
     }
 
@@ -149,6 +149,6 @@ impl Known {
         let (call_id, name) = (self.call_id.clone(), self.name.clone());
         let input = Text::from_escaped(Bytes::from(input));
         let kind = ItemKind::Call { kind: self.kind, id: None, call_id, name, namespace: None, input };
-        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 }

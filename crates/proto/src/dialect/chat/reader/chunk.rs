@@ -2,14 +2,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::canon::Frame;
-use crate::dialect::Dialect;
 use crate::json::patch::{Edit, patch, set};
 use crate::json::{self, Shape, emit};
 use crate::text::{Json, Text};
 
 /// The frame of the chunk; `None` for what is no JSON object.
-pub(super) fn of(body: &Bytes) -> Option<Frame> {
+pub(super) fn of(body: &Bytes) -> Option<Bytes> {
     let body = json::readable(body.clone()).filter(|body| body.shape() == Shape::Object)?;
     let edit = |key: &Text, value: &Json| match key.as_str() {
         "object" => Edit::Set(Json::of("chat.completion.chunk")),
@@ -21,7 +19,7 @@ pub(super) fn of(body: &Bytes) -> Option<Frame> {
     bytes.put_slice(b"data: ");
     bytes.put_slice(chunk.bytes());
     bytes.put_slice(b"\n\n");
-    Some(Frame { dialect: Dialect::Chat, bytes: bytes.freeze() })
+    Some(bytes.freeze())
 }
 
 /// A choice with a `delta` in the place of its `message`.

@@ -1,15 +1,20 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Writer, says_finish};
-use crate::canon::{Channel, Event, Finish, Frame, Head, Open, What};
+use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, What};
 use crate::dialect::{Dialect, Setting};
 
 fn frame(dialect: Dialect, text: &str) -> Frame {
     Frame { dialect, bytes: Bytes::copy_from_slice(text.as_bytes()) }
 }
 
-fn event(what: What, raw: Option<&Frame>) -> Event {
-    Event { what, raw: raw.cloned() }
+fn event(what: What, frame: Option<&Frame>) -> Event {
+    Event { what, carrier: frame.cloned().map_or(Carrier::Ours, Carrier::Frame) }
+}
+
+/// An event that the frame of another one says.
+fn covered(what: What) -> Event {
+    Event { what, carrier: Carrier::Covered(Dialect::Chat) }
 }
 
 fn delta(text: &str) -> What {
@@ -36,8 +41,8 @@ fn a_frame_with_several_events_goes_out_once() {
     let second = frame(Dialect::Chat, "data: one\n\n");
     let events = [
         event(open(), Some(&first)),
-        event(What::ItemOpen { at: 0, head: Head::Message { phase: None } }, Some(&first)),
-        event(delta("a"), Some(&first)),
+        covered(What::ItemOpen { at: 0, head: Head::Message { phase: None } }),
+        covered(delta("a")),
         event(delta("a"), Some(&second)),
     ];
     assert!(write(&events).starts_with("data: one\n\ndata: one\n\ndata: {\"error\":"));

@@ -7,8 +7,9 @@ use super::super::reasoning_state;
 use super::super::wire::{Candidate, Part, Reply};
 use super::calls::Calls;
 use super::scan::TextDelta;
-use super::{Sink, sources};
+use super::sources;
 use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
+use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
 use crate::fold::Slot;
 use crate::text::{Json, Text};
@@ -101,13 +102,13 @@ impl Answer {
             None | Some(Finish::Stop) if self.calls.any() => Finish::ToolCalls,
             finish => finish.unwrap_or(Finish::Stop),
         };
-        sink.push(What::End { finish, response: None });
+        sink.say(What::End { finish, response: None });
     }
 
     /// Tells the counts so far.
     pub(super) fn meter(&mut self, sink: &mut Sink<'_>) {
         if let Some(usage) = self.usage.take().and_then(|usage| read_usage(&usage)) {
-            sink.push(What::Usage(usage));
+            sink.say(What::Usage(usage));
         }
     }
 
@@ -119,7 +120,7 @@ impl Answer {
         let id = word(reply.response_id).unwrap_or_default();
         self.calls.name_after(&id);
         let model = word(reply.model_version).filter(|model| !model.is_empty());
-        sink.push(What::Open(Open { id, model, created: 0 }));
+        sink.say(What::Open(Open { id, model, created: 0 }));
     }
 
     fn candidate(&mut self, data: &Bytes, candidate: &Candidate<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
@@ -188,12 +189,12 @@ impl Answer {
             let head = if channel == Channel::Summary { Head::Reasoning } else { Head::Message { phase: None } };
             let mut slot = Slot::brief();
             slot.open(&head);
-            sink.push(What::ItemOpen { at, head });
+            sink.say(What::ItemOpen { at, head });
             self.open = Some(OpenMessage { at, channel, slot });
         }
         if let Some(open) = &mut self.open {
             open.slot.delta(0, channel, &data);
-            sink.push(What::Delta { at: open.at, part: 0, channel, data });
+            sink.say(What::Delta { at: open.at, part: 0, channel, data });
         }
     }
 
@@ -205,12 +206,12 @@ impl Answer {
         let (grounding, cited) = if spoken { (self.grounding.take(), self.citations.take()) } else { (None, None) };
         let cites = grounding.is_some() || cited.is_some();
         if cites && open.slot.is_forgotten() {
-            sink.push(What::Note("citations of a text over 64 KiB not placed".to_owned()));
+            sink.say(What::Note("citations of a text over 64 KiB not placed".to_owned()));
         } else if cites {
             let text = open.slot.text(0, Channel::Text);
             for data in sources::citations(grounding.as_ref(), cited.as_ref(), &text) {
                 open.slot.annotation(0, &data);
-                sink.push(What::Annotation { at, part: 0, data });
+                sink.say(What::Annotation { at, part: 0, data });
             }
         }
         let mut item = open.slot.item().expect("invariant: the slot was opened");
@@ -219,26 +220,26 @@ impl Answer {
         {
             (*id, *encrypted) = (made, Some(state));
         }
-        sink.push(What::ItemDone { at, item });
+        sink.say(What::ItemDone { at, item });
         self.search(grounding.as_ref(), sink);
     }
 
     fn search(&mut self, grounding: Option<&Json>, sink: &mut Sink<'_>) {
         let Some(action) = grounding.and_then(sources::search) else { return };
         let at = self.take_index();
-        sink.push(What::ItemOpen { at, head: Head::Search });
+        sink.say(What::ItemOpen { at, head: Head::Search });
         let kind = ItemKind::Search { id: None, action: Some(action) };
-        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 
     /// State that no shown thought took is an item of its own.
     fn remember(&mut self, sink: &mut Sink<'_>) {
         let Some((id, state)) = self.state.take() else { return };
         let at = self.take_index();
-        sink.push(What::ItemOpen { at, head: Head::Reasoning });
+        sink.say(What::ItemOpen { at, head: Head::Reasoning });
         let (summary, text) = (Vec::new(), Vec::new());
         let kind = ItemKind::Reasoning { id, summary, text, encrypted: Some(state) };
-        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 
     fn image(&mut self, data: &Json, sink: &mut Sink<'_>) {
@@ -249,8 +250,8 @@ impl Answer {
         self.remember(sink);
         let at = self.take_index();
         let kind = ItemKind::Image { id: None, result, format: Some(Text::from_plain(format)), prompt: None };
-        sink.push(What::ItemOpen { at, head: Head::Image });
-        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemOpen { at, head: Head::Image });
+        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 
     fn take_index(&mut self) -> u32 {

@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Writer, says_finish};
-use crate::canon::{Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
+use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
 use crate::dialect::{Dialect, Setting};
 use crate::text::Text;
 
@@ -10,7 +10,12 @@ fn frame(dialect: Dialect, bytes: &'static str) -> Frame {
 }
 
 fn event(what: What, frame: Option<&Frame>) -> Event {
-    Event { what, raw: frame.cloned() }
+    Event { what, carrier: frame.cloned().map_or(Carrier::Ours, Carrier::Frame) }
+}
+
+/// An event that the frame of another one says.
+fn covered(what: What) -> Event {
+    Event { what, carrier: Carrier::Covered(Dialect::Gemini) }
 }
 
 fn open() -> What {
@@ -41,8 +46,8 @@ fn a_frame_that_says_several_things_goes_out_once() {
     let last = frame(Dialect::Gemini, "data: {\"two\":2}\n\n");
     let events = [
         event(open(), Some(&first)),
-        event(What::ItemOpen { at: 0, head: Head::Message { phase: None } }, Some(&first)),
-        event(delta("a"), Some(&first)),
+        covered(What::ItemOpen { at: 0, head: Head::Message { phase: None } }),
+        covered(delta("a")),
         event(What::End { finish: Finish::Stop, response: None }, Some(&last)),
     ];
     assert_eq!(write(&events, false), "data: {\"one\":1}\n\ndata: {\"two\":2}\n\n");

@@ -5,10 +5,10 @@
 use bytes::BytesMut;
 
 use super::block::{self, Block, Input, UsageCounter};
-use super::sink::Sink;
 use crate::canon::{CallKind, Channel, Finish, Head, Open, Usage, What};
 use crate::dialect::messages::encode;
 use crate::dialect::messages::wire::{Kind, Piece};
+use crate::dialect::sink::Sink;
 use crate::fold::Slot;
 use crate::text::{Json, Text};
 

@@ -2,20 +2,24 @@
 
 use super::super::item;
 use super::super::wire::Kind;
-use super::{Reader, State, opening, silent};
-use crate::canon::{Event, Finish, Frame, Usage, What};
+use super::{COVERED, Reader, State, opening, silent};
+use crate::canon::{Carrier, Event, Finish, Usage, What};
 use crate::dialect::openai_error;
 use crate::failure::{self, Failure};
 use crate::text::Json;
 
 impl Reader {
-    pub(super) fn terminal(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+    pub(super) fn terminal(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
         let response = json.get("response").unwrap_or_else(|| json.clone());
         let status = response.text("status");
         let failed = kind == Kind::Failed || status.is_some_and(|status| status.is("failed"));
         if failed {
             // A frame that calls a failed response completed must not pass.
-            return self.fail(failed_response(&response), raw.filter(|_| kind == Kind::Failed), out);
+            return self.fail(
+                failed_response(&response),
+                if kind == Kind::Failed { carrier } else { Carrier::Ours },
+                out,
+            );
         }
         self.opened(|| opening(&response), out);
         if self.seen.nothing_done() {
@@ -26,15 +30,14 @@ impl Reader {
         }
         self.state = State::Done;
         let finish = self.finish(kind, &response);
-        out.push(Event { what: What::End { finish, response: Some(response) }, raw });
+        out.push(Event { what: What::End { finish, response: Some(response) }, carrier });
     }
 
     /// Items that the terminal object alone tells of.
     fn late(&mut self, response: &Json, out: &mut Vec<Event>) {
         let Some(output) = response.get("output") else { return };
         for (at, item) in (0..).zip(output.elements()) {
-            let frame = silent(What::Other).raw;
-            self.item(at, item::reply(&item), frame, out);
+            self.item(at, item::reply(&item), COVERED, out);
         }
     }
 

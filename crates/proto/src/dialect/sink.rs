@@ -1,0 +1,73 @@
+//! Where the events of one frame go: the rule that exactly one of them carries it.
+
+use bytes::Bytes;
+
+use crate::canon::{Carrier, Event, Frame, What};
+use crate::dialect::Dialect;
+
+/// The events of one frame, or of a whole body.
+pub(super) struct Sink<'o> {
+    out: &'o mut Vec<Event>,
+    dialect: Dialect,
+    /// The frame's bytes, until an event carries it.
+    frame: Option<Bytes>,
+    /// Whether events without a frame of their own are covered by one.
+    framed: bool,
+}
+
+impl<'o> Sink<'o> {
+    /// The events of a frame.
+    pub(super) fn new(out: &'o mut Vec<Event>, dialect: Dialect, frame: Bytes) -> Self {
+        Self { out, dialect, frame: Some(frame), framed: true }
+    }
+
+    /// Events behind the last frame, which are no edit of the frames.
+    pub(super) fn behind(out: &'o mut Vec<Event>, dialect: Dialect) -> Self {
+        Self { out, dialect, frame: None, framed: true }
+    }
+
+    /// Events that no frame says.
+    pub(super) fn bare(out: &'o mut Vec<Event>, dialect: Dialect) -> Self {
+        Self { out, dialect, frame: None, framed: false }
+    }
+
+    /// An event that carries the frame, if none did before.
+    pub(super) fn say(&mut self, what: What) {
+        match self.frame.take() {
+            Some(bytes) => {
+                let carrier = Carrier::Frame(Frame { dialect: self.dialect, bytes });
+                self.out.push(Event { what, carrier });
+            }
+            None => self.aside(what),
+        }
+    }
+
+    /// An event that another event of the frame stands for.
+    pub(super) fn aside(&mut self, what: What) {
+        let carrier = if self.framed { Carrier::Covered(self.dialect) } else { Carrier::Ours };
+        self.out.push(Event { what, carrier });
+    }
+
+    /// An event that no frame says and that a writer of this dialect must write itself.
+    pub(super) fn own(&mut self, what: What) {
+        self.out.push(Event::new(what));
+    }
+
+    /// Makes sure that the frame is carried.
+    pub(super) fn finish(&mut self) {
+        if self.frame.is_some() {
+            self.say(What::Other);
+        }
+    }
+
+    /// Goes on with the next frame.
+    pub(super) fn next(&mut self, frame: Bytes) {
+        self.finish();
+        self.frame = Some(frame);
+    }
+
+    /// As [`Self::bare`], for what the frame does not say.
+    pub(super) fn beside(&mut self) -> Sink<'_> {
+        Sink::bare(self.out, self.dialect)
+    }
+}
