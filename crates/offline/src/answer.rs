@@ -165,7 +165,7 @@ impl AnswerBody {
     fn pump(frames: Frames, shape: &Shape, send: AnswerContext) -> Self {
         let mut shape = shape.clone();
         shape.pace = shape.pace.or(send.shared.options.pace);
-        let pace = shape.pace.map(|rate| Pacing { rate, start: Instant::now(), count: 0 });
+        let pace = shape.pace.map(Pacing::new);
         let steps: Box<dyn Iterator<Item = Step> + Send> = if shape.plain() {
             Box::new(frames.map(|frame| Step::Bytes(frame.bytes)))
         } else {
@@ -202,7 +202,8 @@ pub(crate) struct StreamBody {
     dead: bool,
 }
 
-struct Pacing {
+/// When each token of an answer is due.
+pub(crate) struct Pacing {
     rate: f64,
     start: Instant,
     count: u32,
@@ -283,7 +284,13 @@ impl StreamBody {
 }
 
 impl Pacing {
-    fn due(&mut self) -> Instant {
+    /// Begins now, at so many tokens per second.
+    pub(crate) fn new(rate: f64) -> Self {
+        Self { rate, start: Instant::now(), count: 0 }
+    }
+
+    /// When the next token is due.
+    pub(crate) fn due(&mut self) -> Instant {
         let due = self.start + Duration::from_secs_f64(f64::from(self.count) / self.rate.max(0.001));
         self.count += 1;
         due

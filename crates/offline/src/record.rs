@@ -18,7 +18,7 @@ pub use self::offence::Offence;
 use crate::plan::Endpoint;
 
 /// One request and its answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RecordedRequest {
     /// Counted from 1 in order of arrival.
     pub id: u64,

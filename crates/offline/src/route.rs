@@ -167,14 +167,7 @@ fn seen(
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers.iter().map(text).collect(),
-        body: Bytes::new(),
-        wire_length: 0,
-        account: None,
-        prompt: None,
-        status: None,
-        sent: 0,
-        pongs: 0,
-        ending: None,
+        ..RecordedRequest::default()
     }
 }
 

@@ -14,9 +14,7 @@ use crate::listen;
 use crate::plan::wire::Greeting;
 use crate::record::{Record, TimedOut};
 use crate::script::{Rule, When};
-use crate::state::Options;
-use crate::state::Shared;
-use crate::state::Versions;
+use crate::state::{Options, Shared, Versions};
 use crate::token::Revocation;
 
 /// The backend, not yet running.

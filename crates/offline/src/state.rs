@@ -1,10 +1,8 @@
 //! What all connections share.
 
-pub(crate) mod cache;
 mod chain;
 mod options;
 mod pending_logins;
-mod versions;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,14 +16,13 @@ use crate::account::AccountTable;
 use crate::gate::Gates;
 use crate::plan::wire::Greeting;
 use crate::record::Recorder;
+use crate::responses::cache::PromptCache;
 use crate::script::Script;
 use crate::token;
 
-use cache::PromptCache;
 pub(crate) use chain::{Chain, ResponseOwners};
-pub use options::{Options, REAL_CLIENT_ID};
+pub use options::{Options, REAL_CLIENT_ID, Versions};
 pub(crate) use pending_logins::{PendingDevice, PendingLogins};
-pub use versions::Versions;
 
 pub(crate) struct Shared {
     pub(crate) options: Options,

@@ -12,18 +12,13 @@ const MAX_PLAUSIBLE: i64 = 10 * PAUSE;
 
 /// The answer to [`Store::begin_credit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum CreditClaim {
-    /// The attempt may begin with this request id. It is the given id, or the id of an earlier attempt with an unknown outcome, so that
+    /// The attempt may begin with this id of a `request`. It is the given id, or the id of an earlier attempt with an unknown outcome, so that
     /// no second credit is consumed.
-    Begun {
-        /// The id.
-        request: String,
-    },
-    /// Somebody tried a moment ago.
-    Held {
-        /// When the next try may begin.
-        until: Millis,
-    },
+    Begun { request: String },
+    /// Somebody tried a moment ago; the next try may begin at `until`.
+    Held { until: Millis },
     /// There is no such account.
     Gone,
 }

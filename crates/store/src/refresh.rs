@@ -20,18 +20,14 @@ const COMMIT_TRIES: usize = 16;
 
 /// Why new tokens were not stored.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum CommitError {
     /// Fenced out: another process took the lease over, or the account is gone or was signed in again.
     #[error("the refresh lease was taken over; these tokens are not stored")]
     Stale,
-    /// The database failed; the lease still holds, so the commit may be retried.
+    /// The database failed; the lease still holds, so the commit may be retried with the `ticket`.
     #[error("new tokens are not stored yet: {source}")]
-    Failed {
-        /// For the next try.
-        ticket: Box<RefreshLease>,
-        /// Why.
-        source: Error,
-    },
+    Failed { ticket: Box<RefreshLease>, source: Error },
 }
 
 /// The right to refresh one account until the lease ends or another process takes it over.
@@ -51,14 +47,12 @@ pub struct RefreshLease {
 
 /// The answer to [`Store::begin_refresh`].
 #[derive(Debug)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum LeaseOutcome {
     /// The caller holds the lease for 60 s.
     Granted(RefreshLease),
-    /// Another process holds the lease; try again later.
-    Held {
-        /// When the lease ends at the latest.
-        until: Millis,
-    },
+    /// Another process holds the lease, at the latest `until` then.
+    Held { until: Millis },
     /// There is no such account.
     Gone,
 }

@@ -16,23 +16,14 @@ const SMALL: usize = 1024 * 1024;
 
 /// A catalogue call's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum ModelsAnswer {
     /// The given etag still holds.
     NotModified,
-    /// A new catalogue.
-    Fresh {
-        /// Its etag.
-        etag: Option<String>,
-        /// `{"models": [...]}`.
-        body: Bytes,
-    },
+    /// A new catalogue, `{"models": [...]}`.
+    Fresh { etag: Option<String>, body: Bytes },
     /// Any other status, for the retry table.
-    Refused {
-        /// The status.
-        status: u16,
-        /// Its body.
-        body: Bytes,
-    },
+    Refused { status: u16, body: Bytes },
 }
 
 /// A small call's outcome.

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::errors::Reject;
 
+pub(super) const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
+pub(super) const LEVELS: [&str; 3] = ["low", "medium", "high"];
+
 /// Refuses members that are not among these; `path` is the object's own, empty for the body.
 pub(super) fn known(object: &Map<String, Value>, path: &str, names: &[&str]) -> Result<(), Reject> {
     match object.keys().find(|name| !names.contains(&name.as_str())) {
@@ -46,6 +49,19 @@ pub(super) fn invalid(path: &str, value: &str, choices: &[&str]) -> Reject {
     let choices: Vec<String> = choices.iter().map(|choice| format!("'{choice}'")).collect();
     let message = format!("Invalid value: '{value}'. Supported values are: {}.", choices.join(", "));
     Reject::invalid(message, Some(path), Some("invalid_value"))
+}
+
+/// A switch, if it is there.
+pub(super) fn boolean(body: &Map<String, Value>, key: &str) -> Result<(), Reject> {
+    match body.get(key).filter(|value| !value.is_boolean() && !value.is_null()) {
+        Some(value) => Err(wrong_type(key, "a boolean", value)),
+        None => Ok(()),
+    }
+}
+
+/// One of the choices, if it is there.
+pub(super) fn choice(path: &str, value: Option<&str>, choices: &[&str]) -> Result<(), Reject> {
+    value.filter(|value| !choices.contains(value)).map_or(Ok(()), |value| Err(invalid(path, value, choices)))
 }
 
 /// A number within bounds, if it is there.

@@ -18,7 +18,7 @@ mod input;
 mod tests;
 mod tools;
 
-pub(crate) use tools::name;
+pub(crate) use tools::{name, parameters};
 
 /// Parameters that are taken over HTTP. Every other name is unsupported.
 const TAKEN: [&str; 14] = [

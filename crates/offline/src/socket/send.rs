@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as Piece, FrameHeader};
 
 use super::{Session, SocketEnd, frame};
+use crate::answer::Pacing;
 use crate::plan::shape::{Frames, Step, Steps};
 use crate::plan::wire::Termination;
 use crate::plan::{Blob, QuirkKind, Shape, Stop, StopPosition};
@@ -34,8 +35,7 @@ pub(super) struct SendOutcome {
 /// Sends the frames of a turn.
 pub(super) struct TurnSender<'a> {
     pub(super) visit: &'a mut RequestGuard,
-    /// The first tokens' time and how many there were.
-    pace: Option<(f64, Instant, u32)>,
+    pace: Option<Pacing>,
     /// The beginning of an event whose end is still to come.
     part: BytesMut,
     /// The event goes out in frames, and the first one has gone.
@@ -69,7 +69,7 @@ impl Session {
         visit: &mut RequestGuard,
     ) -> Result<SendOutcome, SocketEnd> {
         let shape = self.order(shape);
-        let pace = shape.pace.map(|rate| (rate, Instant::now(), 0));
+        let pace = shape.pace.map(Pacing::new);
         let part = BytesMut::new();
         let mut speech =
             TurnSender { visit, pace, part, split: false, odd: None, gathered: 0, told: SendOutcome::default() };
@@ -113,7 +113,7 @@ impl Session {
                     self.listen(shared.gates.pass(&wait), speech.visit.id).await?;
                 }
                 Step::Pace => {
-                    let due = speech.due();
+                    let due = speech.pace.as_mut().map_or_else(Instant::now, Pacing::due);
                     self.listen(tokio::time::sleep_until(due), speech.visit.id).await?;
                 }
                 Step::Odd(QuirkKind::Pings(count)) => {
@@ -210,14 +210,6 @@ impl Session {
 }
 
 impl TurnSender<'_> {
-    /// When the next token is due.
-    fn due(&mut self) -> Instant {
-        let Some((rate, start, count)) = &mut self.pace else { return Instant::now() };
-        let due = *start + Duration::from_secs_f64(f64::from(*count) / rate.max(0.001));
-        *count += 1;
-        due
-    }
-
     /// The frame that is ready to go once these bytes of an event are there.
     fn whole(&mut self, bytes: &Bytes) -> Option<Piece> {
         if self.part.is_empty() && !self.split && bytes.ends_with(b"\n\n") {

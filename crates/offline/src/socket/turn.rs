@@ -56,16 +56,8 @@ impl Session {
             place: Endpoint::Responses,
             method: "WS".to_owned(),
             path: self.peer.path.clone(),
-            query: None,
-            headers: Vec::new(),
-            body: Bytes::new(),
-            wire_length: 0,
             account: Some(self.account()),
-            prompt: None,
-            status: None,
-            sent: 0,
-            pongs: 0,
-            ending: None,
+            ..RecordedRequest::default()
         }
     }
 

@@ -1,13 +1,12 @@
-//! How the backend behaves.
+//! How the backend behaves, and the versions that it publishes.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::ServerConfig;
-
-use super::Versions;
 
 /// The OAuth client id of the official Codex client.
 pub const REAL_CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
@@ -86,5 +85,23 @@ impl Default for Options {
             device_polls: Some(2),
             device_interval: 5,
         }
+    }
+}
+
+/// The versions that the feeds name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Versions {
+    /// Of the command-line program, `0.169.0`.
+    pub cli: String,
+    /// Of the desktop app, `26.908.40834`.
+    pub app: String,
+    /// Its build number.
+    pub build: String,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { cli: "0.169.0".to_owned(), app: "26.908.40834".to_owned(), build: "4083".to_owned() }
     }
 }

@@ -50,52 +50,27 @@ impl RefreshReason {
 
 /// A refresh that gave no access token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum RefreshError {
-    /// The login is over: a person must sign in again.
+    /// The login is over: a person must sign in again. The endpoint's `code` is `refresh_token_reused` or its like.
     #[error("{message}")]
-    Permanent {
-        /// `refresh_token_reused` and its like.
-        code: String,
-        /// The endpoint's message.
-        message: String,
-    },
-    /// May work later. With `sent` other than `No` the token may have been used up.
+    Permanent { code: String, message: String },
+    /// May work later. With `sent` other than `No` the token may have been used up. `retry_after` is in seconds. `rotated` is a new
+    /// refresh token that came without an access token: store it before anything else.
     #[error("{message}")]
-    Transient {
-        /// How much went out.
-        sent: Sent,
-        /// The status, when one came.
-        status: Option<u16>,
-        /// Seconds the endpoint asked to wait.
-        retry_after: Option<u64>,
-        /// A new refresh token that came without an access token: store it before anything else.
-        rotated: Option<Secret>,
-        /// One line for people.
-        message: String,
-    },
+    Transient { sent: Sent, status: Option<u16>, retry_after: Option<u64>, rotated: Option<Secret>, message: String },
 }
 
 /// A login step that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum LoginError {
-    /// The endpoint refused.
+    /// The endpoint refused. `code` is its `error.code` or `error`, and may be empty.
     #[error("sign-in refused ({status}): {message}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// `error.code` or `error`, may be empty.
-        code: String,
-        /// Its message.
-        message: String,
-    },
+    Refused { status: u16, code: String, message: String },
     /// It did not answer, or its answer breaks the protocol.
     #[error("sign-in failed: {message}; hint: check the network and try again")]
-    Failed {
-        /// How much went out.
-        sent: Sent,
-        /// One line for people.
-        message: String,
-    },
+    Failed { sent: Sent, message: String },
     /// Device login is switched off for the workspace.
     #[error("device login is not enabled for this workspace; hint: use the browser login or `login --import`")]
     DeviceDisabled,

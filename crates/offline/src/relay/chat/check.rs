@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::super::field::{self, invalid, known, string, wrong_type};
+use super::super::field::{self, EFFORTS, LEVELS, invalid, known, string, wrong_type};
 use super::super::models::{Kind, Model};
 use super::model;
 use crate::errors::Reject;
-use crate::responses::check::{format, missing, name};
+use crate::responses::check::{format, missing, name, parameters};
 use crate::responses::read::members;
 
 mod messages;
@@ -101,9 +101,7 @@ fn values(body: &Map<String, Value>) -> Result<(), Reject> {
         field::count(body, key, 1)?;
     }
     for key in ["stream", "parallel_tool_calls", "logprobs", "store"] {
-        if let Some(value) = body.get(key).filter(|value| !value.is_boolean() && !value.is_null()) {
-            return Err(wrong_type(key, "a boolean", value));
-        }
+        field::boolean(body, key)?;
     }
     if body.get("stream_options").is_some_and(|options| !options.is_null()) && body.get("stream") != Some(&true.into())
     {
@@ -117,19 +115,9 @@ fn values(body: &Map<String, Value>) -> Result<(), Reject> {
         );
         return Err(Reject::invalid(message, Some("stop"), Some("array_above_max_length")));
     }
-    efforts(body)
-}
-
-fn efforts(body: &Map<String, Value>) -> Result<(), Reject> {
-    const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
-    const LEVELS: [&str; 3] = ["low", "medium", "high"];
-    let choices: [(&str, &[&str]); 2] = [("reasoning_effort", &EFFORTS), ("verbosity", &LEVELS)];
-    for (key, allowed) in choices {
-        if let Some(value) = body.get(key).and_then(Value::as_str).filter(|value| !allowed.contains(value)) {
-            return Err(invalid(key, value, allowed));
-        }
-    }
-    Ok(())
+    let text = |key| body.get(key).and_then(Value::as_str);
+    field::choice("reasoning_effort", text("reasoning_effort"), &EFFORTS)?;
+    field::choice("verbosity", text("verbosity"), &LEVELS)
 }
 
 /// What this model has no use for.
@@ -196,21 +184,7 @@ fn one(tool: &Value, path: &str) -> Result<(), Reject> {
     let path = format!("{path}.{kind}");
     let inner = tool.get(kind).filter(|inner| inner.is_object()).ok_or_else(|| missing(&path))?;
     name(inner, &path)?;
-    let Some(schema) = inner.get("parameters").filter(|schema| !schema.is_null()) else { return Ok(()) };
-    let reason = if schema["type"] != "object" {
-        Some(format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: {}'.", schema["type"]))
-    } else if inner["strict"] == true {
-        format::strict(schema, "")
-    } else {
-        None
-    };
-    match reason {
-        None => Ok(()),
-        Some(reason) => {
-            let message = format!("Invalid schema for function '{}': {reason}", inner["name"].as_str().unwrap_or("?"));
-            Err(Reject::invalid(message, Some(&format!("{path}.parameters")), Some("invalid_function_parameters")))
-        }
-    }
+    parameters(inner, &path)
 }
 
 /// The choice has a known form and names an offered tool.

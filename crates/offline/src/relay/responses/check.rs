@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::field::{self, invalid, known, wrong_type};
+use super::super::field::{self, EFFORTS, LEVELS, known, wrong_type};
 use super::super::models::{self, Kind, Model};
 use crate::errors::Reject;
 use crate::plan::api::Api;
@@ -44,9 +44,7 @@ const TAKEN: [&str; 33] = [
     "user",
     "inference_geo",
 ];
-const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
 const SUMMARIES: [&str; 3] = ["auto", "concise", "detailed"];
-const LEVELS: [&str; 3] = ["low", "medium", "high"];
 const TIERS: [&str; 5] = ["auto", "default", "flex", "scale", "priority"];
 
 /// Examines a request whole; the first fault is the answer.
@@ -75,22 +73,13 @@ fn values(body: &Map<String, Value>) -> Result<(), Reject> {
     field::number(body, "top_p", (0.0, 1.0))?;
     field::count(body, "max_output_tokens", 16)?;
     for key in ["stream", "store", "parallel_tool_calls", "background"] {
-        if let Some(value) = body.get(key).filter(|value| !value.is_boolean() && !value.is_null()) {
-            return Err(wrong_type(key, "a boolean", value));
-        }
+        field::boolean(body, key)?;
     }
     let member = |object: &str, key: &str| body.get(object).and_then(|object| object[key].as_str());
-    let choices: [(&str, Option<&str>, &[&str]); 4] = [
-        ("reasoning.effort", member("reasoning", "effort"), &EFFORTS),
-        ("reasoning.summary", member("reasoning", "summary"), &SUMMARIES),
-        ("text.verbosity", member("text", "verbosity"), &LEVELS),
-        ("service_tier", body.get("service_tier").and_then(Value::as_str), &TIERS),
-    ];
-    for (path, value, allowed) in choices {
-        if let Some(value) = value.filter(|value| !allowed.contains(value)) {
-            return Err(invalid(path, value, allowed));
-        }
-    }
+    field::choice("reasoning.effort", member("reasoning", "effort"), &EFFORTS)?;
+    field::choice("reasoning.summary", member("reasoning", "summary"), &SUMMARIES)?;
+    field::choice("text.verbosity", member("text", "verbosity"), &LEVELS)?;
+    field::choice("service_tier", body.get("service_tier").and_then(Value::as_str), &TIERS)?;
     if let Some(id) = body.get("previous_response_id").and_then(Value::as_str) {
         let message = format!("Previous response with id '{id}' not found.");
         return Err(Reject::invalid(message, Some("previous_response_id"), Some("previous_response_not_found")));

@@ -74,7 +74,8 @@ pub(crate) fn name(tool: &Value, path: &str) -> Result<(), Reject> {
     Ok(())
 }
 
-fn parameters(tool: &Value, path: &str) -> Result<(), Reject> {
+/// The schema of a function's parameters is one that the API takes.
+pub(crate) fn parameters(tool: &Value, path: &str) -> Result<(), Reject> {
     let Some(schema) = tool.get("parameters").filter(|schema| !schema.is_null()) else { return Ok(()) };
     let name = tool["name"].as_str().unwrap_or_default();
     let refuse = |reason: &str| {
