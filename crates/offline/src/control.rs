@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::Response;
 use http::request::Parts;
 use serde::Deserialize;
@@ -136,7 +135,8 @@ fn edit(shared: &Shared, change: &Change) -> Value {
 fn record(record: &Record) -> Value {
     let mut whole = json!(record);
     for (shown, seen) in whole["requests"].as_array_mut().into_iter().flatten().zip(&record.requests) {
-        shown["body"] = serde_json::from_slice(&seen.body).unwrap_or_else(|_| json!(STANDARD.encode(&seen.body)));
+        shown["body"] =
+            serde_json::from_slice(&seen.body).unwrap_or_else(|_| json!(BASE64_STANDARD.encode(&seen.body)));
     }
     whole
 }

@@ -1,7 +1,6 @@
 //! The model catalogue: `GET /backend-api/codex/models`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -96,7 +95,7 @@ pub(crate) fn etag(person: &Login) -> String {
     for model in of(person) {
         hash.update(model.slug);
     }
-    format!("W/\"{}\"", &URL_SAFE_NO_PAD.encode(hash.finalize())[..22])
+    format!("W/\"{}\"", &BASE64_URL_SAFE_NO_PAD.encode(hash.finalize())[..22])
 }
 
 impl Model {

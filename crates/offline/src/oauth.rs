@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +22,7 @@ pub(crate) use grant::{presented, revoke, token};
 
 /// The S256 challenge of a verifier.
 fn challenge(verifier: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }
 
 /// Whose login the next authorization becomes.

@@ -104,7 +104,6 @@ impl ModelOutput {
     }
 }
 
-/// The answer.
 pub(crate) fn answer(topic: &ModelInput<'_>) -> Vec<ModelOutput> {
     if !topic.outputs.is_empty() {
         return vec![match topic.format {

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures_util::StreamExt;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, Response};
@@ -52,7 +51,7 @@ pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Login) -> Result<An
         return Err(Reject::detail(400, "Not a WebSocket handshake of version 13"));
     }
     let key = header(&call.headers, SEC_WEBSOCKET_KEY.as_str()).unwrap_or_default();
-    if STANDARD.decode(key).ok().is_none_or(|key| key.len() != 16) {
+    if BASE64_STANDARD.decode(key).ok().is_none_or(|key| key.len() != 16) {
         return Err(Reject::detail(400, "sec-websocket-key must be 16 bytes in base64"));
     }
     if !header(&call.headers, "openai-beta").is_some_and(|beta| beta.contains("responses_websockets=")) {

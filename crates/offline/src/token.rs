@@ -1,7 +1,6 @@
 //! Opaque tokens and codes, times as answers spell them, and why a token is refused.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::{Deserialize, Serialize};
 
 /// Why an access token is refused.
@@ -40,7 +39,7 @@ pub(crate) fn random(bytes: usize) -> String {
     while raw.len() < bytes {
         raw.extend_from_slice(&rand::random::<u64>().to_le_bytes());
     }
-    URL_SAFE_NO_PAD.encode(&raw[..bytes])
+    BASE64_URL_SAFE_NO_PAD.encode(&raw[..bytes])
 }
 
 /// 48 hexadecimal digits, as response and item ids carry.

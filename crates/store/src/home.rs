@@ -34,7 +34,6 @@ impl Home {
         self.0.join("accounts.db")
     }
 
-    /// Usage.
     pub(crate) fn usage(&self) -> PathBuf {
         self.0.join("usage.db")
     }

@@ -4,8 +4,7 @@
 //! the parameters, so that later versions may raise them; the parameters of a file that is opened are bounded.
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use pool::Secret;
@@ -66,14 +65,14 @@ pub fn seal(text: &Secret, passphrase: &Secret) -> Result<String, PortableError>
         kdf: "argon2id".to_owned(),
         memory: COST.0,
         rounds: COST.1,
-        salt: STANDARD.encode(salt),
-        nonce: STANDARD.encode(nonce),
+        salt: BASE64_STANDARD.encode(salt),
+        nonce: BASE64_STANDARD.encode(nonce),
         text: String::new(),
     };
     let key = key(passphrase, &salt, COST).ok_or(PortableError::Foreign)?;
     let payload = Payload { msg: text.expose().as_bytes(), aad: KIND.as_bytes() };
     let text = cipher(&key).and_then(|cipher| cipher.encrypt(&XNonce::from(nonce), payload).ok());
-    sealed.text = STANDARD.encode(text.ok_or(PortableError::Foreign)?);
+    sealed.text = BASE64_STANDARD.encode(text.ok_or(PortableError::Foreign)?);
     Ok(serde_json::to_string_pretty(&sealed).expect("invariant: texts and numbers serialise") + "\n")
 }
 
@@ -85,7 +84,7 @@ pub fn open(file: &[u8], passphrase: &Secret) -> Result<Secret, PortableError> {
     if !known || cost.0 > MOST.0 || cost.1 > MOST.1 {
         return Err(PortableError::Foreign);
     }
-    let bytes = |text: &str| STANDARD.decode(text).map_err(|_| PortableError::Foreign);
+    let bytes = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| PortableError::Foreign);
     let nonce: [u8; 24] = bytes(&sealed.nonce)?.try_into().map_err(|_| PortableError::Foreign)?;
     let (salt, message) = (bytes(&sealed.salt)?, bytes(&sealed.text)?);
     let key = key(passphrase, &salt, cost).ok_or(PortableError::Foreign)?;

@@ -19,7 +19,6 @@ const SIZE: u64 = 4 << 20;
 /// Pause before the reserve is filled again.
 const REFILL: Duration = Duration::from_secs(30);
 
-/// The reserve.
 pub(crate) struct DiskReserve {
     path: PathBuf,
     state: Mutex<ReserveState>,

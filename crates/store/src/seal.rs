@@ -9,8 +9,7 @@ mod tests;
 use std::io;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
@@ -83,7 +82,7 @@ impl Sealer {
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| place.sealed())?;
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&sealed);
-        Ok(format!("{FORMAT}.{}.{}", self.id, URL_SAFE_NO_PAD.encode(bytes)))
+        Ok(format!("{FORMAT}.{}.{}", self.id, BASE64_URL_SAFE_NO_PAD.encode(bytes)))
     }
 
     /// The secret of a stored form.
@@ -98,7 +97,7 @@ impl Sealer {
 
     fn unseal(&self, place: FieldId<'_>, sealed: &str) -> Option<Secret> {
         let (id, text) = split(sealed)?;
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (nonce, message) = bytes.split_first_chunk::<NONCE>()?;
         let aad = place.aad();
         let payload = Payload { msg: message, aad: aad.as_bytes() };

@@ -63,7 +63,6 @@ impl ResolvedEgress {
         Self { listener: Some(Arc::new(tell)), ..self }
     }
 
-    /// The key of this egress.
     pub(crate) fn key(&self) -> EgressKey {
         match &self.kind {
             Kind::Global => EgressKey::Global,
@@ -105,7 +104,6 @@ impl fmt::Debug for ResolvedEgress {
     }
 }
 
-/// Host and port of a URL.
 fn host_and_port(url: &Url) -> String {
     Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.place())
 }

@@ -1,8 +1,7 @@
 //! Claims of a token, read without verification: display strings and hints, never proof. The tokens come from the issuer over TLS,
 //! and a forged token would only mislabel the forger's own account.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use pool::{Millis, Secret};
 use serde_json::Value;
 
@@ -65,7 +64,7 @@ fn payload(token: &str) -> Option<Value> {
     }
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let payload: Value = serde_json::from_slice(&bytes).ok()?;
     payload.is_object().then_some(payload)
 }

@@ -1,7 +1,6 @@
 //! The tokens of a login: JWTs with the claims of a real one.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde_json::{Value, json};
 
 use super::Login;
@@ -55,6 +54,6 @@ fn common(person: &Login, expires: i64, client: &str) -> Value {
 /// A JWT with a fake signature: no client of this backend checks it.
 fn sign(claims: &Value) -> String {
     let head = json!({ "alg": "RS256", "kid": "offline", "typ": "JWT" });
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    format!("{}.{}.{}", part(&head), part(claims), URL_SAFE_NO_PAD.encode("offline backend, not a signature"))
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.{}", part(&head), part(claims), BASE64_URL_SAFE_NO_PAD.encode("offline backend, not a signature"))
 }

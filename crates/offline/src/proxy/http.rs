@@ -2,8 +2,7 @@
 
 use std::io;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Client, Inner, PAGE, ProxyFault, carry};
@@ -65,7 +64,7 @@ async fn forward(client: impl Client, (inner, mood): (&Inner, ProxyFault), head:
 
 fn admitted(head: &str, inner: &Inner) -> bool {
     let Some((user, password)) = &inner.options.credentials else { return true };
-    let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    let wanted = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
     head.lines()
         .filter_map(|line| line.split_once(": "))
         .any(|(name, value)| name.eq_ignore_ascii_case("proxy-authorization") && value == wanted)

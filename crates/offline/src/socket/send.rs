@@ -28,7 +28,6 @@ pub(super) struct SendOutcome {
     pub(super) items: Vec<Value>,
     /// The response, once it is completed.
     pub(super) completed: Option<String>,
-    /// Their bytes.
     pub(super) bytes: usize,
 }
 

@@ -11,7 +11,6 @@ pub(crate) struct Chain {
     pub(crate) id: String,
     /// Its input and its output.
     pub(crate) items: Vec<Value>,
-    /// Their bytes.
     pub(crate) bytes: usize,
 }
 

@@ -38,7 +38,6 @@ struct List {
     accounts: Vec<AccountView>,
 }
 
-/// Of [`list`].
 pub(crate) const LIST: Operation =
     Operation::new(Tag::Accounts, "List the accounts, with their load and way out").gives::<List>(200);
 
@@ -47,7 +46,6 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &List { accounts: ctx.app.engine.accounts().list() }))
 }
 
-/// Of [`all`].
 pub(crate) const ALL: Operation = Operation::new(Tag::Accounts, "List the accounts")
     .options(&[Param::query(
         "quota",
@@ -74,7 +72,6 @@ pub(crate) async fn all(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &All { accounts, persistence_health: Persistence { ok: true } }))
 }
 
-/// Of [`add`].
 pub(crate) const ADD: Operation = Operation::new(Tag::Accounts, "Add an account by its token")
     .more("A refresh token is spent at once, and its successor kept.")
     .takes::<TokenRequest>()
@@ -92,7 +89,6 @@ pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
     import_reply(&engine, &done)
 }
 
-/// Of [`remove`].
 pub(crate) const REMOVE: Operation =
     Operation::new(Tag::Accounts, "Forget an account with its tokens").gives::<Done>(200);
 
@@ -105,7 +101,6 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &DONE))
 }
 
-/// Of [`check`].
 pub(crate) const CHECK: Operation = Operation::new(Tag::Accounts, "Check the logins at the backend")
     .more("No refresh token is spent.")
     .may_take::<CheckRequest>()
@@ -137,7 +132,6 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &CheckReply { summary, results, not_found }))
 }
 
-/// Of [`refresh`].
 pub(crate) const REFRESH: Operation =
     Operation::new(Tag::Accounts, "Refresh an account's tokens now").gives::<Refreshed>(200).fails(&[502]);
 
@@ -147,7 +141,6 @@ pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &Refreshed { success: true, result: Health::Alive, account: view.into() }))
 }
 
-/// Of [`rename`].
 pub(crate) const RENAME: Operation =
     Operation::new(Tag::Accounts, "Name an account").takes::<Label>().gives::<Changed>(200);
 
@@ -159,7 +152,6 @@ pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
     changed_account(&engine, &ids)
 }
 
-/// Of [`tag`].
 pub(crate) const TAG: Operation = Operation::new(Tag::Accounts, "Tag an account").takes::<Tags>().gives::<Changed>(200);
 
 /// `PATCH /auth/accounts/{id}/tags` with `{"tags": [...]}`
@@ -170,7 +162,6 @@ pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
     changed_account(&engine, &ids)
 }
 
-/// Of [`cookies`].
 pub(crate) const COOKIES: Operation =
     Operation::new(Tag::Accounts, "Show an account's cookies, which are secrets").gives::<CookiesReply>(200);
 
@@ -181,7 +172,6 @@ pub(crate) async fn cookies(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &CookiesReply { cookies: cookies.as_ref().map(Secret::expose) }))
 }
 
-/// Of [`put_cookies`].
 pub(crate) const PUT_COOKIES: Operation =
     Operation::new(Tag::Accounts, "Give an account cookies").takes::<Cookies>().gives::<Stored>(200);
 
@@ -196,7 +186,6 @@ pub(crate) async fn put_cookies(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &Stored { success: true, kept, hint }))
 }
 
-/// Of [`drop_cookies`].
 pub(crate) const DROP_COOKIES: Operation =
     Operation::new(Tag::Accounts, "Forget an account's cookies").gives::<Done>(200);
 
@@ -227,7 +216,6 @@ fn changed_account(engine: &Engine, [id]: &[String; 1]) -> HandlerResult {
     Ok(answer(StatusCode::OK, &Changed { success: true, account: view.into() }))
 }
 
-/// The rejection for an error.
 pub(crate) fn rejection(error: &AccountError) -> Rejection {
     match error {
         AccountError::Unknown => Failure::new(Kind::NotFound, error.to_string()).code("not_found").into(),

@@ -23,7 +23,6 @@ use crate::route::RequestContext;
 /// Sent at once and during silences, so that the client knows that the stream is open.
 const HEARTBEAT: &[u8] = b": polygate\n\n";
 
-/// Of [`watch`].
 pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch events of accounts")
     .more("Each event is named as the `type` of its data. A comment comes at once and in every silence.")
     .streams::<AccountEvent>("Server-sent events; the data of each is a `News` in JSON.")

@@ -33,7 +33,6 @@ struct Rejected {
     connections: u64,
 }
 
-/// Of [`counters`].
 pub(crate) const COUNTERS: Operation =
     Operation::new(Tag::Gateway, "Count the requests that the guard rejected").gives::<Rejected>(200);
 

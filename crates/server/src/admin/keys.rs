@@ -87,7 +87,6 @@ impl From<Key> for Entry {
     }
 }
 
-/// Of [`list`].
 pub(crate) const LIST: Operation =
     Operation::new(Tag::Keys, "List client keys and admin tokens, without their texts").gives::<List>(200);
 
@@ -96,7 +95,6 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &List { keys: ctx.app.engine.keys().list().into_iter().map(Entry::from).collect() }))
 }
 
-/// Of [`create`].
 pub(crate) const CREATE: Operation = Operation::new(Tag::Keys, "Create a client key; its text is shown only once")
     .takes::<CreateRequest>()
     .gives::<CreatedKey>(201);
@@ -116,7 +114,6 @@ pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::CREATED, &CreatedKey { id: made.id, name, key, expires }))
 }
 
-/// Of [`change`].
 pub(crate) const CHANGE: Operation =
     Operation::new(Tag::Keys, "Set a client key's default tools").takes::<ChangeRequest>().bare(204);
 
@@ -134,7 +131,6 @@ fn each_once(tools: &[Hosted]) -> Vec<Hosted> {
     Hosted::ALL.into_iter().filter(|tool| tools.contains(tool)).collect()
 }
 
-/// Of [`revoke`].
 pub(crate) const REVOKE: Operation = Operation::new(Tag::Keys, "Revoke a client key or an admin token").bare(204);
 
 /// `DELETE /admin/keys/{id}`

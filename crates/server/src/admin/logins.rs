@@ -31,7 +31,6 @@ pub(super) fn parse_egress(engine: &Engine, wanted: Option<&str>) -> Result<Opti
     wanted.map(|wanted| engine.proxies().egress(wanted)).transpose().map_err(|error| super::proxies::rejection(&error))
 }
 
-/// Of [`status`].
 pub(crate) const STATUS: Operation =
     Operation::new(Tag::Logins, "Show whether an account is signed in").gives::<Status<'_>>(200);
 
@@ -64,7 +63,6 @@ pub(crate) async fn status(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &Status { authenticated: user.is_some(), user, pool, login }))
 }
 
-/// Of [`start`].
 pub(crate) const START: Operation = Operation::new(Tag::Logins, "Begin a login in a browser")
     .more("One waits for each admin token; a new one ends the old one.")
     .may_take::<EgressChoice>()
@@ -79,7 +77,6 @@ pub(crate) async fn start(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &started))
 }
 
-/// Of [`redirect`].
 pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and go to the provider's page")
     .options(&[Param::query(
         "egress",
@@ -97,7 +94,6 @@ pub(crate) async fn redirect(ctx: RequestContext) -> HandlerResult {
     Ok(response)
 }
 
-/// Of [`relay`].
 pub(crate) const RELAY: Operation = Operation::new(Tag::Logins, "Finish a login with the browser's final address")
     .takes::<Relayed>()
     .gives::<Done>(200)
@@ -114,7 +110,6 @@ pub(crate) async fn relay(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &DONE))
 }
 
-/// Of [`device`].
 pub(crate) const DEVICE: Operation = Operation::new(Tag::Logins, "Begin a login by a code that is entered elsewhere")
     .may_take::<EgressChoice>()
     .gives::<DeviceStarted>(200)
@@ -139,7 +134,6 @@ pub(crate) async fn device(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &started))
 }
 
-/// Of [`poll`].
 pub(crate) const POLL: Operation = Operation::new(Tag::Logins, "Poll a device code")
     .param("The `deviceCode` of the beginning.")
     .gives::<Polled>(200)
@@ -156,7 +150,6 @@ pub(crate) async fn poll(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &body))
 }
 
-/// Of [`import_cli`].
 pub(crate) const IMPORT_CLI: Operation =
     Operation::new(Tag::Logins, "Import or link the login of Codex on this machine")
         .may_take::<FromCodex>()
@@ -179,7 +172,6 @@ pub(crate) async fn import_cli(ctx: RequestContext) -> HandlerResult {
     import_reply(&engine, &done)
 }
 
-/// Of [`token`].
 pub(crate) const TOKEN: Operation =
     Operation::new(Tag::Logins, "Add an account by its token").takes::<Token>().gives::<Added>(200);
 
@@ -198,7 +190,6 @@ pub(super) fn bearer(SecretText(given): SecretText) -> Secret {
     Secret::new(bare.map_or(text, |(_, token)| token.trim()))
 }
 
-/// Of [`logout`].
 pub(crate) const LOGOUT: Operation =
     Operation::new(Tag::Logins, "Forget accounts, by id or all").takes::<LogoutRequest>().gives::<Removed>(200);
 

@@ -21,7 +21,6 @@ struct RefreshReply {
     lists: Vec<Refreshed>,
 }
 
-/// Of [`refresh`].
 pub(crate) const REFRESH: Operation =
     Operation::new(Tag::Gateway, "Ask accounts and relays for their model lists now").gives::<RefreshReply>(200);
 
@@ -44,7 +43,6 @@ struct RetiredReply {
     models: Vec<RetiredModel>,
 }
 
-/// Of [`retired`].
 pub(crate) const RETIRED: Operation =
     Operation::new(Tag::Gateway, "List the retired models that clients still ask for, and what answers instead")
         .gives::<RetiredReply>(200);

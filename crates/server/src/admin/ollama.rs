@@ -31,7 +31,6 @@ struct Status<'a> {
     error: Option<&'a str>,
 }
 
-/// Of [`status`].
 pub(crate) const STATUS: Operation =
     Operation::new(Tag::Gateway, "Show the state of the Ollama listener").gives::<Status<'_>>(200);
 

@@ -11,7 +11,6 @@ use crate::route::RequestContext;
 /// The description of the admin API: an OpenAPI 3.1 document, JSON for people to read.
 pub const OPENAPI: &str = include_str!("../../../../docs/openapi.json");
 
-/// Of [`describe`].
 pub(crate) const DESCRIBE: Operation =
     Operation::new(Tag::Gateway, "Describe the admin API").sends("application/json", "An OpenAPI 3.1 document.");
 

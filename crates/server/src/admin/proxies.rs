@@ -25,7 +25,6 @@ const MOST: usize = 100_000;
 /// Most minutes between two checks: a week.
 const MINUTES: u32 = 7 * 24 * 60;
 
-/// Of [`list`].
 pub(crate) const LIST: Operation =
     Operation::new(Tag::Proxies, "List the proxies and their accounts").gives::<List>(200);
 
@@ -41,7 +40,6 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &list))
 }
 
-/// Of [`add`].
 pub(crate) const ADD: Operation = Operation::new(Tag::Proxies, "Add a proxy, or return the existing one")
     .takes::<ProxyRequest>()
     .gives::<Outcome>(201)
@@ -57,7 +55,6 @@ pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
     Ok(json(status, &Outcome { success: true, added, proxy: view.into() }))
 }
 
-/// Of [`change`].
 pub(crate) const CHANGE: Operation =
     Operation::new(Tag::Proxies, "Change a proxy").takes::<Change>().gives::<Entry>(200).fails(&[409]);
 
@@ -71,7 +68,6 @@ pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
-/// Of [`remove`].
 pub(crate) const REMOVE: Operation =
     Operation::new(Tag::Proxies, "Remove a proxy that no account uses").gives::<Done>(200).fails(&[409]);
 
@@ -81,7 +77,6 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &DONE))
 }
 
-/// Of [`check`].
 pub(crate) const CHECK: Operation = Operation::new(Tag::Proxies, "Check a proxy now").gives::<Entry>(200);
 
 /// `POST /api/proxies/{id}/check`
@@ -90,7 +85,6 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
-/// Of [`check_all`].
 pub(crate) const CHECK_ALL: Operation = Operation::new(Tag::Proxies, "Check every proxy now").gives::<List>(200);
 
 /// `POST /api/proxies/check-all`
@@ -99,7 +93,6 @@ pub(crate) async fn check_all(ctx: RequestContext) -> HandlerResult {
     list(ctx).await
 }
 
-/// Of [`enable`].
 pub(crate) const ENABLE: Operation = Operation::new(Tag::Proxies, "Switch a proxy on").gives::<Entry>(200);
 
 /// `POST /api/proxies/{id}/enable`
@@ -107,7 +100,6 @@ pub(crate) async fn enable(ctx: RequestContext) -> HandlerResult {
     switch(ctx, true).await
 }
 
-/// Of [`disable`].
 pub(crate) const DISABLE: Operation =
     Operation::new(Tag::Proxies, "Switch a proxy off; accounts that use only this proxy stop").gives::<Entry>(200);
 
@@ -122,7 +114,6 @@ async fn switch(ctx: RequestContext, enabled: bool) -> HandlerResult {
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
-/// Of [`settings`].
 pub(crate) const SETTINGS: Operation =
     Operation::new(Tag::Proxies, "Set how often proxies are checked").takes::<Interval>().gives::<Interval>(200);
 
@@ -138,7 +129,6 @@ pub(crate) async fn settings(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &interval))
 }
 
-/// Of [`assign`].
 pub(crate) const ASSIGN: Operation =
     Operation::new(Tag::Proxies, "Set an account's egress").takes::<Assignment>().gives::<Done>(200);
 
@@ -149,7 +139,6 @@ pub(crate) async fn assign(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &DONE))
 }
 
-/// Of [`unassign`].
 pub(crate) const UNASSIGN: Operation = Operation::new(Tag::Proxies, "Reset an account to the global egress")
     .param("The id of the account.")
     .gives::<Done>(200);
@@ -160,7 +149,6 @@ pub(crate) async fn unassign(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &DONE))
 }
 
-/// Of [`assignments`].
 pub(crate) const ASSIGNMENTS: Operation =
     Operation::new(Tag::Proxies, "List the accounts with an egress of their own").gives::<Assignments>(200);
 
@@ -170,7 +158,6 @@ pub(crate) async fn assignments(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Assignments { assignments: all }))
 }
 
-/// Of [`assign_bulk`].
 pub(crate) const ASSIGN_BULK: Operation =
     Operation::new(Tag::Proxies, "Set the egress of several accounts, all or none")
         .takes::<Assignments>()
@@ -185,7 +172,6 @@ pub(crate) async fn assign_bulk(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
 }
 
-/// Of [`assign_rule`].
 pub(crate) const ASSIGN_RULE: Operation =
     Operation::new(Tag::Proxies, "Distribute egresses over accounts in turn").takes::<SpreadRule>().gives::<Apply>(200);
 
@@ -203,7 +189,6 @@ pub(crate) async fn assign_rule(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
 }
 
-/// Of [`export_assignments`].
 pub(crate) const EXPORT_ASSIGNMENTS: Operation =
     Operation::new(Tag::Proxies, "Export the assignments").gives::<AssignmentFile>(200);
 
@@ -212,7 +197,6 @@ pub(crate) async fn export_assignments(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &AssignmentFile { assignments: ctx.app.engine.proxies().export_egresses() }))
 }
 
-/// Of [`import_assignments`].
 pub(crate) const IMPORT_ASSIGNMENTS: Operation =
     Operation::new(Tag::Proxies, "Preview assignments; nothing is changed")
         .takes::<AssignmentFile>()
@@ -226,7 +210,6 @@ pub(crate) async fn import_assignments(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &moves))
 }
 
-/// Of [`export`].
 pub(crate) const EXPORT: Operation =
     Operation::new(Tag::Proxies, "Export the proxies, with their passwords in clear text")
         .sends("application/yaml", "A list of proxies.");
@@ -242,7 +225,6 @@ pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
     Ok(response)
 }
 
-/// Of [`import`].
 pub(crate) const IMPORT: Operation = Operation::new(Tag::Proxies, "Add proxies, all or none")
     .reads(&["application/json"], "YAML, JSON, or one URL a line.")
     .gives::<Imported>(200)

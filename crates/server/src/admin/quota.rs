@@ -63,7 +63,6 @@ struct ConsumeReply {
     quota: Quota,
 }
 
-/// Of [`fresh`].
 pub(crate) const FRESH: Operation = Operation::new(Tag::Accounts, "Request an account's quota from the backend")
     .gives::<Measured>(200)
     .fails(&[409, 502]);
@@ -74,7 +73,6 @@ pub(crate) async fn fresh(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &measured))
 }
 
-/// Of [`credits`].
 pub(crate) const CREDITS: Operation =
     Operation::new(Tag::Accounts, "List an account's reset credits").gives::<ResetCredits>(200).fails(&[409, 502]);
 
@@ -84,7 +82,6 @@ pub(crate) async fn credits(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &credits))
 }
 
-/// Of [`consume`].
 pub(crate) const CONSUME: Operation = Operation::new(Tag::Accounts, "Consume a reset credit")
     .more("It cannot be taken back. At most one try every 30 seconds for each account.")
     .may_take::<ConsumeRequest>()
@@ -102,7 +99,6 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &ConsumeReply::from(consumed)))
 }
 
-/// Of [`warnings`].
 pub(crate) const WARNINGS: Operation =
     Operation::new(Tag::Accounts, "List the current warnings").gives::<Warnings>(200);
 
@@ -114,7 +110,6 @@ pub(crate) async fn warnings(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Warnings { warnings, updated_at }))
 }
 
-/// Of [`forecast`].
 pub(crate) const FORECAST: Operation =
     Operation::new(Tag::Accounts, "Forecast when each account's windows run out").gives::<Forecasts>(200);
 

@@ -29,7 +29,6 @@ const ANY: &str = "new";
 /// The note for routes that call a relay.
 const REFUSED: &str = "401 with the code `relay_key_refused` means that the relay does not take its key.";
 
-/// Of [`catalog`].
 pub(crate) const CATALOG: Operation =
     Operation::new(Tag::Relays, "List the providers that are known by name").gives::<Catalog>(200);
 
@@ -38,7 +37,6 @@ pub(crate) async fn catalog(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Catalog::new()))
 }
 
-/// Of [`list`].
 pub(crate) const LIST: Operation = Operation::new(Tag::Relays, "List the relays, their keys masked").gives::<List>(200);
 
 /// `GET /auth/api-keys`
@@ -47,7 +45,6 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &List { keys }))
 }
 
-/// Of [`add`].
 pub(crate) const ADD: Operation = Operation::new(Tag::Relays, "Add a relay")
     .more(REFUSED)
     .takes::<RelayRequest>()
@@ -61,7 +58,6 @@ pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
 }
 
-/// Of [`models`].
 pub(crate) const MODELS: Operation = Operation::new(Tag::Relays, "Ask for the models of a relay that is not added yet")
     .more(REFUSED)
     .takes::<RelayRequest>()
@@ -76,7 +72,6 @@ pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Listed::of(models)))
 }
 
-/// Of [`export`].
 pub(crate) const EXPORT: Operation =
     Operation::new(Tag::Relays, "Export the relays, with their keys in clear text").gives::<Exported>(200);
 
@@ -87,7 +82,6 @@ pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Exported::of(relays)))
 }
 
-/// Of [`import`].
 pub(crate) const IMPORT: Operation =
     Operation::new(Tag::Relays, "Add relays, each by itself").takes::<Import>().gives::<Imported>(200);
 
@@ -105,7 +99,6 @@ pub(crate) async fn import(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &done.finish()))
 }
 
-/// Of [`remove_many`].
 pub(crate) const REMOVE_MANY: Operation =
     Operation::new(Tag::Relays, "Remove several relays").takes::<Batch>().gives::<Deleted>(200).fails(&[409]);
 
@@ -121,7 +114,6 @@ pub(crate) async fn remove_many(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Deleted { success: true, deleted }))
 }
 
-/// Of [`remove`].
 pub(crate) const REMOVE: Operation = Operation::new(Tag::Relays, "Remove a relay").bare(204).fails(&[409]);
 
 /// `DELETE /auth/api-keys/{id}`
@@ -132,7 +124,6 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
     Err(rejection(&RelayError::Unknown))
 }
 
-/// Of [`rename`].
 pub(crate) const RENAME: Operation =
     Operation::new(Tag::Relays, "Rename a relay").takes::<Label>().gives::<Entry>(200).fails(&[409]);
 
@@ -143,7 +134,6 @@ pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
     change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
 }
 
-/// Of [`switch`].
 pub(crate) const SWITCH: Operation =
     Operation::new(Tag::Relays, "Switch a relay on or off").takes::<State>().gives::<Entry>(200).fails(&[409]);
 
@@ -154,7 +144,6 @@ pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
     change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
 }
 
-/// Of [`rekey`].
 pub(crate) const REKEY: Operation =
     Operation::new(Tag::Relays, "Give a relay another key").takes::<Key>().gives::<Entry>(200).fails(&[409]);
 

@@ -34,7 +34,6 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D
     Option::deserialize(value).map(Some)
 }
 
-/// Of [`set`].
 pub(crate) const SET: Operation = Operation::new(Tag::Accounts, "Set an account's terms of selection")
     .takes::<TermsRequest>()
     .gives::<AccountView>(200);
@@ -47,7 +46,6 @@ pub(crate) async fn set(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &view))
 }
 
-/// Of [`explain`].
 pub(crate) const EXPLAIN: Operation = Operation::new(Tag::Accounts, "Explain which account would serve a request")
     .more("Nothing is sent.")
     .options(&[

@@ -26,7 +26,6 @@ pub(crate) enum Operation<'a> {
     Two(BoundStatement<'a>, BoundStatement<'a>),
 }
 
-/// The result of an operation.
 #[derive(Default)]
 pub(crate) struct OperationResult {
     pub(crate) rows: Vec<DbRow>,

@@ -7,8 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use pool::{Millis, Secret};
 use serde::Serialize;
 
@@ -121,5 +120,5 @@ fn token(guest: &Guest<'_>, now: Millis) -> Secret {
 }
 
 fn part<T: Serialize>(value: &T) -> String {
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).expect("invariant: a struct of texts serialises"))
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).expect("invariant: a struct of texts serialises"))
 }

@@ -1,12 +1,11 @@
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rstest::rstest;
 
 use super::*;
 
 fn jwt(account: &str) -> String {
     let payload = format!(r#"{{"exp":2000000000,"https://api.openai.com/auth":{{"chatgpt_account_id":"{account}"}}}}"#);
-    format!("h.{}.s", URL_SAFE_NO_PAD.encode(payload))
+    format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(payload))
 }
 
 fn file(tokens: &str) -> String {

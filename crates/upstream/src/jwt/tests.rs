@@ -1,7 +1,7 @@
 use super::*;
 
 fn token(payload: &str) -> Secret {
-    Secret::new(format!("eyJhbGciOiJub25lIn0.{}.sig", URL_SAFE_NO_PAD.encode(payload)))
+    Secret::new(format!("eyJhbGciOiJub25lIn0.{}.sig", BASE64_URL_SAFE_NO_PAD.encode(payload)))
 }
 
 const FULL: &str = r#"{"exp":1795249535,"https://api.openai.com/profile":{"email":"a@example.test"},

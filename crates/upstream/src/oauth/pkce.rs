@@ -1,7 +1,6 @@
 //! PKCE (RFC 7636, S256) and `state`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use pool::Secret;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -23,7 +22,7 @@ impl Pkce {
     }
 
     fn of(verifier: &str) -> Self {
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         Self { verifier: Secret::new(verifier), challenge }
     }
 }
@@ -36,7 +35,7 @@ pub fn state() -> String {
 fn random<const N: usize>() -> String {
     let mut bytes = [0; N];
     SysRng.try_fill_bytes(&mut bytes).expect("invariant: the system has randomness");
-    URL_SAFE_NO_PAD.encode(bytes)
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -115,7 +114,7 @@ fn signature(secret: &Secret, body: &[u8]) -> Result<String, Fault> {
 /// A header's text; what is not ASCII as an encoded word (RFC 2047), which ntfy reads.
 fn encoded(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if plain.is_ascii() { plain } else { format!("=?utf-8?B?{}?=", STANDARD.encode(plain)) }
+    if plain.is_ascii() { plain } else { format!("=?utf-8?B?{}?=", BASE64_STANDARD.encode(plain)) }
 }
 
 fn unsendable() -> Fault {

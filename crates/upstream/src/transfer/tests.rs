@@ -1,5 +1,4 @@
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use pool::quota::Quota;
 use pool::{Account, AccountId, Status, Tokens};
 use rstest::rstest;
@@ -18,7 +17,7 @@ fn jwt(account: &str, end: i64) -> String {
         "https://api.openai.com/auth": { "chatgpt_account_id": account, "chatgpt_user_id": "user-1" },
         "https://api.openai.com/profile": { "email": "a@example.test" },
     });
-    format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()))
+    format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
 fn one(text: &str) -> Entry {

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderValue, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -86,7 +85,7 @@ impl Connector<'_> {
         if !proxy.scheme().starts_with("socks") {
             let mut tunnel = Tunnel::new(at, opened);
             if let Some((user, password)) = auth {
-                let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+                let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
                 tunnel = tunnel.with_auth(HeaderValue::try_from(basic)?);
             }
             return Ok(Box::new(TokioIo::new(tunnel.call(uri(url)?).await?)));

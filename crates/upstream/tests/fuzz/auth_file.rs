@@ -1,7 +1,6 @@
 //! Files and tokens that people import: claims are bounded, and neither an error nor a debug print shows a token.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use pool::Secret;
 use serde_json::Value;
 use upstream::authfile::{self, ImportError, Imported};
@@ -30,7 +29,7 @@ pub fn check(input: &[u8]) {
         assert!(!shown.contains(token) || claimed(&file, token), "{token} is shown: {shown}");
     }
     let text = Secret::new(String::from_utf8_lossy(input));
-    let forged = Secret::new(format!("h.{}.s", URL_SAFE_NO_PAD.encode(input)));
+    let forged = Secret::new(format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(input)));
     for token in [&text, &forged] {
         Claims::read(token).iter().for_each(bounded);
         bounded(&Claims::of(&text, Some(token)));

@@ -1,7 +1,6 @@
 //! The wire format of Gemini: responses, one after the other or alone.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
 use super::super::reply::{Finish, InputTokens, RelayReply};
@@ -54,7 +53,7 @@ impl ChunkHead {
 
 /// A signature as bytes are written here.
 fn signature() -> String {
-    STANDARD.encode(format!("offline-thought:{}", token::random(32)))
+    BASE64_STANDARD.encode(format!("offline-thought:{}", token::random(32)))
 }
 
 fn finish(turn: &RelayReply) -> &'static str {

@@ -1,7 +1,6 @@
 //! Signatures of thinking: made here for a key, good for no other, as the provider's are for an organisation.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::token;
 
@@ -9,12 +8,12 @@ const HEAD: &str = "offline-thought:";
 
 /// A new signature, or the data of a redacted thought.
 pub(super) fn mint(owner: &str) -> String {
-    STANDARD.encode(format!("{HEAD}{owner}:{}", token::random(48)))
+    BASE64_STANDARD.encode(format!("{HEAD}{owner}:{}", token::random(48)))
 }
 
 /// Whether it was made here for this key.
 pub(super) fn holds(seal: &str, owner: &str) -> bool {
-    let plain = STANDARD.decode(seal).ok().and_then(|plain| String::from_utf8(plain).ok());
+    let plain = BASE64_STANDARD.decode(seal).ok().and_then(|plain| String::from_utf8(plain).ok());
     let rest = plain.as_deref().and_then(|plain| plain.strip_prefix(HEAD));
     rest.and_then(|rest| rest.strip_prefix(owner)).is_some_and(|rest| rest.starts_with(':'))
 }

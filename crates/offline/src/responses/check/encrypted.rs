@@ -1,7 +1,6 @@
 //! Encrypted reasoning, as far as a simulator needs it: it names its account, and is good for no other.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::prelude::{BASE64_URL_SAFE, Engine as _};
 
 use crate::errors::Reject;
 use crate::token;
@@ -11,12 +10,12 @@ const HEAD: &str = "gAAAAAB";
 
 /// New content for an account.
 pub(crate) fn mint(account: &str) -> String {
-    format!("{HEAD}{}", URL_SAFE.encode(format!("offline:{account}:{}", token::random(96))))
+    format!("{HEAD}{}", BASE64_URL_SAFE.encode(format!("offline:{account}:{}", token::random(96))))
 }
 
 /// Whether content was made here for this account.
 pub(super) fn verify(content: &str, account: &str) -> Result<(), Reject> {
-    let plain = content.strip_prefix(HEAD).and_then(|text| URL_SAFE.decode(text).ok());
+    let plain = content.strip_prefix(HEAD).and_then(|text| BASE64_URL_SAFE.decode(text).ok());
     let plain = plain.and_then(|plain| String::from_utf8(plain).ok());
     let reason = match plain.as_deref().and_then(|plain| plain.strip_prefix("offline:")) {
         Some(rest) if rest.strip_prefix(account).is_some_and(|rest| rest.starts_with(':')) => return Ok(()),

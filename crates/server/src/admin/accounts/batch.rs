@@ -16,7 +16,6 @@ use crate::route::RequestContext;
 /// Most accounts of one call.
 pub(in crate::admin) const MOST: usize = 10_000;
 
-/// Of [`remove`].
 pub(crate) const REMOVE: Operation =
     Operation::new(Tag::Accounts, "Forget several accounts").takes::<Ids>().gives::<Removed>(200);
 
@@ -28,7 +27,6 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
     Ok(batch_reply::<Removed>(batch))
 }
 
-/// Of [`switch`].
 pub(crate) const SWITCH: Operation =
     Operation::new(Tag::Accounts, "Switch accounts on or off").takes::<States>().gives::<ChangeReply>(200);
 
@@ -40,7 +38,6 @@ pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
     Ok(batch_reply::<ChangeReply>(batch))
 }
 
-/// Of [`rename`].
 pub(crate) const RENAME: Operation =
     Operation::new(Tag::Accounts, "Name several accounts").takes::<Labels>().gives::<ChangeReply>(200);
 
@@ -52,7 +49,6 @@ pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
     Ok(batch_reply::<ChangeReply>(batch))
 }
 
-/// Of [`tag`].
 pub(crate) const TAG: Operation = Operation::new(Tag::Accounts, "Change the tags of several accounts")
     .takes::<TagChanges>()
     .gives::<ChangeReply>(200);
@@ -73,7 +69,6 @@ pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
     Ok(batch_reply::<ChangeReply>(batch))
 }
 
-/// Of [`refresh`].
 pub(crate) const REFRESH: Operation = Operation::new(Tag::Accounts, "Refresh the tokens of several accounts now")
     .takes::<Ids>()
     .gives::<RefreshReply>(200);

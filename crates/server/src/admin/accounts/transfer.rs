@@ -33,7 +33,6 @@ struct ExportRequest {
     ids: Vec<String>,
 }
 
-/// Of [`export`].
 pub(crate) const EXPORT: Operation = Operation::new(Tag::Accounts, "Export accounts as a file")
     .more("The file holds tokens. It comes sealed, or in clear where that is asked for in so many words.")
     .options(&[
@@ -86,7 +85,6 @@ fn read_request(parts: &Parts) -> Result<ExportRequest, Rejection> {
     Ok(ExportRequest { name, format, seal: None, ids })
 }
 
-/// Of [`import`].
 pub(crate) const IMPORT: Operation = Operation::new(Tag::Accounts, "Import accounts from a file")
     .more("Refresh tokens without more are spent at once. API keys become relays. A broken file changes nothing.")
     .options(&[Param::header(PASSPHRASE, "What a sealed file opens with.")])

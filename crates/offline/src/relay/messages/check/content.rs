@@ -1,7 +1,6 @@
 //! The conversation: roles, blocks, signatures, and that every tool use has its result.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
 use super::super::super::list;
@@ -163,7 +162,7 @@ fn image(block: &Value, path: &str) -> Result<(), Reject> {
                 let message = "Input should be 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'";
                 return Err(fault(format!("{path}.base64.media_type: {message}")));
             }
-            let data = STANDARD.decode(string(source, "data", &path)?);
+            let data = BASE64_STANDARD.decode(string(source, "data", &path)?);
             data.map(|_| ()).map_err(|_| fault(format!("{path}.base64: invalid base64 data")))
         }
         "url" => {
