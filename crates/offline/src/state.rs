@@ -1,5 +1,6 @@
 //! What all connections share.
 
+pub(crate) mod cache;
 mod chain;
 mod options;
 mod pending_logins;
@@ -16,10 +17,10 @@ use crate::account::AccountTable;
 use crate::gate::Gates;
 use crate::plan::wire::Greeting;
 use crate::record::Recorder;
-use crate::responses::cache::PromptCache;
 use crate::script::Script;
 use crate::token;
 
+use cache::PromptCache;
 pub(crate) use chain::{Chain, ResponseOwners};
 pub use options::{Options, REAL_CLIENT_ID, Versions};
 pub(crate) use pending_logins::{PendingDevice, PendingLogins};

@@ -122,14 +122,7 @@ pub fn from_tokens(access: Secret, refresh: Option<Secret>, id: Option<Secret>) 
 
 /// Reads the file; one that was caught half-written is read again up to 3 times, 50 ms apart.
 pub async fn load(path: &Path) -> Result<Imported, ImportError> {
-    let mut tries = 0;
-    loop {
-        match parse(&read(path).await?) {
-            Err(ImportError::Malformed { .. }) if tries < 3 => tries += 1,
-            result => return result,
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    parse(&text(path).await?)
 }
 
 /// The file's text; one that was caught half-written is read again up to 3 times, 50 ms apart.

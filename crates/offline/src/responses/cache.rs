@@ -1,19 +1,10 @@
 //! Token counts: estimated from bytes, with a prompt cache that remembers what came before under the same key.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use serde_json::Value;
 
 use super::read::CheckedRequest;
-
-/// A token is about four bytes.
-pub(crate) const TOKEN: usize = 4;
-/// The real cache begins at 1,024 tokens and counts in steps of 128.
-const SMALLEST: u64 = 1_024;
-const STEP: u64 = 128;
-/// Keys remembered before all are forgotten.
-const KEYS: usize = 4_096;
+use crate::state::cache::PromptCache;
+pub(crate) use crate::state::cache::TOKEN;
 
 /// What one request counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,32 +32,4 @@ fn reasoning(ask: &CheckedRequest<'_>) -> u64 {
         "medium" => 128,
         _ => 256,
     }
-}
-
-/// The last prompt under each key: a hash and a length for each of its parts.
-#[derive(Default)]
-pub(crate) struct PromptCache {
-    prompts: HashMap<(String, String), Vec<(u64, usize)>>,
-}
-
-impl PromptCache {
-    /// Tokens that the prompt before had in common with this one, which takes its place.
-    pub(crate) fn read<'a>(&mut self, who: &str, key: &str, parts: impl Iterator<Item = &'a Value>) -> u64 {
-        let parts: Vec<(u64, usize)> = parts.map(part).collect();
-        if self.prompts.len() >= KEYS {
-            self.prompts.clear();
-        }
-        let before = self.prompts.entry((who.to_owned(), key.to_owned())).or_default();
-        let common = before.iter().zip(&parts).take_while(|(was, is)| was == is);
-        let tokens = (common.map(|(_, (_, length))| length).sum::<usize>() / TOKEN) as u64;
-        *before = parts;
-        if tokens < SMALLEST { 0 } else { tokens / STEP * STEP }
-    }
-}
-
-fn part(value: &Value) -> (u64, usize) {
-    let text = value.to_string();
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    (hasher.finish(), text.len())
 }
