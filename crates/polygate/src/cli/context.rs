@@ -1,13 +1,13 @@
 //! The context of most commands: paths, layers, configuration, store and engine.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use engine::{AccountView, Clock, Engine, Parts};
-use pool::Millis;
 use pool::limits::REFRESH_CALL;
+use pool::{Millis, Secret};
 use store::Store;
 use tempfile::TempDir;
 
@@ -33,6 +33,17 @@ pub(super) fn layers(paths: &Paths) -> Result<Layers, ConfigError> {
     let env =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Layers::read(&paths.config, env)
+}
+
+/// A secret as given, or from standard input for `-`; `what` names it in errors.
+pub(super) fn secret(text: &str, what: &str) -> anyhow::Result<Secret> {
+    if text != "-" {
+        return Ok(Secret::new(text.trim()));
+    }
+    let mut input = String::new();
+    let read = std::io::stdin().take(64 * 1024).read_to_string(&mut input);
+    read.with_context(|| format!("cannot read the {what} from standard input"))?;
+    Ok(Secret::new(input.trim()))
 }
 
 /// The configuration with only the common flags. An invalid relay of the file is reported and left out, because only a gateway needs

@@ -1,7 +1,7 @@
 //! `login`: a ChatGPT account by browser, device code, auth.json or token.
 
 use std::convert::Infallible;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ impl Login {
         }
         let egress = self.egress.as_deref().map(|way| engine.proxies().egress(way)).transpose()?;
         if let Some(token) = &self.token {
-            return add_token(engine, secret(token)?, egress).await;
+            return add_token(engine, context::secret(token, "token")?, egress).await;
         }
         let way = egress.as_ref();
         let grant = if self.device { device(engine, way).await? } else { browser(engine, way).await? };
@@ -190,15 +190,6 @@ fn codex_file(accounts: &Accounts, file: &Path) -> anyhow::Result<PathBuf> {
         return Ok(file.to_owned());
     }
     accounts.codex_file().context("cannot find a home directory; name the file")
-}
-
-fn secret(text: &str) -> anyhow::Result<Secret> {
-    if text != "-" {
-        return Ok(Secret::new(text.trim()));
-    }
-    let mut input = String::new();
-    std::io::stdin().take(64 * 1024).read_to_string(&mut input).context("cannot read the token from standard input")?;
-    Ok(Secret::new(input.trim()))
 }
 
 /// Adds an account from a token. An access token is a JWT; any other text must be a refresh token, which is exchanged at once.

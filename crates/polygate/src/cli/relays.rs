@@ -2,7 +2,6 @@
 
 mod known;
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -382,13 +381,8 @@ fn refuse_own_address(config: &Config, base_url: &str) -> anyhow::Result<()> {
 
 /// A key as given, or from standard input for `-`.
 fn read_key(text: &str) -> anyhow::Result<Secret> {
-    if text != "-" {
-        return Ok(Secret::new(text.trim()));
-    }
-    let mut input = String::new();
-    std::io::stdin().take(64 * 1024).read_to_string(&mut input).context("cannot read the key from standard input")?;
-    let key = Secret::new(input.trim());
-    if key.is_empty() {
+    let key = context::secret(text, "key")?;
+    if text == "-" && key.is_empty() {
         bail!("the key on standard input is empty");
     }
     Ok(key)
