@@ -111,12 +111,14 @@ const COURSES: &[Course] = &[
     paced("ollama stream, 400 tokens/s", Client::Ollama, 1.5),
     paced("relay stream, 400 tokens/s", Client::Relay, 1.25),
     whole("responses stream, 1 token", Client::Responses, (1, 1), 3.0),
+    whole("socket stream, 1 token", Client::Socket, (1, 1), 3.0),
     whole("chat stream, 1 token", Client::Chat, (1, 1), 3.0),
     whole("messages stream, 1 token", Client::Messages, (1, 1), 3.0),
     whole("gemini stream, 1 token", Client::Gemini, (1, 1), 3.0),
     whole("ollama stream, 1 token", Client::Ollama, (1, 1), 3.0),
     whole("relay stream, 1 token", Client::Relay, (1, 1), 3.0),
     whole("responses stream, 100 tokens", Client::Responses, (100, 1), 1.5),
+    whole("socket stream, 100 tokens", Client::Socket, (100, 1), 1.5),
     whole("chat stream, 100 tokens", Client::Chat, (100, 1), 1.5),
     whole("messages stream, 100 tokens", Client::Messages, (100, 1), 1.5),
     whole("gemini stream, 100 tokens", Client::Gemini, (100, 1), 1.5),
@@ -129,6 +131,7 @@ const COURSES: &[Course] = &[
     whole("ollama stream, 100 tokens by ten", Client::Ollama, (100, 10), 2.2),
     whole("relay stream, 100 tokens by ten", Client::Relay, (100, 10), 2.2),
     whole("responses stream, 2000 tokens", Client::Responses, (2000, 1), 1.15),
+    whole("socket stream, 2000 tokens", Client::Socket, (2000, 1), 1.15),
     whole("chat stream, 2000 tokens", Client::Chat, (2000, 1), 1.25),
     whole("messages stream, 2000 tokens", Client::Messages, (2000, 1), 1.25),
     whole("gemini stream, 2000 tokens", Client::Gemini, (2000, 1), 1.25),
@@ -228,7 +231,8 @@ impl Run {
     async fn legs(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
         let posting = contest::posting(&self.folder, backend.port).await?;
         let gateway = proxies.iter().find(|proxy| !proxy.through).context("no gateway")?;
-        for course in COURSES.iter().filter(|course| course.form.client == Client::Socket) {
+        let socket = |course: &&Course| course.form.client == Client::Socket && course.connections != WHOLE;
+        for course in COURSES.iter().filter(socket) {
             contest::set(backend.port, course.plan).await?;
             for round in 0..=self.rounds {
                 let (socket, post) = (self.round(course, gateway), self.round(course, &posting));
