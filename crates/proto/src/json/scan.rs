@@ -294,10 +294,10 @@ fn far_end(bytes: &[u8]) -> usize {
 #[inline]
 fn specials(eight: [u8; 8]) -> u64 {
     let word = u64::from_le_bytes(eight);
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = word ^ (ONES * u64::from(b'"'));
-    let slash = word ^ (ONES * u64::from(b'\\'));
-    let zero = |w: u64| w.wrapping_sub(ONES) & !w;
-    // Borrows make false hits only above a true one, so the lowest hit is always true.
-    (control | zero(quote) | zero(slash)) & HIGHS
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+    let slash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    // All three kinds are ASCII, so one `!word` excludes the bytes over 0x7F. Borrows make false hits only above a true one, so
+    // the lowest hit is always true.
+    (control | quote | slash) & !word & HIGHS
 }

@@ -54,17 +54,23 @@ impl Json {
 
     /// The last field called `name`, as most parsers read repeated names; none where that one is `null`.
     pub fn get(&self, name: &str) -> Option<Json> {
+        let [value] = self.get_each([name]);
+        value
+    }
+
+    /// [`Json::get`] of several names in one pass.
+    pub fn get_each<const N: usize>(&self, names: [&str; N]) -> [Option<Json>; N] {
         let bytes = self.bytes();
-        let mut found = None;
+        let mut found = [const { None }; N];
         let mut at = enter(bytes, b'{');
         // Nothing is cut out but what is asked for: a cut counts its owners.
         while let Some(member) = at.and_then(|at| Member::read(bytes, at)) {
-            if member.is(bytes, name) {
-                found = Some(member.value);
+            if let Some(n) = names.iter().position(|name| member.is(bytes, name)) {
+                found[n] = Some(member.value);
             }
             at = member.next;
         }
-        found.map(|value| Json::from_valid(bytes.slice(value))).filter(|value| !value.is_null())
+        found.map(|value| value.map(|value| Json::from_valid(bytes.slice(value))).filter(|value| !value.is_null()))
     }
 
     /// The field `name` when it is a string.

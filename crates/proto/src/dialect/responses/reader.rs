@@ -280,17 +280,20 @@ impl Reader {
     }
 
     fn added(&mut self, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
-        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, carrier }) };
+        let [item, index] = json.get_each(["item", "output_index"]);
+        let Some(item) = item else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
-        let at = index(json, "output_index").unwrap_or_else(|| self.seen.next());
+        let at = as_index(index).unwrap_or_else(|| self.seen.next());
         let what = if self.seen.open(at) { What::ItemOpen { at, head: item::head(&item) } } else { What::Other };
         out.push(Event { what, carrier });
     }
 
     fn done(&mut self, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
-        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, carrier }) };
+        let [item, index] = json.get_each(["item", "output_index"]);
+        let Some(item) = item else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
-        self.item(self.at(json), item::reply(&item), carrier, out);
+        let at = as_index(index).unwrap_or_else(|| self.seen.current());
+        self.item(at, item::reply(&item), carrier, out);
     }
 
     /// An item is whole; says first whatever of it was not said piece by piece.
@@ -386,5 +389,9 @@ fn error(json: &Json) -> Failure {
 }
 
 fn index(json: &Json, name: &str) -> Option<u32> {
-    json.get(name)?.as_u64()?.try_into().ok()
+    as_index(json.get(name))
+}
+
+fn as_index(json: Option<Json>) -> Option<u32> {
+    json?.as_u64()?.try_into().ok()
 }

@@ -6,13 +6,14 @@ use super::{COVERED, Reader, State, opening, silent};
 use crate::canon::{Carrier, Event, Finish, Usage, What};
 use crate::dialect::openai_error;
 use crate::failure::{self, Failure};
-use crate::text::Json;
+use crate::text::{Json, Text};
 
 impl Reader {
     pub(super) fn terminal(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
         let response = json.get("response").unwrap_or_else(|| json.clone());
-        let status = response.text("status");
-        let failed = kind == Kind::Failed || status.is_some_and(|status| status.is("failed"));
+        let [status, usage, details] = response.get_each(["status", "usage", "incomplete_details"]);
+        let status = status.and_then(|status| status.as_text());
+        let failed = kind == Kind::Failed || status.as_ref().is_some_and(|status| status.is("failed"));
         if failed {
             // A frame that calls a failed response completed must not pass.
             return self.fail(
@@ -25,11 +26,11 @@ impl Reader {
         if self.seen.nothing_done() {
             self.late(&response, out);
         }
-        if let Some(usage) = response.get("usage") {
+        if let Some(usage) = usage {
             out.push(silent(What::Usage(tokens(&usage))));
         }
         self.state = State::Done;
-        let finish = self.finish(kind, &response);
+        let finish = self.finish(kind, status.as_ref(), details.as_ref());
         out.push(Event { what: What::End { finish, response: Some(response) }, carrier });
     }
 
@@ -41,14 +42,13 @@ impl Reader {
         }
     }
 
-    fn finish(&self, kind: Kind, response: &Json) -> Finish {
-        let status = response.text("status");
-        let is = |name: &str| status.as_ref().is_some_and(|status| status.is(name));
+    fn finish(&self, kind: Kind, status: Option<&Text>, details: Option<&Json>) -> Finish {
+        let is = |name: &str| status.is_some_and(|status| status.is(name));
         if kind == Kind::Cancelled || is("cancelled") {
             return Finish::Cancelled;
         }
         if kind == Kind::Incomplete || is("incomplete") {
-            let reason = response.get("incomplete_details").and_then(|details| details.text("reason"));
+            let reason = details.and_then(|details| details.text("reason"));
             let filter = reason.is_some_and(|reason| reason.is("content_filter"));
             return if filter { Finish::Filter } else { Finish::Length };
         }
@@ -69,14 +69,17 @@ fn failed_response(response: &Json) -> Failure {
 
 /// Token counts of a `usage` object.
 pub(super) fn tokens(usage: &Json) -> Usage {
-    let count = |json: &Json, name: &str| json.get(name).and_then(|value| value.as_u64()).unwrap_or(0);
-    let detail = |group: &str, name: &str| usage.get(group).map_or(0, |group| count(&group, name));
+    let count = |value: Option<Json>| value.and_then(|value| value.as_u64()).unwrap_or(0);
+    let [input, inputs, output, outputs] =
+        usage.get_each(["input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details"]);
+    let [cached, cache_write] =
+        inputs.map_or([None, None], |inputs| inputs.get_each(["cached_tokens", "cache_write_tokens"]));
     Usage {
-        input: count(usage, "input_tokens"),
-        cached: detail("input_tokens_details", "cached_tokens"),
-        cache_write: detail("input_tokens_details", "cache_write_tokens"),
-        output: count(usage, "output_tokens"),
-        reasoning: detail("output_tokens_details", "reasoning_tokens"),
+        input: count(input),
+        cached: count(cached),
+        cache_write: count(cache_write),
+        output: count(output),
+        reasoning: count(outputs.and_then(|outputs| outputs.get("reasoning_tokens"))),
         estimated: false,
     }
 }
