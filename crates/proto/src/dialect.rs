@@ -1,5 +1,6 @@
 //! The closed list of protocols. One `match` per verb, so a new dialect makes the compiler list the places.
 
+mod array;
 mod ceiling;
 pub mod chat;
 pub mod gemini;
@@ -10,6 +11,7 @@ mod output_format;
 mod relay_error;
 pub mod responses;
 mod sink;
+mod stream_reader;
 mod tool_form;
 mod tool_pairs;
 mod tools;
@@ -219,61 +221,63 @@ pub fn read_error(status: u16, body: &Bytes) -> Failure {
 
 /// Upstream bytes to events, whatever the chunking.
 #[derive(Debug)]
-pub enum Reader {
-    /// OpenAI Responses and the Codex backend.
+pub struct Reader(DialectReader);
+
+/// The reader of one dialect.
+#[derive(Debug)]
+enum DialectReader {
     Responses(responses::Reader),
-    /// OpenAI Chat Completions.
     Chat(chat::Reader),
-    /// Anthropic Messages.
     Messages(messages::Reader),
-    /// Google Gemini.
     Gemini(gemini::Reader),
 }
 
 impl Reader {
     /// A reader for a stream in `wire`.
     pub fn new(wire: Wire) -> Self {
-        match wire {
-            Wire::Responses => Self::Responses(responses::Reader::new()),
-            Wire::Chat => Self::Chat(chat::Reader::new()),
-            Wire::Messages => Self::Messages(messages::Reader::new()),
-            Wire::Gemini => Self::Gemini(gemini::Reader::new()),
-        }
+        Self(match wire {
+            Wire::Responses => DialectReader::Responses(responses::Reader::new()),
+            Wire::Chat => DialectReader::Chat(chat::Reader::new()),
+            Wire::Messages => DialectReader::Messages(messages::Reader::new()),
+            Wire::Gemini => DialectReader::Gemini(gemini::Reader::new()),
+        })
     }
 
     /// The same for a client whose framing has no place for a frame in pieces.
     #[must_use]
     pub fn for_framing(self, client: Framing) -> Self {
-        match self {
-            Self::Responses(reader) if client == Framing::Lines => Self::Responses(reader.without_pieces()),
+        Self(match self.0 {
+            DialectReader::Responses(reader) if client == Framing::Lines => {
+                DialectReader::Responses(reader.without_pieces())
+            }
             reader => reader,
-        }
+        })
     }
 
     /// Sets the framing of the upstream's stream before its first chunk. Only Responses has another one than server-sent events.
     pub fn set_framing(&mut self, upstream: Framing) {
-        if let (Self::Responses(reader), Framing::Lines) = (self, upstream) {
+        if let (DialectReader::Responses(reader), Framing::Lines) = (&mut self.0, upstream) {
             reader.read_lines();
         }
     }
 
     /// Reads one chunk and appends its events to `out`.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
-        match self {
-            Self::Responses(reader) => reader.push(chunk, out),
-            Self::Chat(reader) => reader.push(chunk, out),
-            Self::Messages(reader) => reader.push(chunk, out),
-            Self::Gemini(reader) => reader.push(chunk, out),
+        match &mut self.0 {
+            DialectReader::Responses(reader) => reader.push(chunk, out),
+            DialectReader::Chat(reader) => reader.push(chunk, out),
+            DialectReader::Messages(reader) => reader.push(chunk, out),
+            DialectReader::Gemini(reader) => reader.push(chunk, out),
         }
     }
 
     /// The upstream is done or cut; appends a failure when no terminal event was seen.
     pub fn end(self, out: &mut Vec<Event>) {
-        match self {
-            Self::Responses(reader) => reader.end(out),
-            Self::Chat(reader) => reader.end(out),
-            Self::Messages(reader) => reader.end(out),
-            Self::Gemini(reader) => reader.end(out),
+        match self.0 {
+            DialectReader::Responses(reader) => reader.end(out),
+            DialectReader::Chat(reader) => reader.end(out),
+            DialectReader::Messages(reader) => reader.end(out),
+            DialectReader::Gemini(reader) => reader.end(out),
         }
     }
 }

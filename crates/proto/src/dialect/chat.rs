@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
-pub use reader::Reader;
+pub(super) use reader::Reader;
 pub use writer::Writer;
 
 /// Most stop sequences that OpenAI's own API takes; with more of them none is sent.

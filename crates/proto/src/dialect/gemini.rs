@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
-pub use reader::Reader;
+pub(super) use reader::Reader;
 pub use writer::Writer;
 
 /// Most stop sequences that the API takes; with more of them none is sent.

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
-pub use reader::Reader;
+pub(super) use reader::Reader;
 pub use writer::Writer;
 
 /// Whether an upstream that speaks this dialect takes a stop sequence: Anthropic answers 400 to one of whitespace alone. What is not

@@ -65,9 +65,4 @@ impl<'o> Sink<'o> {
         self.finish();
         self.frame = Some(frame);
     }
-
-    /// As [`Self::bare`], for what the frame does not say.
-    pub(super) fn beside(&mut self) -> Sink<'_> {
-        Sink::bare(self.out, self.dialect)
-    }
 }

@@ -8,125 +8,67 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use self::answer::Answer;
+use self::answer::ChatAnswer;
 use super::wire::Reply;
-use crate::canon::{Event, What};
+use crate::canon::Event;
 use crate::dialect::sink::Sink;
+use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{Failure, Kind};
-use crate::framing;
-use crate::framing::sse::{self, Decoder};
+use crate::framing::sse;
 use crate::json;
 use crate::text::Json;
 
-const DIALECT: Dialect = Dialect::Chat;
-/// Longest frame or whole body.
-const LIMIT: usize = 64 << 20;
-
 /// Upstream chat bytes to events.
-#[derive(Debug)]
-pub struct Reader {
-    mode: Mode,
-    answer: Answer,
-    /// Frames of one chunk; kept for its memory.
-    frames: Vec<sse::Frame>,
+pub(in crate::dialect) type Reader = StreamReader<ChatAnswer>;
+
+impl Answer for ChatAnswer {
+    const DIALECT: Dialect = Dialect::Chat;
+
+    fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+        if frame.data.trim_ascii() == b"[DONE]" {
+            return self.done(frame.raw, out);
+        }
+        let is_error = frame.event() == b"error";
+        let mut sink = Sink::new(out, Self::DIALECT, frame.raw);
+        match scan::content(&frame.data).filter(|_| self.speaking()) {
+            Some(text) => self.text(text, &mut sink),
+            None => self.chunk(&frame.data, is_error, &mut sink)?,
+        }
+        sink.finish();
+        Ok(Progress::More)
+    }
+
+    /// A whole body. Its events carry it as the chunk that a stream of one chunk would have had, so that clients of this dialect
+    /// get all of its fields.
+    fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+        let mut sink = match chunk::of(&body) {
+            Some(chunk) => Sink::new(out, Self::DIALECT, chunk),
+            None => Sink::bare(out, Self::DIALECT),
+        };
+        self.chunk(&body, false, &mut sink)?;
+        if !self.opened() {
+            return Err(garbled());
+        }
+        sink.finish();
+        self.end(&mut sink, None);
+        Ok(Progress::Done)
+    }
+
+    fn is_complete(&self, _whole: bool) -> bool {
+        self.finished()
+    }
+
+    fn close(&mut self, sink: &mut Sink<'_>) {
+        self.end(sink, None);
+    }
 }
 
-#[derive(Debug)]
-enum Mode {
-    /// Nothing but whitespace came.
-    Start,
-    Stream(Decoder),
-    /// A JSON body; some servers answer so even when a stream was asked for, and most when they refuse.
-    Body(BytesMut),
-    /// A terminal event went out.
-    Done,
-}
-
-impl Reader {
-    pub(in crate::dialect) fn new() -> Self {
-        Self { mode: Mode::Start, answer: Answer::default(), frames: Vec::new() }
-    }
-
-    pub(in crate::dialect) fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Event>) {
-        if matches!(self.mode, Mode::Start) {
-            let Some(begun) = framing::begin(&chunk) else { return };
-            chunk = begun;
-            self.mode = match chunk.first() {
-                Some(b'{') => Mode::Body(BytesMut::new()),
-                _ => Mode::Stream(Decoder::new(LIMIT)),
-            };
-        }
-        match &mut self.mode {
-            Mode::Start | Mode::Done => {}
-            Mode::Body(body) if body.len() + chunk.len() > LIMIT => self.fail(too_large(), out),
-            Mode::Body(body) => body.extend_from_slice(&chunk),
-            Mode::Stream(decoder) => {
-                let mut frames = std::mem::take(&mut self.frames);
-                let fits = decoder.push(chunk, &mut frames);
-                self.read(&mut frames, out);
-                self.frames = frames;
-                if fits.is_err() {
-                    self.fail(too_large(), out);
-                }
-            }
-        }
-    }
-
-    pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
-        let framed = matches!(self.mode, Mode::Stream(_));
-        match std::mem::replace(&mut self.mode, Mode::Start) {
-            Mode::Done => return,
-            Mode::Start => {}
-            Mode::Body(body) => self.body(&body.freeze(), out),
-            Mode::Stream(decoder) => {
-                let mut frames = Vec::new();
-                decoder.end(&mut frames);
-                self.read(&mut frames, out);
-            }
-        }
-        if matches!(self.mode, Mode::Done) {
-            return;
-        }
-        // Some servers close after the finish reason without a word.
-        if self.answer.finished() {
-            let mut sink = if framed { Sink::behind(out, DIALECT) } else { Sink::bare(out, DIALECT) };
-            self.answer.close(&mut sink, None);
-        } else {
-            self.fail(Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut"), out);
-        }
-    }
-
-    fn read(&mut self, frames: &mut Vec<sse::Frame>, out: &mut Vec<Event>) {
-        for frame in frames.drain(..) {
-            if matches!(self.mode, Mode::Done) {
-                continue;
-            }
-            let is_error = frame.event() == b"error";
-            if frame.data.trim_ascii() == b"[DONE]" {
-                self.done(frame.raw, out);
-                continue;
-            }
-            let mut sink = Sink::new(out, DIALECT, frame.raw);
-            let text = scan::content(&frame.data).filter(|_| self.answer.speaking());
-            let read = match text {
-                Some(text) => {
-                    self.answer.text(text, &mut sink);
-                    Ok(())
-                }
-                None => self.frame(&frame.data, is_error, &mut sink),
-            };
-            match read {
-                Ok(()) => sink.finish(),
-                Err(failure) => self.fail(failure, out),
-            }
-        }
-    }
-
+impl ChatAnswer {
     /// One frame that is more than a piece of text.
-    fn frame(&mut self, data: &Bytes, is_error: bool, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn chunk(&mut self, data: &Bytes, is_error: bool, sink: &mut Sink<'_>) -> Result<(), Failure> {
         let json = json::readable(data.clone()).ok_or_else(garbled)?;
         let (data, reply) = (json.bytes(), json.parse::<Reply<'_>>().map_err(|_| garbled())?);
         if let Some(error) = reply.error {
@@ -136,46 +78,18 @@ impl Reader {
         if is_error || reply.object.is_some_and(named) {
             return Err(openai_error::of(&Json::from_valid(data.clone())));
         }
-        self.answer.read(data, &reply, sink)
+        self.read(data, &reply, sink)
     }
 
-    /// A whole body. Its events carry it as the chunk that a stream of one chunk would have had, so that clients of this dialect
-    /// get all of its fields.
-    fn body(&mut self, body: &Bytes, out: &mut Vec<Event>) {
-        let mut sink = match chunk::of(body) {
-            Some(chunk) => Sink::new(out, DIALECT, chunk),
-            None => Sink::bare(out, DIALECT),
-        };
-        match self.frame(body, false, &mut sink) {
-            Ok(()) if self.answer.opened() => {
-                sink.finish();
-                self.answer.close(&mut sink, None);
-                self.mode = Mode::Done;
-            }
-            Ok(()) => self.fail(garbled(), out),
-            Err(failure) => self.fail(failure, out),
+    fn done(&mut self, frame: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+        if !self.opened() {
+            return Err(Failure::new(Kind::Upstream, "The upstream answered with nothing.").code("empty_answer"));
         }
-    }
-
-    fn done(&mut self, frame: Bytes, out: &mut Vec<Event>) {
-        if !self.answer.opened() {
-            let failure = Failure::new(Kind::Upstream, "The upstream answered with nothing.").code("empty_answer");
-            return self.fail(failure, out);
-        }
-        self.answer.close(&mut Sink::behind(out, DIALECT), Some(frame));
-        self.mode = Mode::Done;
-    }
-
-    fn fail(&mut self, failure: Failure, out: &mut Vec<Event>) {
-        self.mode = Mode::Done;
-        out.push(Event::new(What::Fail(failure)));
+        self.end(&mut Sink::behind(out, Self::DIALECT), Some(frame));
+        Ok(Progress::Done)
     }
 }
 
 fn garbled() -> Failure {
     Failure::new(Kind::Upstream, "The upstream sent something that is not a chat completion.").code("bad_chunk")
-}
-
-fn too_large() -> Failure {
-    Failure::new(Kind::Upstream, "The upstream sent an event of more than 64 MiB.").code("event_too_large")
 }

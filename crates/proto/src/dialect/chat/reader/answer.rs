@@ -16,7 +16,7 @@ use crate::text::{Json, Text};
 /// One reply in the making. Reasoning and message items close when something else begins; calls stay open to the end,
 /// because servers interleave them.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(in crate::dialect) struct ChatAnswer {
     opened: bool,
     /// The next output index.
     next: u32,
@@ -35,7 +35,7 @@ struct OpenMessage {
     slot: Slot,
 }
 
-impl Answer {
+impl ChatAnswer {
     /// Whether the reply began.
     pub(super) fn opened(&self) -> bool {
         self.opened
@@ -68,7 +68,7 @@ impl Answer {
     }
 
     /// The end of the reply; `frame` is the one that says so, if one does.
-    pub(super) fn close(&mut self, sink: &mut Sink<'_>, frame: Option<Bytes>) {
+    pub(super) fn end(&mut self, sink: &mut Sink<'_>, frame: Option<Bytes>) {
         self.close_items(sink);
         let finish = match self.finish {
             // Calls that the client forced end with `stop`, and some servers say so always.

@@ -16,7 +16,7 @@ use crate::text::{Json, Text};
 
 /// One reply in the making. One item is open at a time.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(in crate::dialect) struct GeminiAnswer {
     opened: bool,
     closed: bool,
     /// The next output index.
@@ -42,7 +42,7 @@ struct OpenMessage {
     slot: Slot,
 }
 
-impl Answer {
+impl GeminiAnswer {
     /// Whether the reply began.
     pub(super) fn opened(&self) -> bool {
         self.opened
@@ -84,13 +84,13 @@ impl Answer {
         }
         // The totals of a reply come with its end, or right after it; earlier counts are none.
         if self.finish.is_some() && reply.usage_metadata.is_some() {
-            self.close(sink);
+            self.end(sink);
         }
         Ok(())
     }
 
     /// The end of the reply.
-    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn end(&mut self, sink: &mut Sink<'_>) {
         self.calls.close(sink);
         self.settle(sink);
         let grounding = self.grounding.take();

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 
-use super::array::Splitter;
 use super::partial::Partial;
 use super::scan;
+use crate::dialect::array::Splitter;
 use crate::text::Json;
 
 fn text(data: &str) -> Option<(String, bool)> {

@@ -14,7 +14,7 @@ use crate::text::{Json, Text};
 
 /// One reply in the making.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(in crate::dialect) struct MessagesAnswer {
     opened: bool,
     /// The next output index.
     next: u32,
@@ -45,7 +45,7 @@ struct Searched {
     query: Text,
 }
 
-impl Answer {
+impl MessagesAnswer {
     /// Whether the server said why the reply ended.
     pub(super) fn finished(&self) -> bool {
         self.finish.is_some()
@@ -80,11 +80,11 @@ impl Answer {
             self.finish_block(index, sink);
         }
         self.ending(message, message, sink);
-        self.close(sink);
+        self.end(sink);
     }
 
     /// The end of the reply.
-    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn end(&mut self, sink: &mut Sink<'_>) {
         self.ensure(sink);
         self.close_items(sink);
         if let Some(sequence) = self.stop.take() {
