@@ -10,7 +10,7 @@ mod replies;
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
-use proto::dialect::{Codex, Relay, Setting, Target};
+use proto::dialect::{Codex, Relay, ReplySetting, Target};
 use proto::framing::Framing;
 use proto::{Dialect, Failure, Fold, Reader, Wire, Writer};
 
@@ -93,7 +93,8 @@ impl Exchange {
         let mut reply = request.reply;
         reply.stream = self.stream;
         let (id, model) = ("reply".to_owned(), "gpt-5.5".to_owned());
-        let setting = Setting { id, model, created: 1, reply, framing: self.pair.framing, ..Setting::default() };
+        let setting =
+            ReplySetting { id, model, created: 1, reply, framing: self.pair.framing, ..ReplySetting::default() };
         if self.stream {
             self.stream(setting);
         } else {
@@ -108,7 +109,7 @@ impl Exchange {
         reader
     }
 
-    fn stream(&self, setting: Setting) {
+    fn stream(&self, setting: ReplySetting) {
         let (mut reader, mut writer) = (self.reader(), Writer::new(self.pair.client, setting));
         let (mut events, mut out) = (Vec::new(), BytesMut::new());
         for chunk in &self.chunks {
@@ -126,7 +127,7 @@ impl Exchange {
         black_box(out);
     }
 
-    fn collect(&self, setting: &Setting) {
+    fn collect(&self, setting: &ReplySetting) {
         let (mut reader, mut fold) = (self.reader(), Fold::for_client(self.pair.client));
         let mut events = Vec::new();
         for chunk in &self.chunks {

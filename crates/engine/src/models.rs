@@ -49,7 +49,7 @@ impl ModelLists {
     }
 
     /// The Codex list of a catalogue, made once for each.
-    fn codex_of(&self, catalog: Arc<Catalog>) -> CodexList {
+    fn cached_codex_list(&self, catalog: Arc<Catalog>) -> CodexList {
         if let Some(known) = self.codex.load_full().filter(|known| Arc::ptr_eq(&known.0, &catalog)) {
             return known.1.clone();
         }
@@ -62,7 +62,7 @@ impl ModelLists {
 /// Restores the stored lists of this client version and asks for all of them.
 pub(crate) async fn restore(service: &ModelLists) {
     match service.runtime.store.all_models().await {
-        Ok(stored) => service.registry.accounts.listed_all(restored(service, stored)),
+        Ok(stored) => service.registry.accounts.set_model_lists(restored(service, stored)),
         Err(error) => tracing::warn!(%error, "stored model lists are not readable"),
     }
     for entry in service.registry.accounts.list().iter() {
@@ -98,7 +98,7 @@ fn restored(service: &ModelLists, stored: HashMap<AccountId, StoredModels>) -> H
 }
 
 pub(crate) async fn one(service: Arc<ModelLists>, id: AccountId, failures: u32) {
-    if let Err(error) = service.list_now(&id).await {
+    if let Err(error) = service.fetch_list(&id).await {
         let who = service.registry.accounts.who(&id);
         tracing::warn!(account = who.account(), relay = who.relay(), %error, "model list not fetched");
         service.dispatch.model_queue.wants.retry_later(id, failures);
@@ -134,7 +134,7 @@ pub(crate) fn has_list(entry: &Entry) -> bool {
 
 impl ModelLists {
     /// Fetches a list now. Nothing is asked of one that is gone or has none.
-    pub(crate) async fn list_now(self: &Arc<Self>, id: &AccountId) -> Result<(), NotListed> {
+    pub(crate) async fn fetch_list(self: &Arc<Self>, id: &AccountId) -> Result<(), NotListed> {
         let Some(entry) = self.registry.accounts.get(id).filter(|entry| has_list(entry)) else { return Ok(()) };
         match &entry.relay {
             Some(_) => relays::fetch_models(self, &entry).await?,
@@ -158,7 +158,7 @@ async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), NotListed
         ModelsAnswer::Fresh { etag, body } => {
             let models = pool::catalog::parse_models(&body)?;
             let listing = ModelList { etag: etag.clone(), version: version.clone(), models };
-            service.registry.accounts.listed(id, Arc::new(listing));
+            service.registry.accounts.set_model_list(id, Arc::new(listing));
             save(service, id, StoredModels { etag, client_version: version, body, fetched: service.runtime.now() })
                 .await;
         }

@@ -272,7 +272,7 @@ impl StreamBody {
         match how {
             Termination::Reset | Termination::Fin | Termination::Close { .. } => {
                 self.dead = true;
-                self.send.line.end(how);
+                self.send.line.end_connection(how);
                 Poll::Pending
             }
             Termination::End | Termination::Failed { .. } | Termination::Incomplete { .. } => {

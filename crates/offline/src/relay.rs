@@ -85,7 +85,7 @@ pub(crate) fn answer(shared: &Shared, (api, place): (Api, Endpoint), call: &Call
 fn open(shared: &Shared, (api, place): (Api, Endpoint), call: &Call) -> Result<Answer, Reject> {
     let path = Api::of(call.uri.path()).1;
     if place == Endpoint::Other {
-        return nothing(api, call, path);
+        return not_found_page(api, call, path);
     }
     key::check(api, call)?;
     if call.method == Method::POST && place != Endpoint::RelayMedia {
@@ -102,7 +102,7 @@ fn open(shared: &Shared, (api, place): (Api, Endpoint), call: &Call) -> Result<A
 }
 
 /// The provider's page for a path that it does not have.
-fn nothing(api: Api, call: &Call, path: &str) -> Result<Answer, Reject> {
+fn not_found_page(api: Api, call: &Call, path: &str) -> Result<Answer, Reject> {
     match api {
         Api::Messages => Err(api.refusal(404, "Not found")),
         Api::Gemini => {

@@ -205,16 +205,16 @@ fn asked<'a>(prompt: &str, offered: &[&'a Tool<'a>]) -> Vec<&'a Tool<'a>> {
 
 fn call(tool: &Tool<'_>, hint: &PromptValues) -> ModelOutput {
     if tool.kind == ToolKind::Custom {
-        return custom(tool, freeform(tool.name).to_owned());
+        return custom_call(tool, freeform(tool.name).to_owned());
     }
-    function(tool, tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut hint.clone())))
+    function_call(tool, tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut hint.clone())))
 }
 
-fn function(tool: &Tool<'_>, arguments: Value) -> ModelOutput {
+fn function_call(tool: &Tool<'_>, arguments: Value) -> ModelOutput {
     ModelOutput::Function { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), arguments }
 }
 
-fn custom(tool: &Tool<'_>, input: String) -> ModelOutput {
+fn custom_call(tool: &Tool<'_>, input: String) -> ModelOutput {
     ModelOutput::Custom { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), input }
 }
 

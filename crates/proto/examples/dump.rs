@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Event, ReplyOptions, What};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::{Dialect, Failure, Fold, Kind, Reader, Wire, Writer};
 
 const DIALECTS: [(Dialect, &str); 5] = [
@@ -71,12 +71,12 @@ struct Recording {
 /// Everything that a client of this dialect could get of it.
 fn replies(dialect: Dialect, recording: &Recording, folder: &Path) -> Result<()> {
     for (variant, reply) in variants(dialect) {
-        let setting = Setting {
+        let setting = ReplySetting {
             id: "0001".into(),
             model: "gpt-6-sol".into(),
             created: 1_780_000_000,
             reply,
-            ..Setting::default()
+            ..ReplySetting::default()
         };
         let path = |form: &str| folder.join(format!("{}.{variant}.{form}", recording.name));
         fs::write(path("stream"), stream(dialect, setting.clone(), &recording.events))?;
@@ -107,7 +107,7 @@ fn variants(dialect: Dialect) -> Vec<(&'static str, ReplyOptions)> {
     std::iter::once(("plain", plain)).chain(other).collect()
 }
 
-fn stream(dialect: Dialect, setting: Setting, events: &[Event]) -> Bytes {
+fn stream(dialect: Dialect, setting: ReplySetting, events: &[Event]) -> Bytes {
     let mut writer = Writer::new(dialect, setting);
     let mut out = BytesMut::new();
     for event in events {

@@ -96,7 +96,7 @@ pub struct Relay {
 
 /// What a writer needs to know that the events do not say.
 #[derive(Clone, Debug, Default)]
-pub struct Setting {
+pub struct ReplySetting {
     /// Id for replies in dialects that need one of their own (`chatcmpl-...`); ASCII, no quotes.
     pub id: String,
     /// Model to show when the upstream does not name one.
@@ -144,7 +144,7 @@ impl Dialect {
     }
 
     /// The body of a collected reply.
-    pub fn whole(self, whole: &Whole, setting: &Setting) -> Bytes {
+    pub fn whole(self, whole: &Whole, setting: &ReplySetting) -> Bytes {
         let unwrapped =
             (setting.reply.envelope != SchemaEnvelope::None).then(|| envelope::whole(whole, setting.reply.envelope));
         let whole = unwrapped.as_ref().unwrap_or(whole);
@@ -302,7 +302,7 @@ enum DialectWriter {
 
 impl Writer {
     /// A writer for a client that speaks `dialect`.
-    pub fn new(dialect: Dialect, setting: Setting) -> Self {
+    pub fn new(dialect: Dialect, setting: ReplySetting) -> Self {
         let unwrapper = Unwrapper::new(setting.reply.envelope);
         let inner = match dialect {
             Dialect::Responses => DialectWriter::Responses(responses::Writer::new(setting)),
@@ -337,7 +337,7 @@ impl Writer {
         line_ends::escape(out, from, event.carrier.frame().map(|frame| &frame.bytes[..]));
     }
 
-    /// The response object as the client saw it last, where [`Setting::stored`] asks for it.
+    /// The response object as the client saw it last, where [`ReplySetting::stored`] asks for it.
     pub fn response(&self) -> Option<&Json> {
         if let DialectWriter::Responses(writer) = &self.inner { writer.response() } else { None }
     }

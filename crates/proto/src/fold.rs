@@ -1,7 +1,7 @@
 //! A whole reply from its events: the non-stream body is always a fold of the stream.
 
 mod chunks;
-mod slot;
+mod item_draft;
 #[cfg(test)]
 mod tests;
 
@@ -13,8 +13,8 @@ use crate::canon::{Carrier, Event, Finish, Frame, Item, Usage, What};
 use crate::failure::Failure;
 use crate::protocol::Dialect;
 use crate::text::{Json, Text};
-pub use slot::BRIEF;
-pub(crate) use slot::Slot;
+pub use item_draft::BRIEF;
+pub(crate) use item_draft::ItemDraft;
 
 /// A collected reply.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,7 +77,7 @@ pub struct Fold {
     /// The only dialect whose frames are kept; `None` keeps all.
     client: Option<Dialect>,
     /// By output index, ascending.
-    slots: Vec<(u32, Slot)>,
+    slots: Vec<(u32, ItemDraft)>,
     /// Whether something was said without a frame.
     edited: bool,
     elapsed: Duration,
@@ -150,11 +150,11 @@ impl Fold {
         self.whole.frames = Vec::new();
     }
 
-    fn slot(&mut self, at: u32) -> &mut Slot {
+    fn slot(&mut self, at: u32) -> &mut ItemDraft {
         let index = match self.slots.binary_search_by_key(&at, |(at, _)| *at) {
             Ok(index) => index,
             Err(index) => {
-                self.slots.insert(index, (at, Slot::default()));
+                self.slots.insert(index, (at, ItemDraft::default()));
                 index
             }
         };

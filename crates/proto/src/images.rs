@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 
 use crate::failure::Failure;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape, emit};
 use crate::text::{Json, Text};
 
@@ -71,7 +71,7 @@ pub fn edit(body: &Bytes) -> Result<Bytes, Failure> {
 /// As [`generation`]; also a file that is no picture.
 pub fn form(parts: &[Part]) -> Result<Bytes, Failure> {
     let (files, texts): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| is_file(&part.name));
-    let pictures = files.into_iter().map(picture).collect::<Read<Vec<Json>>>()?;
+    let pictures = files.into_iter().map(picture).collect::<ReadResult<Vec<Json>>>()?;
     let mut fields = Vec::with_capacity(texts.len());
     for part in texts {
         // What is refused anyway may be anything, a mask for one.
@@ -120,7 +120,7 @@ fn write(body: &Bytes, edits: bool) -> Result<Bytes, Failure> {
     Ok(out.freeze())
 }
 
-fn refuse(fields: &mut Fields<'_>) -> Read<()> {
+fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
     for name in REFUSED {
         if fields.has(name) {
             return Err(fields.unsupported(name, "accounts cannot honour it; a relay with images can."));
@@ -138,7 +138,7 @@ fn refuse(fields: &mut Fields<'_>) -> Read<()> {
     Ok(())
 }
 
-fn choices(fields: &mut Fields<'_>) -> Read<[&'static str; 3]> {
+fn choices(fields: &mut Fields<'_>) -> ReadResult<[&'static str; 3]> {
     let mut chosen = [""; 3];
     for ((name, allowed), place) in CHOICES.into_iter().zip(&mut chosen) {
         let read = |node: Node<'_>| {
@@ -152,12 +152,12 @@ fn choices(fields: &mut Fields<'_>) -> Read<[&'static str; 3]> {
 }
 
 /// Pictures as data URLs: `[{"image_url": "data:image/png;base64,..."}]`.
-fn pictures(node: Node<'_>) -> Read<Vec<Text>> {
+fn pictures(node: Node<'_>) -> ReadResult<Vec<Text>> {
     let pictures = if node.is(Shape::Array) { node.each(MOST, url)? } else { vec![url(node)?] };
     if pictures.is_empty() { Err(node.bad("at least one picture is needed.")) } else { Ok(pictures) }
 }
 
-fn url(node: Node<'_>) -> Read<Text> {
+fn url(node: Node<'_>) -> ReadResult<Text> {
     let mut fields = node.object()?;
     fields.need("image_url", |node| {
         let url = node.filled()?;
@@ -168,7 +168,7 @@ fn url(node: Node<'_>) -> Read<Text> {
 }
 
 /// A file as a picture.
-fn picture(part: &Part) -> Read<Json> {
+fn picture(part: &Part) -> ReadResult<Json> {
     let kind = match &part.data[..] {
         [0x89, b'P', b'N', b'G', ..] => "png",
         [0xff, 0xd8, 0xff, ..] => "jpeg",

@@ -8,7 +8,7 @@
 mod budget;
 mod half;
 mod held;
-mod judge;
+mod limit_checker;
 mod stops;
 
 #[cfg(test)]
@@ -17,22 +17,22 @@ mod tests;
 use bytes::Bytes;
 
 use self::held::HeldQueue;
-use self::judge::{Hit, Judge, Ruling};
+use self::limit_checker::{Hit, LimitChecker, Ruling};
 use crate::canon::{Channel, Event, Finish, Item, ItemKind, Limits, Part, Usage, What};
-use crate::fold::Slot;
+use crate::fold::ItemDraft;
 use crate::text::Text;
 use crate::tokens;
 
 /// The filter of one reply.
 #[derive(Debug)]
 pub struct Trim {
-    judge: Judge,
+    judge: LimitChecker,
     /// Text and events that wait, in their order.
     line: HeldQueue,
     /// The part that visible text is coming in for.
     segment: Option<Segment>,
     /// The open messages as far as they were delivered.
-    open: Vec<(u32, Slot)>,
+    open: Vec<(u32, ItemDraft)>,
     /// Bytes of visible text that were delivered.
     shown: u64,
     /// Input tokens to report when the reply is cut.
@@ -65,7 +65,7 @@ pub enum Verdict {
 impl Trim {
     /// A filter for these limits; `None` when there is nothing to watch.
     pub fn new(limits: &Limits) -> Option<Self> {
-        let judge = Judge::new(limits)?;
+        let judge = LimitChecker::new(limits)?;
         Some(Self {
             judge,
             line: HeldQueue::default(),
@@ -168,7 +168,7 @@ impl Trim {
             self.deliver(event, out);
         }
         if let Some(hit) = &ruling.end {
-            let item = self.take_open(at).and_then(Slot::item);
+            let item = self.take_open(at).and_then(ItemDraft::item);
             if let Some(item) = item {
                 out.push(Event::new(What::ItemDone { at, item }));
             }
@@ -192,9 +192,9 @@ impl Trim {
     }
 
     /// The item cut at the limit that its undelivered text reaches; `None` when it reaches none.
-    fn shorten(&mut self, item: &Item, slot: Option<&Slot>) -> Option<(Item, Hit)> {
+    fn shorten(&mut self, item: &Item, slot: Option<&ItemDraft>) -> Option<(Item, Hit)> {
         let ItemKind::Message { id, role, parts, phase } = &item.kind else { return None };
-        let heard = |part, channel| slot.is_some_and(|slot| slot.heard(part, channel));
+        let heard = |part, channel| slot.is_some_and(|slot| slot.has_text(part, channel));
         for (index, part) in parts.iter().enumerate() {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             let text = match part {
@@ -248,15 +248,15 @@ impl Trim {
         out.push(event);
     }
 
-    fn slot(&mut self, at: u32) -> &mut Slot {
+    fn slot(&mut self, at: u32) -> &mut ItemDraft {
         let index = self.open.iter().position(|(open, _)| *open == at).unwrap_or_else(|| {
-            self.open.push((at, Slot::brief()));
+            self.open.push((at, ItemDraft::brief()));
             self.open.len() - 1
         });
         &mut self.open[index].1
     }
 
-    fn take_open(&mut self, at: u32) -> Option<Slot> {
+    fn take_open(&mut self, at: u32) -> Option<ItemDraft> {
         let index = self.open.iter().position(|(open, _)| *open == at)?;
         Some(self.open.swap_remove(index).1)
     }

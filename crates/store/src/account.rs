@@ -96,13 +96,13 @@ impl Store {
 
     /// One account with its tokens, or with what is wrong with them; `None` when there is no such account.
     pub async fn account(&self, id: &AccountId) -> Result<Option<(Account, Result<Tokens, Error>)>, Error> {
-        let Some(row) = self.find(sql::ACCOUNT, &args![&id.0]).await? else { return Ok(None) };
+        let Some(row) = self.read_one(sql::ACCOUNT, &args![&id.0]).await? else { return Ok(None) };
         Ok(Some((account(&row)?, self.unseal_tokens(id, &row, TOKENS_AT))))
     }
 
     /// An account's tokens; `None` when there is no such account.
     pub async fn tokens(&self, id: &AccountId) -> Result<Option<Tokens>, Error> {
-        let row = self.find(sql::TOKENS, &args![&id.0]).await?;
+        let row = self.read_one(sql::TOKENS, &args![&id.0]).await?;
         row.map(|row| self.unseal_tokens(id, &row, 0)).transpose()
     }
 
@@ -124,7 +124,7 @@ impl Store {
     }
 
     async fn known_account(&self, new: &NewAccount) -> Result<Option<KnownAccount>, Error> {
-        let Some(row) = self.find(sql::ACCOUNT_KNOWN, &args![&new.upstream_id, &new.user]).await? else {
+        let Some(row) = self.read_one(sql::ACCOUNT_KNOWN, &args![&new.upstream_id, &new.user]).await? else {
             return Ok(None);
         };
         let id = AccountId(row.text(0)?);
@@ -225,7 +225,7 @@ impl Store {
 
     /// An account's cookie jar, as stored by [`Store::set_cookies`].
     pub async fn cookies(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
-        let row = self.find(sql::COOKIES, &args![&id.0]).await?;
+        let row = self.read_one(sql::COOKIES, &args![&id.0]).await?;
         row.map(|row| self.sealer().open(cookie_field(id), &row.text(0)?)).transpose()
     }
 

@@ -48,7 +48,7 @@ impl Store {
         if let Some(row) = self.change(failpoint::CREDIT, sql::CREDIT_BEGIN, &claim).await? {
             return Ok(CreditClaim::Begun { request: row.text(0)? });
         }
-        match self.find(sql::CREDIT_UNTIL, &args![&id.0]).await? {
+        match self.read_one(sql::CREDIT_UNTIL, &args![&id.0]).await? {
             Some(row) => Ok(CreditClaim::Held { until: Millis(row.int(0)?) }),
             None => Ok(CreditClaim::Gone),
         }

@@ -53,7 +53,7 @@ impl Db {
     }
 
     /// Runs and commits a statement that changes rows and returns some.
-    pub(crate) async fn change(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<DbRow>, sqlx::Error> {
+    pub(crate) async fn write_returning(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<DbRow>, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         match self {
             Self::Sqlite { writer, .. } => sqlite_rows(writer, sql, args).await,

@@ -115,7 +115,7 @@ pub(crate) async fn sqlite_plan<'a>(
     let rows = connection.fetch_all(sql::MIGRATIONS).await?;
     let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
     let applied = Applied { steps: applied?, floor: sqlite_floor(connection).await? };
-    compare(&applied, known, Engine::Sqlite)
+    pending_migrations(&applied, known, Engine::Sqlite)
 }
 
 /// The floor of a SQLite file. A file without the column was written by no newer program and has floor 0.
@@ -186,7 +186,7 @@ pub(crate) async fn postgres_plan<'a>(
     let rows = if columns > 0 { connection.fetch_all(sql::MIGRATIONS).await? } else { Vec::new() };
     let steps: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
     let floor = if columns > 1 { connection.fetch_one(sql::FLOOR).await?.try_get(0)? } else { 0 };
-    compare(&Applied { steps: steps?, floor }, known, Engine::Postgres)
+    pending_migrations(&Applied { steps: steps?, floor }, known, Engine::Postgres)
 }
 
 /// The migrations that a database records as applied.
@@ -197,7 +197,11 @@ struct Applied {
     floor: i64,
 }
 
-fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Engine) -> Result<PendingMigrations<'a>, OpenError> {
+fn pending_migrations<'a>(
+    applied: &Applied,
+    known: &'a [Migration],
+    engine: Engine,
+) -> Result<PendingMigrations<'a>, OpenError> {
     let latest = known.last().map_or(0, |step| step.number);
     let found = applied.steps.keys().next_back().copied().unwrap_or(0);
     let has = |step: &Migration| applied.steps.contains_key(&step.number);

@@ -24,7 +24,7 @@ pub struct StoredModels {
 impl Store {
     /// An account's model list.
     pub async fn models(&self, id: &AccountId) -> Result<Option<StoredModels>, Error> {
-        let Some(row) = self.find(sql::MODELS, &args![&id.0]).await? else { return Ok(None) };
+        let Some(row) = self.read_one(sql::MODELS, &args![&id.0]).await? else { return Ok(None) };
         Ok(Some(models(&row)?))
     }
 

@@ -29,7 +29,7 @@ const LOCKED: Duration = Duration::from_mins(5);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Refuses a connection that others on the network could read or change, because logins go over it. A local server is safe.
-fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
+fn require_verified_tls(options: &PgConnectOptions) -> Result<(), OpenError> {
     let host = options.get_host();
     let here = options.get_socket().is_some() || host.starts_with('/') || pool::guard::is_loopback(host);
     if here || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
@@ -57,7 +57,7 @@ async fn bounded<T>(bound: Duration, wait: impl Future<Output = Result<T, OpenEr
 /// Connects, and migrates where `schema` allows it.
 pub(crate) async fn open(url: &Secret, schema: SchemaPolicy, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
-    private(&options)?;
+    require_verified_tls(&options)?;
     let options = options.application_name(&application()).disable_statement_logging();
     let mut known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
     known.sort_unstable_by_key(|step| step.number);

@@ -76,7 +76,7 @@ impl Store {
                 needs_login: over,
             }));
         }
-        match self.find(sql::LEASE_END, &args![&id.0]).await? {
+        match self.read_one(sql::LEASE_END, &args![&id.0]).await? {
             Some(row) => Ok(LeaseOutcome::Held { until: row.maybe_int(0)?.map_or(now, Millis) }),
             None => Ok(LeaseOutcome::Gone),
         }
@@ -146,7 +146,7 @@ impl Store {
         mut row: [Arg<'_>; 7],
     ) -> Result<bool, Error> {
         for _ in 0..COMMIT_TRIES {
-            let Some(found) = self.find(sql::COMMIT_STATE, &args![&ticket.id.0]).await? else { return Ok(false) };
+            let Some(found) = self.read_one(sql::COMMIT_STATE, &args![&ticket.id.0]).await? else { return Ok(false) };
             let stored = self.unseal_tokens(&ticket.id, &found, 0)?;
             if stored == *tokens {
                 return Ok(true);

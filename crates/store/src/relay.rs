@@ -57,7 +57,7 @@ impl Store {
 
     /// A relay's key, empty for a relay without one; `None` when there is no such relay.
     pub async fn relay_key(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
-        let row = self.find(sql::RELAY_KEY, &args![&id.0]).await?;
+        let row = self.read_one(sql::RELAY_KEY, &args![&id.0]).await?;
         row.map(|row| self.sealer().open(key_field(&id.0), &row.text(0)?)).transpose()
     }
 
@@ -87,7 +87,7 @@ impl Store {
 
     /// The stored model list of a relay.
     pub async fn relay_models(&self, id: &AccountId) -> Result<Option<RelayModels>, Error> {
-        let Some(row) = self.find(sql::RELAY_MODELS, &args![&id.0]).await? else { return Ok(None) };
+        let Some(row) = self.read_one(sql::RELAY_MODELS, &args![&id.0]).await? else { return Ok(None) };
         Ok(Some(RelayModels { body: row.text(0)?.into(), fetched: Millis(row.int(1)?) }))
     }
 

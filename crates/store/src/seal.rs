@@ -91,7 +91,7 @@ impl Sealer {
     }
 
     /// Whether the stored form says that this key made it.
-    pub(crate) fn made(&self, sealed: &str) -> bool {
+    pub(crate) fn is_sealed_by_this_key(&self, sealed: &str) -> bool {
         split(sealed).is_some_and(|(id, _)| id == self.id)
     }
 

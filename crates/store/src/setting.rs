@@ -7,7 +7,7 @@ use crate::{Error, Store, failpoint, sql};
 impl Store {
     /// A setting's value.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
-        let row = self.find(sql::SETTING, &args![name]).await?;
+        let row = self.read_one(sql::SETTING, &args![name]).await?;
         Ok(row.map(|row| row.text(0)).transpose()?)
     }
 

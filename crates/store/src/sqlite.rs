@@ -80,14 +80,14 @@ pub(crate) async fn open(plan: &DatabaseFile, now: i64) -> Result<Db, OpenError>
         Ok(connection) => connection,
         Err(error) => return Err(open_error(plan, now, error)),
     };
-    let ready = prepare(plan, &mut connection, now).await;
+    let ready = check_and_migrate(plan, &mut connection, now).await;
     connection.close().await?;
     ready?;
     Ok(pools(&options))
 }
 
 /// Checks and migrates the file over its own connection.
-async fn prepare(plan: &DatabaseFile, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
+async fn check_and_migrate(plan: &DatabaseFile, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
     match check(plan, connection).await {
         Ok(None) => (),
         Ok(Some(reason)) => return Err(set_aside(plan, now, &reason)),

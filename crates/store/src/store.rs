@@ -163,7 +163,7 @@ impl Store {
     }
 
     /// At most one row.
-    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
+    pub(crate) async fn read_one(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
         Ok(self.0.db.find(sql, args).await?)
     }
 
@@ -194,7 +194,7 @@ impl Store {
 
     /// One durable step that returns rows; the first of them.
     pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
-        let rows = self.durably(step, || self.0.db.change(sql, args)).await?;
+        let rows = self.durably(step, || self.0.db.write_returning(sql, args)).await?;
         Ok(rows.into_iter().next())
     }
 
@@ -242,7 +242,7 @@ async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenEr
     let fresh = random::<32>().map_err(|source| OpenError::io(key, source))?;
     let sealed = sealer.seal(place, &Secret::new(crate::seal::hex(&fresh)))?;
     let stored = setting_or_insert(db, PEPPER, &sealed).await?;
-    if !sealer.made(&stored) {
+    if !sealer.is_sealed_by_this_key(&stored) {
         return Err(OpenError::WrongDataKey { path: key.to_path_buf() });
     }
     let text = sealer.open(place, &stored)?;

@@ -117,7 +117,7 @@ impl Models<'_> {
             let task = services.runtime.tasks.spawn({
                 let (services, id, round) = (Arc::clone(&services), id.clone(), Arc::clone(&round));
                 async move {
-                    let error = services.models.list_now(&id).await.err().map(|error| error.to_string());
+                    let error = services.models.fetch_list(&id).await.err().map(|error| error.to_string());
                     drop(round);
                     error
                 }

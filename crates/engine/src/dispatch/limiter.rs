@@ -102,7 +102,7 @@ pub(crate) struct QueuedRequest {
 /// How a wait ended.
 pub(crate) enum WaitOutcome {
     /// With a place.
-    Slot(Permit),
+    Permit(Permit),
     /// Choose again; the ticket keeps the turn.
     Again(QueueTurn),
 }
@@ -242,7 +242,7 @@ impl QueuedRequest {
     pub(crate) async fn turn(mut self) -> WaitOutcome {
         match (&mut self.wake).await {
             Ok(WakeUp::Place(start)) => {
-                WaitOutcome::Slot(Permit { slots: Arc::clone(&self.slots), account: self.account.clone(), start })
+                WaitOutcome::Permit(Permit { slots: Arc::clone(&self.slots), account: self.account.clone(), start })
             }
             Ok(WakeUp::Called) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: true }),
             Ok(WakeUp::Again) | Err(_) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: false }),

@@ -102,7 +102,7 @@ impl ModelLists {
     /// The Codex list for clients of a version, as far as it is known; else ours.
     pub(crate) fn codex_list(&self, version: Option<&str>) -> CodexList {
         let catalog = self.registry.accounts.catalog();
-        version.and_then(|version| self.made(version, &catalog)).unwrap_or_else(|| self.codex_of(catalog))
+        version.and_then(|version| self.made(version, &catalog)).unwrap_or_else(|| self.cached_codex_list(catalog))
     }
 
     /// Fetches the lists for a client's version where that is due, and waits for them for a while. Nothing is asked for our own version,

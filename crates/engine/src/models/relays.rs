@@ -67,7 +67,7 @@ fn listed(service: &ModelLists, entry: &Entry, models: Vec<Model>) {
     service
         .registry
         .accounts
-        .listed(&entry.account.id, Arc::new(ModelList { etag: None, version: String::new(), models }));
+        .set_model_list(&entry.account.id, Arc::new(ModelList { etag: None, version: String::new(), models }));
 }
 
 async fn keep(service: &ModelLists, line: &RelayEntry, body: bytes::Bytes) {

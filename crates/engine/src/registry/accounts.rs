@@ -282,7 +282,7 @@ impl Accounts {
     }
 
     /// Publishes an account's live list.
-    pub(crate) fn listed(&self, id: &AccountId, listing: Arc<ModelList>) {
+    pub(crate) fn set_model_list(&self, id: &AccountId, listing: Arc<ModelList>) {
         self.edit(id, |entry| {
             entry.models = Some(listing);
             entry.refused_models.retain(|lack| lack.spent.is_some());
@@ -292,7 +292,7 @@ impl Accounts {
     }
 
     /// As [`Self::listed`], of many accounts at once.
-    pub(crate) fn listed_all(&self, mut listings: HashMap<AccountId, Arc<ModelList>>) {
+    pub(crate) fn set_model_lists(&self, mut listings: HashMap<AccountId, Arc<ModelList>>) {
         let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
             Some(listing) => {
                 let mut entry = Entry { models: Some(listing), ..Entry::clone(entry) };

@@ -60,7 +60,7 @@ impl Egress {
                 judge(marks.entry(Route::Proxy(proxy.id.clone())).or_default(), health, now);
             }
         }
-        self.table.store(Arc::new(Table { proxies, assigned, down: down(&marks), global: old.global }));
+        self.table.store(Arc::new(Table { proxies, assigned, down: down_until(&marks), global: old.global }));
     }
 
     /// Changes what is known about a way; `true` when it does not answer now, or does again.
@@ -75,7 +75,7 @@ impl Egress {
         }
         if before != after {
             let table = self.table();
-            self.table.store(Arc::new(Table { down: down(&all), ..Table::clone(&table) }));
+            self.table.store(Arc::new(Table { down: down_until(&all), ..Table::clone(&table) }));
         }
         before.is_some() != after.is_some()
     }
@@ -102,7 +102,7 @@ fn same(proxy: &Proxy, known: Option<&Proxy>) -> bool {
     known.is_some_and(|known| known.address == proxy.address && known.allow_private == proxy.allow_private)
 }
 
-fn down(marks: &HashMap<Route, Marks>) -> HashMap<Route, Millis> {
+fn down_until(marks: &HashMap<Route, Marks>) -> HashMap<Route, Millis> {
     marks.iter().filter_map(|(route, marks)| Some((route.clone(), marks.down()?))).collect()
 }
 

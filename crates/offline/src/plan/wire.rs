@@ -125,7 +125,7 @@ impl ConnectionControl {
     }
 
     /// Ends the connection after what is buffered was flushed. The caller then stays pending.
-    pub(crate) fn end(&self, how: Termination) {
+    pub(crate) fn end_connection(&self, how: Termination) {
         self.orders.lock().end = Some(how);
     }
 

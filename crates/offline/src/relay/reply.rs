@@ -115,7 +115,7 @@ pub(super) fn stream(parts: Vec<StreamPart>) -> Frames {
             StreamPart::Frame(frame) => Box::new(std::iter::once(Frame::plain(frame))),
             StreamPart::Pieces { text, head, tail } => Box::new(
                 piece::Pieces::new(text)
-                    .map(move |piece| Frame::token([&head, &piece::quoted(&piece), &tail[..]].concat())),
+                    .map(move |piece| Frame::token([&head, &piece::json_string(&piece), &tail[..]].concat())),
             ),
         }
     }))

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::prompt_values::{self, PromptValues};
-use super::{ModelInput, ModelOutput, Tool, ToolKind, custom, function, schema};
+use super::{ModelInput, ModelOutput, Tool, ToolKind, custom_call, function_call, schema};
 
 /// Tools that write a whole file: Claude Code, Gemini CLI, opencode, then Cline, Roo, Continue and their like.
 const WRITERS: [&str; 8] = [
@@ -79,20 +79,20 @@ fn write(topic: &ModelInput<'_>, offered: &[&Tool<'_>], file: File<'_>) -> Optio
     let mut arguments = schema::sample(schema, &mut PromptValues::default());
     prompt_values::set(&mut arguments, path, json!(absolute(topic.body, file.name)));
     prompt_values::set(&mut arguments, content, json!(format!("{}\n", file.text)));
-    Some(function(tool, arguments))
+    Some(function_call(tool, arguments))
 }
 
 fn patch(offered: &[&Tool<'_>], file: File<'_>) -> Option<ModelOutput> {
     let tool = offered.iter().find(|tool| tool.name == "apply_patch")?;
     let patch = format!("*** Begin Patch\n*** Add File: {}\n+{}\n*** End Patch\n", file.name, file.text);
     if tool.kind == ToolKind::Custom {
-        return Some(custom(tool, patch));
+        return Some(custom_call(tool, patch));
     }
     let schema = tool.schema?;
     let key = PATCHES.iter().find(|key| schema["properties"].get(**key).is_some())?;
     let mut arguments = schema::sample(schema, &mut PromptValues::default());
     prompt_values::set(&mut arguments, key, json!(patch));
-    Some(function(tool, arguments))
+    Some(function_call(tool, arguments))
 }
 
 /// A call of a tool that runs commands.
@@ -108,11 +108,11 @@ fn shell(offered: &[&Tool<'_>], command: &str) -> Option<ModelOutput> {
             Argument::List => json!([command]),
         };
         prompt_values::set(&mut arguments, key, value);
-        return Some(function(tool, arguments));
+        return Some(function_call(tool, arguments));
     }
     let tool = find("exec").filter(|tool| tool.kind == ToolKind::Custom)?;
     let arguments = json!({ "cmd": command });
-    Some(custom(tool, format!("const result = await tools.exec_command({arguments});\ntext(result.output);\n")))
+    Some(custom_call(tool, format!("const result = await tools.exec_command({arguments});\ntext(result.output);\n")))
 }
 
 /// A picture by the client's own tool, where the API's is not offered.
@@ -123,7 +123,7 @@ fn draw(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
     let arguments = picture(topic)?;
     let (name, inside) = ARTIST;
     if let Some(tool) = offered.iter().find(|tool| tool.kind == ToolKind::Function && tool.name == name) {
-        return Some(function(tool, arguments));
+        return Some(function_call(tool, arguments));
     }
     code(topic, offered, inside, format!("generatedImage(await tools.{inside}({arguments}));\n"))
 }
@@ -141,7 +141,7 @@ fn search(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> 
 fn code(topic: &ModelInput<'_>, offered: &[&Tool<'_>], inside: &str, script: String) -> Option<ModelOutput> {
     let tool = offered.iter().find(|tool| tool.kind == ToolKind::Custom && tool.name == "exec")?;
     find(topic.body, &mut |text| text.contains(inside).then_some(()))?;
-    Some(custom(tool, script))
+    Some(custom_call(tool, script))
 }
 
 /// What Codex's tool is to draw: something new, a file changed, or `it`, the last picture of the conversation.

@@ -58,6 +58,6 @@ impl Iterator for Pieces {
 }
 
 /// A string as JSON.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn json_string(text: &str) -> String {
     serde_json::to_string(text).expect("invariant: a string serialises")
 }

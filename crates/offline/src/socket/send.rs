@@ -199,7 +199,7 @@ impl Session {
             Termination::End => Err(self.close(CloseCode::Normal).await),
             Termination::Close { code } if code != 1006 => Err(self.close(CloseCode::from(code)).await),
             Termination::Reset | Termination::Fin | Termination::Close { .. } => {
-                self.line.end(how);
+                self.line.end_connection(how);
                 // The connection ends with the next flush, and nothing can be sent any more.
                 let _ = self.socket.flush().await;
                 Err(SocketEnd(EndKind::Cut))

@@ -67,7 +67,7 @@ impl Doctor {
                 Ok((mut config, wrong)) => {
                     let wrong = wrong.into_iter().map(|error| error.to_string());
                     checks.extend(wrong.map(|error| fail("settings", error, "correct this setting")));
-                    self.running(&mut config, &mut checks).await;
+                    self.check_running(&mut config, &mut checks).await;
                 }
                 Err(error) => checks.push(fail("settings", error.to_string(), "correct this setting")),
             }
@@ -75,7 +75,7 @@ impl Doctor {
         Ok(print(common, &checks))
     }
 
-    async fn running(&self, config: &mut Config, checks: &mut Vec<Check>) {
+    async fn check_running(&self, config: &mut Config, checks: &mut Vec<Check>) {
         checks.push(port(config));
         checks.push(global_proxy(config));
         let home = config.paths.home.display().to_string();

@@ -124,7 +124,7 @@ impl CustomRow<'_> {
             toml::Value::String(name) => Some(name.clone()),
             _ => self.text("id", NAME)?,
         };
-        let id = id.filter(|id| plain(id)).ok_or_else(|| self.wrong("id", "a model's name without spaces"))?;
+        let id = id.filter(|id| is_usable_name(id)).ok_or_else(|| self.wrong("id", "a model's name without spaces"))?;
         let (relay, slug) = match id.split_once(':') {
             Some((relay, slug)) if relay == ACCOUNTS => (None, slug),
             Some((relay, slug)) if check_name(relay).is_ok() => (Some(relay.to_owned()), slug),
@@ -171,7 +171,7 @@ impl CustomRow<'_> {
     fn list(&self, field: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
         let Some(value) = self.get(field) else { return Ok(None) };
         let texts: Option<Vec<_>> = value.as_array().and_then(|all| all.iter().map(toml::Value::as_str).collect());
-        let texts = texts.filter(|all| all.len() <= 16 && all.iter().all(|text| plain(text)));
+        let texts = texts.filter(|all| all.len() <= 16 && all.iter().all(|text| is_usable_name(text)));
         let texts = texts.ok_or_else(|| self.wrong(field, "a list of words"))?;
         Ok(Some(texts.into_iter().map(str::to_owned).collect()))
     }
@@ -189,7 +189,7 @@ impl CustomRow<'_> {
 }
 
 /// Whether a request can use this name.
-fn plain(text: &str) -> bool {
+fn is_usable_name(text: &str) -> bool {
     let fit = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\`<>*".contains(&byte);
     !text.is_empty() && text.len() <= NAME && text.bytes().all(fit)
 }

@@ -33,10 +33,10 @@ pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
         hosts: hosts(layers, "server.host")?,
         port: number(layers, "server.port", "a port (0 to 65535)")?,
         api_key: layers.text("server.api_key").map(Secret::new),
-        require_key: flag(layers, "server.require_key")?,
+        require_key: parse_bool(layers, "server.require_key")?,
         allowed_hosts: allowed_hosts(layers)?,
         allowed_origins: allowed_origins(layers)?,
-        allow_plain_http: flag(layers, "server.allow_plain_http")?,
+        allow_plain_http: parse_bool(layers, "server.allow_plain_http")?,
         trusted_proxies: networks(layers, "server.trusted_proxies")?,
         drain_delay: delay(layers, "server.drain_delay")?,
         drain: duration(layers, "server.drain_timeout")?,
@@ -58,7 +58,7 @@ fn delay(layers: &Layers, key: &'static str) -> Result<Option<Duration>, ConfigE
 }
 
 pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
-    let sync = flag(layers, "upstream.version_sync")?;
+    let sync = parse_bool(layers, "upstream.version_sync")?;
     let (version_feed, app_feed) = (feed(layers, "upstream.version_feed")?, feed(layers, "upstream.app_feed")?);
     Ok(Upstream {
         base_url: url(layers, "upstream.base_url")?.ok_or_else(|| missing(layers, "upstream.base_url"))?,
@@ -79,7 +79,7 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
         app_feed: app_feed.filter(|_| sync),
         proxy: proxy(layers)?,
         ca_bundle: layers.text("upstream.ca_bundle").map(Into::into),
-        force_http11: flag(layers, "upstream.force_http11")?,
+        force_http11: parse_bool(layers, "upstream.force_http11")?,
         idle_timeout: duration(layers, "upstream.idle_timeout")?,
     })
 }
@@ -184,7 +184,7 @@ fn strategy(layers: &Layers) -> Result<Strategy, ConfigError> {
 pub(super) fn quota(layers: &Layers) -> Result<Quota, ConfigError> {
     Ok(Quota {
         refresh_interval: interval(layers, "quota.refresh_interval")?,
-        skip_exhausted: flag(layers, "quota.skip_exhausted")?,
+        skip_exhausted: parse_bool(layers, "quota.skip_exhausted")?,
         thresholds: Thresholds {
             primary: shares(layers, "quota.warn_primary")?,
             secondary: shares(layers, "quota.warn_secondary")?,
@@ -200,7 +200,7 @@ pub(super) fn alerts(layers: &Layers) -> Result<Alerts, ConfigError> {
     Ok(Alerts {
         webhook: receiver("alerts.webhook_url", "alerts.webhook_secret")?,
         ntfy: receiver("alerts.ntfy_url", "alerts.ntfy_token")?,
-        allow_private: flag(layers, "alerts.allow_private")?,
+        allow_private: parse_bool(layers, "alerts.allow_private")?,
     })
 }
 
@@ -289,12 +289,12 @@ fn hosted(layers: &Layers) -> Result<Vec<Hosted>, ConfigError> {
 
 pub(super) fn ollama(layers: &Layers) -> Result<server::Ollama, ConfigError> {
     Ok(server::Ollama {
-        enabled: flag(layers, "ollama.enabled")?,
+        enabled: parse_bool(layers, "ollama.enabled")?,
         hosts: hosts(layers, "ollama.host")?,
         port: number(layers, "ollama.port", "a port (0 to 65535)")?,
-        allow_remote: flag(layers, "ollama.allow_remote")?,
+        allow_remote: parse_bool(layers, "ollama.allow_remote")?,
         version: version(layers, "ollama.version")?,
-        disable_vision: flag(layers, "ollama.disable_vision")?,
+        disable_vision: parse_bool(layers, "ollama.disable_vision")?,
     })
 }
 
@@ -347,7 +347,7 @@ fn version(layers: &Layers, key: &'static str) -> Result<String, ConfigError> {
     Err(wrong(&setting, "a version such as 0.18.3"))
 }
 
-fn flag(layers: &Layers, key: &'static str) -> Result<bool, ConfigError> {
+fn parse_bool(layers: &Layers, key: &'static str) -> Result<bool, ConfigError> {
     let setting = layers.get(key);
     match setting.value.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),

@@ -11,7 +11,7 @@ mod writer;
 
 use bytes::Bytes;
 
-use super::{Setting, Target};
+use super::{ReplySetting, Target};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -32,7 +32,7 @@ pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes
     outbound::write(request, target)
 }
 
-pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     if setting.reply.generate {
         return completions::whole(whole, setting);
     }

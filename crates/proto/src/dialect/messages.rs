@@ -12,7 +12,7 @@ mod writer;
 
 use bytes::Bytes;
 
-use super::{Setting, Target};
+use super::{ReplySetting, Target};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -36,7 +36,7 @@ pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes
     outbound::write(request, target)
 }
 
-pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     whole::write(whole, setting)
 }
 

@@ -12,7 +12,7 @@ mod writer;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Setting, openai_error};
+use super::{ReplySetting, openai_error};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -36,7 +36,7 @@ pub fn read_generate(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::reply(body, true)
 }
 
-pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     whole::write(whole, setting)
 }
 

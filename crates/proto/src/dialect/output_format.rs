@@ -2,7 +2,7 @@
 
 use crate::canon::{Format, Item, ItemKind, Part, Request, Role, SchemaEnvelope};
 use crate::dialect::{Dialect, Wire};
-use crate::json::node::{Node, Read};
+use crate::json::node::{Node, ReadResult};
 use crate::json::schema::{self, Form};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -20,7 +20,7 @@ pub(super) struct WrittenSchema {
 }
 
 /// A conversation in which somebody says something.
-pub(super) fn require_content(items: Vec<Item>, node: Node<'_>) -> Read<Vec<Item>> {
+pub(super) fn require_content(items: Vec<Item>, node: Node<'_>) -> ReadResult<Vec<Item>> {
     if says_nothing(&items) { Err(node.bad("at least one message with something in it is needed.")) } else { Ok(items) }
 }
 

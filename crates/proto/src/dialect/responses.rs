@@ -14,7 +14,7 @@ mod writer;
 
 use bytes::Bytes;
 
-use super::{Codex, Setting, Target, openai_error};
+use super::{Codex, ReplySetting, Target, openai_error};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -47,6 +47,6 @@ pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
     openai_error::write(failure)
 }
 
-pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     writer::whole(whole, setting)
 }

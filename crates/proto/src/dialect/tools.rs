@@ -1,6 +1,6 @@
 //! What a tool must be like, whatever the protocol that it came in.
 
-use crate::json::node::{Node, Read};
+use crate::json::node::{Node, ReadResult};
 use crate::text::Text;
 
 /// Most tools of one request.
@@ -10,7 +10,7 @@ pub(super) const MOST: usize = 1024;
 const NAME: usize = 128;
 
 /// A tool's name; any characters but control characters, as namespaced and MCP names have dots and slashes.
-pub(super) fn name(node: Node<'_>) -> Read<Text> {
+pub(super) fn name(node: Node<'_>) -> ReadResult<Text> {
     let text = node.filled()?;
     let plain = text.plain();
     if plain.chars().count() > NAME {

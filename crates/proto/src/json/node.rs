@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::text::{Json, Text};
 
 /// What a reader of one value returns; the failure names the value's path.
-pub(crate) type Read<T> = Result<T, Failure>;
+pub(crate) type ReadResult<T> = Result<T, Failure>;
 
 /// One value of the body and where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +23,13 @@ impl<'n> Node<'n> {
     }
 
     /// The fields of an object.
-    pub(crate) fn object(self) -> Read<Fields<'n>> {
+    pub(crate) fn object(self) -> ReadResult<Fields<'n>> {
         self.expect(Shape::Object, "an object")?;
         Ok(Fields { path: self.path, list: self.json.fields().collect() })
     }
 
     /// Reads each element of an array of at most `most`.
-    pub(crate) fn each<T>(self, most: usize, mut read: impl FnMut(Node<'_>) -> Read<T>) -> Read<Vec<T>> {
+    pub(crate) fn each<T>(self, most: usize, mut read: impl FnMut(Node<'_>) -> ReadResult<T>) -> ReadResult<Vec<T>> {
         self.expect(Shape::Array, "an array")?;
         let element = |(at, json)| {
             if at >= most {
@@ -51,28 +51,28 @@ impl<'n> Node<'n> {
     }
 
     /// A string, still escaped.
-    pub(crate) fn text(self) -> Read<Text> {
+    pub(crate) fn text(self) -> ReadResult<Text> {
         self.json.as_text().ok_or_else(|| self.path.wrong("a string", self.json))
     }
 
     /// A string that is not empty.
-    pub(crate) fn filled(self) -> Read<Text> {
+    pub(crate) fn filled(self) -> ReadResult<Text> {
         let text = self.text()?;
         if text.is_empty() { Err(self.bad("it must not be empty.")) } else { Ok(text) }
     }
 
     /// A short string, unescaped.
-    pub(crate) fn string(self) -> Read<String> {
+    pub(crate) fn string(self) -> ReadResult<String> {
         self.text().map(|text| text.plain().into_owned())
     }
 
     /// A boolean.
-    pub(crate) fn boolean(self) -> Read<bool> {
+    pub(crate) fn boolean(self) -> ReadResult<bool> {
         self.json.as_bool().ok_or_else(|| self.path.wrong("a boolean", self.json))
     }
 
     /// An integer of at least 1.
-    pub(crate) fn positive(self) -> Read<u64> {
+    pub(crate) fn positive(self) -> ReadResult<u64> {
         self.expect(Shape::Number, "an integer")?;
         let number = self.json.as_u64().filter(|number| *number >= 1);
         number.ok_or_else(|| self.bad("expected an integer of at least 1."))
@@ -84,7 +84,7 @@ impl<'n> Node<'n> {
     }
 
     /// The value as it came, which must have this shape.
-    pub(crate) fn shaped(self, shape: Shape, name: &str) -> Read<Json> {
+    pub(crate) fn shaped(self, shape: Shape, name: &str) -> ReadResult<Json> {
         self.expect(shape, name)?;
         Ok(self.json())
     }
@@ -104,33 +104,33 @@ impl<'n> Node<'n> {
         self.path.bad(what).code("unsupported_value")
     }
 
-    fn expect(self, shape: Shape, name: &str) -> Read<()> {
+    fn expect(self, shape: Shape, name: &str) -> ReadResult<()> {
         if self.is(shape) { Ok(()) } else { Err(self.path.wrong(name, self.json)) }
     }
 }
 
 /// [`Node::text`] as a reader of a field.
-pub(crate) fn text(node: Node<'_>) -> Read<Text> {
+pub(crate) fn text(node: Node<'_>) -> ReadResult<Text> {
     node.text()
 }
 
 /// [`Node::filled`] as a reader of a field.
-pub(crate) fn filled(node: Node<'_>) -> Read<Text> {
+pub(crate) fn filled(node: Node<'_>) -> ReadResult<Text> {
     node.filled()
 }
 
 /// [`Node::string`] as a reader of a field.
-pub(crate) fn string(node: Node<'_>) -> Read<String> {
+pub(crate) fn string(node: Node<'_>) -> ReadResult<String> {
     node.string()
 }
 
 /// [`Node::boolean`] as a reader of a field.
-pub(crate) fn boolean(node: Node<'_>) -> Read<bool> {
+pub(crate) fn boolean(node: Node<'_>) -> ReadResult<bool> {
     node.boolean()
 }
 
 /// [`Node::positive`] as a reader of a field.
-pub(crate) fn positive(node: Node<'_>) -> Read<u64> {
+pub(crate) fn positive(node: Node<'_>) -> ReadResult<u64> {
     node.positive()
 }
 
@@ -150,21 +150,29 @@ impl Fields<'_> {
     }
 
     /// Takes the field `name` out and reads it; `None` when it is missing or null.
-    pub(crate) fn read<T>(&mut self, name: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<Option<T>> {
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Node<'_>) -> ReadResult<T>,
+    ) -> ReadResult<Option<T>> {
         let Some(json) = self.take(name) else { return Ok(None) };
         read(Node::new(&json, &self.path.field(name))).map(Some)
     }
 
     /// Takes out and reads the field whose name is `camel`, in that spelling or in snake case; `None` when it is missing or
     /// null. Failures name it as it came.
-    pub(crate) fn either<T>(&mut self, camel: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<Option<T>> {
+    pub(crate) fn either<T>(
+        &mut self,
+        camel: &str,
+        read: impl FnOnce(Node<'_>) -> ReadResult<T>,
+    ) -> ReadResult<Option<T>> {
         let spelled = |(key, json): &mut (Text, Json)| spells(key.escaped(), camel) && !json.is_null();
         let Some((key, json)) = self.list.extract_if(.., spelled).last() else { return Ok(None) };
         read(Node::new(&json, &self.path.field(&key.plain()))).map(Some)
     }
 
     /// Takes the field `name` out and reads it.
-    pub(crate) fn need<T>(&mut self, name: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<T> {
+    pub(crate) fn need<T>(&mut self, name: &str, read: impl FnOnce(Node<'_>) -> ReadResult<T>) -> ReadResult<T> {
         self.read(name, read)?.ok_or_else(|| self.missing(name))
     }
 

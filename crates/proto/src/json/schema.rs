@@ -16,7 +16,7 @@ mod tree;
 mod tests;
 
 use self::tree::Tree;
-use super::node::{Node, Read};
+use super::node::{Node, ReadResult};
 use super::scan::Scan;
 use super::{Path, Shape};
 use crate::text::Json;
@@ -26,7 +26,7 @@ pub(crate) use strict::{ELEMENT, Form, ROOT};
 const MOST: usize = 50_000;
 
 /// Reads a schema of a request: an object of at most 50,000 values.
-pub(crate) fn read(node: Node<'_>) -> Read<Json> {
+pub(crate) fn read(node: Node<'_>) -> ReadResult<Json> {
     let json = node.shaped(Shape::Object, "an object")?;
     if size(&json) > MOST {
         return Err(node.bad(&format!("a schema of more than {MOST} values is not supported.")));
@@ -105,7 +105,7 @@ pub(crate) fn parameters(schema: &Json) -> Json {
 ///
 /// # Errors
 /// `Invalid` with the path of what no schema has.
-pub(crate) fn from_gemini(schema: &Json, path: &Path<'_>) -> Read<Json> {
+pub(crate) fn from_gemini(schema: &Json, path: &Path<'_>) -> ReadResult<Json> {
     let mut tree = Tree::of(schema);
     google::read(&mut tree, path)?;
     Ok(tree.json())

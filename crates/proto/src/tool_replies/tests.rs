@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{ToolReplies, input};
 use crate::canon::{Event, Finish, ItemKind, What};
-use crate::dialect::{Dialect, Reader, Relay, Setting, Target, Wire, Writer};
+use crate::dialect::{Dialect, Reader, Relay, ReplySetting, Target, Wire, Writer};
 use crate::fold::{Fold, Whole};
 use crate::text::Text;
 use crate::{Json, Request};
@@ -38,7 +38,7 @@ fn fold(events: &[Event]) -> Whole {
 }
 
 fn stream(dialect: Dialect, events: &[Event]) -> String {
-    let mut writer = Writer::new(dialect, Setting { id: "x".to_owned(), ..Setting::default() });
+    let mut writer = Writer::new(dialect, ReplySetting { id: "x".to_owned(), ..ReplySetting::default() });
     let mut out = BytesMut::new();
     for event in events {
         writer.push(event, &mut out);
@@ -115,7 +115,7 @@ fn a_free_text_call_comes_back_as_one() {
             assert!(
                 stream.contains("response.custom_tool_call_input.delta") && !stream.contains("function_call_arguments")
             );
-            let body = Dialect::Responses.whole(&whole, &Setting::default());
+            let body = Dialect::Responses.whole(&whole, &ReplySetting::default());
             assert!(std::str::from_utf8(&body).unwrap().contains(r#""type":"custom_tool_call""#));
         }
         let events = answer(&request(Dialect::Responses, CODEX), wire, &called(wire, "f", r#"{"input":"a"}"#, 3));
@@ -157,7 +157,8 @@ fn names_come_back_as_the_client_has_them() {
     let events = answer(&request, Wire::Messages, &called(Wire::Messages, name, "{}", 2));
     assert!(stream(Dialect::Chat, &events).contains(r#""name":"mcp/list.files""#));
     assert!(
-        String::from_utf8_lossy(&Dialect::Chat.whole(&fold(&events), &Setting::default())).contains("mcp/list.files")
+        String::from_utf8_lossy(&Dialect::Chat.whole(&fold(&events), &ReplySetting::default()))
+            .contains("mcp/list.files")
     );
 }
 
@@ -180,7 +181,7 @@ fn a_renamed_call_is_renamed_in_the_terminal_object_too() {
     );
     let stream = stream(Dialect::Responses, &events);
     assert!(!stream.contains(name) && stream.contains(r#""name":"a/b""#), "{stream}");
-    let body = Dialect::Responses.whole(&fold(&events), &Setting::default());
+    let body = Dialect::Responses.whole(&fold(&events), &ReplySetting::default());
     assert!(!String::from_utf8_lossy(&body).contains(name));
 }
 
@@ -210,7 +211,7 @@ fn a_call_of_the_services_own_tool_is_not_the_clients() {
     let events = answer(&chat, Wire::Responses, &responses(item));
     let whole = fold(&events);
     assert_eq!(whole.finish, Some(Finish::Stop));
-    let body = Json::from_valid(Dialect::Chat.whole(&whole, &Setting::default()));
+    let body = Json::from_valid(Dialect::Chat.whole(&whole, &ReplySetting::default()));
     assert!(!body.as_str().contains("tool_calls") && body.as_str().contains(r#""finish_reason":"stop""#), "{body:?}");
     assert!(!stream(Dialect::Chat, &events).contains("tool_calls"));
     let notes =

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Carrier, Event, ReplyOptions, What};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::{Dialect, Fold, Reader, Whole, Writer};
 
 /// The files of our own corpus below `folder` with this ending, in order: name and content.
@@ -40,13 +40,13 @@ fn files(folder: &Path, ending: &str) -> Vec<(String, Bytes)> {
     paths.iter().map(|path| (name(path), Bytes::from(std::fs::read(path).unwrap()))).collect()
 }
 
-fn setting(include_usage: bool) -> Setting {
-    Setting {
+fn setting(include_usage: bool) -> ReplySetting {
+    ReplySetting {
         id: "chatcmpl-test".to_owned(),
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
         reply: ReplyOptions { stream: true, include_usage, ..ReplyOptions::default() },
-        ..Setting::default()
+        ..ReplySetting::default()
     }
 }
 
@@ -61,7 +61,7 @@ fn read<'a>(dialect: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec
     events
 }
 
-fn write(dialect: Dialect, setting: Setting, events: &[Event]) -> Bytes {
+fn write(dialect: Dialect, setting: ReplySetting, events: &[Event]) -> Bytes {
     let mut writer = Writer::new(dialect, setting);
     let mut out = BytesMut::new();
     for event in events {

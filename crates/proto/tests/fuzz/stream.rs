@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Channel, Event, Head, ItemKind, ReplyOptions, What};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::fold::Whole;
 use proto::{Dialect, Fold, Reader, Writer, json};
 
@@ -81,7 +81,7 @@ pub(crate) fn read(upstream: Dialect, chunks: &[Bytes]) -> Vec<Event> {
 }
 
 /// The bytes that a client gets for these events.
-pub(crate) fn write(client: Dialect, setting: &Setting, events: &[Event]) -> BytesMut {
+pub(crate) fn write(client: Dialect, setting: &ReplySetting, events: &[Event]) -> BytesMut {
     let (mut writer, mut out) = (Writer::new(client, setting.clone()), BytesMut::new());
     for event in events {
         writer.push(event, &mut out);
@@ -91,8 +91,8 @@ pub(crate) fn write(client: Dialect, setting: &Setting, events: &[Event]) -> Byt
 }
 
 /// Clients of different wishes.
-pub(crate) fn settings() -> [Setting; 2] {
-    let setting = |include_usage, legacy_functions, codex| Setting {
+pub(crate) fn settings() -> [ReplySetting; 2] {
+    let setting = |include_usage, legacy_functions, codex| ReplySetting {
         id: "f1".to_owned(),
         model: "m".to_owned(),
         created: 1,
@@ -104,13 +104,13 @@ pub(crate) fn settings() -> [Setting; 2] {
             ..ReplyOptions::default()
         },
         codex,
-        ..Setting::default()
+        ..ReplySetting::default()
     };
     [setting(true, false, true), setting(false, true, false)]
 }
 
 /// A stream that breaks off after any event still ends as it must.
-fn cut_short(client: Dialect, setting: &Setting, events: &[Event], legal: &impl Fn(Dialect, &[u8])) {
+fn cut_short(client: Dialect, setting: &ReplySetting, events: &[Event], legal: &impl Fn(Dialect, &[u8])) {
     let step = 1 + events.len() / 16;
     for count in (0..events.len()).step_by(step) {
         legal(client, &write(client, setting, &events[..count]));
@@ -154,7 +154,7 @@ fn promises(upstream: Dialect, events: &[Event]) {
 }
 
 /// The collected body is JSON, and says what the stream said where the upstream did not contradict itself.
-fn folded(client: Dialect, setting: &Setting, events: &[Event], out: &[u8]) {
+fn folded(client: Dialect, setting: &ReplySetting, events: &[Event], out: &[u8]) {
     let whole = fold(events);
     let body = client.whole(&whole, setting);
     assert!(json::valid(&body), "a body is no JSON: {}", body.escape_ascii());

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Carrier, Event, ReplyOptions, Thinking, What};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::{Dialect, Fold, Reader, Whole, Writer};
 
 /// The files of our own corpus below `folder` with this ending, in order: name and content.
@@ -49,22 +49,22 @@ fn events(dialect: Dialect, folder: &str, file: &str) -> Vec<Event> {
     read(dialect, [&body[..]])
 }
 
-fn setting(dialect: Dialect) -> Setting {
+fn setting(dialect: Dialect) -> ReplySetting {
     let id = match dialect {
         Dialect::Chat => "chatcmpl-test",
         Dialect::Responses => "resp_test",
         _ => "msg_test",
     };
-    Setting {
+    ReplySetting {
         id: id.to_owned(),
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
         reply: ReplyOptions { stream: true, include_usage: true, ..ReplyOptions::default() },
-        ..Setting::default()
+        ..ReplySetting::default()
     }
 }
 
-fn seeing(thinking: Thinking) -> Setting {
+fn seeing(thinking: Thinking) -> ReplySetting {
     let mut setting = setting(Dialect::Messages);
     setting.reply.thinking = thinking;
     setting
@@ -81,7 +81,7 @@ fn read<'a>(dialect: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec
     events
 }
 
-fn write(dialect: Dialect, setting: Setting, events: &[Event]) -> Bytes {
+fn write(dialect: Dialect, setting: ReplySetting, events: &[Event]) -> Bytes {
     let mut writer = Writer::new(dialect, setting);
     let mut out = BytesMut::new();
     for event in events {

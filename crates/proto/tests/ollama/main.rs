@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Event, ReplyOptions};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::{Dialect, Fold, Reader, Whole, Wire, Writer};
 use serde_json::Value;
 
@@ -26,12 +26,12 @@ fn corpus(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
     paths.iter().map(|path| (name(path), Bytes::from(std::fs::read(path).unwrap()))).collect()
 }
 
-fn setting(generate: bool) -> Setting {
-    Setting {
+fn setting(generate: bool) -> ReplySetting {
+    ReplySetting {
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
         reply: ReplyOptions { stream: true, generate, ..ReplyOptions::default() },
-        ..Setting::default()
+        ..ReplySetting::default()
     }
 }
 
@@ -44,7 +44,7 @@ fn read(wire: Wire, body: &[u8]) -> Vec<Event> {
 }
 
 /// The stream of these events, one every 5 ms.
-fn write(setting: Setting, events: &[Event]) -> String {
+fn write(setting: ReplySetting, events: &[Event]) -> String {
     let mut writer = Writer::new(Dialect::Ollama, setting);
     let mut out = BytesMut::new();
     for (at, event) in (1..).zip(events) {

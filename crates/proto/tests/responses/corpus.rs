@@ -63,7 +63,7 @@ fn untouched_frames_pass_byte_for_byte() {
     for (name, stream) in STREAMS {
         let events = events(Dialect::Responses, stream.as_bytes());
         for codex in [false, true] {
-            let written = write(Dialect::Responses, proto::dialect::Setting { codex, ..setting() }, &events);
+            let written = write(Dialect::Responses, proto::dialect::ReplySetting { codex, ..setting() }, &events);
             let expected = expected(stream, codex);
             // The last frame may differ: `error` becomes `response.failed`, and an empty output is filled in.
             let (before, last) = written.trim_end().rsplit_once("\n\n").unwrap();

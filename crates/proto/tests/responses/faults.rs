@@ -197,7 +197,7 @@ fn nothing_precedes_the_opening() {
     let told = frame(r#"{"type":"response.metadata","headers":{"x-codex-turn-state":"s"}}"#);
     let stream = format!("{early}{CREATED}{late}{told}{COMPLETED}");
     for codex in [false, true] {
-        let setting = proto::dialect::Setting { codex, ..setting() };
+        let setting = proto::dialect::ReplySetting { codex, ..setting() };
         let written = write(Dialect::Responses, setting, &events(Dialect::Responses, stream.as_bytes()));
         assert!(written.starts_with(CREATED));
         assert_eq!(written.contains("response.metadata"), codex);
@@ -300,7 +300,7 @@ fn ids_may_change_from_event_to_event() {
     let (still, moved) = (events(Dialect::Responses, still.as_bytes()), events(Dialect::Responses, moved.as_bytes()));
     assert!(matches!(moved.last().unwrap().what, What::End { .. }), "{moved:?}");
     for client in [Dialect::Chat, Dialect::Messages, Dialect::Gemini, Dialect::Ollama] {
-        let setting = || proto::dialect::Setting { id: "own".into(), ..setting() };
+        let setting = || proto::dialect::ReplySetting { id: "own".into(), ..setting() };
         assert_eq!(write(client, setting(), &bare(&moved)), write(client, setting(), &bare(&still)), "{client:?}");
     }
     let passed = write(Dialect::Responses, setting(), &moved);
@@ -317,7 +317,7 @@ fn objects_of_ours_repeat_their_request() {
     });
     let (request, _) = Dialect::Responses.read_request(Bytes::from(body.to_string())).unwrap();
     let echo = proto::dialect::responses::Echo::of(&request);
-    let setting = || proto::dialect::Setting { echo: echo.clone(), ..setting() };
+    let setting = || proto::dialect::ReplySetting { echo: echo.clone(), ..setting() };
     let events = bare(&events(Dialect::Responses, format!("{CREATED}{COMPLETED}").as_bytes()));
     let mut objects: Vec<serde_json::Value> =
         data(&write(Dialect::Responses, setting(), &events)).iter().map(|event| event["response"].clone()).collect();

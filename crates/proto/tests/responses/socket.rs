@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::dialect::responses::Stored;
 use proto::dialect::responses::socket::{Chain, EventClass, Foreign, Refusal, TurnRequest, append, refusal};
 use proto::framing::Framing;
@@ -186,7 +186,7 @@ fn both_framings_say_the_same(
 ) {
     let marks = Stored { store: Some(true), previous: Some("resp_0".into()), max_bytes: Some(1 << 20) };
     for (name, stream) in STREAMS {
-        let mut setting = Setting { codex, ..setting() };
+        let mut setting = ReplySetting { codex, ..setting() };
         if stored {
             setting.stored = marks.clone();
         }

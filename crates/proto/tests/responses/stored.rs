@@ -3,19 +3,19 @@
 use bytes::BytesMut;
 use proto::canon::What;
 use proto::dialect::responses::{self, Stored};
-use proto::dialect::{Codex, Relay, Setting, Target};
+use proto::dialect::{Codex, Relay, ReplySetting, Target};
 use proto::{Dialect, Failure, Fold, Json, Kind, Text, Wire, Writer};
 use serde_json::{Value, json};
 
 use crate::support::{STREAMS, events, setting};
 
-fn stored(store: bool, most: usize) -> Setting {
+fn stored(store: bool, most: usize) -> ReplySetting {
     let stored = Stored { store: Some(store), previous: Some(Text::from("resp_before")), max_bytes: Some(most) };
-    Setting { stored, ..setting() }
+    ReplySetting { stored, ..setting() }
 }
 
 /// What a client reads, and the object that is kept.
-fn write(setting: Setting, events: &[proto::Event]) -> (Vec<Value>, Option<Value>) {
+fn write(setting: ReplySetting, events: &[proto::Event]) -> (Vec<Value>, Option<Value>) {
     let mut writer = Writer::new(Dialect::Responses, setting);
     let mut out = BytesMut::new();
     for event in events {

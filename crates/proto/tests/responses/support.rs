@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::ItemKind;
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::{Dialect, Event, Fold, Item, Reader, What, Whole, Writer};
 
 /// Our own streams, written in the shapes of the Codex backend.
@@ -22,8 +22,8 @@ pub(crate) const STREAMS: [(&str, &str); 12] = [
 ];
 
 /// The setting of a client that is not Codex.
-pub(crate) fn setting() -> Setting {
-    Setting { id: "0001".into(), model: "gpt-6-sol".into(), created: 1_780_000_000, ..Setting::default() }
+pub(crate) fn setting() -> ReplySetting {
+    ReplySetting { id: "0001".into(), model: "gpt-6-sol".into(), created: 1_780_000_000, ..ReplySetting::default() }
 }
 
 /// Reads `chunks`, then the end.
@@ -41,7 +41,7 @@ pub(crate) fn events(dialect: Dialect, bytes: &[u8]) -> Vec<Event> {
 }
 
 /// Writes `events`, then the end.
-pub(crate) fn write(dialect: Dialect, setting: Setting, events: &[Event]) -> String {
+pub(crate) fn write(dialect: Dialect, setting: ReplySetting, events: &[Event]) -> String {
     let mut writer = Writer::new(dialect, setting);
     let mut out = BytesMut::new();
     for event in events {

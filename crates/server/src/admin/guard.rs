@@ -37,7 +37,7 @@ pub(crate) const COUNTERS: Operation =
     Operation::new(Tag::Gateway, "Count the requests that the guard rejected").gives::<Rejected>(200);
 
 /// `GET /admin/guard`
-pub(crate) async fn counters(ctx: RequestContext) -> HandlerResult {
+pub(crate) async fn rejected_counts(ctx: RequestContext) -> HandlerResult {
     let counters = &ctx.app.counters;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let rejected = Rejected {

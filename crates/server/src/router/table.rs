@@ -178,7 +178,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(POST "/admin/keys", WRITE, admin::keys::create, admin::keys::CREATE),
     route!(PATCH "/admin/keys/{id}", WRITE, admin::keys::change, admin::keys::CHANGE),
     route!(DELETE "/admin/keys/{id}", WRITE, admin::keys::revoke, admin::keys::REVOKE),
-    route!(GET "/admin/guard", READ, admin::guard::counters, admin::guard::COUNTERS),
+    route!(GET "/admin/guard", READ, admin::guard::rejected_counts, admin::guard::COUNTERS),
     route!(GET "/admin/ollama-status", READ, admin::ollama::status, admin::ollama::STATUS),
     route!(GET "/admin/events", READ, admin::events::watch, admin::events::WATCH),
     route!(GET "/admin/retired-models", READ, admin::models::retired, admin::models::RETIRED),

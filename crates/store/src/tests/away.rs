@@ -159,7 +159,7 @@ pub(super) async fn sessions_have_bounds_of_the_server_too(cluster: &Cluster) {
     let (_site, _wire, store) = behind(cluster, "CREATE DATABASE bounded", "bounded").await;
     let asked = "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') || ' ' \
         || current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('application_name')";
-    let row = store.find(asked, &[]).await.unwrap().unwrap();
+    let row = store.read_one(asked, &[]).await.unwrap().unwrap();
     let said = row.text(0).unwrap();
     let node = said.strip_prefix("5s 2s 10s polygate/").expect("bounds and a node");
     assert!(!node.is_empty(), "{said}");

@@ -61,11 +61,11 @@ async fn file(db: &Db, most: u64) -> Result<bool, Error> {
         return Ok(false);
     }
     if mode == 2 {
-        db.change("PRAGMA incremental_vacuum(1000)", &[]).await?;
+        db.write_returning("PRAGMA incremental_vacuum(1000)", &[]).await?;
         return Ok(true);
     }
     if pages * size <= ANEW {
-        db.change("PRAGMA auto_vacuum = 2", &[]).await?;
+        db.write_returning("PRAGMA auto_vacuum = 2", &[]).await?;
         db.write("VACUUM", &[]).await?;
     }
     Ok(false)

@@ -68,8 +68,8 @@ pub fn write(format: Format, accounts: &[ExportedAccount], now: Millis) -> Secre
             "type": "sub2api-data",
             "version": 1,
         }),
-        Format::Cpa if accounts.len() == 1 => portable(&accounts[0]),
-        Format::CockpitTools | Format::Cpa => Value::Array(each(portable)),
+        Format::Cpa if accounts.len() == 1 => portable_entry(&accounts[0]),
+        Format::CockpitTools | Format::Cpa => Value::Array(each(portable_entry)),
     };
     Secret::new(format!("{value:#}\n"))
 }
@@ -101,7 +101,7 @@ fn minimal(out: &ExportedAccount) -> Value {
     }
 }
 
-fn portable(out: &ExportedAccount) -> Value {
+fn portable_entry(out: &ExportedAccount) -> Value {
     let ExportedAccount { account, tokens, .. } = out;
     json!({
         "id_token": shown(tokens.id.as_ref()),

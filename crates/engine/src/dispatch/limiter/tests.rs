@@ -138,7 +138,7 @@ fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
 
 fn slot(woken: Option<WaitOutcome>) -> Permit {
     match woken {
-        Some(WaitOutcome::Slot(slot)) => slot,
+        Some(WaitOutcome::Permit(slot)) => slot,
         Some(WaitOutcome::Again(_)) => panic!("sent to choose again"),
         None => panic!("still waiting"),
     }

@@ -143,7 +143,10 @@ fn a_refused_model_is_not_listed_until_a_new_list_comes() {
     assert!(lists());
     assert!(accounts.note_missing_model(&id, &slug, NOW) && !accounts.note_missing_model(&id, &slug, NOW));
     assert!(!lists());
-    accounts.listed(&id, Arc::new(ModelList { etag: None, version: String::new(), models: bundled.models().to_vec() }));
+    accounts.set_model_list(
+        &id,
+        Arc::new(ModelList { etag: None, version: String::new(), models: bundled.models().to_vec() }),
+    );
     assert!(lists() && accounts.catalog().is_live());
 }
 
@@ -191,7 +194,10 @@ fn a_relay_is_asked_again_for_a_model_that_it_refused_a_while_ago() {
 #[test]
 fn names_that_only_a_client_knows_are_not_kept() {
     let (accounts, id) = relay(&[]);
-    accounts.listed(&id, Arc::new(ModelList { etag: None, version: String::new(), models: vec![Model::bare("m")] }));
+    accounts.set_model_list(
+        &id,
+        Arc::new(ModelList { etag: None, version: String::new(), models: vec![Model::bare("m")] }),
+    );
     for number in 0..100 {
         assert!(!accounts.note_missing_model(&id, &format!("m{number}"), NOW));
     }

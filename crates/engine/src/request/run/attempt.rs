@@ -18,7 +18,7 @@ use pool::hosted::Hosted;
 use pool::pick::Kin;
 use pool::transport::Talk;
 use proto::canon::{ItemKind, Role};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::{Dialect, Failure, Item, Kind, Request, What};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -254,7 +254,7 @@ impl ModelAttempt {
             Dialect::Messages => "msg_",
             Dialect::Gemini | Dialect::Ollama => "",
         };
-        let setting = Setting {
+        let setting = ReplySetting {
             id: format!("{prefix}{}", Uuid::new_v4().simple()),
             model: self.plan.resolved.model.slug.clone(),
             created: u64::try_from(self.state.services.runtime.now().seconds()).unwrap_or(0),

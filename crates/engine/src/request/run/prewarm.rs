@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use pool::catalog::Resolved;
 use proto::canon::{Finish, Open, Usage};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::dialect::responses::Echo;
 use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
 use uuid::Uuid;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Answer {
     dialect: Dialect,
     stream: bool,
-    setting: Setting,
+    setting: ReplySetting,
     head: Head,
     keep: Option<Box<PendingStore>>,
 }
@@ -63,7 +63,7 @@ fn prepare(
     if let Some(keep) = &mut keep {
         keep.set_conversation(Conversation::of(call, &model).id);
     }
-    let setting = Setting {
+    let setting = ReplySetting {
         id: format!("resp_{}", Uuid::new_v4().simple()),
         model,
         created: u64::try_from(services.runtime.now().seconds()).unwrap_or(0),

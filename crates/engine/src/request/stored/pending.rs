@@ -159,7 +159,7 @@ impl PendingStore {
     }
 
     /// The reply runs, and its client knows its id.
-    pub(crate) fn start(&mut self, response: &Json) {
+    pub(crate) fn note_running(&mut self, response: &Json) {
         let Some(name) = self.name(response) else { return };
         let Some((input, _)) = &self.input else { return };
         let (turns, input, cancel) = (self.before.clone(), input.clone(), Arc::clone(&self.cancel));

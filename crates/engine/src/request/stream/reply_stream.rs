@@ -317,7 +317,7 @@ impl ReplyStream {
         if let Some(pending) = self.pending_store.as_mut().filter(|pending| pending.is_unnamed())
             && let Some(response) = self.transcoder.response()
         {
-            pending.start(response);
+            pending.note_running(response);
         }
     }
 

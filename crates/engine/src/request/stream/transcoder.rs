@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Channel, Finish, Limits, SchemaEnvelope};
-use proto::dialect::Setting;
+use proto::dialect::ReplySetting;
 use proto::framing::Framing;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
@@ -75,7 +75,7 @@ pub(crate) struct ReplyShape {
     /// The client's protocol.
     pub(crate) dialect: Dialect,
     /// What its writer needs to know.
-    pub(crate) setting: Setting,
+    pub(crate) setting: ReplySetting,
     /// Limits that the upstream does not know.
     pub(crate) limits: Limits,
     /// How calls are turned back to what the client knows.

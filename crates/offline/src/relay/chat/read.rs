@@ -12,7 +12,7 @@ use crate::responses::read::image;
 pub(super) fn topic(body: &Value) -> ModelInput<'_> {
     ModelInput {
         prompt: responder::plain(&prompt(body)),
-        outputs: outputs(body),
+        outputs: tool_outputs(body),
         images: images(body),
         tools: list(body, "tools").iter().map(tool).collect(),
         choice: choice(&body["tool_choice"]),
@@ -54,7 +54,7 @@ fn last_user(body: &Value) -> Option<&Value> {
 }
 
 /// Tool messages at the end.
-fn outputs(body: &Value) -> Vec<String> {
+fn tool_outputs(body: &Value) -> Vec<String> {
     let added = |message: &&Value| match message["role"].as_str() {
         Some("developer" | "system") => true,
         Some("user") => responder::is_reminder(&text(&message["content"])),

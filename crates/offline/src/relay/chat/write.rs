@@ -6,7 +6,7 @@ use super::super::id;
 use super::super::models::{Kind, Model};
 use super::super::reply::{Finish, InputTokens, RelayReply, StreamPart, stream};
 use crate::plan::shape::Frames;
-use crate::responder::{ModelOutput, PAGE, piece::quoted};
+use crate::responder::{ModelOutput, PAGE, piece::json_string};
 use crate::token;
 
 /// The fields that all chunks of an answer share.
@@ -53,7 +53,7 @@ impl ChunkHead {
 
     /// Head and tail of a chunk with one choice; the delta stands between them.
     fn around(&self, finish: Option<&str>) -> (String, String) {
-        let finish = finish.map_or_else(|| "null".to_owned(), quoted);
+        let finish = finish.map_or_else(|| "null".to_owned(), json_string);
         let head = format!("{}{{\"index\":0,\"delta\":", self.open());
         let tail = format!(",\"logprobs\":null,\"finish_reason\":{finish}}}{}", self.close("null"));
         (head, tail)

@@ -10,11 +10,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::encode;
 use super::request::{Common, stream_options};
 use crate::canon::{Finish, Item, ItemKind, Part, Request, Role};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::json::emit::{self, ObjectWriter};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -50,7 +50,7 @@ pub fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
     Ok((request, Notes::default()))
 }
 
-fn refuse(fields: &mut Fields<'_>) -> Read<()> {
+fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
     for name in ["n", "best_of"] {
         if fields.read(name, node::positive)?.is_some_and(|count| count > 1) {
             return Err(fields.unsupported(name, "only one choice is supported."));
@@ -66,7 +66,7 @@ fn refuse(fields: &mut Fields<'_>) -> Read<()> {
 }
 
 /// A text, or a list of one.
-fn prompt(node: Node<'_>) -> Read<Text> {
+fn prompt(node: Node<'_>) -> ReadResult<Text> {
     if node.is(Shape::String) {
         return node.filled();
     }
@@ -87,7 +87,7 @@ fn prompt(node: Node<'_>) -> Read<Text> {
 }
 
 /// Writes a collected reply.
-pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let mut text = BytesMut::new();
     for item in &whole.items {
         said(&item.kind).for_each(|piece| text.put_slice(piece.escaped()));
@@ -115,7 +115,7 @@ fn said(kind: &ItemKind) -> impl Iterator<Item = &Text> {
 }
 
 /// What all objects of a reply begin with.
-fn head(writer: &mut ObjectWriter<'_>, setting: &Setting, (model, created): (Option<&Text>, u64)) {
+fn head(writer: &mut ObjectWriter<'_>, setting: &ReplySetting, (model, created): (Option<&Text>, u64)) {
     writer.string("id", &setting.id);
     writer.string("object", "text_completion");
     writer.number("created", created);

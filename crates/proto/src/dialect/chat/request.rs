@@ -14,7 +14,7 @@ use crate::canon::{Request, ToolKind};
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::json::Path;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::notes::Notes;
 use crate::text::Json;
 
@@ -38,7 +38,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn request(&mut self, node: Node<'_>) -> Read<Request> {
+    fn request(&mut self, node: Node<'_>) -> ReadResult<Request> {
         let mut fields = node.object()?;
         let mut request = Request { model: fields.read("model", node::string)?, ..Request::default() };
         request.origin = Some(Dialect::Chat);
@@ -55,7 +55,7 @@ impl Scope {
     }
 
     /// `messages`, or the responses form `input` and `instructions` that some editors post to this path.
-    fn conversation(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    fn conversation(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         request.instructions = fields.read("instructions", node::text)?;
         request.previous = fields.read("previous_response_id", node::string)?;
         let mut history = History::default();
@@ -67,7 +67,7 @@ impl Scope {
         Ok(())
     }
 
-    fn tools(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    fn tools(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         let legacy = fields.read("functions", |node| self.legacy_tools(node))?;
         let legacy_choice = fields.read("function_call", tools::legacy_choice)?;
         let tools = fields.read("tools", |node| self.tool_list(node))?;
@@ -83,7 +83,7 @@ impl Scope {
     }
 
     /// `web_search_options` is how chat asks for the hosted search tool.
-    fn search_options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    fn search_options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         let Some(tool) = fields.read("web_search_options", |node| self.search_tool(node))? else { return Ok(()) };
         let searches = |kind: &ToolKind| matches!(kind, ToolKind::Hosted { kind } if kind.starts_with("web_search"));
         if !request.tools.iter().any(|tool| searches(&tool.kind)) {
@@ -111,7 +111,7 @@ impl Scope {
 }
 
 /// Whether usage is wanted at the end of a stream.
-pub(super) fn stream_options(node: Node<'_>) -> Read<bool> {
+pub(super) fn stream_options(node: Node<'_>) -> ReadResult<bool> {
     let mut fields = node.object()?;
     Ok(fields.read("include_usage", node::boolean)?.unwrap_or(false))
 }

@@ -7,13 +7,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use self::extra::Extra;
 use super::encode;
 use crate::canon::{CallKind, Finish, ItemKind, Part};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::fold::Whole;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Writes the body.
-pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let answer = Answer::of(whole);
     let extra = Extra::of(whole);
     let mut out = BytesMut::with_capacity(answer.content.len() + 1024);
@@ -101,7 +101,12 @@ impl<'w> Answer<'w> {
     }
 }
 
-fn choice(writer: &mut ObjectWriter<'_>, whole: &Whole, (answer, extra): (&Answer<'_>, &Extra), setting: &Setting) {
+fn choice(
+    writer: &mut ObjectWriter<'_>,
+    whole: &Whole,
+    (answer, extra): (&Answer<'_>, &Extra),
+    setting: &ReplySetting,
+) {
     let legacy = setting.reply.legacy_functions;
     writer.literal("index", "0");
     writer.object("message", |writer| {

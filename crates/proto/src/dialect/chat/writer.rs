@@ -15,7 +15,7 @@ use self::chunk::Chunks;
 use self::track::Tracks;
 use super::encode;
 use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, Part, Usage, What};
-use crate::dialect::{Dialect, Setting, openai_error};
+use crate::dialect::{Dialect, ReplySetting, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
 use crate::text::{Json, Text};
@@ -26,7 +26,7 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// Events to chat bytes.
 #[derive(Debug)]
 pub struct Writer {
-    setting: Setting,
+    setting: ReplySetting,
     stage: Stage,
     chunks: Chunks,
     tracks: Tracks,
@@ -53,7 +53,7 @@ struct Passed {
 }
 
 impl Writer {
-    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+    pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         Self {
             chunks: Chunks::new(setting.reply.include_usage),
             setting,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::canon::Request;
 use crate::dialect::Dialect;
 use crate::failure::{Failure, Kind};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -25,7 +25,7 @@ const OURS: [(&str, &str); 2] = [
 ];
 
 /// Reads a request.
-pub(super) fn read(body: &Bytes) -> Read<(Request, Notes)> {
+pub(super) fn read(body: &Bytes) -> ReadResult<(Request, Notes)> {
     crate::json::check(body)?;
     let json = Json::from_valid(body.clone());
     let mut scope = Scope::default();
@@ -58,7 +58,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn request(&mut self, node: Node<'_>) -> Read<Request> {
+    fn request(&mut self, node: Node<'_>) -> ReadResult<Request> {
         let mut fields = node.object()?;
         let mut request = Request { origin: Some(Dialect::Gemini), ..Request::default() };
         request.model = fields.either("model", node::string)?.map(|name| bare(&name).to_owned());
@@ -103,7 +103,7 @@ impl Scope {
 }
 
 /// A content object, its parts, or a string.
-fn system(node: Node<'_>) -> Read<Option<Text>> {
+fn system(node: Node<'_>) -> ReadResult<Option<Text>> {
     if node.is(Shape::String) {
         return node.text().map(|text| Some(text).filter(|text| !text.is_empty()));
     }
@@ -117,7 +117,7 @@ fn system(node: Node<'_>) -> Read<Option<Text>> {
     Ok(join(&texts))
 }
 
-fn system_parts(node: Node<'_>) -> Read<Vec<Text>> {
+fn system_parts(node: Node<'_>) -> ReadResult<Vec<Text>> {
     let texts = several(node, |node| {
         if node.is(Shape::String) {
             return node.text();
@@ -130,7 +130,7 @@ fn system_parts(node: Node<'_>) -> Read<Vec<Text>> {
 }
 
 /// A list, or its only element: Google's servers read both.
-fn several<T>(node: Node<'_>, mut read: impl FnMut(Node<'_>) -> Read<T>) -> Read<Vec<T>> {
+fn several<T>(node: Node<'_>, mut read: impl FnMut(Node<'_>) -> ReadResult<T>) -> ReadResult<Vec<T>> {
     if node.is(Shape::Object) || node.is(Shape::String) { Ok(vec![read(node)?]) } else { node.each(usize::MAX, read) }
 }
 

@@ -9,7 +9,7 @@ use self::assemble::Assembly;
 use super::writer::Sources;
 use super::{encode, reasoning_state};
 use crate::canon::{CallKind, Finish, ItemKind, Part};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::fold::Whole;
 use crate::framing::sse;
 use crate::json;
@@ -17,7 +17,7 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Writes the body.
-pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     if let Some(body) = assembled(whole) {
         return body;
     }

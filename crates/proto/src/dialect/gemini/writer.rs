@@ -17,7 +17,7 @@ pub(super) use self::sources::Sources;
 use self::track::Tracks;
 use super::{encode, reasoning_state};
 use crate::canon::{Channel, Event, Finish, Item, ItemKind, Open, Part, Usage, What};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
 use crate::json;
@@ -26,7 +26,7 @@ use crate::text::{Json, Text};
 /// Events to Gemini bytes.
 #[derive(Debug)]
 pub struct Writer {
-    setting: Setting,
+    setting: ReplySetting,
     stage: Stage,
     frames: Frames,
     tracks: Tracks,
@@ -47,7 +47,7 @@ enum Stage {
 }
 
 impl Writer {
-    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+    pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         Self {
             frames: Frames::new(&setting.reply),
             setting,

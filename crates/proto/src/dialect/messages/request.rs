@@ -12,7 +12,7 @@ use crate::canon::Request;
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::json::Path;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::notes::Notes;
 use crate::text::Json;
 
@@ -38,7 +38,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn request(&mut self, node: Node<'_>) -> Read<Request> {
+    fn request(&mut self, node: Node<'_>) -> ReadResult<Request> {
         let mut fields = node.object()?;
         let mut request = Request { model: fields.read("model", node::string)?, ..Request::default() };
         request.origin = Some(Dialect::Messages);
@@ -79,6 +79,6 @@ impl Scope {
 }
 
 /// Conversations are held by the client: half of one would be answered as if it were all.
-fn thread(node: Node<'_>) -> Read<()> {
+fn thread(node: Node<'_>) -> ReadResult<()> {
     Err(node.bad("Conversations are not held here; send the whole of it, without `thread`").code(NO_THREAD))
 }

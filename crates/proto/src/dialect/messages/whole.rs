@@ -9,13 +9,13 @@ use self::assemble::Assembly;
 use super::Writer;
 use super::wire::Kind;
 use crate::canon::{Event, Open, What};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::fold::Whole;
 use crate::framing::sse::{self, Decoder};
 use crate::json;
 
 /// Writes the body.
-pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let mut assembly = Assembly::default();
     let mut own = whole.frames_in(Dialect::Messages).peekable();
     if own.peek().is_none() {
@@ -42,7 +42,7 @@ fn read(assembly: &mut Assembly, frame: sse::Frame) {
 }
 
 /// The reply as a stream of this dialect.
-fn stream(whole: &Whole, setting: &Setting) -> Bytes {
+fn stream(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let open = Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created };
     let items = (0..).zip(&whole.items).map(|(at, item)| What::ItemDone { at, item: item.clone() });
     let usage = whole.usage.map(What::Usage);

@@ -20,7 +20,7 @@ use super::encode::StopSignals;
 use super::wire::Kind as Wired;
 use super::{encode, error};
 use crate::canon::{Event, Finish, Head, Open, Usage, What};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
 use crate::json;
@@ -35,7 +35,7 @@ const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n
 /// Events to messages bytes.
 #[derive(Debug)]
 pub struct Writer {
-    setting: Setting,
+    setting: ReplySetting,
     stage: Stage,
     blocks: Blocks,
     tracks: Tracks,
@@ -57,7 +57,7 @@ enum Stage {
 }
 
 impl Writer {
-    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+    pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         Self {
             searches: Searches::new(&setting.id),
             setting,

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::request::{Scope, keep_alive};
 use crate::failure::{Failure, Kind};
 use crate::json::emit;
-use crate::json::node::{self, Node, Read};
+use crate::json::node::{self, Node, ReadResult};
 use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::Json;
@@ -55,7 +55,7 @@ pub fn read(body: &Bytes, single: bool) -> Result<Embed, Failure> {
 }
 
 /// A text, or a list of texts where those are taken; `None` when there is none to embed.
-fn texts(node: Node<'_>, single: bool) -> Read<Option<Json>> {
+fn texts(node: Node<'_>, single: bool) -> ReadResult<Option<Json>> {
     if !single && node.is(Shape::Array) {
         let count = node.each(usize::MAX, node::text)?.len();
         return Ok((count > 0).then(|| node.json()));

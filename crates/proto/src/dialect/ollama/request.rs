@@ -11,7 +11,7 @@ use self::messages::Calls;
 use crate::canon::{Item, ItemKind, Part, Request, Role};
 use crate::dialect::{Dialect, output_format};
 use crate::failure::Failure;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -62,7 +62,7 @@ pub(super) fn reply(body: Bytes, generate: bool) -> Result<(Request, Notes), Fai
     }
 }
 
-fn load(fields: &mut Fields<'_>) -> Read<Asked> {
+fn load(fields: &mut Fields<'_>) -> ReadResult<Asked> {
     let model = fields.need("model", node::string)?;
     let unload = fields.read("keep_alive", keep_alive)?.unwrap_or(false);
     let stream = fields.read("stream", node::boolean)?.unwrap_or(true);
@@ -70,7 +70,7 @@ fn load(fields: &mut Fields<'_>) -> Read<Asked> {
 }
 
 /// A number of seconds or a length of time; whether it is zero.
-pub(super) fn keep_alive(node: Node<'_>) -> Read<bool> {
+pub(super) fn keep_alive(node: Node<'_>) -> ReadResult<bool> {
     if node.is(Shape::Number) {
         return Ok(node.json().as_u64() == Some(0));
     }
@@ -86,7 +86,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    fn request(&mut self, mut fields: Fields<'_>, generate: bool) -> Read<Request> {
+    fn request(&mut self, mut fields: Fields<'_>, generate: bool) -> ReadResult<Request> {
         let mut request = Request { model: fields.read("model", node::string)?, ..Request::default() };
         request.origin = Some(Dialect::Ollama);
         request.reply.generate = generate;
@@ -105,7 +105,7 @@ impl Scope {
     }
 
     /// What only `/api/generate` has.
-    fn prompt(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    fn prompt(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         refuse(fields)?;
         request.instructions = fields.read("system", node::text)?.filter(|system| !system.is_empty());
         let text = fields.read("prompt", node::text)?.unwrap_or_default();
@@ -138,7 +138,7 @@ fn is_load(fields: &Fields<'_>, generate: bool) -> bool {
 }
 
 /// Refuses what no chat model could honour.
-fn refuse(fields: &mut Fields<'_>) -> Read<()> {
+fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
     if fields.read("suffix", node::text)?.is_some_and(|suffix| !suffix.is_empty()) {
         return Err(
             fields.unsupported("suffix", "these models answer and do not fill in; send the whole task as prompt.")

@@ -7,13 +7,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::encode::{self, Call};
 use super::stamp::stamp;
 use crate::canon::{Finish, ItemKind, Part, Thinking};
-use crate::dialect::Setting;
+use crate::dialect::ReplySetting;
 use crate::fold::Whole;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
 /// Writes the body.
-pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let finish = whole.finish.unwrap_or(Finish::Stop);
     let mut answer = Answer::of(whole, finish);
     if setting.reply.thinking == Thinking::Hidden {

@@ -16,9 +16,9 @@ use self::progress::{Boundary, PartKey, Progress};
 use super::encode::{self, Call};
 use super::write_error;
 use crate::canon::{Channel, Event, Finish, Head, Item, ItemKind, Part, Thinking, Usage, What};
-use crate::dialect::Setting;
+use crate::dialect::ReplySetting;
 use crate::failure::{Failure, Kind};
-use crate::fold::{Slot, Timing};
+use crate::fold::{ItemDraft, Timing};
 use crate::text::Text;
 
 /// Events to Ollama's lines.
@@ -29,7 +29,7 @@ pub struct Writer {
     /// Calls so far.
     calls: usize,
     /// Calls that are not written yet: their arguments are not whole, or no object.
-    open: Vec<(u32, Slot)>,
+    open: Vec<(u32, ItemDraft)>,
     /// Whether reasoning is left out.
     silent: bool,
     usage: Option<Usage>,
@@ -39,7 +39,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+    pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         Self {
             silent: setting.reply.thinking == Thinking::Hidden,
             line: LineWriter::new(setting),
@@ -170,10 +170,10 @@ impl Writer {
     }
 
     /// The call in progress at `at`.
-    fn slot(&mut self, at: u32) -> &mut Slot {
+    fn slot(&mut self, at: u32) -> &mut ItemDraft {
         let found = self.open.iter().position(|(open, _)| *open == at);
         let index = found.unwrap_or_else(|| {
-            self.open.push((at, Slot::default()));
+            self.open.push((at, ItemDraft::default()));
             self.open.len() - 1
         });
         &mut self.open[index].1

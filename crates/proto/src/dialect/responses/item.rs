@@ -11,14 +11,14 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Request, Role, Tool, ToolChoice, ToolKind};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::patch::set;
 use crate::json::{Path, Shape, emit};
 use crate::text::{Json, Text};
 pub(super) use part::{Side, text, without_detail, write as write_part};
 
 /// Reads one input item.
-pub(super) fn read(node: Node<'_>) -> Read<Item> {
+pub(super) fn read(node: Node<'_>) -> ReadResult<Item> {
     let mut fields = node.object()?;
     let given = fields.read("type", node::string)?;
     // The short form of a message has a role and no type.
@@ -78,7 +78,7 @@ fn visible((at, part): (usize, &Part)) -> Option<(Channel, usize, &Text)> {
 }
 
 /// A message and, where it had to be normalised, its content.
-fn message(fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
+fn message(fields: &mut Fields<'_>) -> ReadResult<(ItemKind, Option<Json>)> {
     let word = fields.need("role", node::string)?;
     let role = match word.as_str() {
         "system" => Role::System,
@@ -100,7 +100,7 @@ fn message(fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
     Ok((kind, content.normal))
 }
 
-fn other(kind: &str, fields: &mut Fields<'_>) -> Read<ItemKind> {
+fn other(kind: &str, fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     Ok(match kind {
         "reasoning" => reasoning(fields)?,
         "function_call" => call(CallKind::Function, "arguments", fields)?,
@@ -116,7 +116,7 @@ fn other(kind: &str, fields: &mut Fields<'_>) -> Read<ItemKind> {
     })
 }
 
-fn reasoning(fields: &mut Fields<'_>) -> Read<ItemKind> {
+fn reasoning(fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     const MOST: usize = 100_000;
     let texts = |node: Node<'_>| node.each(MOST, |part| part.object()?.need("text", node::text));
     Ok(ItemKind::Reasoning {
@@ -127,7 +127,7 @@ fn reasoning(fields: &mut Fields<'_>) -> Read<ItemKind> {
     })
 }
 
-fn call(kind: CallKind, input: &str, fields: &mut Fields<'_>) -> Read<ItemKind> {
+fn call(kind: CallKind, input: &str, fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     Ok(ItemKind::Call {
         kind,
         id: id(fields)?,
@@ -139,7 +139,7 @@ fn call(kind: CallKind, input: &str, fields: &mut Fields<'_>) -> Read<ItemKind> 
 }
 
 /// A tool output and, where its list had to be normalised, that list. A string stays one: it is a legal form here.
-fn output(kind: CallKind, fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
+fn output(kind: CallKind, fields: &mut Fields<'_>) -> ReadResult<(ItemKind, Option<Json>)> {
     let call_id = fields.need("call_id", node::text)?;
     let mut string = false;
     let list = fields.need("output", |node| {
@@ -150,7 +150,7 @@ fn output(kind: CallKind, fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Jso
     Ok((ItemKind::Output { kind, call_id, parts: list.parts, failed: false }, normal))
 }
 
-fn id(fields: &mut Fields<'_>) -> Read<Option<Text>> {
+fn id(fields: &mut Fields<'_>) -> ReadResult<Option<Text>> {
     fields.read("id", node::text)
 }
 

@@ -13,7 +13,7 @@ use super::{item, tool};
 use crate::canon::{Item, ItemKind, Part, Reasoning, Request, Role};
 use crate::dialect::{Dialect, Target};
 use crate::failure::Failure;
-use crate::json::node::{self, Node, Read};
+use crate::json::node::{self, Node, ReadResult};
 use crate::json::{self, Path, Shape};
 use crate::notes::Notes;
 use crate::text::Json;
@@ -53,7 +53,7 @@ pub(crate) fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
 }
 
 /// Reads the field `key` if the canonical model has a place for it.
-fn known(request: &mut Request, key: &str, node: Node<'_>) -> Read<bool> {
+fn known(request: &mut Request, key: &str, node: Node<'_>) -> ReadResult<bool> {
     match key {
         "model" => request.model = Some(node.string()?),
         "instructions" => request.instructions = Some(node.text()?).filter(|text| !text.is_empty()),
@@ -82,7 +82,7 @@ fn known(request: &mut Request, key: &str, node: Node<'_>) -> Read<bool> {
     Ok(true)
 }
 
-fn input(node: Node<'_>) -> Read<Vec<Item>> {
+fn input(node: Node<'_>) -> ReadResult<Vec<Item>> {
     if !node.is(Shape::String) {
         return if node.is(Shape::Array) {
             node.each(MOST_ITEMS, item::read)
@@ -95,26 +95,26 @@ fn input(node: Node<'_>) -> Read<Vec<Item>> {
     Ok(vec![Item { kind, raw: None }])
 }
 
-fn reasoning(node: Node<'_>) -> Read<Reasoning> {
+fn reasoning(node: Node<'_>) -> ReadResult<Reasoning> {
     let mut fields = node.object()?;
     let effort = fields.read("effort", node::string)?;
     let summary = fields.read("summary", node::string)?;
     Ok(Reasoning { effort, summary })
 }
 
-fn text(request: &mut Request, node: Node<'_>) -> Read<()> {
+fn text(request: &mut Request, node: Node<'_>) -> ReadResult<()> {
     let mut fields = node.object()?;
     request.format = fields.read("format", tool::format)?.flatten();
     request.verbosity = fields.read("verbosity", node::string)?;
     Ok(())
 }
 
-fn stop(node: Node<'_>) -> Read<Vec<String>> {
+fn stop(node: Node<'_>) -> ReadResult<Vec<String>> {
     let words = if node.is(Shape::String) { vec![node.string()?] } else { node.each(16, node::string)? };
     Ok(words.into_iter().filter(|word| !word.is_empty()).collect())
 }
 
-fn sampling(key: &str, node: Node<'_>) -> Read<Json> {
+fn sampling(key: &str, node: Node<'_>) -> ReadResult<Json> {
     let (shape, name) = if key == "logit_bias" { (Shape::Object, "an object") } else { (Shape::Number, "a number") };
     node.shaped(shape, name)
 }

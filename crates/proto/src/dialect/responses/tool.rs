@@ -3,17 +3,17 @@
 use crate::canon::{Format, Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::{output_format, tools};
 use crate::json::emit::{self, ObjectWriter};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, patch, schema};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
 /// Reads `tools`.
-pub(super) fn list(node: Node<'_>) -> Read<Vec<Tool>> {
+pub(super) fn list(node: Node<'_>) -> ReadResult<Vec<Tool>> {
     node.each(tools::MOST, tool)
 }
 
-fn tool(node: Node<'_>) -> Read<Tool> {
+fn tool(node: Node<'_>) -> ReadResult<Tool> {
     let mut fields = node.object()?;
     let kind = fields.need("type", node::string)?;
     // Chat's form nests the definition under the type's own name.
@@ -25,12 +25,12 @@ fn tool(node: Node<'_>) -> Read<Tool> {
     Ok(Tool { kind: known(&kind, &mut fields)?, raw: Some(node.json()) })
 }
 
-fn nested(kind: &str, inner: Node<'_>) -> Read<Tool> {
+fn nested(kind: &str, inner: Node<'_>) -> ReadResult<Tool> {
     let known = known(kind, &mut inner.object()?)?;
     Ok(Tool { kind: known, raw: Some(flat(kind, &inner.json())) })
 }
 
-fn known(kind: &str, fields: &mut Fields<'_>) -> Read<ToolKind> {
+fn known(kind: &str, fields: &mut Fields<'_>) -> ReadResult<ToolKind> {
     Ok(match kind {
         "function" => ToolKind::Function {
             name: fields.need("name", tools::name)?,
@@ -56,7 +56,7 @@ fn flat(kind: &str, inner: &Json) -> Json {
 }
 
 /// Reads `tool_choice`; the value is its form in this dialect.
-pub(super) fn choice(node: Node<'_>) -> Read<(ToolChoice, Json)> {
+pub(super) fn choice(node: Node<'_>) -> ReadResult<(ToolChoice, Json)> {
     if node.is(Shape::String) {
         let choice = match node.string()?.as_str() {
             "auto" => ToolChoice::Auto,
@@ -132,7 +132,7 @@ pub(super) fn tool_json(tool: &Tool) -> Json {
 }
 
 /// Reads `text.format`; `None` is plain text.
-pub(super) fn format(node: Node<'_>) -> Read<Option<Format>> {
+pub(super) fn format(node: Node<'_>) -> ReadResult<Option<Format>> {
     let mut fields = node.object()?;
     Ok(match fields.need("type", node::string)?.as_str() {
         "text" => None,

@@ -79,7 +79,7 @@ pub(super) fn piece_field(channel: Channel) -> &'static str {
 }
 
 /// The field that holds the part index of a delta in `channel`.
-pub(super) fn part_field(channel: Channel) -> &'static str {
+pub(super) fn part_index_field(channel: Channel) -> &'static str {
     match channel {
         Channel::Summary => "summary_index",
         Channel::Image => "partial_image_index",

@@ -12,7 +12,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::wire::{data_of, is_message, type_of, type_of_head};
 use crate::canon::{Event, Open, Usage, What};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::failure::{Failure, Kind};
 use crate::framing::Framing;
 use crate::json::emit::{self, ObjectWriter};
@@ -51,7 +51,7 @@ enum State {
 }
 
 impl Writer {
-    pub(crate) fn new(setting: Setting) -> Self {
+    pub(crate) fn new(setting: ReplySetting) -> Self {
         let (codex, framing) = (setting.codex, setting.framing);
         Self {
             facts: Facts::new(setting),
@@ -66,7 +66,7 @@ impl Writer {
         }
     }
 
-    /// The response object as the client saw it last, where [`Setting::stored`] asks for it.
+    /// The response object as the client saw it last, where [`ReplySetting::stored`] asks for it.
     pub fn response(&self) -> Option<&Json> {
         self.response.as_ref()
     }

@@ -5,14 +5,15 @@ use proptest::prelude::*;
 
 use super::escape;
 use crate::canon::{CallKind, Carrier, Channel, Event, Finish, Frame, Head, Item, ItemKind, Open, Part, What};
-use crate::dialect::Setting;
+use crate::dialect::ReplySetting;
 use crate::{Dialect, Failure, Kind, Text, Writer};
 
 const ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 const DIALECTS: [Dialect; 5] = [Dialect::Responses, Dialect::Chat, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
 
 fn written(dialect: Dialect, events: &[Event]) -> String {
-    let setting = Setting { id: "id\u{2028}".to_owned(), model: "m\u{2029}".to_owned(), ..Setting::default() };
+    let setting =
+        ReplySetting { id: "id\u{2028}".to_owned(), model: "m\u{2029}".to_owned(), ..ReplySetting::default() };
     let (mut writer, mut out) = (Writer::new(dialect, setting), BytesMut::new());
     for event in events {
         writer.push(event, &mut out);

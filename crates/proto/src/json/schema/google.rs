@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::keywords::{self, Under};
 use super::tree::Tree;
-use crate::json::node::Read;
+use crate::json::node::ReadResult;
 use crate::json::{Path, Shape};
 use crate::text::{Json, Text};
 
@@ -68,7 +68,7 @@ const SHARED: [&str; 18] = [
 ///
 /// # Errors
 /// `Invalid` with the path of a keyword whose value no schema has.
-pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
+pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> ReadResult<()> {
     let Tree::Object(members) = schema else {
         return if matches!(schema, Tree::Leaf(json) if json.shape() == Shape::Bool) {
             Ok(())
@@ -111,7 +111,7 @@ fn point(schema: &mut Tree) {
     }
 }
 
-fn below(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
+fn below(schema: &mut Tree, path: &Path<'_>) -> ReadResult<()> {
     let Tree::Object(members) = schema else { return Ok(()) };
     for (key, value) in members {
         let name = key.plain();
@@ -136,7 +136,7 @@ fn below(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
     Ok(())
 }
 
-fn types(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
+fn types(schema: &mut Tree, path: &Path<'_>) -> ReadResult<()> {
     let path = path.field("type");
     let unspecified = |value: &Tree| value.text().is_some_and(|text| text.is("TYPE_UNSPECIFIED"));
     match schema.get_mut("type") {
@@ -152,7 +152,7 @@ fn types(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
     Ok(())
 }
 
-fn lower(kind: &Tree, path: &Path<'_>) -> Read<Tree> {
+fn lower(kind: &Tree, path: &Path<'_>) -> ReadResult<Tree> {
     let Some(word) = kind.text() else { return Err(path.wrong("a string", &kind.json())) };
     let word = word.plain();
     let known = TYPES.iter().find(|(upper, _)| word.eq_ignore_ascii_case(upper));
@@ -179,12 +179,12 @@ fn order(schema: &mut Tree) {
 
 /// `nullable: true` becomes one more type.
 fn nullable(schema: &mut Tree) {
-    if !schema.take("nullable").is_some_and(|value| value.is("true")) {
+    if !schema.take("nullable").is_some_and(|value| value.is_literal("true")) {
         return;
     }
     let null = || Tree::string("null");
     if let Some(Tree::Array(values)) = schema.get_mut("enum")
-        && !values.iter().any(|value| value.is("null"))
+        && !values.iter().any(|value| value.is_literal("null"))
     {
         values.push(Tree::literal("null"));
     }
@@ -215,7 +215,7 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
         let name = key.plain();
         match name.as_ref() {
             "$schema" | "$id" | "$comment" => {}
-            "additionalProperties" if value.is("false") => {}
+            "additionalProperties" if value.is_literal("false") => {}
             "type" => kinds(value, &mut out)?,
             "const" => out.push((Text::from_plain("enum"), Tree::Array(vec![Tree::Leaf(value.text()?.quoted())]))),
             "enum" if value.elements().iter().all(|value| value.text().is_some_and(|text| !text.is_empty())) => {

@@ -72,14 +72,14 @@ pub(super) fn is_type(schema: &Tree, kind: &str) -> bool {
 /// The elements of a tuple, in either form, and what may follow them; `None` for other schemas.
 pub(super) fn tuple(schema: &mut Tree) -> Option<(Vec<Tree>, Option<Tree>)> {
     if let Some(Tree::Array(elements)) = schema.take("prefixItems") {
-        let rest = schema.take("items").filter(|rest| !rest.is("false"));
+        let rest = schema.take("items").filter(|rest| !rest.is_literal("false"));
         return Some((elements, rest));
     }
     if !matches!(schema.get("items"), Some(Tree::Array(_))) {
         return None;
     }
     let Some(Tree::Array(elements)) = schema.take("items") else { return None };
-    let rest = schema.take("additionalItems").filter(|rest| !rest.is("false"));
+    let rest = schema.take("additionalItems").filter(|rest| !rest.is_literal("false"));
     Some((elements, rest))
 }
 

@@ -191,8 +191,8 @@ impl Maker {
     fn object(&self, schema: &mut Tree) -> Result<(), &'static str> {
         let named = schema.get("properties").is_some_and(|properties| !properties.members().is_empty());
         match schema.get("additionalProperties") {
-            Some(free) if free.is("false") => {}
-            Some(free) if !free.is("true") => return Err("free keys"),
+            Some(free) if free.is_literal("false") => {}
+            Some(free) if !free.is_literal("true") => return Err("free keys"),
             _ if named => {}
             _ => return Err("free keys"),
         }
@@ -247,7 +247,7 @@ impl Maker {
     fn tuple(&self, schema: &mut Tree) -> Result<(), &'static str> {
         let alone = schema.get("type").and_then(Tree::text).is_some();
         let open = schema.get("prefixItems").map_or("additionalItems", |_| "items");
-        let open = schema.get(open).is_some_and(|rest| !rest.is("false"));
+        let open = schema.get(open).is_some_and(|rest| !rest.is_literal("false"));
         if self.form == Form::Plain || open || !alone {
             keywords::flatten(schema);
             return if schema.get("items").is_some_and(|items| !items.members().is_empty()) {

@@ -123,7 +123,7 @@ impl Tree {
     }
 
     /// Whether the value is this word.
-    pub(super) fn is(&self, word: &str) -> bool {
+    pub(super) fn is_literal(&self, word: &str) -> bool {
         matches!(self, Self::Leaf(json) if json.bytes().as_ref() == word.as_bytes())
     }
 }

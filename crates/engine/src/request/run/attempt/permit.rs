@@ -73,7 +73,7 @@ impl ModelAttempt {
             let slot = match taken.map_err(NoPermit::Account)? {
                 Acquired::Now(slot) => slot,
                 Acquired::Later(waiting) => match self.wait(waiting, until).await {
-                    Some(WaitOutcome::Slot(slot)) => slot,
+                    Some(WaitOutcome::Permit(slot)) => slot,
                     Some(WaitOutcome::Again(kept)) => {
                         turn = Some(kept);
                         continue;

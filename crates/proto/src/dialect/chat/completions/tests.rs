@@ -64,9 +64,9 @@ fn events() -> Vec<Event> {
     events
 }
 
-fn setting(include_usage: bool) -> Setting {
+fn setting(include_usage: bool) -> ReplySetting {
     let reply = ReplyOptions { generate: true, include_usage, ..ReplyOptions::default() };
-    Setting { id: "cmpl-1".into(), model: "gpt-5.5".into(), created: 7, reply, ..Setting::default() }
+    ReplySetting { id: "cmpl-1".into(), model: "gpt-5.5".into(), created: 7, reply, ..ReplySetting::default() }
 }
 
 #[test]

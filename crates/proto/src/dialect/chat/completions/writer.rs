@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::{choice, head, said};
 use crate::canon::{Channel, Event, Finish, Usage, What};
 use crate::dialect::chat::encode;
-use crate::dialect::{Setting, openai_error};
+use crate::dialect::{ReplySetting, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::json::emit;
 use crate::text::Text;
@@ -13,7 +13,7 @@ use crate::text::Text;
 /// Events to bytes.
 #[derive(Debug)]
 pub struct Writer {
-    setting: Setting,
+    setting: ReplySetting,
     model: Option<Text>,
     created: u64,
     /// Items whose text came in pieces.
@@ -23,7 +23,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+    pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         let created = setting.created;
         Self { setting, model: None, created, spoken: Vec::new(), usage: None, done: false }
     }

@@ -10,7 +10,7 @@ use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
 use crate::dialect::openai_error;
 use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
-use crate::fold::Slot;
+use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
 
 /// One reply in the making. Reasoning and message items close when something else begins; calls stay open to the end,
@@ -21,7 +21,7 @@ pub(in crate::dialect) struct ChatAnswer {
     /// The next output index.
     next: u32,
     message: Option<OpenMessage>,
-    thought: Option<(u32, Slot)>,
+    thought: Option<(u32, ItemDraft)>,
     calls: Calls,
     finish: Option<Finish>,
 }
@@ -32,7 +32,7 @@ struct OpenMessage {
     at: u32,
     /// The channel of each part.
     parts: Vec<Channel>,
-    slot: Slot,
+    slot: ItemDraft,
 }
 
 impl ChatAnswer {
@@ -139,7 +139,7 @@ impl ChatAnswer {
         if self.thought.is_none() {
             let at = self.take_index();
             sink.say(What::ItemOpen { at, head: Head::Reasoning });
-            let mut slot = Slot::brief();
+            let mut slot = ItemDraft::brief();
             slot.open(&Head::Reasoning);
             self.thought = Some((at, slot));
         }
@@ -177,7 +177,7 @@ impl ChatAnswer {
         if self.message.is_none() {
             let at = self.take_index();
             let head = Head::Message { phase: None };
-            let mut slot = Slot::brief();
+            let mut slot = ItemDraft::brief();
             slot.open(&head);
             sink.say(What::ItemOpen { at, head });
             self.message = Some(OpenMessage { at, parts: Vec::new(), slot });

@@ -6,12 +6,12 @@ use super::parts::Allowed;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
 use crate::dialect::output_format::require_content;
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::Text;
 
 impl Scope {
     /// A string, or a list of responses items.
-    pub(super) fn input(&mut self, node: Node<'_>, history: &mut History) -> Read<Vec<Item>> {
+    pub(super) fn input(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<Vec<Item>> {
         if node.is(Shape::String) {
             let text = node.text()?;
             return Ok(vec![message(Role::User, vec![Part::Text { text, annotations: None }])]);
@@ -20,7 +20,7 @@ impl Scope {
         require_content(items, node)
     }
 
-    fn input_item(&mut self, node: Node<'_>, history: &mut History) -> Read<Item> {
+    fn input_item(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<Item> {
         let mut fields = node.object()?;
         let kind = fields.read("type", node::string)?.unwrap_or_else(|| "message".to_owned());
         let kind = match kind.as_str() {
@@ -38,7 +38,7 @@ impl Scope {
         Ok(Item { kind, raw: Some(node.json()) })
     }
 
-    fn input_message(&mut self, fields: &mut Fields<'_>) -> Read<Item> {
+    fn input_message(&mut self, fields: &mut Fields<'_>) -> ReadResult<Item> {
         let (role, allowed) = match fields.need("role", node::string)?.as_str() {
             "system" => (Role::System, Allowed::Text),
             "developer" => (Role::Developer, Allowed::Text),
@@ -50,14 +50,14 @@ impl Scope {
         Ok(message(role, parts))
     }
 
-    fn input_output(&mut self, fields: &mut Fields<'_>, kind: CallKind) -> Read<ItemKind> {
+    fn input_output(&mut self, fields: &mut Fields<'_>, kind: CallKind) -> ReadResult<ItemKind> {
         let call_id = fields.need("call_id", node::filled)?;
         let parts = fields.need("output", |node| self.content(node, Allowed::Everything))?;
         Ok(ItemKind::Output { kind, call_id, parts, failed: false })
     }
 }
 
-fn call(fields: &mut Fields<'_>, kind: CallKind) -> Read<ItemKind> {
+fn call(fields: &mut Fields<'_>, kind: CallKind) -> ReadResult<ItemKind> {
     let input = match kind {
         CallKind::Function => "arguments",
         CallKind::Custom => "input",
@@ -72,7 +72,7 @@ fn call(fields: &mut Fields<'_>, kind: CallKind) -> Read<ItemKind> {
     })
 }
 
-fn reasoning(fields: &mut Fields<'_>) -> Read<ItemKind> {
+fn reasoning(fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     Ok(ItemKind::Reasoning {
         id: fields.read("id", node::text)?,
         summary: fields.read("summary", paragraphs)?.unwrap_or_default(),
@@ -81,6 +81,6 @@ fn reasoning(fields: &mut Fields<'_>) -> Read<ItemKind> {
     })
 }
 
-fn paragraphs(node: Node<'_>) -> Read<Vec<Text>> {
+fn paragraphs(node: Node<'_>) -> ReadResult<Vec<Text>> {
     node.each(usize::MAX, |node| node.object()?.need("text", node::text))
 }

@@ -9,7 +9,7 @@ use super::parts::Allowed;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
 use crate::dialect::output_format::require_content;
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::Text;
 
 /// What earlier messages say about later ones.
@@ -50,13 +50,13 @@ impl History {
 
 impl Scope {
     /// Chat `messages`.
-    pub(super) fn messages(&mut self, node: Node<'_>, history: &mut History) -> Read<Vec<Item>> {
+    pub(super) fn messages(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, history, &mut items))?;
         require_content(items, node)
     }
 
-    fn message(&mut self, node: Node<'_>, history: &mut History, items: &mut Vec<Item>) -> Read<()> {
+    fn message(&mut self, node: Node<'_>, history: &mut History, items: &mut Vec<Item>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let role = fields.need("role", node::string)?;
         match role.as_str() {
@@ -72,12 +72,12 @@ impl Scope {
         Ok(())
     }
 
-    fn said(&mut self, fields: &mut Fields<'_>, role: Role, allowed: Allowed) -> Read<Item> {
+    fn said(&mut self, fields: &mut Fields<'_>, role: Role, allowed: Allowed) -> ReadResult<Item> {
         let parts = fields.need("content", |node| self.content(node, allowed))?;
         Ok(message(role, parts))
     }
 
-    fn assistant(&mut self, fields: &mut Fields<'_>, history: &mut History, items: &mut Vec<Item>) -> Read<()> {
+    fn assistant(&mut self, fields: &mut Fields<'_>, history: &mut History, items: &mut Vec<Item>) -> ReadResult<()> {
         let before = items.len();
         let mut parts = fields.read("content", |node| self.content(node, Allowed::Assistant))?.unwrap_or_default();
         let refusal = fields.read("refusal", node::text)?;
@@ -97,7 +97,7 @@ impl Scope {
     }
 
     /// Members of earlier replies that clients send back.
-    fn replayed(&mut self, fields: &mut Fields<'_>) -> Read<()> {
+    fn replayed(&mut self, fields: &mut Fields<'_>) -> ReadResult<()> {
         fields.read("audio", |node| Err::<(), _>(node.unsupported("audio is not supported.")))?;
         for name in ["reasoning_content", "reasoning", "reasoning_details"] {
             // Without its encrypted state only some chat relays take it, and those read the client's own body.
@@ -112,7 +112,7 @@ impl Scope {
         Ok(())
     }
 
-    fn call(&mut self, node: Node<'_>, history: &mut History) -> Read<Item> {
+    fn call(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<Item> {
         let mut fields = node.object()?;
         let call_id = fields.need("id", node::filled)?;
         let kind = fields.read("type", node::string)?.unwrap_or_else(|| "function".to_owned());
@@ -135,7 +135,7 @@ impl Scope {
     }
 
     /// `{name, arguments}` or `{name, input}`.
-    fn called(&mut self, node: Node<'_>, input: &'static str) -> Read<(Text, Text)> {
+    fn called(&mut self, node: Node<'_>, input: &'static str) -> ReadResult<(Text, Text)> {
         let mut fields = node.object()?;
         let name = fields.need("name", node::filled)?;
         let input = fields.read(input, |node| {
@@ -146,20 +146,20 @@ impl Scope {
         Ok((name, input.unwrap_or_default()))
     }
 
-    fn legacy(&mut self, node: Node<'_>, history: &mut History) -> Read<Item> {
+    fn legacy(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<Item> {
         let (name, input) = self.called(node, "arguments")?;
         let call_id = history.legacy_call(&name);
         Ok(item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }))
     }
 
-    fn tool_result(&mut self, fields: &mut Fields<'_>, history: &History) -> Read<Item> {
+    fn tool_result(&mut self, fields: &mut Fields<'_>, history: &History) -> ReadResult<Item> {
         let call_id = fields.need("tool_call_id", node::filled)?;
         let parts = self.result(fields)?;
         fields.take("name");
         Ok(item(ItemKind::Output { kind: history.kind(&call_id), call_id, parts, failed: false }))
     }
 
-    fn function_result(&mut self, fields: &mut Fields<'_>, history: &mut History) -> Read<Item> {
+    fn function_result(&mut self, fields: &mut Fields<'_>, history: &mut History) -> ReadResult<Item> {
         let name = fields.need("name", node::filled)?;
         let parts = self.result(fields)?;
         let call_id = history.legacy_result(&name);
@@ -167,7 +167,7 @@ impl Scope {
     }
 
     /// A tool's result may be text, images and files; a missing one is the empty text.
-    fn result(&mut self, fields: &mut Fields<'_>) -> Read<Vec<Part>> {
+    fn result(&mut self, fields: &mut Fields<'_>) -> ReadResult<Vec<Part>> {
         let parts = fields.read("content", |node| self.content(node, Allowed::Everything))?;
         Ok(parts.unwrap_or_else(|| vec![Part::Text { text: Text::default(), annotations: None }]))
     }

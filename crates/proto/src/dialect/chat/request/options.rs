@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::canon::{Format, Limits, Reasoning, Request};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
 
@@ -29,7 +29,7 @@ const SAMPLING: [(&str, Shape, &str); 10] = [
 ];
 
 /// The sampling fields.
-fn sampling(fields: &mut Fields<'_>) -> Read<Vec<(&'static str, Json)>> {
+fn sampling(fields: &mut Fields<'_>) -> ReadResult<Vec<(&'static str, Json)>> {
     let mut sampling = Vec::new();
     for (name, shape, expected) in SAMPLING {
         sampling.extend(fields.read(name, |node| node.shaped(shape, expected))?.map(|value| (name, value)));
@@ -38,7 +38,7 @@ fn sampling(fields: &mut Fields<'_>) -> Read<Vec<(&'static str, Json)>> {
 }
 
 /// Refuses what no reply of ours could honour.
-pub(super) fn refuse(fields: &mut Fields<'_>) -> Read<()> {
+pub(super) fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
     let n = fields.read("n", node::positive)?;
     if n.is_some_and(|n| n > 1) {
         return Err(fields.unsupported("n", "only one choice is supported."));
@@ -48,7 +48,7 @@ pub(super) fn refuse(fields: &mut Fields<'_>) -> Read<()> {
     Ok(())
 }
 
-fn modalities(node: Node<'_>) -> Read<()> {
+fn modalities(node: Node<'_>) -> ReadResult<()> {
     let refuse = |node: Node<'_>| match node.string()?.as_str() {
         "audio" => Err(node.unsupported("audio output is not supported.")),
         _ => Ok(()),
@@ -65,7 +65,7 @@ pub(in super::super) struct Common {
 }
 
 impl Common {
-    pub(in super::super) fn read(fields: &mut Fields<'_>) -> Read<Self> {
+    pub(in super::super) fn read(fields: &mut Fields<'_>) -> ReadResult<Self> {
         let (limits, sampling) = (limits(fields)?, sampling(fields)?);
         let user = fields.read("user", node::text)?;
         let key = fields.read("prompt_cache_key", node::text)?;
@@ -74,7 +74,7 @@ impl Common {
 }
 
 impl Scope {
-    pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         let Common { limits, sampling, key } = Common::read(fields)?;
         (request.limits, request.sampling, request.cache_key) = (limits, sampling, key);
         request.reasoning = self.reasoning(fields)?;
@@ -85,7 +85,7 @@ impl Scope {
         Ok(())
     }
 
-    fn reasoning(&mut self, fields: &mut Fields<'_>) -> Read<Reasoning> {
+    fn reasoning(&mut self, fields: &mut Fields<'_>) -> ReadResult<Reasoning> {
         let effort = fields.read("reasoning_effort", node::string)?;
         let mut reasoning = fields.read("reasoning", |node| self.reasoning_object(node))?.unwrap_or_default();
         reasoning.effort = effort.or(reasoning.effort);
@@ -97,7 +97,7 @@ impl Scope {
     }
 
     /// The responses object `{effort, summary}`; other servers add `enabled`.
-    fn reasoning_object(&mut self, node: Node<'_>) -> Read<Reasoning> {
+    fn reasoning_object(&mut self, node: Node<'_>) -> ReadResult<Reasoning> {
         let mut fields = node.object()?;
         let enabled = fields.read("enabled", node::boolean)?;
         let effort = fields.read("effort", node::string)?;
@@ -108,7 +108,7 @@ impl Scope {
     }
 
     /// The responses object `text`, which comes with `input`.
-    fn text_options(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+    fn text_options(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<()> {
         let mut fields = node.object()?;
         let verbosity = fields.read("verbosity", node::string)?;
         let format = fields.read("format", |node| self.format(node))?.flatten();
@@ -119,7 +119,7 @@ impl Scope {
     }
 
     /// `response_format`, nested as in chat or flat as in responses; `None` is plain text.
-    fn format(&mut self, node: Node<'_>) -> Read<Option<Format>> {
+    fn format(&mut self, node: Node<'_>) -> ReadResult<Option<Format>> {
         let mut fields = node.object()?;
         match fields.need("type", node::string)?.as_str() {
             "text" => Ok(None),
@@ -133,7 +133,7 @@ impl Scope {
         }
     }
 
-    fn schema(&mut self, node: Node<'_>) -> Read<Format> {
+    fn schema(&mut self, node: Node<'_>) -> ReadResult<Format> {
         let mut fields = node.object()?;
         fields.take("type");
         let format = Format::JsonSchema {
@@ -147,7 +147,7 @@ impl Scope {
     }
 }
 
-fn schema_name(node: Node<'_>) -> Read<Text> {
+fn schema_name(node: Node<'_>) -> ReadResult<Text> {
     let name = node.filled()?;
     let legal = name.escaped().iter().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(b));
     if legal && name.escaped().len() <= 64 {
@@ -156,7 +156,7 @@ fn schema_name(node: Node<'_>) -> Read<Text> {
     Err(node.bad("expected 1 to 64 characters of 'A-Z', 'a-z', '0-9', '_' and '-'."))
 }
 
-fn limits(fields: &mut Fields<'_>) -> Read<Limits> {
+fn limits(fields: &mut Fields<'_>) -> ReadResult<Limits> {
     let mut limits = Limits::default();
     for name in LIMITS {
         let limit = fields.read(name, node::positive)?;
@@ -166,13 +166,13 @@ fn limits(fields: &mut Fields<'_>) -> Read<Limits> {
     Ok(limits)
 }
 
-fn stops(node: Node<'_>) -> Read<Vec<String>> {
+fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
     let mut stops = if node.is(Shape::Array) { node.each(MAX_STOPS, stop)? } else { vec![stop(node)?] };
     stops.retain(|stop| !stop.is_empty());
     Ok(stops)
 }
 
-fn stop(node: Node<'_>) -> Read<String> {
+fn stop(node: Node<'_>) -> ReadResult<String> {
     let stop = node.string().map_err(|_| node.wrong("a string or an array of strings"))?;
     if stop.len() > MAX_STOP {
         return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));

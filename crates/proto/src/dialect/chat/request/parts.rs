@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Text, standard_base64};
 
 /// What kinds of parts a speaker may send.
@@ -19,7 +19,7 @@ pub(super) enum Allowed {
 
 impl Scope {
     /// A string or an array of parts.
-    pub(super) fn content(&mut self, node: Node<'_>, allowed: Allowed) -> Read<Vec<Part>> {
+    pub(super) fn content(&mut self, node: Node<'_>, allowed: Allowed) -> ReadResult<Vec<Part>> {
         if node.is(Shape::String) {
             return Ok(vec![Part::Text { text: node.text()?, annotations: None }]);
         }
@@ -29,7 +29,7 @@ impl Scope {
         node.each(usize::MAX, |node| self.part(node, allowed))
     }
 
-    fn part(&mut self, node: Node<'_>, allowed: Allowed) -> Read<Part> {
+    fn part(&mut self, node: Node<'_>, allowed: Allowed) -> ReadResult<Part> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         let part = self.typed(&kind, &mut fields)?;
@@ -45,7 +45,7 @@ impl Scope {
         Ok(part)
     }
 
-    fn typed(&mut self, kind: &str, fields: &mut Fields<'_>) -> Read<Part> {
+    fn typed(&mut self, kind: &str, fields: &mut Fields<'_>) -> ReadResult<Part> {
         match kind {
             "text" | "input_text" | "output_text" => {
                 // Replayed replies carry them; there is no way to send them back.
@@ -74,7 +74,7 @@ impl Scope {
     }
 
     /// `{url, detail}`, or the bare URL.
-    fn image(&mut self, node: Node<'_>, detail: Option<Text>) -> Read<Part> {
+    fn image(&mut self, node: Node<'_>, detail: Option<Text>) -> ReadResult<Part> {
         if node.is(Shape::String) {
             return Ok(Part::Image { source: Source::Url(image_url(node)?), detail });
         }
@@ -86,7 +86,7 @@ impl Scope {
     }
 
     /// The responses form, which has `image_url` as a string, or `file_id`.
-    fn input_image(&mut self, fields: &mut Fields<'_>) -> Read<Part> {
+    fn input_image(&mut self, fields: &mut Fields<'_>) -> ReadResult<Part> {
         let detail = fields.read("detail", node::text)?;
         let id = fields.read("file_id", node::filled)?;
         match (fields.read("image_url", |node| self.image(node, detail.clone()))?, id) {
@@ -97,7 +97,7 @@ impl Scope {
     }
 
     /// `file_data`, `file_id` or `file_url`, and `filename`.
-    fn file(&mut self, fields: &mut Fields<'_>) -> Read<Part> {
+    fn file(&mut self, fields: &mut Fields<'_>) -> ReadResult<Part> {
         let name = fields.read("filename", node::text)?;
         let data = fields.read("file_data", |node| self.file_data(node, name.as_ref()))?;
         let url = fields.read("file_url", web_url)?;
@@ -108,7 +108,7 @@ impl Scope {
     }
 
     /// A data URL, or bare base64 that becomes one by the file's name.
-    fn file_data(&mut self, node: Node<'_>, name: Option<&Text>) -> Read<Text> {
+    fn file_data(&mut self, node: Node<'_>, name: Option<&Text>) -> ReadResult<Text> {
         let data = node.filled()?;
         let plain = data.plain();
         if starts(&plain, "data:") {
@@ -122,7 +122,7 @@ impl Scope {
 }
 
 /// An image that the model may look at: fetched by the upstream or inline, never by us.
-fn image_url(node: Node<'_>) -> Read<Text> {
+fn image_url(node: Node<'_>) -> ReadResult<Text> {
     let url = node.filled()?;
     let plain = url.plain();
     if starts(&plain, "data:") {
@@ -133,12 +133,12 @@ fn image_url(node: Node<'_>) -> Read<Text> {
     Ok(url)
 }
 
-fn web_url(node: Node<'_>) -> Read<Text> {
+fn web_url(node: Node<'_>) -> ReadResult<Text> {
     let url = node.filled()?;
     if is_web(&url.plain()) { Ok(url) } else { Err(node.bad("expected an http or https URL.")) }
 }
 
-fn base64_url(node: Node<'_>, plain: &str, prefix: &str) -> Read<()> {
+fn base64_url(node: Node<'_>, plain: &str, prefix: &str) -> ReadResult<()> {
     let parts = plain.split_once(',').filter(|(head, data)| head.ends_with(";base64") && !data.is_empty());
     if parts.is_some() && starts(plain, prefix) {
         return Ok(());

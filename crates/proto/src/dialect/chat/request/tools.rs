@@ -5,21 +5,21 @@ use super::Scope;
 use crate::canon::{Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{emit, patch, schema};
 use crate::text::{Json, Text};
 
 impl Scope {
-    pub(super) fn tool_list(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
+    pub(super) fn tool_list(&mut self, node: Node<'_>) -> ReadResult<Vec<Tool>> {
         node.each(tools::MOST, |node| self.tool(node))
     }
 
     /// Legacy `functions`.
-    pub(super) fn legacy_tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
+    pub(super) fn legacy_tools(&mut self, node: Node<'_>) -> ReadResult<Vec<Tool>> {
         node.each(tools::MOST, |node| self.function(node.object()?))
     }
 
-    fn tool(&mut self, node: Node<'_>) -> Read<Tool> {
+    fn tool(&mut self, node: Node<'_>) -> ReadResult<Tool> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         match kind.as_str() {
@@ -47,7 +47,7 @@ impl Scope {
         }
     }
 
-    fn function(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+    fn function(&mut self, mut fields: Fields<'_>) -> ReadResult<Tool> {
         let kind = ToolKind::Function {
             name: fields.need("name", tools::name)?,
             description: fields.read("description", node::text)?,
@@ -58,7 +58,7 @@ impl Scope {
         Ok(Tool { kind, raw: None })
     }
 
-    fn custom(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+    fn custom(&mut self, mut fields: Fields<'_>) -> ReadResult<Tool> {
         let kind = ToolKind::Custom {
             name: fields.need("name", tools::name)?,
             description: fields.read("description", node::text)?,
@@ -69,7 +69,7 @@ impl Scope {
     }
 
     /// The hosted search tool that `web_search_options` asks for.
-    pub(super) fn search_tool(&mut self, node: Node<'_>) -> Read<Tool> {
+    pub(super) fn search_tool(&mut self, node: Node<'_>) -> ReadResult<Tool> {
         let mut fields = node.object()?;
         let size = fields.read("search_context_size", node::text)?;
         let place = fields.read("user_location", location)?;
@@ -88,7 +88,7 @@ impl Scope {
 }
 
 /// A word, or an object that names a tool.
-pub(super) fn tool_choice(node: Node<'_>) -> Read<ToolChoice> {
+pub(super) fn tool_choice(node: Node<'_>) -> ReadResult<ToolChoice> {
     if node.is(Shape::String) {
         return match node.string()?.as_str() {
             "auto" => Ok(ToolChoice::Auto),
@@ -112,7 +112,7 @@ pub(super) fn tool_choice(node: Node<'_>) -> Read<ToolChoice> {
 }
 
 /// Legacy `function_call`: a word or `{name}`.
-pub(super) fn legacy_choice(node: Node<'_>) -> Read<ToolChoice> {
+pub(super) fn legacy_choice(node: Node<'_>) -> ReadResult<ToolChoice> {
     if node.is(Shape::String) {
         return tool_choice(node);
     }
@@ -120,7 +120,7 @@ pub(super) fn legacy_choice(node: Node<'_>) -> Read<ToolChoice> {
 }
 
 /// The name in `{type, function: {name}}` or `{type, name}`.
-fn named(fields: &mut Fields<'_>, key: &str) -> Read<Text> {
+fn named(fields: &mut Fields<'_>, key: &str) -> ReadResult<Text> {
     if fields.has(key) {
         return fields.need(key, |node| node.object()?.need("name", tools::name));
     }
@@ -128,7 +128,7 @@ fn named(fields: &mut Fields<'_>, key: &str) -> Read<Text> {
 }
 
 /// `{mode, tools: [{type, function: {name}}]}` to the flat responses form.
-fn allowed_tools(node: Node<'_>) -> Read<ToolChoice> {
+fn allowed_tools(node: Node<'_>) -> ReadResult<ToolChoice> {
     let mut fields = node.object()?;
     let mode = fields.need("mode", node::text)?;
     let tools = fields.need("tools", |node| node.each(tools::MOST, allowed_tool))?;
@@ -139,7 +139,7 @@ fn allowed_tools(node: Node<'_>) -> Read<ToolChoice> {
     })))
 }
 
-fn allowed_tool(node: Node<'_>) -> Read<Json> {
+fn allowed_tool(node: Node<'_>) -> ReadResult<Json> {
     let mut fields = node.object()?;
     let kind = fields.need("type", node::string)?;
     if !matches!(kind.as_str(), "function" | "custom") {
@@ -153,7 +153,7 @@ fn allowed_tool(node: Node<'_>) -> Read<Json> {
 }
 
 /// `{type, grammar: {syntax, definition}}` to the flat responses form; every other format as it came.
-fn grammar(node: Node<'_>) -> Read<Json> {
+fn grammar(node: Node<'_>) -> ReadResult<Json> {
     let parts = node.object()?.read("grammar", |node| {
         let mut fields = node.object()?;
         Ok((fields.need("syntax", node::text)?, fields.need("definition", node::text)?))
@@ -167,7 +167,7 @@ fn grammar(node: Node<'_>) -> Read<Json> {
 }
 
 /// `{type, approximate: {city, ..}}` to the flat responses form.
-fn location(node: Node<'_>) -> Read<Json> {
+fn location(node: Node<'_>) -> ReadResult<Json> {
     let mut fields = node.object()?;
     let mut known = fields.read("approximate", places)?.unwrap_or_default();
     if known.is_empty() {
@@ -181,7 +181,7 @@ fn location(node: Node<'_>) -> Read<Json> {
     }))
 }
 
-fn places(node: Node<'_>) -> Read<Vec<(&'static str, Text)>> {
+fn places(node: Node<'_>) -> ReadResult<Vec<(&'static str, Text)>> {
     let mut fields = node.object()?;
     let mut known = Vec::new();
     for name in ["city", "country", "region", "timezone"] {

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::super::encode;
 use crate::canon::{Open, Usage};
-use crate::dialect::Setting;
+use crate::dialect::ReplySetting;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
@@ -31,18 +31,18 @@ impl Chunks {
     }
 
     /// Renders the head for a reply of ours.
-    pub(super) fn prepare(&mut self, setting: &Setting, open: Option<&Open>) {
+    pub(super) fn prepare(&mut self, setting: &ReplySetting, open: Option<&Open>) {
         let id = open.map(|open| &open.id).filter(|_| setting.id.is_empty());
         let id = id.cloned().unwrap_or_else(|| Text::from_plain(&setting.id));
         self.render(&id, setting, open);
     }
 
     /// Renders the head for a reply that a chat upstream opened, so that chunks of ours fit between its own.
-    pub(super) fn adopt(&mut self, setting: &Setting, open: &Open) {
+    pub(super) fn adopt(&mut self, setting: &ReplySetting, open: &Open) {
         self.render(&open.id, setting, Some(open));
     }
 
-    fn render(&mut self, id: &Text, setting: &Setting, open: Option<&Open>) {
+    fn render(&mut self, id: &Text, setting: &ReplySetting, open: Option<&Open>) {
         let head = &mut self.head;
         head.clear();
         head.put_slice(b"data: {\"id\":");

@@ -11,7 +11,7 @@ use super::sources;
 use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
 use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
-use crate::fold::Slot;
+use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
 
 /// One reply in the making. One item is open at a time.
@@ -39,7 +39,7 @@ type ReasoningState = (Option<Text>, Text);
 struct OpenMessage {
     at: u32,
     channel: Channel,
-    slot: Slot,
+    slot: ItemDraft,
 }
 
 impl GeminiAnswer {
@@ -187,7 +187,7 @@ impl GeminiAnswer {
             self.remember(sink);
             let at = self.take_index();
             let head = if channel == Channel::Summary { Head::Reasoning } else { Head::Message { phase: None } };
-            let mut slot = Slot::brief();
+            let mut slot = ItemDraft::brief();
             slot.open(&head);
             sink.say(What::ItemOpen { at, head });
             self.open = Some(OpenMessage { at, channel, slot });

@@ -5,7 +5,7 @@ use super::{Scope, several};
 use crate::canon::{Item, Part};
 use crate::dialect::output_format::require_content;
 use crate::json::Shape;
-use crate::json::node::{self, Node, Read};
+use crate::json::node::{self, Node, ReadResult};
 use crate::text::{Json, Text};
 
 /// Who speaks in a content.
@@ -16,13 +16,13 @@ enum Speaker {
 }
 
 impl Scope {
-    pub(super) fn contents(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
+    pub(super) fn contents(&mut self, node: Node<'_>) -> ReadResult<Vec<Item>> {
         let mut history = History::default();
         several(node, |node| self.content(node, &mut history))?;
         require_content(history.finish(), node)
     }
 
-    fn content(&mut self, node: Node<'_>, history: &mut History) -> Read<()> {
+    fn content(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<()> {
         if node.is(Shape::String) {
             history.user(vec![Part::Text { text: node.text()?, annotations: None }]);
             return Ok(());
@@ -45,7 +45,7 @@ impl Scope {
         Ok(())
     }
 
-    fn user_part(&mut self, node: Node<'_>, history: &mut History, said: &mut Vec<Part>) -> Read<()> {
+    fn user_part(&mut self, node: Node<'_>, history: &mut History, said: &mut Vec<Part>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let result = fields.either("functionResponse", |inner| {
             history.user(std::mem::take(said));
@@ -62,7 +62,7 @@ impl Scope {
         Ok(())
     }
 
-    fn model_part(&mut self, node: Node<'_>, history: &mut History) -> Read<()> {
+    fn model_part(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<()> {
         let mut fields = node.object()?;
         let thought = fields.either("thought", node::boolean)?.unwrap_or(false);
         let signature = fields.either("thoughtSignature", node::text)?.filter(|text| !text.is_empty());
@@ -85,7 +85,7 @@ impl Scope {
         Ok(())
     }
 
-    fn call(&mut self, node: Node<'_>) -> Read<(Option<Text>, Text, Text)> {
+    fn call(&mut self, node: Node<'_>) -> ReadResult<(Option<Text>, Text, Text)> {
         let mut fields = node.object()?;
         let id = fields.either("id", node::text)?.filter(|id| !id.is_empty());
         let name = fields.either("name", node::filled)?.ok_or_else(|| fields.missing("name"))?;
@@ -95,7 +95,7 @@ impl Scope {
         Ok((id, name, input))
     }
 
-    fn result(&mut self, node: Node<'_>, history: &mut History) -> Read<()> {
+    fn result(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<()> {
         let mut fields = node.object()?;
         let id = fields.either("id", node::text)?.filter(|id| !id.is_empty());
         let name = fields.either("name", node::text)?.filter(|name| !name.is_empty());
@@ -112,7 +112,7 @@ impl Scope {
     }
 
     /// An image or file in the result of a function.
-    fn shown(&mut self, node: Node<'_>) -> Read<Option<Part>> {
+    fn shown(&mut self, node: Node<'_>) -> ReadResult<Option<Part>> {
         let mut fields = node.object()?;
         let part = self.part(&mut fields)?;
         self.leftover("contents.parts.functionResponse.parts", fields);
@@ -124,7 +124,7 @@ fn is_silent(part: &Part) -> bool {
     matches!(part, Part::Text { text, .. } if text.is_empty())
 }
 
-fn speaker(node: Node<'_>) -> Read<Speaker> {
+fn speaker(node: Node<'_>) -> ReadResult<Speaker> {
     match node.string()?.as_str() {
         "" | "user" | "function" | "tool" => Ok(Speaker::User),
         "model" => Ok(Speaker::Model),
@@ -133,7 +133,7 @@ fn speaker(node: Node<'_>) -> Read<Speaker> {
 }
 
 /// What a function returned, as text, and whether it failed: `output` and `error` are the API's names for the two.
-fn response(node: Node<'_>) -> Read<(Text, bool)> {
+fn response(node: Node<'_>) -> ReadResult<(Text, bool)> {
     if node.is(Shape::String) {
         return Ok((node.text()?, false));
     }

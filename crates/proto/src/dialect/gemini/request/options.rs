@@ -4,7 +4,7 @@ use super::tools::{gemini_schema, hosted, plain_schema};
 use super::{Scope, several};
 use crate::canon::{Format, Reasoning, Request, SchemaEnvelope};
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Json, Text};
 
 /// Gemini takes 5 stop sequences; we take more.
@@ -25,7 +25,7 @@ const SAMPLING: [(&str, &str, Shape, &str); 8] = [
 ];
 
 impl Scope {
-    pub(super) fn generation(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+    pub(super) fn generation(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<()> {
         let mut fields = node.object()?;
         fields.either("candidateCount", |node| {
             if node.positive()? > 1 { Err(node.unsupported("only one candidate is supported.")) } else { Ok(()) }
@@ -43,7 +43,7 @@ impl Scope {
         Ok(())
     }
 
-    fn modalities(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+    fn modalities(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<()> {
         for word in several(node, node::string)? {
             match word.to_ascii_uppercase().as_str() {
                 "TEXT" | "MODALITY_UNSPECIFIED" => {}
@@ -56,7 +56,7 @@ impl Scope {
         Ok(())
     }
 
-    fn thinking(&mut self, node: Node<'_>) -> Read<Reasoning> {
+    fn thinking(&mut self, node: Node<'_>) -> ReadResult<Reasoning> {
         let mut fields = node.object()?;
         let budget = fields.either("thinkingBudget", budget)?.flatten();
         let level = fields.either("thinkingLevel", level)?.flatten();
@@ -66,7 +66,7 @@ impl Scope {
         Ok(Reasoning { effort, summary: shown.then(|| "auto".to_owned()) })
     }
 
-    fn format(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    fn format(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         let kind = fields.either("responseMimeType", node::string)?.unwrap_or_default().to_ascii_lowercase();
         let own = fields.either("responseSchema", gemini_schema)?;
         let plain = fields.either("responseJsonSchema", plain_schema)?;
@@ -94,7 +94,7 @@ fn structured(schema: Json) -> Format {
 }
 
 /// The effort that a number of thinking tokens stands for; -1 leaves it to the model.
-fn budget(node: Node<'_>) -> Read<Option<&'static str>> {
+fn budget(node: Node<'_>) -> ReadResult<Option<&'static str>> {
     let json = node.shaped(Shape::Number, "an integer")?;
     if json.as_str().trim() == "-1" {
         return Ok(None);
@@ -110,7 +110,7 @@ fn budget(node: Node<'_>) -> Read<Option<&'static str>> {
     }))
 }
 
-fn level(node: Node<'_>) -> Read<Option<&'static str>> {
+fn level(node: Node<'_>) -> ReadResult<Option<&'static str>> {
     Ok(Some(match node.string()?.to_ascii_uppercase().as_str() {
         "" | "THINKING_LEVEL_UNSPECIFIED" => return Ok(None),
         "MINIMAL" => "minimal",
@@ -121,7 +121,7 @@ fn level(node: Node<'_>) -> Read<Option<&'static str>> {
     }))
 }
 
-fn stops(node: Node<'_>) -> Read<Vec<String>> {
+fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
     let mut stops = node.each(MAX_STOPS, |node| {
         let stop = node.string()?;
         if stop.len() > MAX_STOP {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Scope;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Text, media_type, standard_base64};
 
 /// Parts that only Gemini's own tools make.
@@ -13,7 +13,7 @@ const GOOGLES: [&str; 5] = ["executableCode", "codeExecutionResult", "toolCall",
 
 impl Scope {
     /// The data of a part; `None` when it has none that another protocol could hold.
-    pub(super) fn part(&mut self, fields: &mut Fields<'_>) -> Read<Option<Part>> {
+    pub(super) fn part(&mut self, fields: &mut Fields<'_>) -> ReadResult<Option<Part>> {
         let text = fields.either("text", node::text)?;
         let inline = fields.either("inlineData", |node| self.inline(node))?;
         let file = fields.either("fileData", |node| self.file(node))?;
@@ -28,7 +28,7 @@ impl Scope {
         Ok(text.or(inline).or(file))
     }
 
-    fn inline(&mut self, node: Node<'_>) -> Read<Part> {
+    fn inline(&mut self, node: Node<'_>) -> ReadResult<Part> {
         let mut fields = node.object()?;
         let kind = fields.either("mimeType", mime)?.ok_or_else(|| fields.missing("mimeType"))?;
         let data = fields.either("data", base64)?.ok_or_else(|| fields.missing("data"))?;
@@ -38,7 +38,7 @@ impl Scope {
         Ok(part(&kind, source, name))
     }
 
-    fn file(&mut self, node: Node<'_>) -> Read<Part> {
+    fn file(&mut self, node: Node<'_>) -> ReadResult<Part> {
         let mut fields = node.object()?;
         let kind = fields.either("mimeType", mime)?.unwrap_or_default();
         let uri = fields.either("fileUri", uri)?.ok_or_else(|| fields.missing("fileUri"))?;
@@ -53,17 +53,17 @@ fn part(kind: &str, source: Source, name: Option<Text>) -> Part {
     if kind.starts_with("image/") { Part::Image { source, detail: None } } else { Part::File { source, name } }
 }
 
-fn mime(node: Node<'_>) -> Read<String> {
+fn mime(node: Node<'_>) -> ReadResult<String> {
     media_type(&node.string()?).ok_or_else(|| node.bad("expected a media type such as 'image/png'."))
 }
 
-fn base64(node: Node<'_>) -> Read<String> {
+fn base64(node: Node<'_>) -> ReadResult<String> {
     let text = node.filled()?;
     standard_base64(&text.plain()).map(Cow::into_owned).ok_or_else(|| node.bad("expected base64."))
 }
 
 /// Where a file lies: on the web, or with Google. Never fetched by us.
-fn uri(node: Node<'_>) -> Read<Text> {
+fn uri(node: Node<'_>) -> ReadResult<Text> {
     let uri = node.filled()?;
     let plain = uri.plain();
     let known = ["https://", "http://", "gs://", "files/"];

@@ -3,7 +3,7 @@
 use super::{Scope, several};
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
-use crate::json::node::{self, Node, Read};
+use crate::json::node::{self, Node, ReadResult};
 use crate::json::{emit, schema};
 use crate::text::{Json, Text};
 
@@ -11,7 +11,7 @@ use crate::text::{Json, Text};
 const MAX_TOOLS: usize = 1024;
 
 impl Scope {
-    pub(super) fn tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
+    pub(super) fn tools(&mut self, node: Node<'_>) -> ReadResult<Vec<Tool>> {
         let mut tools = Vec::new();
         several(node, |node| self.group(node, &mut tools))?;
         if tools.len() > MAX_TOOLS {
@@ -21,7 +21,7 @@ impl Scope {
     }
 
     /// One element of `tools`: declarations of functions, or a tool of Google's.
-    fn group(&mut self, node: Node<'_>, tools: &mut Vec<Tool>) -> Read<()> {
+    fn group(&mut self, node: Node<'_>, tools: &mut Vec<Tool>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let declared = fields.either("functionDeclarations", |node| several(node, |node| self.function(node)))?;
         tools.extend(declared.into_iter().flatten());
@@ -32,7 +32,7 @@ impl Scope {
         Ok(())
     }
 
-    fn search(&mut self, name: &str, node: Node<'_>, tools: &mut Vec<Tool>) -> Read<()> {
+    fn search(&mut self, name: &str, node: Node<'_>, tools: &mut Vec<Tool>) -> ReadResult<()> {
         self.leftover(&format!("tools.{name}"), node.object()?);
         let known = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == "web_search");
         if !tools.iter().any(known) {
@@ -41,7 +41,7 @@ impl Scope {
         Ok(())
     }
 
-    fn function(&mut self, node: Node<'_>) -> Read<Tool> {
+    fn function(&mut self, node: Node<'_>) -> ReadResult<Tool> {
         let mut fields = node.object()?;
         let name = fields.either("name", tools::name)?.ok_or_else(|| fields.missing("name"))?;
         let description = fields.either("description", node::text)?.filter(|text| !text.is_empty());
@@ -57,7 +57,7 @@ impl Scope {
         Ok(Tool { kind, raw: None })
     }
 
-    pub(super) fn tool_config(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+    pub(super) fn tool_config(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<()> {
         let mut fields = node.object()?;
         let choice = fields.either("functionCallingConfig", |node| self.calling(node))?.flatten();
         // Upstreams refuse a choice among no tools, which may be all that is left of Google's own.
@@ -70,7 +70,7 @@ impl Scope {
         Ok(())
     }
 
-    fn calling(&mut self, node: Node<'_>) -> Read<Option<ToolChoice>> {
+    fn calling(&mut self, node: Node<'_>) -> ReadResult<Option<ToolChoice>> {
         let mut fields = node.object()?;
         let mode = fields.either("mode", node::string)?.unwrap_or_default().to_ascii_uppercase();
         let allowed =
@@ -98,16 +98,16 @@ impl Scope {
 }
 
 /// A schema in Gemini's dialect as JSON Schema.
-pub(super) fn gemini_schema(node: Node<'_>) -> Read<Json> {
+pub(super) fn gemini_schema(node: Node<'_>) -> ReadResult<Json> {
     schema::from_gemini(&schema::read(node)?, node.path())
 }
 
 /// A schema that should be JSON Schema.
-pub(super) fn plain_schema(node: Node<'_>) -> Read<Json> {
+pub(super) fn plain_schema(node: Node<'_>) -> ReadResult<Json> {
     Ok(schema::from_plain(schema::read(node)?, node.path()))
 }
 
-fn blocking(behavior: &str, node: Node<'_>) -> Read<()> {
+fn blocking(behavior: &str, node: Node<'_>) -> ReadResult<()> {
     if behavior == "NON_BLOCKING" { Err(node.unsupported("non-blocking functions are not supported.")) } else { Ok(()) }
 }
 

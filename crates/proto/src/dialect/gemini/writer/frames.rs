@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::super::{encode, error};
 use crate::canon::{Open, ReplyOptions, Usage};
-use crate::dialect::Setting;
+use crate::dialect::ReplySetting;
 use crate::failure::Failure;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
@@ -39,7 +39,7 @@ impl Frames {
     }
 
     /// Renders what each frame repeats.
-    pub(super) fn prepare(&mut self, setting: &Setting, open: Option<&Open>) {
+    pub(super) fn prepare(&mut self, setting: &ReplySetting, open: Option<&Open>) {
         let names = &mut self.names;
         names.put_slice(b",\"modelVersion\":");
         match open.and_then(|open| open.model.as_ref()) {

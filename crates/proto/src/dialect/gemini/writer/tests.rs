@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Writer, says_finish};
 use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
-use crate::dialect::{Dialect, Setting};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::text::Text;
 
 fn frame(dialect: Dialect, bytes: &'static str) -> Frame {
@@ -31,7 +31,7 @@ fn write(events: &[Event], array: bool) -> String {
 }
 
 fn write_for(events: &[Event], reply: ReplyOptions) -> String {
-    let setting = Setting { model: "m".to_owned(), reply, ..Setting::default() };
+    let setting = ReplySetting { model: "m".to_owned(), reply, ..ReplySetting::default() };
     let (mut writer, mut out) = (Writer::new(setting), BytesMut::new());
     for event in events {
         writer.push(event, &mut out);

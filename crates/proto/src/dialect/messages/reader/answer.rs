@@ -9,7 +9,7 @@ use crate::canon::{CallKind, Channel, Finish, Head, Open, Usage, What};
 use crate::dialect::messages::encode;
 use crate::dialect::messages::wire::{Kind, Piece};
 use crate::dialect::sink::Sink;
-use crate::fold::Slot;
+use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
 
 /// One reply in the making.
@@ -35,7 +35,7 @@ struct OpenMessage {
     at: u32,
     /// How many parts it has.
     parts: u32,
-    slot: Slot,
+    slot: ItemDraft,
 }
 
 #[derive(Debug)]
@@ -167,7 +167,8 @@ impl MessagesAnswer {
 
     fn begin_thinking(&mut self, index: u32, sink: &mut Sink<'_>) {
         let at = self.item(Head::Reasoning, sink);
-        self.blocks.push((index, Block::Thinking { at, thought: Box::new(Slot::brief()), signature: BytesMut::new() }));
+        self.blocks
+            .push((index, Block::Thinking { at, thought: Box::new(ItemDraft::brief()), signature: BytesMut::new() }));
     }
 
     /// Opens an item that is no message.
@@ -269,7 +270,7 @@ impl MessagesAnswer {
         if citations.is_empty() || at != message.at {
             return;
         }
-        let length = message.slot.chars(part, Channel::Text);
+        let length = message.slot.text_length(part, Channel::Text);
         for data in citations.iter().filter_map(|citation| encode::flat_citation(citation, length)) {
             message.slot.annotation(part, &data);
             sink.aside(What::Annotation { at, part, data });
@@ -326,7 +327,7 @@ impl MessagesAnswer {
         }
         let at = self.take_index();
         let head = Head::Message { phase: None };
-        let mut slot = Slot::brief();
+        let mut slot = ItemDraft::brief();
         slot.open(&head);
         sink.aside(What::ItemOpen { at, head });
         self.message = Some(OpenMessage { at, parts: 0, slot });

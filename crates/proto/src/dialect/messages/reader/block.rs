@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use crate::canon::{CallKind, Item, ItemKind, Usage};
 use crate::dialect::messages::{encode, reasoning_state};
-use crate::fold::Slot;
+use crate::fold::ItemDraft;
 use crate::json;
 use crate::text::{Json, Text};
 
@@ -19,7 +19,7 @@ pub(super) enum Block {
         citations: Vec<Json>,
     },
     /// A thought of its own item.
-    Thinking { at: u32, thought: Box<Slot>, signature: BytesMut },
+    Thinking { at: u32, thought: Box<ItemDraft>, signature: BytesMut },
     /// A thought that nobody can read.
     Redacted { at: u32, data: Text },
     /// A call of a client's tool.

@@ -5,7 +5,7 @@ use super::history::{OpenMessage, label};
 use crate::canon::{CallKind, ItemKind, Part, Role};
 use crate::dialect::messages::{encode, reasoning_state};
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Json, Text};
 
 /// Blocks that belong to one role.
@@ -22,7 +22,7 @@ const KNOWN: [&str; 8] = [
 
 impl Scope {
     /// One content block of a message.
-    pub(super) fn block(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
+    pub(super) fn block(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         match (kind.as_str(), &turn.role) {
@@ -63,7 +63,7 @@ impl Scope {
         fields: &mut Fields<'_>,
         node: Node<'_>,
         parts: &mut Vec<Part>,
-    ) -> Read<()> {
+    ) -> ReadResult<()> {
         match kind {
             "text" => {
                 let text = fields.need("text", node::text)?;
@@ -83,7 +83,7 @@ impl Scope {
     }
 
     /// `{tool_use_id, content, is_error}`; the content may be text, images and documents.
-    fn result(&mut self, fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
+    fn result(&mut self, fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
         let call_id = fields.need("tool_use_id", node::filled)?;
         let failed = fields.read("is_error", node::boolean)?.unwrap_or(false);
         let mut parts = fields.read("content", |node| self.result_content(node))?.unwrap_or_default();
@@ -94,7 +94,7 @@ impl Scope {
         Ok(())
     }
 
-    fn result_content(&mut self, node: Node<'_>) -> Read<Vec<Part>> {
+    fn result_content(&mut self, node: Node<'_>) -> ReadResult<Vec<Part>> {
         if node.is(Shape::String) {
             return Ok(vec![Part::Text { text: node.text()?, annotations: None }]);
         }
@@ -126,7 +126,7 @@ impl Scope {
     }
 }
 
-fn call(fields: &mut Fields<'_>) -> Read<ItemKind> {
+fn call(fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     let call_id = fields.need("id", node::filled)?;
     let name = fields.need("name", node::filled)?;
     let input = fields.read("input", |node| node.shaped(Shape::Object, "an object"))?;
@@ -136,7 +136,7 @@ fn call(fields: &mut Fields<'_>) -> Read<ItemKind> {
     Ok(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
 }
 
-fn thinking(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
+fn thinking(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
     let text = fields.read("thinking", node::text)?.unwrap_or_default();
     let (id, encrypted) = reasoning_state::from_signature(&fields.read("signature", node::text)?.unwrap_or_default());
     if !text.is_empty() || encrypted.is_some() {
@@ -146,7 +146,7 @@ fn thinking(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
     Ok(())
 }
 
-fn redacted(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
+fn redacted(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
     let (id, encrypted) = reasoning_state::from_redacted(&fields.need("data", node::text)?);
     if encrypted.is_some() {
         turn.item(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted });
@@ -154,7 +154,7 @@ fn redacted(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
     Ok(())
 }
 
-fn server_call(fields: &mut Fields<'_>) -> Read<ItemKind> {
+fn server_call(fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     let name = fields.need("name", node::string)?;
     let (input, _) = (fields.take("input"), fields.take("caller"));
     if name != encode::SEARCH {

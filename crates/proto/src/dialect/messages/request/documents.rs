@@ -9,7 +9,7 @@ use super::content::text_part;
 use super::history::label;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Text, media_type, standard_base64};
 
 /// The source of an image or document.
@@ -26,7 +26,7 @@ enum Origin {
 
 impl Scope {
     /// An image; one that lies at Anthropic stays what it is, for writers to judge.
-    pub(super) fn image(&mut self, fields: &mut Fields<'_>, node: Node<'_>) -> Read<Part> {
+    pub(super) fn image(&mut self, fields: &mut Fields<'_>, node: Node<'_>) -> ReadResult<Part> {
         let origin = fields.need("source", |node| self.source(node, "image/"))?;
         match origin {
             Origin::Url(url) => Ok(Part::Image { source: Source::Url(url), detail: None }),
@@ -35,7 +35,12 @@ impl Scope {
     }
 
     /// A document: a file for the model to read, or text that stands in the message itself.
-    pub(super) fn document(&mut self, fields: &mut Fields<'_>, node: Node<'_>, parts: &mut Vec<Part>) -> Read<()> {
+    pub(super) fn document(
+        &mut self,
+        fields: &mut Fields<'_>,
+        node: Node<'_>,
+        parts: &mut Vec<Part>,
+    ) -> ReadResult<()> {
         let title = fields.read("title", node::text)?.filter(|title| !title.is_empty());
         let context = fields.read("context", node::text)?.filter(|context| !context.is_empty());
         let origin = fields.need("source", |node| self.source(node, ""))?;
@@ -53,7 +58,7 @@ impl Scope {
     }
 
     /// `{title, source, content}`: a passage with its origin.
-    pub(super) fn search_result(&mut self, fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> Read<()> {
+    pub(super) fn search_result(&mut self, fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> ReadResult<()> {
         let title = fields.read("title", node::text)?.unwrap_or_default();
         let source = fields.read("source", node::text)?.unwrap_or_default();
         parts.push(text_part(&format!("{}\n{}", label("Search result", &title), label("Source", &source))));
@@ -61,7 +66,7 @@ impl Scope {
         Ok(())
     }
 
-    fn source(&mut self, node: Node<'_>, media: &str) -> Read<Origin> {
+    fn source(&mut self, node: Node<'_>, media: &str) -> ReadResult<Origin> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         match kind.as_str() {
@@ -75,7 +80,7 @@ impl Scope {
     }
 
     /// Text and images inside a document.
-    fn inner(&mut self, node: Node<'_>) -> Read<Vec<Part>> {
+    fn inner(&mut self, node: Node<'_>) -> ReadResult<Vec<Part>> {
         if node.is(Shape::String) {
             return Ok(vec![Part::Text { text: node.text()?, annotations: None }]);
         }
@@ -96,7 +101,7 @@ impl Scope {
 }
 
 /// `{media_type, data}` as a data URL.
-fn inline(fields: &mut Fields<'_>, media: &str) -> Read<Text> {
+fn inline(fields: &mut Fields<'_>, media: &str) -> ReadResult<Text> {
     let kind = fields.need("media_type", |node| {
         let such = if media.is_empty() { "application/pdf" } else { "image/png" };
         let kind = media_type(&node.string()?).filter(|kind| kind.starts_with(media));
@@ -115,7 +120,7 @@ fn inline(fields: &mut Fields<'_>, media: &str) -> Read<Text> {
 }
 
 /// A page or file that the upstream fetches; we never do.
-fn web_url(node: Node<'_>) -> Read<Text> {
+fn web_url(node: Node<'_>) -> ReadResult<Text> {
     let url = node.filled()?;
     let plain = url.plain();
     let starts = |prefix: &str| plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));

@@ -6,7 +6,7 @@ use super::Scope;
 use crate::canon::{Item, ItemKind, Part, Role};
 use crate::dialect::output_format::require_content;
 use crate::json::Shape;
-use crate::json::node::{self, Node, Read};
+use crate::json::node::{self, Node, ReadResult};
 use crate::text::Text;
 
 /// What Claude Code puts in front of its system prompt; it differs from turn to turn and would spoil every prompt cache.
@@ -44,7 +44,7 @@ impl OpenMessage<'_> {
 
 impl Scope {
     /// A string or text blocks, which become one text with blank lines between them.
-    pub(super) fn system(&mut self, node: Node<'_>) -> Read<Option<Text>> {
+    pub(super) fn system(&mut self, node: Node<'_>) -> ReadResult<Option<Text>> {
         if node.is(Shape::String) {
             return Ok(Some(self.unbilled(node.text()?)).filter(|text| !text.is_empty()));
         }
@@ -56,7 +56,7 @@ impl Scope {
         Ok(joined(texts))
     }
 
-    fn system_block(&mut self, node: Node<'_>) -> Read<Text> {
+    fn system_block(&mut self, node: Node<'_>) -> ReadResult<Text> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         if kind != "text" {
@@ -80,13 +80,13 @@ impl Scope {
     }
 
     /// The `messages`.
-    pub(super) fn messages(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
+    pub(super) fn messages(&mut self, node: Node<'_>) -> ReadResult<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, &mut items))?;
         require_content(items, node)
     }
 
-    fn message(&mut self, node: Node<'_>, items: &mut Vec<Item>) -> Read<()> {
+    fn message(&mut self, node: Node<'_>, items: &mut Vec<Item>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let role = match fields.need("role", node::string)?.as_str() {
             "user" => Role::User,
@@ -107,7 +107,7 @@ impl Scope {
         Ok(())
     }
 
-    fn content(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
+    fn content(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
         if node.is(Shape::String) {
             let text = node.text()?;
             self.say(text, turn);

@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::canon::{Format, Reasoning, Request, Thinking};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{self, Shape, schema};
 use crate::text::{Json, Text};
 
@@ -26,7 +26,7 @@ struct Thought {
 }
 
 impl Scope {
-    pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         request.limits.max_tokens = fields.read("max_tokens", node::positive)?;
         request.limits.stop = fields.read("stop_sequences", stops)?.unwrap_or_default();
         for name in SAMPLING {
@@ -47,7 +47,7 @@ impl Scope {
     }
 
     /// `enabled` with a budget, `adaptive`, or `disabled`.
-    fn thinking(&mut self, node: Node<'_>) -> Read<Thought> {
+    fn thinking(&mut self, node: Node<'_>) -> ReadResult<Thought> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         let budget = fields.read("budget_tokens", node::positive)?;
@@ -67,7 +67,7 @@ impl Scope {
     }
 
     /// `{effort, format}`; gives the effort.
-    fn output(&mut self, node: Node<'_>, request: &mut Request) -> Read<Option<String>> {
+    fn output(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<Option<String>> {
         let mut fields = node.object()?;
         let effort = fields.read("effort", node::string)?;
         request.format = fields.read("format", |node| self.format(node))?.flatten();
@@ -76,7 +76,7 @@ impl Scope {
     }
 
     /// `{type: json_schema, schema}`; `None` is plain text.
-    fn format(&mut self, node: Node<'_>) -> Read<Option<Format>> {
+    fn format(&mut self, node: Node<'_>) -> ReadResult<Option<Format>> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         if kind == "text" {
@@ -92,7 +92,7 @@ impl Scope {
     }
 
     /// `{user_id}`, in which Claude Code says which session it is; that is a good cache key, the rest of it is private.
-    fn metadata(&mut self, node: Node<'_>) -> Read<Option<Text>> {
+    fn metadata(&mut self, node: Node<'_>) -> ReadResult<Option<Text>> {
         let mut fields = node.object()?;
         let user = fields.read("user_id", node::string)?.unwrap_or_default();
         self.leftover("metadata", fields);
@@ -120,7 +120,7 @@ fn reasoning(thought: &Thought, effort: Option<String>) -> Reasoning {
 }
 
 /// `service_tier` in OpenAI's words; `speed: fast` is the faster tier.
-fn tier(fields: &mut Fields<'_>) -> Read<Option<String>> {
+fn tier(fields: &mut Fields<'_>) -> ReadResult<Option<String>> {
     let speed = fields.read("speed", node::string)?;
     let tier = fields.read("service_tier", node::string)?;
     if speed.as_deref() == Some("fast") {
@@ -129,13 +129,13 @@ fn tier(fields: &mut Fields<'_>) -> Read<Option<String>> {
     Ok(tier.map(|tier| if tier == "standard_only" { "default".to_owned() } else { tier }))
 }
 
-fn stops(node: Node<'_>) -> Read<Vec<String>> {
+fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
     let mut stops = node.each(MAX_STOPS, stop)?;
     stops.retain(|stop| !stop.is_empty());
     Ok(stops)
 }
 
-fn stop(node: Node<'_>) -> Read<String> {
+fn stop(node: Node<'_>) -> ReadResult<String> {
     let stop = node.string()?;
     if stop.len() > MAX_STOP {
         return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));

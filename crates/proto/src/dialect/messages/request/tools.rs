@@ -4,7 +4,7 @@ use super::super::{encode, sanitized};
 use super::Scope;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, emit, schema};
 use crate::text::{Json, Text};
 
@@ -29,7 +29,7 @@ const KNOWN: [(&str, &str, &str); 3] = [
 
 impl Scope {
     /// `tools` and `tool_choice`.
-    pub(super) fn tools(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    pub(super) fn tools(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         let tools = fields.read("tools", |node| node.each(tools::MOST, |node| self.tool(node)))?;
         request.tools = tools.into_iter().flatten().flatten().collect();
         let choice = fields.read("tool_choice", |node| choice(node, &request.tools))?;
@@ -41,7 +41,7 @@ impl Scope {
     }
 
     /// A tool; `None` for one that only Anthropic runs.
-    fn tool(&mut self, node: Node<'_>) -> Read<Option<Tool>> {
+    fn tool(&mut self, node: Node<'_>) -> ReadResult<Option<Tool>> {
         let mut fields = node.object()?;
         let kind = fields.read("type", node::string)?.unwrap_or_else(|| "custom".to_owned());
         if kind == "custom" {
@@ -66,7 +66,7 @@ impl Scope {
         Ok(Some(Tool { kind, raw: None }))
     }
 
-    fn custom(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+    fn custom(&mut self, mut fields: Fields<'_>) -> ReadResult<Tool> {
         let name = fields.need("name", tools::name)?;
         let description = fields.read("description", node::text)?;
         let parameters = fields.read("input_schema", schema::read)?;
@@ -79,7 +79,7 @@ impl Scope {
     }
 
     /// The hosted search, in the form of the responses dialect.
-    fn search(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+    fn search(&mut self, mut fields: Fields<'_>) -> ReadResult<Tool> {
         fields.take("name");
         let domains = fields.read("allowed_domains", |node| {
             node.each(1024, node::text)?;
@@ -101,7 +101,7 @@ impl Scope {
 }
 
 /// The choice, and whether several calls at once are allowed.
-fn choice(node: Node<'_>, known: &[Tool]) -> Read<(ToolChoice, Option<bool>)> {
+fn choice(node: Node<'_>, known: &[Tool]) -> ReadResult<(ToolChoice, Option<bool>)> {
     let mut fields = node.object()?;
     let kind = fields.need("type", node::string)?;
     let choice = match kind.as_str() {

@@ -2,12 +2,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::{PING, Writer};
 use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, What};
-use crate::dialect::Setting;
+use crate::dialect::ReplySetting;
 use crate::text::Text;
 
 fn writer() -> Writer {
     let model = "m".to_owned();
-    Writer::new(Setting { id: "msg_1".to_owned(), model, ..Setting::default() })
+    Writer::new(ReplySetting { id: "msg_1".to_owned(), model, ..ReplySetting::default() })
 }
 
 /// What a writer makes of these events, without the frames that open the reply.

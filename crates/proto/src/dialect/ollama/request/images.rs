@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::canon::{Part, Source};
-use crate::json::node::{Node, Read};
+use crate::json::node::{Node, ReadResult};
 use crate::text::{Text, standard_base64};
 
 /// Most pictures of one message.
@@ -17,11 +17,11 @@ const MAGIC: [(&str, &str); 5] = [
 ];
 
 impl Scope {
-    pub(super) fn images(&mut self, node: Node<'_>) -> Read<Vec<Part>> {
+    pub(super) fn images(&mut self, node: Node<'_>) -> ReadResult<Vec<Part>> {
         node.each(MAX_IMAGES, |node| self.image(node))
     }
 
-    fn image(&mut self, node: Node<'_>) -> Read<Part> {
+    fn image(&mut self, node: Node<'_>) -> ReadResult<Part> {
         let text = node.filled()?;
         let plain = text.plain();
         let source = if is_url(&plain) { text.clone() } else { self.inline(node, &plain)? };
@@ -29,7 +29,7 @@ impl Scope {
     }
 
     /// Bare base64 as a data URL.
-    fn inline(&mut self, node: Node<'_>, base64: &str) -> Read<Text> {
+    fn inline(&mut self, node: Node<'_>, base64: &str) -> ReadResult<Text> {
         let base64 = standard_base64(base64)
             .ok_or_else(|| node.bad("expected base64, or an http, https or data URL of an image."))?;
         let kind = MAGIC.iter().find(|(magic, _)| base64.starts_with(magic)).map(|(_, kind)| *kind);

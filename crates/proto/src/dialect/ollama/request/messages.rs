@@ -4,7 +4,7 @@ use super::{Scope, item, message, said};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
 use crate::dialect::output_format::require_content;
 use crate::json::Shape;
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::Text;
 
 /// The calls that wait for their results: results name a tool, and an id only sometimes.
@@ -43,13 +43,13 @@ impl Calls {
 }
 
 impl Scope {
-    pub(super) fn messages(&mut self, node: Node<'_>, calls: &mut Calls) -> Read<Vec<Item>> {
+    pub(super) fn messages(&mut self, node: Node<'_>, calls: &mut Calls) -> ReadResult<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, calls, &mut items))?;
         require_content(items, node)
     }
 
-    fn message(&mut self, node: Node<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {
+    fn message(&mut self, node: Node<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let role = fields.need("role", node::string)?;
         calls.left |= role != "assistant";
@@ -75,14 +75,14 @@ impl Scope {
     }
 
     /// Text, then pictures.
-    fn shown(&mut self, fields: &mut Fields<'_>) -> Read<Vec<Part>> {
+    fn shown(&mut self, fields: &mut Fields<'_>) -> ReadResult<Vec<Part>> {
         let text = fields.read("content", node::text)?.unwrap_or_default();
         let images = fields.read("images", |node| self.images(node))?.unwrap_or_default();
         let text = Some(text).filter(|text| !text.is_empty() || images.is_empty());
         Ok(text.map(said).into_iter().chain(images).collect())
     }
 
-    fn assistant(&mut self, fields: &mut Fields<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {
+    fn assistant(&mut self, fields: &mut Fields<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> ReadResult<()> {
         let before = items.len();
         let text = fields.read("content", node::text)?.filter(|text| !text.is_empty());
         items.extend(text.map(|text| message(Role::Assistant, vec![said(text)])));
@@ -100,7 +100,7 @@ impl Scope {
     }
 
     /// `{id, function: {name, arguments}}`
-    fn call(&mut self, node: Node<'_>, calls: &mut Calls) -> Read<Item> {
+    fn call(&mut self, node: Node<'_>, calls: &mut Calls) -> ReadResult<Item> {
         let mut fields = node.object()?;
         let call_id = fields.read("id", node::text)?.filter(|id| !id.is_empty()).unwrap_or_else(|| calls.id());
         fields.take("type");
@@ -110,7 +110,7 @@ impl Scope {
         Ok(item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }))
     }
 
-    fn called(&mut self, node: Node<'_>) -> Read<(Text, Text)> {
+    fn called(&mut self, node: Node<'_>) -> ReadResult<(Text, Text)> {
         let mut fields = node.object()?;
         let name = fields.need("name", node::filled)?;
         // Some clients send the arguments as text, as OpenAI has them.
@@ -124,7 +124,7 @@ impl Scope {
         Ok((name, input.unwrap_or_else(|| Text::from_plain("{}"))))
     }
 
-    fn result(&mut self, fields: &mut Fields<'_>, calls: &mut Calls) -> Read<Item> {
+    fn result(&mut self, fields: &mut Fields<'_>, calls: &mut Calls) -> ReadResult<Item> {
         let named = fields.read("tool_name", node::text)?;
         let name = fields.read("name", node::text)?;
         let name = named.or(name).filter(|name| !name.is_empty());
@@ -137,7 +137,7 @@ impl Scope {
 }
 
 /// What the operator says: text only.
-fn told(fields: &mut Fields<'_>, role: Role) -> Read<Item> {
+fn told(fields: &mut Fields<'_>, role: Role) -> ReadResult<Item> {
     let text = fields.read("content", node::text)?.unwrap_or_default();
     Ok(message(role, vec![said(text)]))
 }

@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::canon::{Format, Limits, Reasoning, Request, Thinking};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
 
@@ -29,7 +29,7 @@ const MACHINE: [&str; 10] = [
 const LEVELS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 impl Scope {
-    pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+    pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         request.format = fields.read("format", format)?.flatten();
         request.reasoning = fields.read("think", think)?.unwrap_or_else(shown);
         if request.reasoning.summary.is_none() {
@@ -43,7 +43,7 @@ impl Scope {
     }
 
     /// The object `options`.
-    fn runner(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+    fn runner(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<()> {
         let mut fields = node.object()?;
         request.limits = Limits {
             max_tokens: fields.read("num_predict", predict)?.flatten(),
@@ -67,7 +67,7 @@ fn shown() -> Reasoning {
 }
 
 /// A boolean or a level.
-fn think(node: Node<'_>) -> Read<Reasoning> {
+fn think(node: Node<'_>) -> ReadResult<Reasoning> {
     let word = match node {
         node if node.is(Shape::Bool) => node.boolean()?.to_string(),
         node => node.string().map_err(|_| node.wrong("a boolean or a level"))?,
@@ -81,7 +81,7 @@ fn think(node: Node<'_>) -> Read<Reasoning> {
 }
 
 /// `json`, a schema, or nothing.
-fn format(node: Node<'_>) -> Read<Option<Format>> {
+fn format(node: Node<'_>) -> ReadResult<Option<Format>> {
     if node.is(Shape::Object) {
         return Ok(Some(named(schema::read(node)?)));
     }
@@ -102,7 +102,7 @@ fn named(schema: Json) -> Format {
 }
 
 /// Ollama's `-1` is no limit and `-2` the rest of the context; neither is one here.
-fn predict(node: Node<'_>) -> Read<Option<u64>> {
+fn predict(node: Node<'_>) -> ReadResult<Option<u64>> {
     let number = node.shaped(Shape::Number, "an integer")?;
     if number.bytes().trim_ascii().starts_with(b"-") {
         return Ok(None);
@@ -111,13 +111,13 @@ fn predict(node: Node<'_>) -> Read<Option<u64>> {
     Ok(Some(limit).filter(|limit| *limit > 0))
 }
 
-fn stops(node: Node<'_>) -> Read<Vec<String>> {
+fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
     let mut stops = if node.is(Shape::Array) { node.each(MAX_STOPS, stop)? } else { vec![stop(node)?] };
     stops.retain(|stop| !stop.is_empty());
     Ok(stops)
 }
 
-fn stop(node: Node<'_>) -> Read<String> {
+fn stop(node: Node<'_>) -> ReadResult<String> {
     let stop = node.string().map_err(|_| node.wrong("a string or an array of strings"))?;
     if stop.len() > MAX_STOP {
         return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));

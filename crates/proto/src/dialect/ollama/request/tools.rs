@@ -3,16 +3,16 @@
 use super::Scope;
 use crate::canon::{Tool, ToolKind};
 use crate::dialect::tools;
-use crate::json::node::{self, Node, Read};
+use crate::json::node::{self, Node, ReadResult};
 use crate::json::schema;
 
 impl Scope {
-    pub(super) fn tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
+    pub(super) fn tools(&mut self, node: Node<'_>) -> ReadResult<Vec<Tool>> {
         node.each(tools::MOST, |node| self.tool(node))
     }
 
     /// `{type: "function", function: {name, description, parameters}}`
-    fn tool(&mut self, node: Node<'_>) -> Read<Tool> {
+    fn tool(&mut self, node: Node<'_>) -> ReadResult<Tool> {
         let mut fields = node.object()?;
         let kind = fields.read("type", node::string)?.unwrap_or_default();
         if !matches!(kind.as_str(), "" | "function") {
@@ -23,7 +23,7 @@ impl Scope {
         Ok(Tool { kind, raw: None })
     }
 
-    fn function(&mut self, node: Node<'_>) -> Read<ToolKind> {
+    fn function(&mut self, node: Node<'_>) -> ReadResult<ToolKind> {
         let mut fields = node.object()?;
         let kind = ToolKind::Function {
             name: fields.need("name", tools::name)?,

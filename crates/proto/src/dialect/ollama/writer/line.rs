@@ -6,14 +6,14 @@ use bytes::{BufMut, BytesMut};
 
 use super::super::encode;
 use super::super::stamp::{LENGTH, stamp};
-use crate::dialect::Setting;
+use crate::dialect::ReplySetting;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
 /// Renders lines.
 #[derive(Debug)]
 pub(super) struct LineWriter {
-    setting: Setting,
+    setting: ReplySetting,
     /// `{"model":..,"created_at":"..",`
     head: BytesMut,
     /// Where the stamp stands in `head`.
@@ -39,7 +39,7 @@ const GENERATE: Frame =
     Frame { before: br#""response":""#, thinking: br#""response":"","thinking":""#, after: b"\",\"done\":false}\n" };
 
 impl LineWriter {
-    pub(super) fn new(setting: Setting) -> Self {
+    pub(super) fn new(setting: ReplySetting) -> Self {
         let mut line = Self { setting, head: BytesMut::new(), slot: 0, began: None };
         line.open(None);
         line

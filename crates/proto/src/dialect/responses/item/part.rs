@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
 use crate::json::emit::{self, ObjectWriter};
-use crate::json::node::{self, Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::patch::{Edit, patch, set};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -30,7 +30,7 @@ pub(super) struct Parts {
 }
 
 /// Reads a string or a list of parts.
-pub(super) fn list(node: Node<'_>, side: Side) -> Read<Parts> {
+pub(super) fn list(node: Node<'_>, side: Side) -> ReadResult<Parts> {
     if node.is(Shape::String) {
         let text = node.text()?;
         let mut out = BytesMut::new();
@@ -56,7 +56,7 @@ pub(super) fn list(node: Node<'_>, side: Side) -> Read<Parts> {
 }
 
 /// A part and its form in this dialect.
-fn part(node: Node<'_>, side: Side) -> Read<(Part, Json)> {
+fn part(node: Node<'_>, side: Side) -> ReadResult<(Part, Json)> {
     if node.is(Shape::String) {
         let text = node.text()?;
         let json = emit::json(|writer| self::text(writer, side.text(), &text));
@@ -94,7 +94,7 @@ fn renamed(json: Json, kind: &str, side: Side) -> Json {
     if kind == side.text() { json } else { set(&json, "type", &Json::of(side.text())) }
 }
 
-fn image(fields: &mut Fields<'_>, node: Node<'_>) -> Read<(Part, Json)> {
+fn image(fields: &mut Fields<'_>, node: Node<'_>) -> ReadResult<(Part, Json)> {
     let mut detail = fields.read("detail", node::text)?;
     let mut nested = false;
     let url = fields.read("image_url", |url| {
@@ -118,7 +118,7 @@ fn image(fields: &mut Fields<'_>, node: Node<'_>) -> Read<(Part, Json)> {
     Ok((part, json))
 }
 
-fn file(fields: &mut Fields<'_>) -> Read<Part> {
+fn file(fields: &mut Fields<'_>) -> ReadResult<Part> {
     let name = fields.read("filename", node::text)?;
     let data = fields.read("file_data", node::text)?;
     let url = fields.read("file_url", node::text)?;

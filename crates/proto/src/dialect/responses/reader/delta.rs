@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 
-use super::super::wire::{part_field, piece_field};
+use super::super::wire::{part_index_field, piece_field};
 use super::template::{Filling, Hole};
 use crate::canon::Channel;
 use crate::json::Scan;
@@ -48,7 +48,7 @@ impl Found {
 
 /// Scans a flat delta object from `from`, behind its type; `None` when its shape is not the usual one.
 pub(super) fn scan(data: &[u8], from: usize, channel: Channel) -> Option<Scanned> {
-    let (piece_name, part_name) = (piece_field(channel).as_bytes(), part_field(channel).as_bytes());
+    let (piece_name, part_name) = (piece_field(channel).as_bytes(), part_index_field(channel).as_bytes());
     let (mut at, mut part, mut piece) = (None, 0, None);
     let mut holes = Vec::new();
     let mut scan = Scan::from(data, from);
@@ -108,5 +108,5 @@ fn filling(key: &[u8], piece: &[u8], first: u8) -> Option<Filling> {
 pub(super) fn parse(json: &Json, channel: Channel) -> Option<Delta> {
     let index = |name| json.get(name).and_then(|value| value.as_u64()).and_then(|value| u32::try_from(value).ok());
     let data = json.text(piece_field(channel))?;
-    Some(Delta { at: index("output_index"), part: index(part_field(channel)).unwrap_or(0), data })
+    Some(Delta { at: index("output_index"), part: index(part_index_field(channel)).unwrap_or(0), data })
 }

@@ -7,7 +7,7 @@ use super::super::wire::data_of;
 use super::object::{render, write_part};
 use super::{Writer, kept_json};
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role, What};
-use crate::fold::Slot;
+use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
 
 /// The items so far.
@@ -30,7 +30,7 @@ struct OpenItem {
     /// Parts that the client saw begin.
     parts: Vec<(u32, Channel)>,
     /// The text so far, of items that we say ourselves.
-    slot: Slot,
+    slot: ItemDraft,
     annotations: u64,
 }
 
@@ -100,7 +100,7 @@ impl Items {
     /// Drops the text so far and the finished items, and keeps no more of them; `false` when it did so before.
     pub(super) fn forget(&mut self) -> bool {
         self.done = Vec::new();
-        self.open.iter_mut().for_each(|live| live.slot = Slot::default());
+        self.open.iter_mut().for_each(|live| live.slot = ItemDraft::default());
         !std::mem::replace(&mut self.forgets, true)
     }
 
@@ -116,7 +116,7 @@ impl Items {
 
 impl OpenItem {
     fn new(at: u32, head: &Head, id: Text, origin: Origin) -> Self {
-        Self { at, head: kept_head(head), id, origin, parts: Vec::new(), slot: Slot::default(), annotations: 0 }
+        Self { at, head: kept_head(head), id, origin, parts: Vec::new(), slot: ItemDraft::default(), annotations: 0 }
     }
 
     /// Notes that the client saw a part begin; `false` when it had.

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::item;
 use super::super::stored::Stored;
 use crate::canon::{CallKind, Finish, Item, ItemKind, Open, Part, Usage};
-use crate::dialect::{Setting, openai_error};
+use crate::dialect::{ReplySetting, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
 use crate::json::Shape;
@@ -16,14 +16,14 @@ use crate::text::{Json, Text};
 /// What every response object of one reply says.
 #[derive(Debug)]
 pub(super) struct Facts {
-    setting: Setting,
+    setting: ReplySetting,
     id: Text,
     model: Text,
     created: u64,
 }
 
 impl Facts {
-    pub(super) fn new(setting: Setting) -> Self {
+    pub(super) fn new(setting: ReplySetting) -> Self {
         let id = if setting.id.starts_with("resp_") { setting.id.clone() } else { format!("resp_{}", setting.id) };
         Self { id: Text::from_plain(&id), model: Text::from_plain(&setting.model), created: setting.created, setting }
     }
@@ -133,7 +133,7 @@ pub(super) fn status(finish: Finish) -> (&'static str, Option<&'static str>) {
 }
 
 /// The body of a collected reply.
-pub(crate) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+pub(crate) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let mut facts = Facts::new(setting.clone());
     facts.open(&Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created }, false);
     let edited = whole.items.iter().any(|item| item.raw.is_none());

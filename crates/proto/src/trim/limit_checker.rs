@@ -6,7 +6,7 @@ use crate::canon::Limits;
 
 /// Decides how much of the text of one segment after another may pass.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(super) struct LimitChecker {
     stops: Stops,
     budget: Option<Budget>,
 }
@@ -29,7 +29,7 @@ pub(super) enum Hit {
     Stop(String),
 }
 
-impl Judge {
+impl LimitChecker {
     pub(super) fn new(limits: &Limits) -> Option<Self> {
         let stops = Stops::new(&limits.stop);
         let budget = limits.max_tokens.map(Budget::new);

@@ -1,7 +1,7 @@
 //! One item in the making. Writers that must repeat an item's text at its end keep one as well.
 //!
 //! A reader keeps a brief one, so that a stream takes constant memory however long it gets: of a long text it forgets what it has
-//! said in pieces, and the item comes without its text. Whoever needs that has kept the pieces and puts it in ([`Slot::complete`]).
+//! said in pieces, and the item comes without its text. Whoever needs that has kept the pieces and puts it in ([`ItemDraft::complete`]).
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ pub const BRIEF: usize = 64 << 10;
 
 /// What is known of the item at one output index.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
+pub(crate) struct ItemDraft {
     head: Option<Head>,
     pieces: Vec<Piece>,
     done: Option<Item>,
@@ -47,7 +47,7 @@ struct Piece {
     annotations: Vec<Json>,
 }
 
-impl Slot {
+impl ItemDraft {
     /// A brief one.
     pub(crate) fn brief() -> Self {
         Self { length: Length::Brief(BRIEF), ..Self::default() }
@@ -90,13 +90,13 @@ impl Slot {
     }
 
     /// Whether text of a part came.
-    pub(crate) fn heard(&self, part: u32, channel: Channel) -> bool {
+    pub(crate) fn has_text(&self, part: u32, channel: Channel) -> bool {
         let mut parts = self.pieces.iter().filter(|piece| piece.part == part && piece.channel == channel);
         parts.any(|piece| piece.forgotten > 0 || !piece.text.is_empty())
     }
 
     /// The characters of a part's text so far.
-    pub(crate) fn chars(&self, part: u32, channel: Channel) -> usize {
+    pub(crate) fn text_length(&self, part: u32, channel: Channel) -> usize {
         let mut parts = self.pieces.iter().filter(|piece| piece.part == part && piece.channel == channel);
         parts.next().map_or(0, |piece| piece.forgotten + piece.text().plain().chars().count())
     }

@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 
-fn said(slot: &mut Slot, channel: Channel, bytes: usize) {
+fn said(slot: &mut ItemDraft, channel: Channel, bytes: usize) {
     slot.delta(0, channel, &Text::from_plain(&"\u{e9}".repeat(bytes / 2)));
 }
 
@@ -10,7 +10,7 @@ fn said(slot: &mut Slot, channel: Channel, bytes: usize) {
 #[case::text(Head::Message { phase: None }, Channel::Text)]
 #[case::thought(Head::Reasoning, Channel::Summary)]
 fn a_brief_slot_forgets_a_long_text_and_who_kept_it_puts_it_in(#[case] head: Head, #[case] channel: Channel) {
-    let (mut brief, mut whole) = (Slot::brief(), Slot::default());
+    let (mut brief, mut whole) = (ItemDraft::brief(), ItemDraft::default());
     for slot in [&mut brief, &mut whole] {
         slot.open(&head);
         said(slot, channel, BRIEF);
@@ -19,8 +19,8 @@ fn a_brief_slot_forgets_a_long_text_and_who_kept_it_puts_it_in(#[case] head: Hea
     for slot in [&mut brief, &mut whole] {
         said(slot, channel, 10 * BRIEF);
     }
-    assert!(brief.is_forgotten() && brief.heard(0, channel) && !brief.heard(1, channel));
-    assert_eq!(brief.chars(0, channel), whole.chars(0, channel));
+    assert!(brief.is_forgotten() && brief.has_text(0, channel) && !brief.has_text(1, channel));
+    assert_eq!(brief.text_length(0, channel), whole.text_length(0, channel));
     let kept: usize = brief.pieces.iter().map(|piece| piece.text.capacity()).sum();
     assert_eq!(kept, 0);
     let said = brief.item().unwrap();
@@ -41,7 +41,7 @@ fn a_brief_slot_forgets_a_long_text_and_who_kept_it_puts_it_in(#[case] head: Hea
 /// The input of a call is never forgotten: it goes out whole.
 #[test]
 fn what_a_call_is_made_with_is_kept() {
-    let mut slot = Slot::brief();
+    let mut slot = ItemDraft::brief();
     said(&mut slot, Channel::Arguments, 10 * BRIEF);
     assert!(!slot.is_forgotten());
     assert_eq!(slot.text(0, Channel::Arguments).escaped().len(), 10 * BRIEF);
