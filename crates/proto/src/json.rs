@@ -1,6 +1,6 @@
 //! JSON without trees: one checking pass over bytes from outside, then cheap walks over bytes that are known to be valid.
 //!
-//! [`check`] is what every request body passes first; afterwards [`Json::fields`] and [`Json::elements`] cut values out of
+//! [`check()`] is what every request body passes first; afterwards [`crate::Json::fields`] and [`crate::Json::elements`] cut values out of
 //! the body without parsing, copying or recursion.
 
 mod check;

@@ -2,7 +2,7 @@
 //!
 //! What counts is the visible text: message text and refusals. Reasoning and the arguments of calls are not counted and not
 //! searched. Text passes untouched as long as no limit can be in it; what may turn out to be the beginning of a stop
-//! sequence, or of the first token too many, waits in the [`Line`] with whatever comes behind it, so that the order
+//! sequence, or of the first token too many, waits in the [`HeldQueue`] with whatever comes behind it, so that the order
 //! stays.
 
 mod budget;

@@ -1,8 +1,8 @@
 //! JSON schemas of tools and of structured output: the one place that knows what upstreams ask of them.
 //!
 //! Three forms meet here. *JSON Schema* is what the canonical model holds, as the client wrote it. *Strict* is what OpenAI's
-//! upstreams hold their output to ([`strict`]); *permissive* is the little that they ask of every other schema ([`parameters`],
-//! [`permissive`]). *Gemini's own dialect* is read by [`from_gemini`] and written by [`to_gemini`]. A schema that needs no change
+//! upstreams hold their output to ([`strict()`]); *permissive* is the little that they ask of every other schema ([`parameters`],
+//! [`permissive()`]). *Gemini's own dialect* is read by [`from_gemini`] and written by [`to_gemini`]. A schema that needs no change
 //! keeps its bytes.
 
 mod google;

@@ -74,7 +74,7 @@ fn uncited(block: &Json, notes: &mut Notes) -> Json {
     patch(block, |key, _| if key.is("citations") { rest.clone() } else { Edit::Keep }, [])
 }
 
-/// Whether a block holds results of a search that [`say::results`] wrote.
+/// Whether a block holds results of a search that `encode` wrote.
 fn is_strange(block: &Json) -> bool {
     let results = block.text("type").is_some_and(|kind| kind.is(encode::RESULTS));
     let found = block.get("content");

@@ -18,7 +18,7 @@ pub struct TurnRequest {
 }
 
 impl TurnRequest {
-    /// Cuts a body of [`super::super::write_request`] into its parts; `None` for one that is no object with a list of items.
+    /// Cuts a body of `write_request` into its parts; `None` for one that is no object with a list of items.
     pub fn read(body: Bytes) -> Option<Self> {
         if !is_object(&body) {
             return None;
