@@ -142,8 +142,8 @@ fn port(config: &Config) -> Check {
     let addresses: Vec<SocketAddr> = config.server.hosts.iter().map(|&host| (host, port).into()).collect();
     match TcpListener::bind(addresses.as_slice()) {
         Ok(_) => ok("port", format!("{port} is free")),
-        // If the serve lock is held, a gateway of this home listens on the port.
-        Err(_) if Store::lock(&config.paths.home).is_err() => {
+        // If the serve lock is held, a gateway of this home listens on the port. Looking for it must not create a home.
+        Err(_) if config.paths.home.exists() && Store::lock(&config.paths.home).is_err() => {
             ok("port", format!("{port} is served by the running gateway"))
         }
         Err(error) => fail("port", format!("{port}: {error}"), "stop the other program, or set server.port"),
