@@ -15,30 +15,8 @@ const BYTES: usize = 128 << 10;
 
 /// Small pieces that parsers trip over.
 const TRICKY: [&[u8]; 24] = [
-    b"\"",
-    b"\\",
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b":",
-    b"\n",
-    b"\r",
-    b"\r\n\r\n",
-    b"\x00",
-    b"\xff",
-    b" ",
-    b"null",
-    b"{}",
-    b"[]",
-    b"\"\"",
-    b"-1",
-    b"1e400",
-    b"4294967296",
-    b"\\ud83d",
-    b"\\u0000",
-    b"true",
+    b"\"", b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b"\r\n\r\n", b"\x00", b"\xff", b" ", b"null",
+    b"{}", b"[]", b"\"\"", b"-1", b"1e400", b"4294967296", b"\\ud83d", b"\\u0000", b"true",
 ];
 
 /// Runs `check` over the corpus of `target`, over the files of the folders `seeds` (relative to the workspace), and over changed

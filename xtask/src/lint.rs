@@ -18,14 +18,7 @@ pub(crate) fn all() -> Result<()> {
 
 fn clippy() -> Result<()> {
     let args = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--features",
-        "polygate/failpoints",
-        "--quiet",
-        "--",
-        "-D",
+        "clippy", "--workspace", "--all-targets", "--features", "polygate/failpoints", "--quiet", "--", "-D",
         "warnings",
     ];
     step("clippy", &mut cargo(&args))

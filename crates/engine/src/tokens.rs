@@ -34,11 +34,8 @@ pub(crate) use schedule::StaggeredStarts;
 
 /// The places at which a test may end or stop the process.
 pub const FAILPOINTS: [&str; 5] = [
-    "engine::before_refresh_post",
-    "engine::after_refresh_post",
-    "engine::before_refresh_commit",
-    "engine::after_refresh_commit",
-    "engine::before_refresh_publish",
+    "engine::before_refresh_post", "engine::after_refresh_post", "engine::before_refresh_commit",
+    "engine::after_refresh_commit", "engine::before_refresh_publish",
 ];
 
 /// A token that ends sooner than this is waited for; one that ends later is still used while it is refreshed.

@@ -28,12 +28,8 @@ pub(crate) use key::{presented as key, wrong as wrong_key};
 
 /// Endpoints that OpenAI's API has beside its models' answers.
 const MEDIA: [&str; 6] = [
-    "/v1/embeddings",
-    "/v1/audio/speech",
-    "/v1/audio/transcriptions",
-    "/v1/audio/translations",
-    "/v1/images/generations",
-    "/v1/images/edits",
+    "/v1/embeddings", "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations",
+    "/v1/images/generations", "/v1/images/edits",
 ];
 
 /// Which endpoint of an API a path is; `path` is without the `/relay/NAME`.

@@ -123,12 +123,7 @@ impl Store {
     async fn commit(&self, ticket: &RefreshLease, tokens: &Tokens) -> Result<bool, Error> {
         let sealed = self.seal_tokens(&ticket.id, tokens)?;
         let row = args![
-            &ticket.id.0,
-            ticket.version,
-            sealed.access,
-            sealed.refresh,
-            sealed.identity,
-            tokens.expires,
+            &ticket.id.0, ticket.version, sealed.access, sealed.refresh, sealed.identity, tokens.expires,
             tokens.refreshed,
         ];
         if self.write(failpoint::COMMIT, sql::COMMIT, &row).await? > 0 {

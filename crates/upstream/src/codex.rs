@@ -22,10 +22,7 @@ use crate::{Answer, Profile, Upstream};
 
 /// Request headers of a Codex client that are passed on; any other is not sent.
 pub const PASSED_HEADERS: [&str; 5] = [
-    "x-codex-beta-features",
-    "x-codex-window-id",
-    "x-codex-turn-metadata",
-    "x-codex-parent-thread-id",
+    "x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata", "x-codex-parent-thread-id",
     "x-openai-subagent",
 ];
 

@@ -14,16 +14,8 @@ use url::Url;
 use crate::config::is_loopback_url;
 
 const NAMES: [&str; 10] = [
-    "__cf_bm",
-    "__cflb",
-    "__cfruid",
-    "__cfseq",
-    "__cfwaitingroom",
-    "_cfuvid",
-    "cf_clearance",
-    "cf_ob_info",
-    "cf_use_ob",
-    "__oailb",
+    "__cf_bm", "__cflb", "__cfruid", "__cfseq", "__cfwaitingroom", "_cfuvid", "cf_clearance", "cf_ob_info",
+    "cf_use_ob", "__oailb",
 ];
 const PREFIX: &str = "cf_chl_";
 

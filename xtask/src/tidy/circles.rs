@@ -9,17 +9,8 @@ use super::imports::{Graph, read};
 
 /// The folders that hold crates.
 const SOURCES: &[&str] = &[
-    "crates/proto/src",
-    "crates/pool/src",
-    "crates/wire-body/src",
-    "crates/upstream/src",
-    "crates/store/src",
-    "crates/engine/src",
-    "crates/server/src",
-    "crates/offline/src",
-    "crates/polygate/src",
-    "bench/src",
-    "xtask/src",
+    "crates/proto/src", "crates/pool/src", "crates/wire-body/src", "crates/upstream/src", "crates/store/src",
+    "crates/engine/src", "crates/server/src", "crates/offline/src", "crates/polygate/src", "bench/src", "xtask/src",
 ];
 
 /// Circles that may stay, each with its reason: source folder, the modules in alphabetical order, reason. At most three.

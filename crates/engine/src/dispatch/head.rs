@@ -21,15 +21,8 @@ const OPEN: [&str; 1] = [MODEL];
 const CODEX: [&str; 3] = [TURN_STATE, MODELS_ETAG, "x-reasoning-included"];
 /// The rate-limit family: `x-codex-` followed by a name with one of these.
 const FAMILY: [&str; 9] = [
-    "-used-percent",
-    "-window-minutes",
-    "-reset-at",
-    "-reset-after-seconds",
-    "-limit-percent",
-    "-limit-name",
-    "-active-limit",
-    "-plan-type",
-    "-rate-limit-reached-type",
+    "-used-percent", "-window-minutes", "-reset-at", "-reset-after-seconds", "-limit-percent", "-limit-name",
+    "-active-limit", "-plan-type", "-rate-limit-reached-type",
 ];
 
 /// The headers that the client may see.

@@ -10,13 +10,7 @@ use super::{ModelInput, ModelOutput, Tool, ToolKind, custom_call, function_call,
 
 /// Tools that write a whole file: Claude Code, Gemini CLI, opencode, then Cline, Roo, Continue and their like.
 const WRITERS: [&str; 8] = [
-    "Write",
-    "write_file",
-    "write",
-    "write_to_file",
-    "create_file",
-    "create_new_file",
-    "builtin_create_new_file",
+    "Write", "write_file", "write", "write_to_file", "create_file", "create_new_file", "builtin_create_new_file",
     "editor",
 ];
 const PATHS: [&str; 5] = ["file_path", "filePath", "filepath", "path", "filename"];

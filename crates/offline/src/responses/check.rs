@@ -22,20 +22,8 @@ pub(crate) use tools::{name, parameters};
 
 /// Parameters that are taken over HTTP. Every other name is unsupported.
 const TAKEN: [&str; 14] = [
-    "model",
-    "instructions",
-    "input",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "reasoning",
-    "store",
-    "stream",
-    "include",
-    "prompt_cache_key",
-    "text",
-    "service_tier",
-    "client_metadata",
+    "model", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "store", "stream",
+    "include", "prompt_cache_key", "text", "service_tier", "client_metadata",
 ];
 
 const INCLUDES: [&str; 7] = [

@@ -15,14 +15,7 @@ use crate::token;
 
 /// Parameters of the public API's `/responses/compact` and of the client's own.
 const TAKEN: [&str; 9] = [
-    "model",
-    "input",
-    "instructions",
-    "tools",
-    "parallel_tool_calls",
-    "reasoning",
-    "service_tier",
-    "prompt_cache_key",
+    "model", "input", "instructions", "tools", "parallel_tool_calls", "reasoning", "service_tier", "prompt_cache_key",
     "text",
 ];
 

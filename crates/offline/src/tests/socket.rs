@@ -125,19 +125,10 @@ async fn speaks_in_the_order_of_the_backend() {
     let (backend, account, mut socket) = opened().await;
     let events = socket.ask(&turn("Reply with exactly: pong")).await;
     let expected = [
-        "codex.rate_limits",
-        "codex.response.metadata",
-        "response.metadata",
-        "response.created",
-        "response.in_progress",
-        "response.output_item.added",
-        "response.content_part.added",
-        "response.output_text.delta",
-        "response.output_text.done",
-        "response.content_part.done",
-        "response.output_item.done",
-        "responsesapi.websocket_timing",
-        "response.completed",
+        "codex.rate_limits", "codex.response.metadata", "response.metadata", "response.created",
+        "response.in_progress", "response.output_item.added", "response.content_part.added",
+        "response.output_text.delta", "response.output_text.done", "response.content_part.done",
+        "response.output_item.done", "responsesapi.websocket_timing", "response.completed",
     ];
     assert_eq!((kinds(&events), said(&events).as_str()), (expected.to_vec(), "pong"));
     let headers = &events[1]["headers"];

@@ -129,11 +129,8 @@ pub const FIELDS: &[Field] = &[
         .also(&["tls.proxy_url"])
         .env(&["CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"])
         .secret(),
-    field("upstream.ca_bundle", "", "PEM file with additional trusted root certificates").env(&[
-        "CODEX_API_PROXY_CA_BUNDLE",
-        "REQUESTS_CA_BUNDLE",
-        "SSL_CERT_FILE",
-    ]),
+    field("upstream.ca_bundle", "", "PEM file with additional trusted root certificates")
+        .env(&["CODEX_API_PROXY_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]),
     field("upstream.force_http11", "false", "Whether to use only HTTP/1.1 to upstreams, for proxies that break HTTP/2")
         .also(&["tls.force_http11"]),
     field("upstream.idle_timeout", "300s", "Longest silence in a stream before Polygate aborts the stream"),

@@ -18,18 +18,9 @@ type Block<A> = (A, u32, &'static str);
 
 /// Names of metadata services; names under them count too.
 pub(super) const METADATA_NAMES: [&str; 12] = [
-    "metadata",
-    "metadata.google.internal",
-    "metadata.google",
-    "metadata.goog",
-    "metadata.azure.internal",
-    "metadata.azure.com",
-    "metadata.tencentyun.com",
-    "metadata.platformequinix.com",
-    "metadata.packet.net",
-    "metadata.cloud.ibm.com",
-    "instance-data",
-    "instance-data.ec2.internal",
+    "metadata", "metadata.google.internal", "metadata.google", "metadata.goog", "metadata.azure.internal",
+    "metadata.azure.com", "metadata.tencentyun.com", "metadata.platformequinix.com", "metadata.packet.net",
+    "metadata.cloud.ibm.com", "instance-data", "instance-data.ec2.internal",
 ];
 
 /// Link-local as a whole: clouds keep putting credential services there (169.254.169.254, .170.2, .170.23, .42.42, .0.23). Then

@@ -253,14 +253,8 @@ impl Entry {
         let routed = self.top_provider.as_ref().and_then(|top| top.context_length);
         let loaded = self.meta.as_ref().and_then(|meta| meta.n_ctx.or(meta.n_ctx_train));
         first(&[
-            self.context_length,
-            self.context_window,
-            self.max_context_length,
-            self.max_model_len,
-            self.input_token_limit,
-            self.max_input_tokens,
-            routed,
-            loaded,
+            self.context_length, self.context_window, self.max_context_length, self.max_model_len,
+            self.input_token_limit, self.max_input_tokens, routed, loaded,
         ])
     }
 

@@ -16,32 +16,8 @@ struct Outcome {
 
 /// Text that is cut in awkward ways: contractions, runs of spaces, scripts without spaces, wide characters, escapes.
 const SHARDS: [&str; 26] = [
-    "a",
-    "ab",
-    "'",
-    "'t",
-    "'r",
-    "don",
-    "HE",
-    "H",
-    "ello",
-    "\u{4e2d}\u{6587}",
-    " ",
-    "  ",
-    "\n",
-    "\r\n",
-    "!",
-    "!!",
-    "123",
-    "4",
-    "\u{1f469}\u{200d}\u{1f467}",
-    "\u{e9}",
-    "\"",
-    "\\",
-    "STOP",
-    "ST",
-    "OP",
-    "/",
+    "a", "ab", "'", "'t", "'r", "don", "HE", "H", "ello", "\u{4e2d}\u{6587}", " ", "  ", "\n", "\r\n", "!", "!!",
+    "123", "4", "\u{1f469}\u{200d}\u{1f467}", "\u{e9}", "\"", "\\", "STOP", "ST", "OP", "/",
 ];
 
 fn limits(max_tokens: Option<u64>, stop: &[&str]) -> Limits {

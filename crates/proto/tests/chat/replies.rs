@@ -109,14 +109,7 @@ fn nothing_follows_the_terminal() {
 #[test]
 fn odd_bodies_are_failures() {
     for body in [
-        "",
-        "\n\n",
-        "<html>502</html>",
-        "{",
-        "{}",
-        "[]",
-        "data: [DONE]\n\n",
-        "data: {\"choices\":1}\n\n",
+        "", "\n\n", "<html>502</html>", "{", "{}", "[]", "data: [DONE]\n\n", "data: {\"choices\":1}\n\n",
         "data: \u{1}\n\n",
     ] {
         let events = read(Dialect::Chat, [body.as_bytes()]);

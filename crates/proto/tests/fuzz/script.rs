@@ -9,21 +9,8 @@ use super::said::{Draft, Said};
 
 /// Pieces of text, escaped: quotes, line ends, characters cut in two, words that tests stop at.
 const PIECES: [&str; 15] = [
-    "a",
-    "b ",
-    "hello",
-    "\\n",
-    "\\\"q\\\"",
-    "é",
-    "\\u00e9",
-    "\u{1f600}",
-    "\\ud83d\\ude00",
-    HALF,
-    " stop",
-    "END",
-    "\\\\",
-    "don't   ",
-    "{\\\"k\\\":[1,2]}",
+    "a", "b ", "hello", "\\n", "\\\"q\\\"", "é", "\\u00e9", "\u{1f600}", "\\ud83d\\ude00", HALF, " stop", "END",
+    "\\\\", "don't   ", "{\\\"k\\\":[1,2]}",
 ];
 /// A character that an upstream cuts in two; both halves come right after each other.
 const HALF: &str = "\\ud83d";

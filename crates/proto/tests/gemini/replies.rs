@@ -129,19 +129,8 @@ fn nothing_follows_the_terminal() {
 #[test]
 fn odd_bodies_are_failures() {
     for body in [
-        "",
-        "\n\n",
-        "<html>502</html>",
-        "{",
-        "{}",
-        "[",
-        "[]",
-        "[1]",
-        "[{}]",
-        "data: {\"candidates\":1}\n\n",
-        "data: {\"choices\":[]}\n\n",
-        "data: \u{1}\n\n",
-        "data: [DONE]\n\n",
+        "", "\n\n", "<html>502</html>", "{", "{}", "[", "[]", "[1]", "[{}]", "data: {\"candidates\":1}\n\n",
+        "data: {\"choices\":[]}\n\n", "data: \u{1}\n\n", "data: [DONE]\n\n",
     ] {
         let events = read(Dialect::Gemini, [body.as_bytes()]);
         assert!(matches!(events.last().map(|event| &event.what), Some(What::Fail(_))), "{body:?}: {events:?}");

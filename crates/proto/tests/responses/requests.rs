@@ -101,20 +101,8 @@ fn the_classic_shape() {
 #[test]
 fn the_backend_gets_the_official_clients_order() {
     let order = [
-        "model",
-        "instructions",
-        "stream",
-        "service_tier",
-        "input",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "reasoning",
-        "store",
-        "include",
-        "prompt_cache_key",
-        "text",
-        "client_metadata",
+        "model", "instructions", "stream", "service_tier", "input", "tools", "tool_choice", "parallel_tool_calls",
+        "reasoning", "store", "include", "prompt_cache_key", "text", "client_metadata",
     ];
     let keys = |target: &Codex| {
         let body: Value = serde_json::from_slice(&write(&read(RICH).unwrap(), target).0).unwrap();

@@ -127,14 +127,7 @@ fn length(value: &[u8]) -> Option<u64> {
 /// `Content-Length`; other names with underscores (`session_id` of older Codex clients) are harmless and pass.
 fn is_disguised(name: &[u8]) -> bool {
     const FRAMING: [&str; 9] = [
-        "content-length",
-        "transfer-encoding",
-        "host",
-        "connection",
-        "upgrade",
-        "expect",
-        "authorization",
-        "x-api-key",
+        "content-length", "transfer-encoding", "host", "connection", "upgrade", "expect", "authorization", "x-api-key",
         "x-goog-api-key",
     ];
     name.contains(&b'_')

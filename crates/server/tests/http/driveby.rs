@@ -34,18 +34,14 @@ const PAGES: [(&str, &[&str]); 13] = [
     (
         "POST",
         &[
-            "content-type: text/plain",
-            "origin: https://evil.com",
-            "sec-fetch-dest: empty",
+            "content-type: text/plain", "origin: https://evil.com", "sec-fetch-dest: empty",
             "sec-fetch-site: cross-site",
         ],
     ),
     (
         "POST",
         &[
-            "content-type: application/json",
-            "origin: https://evil.com",
-            "sec-fetch-dest: serviceworker",
+            "content-type: application/json", "origin: https://evil.com", "sec-fetch-dest: serviceworker",
             "service-worker: script",
         ],
     ),
@@ -58,19 +54,14 @@ const PAGES: [(&str, &[&str]); 13] = [
     (
         "GET",
         &[
-            "sec-fetch-site: cross-site",
-            "sec-fetch-dest: script",
-            "accept: text/event-stream",
+            "sec-fetch-site: cross-site", "sec-fetch-dest: script", "accept: text/event-stream",
             "origin: https://evil.com",
         ],
     ),
     (
         "GET",
         &[
-            "upgrade: websocket",
-            "connection: upgrade",
-            "origin: https://evil.com",
-            "sec-fetch-site: cross-site",
+            "upgrade: websocket", "connection: upgrade", "origin: https://evil.com", "sec-fetch-site: cross-site",
             "sec-fetch-mode: websocket",
         ],
     ),

@@ -25,15 +25,8 @@ const POSTS: [&str; 6] = [
 ];
 /// Headers that are about a connection, the account or who speaks; those of the gateway's own call are compared in `upstream`.
 const OTHERS: [&str; 9] = [
-    "host",
-    "content-length",
-    "content-encoding",
-    "cookie",
-    "version",
-    "authorization",
-    "chatgpt-account-id",
-    "originator",
-    "user-agent",
+    "host", "content-length", "content-encoding", "cookie", "version", "authorization", "chatgpt-account-id",
+    "originator", "user-agent",
 ];
 const NATIVE: &str = "/backend-api/codex/responses";
 

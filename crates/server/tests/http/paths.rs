@@ -47,12 +47,7 @@ async fn odd_methods_are_405() {
     let gateway = Gateway::start().await;
     let key = format!("authorization: Bearer {}", gateway.keys.client);
     for line in [
-        "TRACE /v1/models",
-        "OPTIONS *",
-        "TRACE /",
-        "OPTIONS /v1/models",
-        "BREW /v1/models",
-        "PUT /v1/models",
+        "TRACE /v1/models", "OPTIONS *", "TRACE /", "OPTIONS /v1/models", "BREW /v1/models", "PUT /v1/models",
         "CONNECT localhost",
     ] {
         let answer = gateway.ask(line, &["host: localhost", &key], b"").await;

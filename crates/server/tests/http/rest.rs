@@ -153,14 +153,8 @@ async fn accounts_draw() {
         json!({ "prompt": "a fox", "background": "auto", "model": "gpt-image-2", "quality": "auto", "size": "auto" })
     );
     let order = [
-        "version",
-        "x-codex-image-turn-id",
-        "authorization",
-        "chatgpt-account-id",
-        "content-type",
-        "originator",
-        "user-agent",
-        "accept",
+        "version", "x-codex-image-turn-id", "authorization", "chatgpt-account-id", "content-type", "originator",
+        "user-agent", "accept",
     ];
     let names: Vec<&str> =
         posts[0].headers.iter().map(|(name, _)| name.as_str()).filter(|name| order.contains(name)).collect();

@@ -29,16 +29,8 @@ async fn files_are_ours_alone() {
     let found = files(&options.home);
     let names: Vec<&str> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
     let expected = [
-        "accounts.db",
-        "accounts.db-shm",
-        "accounts.db-wal",
-        "open.lock",
-        "reserve",
-        "data.key",
-        "serve.lock",
-        "usage.db",
-        "usage.db-shm",
-        "usage.db-wal",
+        "accounts.db", "accounts.db-shm", "accounts.db-wal", "open.lock", "reserve", "data.key", "serve.lock",
+        "usage.db", "usage.db-shm", "usage.db-wal",
     ];
     assert_eq!(names, expected);
     for path in &found {

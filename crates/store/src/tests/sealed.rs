@@ -13,16 +13,8 @@ use crate::seal::hex;
 use crate::{DataKey, LeaseOutcome, NewRelay, OpenError, Options, Store};
 
 const CANARIES: [&str; 10] = [
-    "canary-access-1",
-    "canary-refresh-1",
-    "canary-identity-1",
-    "canary-access-2",
-    "canary-refresh-2",
-    "canary-cookie-1",
-    "canary-relay-key-1",
-    "canary-relay-key-2",
-    "canary-proxy-user",
-    "canary-proxy-password",
+    "canary-access-1", "canary-refresh-1", "canary-identity-1", "canary-access-2", "canary-refresh-2",
+    "canary-cookie-1", "canary-relay-key-1", "canary-relay-key-2", "canary-proxy-user", "canary-proxy-password",
 ];
 
 /// No file under `home` shows a canary, plain or encoded.

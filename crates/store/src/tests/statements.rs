@@ -62,20 +62,8 @@ async fn columns(pool: &SqlitePool, sql: &'static str) -> BTreeSet<(String, Stri
 fn insist(columns: &BTreeSet<(String, String)>) {
     let tables: BTreeSet<&str> = columns.iter().map(|(table, _)| table.as_str()).collect();
     let known = [
-        "account",
-        "account_link",
-        "account_tags",
-        "api_key",
-        "cookies",
-        "credit_use",
-        "egress",
-        "migration",
-        "models",
-        "proxy",
-        "relay",
-        "relay_models",
-        "setting",
-        USAGE,
+        "account", "account_link", "account_tags", "api_key", "cookies", "credit_use", "egress", "migration", "models",
+        "proxy", "relay", "relay_models", "setting", USAGE,
     ];
     assert_eq!(tables, known.into());
     let texts = [

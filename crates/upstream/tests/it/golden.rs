@@ -27,19 +27,8 @@ async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> Se
 async fn our_own_identity() {
     let seen = record(Profile::polygate(), facts(), "{\"a\":1}").await;
     let names = [
-        "version",
-        "x-codex-routing-hint",
-        "x-client-request-id",
-        "session-id",
-        "thread-id",
-        "accept",
-        "content-encoding",
-        "content-type",
-        "authorization",
-        "chatgpt-account-id",
-        "originator",
-        "user-agent",
-        "host",
+        "version", "x-codex-routing-hint", "x-client-request-id", "session-id", "thread-id", "accept",
+        "content-encoding", "content-type", "authorization", "chatgpt-account-id", "originator", "user-agent", "host",
         "content-length",
     ];
     assert_eq!(seen.line, "POST /backend-api/codex/responses HTTP/1.1");

@@ -14,28 +14,9 @@ mod tests;
 mod tools;
 
 const TAKEN: [&str; 22] = [
-    "model",
-    "messages",
-    "max_tokens",
-    "cache_control",
-    "container",
-    "context_management",
-    "diagnostics",
-    "inference_geo",
-    "mcp_servers",
-    "metadata",
-    "output_config",
-    "output_format",
-    "service_tier",
-    "speed",
-    "stop_sequences",
-    "stream",
-    "system",
-    "temperature",
-    "thinking",
-    "tool_choice",
-    "tools",
-    "top_k",
+    "model", "messages", "max_tokens", "cache_control", "container", "context_management", "diagnostics",
+    "inference_geo", "mcp_servers", "metadata", "output_config", "output_format", "service_tier", "speed",
+    "stop_sequences", "stream", "system", "temperature", "thinking", "tool_choice", "tools", "top_k",
 ];
 
 const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];

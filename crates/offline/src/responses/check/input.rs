@@ -7,25 +7,10 @@ use crate::errors::Reject;
 
 /// Items that the backend takes.
 const ITEMS: [&str; 19] = [
-    "message",
-    "reasoning",
-    "function_call",
-    "function_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
-    "local_shell_call",
-    "local_shell_call_output",
-    "tool_search_call",
-    "tool_search_output",
-    "web_search_call",
-    "image_generation_call",
-    "compaction",
-    "compaction_trigger",
-    "context_compaction",
-    "additional_tools",
-    "agent_message",
-    "configuration_update",
-    "other",
+    "message", "reasoning", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
+    "local_shell_call", "local_shell_call_output", "tool_search_call", "tool_search_output", "web_search_call",
+    "image_generation_call", "compaction", "compaction_trigger", "context_compaction", "additional_tools",
+    "agent_message", "configuration_update", "other",
 ];
 
 /// Items that only the ChatGPT backend takes.

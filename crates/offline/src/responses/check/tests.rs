@@ -70,24 +70,9 @@ fn takes_both_shapes() {
 #[test]
 fn refuses_parameters_by_name() {
     let names = [
-        "max_output_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "truncation",
-        "previous_response_id",
-        "metadata",
-        "safety_identifier",
-        "prompt_cache_retention",
-        "context_management",
-        "user",
-        "seed",
-        "top_logprobs",
-        "stream_options",
-        "generate",
-        "made_up",
+        "max_output_tokens", "max_completion_tokens", "temperature", "top_p", "frequency_penalty", "presence_penalty",
+        "truncation", "previous_response_id", "metadata", "safety_identifier", "prompt_cache_retention",
+        "context_management", "user", "seed", "top_logprobs", "stream_options", "generate", "made_up",
     ];
     for name in names {
         let body = changed(classic(), &format!("/{name}"), Value::Null);

@@ -7,17 +7,8 @@ use crate::errors::Reject;
 
 /// Kinds of tools that the backend knows.
 const KINDS: [&str; 11] = [
-    "function",
-    "custom",
-    "namespace",
-    "tool_search",
-    "web_search",
-    "web_search_preview",
-    "image_generation",
-    "local_shell",
-    "code_interpreter",
-    "file_search",
-    "mcp",
+    "function", "custom", "namespace", "tool_search", "web_search", "web_search_preview", "image_generation",
+    "local_shell", "code_interpreter", "file_search", "mcp",
 ];
 
 pub(super) fn check(case: CheckContext<'_>) -> Result<(), Reject> {

@@ -11,12 +11,7 @@ use crate::learned::{Known, Of};
 
 /// Keys whose values are texts of ours.
 const PROSE: [&str; 7] = [
-    "description",
-    "base_instructions",
-    "model_messages",
-    "availability_nux",
-    "upgrade",
-    "service_tiers",
+    "description", "base_instructions", "model_messages", "availability_nux", "upgrade", "service_tiers",
     "supported_reasoning_levels",
 ];
 

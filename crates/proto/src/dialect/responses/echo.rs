@@ -8,18 +8,8 @@ use crate::text::Json;
 
 /// Fields of a request that its response objects repeat.
 const FIELDS: [&str; 12] = [
-    "instructions",
-    "max_output_tokens",
-    "metadata",
-    "parallel_tool_calls",
-    "reasoning",
-    "temperature",
-    "text",
-    "tool_choice",
-    "tools",
-    "top_p",
-    "truncation",
-    "user",
+    "instructions", "max_output_tokens", "metadata", "parallel_tool_calls", "reasoning", "temperature", "text",
+    "tool_choice", "tools", "top_p", "truncation", "user",
 ];
 
 /// The fields of a request that the response objects of ours repeat.

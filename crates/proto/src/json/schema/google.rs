@@ -44,24 +44,8 @@ const WIDTHS: [&str; 6] = ["enum", "int32", "int64", "float", "double", "unspeci
 
 /// Keywords that Gemini's dialect has under the same name. All others need [`Tree`] to travel as JSON Schema.
 const SHARED: [&str; 18] = [
-    "type",
-    "title",
-    "description",
-    "enum",
-    "items",
-    "minItems",
-    "maxItems",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "properties",
-    "minProperties",
-    "maxProperties",
-    "required",
-    "anyOf",
-    "minimum",
-    "maximum",
-    "default",
+    "type", "title", "description", "enum", "items", "minItems", "maxItems", "minLength", "maxLength", "pattern",
+    "properties", "minProperties", "maxProperties", "required", "anyOf", "minimum", "maximum", "default",
 ];
 
 /// Reads a schema in Gemini's dialect, or one that is JSON Schema already, into JSON Schema.

@@ -19,36 +19,14 @@ pub(crate) const ELEMENT: &str = "__";
 
 /// Keywords that cannot be left out without letting something wrong pass.
 const HARD: [&str; 10] = [
-    "not",
-    "if",
-    "then",
-    "else",
-    "dependentRequired",
-    "dependentSchemas",
-    "patternProperties",
-    "propertyNames",
-    "contains",
-    "unevaluatedProperties",
+    "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties", "propertyNames",
+    "contains", "unevaluatedProperties",
 ];
 /// Keywords that strict mode refuses and that say little.
 const SOFT: [&str; 17] = [
-    "default",
-    "nullable",
-    "example",
-    "examples",
-    "uniqueItems",
-    "minContains",
-    "maxContains",
-    "minProperties",
-    "maxProperties",
-    "readOnly",
-    "writeOnly",
-    "deprecated",
-    "$comment",
-    "contentEncoding",
-    "contentMediaType",
-    "discriminator",
-    "unevaluatedItems",
+    "default", "nullable", "example", "examples", "uniqueItems", "minContains", "maxContains", "minProperties",
+    "maxProperties", "readOnly", "writeOnly", "deprecated", "$comment", "contentEncoding", "contentMediaType",
+    "discriminator", "unevaluatedItems",
 ];
 /// String formats that strict mode knows.
 const FORMATS: [&str; 9] = ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];

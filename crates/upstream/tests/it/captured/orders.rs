@@ -68,18 +68,8 @@ pub(crate) const ORDER: &[&str] =
 
 /// `POST /codex/images/generations`.
 pub(crate) const PICTURE: &[&str] = &[
-    "version",
-    "x-codex-image-turn-id",
-    "x-codex-turn-metadata",
-    "authorization",
-    "chatgpt-account-id",
-    "content-type",
-    "originator",
-    "user-agent",
-    "accept",
-    "cookie",
-    "host",
-    "content-length",
+    "version", "x-codex-image-turn-id", "x-codex-turn-metadata", "authorization", "chatgpt-account-id", "content-type",
+    "originator", "user-agent", "accept", "cookie", "host", "content-length",
 ];
 
 /// Refresh and revocation.
@@ -90,22 +80,8 @@ pub(crate) const AUTH: &[&str] = &["content-type", "accept", "host", "content-le
 
 /// A message over a socket; a POST's body is the same without `type`, `previous_response_id` and `generate`.
 pub(crate) const FRAME: &[&str] = &[
-    "type",
-    "model",
-    "stream",
-    "previous_response_id",
-    "service_tier",
-    "input",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "reasoning",
-    "store",
-    "include",
-    "prompt_cache_key",
-    "text",
-    "generate",
-    "client_metadata",
+    "type", "model", "stream", "previous_response_id", "service_tier", "input", "tools", "tool_choice",
+    "parallel_tool_calls", "reasoning", "store", "include", "prompt_cache_key", "text", "generate", "client_metadata",
 ];
 
 /// What `client_metadata` of a message may hold, by name.

@@ -13,14 +13,8 @@ use crate::relay::{relay, upstream};
 
 /// The Codex identity, which is not a relay's business.
 const OURS: [&str; 8] = [
-    "version",
-    "x-codex-beta-features",
-    "x-codex-window-id",
-    "x-codex-turn-metadata",
-    "x-client-request-id",
-    "session-id",
-    "thread-id",
-    "originator",
+    "version", "x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata", "x-client-request-id",
+    "session-id", "thread-id", "originator",
 ];
 
 #[tokio::test]

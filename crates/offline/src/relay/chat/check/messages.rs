@@ -10,15 +10,7 @@ use crate::responses::check::missing;
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
 const PARTS: [&str; 6] = ["text", "image_url", "input_audio", "refusal", "audio", "file"];
 const MEMBERS: [&str; 10] = [
-    "role",
-    "content",
-    "name",
-    "refusal",
-    "audio",
-    "tool_calls",
-    "function_call",
-    "tool_call_id",
-    "annotations",
+    "role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "tool_call_id", "annotations",
     // The official SDK's helpers leave it in messages that go back.
     "parsed",
 ];

@@ -7,19 +7,8 @@ use super::{fault, known, wrong};
 use crate::errors::Reject;
 
 const PARTS: [&str; 14] = [
-    "text",
-    "thought",
-    "thoughtSignature",
-    "inlineData",
-    "fileData",
-    "functionCall",
-    "functionResponse",
-    "executableCode",
-    "codeExecutionResult",
-    "videoMetadata",
-    "partMetadata",
-    "mediaResolution",
-    "toolCall",
+    "text", "thought", "thoughtSignature", "inlineData", "fileData", "functionCall", "functionResponse",
+    "executableCode", "codeExecutionResult", "videoMetadata", "partMetadata", "mediaResolution", "toolCall",
     "toolResponse",
 ];
 /// Members of a part that are not what it says.

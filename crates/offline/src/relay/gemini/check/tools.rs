@@ -7,15 +7,8 @@ use super::{fault, known, schema, wrong};
 use crate::errors::Reject;
 
 const TOOLS: [&str; 9] = [
-    "functionDeclarations",
-    "googleSearch",
-    "googleSearchRetrieval",
-    "codeExecution",
-    "urlContext",
-    "googleMaps",
-    "fileSearch",
-    "computerUse",
-    "mcpServers",
+    "functionDeclarations", "googleSearch", "googleSearchRetrieval", "codeExecution", "urlContext", "googleMaps",
+    "fileSearch", "computerUse", "mcpServers",
 ];
 const FUNCTION: [&str; 7] =
     ["name", "description", "behavior", "parameters", "parametersJsonSchema", "response", "responseJsonSchema"];

@@ -9,27 +9,13 @@ use super::{fault, known, required, string};
 use crate::errors::Reject;
 
 const MEMBERS: [&str; 9] = [
-    "type",
-    "name",
-    "description",
-    "input_schema",
-    "cache_control",
-    "strict",
-    "defer_loading",
-    "allowed_callers",
+    "type", "name", "description", "input_schema", "cache_control", "strict", "defer_loading", "allowed_callers",
     "input_examples",
 ];
 /// Families of the provider's own tools; a date follows each.
 const OWN: [&str; 9] = [
-    "web_search_",
-    "web_fetch_",
-    "bash_",
-    "text_editor_",
-    "computer_",
-    "code_execution_",
-    "memory_",
-    "tool_search_tool_",
-    "mcp_toolset",
+    "web_search_", "web_fetch_", "bash_", "text_editor_", "computer_", "code_execution_", "memory_",
+    "tool_search_tool_", "mcp_toolset",
 ];
 
 pub(super) fn check(body: &Value) -> Result<(), Reject> {

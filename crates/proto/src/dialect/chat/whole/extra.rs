@@ -14,14 +14,7 @@ use crate::text::{Json, Text};
 const BODY: [&str; 7] = ["id", "object", "created", "model", "choices", "usage", "obfuscation"];
 const CHOICE: [&str; 5] = ["index", "delta", "message", "finish_reason", "logprobs"];
 const MESSAGE: [&str; 9] = [
-    "role",
-    "content",
-    "refusal",
-    "reasoning_content",
-    "reasoning",
-    "annotations",
-    "tool_calls",
-    "function_call",
+    "role", "content", "refusal", "reasoning_content", "reasoning", "annotations", "tool_calls", "function_call",
     "images",
 ];
 

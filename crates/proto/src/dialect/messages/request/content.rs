@@ -10,14 +10,7 @@ use crate::text::{Json, Text};
 
 /// Blocks that belong to one role.
 const KNOWN: [&str; 8] = [
-    "image",
-    "document",
-    "search_result",
-    "tool_result",
-    "tool_use",
-    "thinking",
-    "redacted_thinking",
-    "server_tool_use",
+    "image", "document", "search_result", "tool_result", "tool_use", "thinking", "redacted_thinking", "server_tool_use",
 ];
 
 impl Scope {

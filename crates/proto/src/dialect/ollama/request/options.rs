@@ -14,15 +14,7 @@ const MAX_STOP: usize = 4096;
 const SAMPLING: [&str; 7] = ["temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty"];
 /// Options that tell a runner how to use its machine and change nothing in a reply.
 const MACHINE: [&str; 10] = [
-    "num_gpu",
-    "main_gpu",
-    "num_thread",
-    "num_batch",
-    "use_mmap",
-    "use_mlock",
-    "low_vram",
-    "numa",
-    "f16_kv",
+    "num_gpu", "main_gpu", "num_thread", "num_batch", "use_mmap", "use_mlock", "low_vram", "numa", "f16_kv",
     "vocab_only",
 ];
 /// Levels of thinking: Ollama's, and ours beside them.

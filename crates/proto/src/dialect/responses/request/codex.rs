@@ -21,20 +21,8 @@ use crate::text::{Json, Text};
 
 /// The fields that the backend takes; any other is answered with `Unsupported parameter`.
 const ALLOWED: [&str; 14] = [
-    "model",
-    "instructions",
-    "stream",
-    "service_tier",
-    "input",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "reasoning",
-    "store",
-    "include",
-    "prompt_cache_key",
-    "text",
-    "client_metadata",
+    "model", "instructions", "stream", "service_tier", "input", "tools", "tool_choice", "parallel_tool_calls",
+    "reasoning", "store", "include", "prompt_cache_key", "text", "client_metadata",
 ];
 /// Sent to classic models where the first item is not a developer message: the backend answers `Instructions are required`.
 const INSTRUCTIONS: &str = "You are a helpful assistant.";
