@@ -1,7 +1,5 @@
 //! Runs that take longer than CI has.
 
-mod memory;
-
 use anyhow::Result;
 use clap::Subcommand;
 
@@ -40,14 +38,30 @@ pub(crate) enum Run {
     },
     /// Upstreams that never end their replies, and many large bodies at once. The gateway must keep to its memory budget, and give
     /// the memory back; Linux only.
-    Memory(memory::Memory),
+    Memory {
+        /// Minutes of mixed load after the large bodies.
+        #[arg(long, default_value_t = 60.0)]
+        minutes: f64,
+        /// Only this part.
+        #[arg(long)]
+        only: Option<Part>,
+    },
+}
+
+/// A part of the memory run.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Endless replies of relays.
+    Replies,
+    /// Large bodies, mixed load, idling.
+    Bodies,
 }
 
 /// Runs one.
 pub(crate) fn run(run: &Run) -> Result<()> {
     match run {
         Run::Silence { minutes } => silence(*minutes),
-        Run::Memory(memory) => memory.run(),
+        Run::Memory { minutes, only } => memory(*minutes, *only),
         Run::Refresh { accounts, rounds } => {
             refresh("rounds::", &[("POLYGATE_SOAK_ACCOUNTS", *accounts), ("POLYGATE_SOAK_ROUNDS", *rounds)])
         }
@@ -66,6 +80,17 @@ fn silence(minutes: f64) -> Result<()> {
     soak.current_dir(&folder).env("POLYGATE_BIN", binary).env("SILENCE_MINUTES", minutes.to_string());
     soak.env("CLAUDE_BIN", root().join("tests/clients/node_modules/.bin/claude"));
     step("silence", &mut soak)
+}
+
+fn memory(minutes: f64, only: Option<Part>) -> Result<()> {
+    let tests = match only {
+        Some(Part::Replies) => "endless_replies",
+        Some(Part::Bodies) => "large_bodies",
+        None => "",
+    };
+    let mut soak = cargo(&["test", "--release", "--package", "polygate", "--test", "memory"]);
+    soak.args(["--", "--ignored", "--nocapture", "--test-threads=1", tests]);
+    step("memory", soak.env("POLYGATE_SOAK_MINUTES", minutes.to_string()))
 }
 
 /// The small tests of the same name, at full size and one after the other.

@@ -13,13 +13,14 @@ use parking_lot::Mutex;
 use pool::egress::Egress;
 use pool::{Secret, Status, Tokens};
 use store::{NewAccount, Origin, PutOutcome};
-use upstream::Upstream;
 use upstream::jwt::Claims;
 use upstream::oauth::{CallbackError, Grant, LoginError, Pkce};
 use upstream::transfer::Entry;
+use upstream::{Sent, Upstream};
 use url::Url;
 
 use crate::admin::proxies::ProxyError;
+use crate::dispatch::egress_attempts::{CallFailure, NoEgress};
 use crate::request::services::Services;
 
 pub use browser::{LoginStage, LoginStart};
@@ -60,6 +61,18 @@ pub enum LoginProblem {
     Store(#[from] store::Error),
 }
 
+impl From<NoEgress> for LoginProblem {
+    fn from(none: NoEgress) -> Self {
+        ProxyError::Stuck(none.to_string()).into()
+    }
+}
+
+impl CallFailure for LoginProblem {
+    fn sent(&self) -> Sent {
+        if let Self::Provider(LoginError::Failed { sent, .. }) = self { *sent } else { Sent::Yes }
+    }
+}
+
 /// Stores what a login gave and takes it over. An account that followed a file has a login of its own from here on.
 pub(crate) async fn sign_in(
     services: &Services,
@@ -88,7 +101,7 @@ pub(crate) async fn keep_login(services: &Services, new: NewAccount) -> Result<P
     Ok(put)
 }
 
-/// A step of such a login, by the next way as long as nothing of it was sent and the choice is ours.
+/// A step of a login that is no account yet, by one of the egress routes that it may take.
 pub(crate) async fn step_by<T, F>(
     services: &Services,
     egress: Option<&Egress>,
@@ -97,14 +110,11 @@ pub(crate) async fn step_by<T, F>(
 where
     F: Future<Output = Result<T, LoginError>>,
 {
-    let mut outing = services.dispatch.egress_attempts_by(egress);
-    loop {
-        let upstream = outing.next().map_err(|none| ProxyError::Stuck(none.to_string()))?;
-        match step(upstream).await {
-            Err(LoginError::Failed { sent, .. }) if outing.may_try_another(sent) => {}
-            result => return Ok(result?),
-        }
-    }
+    let call = |upstream| {
+        let call = step(upstream);
+        async move { Ok(call.await?) }
+    };
+    services.dispatch.egress_attempts_by(egress).run(call).await
 }
 
 /// Ways in for accounts; see [`crate::Engine::logins`].

@@ -1,13 +1,14 @@
-//! Which way out a call takes, and what becomes known of the way by it.
+//! The egress routes of one call, and what a call shows about its route.
 //!
-//! The rules are [`pool::egress`]'s. A call for an account asks [`Dispatch::outing`] for its way; nothing that belongs to an account
-//! goes out by another one.
+//! The rules are [`pool::egress`]'s. A call for an account gets its routes from [`Dispatch::egress_attempts`]; nothing that belongs to
+//! an account goes out by another one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pool::AccountId;
 use pool::egress::{Egress, Marks, ProxyId, Route, Stuck, Table, Turn};
+use upstream::oauth::RefreshError;
 use upstream::{Fault, FaultKind, ResolvedEgress, Sent, Upstream};
 
 use super::Dispatch;
@@ -32,7 +33,32 @@ impl From<NoEgress> for Fault {
     }
 }
 
-/// The ways of one call: the first, and others while nothing was sent.
+impl From<NoEgress> for RefreshError {
+    fn from(none: NoEgress) -> Self {
+        let message = none.to_string();
+        Self::Transient { sent: Sent::No, status: None, retry_after: None, rotated: None, message }
+    }
+}
+
+/// A failure of a call that knows whether the other end may have received it.
+pub(crate) trait CallFailure: From<NoEgress> + std::fmt::Display {
+    /// How much of the call went out.
+    fn sent(&self) -> Sent;
+}
+
+impl CallFailure for Fault {
+    fn sent(&self) -> Sent {
+        self.sent
+    }
+}
+
+impl CallFailure for RefreshError {
+    fn sent(&self) -> Sent {
+        if let Self::Transient { sent, .. } = self { *sent } else { Sent::Yes }
+    }
+}
+
+/// The egress routes of one call: the first, and others while nothing was sent.
 pub(crate) struct EgressAttempts {
     dispatch: Arc<Dispatch>,
     egress: Egress,
@@ -113,7 +139,22 @@ impl Dispatch {
 }
 
 impl EgressAttempts {
-    /// The backend by the next way.
+    /// Makes the call by one route after the other, as long as nothing of it was sent and the account's owner left the choice to us.
+    pub(crate) async fn run<T, E: CallFailure, F>(mut self, call: impl Fn(Upstream) -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        loop {
+            match call(self.next()?).await {
+                Err(error) if self.may_try_another(error.sent()) => {
+                    tracing::debug!(why = %error, "another egress route is tried");
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The backend by the next route.
     pub(crate) fn next(&mut self) -> Result<Upstream, NoEgress> {
         let table = self.dispatch.registry.egress.table();
         let number = self.dispatch.registry.egress.turn.fetch_add(1, Ordering::Relaxed);
@@ -124,8 +165,8 @@ impl EgressAttempts {
         self.dispatch.upstream_by(&table, route)
     }
 
-    /// Whether a call of which nothing was sent may try another way: only where its owner left the choice to us.
-    pub(crate) fn may_try_another(&self, sent: Sent) -> bool {
+    /// Whether there is another route for a call that ended so.
+    fn may_try_another(&self, sent: Sent) -> bool {
         let turn = Turn { number: 0, tried: &self.tried };
         sent == Sent::No
             && self.egress == Egress::Auto

@@ -1,7 +1,9 @@
-//! The tries of one request, whatever its kind: who is asked, with what credentials, and what a failed try means for the next one.
+//! The tries of one request of any kind: the account or relay that is asked, its credentials, and what follows a failed try.
 //!
 //! [`run`] is the loop. A kind of request implements [`Attempt`]: model calls in `run`, forwarded calls in `forward`. The rules of the
 //! retry table are `pool::attempt`'s.
+
+pub(crate) mod refusal;
 
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use crate::request::services::Services;
 use crate::request::usage::UsageRecorder;
 use crate::tokens::{RefreshFailed, RefreshRequest};
 
-/// A call that gave no answer to use.
+/// A call without a usable answer.
 #[derive(Debug)]
 pub(crate) struct CallError {
     /// The outcome for the retry table.
@@ -70,15 +72,15 @@ impl From<Failure> for AttemptError {
     }
 }
 
-/// The next try.
+/// What the next try must do.
 pub(crate) struct NextTry {
-    /// Who is asked.
+    /// The accounts or relays that the try may go to.
     pub(crate) to: To,
     /// Whether the account's tokens are replaced first.
     pub(crate) refresh: bool,
     /// Whether the last try was answered, with a failure.
     pub(crate) answered: bool,
-    /// The failure of the last try, which is the answer when nobody can take the next one.
+    /// The failure of the last try. It becomes the answer when no account or relay can take the next try.
     pub(crate) otherwise: Option<Failure>,
 }
 
@@ -115,11 +117,11 @@ pub(crate) struct AttemptState {
     pub(crate) history: History,
     /// When the last call began.
     pub(crate) begun: Millis,
-    /// Tells callers apart, in the health of a relay.
+    /// A hash of the caller, which a relay's health counts by.
     pub(crate) caller: u64,
     /// The credentials of the last call.
     pub(crate) sent: Option<Credentials>,
-    /// Whether the next call is a second one that the budget has granted.
+    /// Whether the retry budget has granted the next call.
     pub(crate) budgeted: bool,
     pub(crate) head: Head,
     pub(crate) usage: UsageRecorder,
@@ -133,7 +135,7 @@ impl AttemptState {
         Self { services, history, begun, caller, sent: None, budgeted: false, head, usage }
     }
 
-    /// Credentials for a try at `entry`, by `until`; other tokens than the refused ones where the try is one with a refresh.
+    /// Credentials for a try at `entry`, by `until`. After a refused token these are other tokens than the refused ones.
     pub(crate) async fn credentials(
         &mut self,
         entry: &Entry,
@@ -172,8 +174,8 @@ impl AttemptState {
         self.head.relay = entry.relay.as_ref().map(|entry| entry.relay.name.clone());
     }
 
-    /// Asks the retry table once about a failed try at `id`, where the model has the name `model`, and reports what the failure says of
-    /// the account or relay. Returns the step, and whether the try was answered.
+    /// Asks the retry table about a failed try at `id`, which knows the model as `model`, and reports the failure to the account's or
+    /// relay's status. Returns the step, and whether the try was answered.
     fn settle(&mut self, id: &AccountId, model: Option<&str>, error: &mut CallError) -> (Step, bool) {
         if let Some(sent) = &self.sent {
             error.outcome.hide(sent.secret());
@@ -213,7 +215,7 @@ impl AttemptState {
 
 /// A kind of request that is tried at one account or relay after the other.
 pub(crate) trait Attempt {
-    /// The beginning of an answer that is worth a commit.
+    /// The beginning of an answer that may be committed.
     type Answer;
 
     /// The state that all kinds share.
@@ -234,11 +236,11 @@ pub(crate) trait Attempt {
     /// Whether the request can be tried like this.
     fn may_try(&self, next: &NextTry) -> bool;
 
-    /// The failure for the client, when no try is left: what one account lacks, others may have.
+    /// The failure for the client when no try is left. It takes into account what other accounts have.
     fn concede(&self, failure: Failure) -> Failure;
 }
 
-/// Tries until an answer is worth a commit, or the retry table says how the request fails.
+/// Tries until an answer may be committed, or the retry table ends the request.
 pub(crate) async fn run<A: Attempt>(attempt: &mut A) -> Result<(Permit, A::Answer), Failure> {
     let mut next = NextTry { to: To::Other, refresh: false, answered: false, otherwise: None };
     let mut held = None;
@@ -254,7 +256,7 @@ pub(crate) async fn run<A: Attempt>(attempt: &mut A) -> Result<(Permit, A::Answe
     }
 }
 
-/// One try at an account or relay, which may have been removed meanwhile.
+/// One try at an account or relay. Either may have been removed meanwhile.
 pub(crate) async fn try_at<A: Attempt>(
     attempt: &mut A,
     id: &AccountId,

@@ -1,4 +1,4 @@
-//! What the server hands over: one request, read and authenticated.
+//! A client's request as the server hands it to the engine: read and authenticated.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use crate::request::stored::ConnectionHistory;
 pub struct Call {
     /// The protocol that the client speaks; its reply is written in it.
     pub dialect: Dialect,
-    /// What it asks.
+    /// The request in the common form.
     pub request: Request,
-    /// What reading the request has noted.
+    /// Notes from reading the request.
     pub notes: Notes,
-    /// Who asks.
+    /// The client's key.
     pub key: KeyId,
-    /// The rest that is known of the client.
+    /// Facts about the client besides its request.
     pub client: Client,
-    /// What the conversation that it goes on from is charged to.
+    /// The memory charge of the conversation that the request continues.
     pub memory: RequestMemory,
 }
 
-/// What is known of a client besides its request.
+/// Facts about a client besides its request.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
     /// Our id of the request; the same over all attempts.
@@ -48,11 +48,11 @@ pub struct Client {
     pub thread: Option<String>,
     /// The `x-codex-turn-state` that it echoes.
     pub turn_state: Option<String>,
-    /// Whether it wants no hosted tools beside those that it asks for.
+    /// Whether the client refuses hosted tools that it did not ask for.
     pub own_tools: bool,
-    /// What its WebSocket connection remembers; `None` over HTTP.
+    /// The history of its WebSocket connection; `None` over HTTP.
     pub socket_history: Option<Arc<ConnectionHistory>>,
-    /// The conversation of the response that the request goes on from; the engine finds it.
+    /// The conversation of the response that the request continues; the engine sets it.
     pub chained: Option<Uuid>,
 }
 

@@ -1,4 +1,4 @@
-//! Which conversation a request belongs to, and the ids that the backend is told.
+//! The conversation that a request belongs to, and the ids that the backend gets for it.
 //!
 //! The backend keeps its prompt cache by session id, so the same conversation must carry the same one. It is never the
 //! client's own text: two keys that use the same cache key are two conversations. Only a Codex client's session id, a UUID
@@ -16,19 +16,19 @@ use uuid::Uuid;
 use super::call::Call;
 use crate::dispatch::affinity::TurnRecord;
 
-/// The namespace of our session ids.
+/// The UUID namespace of our session ids.
 const SPACE: Uuid = Uuid::from_u128(0x9f1c_2d6e_7b0a_5c43_8e1d_6a2f_4b90_c7d5);
-/// How much of one text goes into a derived id.
+/// Most bytes of one text that go into a derived id.
 const SAMPLE: usize = 4096;
 
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conversation {
-    /// What it is remembered by; scoped to the client's key.
+    /// The conversation's id; scoped to the client's key.
     pub(crate) id: Uuid,
-    /// Its session id towards the backend; also its prompt cache key when the client names none.
+    /// The session id that the backend gets; also the prompt cache key when the client names none.
     pub(crate) session: String,
-    /// Its thread id; the session id but for subagents.
+    /// The thread id: the session id, except for subagents.
     pub(crate) thread: String,
 }
 
@@ -40,7 +40,7 @@ impl Conversation {
         let id = match (&call.client.session, cache_key, call.client.chained) {
             (Some(session), ..) => name.part("session", session.as_bytes()).id(),
             (None, Some(key), _) => name.part("cache", key.escaped()).id(),
-            // Its opening may look different now: instructions are not carried on.
+            // The first items may look different now: instructions are not carried over.
             (None, None, Some(id)) => id,
             (None, None, None) => opening(&call.request, slug, &mut name).id(),
         };
@@ -51,8 +51,8 @@ impl Conversation {
     }
 }
 
-/// The turn that a request belongs to: one of the `last` of its conversation, if it goes on with that one. What a client adds to a
-/// tool's output in the user's name begins none; a compaction is a turn of its own.
+/// The turn that a request belongs to: one of the `last` turns of its conversation, if the request continues that turn. A user message
+/// beside a tool's output begins no turn; a compaction is a turn of its own.
 pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[TurnRecord], now: Millis) -> TurnRecord {
     let user = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
     let output = |item: &Item| matches!(&item.kind, ItemKind::Output { .. });
@@ -73,12 +73,12 @@ pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[Tu
 }
 
 impl Conversation {
-    /// What a stretch of it between two compactions is called: of clients that compact by themselves none is known, so it is one.
+    /// The id of the window between two compactions. For clients that compact by themselves it is unknown, so all windows share one.
     pub(crate) fn context(&self) -> Uuid {
         Uuid::new_v5(&self.id, b"context")
     }
 
-    /// Tells the conversation's threads apart: a subagent's is another line of thought, and has a socket of its own.
+    /// The id of the socket. A subagent's thread has a socket of its own.
     pub(crate) fn line(&self) -> u128 {
         if self.thread == self.session {
             return self.id.as_u128();
@@ -87,7 +87,7 @@ impl Conversation {
     }
 }
 
-/// The ids that a conversation may have which a client with this key names so: in a header, or by its prompt cache key.
+/// The possible ids of the conversation that a client with this key names so, in a header or by its prompt cache key.
 pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
     let id = |label, bytes: &[u8]| {
         let mut parts = IdHasher::new(key);
@@ -97,7 +97,7 @@ pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
     [id("session", name.as_bytes()), id("cache", Text::from(name).escaped())]
 }
 
-/// What stays the same over all turns of a conversation that nobody named: everything up to the first user message.
+/// The texts that stay the same over all turns of an unnamed conversation: everything up to the first user message.
 fn opening<'n>(request: &Request, slug: &str, name: &'n mut IdHasher) -> &'n IdHasher {
     name.part("model", slug.as_bytes());
     if let Some(instructions) = &request.instructions {
@@ -125,7 +125,7 @@ fn uuid(text: &str) -> Option<String> {
     Uuid::try_parse(text).ok().map(|id| id.to_string())
 }
 
-/// Collects what an id is derived from; each piece carries its length, so that no two lists look alike.
+/// Hashes the pieces of an id. Each piece carries its length, so that no two lists of pieces look alike.
 struct IdHasher(Vec<u8>);
 
 impl IdHasher {

@@ -1,4 +1,4 @@
-//! About how many tokens a request is, for replies whose usage nobody reports.
+//! Estimates of tokens and bytes, for replies whose usage the upstream does not report.
 
 use bytes::Bytes;
 use proto::canon::{Item, ItemKind, Part, Source};
@@ -7,7 +7,7 @@ use proto::{Request, Text, Whole, tokens};
 #[cfg(test)]
 mod tests;
 
-/// A picture or file inside a request is taken for this many bytes of text: its own length says nothing.
+/// The bytes of text that a picture or file counts for: its own length says nothing about tokens.
 const EMBEDDED: usize = 4000;
 
 /// The input tokens of a request that is `size` bytes as sent.
@@ -17,13 +17,13 @@ pub(crate) fn input(request: &Request, size: usize) -> u64 {
     tokens::estimate((size.saturating_sub(bytes) + count * EMBEDDED) as u64)
 }
 
-/// About how many bytes a request is that stand in texts: what reading and writing it takes grows with them.
+/// The bytes of a request's texts, roughly. The time to read and write the request grows with them.
 pub(crate) fn bytes(request: &Request) -> usize {
     let body = request.raw.as_ref().map_or(0, Bytes::len);
     body.max(request.items.iter().map(length).sum())
 }
 
-/// As [`bytes`], of a collected reply.
+/// As [`bytes`], for a collected reply.
 pub(crate) fn reply(whole: &Whole) -> usize {
     let frames = whole.frames.iter().map(|frame| frame.bytes.len()).sum::<usize>();
     frames.max(whole.items.iter().map(length).sum())

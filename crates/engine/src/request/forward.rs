@@ -1,5 +1,5 @@
-//! Calls that no protocol of ours speaks: embeddings, audio, images, searches. They go to a relay that can do them, as they
-//! came but for the model's name, or to an account whose backend can, and the answer comes back as it is.
+//! Forwarded calls: embeddings, audio, images and searches, which are not translated. A relay that offers the service gets the call with
+//! its own name of the model; an account's backend gets it where it has the service. The answer is passed on as it is.
 
 mod account;
 mod body;
@@ -30,26 +30,26 @@ use crate::dispatch::limiter::{Acquired, Candidates, Permit};
 use crate::registry::accounts::{Entry, List};
 use crate::registry::keys::KeyId;
 use crate::registry::relays::RelayEntry;
+use crate::request::attempt::refusal::relay_refusal;
 use crate::request::attempt::{
     self, Attempt, AttemptError, AttemptState, CallError, Credentials, NextTry, NoCredentials,
 };
 use crate::request::reply::{Head, Refusal};
-use crate::request::run::call::relay_refusal;
 use crate::request::services::Services;
-use crate::request::usage::UsageRecorder;
+use crate::request::usage::{Requested, UsageRecorder};
 use crate::tokens::RefreshFailed;
 pub use body::{BodyFate, Form, ForwardBody};
 use usage::UsageFinder;
 
-/// One call to hand on.
+/// A forwarded call of a client.
 pub struct ForwardRequest {
-    /// Which.
+    /// The service.
     pub service: Service,
-    /// Who asks.
+    /// The client's key.
     pub key: KeyId,
     /// Our id of the request.
     pub request_id: String,
-    /// The model that it names, if it does.
+    /// The model in the request, if it names one.
     pub model: Option<String>,
     /// The body's type, with the boundary of a form.
     pub content_type: Option<HeaderValue>,
@@ -59,7 +59,13 @@ pub struct ForwardRequest {
     pub turn: Vec<(&'static str, String)>,
 }
 
-/// An answer on its way to the client. Dropping it ends the exchange.
+impl ForwardRequest {
+    fn requested(&self) -> Requested<'_> {
+        Requested { request_id: &self.request_id, key: &self.key, model: self.model.as_deref() }
+    }
+}
+
+/// The answer of a forwarded call. Dropping it cancels the upstream.
 pub struct ForwardedReply {
     head: Head,
     status: u16,
@@ -71,12 +77,12 @@ pub struct ForwardedReply {
     _permit: Permit,
 }
 
-/// The relay's answer broke off: the client must not take what it has for all.
+/// The upstream's answer broke off: the client must not take the part that it has for the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the relay's answer broke off")]
 pub struct Broken;
 
-/// How long the relay has said nothing.
+/// Measures how long the upstream has sent nothing.
 struct IdleTimer {
     limit: std::time::Duration,
     heard: Instant,
@@ -93,9 +99,9 @@ struct ForwardAttempt {
     turn: Vec<(&'static str, String)>,
 }
 
-/// Hands a call to a relay or account that can do it; resolves at the head of its answer.
+/// Sends the call to a relay or account; resolves at the head of the answer.
 pub(crate) async fn forward(services: Arc<Services>, request: ForwardRequest) -> Result<ForwardedReply, Refusal> {
-    let mut usage = UsageRecorder::open_forwarded(&services, &request);
+    let mut usage = UsageRecorder::open_forwarded(&services, request.service, &request.requested());
     services.dispatch.budget.lock().request(services.runtime.now());
     let resolved = match choice::resolve(&services, request.service, request.model.as_deref()) {
         Ok(resolved) => resolved,
@@ -115,7 +121,7 @@ pub(crate) async fn forward(services: Arc<Services>, request: ForwardRequest) ->
     }
 }
 
-/// Whether there is a relay for such a call.
+/// Whether a relay or account serves such a call.
 ///
 /// # Errors
 /// As [`forward`], before anything is sent.
@@ -123,19 +129,19 @@ pub(crate) fn serves(services: &Services, service: Service, name: &str) -> Resul
     choice::resolve(services, service, Some(name)).map(|_| ())
 }
 
-/// Whether accounts serve such a call and not relays: its body is then to be in the backend's form.
+/// Whether accounts and not relays serve such a call: its body must then have the backend's form.
 pub(crate) fn is_served_by_accounts(services: &Services, service: Service, name: Option<&str>) -> bool {
     choice::resolve(services, service, name).is_ok_and(|resolved| resolved.to == To::Accounts)
 }
 
-/// Tells callers apart.
+/// A hash of the caller, which a relay's health counts by.
 fn caller_hash(key: &KeyId) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
 }
 
-/// The code of a failure that says that nobody here can do such a thing at all.
+/// The error code for a service that no account or relay here has.
 pub const NO_RELAY: &str = "unsupported_endpoint";
 
 impl Attempt for ForwardAttempt {
@@ -145,7 +151,7 @@ impl Attempt for ForwardAttempt {
         &mut self.state
     }
 
-    /// A permit at somebody who was not tried; nobody queues for these.
+    /// A permit at an account or relay that was not tried. Forwarded calls do not queue.
     async fn permit(&mut self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
         if let (Some(permit), Toward::Same) = (held, next.to) {
             return Ok(permit);
@@ -175,7 +181,7 @@ impl Attempt for ForwardAttempt {
             }
             Err(NoCredentials::Failed(error)) => Err(error.into()),
         };
-        // A body that broke off, or was wrong, is the client's failure, whatever the upstream made of it.
+        // A body that broke off, or was wrong, is the client's failure, whatever the upstream answered to it.
         called.map_err(|error| self.load.fault().map_or(error, AttemptError::Final))
     }
 
@@ -186,7 +192,7 @@ impl Attempt for ForwardAttempt {
         stops.iter().find(|stop| stop.relay == *id).map(|stop| stop.model.as_str())
     }
 
-    /// Whether there is a body left to send, and somebody to send it to.
+    /// Whether the body can be sent once more and there is an account or relay for it.
     fn may_try(&self, next: &NextTry) -> bool {
         let somebody = match next.to {
             Toward::Same => next.refresh,
@@ -204,7 +210,7 @@ impl ForwardAttempt {
     fn ask(&self) -> Ask<'_> {
         let ask = self.state.services.dispatch.pick_query(&self.resolved);
         match self.resolved.to {
-            // No account lists what it draws with.
+            // No account lists its image model.
             To::Accounts => Ask { model: "", draws: self.service.draws(), ..ask },
             To::Relays(_) => ask,
         }
@@ -259,22 +265,22 @@ impl ForwardAttempt {
 }
 
 impl ForwardedReply {
-    /// What our own headers say.
+    /// The facts for our own headers.
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// The relay's status, 2xx.
+    /// The upstream's status, 2xx.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The relay's headers, those that a client may see.
+    /// The upstream's headers that a client may see.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The next bytes as they came; `None` at the proper end.
+    /// The next bytes, unchanged; `None` at the proper end.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let read = match body.poll_chunk(cx) {
@@ -307,7 +313,7 @@ impl ForwardedReply {
         }
     }
 
-    /// Ends it now, because the server stops.
+    /// Ends the answer because the server stops.
     pub fn cut(&mut self) {
         if self.body.take().is_some() {
             self.usage.fail();
@@ -321,7 +327,7 @@ impl IdleTimer {
         Self { limit, heard, sleep: Box::pin(tokio::time::sleep_until(heard + limit)) }
     }
 
-    /// Ready when the relay was silent for too long. The timer is looked at only when it fires.
+    /// Ready when the upstream was silent for too long. The timer is polled only when it fires.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             std::task::ready!(self.sleep.as_mut().poll(cx));

@@ -1,4 +1,4 @@
-//! What clients of Codex's own paths see in place of one account: the models and the limits of the whole pool.
+//! The models and limits of the whole pool, for clients of Codex's own paths, which expect those of one account.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pool::AccountId;
@@ -8,8 +8,8 @@ use crate::dispatch::head;
 use crate::request::services::Services;
 
 impl Services {
-    /// Puts what holds for the whole pool in the place of what an answer's headers say of one account; `served` is whose answer
-    /// it is, if anybody's.
+    /// Replaces the figures of one account in an answer's headers by those of the whole pool. `served` is the account that answered, if one
+    /// did.
     pub(crate) fn for_codex(
         &self,
         headers: &mut HeaderMap,

@@ -1,4 +1,4 @@
-//! What the server gets back: a reply that runs, a whole one, or a refusal.
+//! The engine's answer to the server: a streamed reply, a whole one, or a refusal.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -10,7 +10,7 @@ use crate::request::stream::ReplyStream;
 
 /// A reply with status 200.
 pub struct Reply {
-    /// What the headers say.
+    /// Facts for the headers.
     pub head: Head,
     /// The body in the client's protocol.
     pub body: ReplyBody,
@@ -18,28 +18,28 @@ pub struct Reply {
 
 /// The body of a reply.
 pub enum ReplyBody {
-    /// It runs. Dropping it cancels the upstream.
+    /// A stream. Dropping it cancels the upstream.
     Stream(Box<ReplyStream>),
-    /// It is complete: a collected body, or all of a stream that the gateway wrote by itself.
+    /// Complete: a collected body, or all of a stream that the gateway wrote by itself.
     Whole(Bytes),
 }
 
-/// What the headers of an answer say.
+/// Facts for the headers of an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     /// The account or relay that served or was tried last; `None` when none was reached.
     pub account: Option<AccountId>,
-    /// The relay's name, when it was one.
+    /// The relay's name, if a relay served.
     pub relay: Option<String>,
     /// The model's slug, empty when the name was not resolved.
     pub model: String,
-    /// The retired name that the model took over; such answers carry a `Deprecation` header.
+    /// The retired name of the model that the client asked for; such answers carry a `Deprecation` header.
     pub retired_from: Option<String>,
     /// Model calls that this request made.
     pub attempts: u32,
-    /// The model that served instead of the one that was meant.
+    /// The substitution, if another model served than the one that was asked for.
     pub fallback: Option<Fallback>,
-    /// What was dropped or approximated.
+    /// Notes about what was dropped or approximated.
     pub notes: Notes,
     /// Upstream headers that the client may see: the rate-limit family and, unless the model has another name than was asked for,
     /// `openai-model`; for Codex clients also `x-codex-turn-state` and `x-models-etag`.
@@ -47,7 +47,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// What is known once the model is; a retired name is noted.
+    /// The head of an answer by a resolved model; a retired name is noted.
     pub fn of(resolved: &Resolved, mut notes: Notes) -> Self {
         let (model, retired_from) = (resolved.model.slug.clone(), resolved.retired_from.clone());
         if let Some(name) = &retired_from {
@@ -57,17 +57,17 @@ impl Head {
     }
 }
 
-/// A name of a client, fit for a note.
+/// A name from a client, shortened for a note.
 pub(crate) fn shown(name: &str) -> &str {
     &name[..name.floor_char_boundary(64)]
 }
 
-/// A model that served instead of another.
+/// A model that served in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
-    /// The model that was meant.
+    /// The model that was asked for.
     pub from: String,
-    /// The one that served.
+    /// The model that served.
     pub to: String,
     /// Why, in a word or two.
     pub why: String,
@@ -77,8 +77,8 @@ pub struct Fallback {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", failure.message)]
 pub struct Refusal {
-    /// Why.
+    /// The failure.
     pub failure: Failure,
-    /// What the headers say.
+    /// Facts for the headers.
     pub head: Box<Head>,
 }

@@ -1,4 +1,4 @@
-//! Retired models that clients still ask for: the owner should give those clients other names before the successors have successors.
+//! Retired models that clients still ask for. The owner should change the name in those clients before the successor retires too.
 
 #[cfg(test)]
 mod tests;
@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::registry::keys::KeyId;
 use crate::request::reply::shown;
 
-/// Names that are remembered; the one that was asked for longest ago goes first.
+/// Most names that are remembered; the least recently used one is dropped first.
 const NAMES: usize = 64;
-/// Keys that are remembered of each.
+/// Most keys that are remembered for each name.
 const KEYS: usize = 8;
 
 /// A retired model that was asked for.
@@ -31,17 +31,17 @@ pub struct RetiredModel {
     pub keys: Vec<String>,
 }
 
-/// What was asked for.
+/// The retired models that clients asked for.
 #[derive(Default)]
 pub(crate) struct Retired(Mutex<Vec<RetiredModel>>);
 
 impl Retired {
-    /// The retired models that were asked for, the last first.
+    /// The retired models that clients asked for, the most recent first.
     pub(crate) fn list(&self) -> Vec<RetiredModel> {
         self.0.lock().clone()
     }
 
-    /// Counts a request, when the name that it has is a retired one.
+    /// Counts a request whose model name is a retired one.
     pub(crate) fn asked(&self, resolved: &Resolved, key: &KeyId, now: Millis) {
         let Some(name) = resolved.retired_from.as_deref().map(shown) else { return };
         let mut all = self.0.lock();
@@ -49,7 +49,7 @@ impl Retired {
         let room = all.len() < NAMES;
         let mut model = known.unwrap_or_else(|| {
             if room {
-                // A client that makes names up must not fill the log.
+                // A client that invents names must not fill the log.
                 tracing::warn!(%key, model = name, successor = resolved.model.slug, "a retired model was asked for");
             }
             let (successor, keys) = (String::new(), Vec::new());

@@ -29,31 +29,31 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     if call.request.reply.prewarm {
         return prewarm::run(services, call).await;
     }
-    let mut ledger = UsageRecorder::open(&services, &call);
+    let mut recorder = UsageRecorder::open(&services, &call);
     services.dispatch.budget.lock().request(services.runtime.now());
     let (call, keep) = recalled(&services, call).await;
     let keep = match keep {
         Ok(keep) => keep,
-        Err(failure) => return Err(refuse(call, failure, ledger)),
+        Err(failure) => return Err(refuse(call, failure, recorder)),
     };
     let catalog = services.registry.accounts.catalog();
     let resolved = catalog.resolve(call.request.model.as_deref(), &services.runtime.settings.names);
     drop(catalog);
     let attempt = match resolved {
         Ok(resolved) => {
-            ledger.model(&resolved.model.slug);
+            recorder.model(&resolved.model.slug);
             services.retired.asked(&resolved, &call.key, services.runtime.now());
-            ModelAttempt::new(services, call, resolved, ledger)
+            ModelAttempt::new(services, call, resolved, recorder)
         }
         Err(failure) => match instead(&services, call.request.model.as_deref()) {
-            Some(instead) => ModelAttempt::instead(services, call, (instead, failure), ledger),
-            None => return Err(refuse(call, failure, ledger)),
+            Some(instead) => ModelAttempt::instead(services, call, (instead, failure), recorder),
+            None => return Err(refuse(call, failure, recorder)),
         },
     };
     attempt.with_pending_store(keep).serve().await
 }
 
-/// The call with the conversation that it goes on from, and what will be kept of its reply.
+/// The call with the conversation that it continues, and what will be stored of its reply.
 async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Option<Box<PendingStore>>, Failure>) {
     let (services, size) = (Arc::clone(services), recalled_bytes(services, &call));
     let work = move || {
@@ -63,9 +63,9 @@ async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Opt
     offload(size, work).await
 }
 
-/// The answer to a request that is not tried at all.
-fn refuse(call: Call, failure: Failure, mut ledger: UsageRecorder) -> Refusal {
-    ledger.refuse(&failure);
+/// The refusal of a request that is not tried at all.
+fn refuse(call: Call, failure: Failure, mut recorder: UsageRecorder) -> Refusal {
+    recorder.refuse(&failure);
     let head = Head { notes: call.notes, ..Head::default() };
     Refusal { failure, head: Box::new(head) }
 }

@@ -1,4 +1,4 @@
-//! What requests are served with.
+//! The services that requests use.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,22 +12,22 @@ use crate::registry::Registry;
 use crate::runtime::Runtime;
 use crate::tokens::TokenService;
 
-/// The owners that a request asks, and what requests leave for later ones.
+/// The four owners, and the state that requests leave for later ones.
 pub(crate) struct Services {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) tokens: Arc<TokenService>,
     pub(crate) models: Arc<ModelLists>,
-    /// Responses that later requests may go on from.
+    /// Responses that later requests may continue.
     pub(crate) stored: ResponseStore,
     pub(crate) retired: Retired,
-    /// What requests are told that the server does not wait for; set once it waits no more.
+    /// The failure for requests that the stopping server does not wait for; set once it waits no more.
     pub(crate) farewell: OnceLock<Failure>,
 }
 
 impl Services {
-    /// Everything that requests need, over one runtime. Nothing is read and no task runs yet.
+    /// The services over one runtime. Nothing is read and no task runs yet.
     pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
         let registry = Arc::new(Registry::new(Arc::clone(&runtime)));
         let dispatch = Arc::new(Dispatch::new(Arc::clone(&runtime), Arc::clone(&registry)));

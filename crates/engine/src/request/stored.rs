@@ -1,12 +1,11 @@
-//! Responses that are kept, so that a later request may go on from one with `previous_response_id`: those that a client wants
-//! stored, for all requests of its key; and the last one of a WebSocket connection, for that connection alone.
+//! Stored responses, which a later request continues with `previous_response_id`: those that a client wants stored, for all requests of its
+//! key, and the last one of a WebSocket connection, for that connection alone.
 //!
 //! ```text
-//! Call -> recall (history before the new input) -> Keep -> Flow (opened, over) -> Shelf | Trail
+//! Call -> recall (history before the new input) -> PendingStore (opened, over) -> StoredResponses | ConnectionHistory
 //! ```
 //!
-//! Kept in memory: a restart forgets, and another node knows nothing of it. Upstreams never hear of it, they are asked with the
-//! whole conversation.
+//! Responses are kept in memory: a restart forgets them, and other nodes do not know them. Upstreams always get the whole conversation.
 
 mod history;
 mod pending;
@@ -25,20 +24,20 @@ use self::responses::{Bounds, ResponseKey, Scale, StoredReply, StoredResponses};
 use super::services::Services;
 use crate::registry::keys::KeyId;
 
-/// What is kept.
+/// The stored responses and the memory that connections use.
 pub(crate) struct ResponseStore {
-    shelf: Mutex<StoredResponses>,
-    /// What connections keep beside it.
+    responses: Mutex<StoredResponses>,
+    /// The memory of the connections' histories.
     trails: Scale,
 }
 
-/// Why a response is not cancelled.
+/// Why a response cannot be cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotCancelled {
-    /// There is none of this id.
+    /// There is no response of this id.
     #[error("no such response")]
     Unknown,
-    /// It ended before, with this status.
+    /// The response had ended, with this status.
     #[error("Cannot cancel a response that is {0}.")]
     Over(String),
 }
@@ -47,14 +46,14 @@ impl Default for ResponseStore {
     fn default() -> Self {
         let (bytes, share) = (limits::STORED_BYTES, limits::STORED_SHARE);
         let bounds = Bounds { count: limits::STORED, bytes, share, age: limits::STORED_AGE };
-        Self { shelf: Mutex::new(StoredResponses::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
+        Self { responses: Mutex::new(StoredResponses::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
     }
 }
 
 impl ResponseStore {
-    /// Lets go of stored responses that are too old.
+    /// Drops stored responses that are too old.
     pub(crate) fn forget_old(&self, now: Millis) {
-        self.shelf.lock().expire(now);
+        self.responses.lock().expire(now);
     }
 }
 
@@ -65,34 +64,35 @@ pub struct Responses<'e>(pub(crate) &'e Arc<Services>);
 impl Responses<'_> {
     /// The stored response of this id, for the key that asked for it.
     pub fn get(self, key: &KeyId, id: &str) -> Option<Json> {
-        let mut shelf = self.0.stored.shelf.lock();
-        match shelf.get(&ResponseKey::of(key, id), self.0.runtime.now())? {
+        let mut responses = self.0.stored.responses.lock();
+        match responses.get(&ResponseKey::of(key, id), self.0.runtime.now())? {
             StoredReply::Running { response, .. } => Some(response.clone()),
             StoredReply::Over(record) => record.turns.last().map(|turn| turn.response.clone()),
         }
     }
 
-    /// The items that a stored response was made of, oldest first: the whole conversation before it.
+    /// The input items of a stored response, oldest first: the whole conversation before it.
     pub fn input_items(self, key: &KeyId, id: &str) -> Option<Vec<ListedItem>> {
-        // What is made of them is made after the lock, which everybody's requests take.
-        let (turns, input) = match self.0.stored.shelf.lock().get(&ResponseKey::of(key, id), self.0.runtime.now())? {
-            StoredReply::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),
-            StoredReply::Over(record) => (record.turns.clone(), None),
-        };
+        // The list is built after the lock is released: all requests take this lock.
+        let (turns, input) =
+            match self.0.stored.responses.lock().get(&ResponseKey::of(key, id), self.0.runtime.now())? {
+                StoredReply::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),
+                StoredReply::Over(record) => (record.turns.clone(), None),
+            };
         let past = if input.is_some() { turns.len() } else { turns.len().saturating_sub(1) };
         let own = input.iter().flat_map(|input| responses::shown(input, id));
         Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.shown(at < past)).chain(own).collect())
     }
 
-    /// Forgets a stored response; `false` when there is none. One that still runs goes on, and is not kept.
+    /// Deletes a stored response; `false` when there is none. A running one goes on and is not stored.
     pub fn forget(self, key: &KeyId, id: &str) -> bool {
-        self.0.stored.shelf.lock().remove(&ResponseKey::of(key, id), self.0.runtime.now())
+        self.0.stored.responses.lock().remove(&ResponseKey::of(key, id), self.0.runtime.now())
     }
 
-    /// Ends a stored response that still runs, and says what it is now.
+    /// Cancels a running stored response, and returns its object.
     pub fn cancel(self, key: &KeyId, id: &str) -> Result<Json, NotCancelled> {
-        let mut shelf = self.0.stored.shelf.lock();
-        match shelf.get(&ResponseKey::of(key, id), self.0.runtime.now()).ok_or(NotCancelled::Unknown)? {
+        let mut responses = self.0.stored.responses.lock();
+        match responses.get(&ResponseKey::of(key, id), self.0.runtime.now()).ok_or(NotCancelled::Unknown)? {
             StoredReply::Running { response, cancel, .. } => {
                 cancel.ask();
                 Ok(proto::json::set(response, "status", &Json::of("cancelled")))
@@ -100,7 +100,7 @@ impl Responses<'_> {
             StoredReply::Over(record) => {
                 let response = record.turns.last().map(|turn| turn.response.clone()).ok_or(NotCancelled::Unknown)?;
                 let status = response.text("status").unwrap_or_default().plain().into_owned();
-                // Asking twice is no mistake.
+                // Cancelling twice is no error.
                 if status == "cancelled" { Ok(response) } else { Err(NotCancelled::Over(status)) }
             }
         }

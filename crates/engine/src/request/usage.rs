@@ -1,10 +1,11 @@
-//! The usage row of one request: exactly one, whatever happens. It is written when the ledger is dropped; a request that
+//! The usage row of one request: exactly one, whatever happens. It is written when the recorder is dropped; a request that
 //! nobody closed was left by its client, or by a server that stops.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pool::AccountId;
+use pool::relay::Service;
 use proto::canon::{Channel, Usage};
 use proto::{Dialect, Event, Failure, Notes, What};
 use store::{Outcome, TokenUsage, UsageRow};
@@ -13,15 +14,23 @@ use uuid::Uuid;
 
 use crate::registry::keys::KeyId;
 use crate::request::call::Call;
-use crate::request::forward::ForwardRequest;
 use crate::request::services::Services;
 
-/// A client that left, as nginx logs it.
+/// The status of a request whose client left, as nginx logs it.
 const LEFT: u16 = 499;
-/// Longest model name in a row, bytes; what a client asks for may be anything.
+/// Longest model name in a row, bytes: a client may send any name.
 const NAME: usize = 128;
 
-/// The row in the making.
+/// What a usage row says about its request from the beginning.
+pub(crate) struct Requested<'a> {
+    /// The client's id of the request, or ours.
+    pub(crate) request_id: &'a str,
+    pub(crate) key: &'a KeyId,
+    /// The model's name as the client wrote it.
+    pub(crate) model: Option<&'a str>,
+}
+
+/// Fills in the usage row of one request.
 pub(crate) struct UsageRecorder {
     services: Arc<Services>,
     dialect: Dialect,
@@ -39,33 +48,31 @@ pub(crate) struct UsageRecorder {
 impl UsageRecorder {
     /// Opens the row of a model call.
     pub(crate) fn open(services: &Arc<Services>, call: &Call) -> Self {
-        let id = &call.client.request_id;
-        let mut recorder = Self::start(services, call.dialect, (id, &call.key, call.request.model.as_deref()));
+        let (request_id, model) = (&call.client.request_id, call.request.model.as_deref());
+        let mut recorder = Self::start(services, call.dialect, &Requested { request_id, key: &call.key, model });
         recorder.row.dialect = name(call.dialect).into();
         recorder.row.stream = call.request.reply.stream;
         recorder
     }
 
     /// Opens the row of a forwarded call. Its figures are the upstream's own or none: nothing is estimated.
-    pub(crate) fn open_forwarded(services: &Arc<Services>, request: &ForwardRequest) -> Self {
-        let asked = (&request.request_id, &request.key, request.model.as_deref());
-        let mut recorder = Self::start(services, Dialect::Chat, asked);
-        recorder.row.dialect = request.service.word().into();
+    pub(crate) fn open_forwarded(services: &Arc<Services>, service: Service, requested: &Requested<'_>) -> Self {
+        let mut recorder = Self::start(services, Dialect::Chat, requested);
+        recorder.row.dialect = service.word().into();
         recorder.usage = Some(Usage::default());
         recorder
     }
 
     /// `dialect` is the protocol of a refusal.
-    fn start(services: &Arc<Services>, dialect: Dialect, asked: (&String, &KeyId, Option<&str>)) -> Self {
-        let (request_id, key, model) = asked;
+    fn start(services: &Arc<Services>, dialect: Dialect, requested: &Requested<'_>) -> Self {
         let row = UsageRow {
             id: Uuid::now_v7(),
-            request_id: request_id.as_str().into(),
+            request_id: requested.request_id.into(),
             at: services.runtime.now(),
-            key: key.0.clone(),
+            key: requested.key.0.clone(),
             account: None,
             dialect: "".into(),
-            model: model.map(truncated).unwrap_or_default(),
+            model: requested.model.map(truncated).unwrap_or_default(),
             status: LEFT,
             outcome: Outcome::Aborted,
             tally: TokenUsage::default(),
@@ -89,12 +96,12 @@ impl UsageRecorder {
         self.started
     }
 
-    /// The model that the name meant.
+    /// Sets the resolved model.
     pub(crate) fn model(&mut self, slug: &str) {
         slug.clone_into(&mut self.row.model);
     }
 
-    /// A model call of about `input` tokens goes to `account`.
+    /// Notes that a call of about `input` tokens goes to `account`.
     pub(crate) fn call_started(&mut self, account: &AccountId, input: u64) {
         self.row.account = Some(account.clone());
         self.row.attempts += 1;
@@ -131,14 +138,14 @@ impl UsageRecorder {
         self.usage = Some(usage);
     }
 
-    /// The first of the answer is on its way to the client.
+    /// Notes the time of the first output.
     pub(crate) fn note_first_token(&mut self) {
         if self.row.ttft_ms.is_none() {
             self.row.ttft_ms = Some(millis(self.started.elapsed()));
         }
     }
 
-    /// Looks at an event on its way to the client.
+    /// Counts an event on its way to the client.
     pub(crate) fn on_event(&mut self, event: &Event) {
         if self.row.ttft_ms.is_none() && is_committing(&event.what) {
             self.note_first_token();
@@ -184,11 +191,11 @@ impl UsageRecorder {
         self.usage.filter(|usage| !usage.estimated)
     }
 
-    /// Figures, given or estimated when the model had begun to speak and nobody counted.
+    /// The token counts: given by the upstream, or estimated when the model had begun to answer.
     fn figures(&self) -> Option<Usage> {
         let output = proto::tokens::estimate(u64::from(self.output_bytes));
         let estimate = || Usage { input: self.input, output, estimated: true, ..Usage::default() };
-        // Of a reply that was cut some upstreams have counted the input alone.
+        // Some upstreams have counted only the input of a reply that was cut.
         let uncounted = |usage: &Usage| usage.estimated && usage.output == 0;
         let given = self.usage.map(|usage| if uncounted(&usage) { Usage { output, ..usage } } else { usage });
         given.or_else(|| self.row.ttft_ms.is_some().then(estimate))
@@ -211,7 +218,7 @@ impl Drop for UsageRecorder {
     }
 }
 
-/// Whether an event is one that a client waits for. What comes before the first of them can still be taken back.
+/// Whether a client waits for such an event. The reply is not committed before the first of them.
 pub(crate) fn is_committing(what: &What) -> bool {
     match what {
         What::Open(_)

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fail::fail_point;
-use pool::attempt::Sent;
 use pool::limits::REFRESH_CALL;
 use pool::{AccountId, Secret};
 use store::RefreshLease;
 use tokio::sync::SemaphorePermit;
+use upstream::Upstream;
 use upstream::oauth::{Grant, RefreshError};
 
 use super::TokenService;
 use super::{RefreshFailed, RefreshRequest};
 
 impl TokenService {
-    /// A place at the token endpoint.
-    pub(super) async fn endpoint_permit(&self) -> SemaphorePermit<'_> {
+    /// Waits until another call of the token endpoint may be made.
+    pub(crate) async fn endpoint_permit(&self) -> SemaphorePermit<'_> {
         self.endpoint_permits.acquire().await.expect("invariant: the semaphore is never closed")
     }
 
@@ -60,24 +60,15 @@ impl TokenService {
         }
     }
 
-    /// The call itself, by the account's way; by another while nothing was sent and its owner left the choice to us.
+    /// One call, by one of the account's egress routes.
     async fn post_once(
         self: &Arc<Self>,
         id: &AccountId,
         refresh: &Secret,
         wish: &RefreshRequest,
     ) -> Result<Grant, RefreshError> {
-        let mut outing = self.dispatch.egress_attempts(id);
-        loop {
-            let answer = match outing.next() {
-                Ok(upstream) => upstream.refresh(refresh, wish.reason).await,
-                Err(none) => Err(unsent(none.to_string())),
-            };
-            match answer {
-                Err(RefreshError::Transient { sent, .. }) if outing.may_try_another(sent) => {}
-                answer => return answer,
-            }
-        }
+        let call = |upstream: Upstream| async move { upstream.refresh(refresh, wish.reason).await };
+        self.dispatch.egress_attempts(id).run(call).await
     }
 }
 
@@ -87,9 +78,4 @@ fn in_trouble(error: &RefreshError, pause: Duration) -> bool {
         return false;
     };
     retry_after.is_none_or(|asked| Duration::from_secs(asked) <= pause)
-}
-
-/// A refresh that could not be sent.
-fn unsent(message: String) -> RefreshError {
-    RefreshError::Transient { sent: Sent::No, status: None, retry_after: None, rotated: None, message }
 }

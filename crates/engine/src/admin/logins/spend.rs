@@ -9,10 +9,11 @@ use store::PutOutcome;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use upstream::transfer::Entry;
+use upstream::{Sent, Upstream};
 
 use super::import::{Fate, ImportResult, failed, import_result, with_entry_facts};
 use super::{keep_login, own, set_aside};
-use crate::dispatch::egress_attempts::EgressAttempts;
+use crate::dispatch::egress_attempts::{CallFailure, EgressAttempts, NoEgress};
 use crate::request::services::Services;
 
 /// Calls for one token: the first, and one after a passing trouble.
@@ -30,41 +31,30 @@ pub(super) async fn once(
     egress: Option<&Egress>,
 ) -> ImportResult {
     let refused = |why: &str| failed(entry.line, &entry.label, Fate::Refused, why);
-    let mut outing = way(services, entry, egress);
-    let mut upstream = match outing.next() {
-        Ok(upstream) => upstream,
-        Err(none) => return failed(entry.line, &entry.label, Fate::NoWayOut, &none.to_string()),
-    };
     let (mut token, mut rotated, mut why) = (refresh, false, String::new());
-    let mut tries = TRIES;
-    while tries > 0 {
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
         if services.runtime.stop.is_cancelled() {
             "the gateway is stopping; import it again".clone_into(&mut why);
             break;
         }
-        let place = services.tokens.endpoint_permits.acquire().await.expect("invariant: the semaphore is never closed");
-        let answer = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await;
-        drop(place);
-        match answer {
+        match call(services, routes(services, entry, egress), &token).await {
             Ok(grant) => return keep(services, entry, (grant, token), egress).await,
-            Err(RefreshError::Permanent { message, .. }) => {
+            Err(CallError::NoEgress(none)) if attempt == 0 => {
+                return failed(entry.line, &entry.label, Fate::NoWayOut, &none.to_string());
+            }
+            // The token may have rotated since the first call: it must be kept.
+            Err(CallError::NoEgress(none)) => why = none.to_string(),
+            Err(CallError::Refresh(RefreshError::Permanent { message, .. })) => {
                 why = message;
                 break;
             }
-            Err(RefreshError::Transient { rotated: next, sent, message, .. }) => {
+            Err(CallError::Refresh(RefreshError::Transient { rotated: next, message, .. })) => {
                 rotated |= next.is_some();
                 token = next.unwrap_or(token);
                 why = message;
-                if outing.may_try_another(sent)
-                    && let Ok(next) = outing.next()
-                {
-                    upstream = next;
-                    continue;
-                }
-                tries -= 1;
-                if tries > 0 {
-                    tokio::time::sleep(PAUSE).await;
-                }
             }
         }
     }
@@ -77,8 +67,32 @@ pub(super) async fn once(
     refused(&why)
 }
 
-/// The ways that were asked for, else those of the account which the entry is, where it is known.
-fn way(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> EgressAttempts {
+/// Why a call gave no tokens.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error(transparent)]
+    NoEgress(#[from] NoEgress),
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
+}
+
+impl CallFailure for CallError {
+    fn sent(&self) -> Sent {
+        if let Self::Refresh(error) = self { error.sent() } else { Sent::No }
+    }
+}
+
+/// One call of the token endpoint, by one of the routes.
+async fn call(services: &Services, routes: EgressAttempts, token: &Secret) -> Result<Grant, CallError> {
+    let call = |upstream: Upstream| async move {
+        let _permit = services.tokens.endpoint_permit().await;
+        Ok(upstream.refresh(token, RefreshReason::ProactiveExpiry).await?)
+    };
+    routes.run(call).await
+}
+
+/// The egress routes that were asked for, else those of the entry's account, where it is known.
+fn routes(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> EgressAttempts {
     let known = if egress.is_none() { known(services, entry) } else { None };
     known.map_or_else(|| services.dispatch.egress_attempts_by(egress), |id| services.dispatch.egress_attempts(&id))
 }

@@ -1,4 +1,4 @@
-//! A call that is handed on to an account's backend.
+//! Forwarded calls to an account's backend.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
 use pool::Tokens;
 use pool::relay::Service;
-use upstream::{Answer, Fault, ServiceCall};
+use upstream::{Answer, Fault, ServiceCall, Upstream};
 use uuid::Uuid;
 
 use super::ForwardAttempt;
 use crate::dispatch::head;
 use crate::registry::accounts::Entry;
 use crate::request::attempt::CallError;
-use crate::request::run::call::account_refusal;
+use crate::request::attempt::refusal::account_refusal;
 use crate::request::services::Services;
 
 /// Headers of the backend's answer that a client may see, beside those of every answer.
@@ -38,7 +38,7 @@ impl ForwardAttempt {
     }
 }
 
-/// What is sent, whoever's it is.
+/// The parts of one call that do not depend on the account.
 struct AccountCall {
     services: Arc<Services>,
     service: Service,
@@ -50,17 +50,12 @@ impl AccountCall {
     async fn go(self, entry: &Entry, tokens: &Tokens) -> Result<Answer, Fault> {
         let (account, access) = (&entry.account, &tokens.access);
         let turn = Uuid::now_v7().to_string();
-        let mut outing = self.services.dispatch.egress_attempts(&account.id);
-        loop {
+        let call = |upstream: Upstream| {
             let (service, body) = (self.service, self.body.clone());
-            let errand = ServiceCall { account, access, service, body, turn: &turn, passed: &self.passed };
-            match outing.next()?.call_service(errand).await {
-                Err(fault) if outing.may_try_another(fault.sent) => {
-                    tracing::debug!(why = %fault, "another way is tried");
-                }
-                sent => return sent,
-            }
-        }
+            let call = ServiceCall { account, access, service, body, turn: &turn, passed: &self.passed };
+            async move { upstream.call_service(call).await }
+        };
+        self.services.dispatch.egress_attempts(&account.id).run(call).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The body of a call that is handed on: JSON that is here, or a form of which only the beginning may be.
+//! The body of a forwarded call: JSON in memory, or a form of which only the beginning may have arrived.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -12,12 +12,12 @@ use http_body::{Body, Frame, SizeHint};
 use proto::{Failure, Json};
 use upstream::relay::OutgoingBody;
 
-/// The client's body broke off; [`Fate`] has why.
+/// The client's body broke off; [`BodyFate`] has the reason.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the client's body broke off")]
 struct Lost;
 
-/// A body to hand on.
+/// The body of a forwarded call.
 pub enum ForwardBody {
     /// Valid JSON.
     Json(Bytes),
@@ -25,34 +25,34 @@ pub enum ForwardBody {
     Form(Form),
 }
 
-/// A form whose model is known while the rest of it may still be arriving.
+/// A form whose model is known while its rest may still be arriving.
 pub struct Form {
-    /// What was read to find the model.
+    /// The bytes that were read to find the model.
     pub head: Bytes,
-    /// Where in it the model's name is.
+    /// The range of the model's name in `read`.
     pub model: Option<Range<usize>>,
-    /// What has not been read yet; `None` once it was handed on, or when there is none.
+    /// The unread rest; `None` once it was sent, or when there is none.
     pub rest: Option<Rest>,
-    /// Length of the whole, where the client said it.
+    /// The length of the whole, if the client declared it.
     pub length: Option<u64>,
-    /// What became of the rest; the default for one that was not handed on.
+    /// The fate of the rest; the default if it was not sent.
     pub fate: BodyFate,
 }
 
-/// The rest of a form, or why it does not come.
+/// A piece of the rest of a form, or why it did not arrive.
 type Rest = BoxStream<'static, Result<Bytes, Failure>>;
 
-/// What became of the rest of a form.
+/// The fate of the rest of a form.
 #[derive(Clone, Debug, Default)]
 pub struct BodyFate {
-    /// Whether it was handed on already.
+    /// Whether it was sent already.
     spent: bool,
-    /// Why it did not come whole.
+    /// Why it did not arrive whole.
     fault: Arc<OnceLock<Failure>>,
 }
 
 impl ForwardBody {
-    /// The body with the relay's name of the model; `None` leaves what is there. Of a form that is still arriving there is one.
+    /// The body with the relay's name of the model; `None` leaves the client's. A form that is still arriving can be written once.
     pub(super) fn take(&mut self, model: Option<&str>) -> OutgoingBody {
         match self {
             Self::Json(body) => named(body, model).into(),
@@ -60,7 +60,7 @@ impl ForwardBody {
         }
     }
 
-    /// The body for an account's backend, which takes JSON only; a form is not one.
+    /// The body for an account's backend, which takes JSON only.
     pub(super) fn json(&self) -> Bytes {
         match self {
             Self::Json(body) => body.clone(),
@@ -76,7 +76,7 @@ impl ForwardBody {
         }
     }
 
-    /// What was wrong with a body that was handed on: then whatever the relay made of it is the client's doing.
+    /// Why the client's body failed after it was sent: the upstream's answer is then the client's doing.
     pub(super) fn fault(&self) -> Option<Failure> {
         match self {
             Self::Json(_) => None,
@@ -111,11 +111,11 @@ impl Form {
     }
 }
 
-/// Pieces that are here, last first, then the rest of what is still arriving.
+/// A body of the pieces in memory, last first, and then of the rest that is still arriving.
 struct Spliced {
     pieces: Vec<Bytes>,
     rest: Option<Rest>,
-    /// Bytes that are left in all, where that is known.
+    /// Bytes that are left in all, if known.
     left: Option<u64>,
     fault: Arc<OnceLock<Failure>>,
 }

@@ -1,5 +1,5 @@
-//! Who can do what is handed on: a relay that lists the model, else accounts for what their backend can do, else the only relay
-//! there is.
+//! The choice of relays or accounts for a forwarded call: relays that list the model, else accounts whose backend has the service, else the
+//! only relay.
 
 use pool::catalog::{Catalog, Model, Names, Resolved, To};
 use pool::relay::{Capability, Service};
@@ -8,10 +8,10 @@ use proto::{Failure, Kind};
 use super::NO_RELAY;
 use crate::request::services::Services;
 
-/// The model that accounts draw with.
+/// The image model of accounts.
 const IMAGES: &str = "gpt-image-2";
 
-/// Whom a name means.
+/// Resolves the name in a forwarded call.
 pub(super) fn resolve(services: &Services, service: Service, name: Option<&str>) -> Result<Resolved, Failure> {
     let Some(capability) = service.capability() else { return Ok(by_accounts("")) };
     let catalog = services.registry.accounts.catalog_for(capability);
@@ -20,8 +20,8 @@ pub(super) fn resolve(services: &Services, service: Service, name: Option<&str>)
     choose(&catalog, &names, (capability, accounts), name)
 }
 
-/// The relays that can do it and that the name means; accounts, where they have it, for their own model; else the only relay,
-/// which is asked for models that it does not list.
+/// The relays that have the service and list the name; accounts, for the backend's own model; else the only relay, which is asked for
+/// models that it does not list.
 fn choose(
     catalog: &Catalog,
     names: &Names,
@@ -42,7 +42,7 @@ fn choose(
     }
 }
 
-/// Accounts by whatever model they list: these calls name none of theirs. The slug is for usage rows.
+/// Accounts by any model that they list: these calls name none of theirs. The slug is for usage rows.
 fn by_accounts(slug: &str) -> Resolved {
     let model = Model { listed: false, priority: 0, ..Model::bare(slug) };
     Resolved { model, to: To::Accounts, effort: None, tier: None, retired_from: None }

@@ -1,4 +1,4 @@
-//! The token counts that the end of a forwarded answer tells.
+//! Token counts in the end of a forwarded answer.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -8,18 +8,18 @@ use serde::Deserialize;
 
 use crate::dispatch::head;
 
-/// How much of the end of an answer is looked at.
+/// How many bytes of the end of an answer are searched.
 const TAIL: usize = 4 << 10;
 
 /// Finds the token counts of an answer in its last bytes.
 pub(super) struct UsageFinder {
     /// Whether the answer is a stream.
     pub(super) stream: bool,
-    /// The last bytes of an answer that may tell counts.
+    /// The last bytes of the answer; `None` for content types without counts.
     tail: Option<Vec<u8>>,
 }
 
-/// Token counts, as embeddings, audio and images spell them.
+/// Token counts in the spellings of embeddings, audio and images.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names are the wire's")]
@@ -31,14 +31,14 @@ struct Counts {
 }
 
 impl UsageFinder {
-    /// For an answer with these headers: sounds and pictures tell no counts.
+    /// A finder for an answer with these headers: audio and pictures have no counts.
     pub(super) fn new(headers: &HeaderMap) -> Self {
         let kind = head::text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
         let stream = kind.starts_with("text/event-stream");
         Self { stream, tail: (stream || kind.starts_with("application/json")).then(Vec::new) }
     }
 
-    /// Looks at a piece of the answer.
+    /// Keeps the end of a piece of the answer.
     pub(super) fn on_chunk(&mut self, chunk: &Bytes) {
         let Some(tail) = &mut self.tail else { return };
         let new = &chunk[chunk.len().saturating_sub(TAIL)..];
@@ -47,7 +47,7 @@ impl UsageFinder {
         tail.extend_from_slice(new);
     }
 
-    /// The counts that the whole answer told; zeros when it told none.
+    /// The counts of the whole answer; zeros when it has none.
     pub(super) fn usage(&self) -> Usage {
         let counts = self.tail.as_deref().and_then(last_counts).unwrap_or_default();
         Usage {

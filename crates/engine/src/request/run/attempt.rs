@@ -1,4 +1,4 @@
-//! A request that nothing has been sent back for: it may be tried again, as `pool::attempt` says.
+//! A model call before its commit: it may be tried again, as `pool::attempt` says.
 
 mod body;
 mod fallback;
@@ -44,20 +44,20 @@ use crate::request::stored::PendingStore;
 use crate::request::stream::{ReplyShape, ReplyStart, ReplyStream, ServedCall, Source, Transcoder};
 use crate::request::usage::UsageRecorder;
 
-/// A model call before its commit. [`Self::commit`] consumes it; what comes out cannot be tried again.
+/// A model call before its commit. [`Self::commit`] consumes it; a committed reply cannot be tried again.
 pub(crate) struct ModelAttempt {
     state: AttemptState,
     call: Call,
     /// About how many bytes the request is.
     size: usize,
     plan: Arc<RequestPlan>,
-    /// Who served the conversation before.
+    /// The account or relay that served the conversation before.
     affinity: Option<AffinityRecord>,
-    /// The turn, where the identity towards the backend says something of it.
+    /// The turn, if the identity towards the backend describes turns.
     turn_record: Option<TurnRecord>,
-    /// What may be asked instead.
+    /// The fallback models.
     chain: FallbackChain,
-    /// The hosted tools that it gets without having asked, where an account serves it.
+    /// The hosted tools that the request gets without asking when an account serves it.
     tools: Vec<Hosted>,
     /// The body as written last.
     body: Option<Box<WrittenBody>>,
@@ -70,7 +70,7 @@ impl ModelAttempt {
     pub(crate) fn new(services: Arc<Services>, mut call: Call, resolved: Resolved, usage: UsageRecorder) -> Self {
         let chain = FallbackChain::of(&services, call.request.model.as_deref(), Some(&resolved.model.slug));
         let conversation = Conversation::of(&call, &resolved.model.slug);
-        // A conversation that goes on after a compaction may have another beginning.
+        // After a compaction a conversation may begin differently.
         let sealed = || replay::brought(&call.request).and_then(|seal| services.dispatch.affinity.get(seal));
         let bond = services.dispatch.affinity.get(conversation.id).or_else(sealed);
         let asked = turn::asked(&services, &call, &conversation, bond.as_ref());
@@ -124,9 +124,9 @@ impl ModelAttempt {
         stream.collect(head, shape).await
     }
 
-    /// Opens the conversation's socket and lets the other end read the request, so that the turn proper finds both done. One try,
-    /// with whoever served the conversation or is free at once; a failure says nothing that the turn proper will not say. Returns
-    /// after `patience` at the latest.
+    /// Opens the conversation's socket and sends the request ahead, so that the next turn finds both done. It is one try, at the account
+    /// that served the conversation or one that is free at once. Failures are ignored: the next turn will meet them itself. Returns after
+    /// `patience` at the latest.
     pub(crate) async fn prewarm(mut self, patience: Duration) {
         let told = self.plan.socket && self.plan.kin() == Kin::Accounts;
         if told && timeout(patience, self.announce()).await.is_err() {
@@ -138,8 +138,8 @@ impl ModelAttempt {
     }
 
     async fn announce(&mut self) {
-        let Some(slot) = self.permit_now().await else { return };
-        let id = slot.account();
+        let Some(permit) = self.permit_now().await else { return };
+        let id = permit.account();
         if self.affinity.as_ref().is_some_and(|bond| bond.account != *id) {
             return;
         }
@@ -147,7 +147,7 @@ impl ModelAttempt {
         if matches!(opening.source, Source::Head(_)) {
             return;
         }
-        // Its end is no word of a model, for which tokens would be estimated.
+        // The end of such a reply is no output, for which tokens would be estimated.
         opening
             .held
             .iter()
@@ -165,11 +165,11 @@ impl ModelAttempt {
         }
     }
 
-    /// Tries until a call is worth a commit, or the table says what to answer.
+    /// Tries until a call may be committed, or the retry table gives the answer.
     async fn commit(mut self) -> Result<(Head, Box<ReplyStream>, ReplyShape), Refusal> {
         loop {
             let failure = match attempt::run(&mut self).await {
-                Ok((slot, opening)) => return Ok(self.into_stream(slot, opening)),
+                Ok((permit, opening)) => return Ok(self.into_stream(permit, opening)),
                 Err(failure) => failure,
             };
             if let Err(failure) = self.next_model(failure) {
@@ -185,7 +185,7 @@ impl ModelAttempt {
         bond.turn.filter(|turn| *turn == fingerprint(state))
     }
 
-    /// The commit: nothing can be tried again after it.
+    /// Turns the attempt into a stream. Nothing can be tried again after that.
     fn into_stream(mut self, permit: Permit, opening: Opening) -> (Head, Box<ReplyStream>, ReplyShape) {
         let id = permit.account();
         if !matches!(opening.source, Source::Head(_)) {
@@ -213,7 +213,7 @@ impl ModelAttempt {
         (head, Box::new(ReplyStream::new(services, start, shape.stream)), shape)
     }
 
-    /// Remembers who serves the conversation.
+    /// Remembers the account or relay that serves the conversation.
     fn bind_conversation(&self, id: &AccountId, headers: &HeaderMap) {
         let asked = turn::turns(self.turn_record, self.affinity.as_ref().map_or(&[], |bond| &bond.asked));
         let record = if let Some(owner) = self.kept_affinity(id) {
@@ -230,14 +230,14 @@ impl ModelAttempt {
     fn response_headers(&self, id: &AccountId, headers: &HeaderMap) -> HeaderMap {
         let mut passed = head::passed(headers, self.plan.client.codex);
         if self.call.request.model.as_deref() != Some(&self.state.head.model) {
-            // The gateway resolved the name: Codex would take another one for a rerouted model and warn its user.
+            // The gateway resolved the name. Codex would take another name for a rerouted model and warn its user.
             passed.remove(head::MODEL);
         }
         self.tell_codex(&mut passed, &self.plan.resolved, Some(id));
         passed
     }
 
-    /// A Codex client hears of the whole pool's limits.
+    /// Gives a Codex client the limits of the whole pool.
     fn tell_codex(&self, headers: &mut HeaderMap, resolved: &Resolved, served: Option<&AccountId>) {
         if self.plan.client.codex {
             let told = (resolved, self.plan.client.version.as_deref());
@@ -361,7 +361,7 @@ fn tier(services: &Services, call: &Call, resolved: &Resolved) -> Option<&'stati
     (matches!(wish, "priority" | "fast") && lists_priority(resolved)).then_some("priority")
 }
 
-/// What is known of the conversation that the request belongs to.
+/// The affinity record of the request's conversation.
 fn conversation_facts(request: &Request, codex: bool) -> Talk {
     let spoken = |item: &Item| match &item.kind {
         ItemKind::Message { role, .. } => *role == Role::Assistant,
@@ -371,7 +371,7 @@ fn conversation_facts(request: &Request, codex: bool) -> Talk {
     Talk { codex, history: request.items.iter().any(spoken), tools: !request.tools.is_empty() }
 }
 
-/// What is remembered of a turn state.
+/// The fingerprint of a turn state.
 pub(crate) fn fingerprint(state: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, state.as_bytes())
 }

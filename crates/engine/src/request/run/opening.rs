@@ -1,4 +1,4 @@
-//! The commit barrier: a model call is read until its first real event, and nothing of it leaves before.
+//! The commit barrier: a model call is read until its first real event, and nothing is sent to the client before.
 
 use std::time::Duration;
 
@@ -18,25 +18,25 @@ use crate::request::services::Services;
 use crate::request::stream::{DRAIN, Source, UnansweredCall};
 use crate::request::usage::is_committing;
 
-/// A model call that is worth a commit.
+/// A model call that may be committed.
 pub(crate) struct Opening {
     pub(crate) source: Source,
     pub(crate) reader: Reader,
-    /// What was read so far.
+    /// The events so far.
     pub(crate) held: Vec<Event>,
     /// The answer's headers; empty when it has not come yet.
     pub(crate) headers: HeaderMap,
-    /// When the last byte of the upstream came.
+    /// When the last byte of the upstream arrived.
     pub(crate) last_read: Instant,
 }
 
-/// The barrier's surroundings.
+/// The inputs of the barrier.
 pub(crate) struct CommitBarrier<'a> {
     pub(crate) services: &'a Services,
     pub(crate) account: &'a AccountId,
-    /// What a call that outlives the barrier is judged by.
+    /// The data to judge a call by that outlives the barrier.
     pub(crate) history: &'a History,
-    /// When the reply is committed whatever came.
+    /// When the reply is committed in any case.
     pub(crate) deadline: Instant,
     /// The protocol of the answer.
     pub(crate) wire: Wire,
@@ -44,7 +44,7 @@ pub(crate) struct CommitBarrier<'a> {
     pub(crate) client: Framing,
 }
 
-/// What reading on came to.
+/// The result of reading more.
 enum Next {
     Chunk(Bytes),
     /// The reply is committed now.
@@ -53,7 +53,7 @@ enum Next {
     End,
 }
 
-/// What the events so far mean.
+/// The meaning of the events so far.
 enum Sign {
     Wait,
     Real,
@@ -105,7 +105,7 @@ impl CommitBarrier<'_> {
         Ok(Opening { source: Source::Body(body), ..opening })
     }
 
-    /// The body is over without a real event. One that came as a whole instead of a stream says everything now.
+    /// The body ended without a real event. A whole body instead of a stream is read now.
     fn finish(&self, opening: Opening) -> Result<Opening, Box<CallError>> {
         let Opening { reader, mut held, headers, last_read, .. } = opening;
         let known = held.len();
@@ -128,7 +128,7 @@ impl CommitBarrier<'_> {
         loop {
             let idle = heard + self.services.runtime.settings.idle;
             let Ok(chunk) = timeout_at(idle.min(self.deadline), body.chunk()).await else {
-                // Bytes that are no chunk yet, or a ping's, are life too.
+                // Bytes of an incomplete chunk, and pings, show that the upstream is alive too.
                 match body.last_read().filter(|read| *read > heard) {
                     _ if self.deadline <= idle => return Ok(Next::Deadline),
                     Some(read) => heard = read,
@@ -144,7 +144,7 @@ impl CommitBarrier<'_> {
         }
     }
 
-    /// Reads new events. Quota figures count whatever becomes of the call.
+    /// Reads new events. Quota figures count even if the call fails.
     fn judge(&self, events: &[Event]) -> Sign {
         for event in events {
             match &event.what {
@@ -162,7 +162,7 @@ impl CommitBarrier<'_> {
     }
 }
 
-/// A call that was answered and then broke; it is not made again.
+/// A call that was answered and then broke off; it is not repeated.
 fn cut(kind: TroubleKind, message: String) -> CallError {
     let code = if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" };
     CallError { outcome: Outcome::NoStatus { cause: Trouble { kind, message } }, code: Some(code) }

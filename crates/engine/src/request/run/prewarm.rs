@@ -1,6 +1,6 @@
-//! A request that only announces its conversation (`generate: false`): answered here, with nothing. What it said stays known to
-//! its connection, and where the conversation has a socket the backend is told too, so that the request proper need not say it
-//! again to either.
+//! A request with `generate: false`, which only announces its conversation. The gateway answers it with an empty reply. The connection
+//! remembers the input, and where the conversation has a socket the backend gets it too, so that the next request need not repeat it to
+//! either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::request::services::Services;
 use crate::request::stored::PendingStore;
 use crate::request::usage::UsageRecorder;
 
-/// How long the client waits for the backend to be told. A turn that comes before it has been sends all of it itself.
+/// How long the client waits until the backend has the input. A turn that comes earlier sends all of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the client is answered.
+/// The empty reply.
 struct Answer {
     dialect: Dialect,
     stream: bool,
@@ -34,20 +34,20 @@ struct Answer {
     keep: Option<Box<PendingStore>>,
 }
 
-/// Tells the backend, if it can be told, and answers. That it cannot be is no failure: the turn proper will say why.
+/// Sends the input to the backend, where that is possible, and answers. A failure is ignored: the next turn will meet it.
 pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
-    let mut ledger = UsageRecorder::open(&services, &call);
+    let mut recorder = UsageRecorder::open(&services, &call);
     let (call, keep) = recalled(&services, call).await;
     let (resolved, answer) = match keep.and_then(|keep| prepare(&services, &call, keep)) {
         Ok(prepared) => prepared,
         Err(failure) => {
-            ledger.refuse(&failure);
+            recorder.refuse(&failure);
             let head = Head { notes: call.notes, ..Head::default() };
             return Err(Refusal { failure, head: Box::new(head) });
         }
     };
-    ledger.model(&resolved.model.slug);
-    ModelAttempt::new(services, call, resolved, ledger).prewarm(PATIENCE).await;
+    recorder.model(&resolved.model.slug);
+    ModelAttempt::new(services, call, resolved, recorder).prewarm(PATIENCE).await;
     Ok(answer.reply())
 }
 

@@ -1,4 +1,4 @@
-//! Which replay-only items a request brings along: reasoning that only the account that made it can read.
+//! Replay-only items of a request: reasoning that only the account that made it can read.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -11,12 +11,12 @@ pub(super) fn last(request: &Request) -> Option<u64> {
     request.items.iter().rev().find_map(mark)
 }
 
-/// Whether the item of this fingerprint is there.
+/// Whether the request has the item of this fingerprint.
 pub(super) fn holds(request: &Request, wanted: u64) -> bool {
     request.items.iter().rev().filter_map(mark).any(|found| found == wanted)
 }
 
-/// The conversation that a sealed item stands for: whoever made it goes on with what brings it.
+/// The conversation of a sealed item: the account that made the item continues it.
 pub(crate) fn seal(item: &Json) -> Option<Uuid> {
     item.get("encrypted_content").map(|content| sealed(fingerprint(content.bytes())))
 }
@@ -40,7 +40,7 @@ fn fingerprint(bytes: &[u8]) -> u64 {
 fn mark(item: &Item) -> Option<u64> {
     match (&item.kind, &item.raw) {
         (ItemKind::Reasoning { encrypted: Some(state), .. }, _) => Some(fingerprint(state.escaped())),
-        // Whoever made it may have kept it under this name.
+        // The account that made it may have stored it under this name.
         (ItemKind::Reasoning { id: Some(id), .. }, _) => Some(fingerprint(id.escaped())),
         (ItemKind::Other { .. }, Some(raw)) => Some(fingerprint(raw.get("encrypted_content")?.bytes())),
         _ => None,

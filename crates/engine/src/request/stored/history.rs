@@ -1,4 +1,4 @@
-//! What a WebSocket connection remembers of its last response, also of one that is not stored.
+//! The last response of a WebSocket connection, stored or not.
 
 use parking_lot::Mutex;
 
@@ -14,7 +14,7 @@ impl ConnectionHistory {
         self.0.lock().as_ref().filter(|(last, _)| last == id).map(|(_, record)| record.clone())
     }
 
-    /// Remembers a response instead of the one before; none when nobody could go on from it.
+    /// Replaces the response; `None` when no request can continue the last one.
     pub(super) fn set(&self, last: Option<(String, Record)>) {
         *self.0.lock() = last;
     }

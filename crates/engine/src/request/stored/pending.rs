@@ -1,4 +1,4 @@
-//! One request and what will be kept of its answer.
+//! The part of one reply that will be stored.
 
 use std::sync::Arc;
 use std::task::Context;
@@ -19,27 +19,27 @@ use crate::request::services::Services;
 /// Longest id of a response that is kept or shown in an error.
 const ID: usize = 128;
 
-/// What will be kept of a reply, and what its objects say of that.
+/// The plan to store a reply, and the fields about it in the response objects.
 pub(crate) struct PendingStore {
     services: Arc<Services>,
     key: KeyId,
     marks: Marks,
-    /// Whether it goes to the shelf.
+    /// Whether the response is stored for its key.
     stores: bool,
     trail: Option<Arc<ConnectionHistory>>,
     before: Vec<Arc<Turn>>,
-    /// What the request adds to the conversation; `None` where nothing is kept.
+    /// The request's own items; `None` where nothing is stored.
     input: Option<(Json, Weight)>,
     conversation: Uuid,
-    /// Its place on the shelf while it runs.
+    /// Its name and number among the stored responses while it runs.
     place: Option<(ResponseKey, u64)>,
     cancel: Arc<Cancel>,
 }
 
-/// Puts the conversation that a request goes on from before its input, and says what will be kept of it; `None` for nothing.
+/// Puts the conversation that a request continues before its input, and returns what will be stored of the reply; `None` for nothing.
 ///
 /// # Errors
-/// There is no response that it could go on from, no room for its conversation, or too much of it.
+/// No such response, no room for its conversation, or too many items.
 pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option<Box<PendingStore>>, Failure> {
     let previous = call.request.previous.take();
     let past =
@@ -51,7 +51,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     }
     let responses = call.dialect == Dialect::Responses;
     let trail = call.client.socket_history.clone().filter(|_| responses);
-    // As OpenAI has it: what a client does not say is yes.
+    // As with OpenAI, the default is to store.
     let mut stores = responses && call.request.store != Some(false);
     let keeps = stores || trail.is_some();
     let before = past.as_ref().map(|past| past.turns.clone()).unwrap_or_default();
@@ -75,7 +75,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     Ok(Some(Box::new(PendingStore { services, key, marks, stores, trail, before, input, conversation, place, cancel })))
 }
 
-/// About how many bytes [`recall`] goes through.
+/// The bytes that [`recall`] reads, roughly.
 pub(crate) fn recalled_bytes(services: &Services, call: &Call) -> usize {
     let past = call.request.previous.as_deref().and_then(|id| find(services, call, id));
     estimate::bytes(&call.request) + past.map_or(0, |past| total(&past.turns))
@@ -84,7 +84,7 @@ pub(crate) fn recalled_bytes(services: &Services, call: &Call) -> usize {
 fn find(services: &Services, call: &Call, id: &str) -> Option<Record> {
     let last = call.client.socket_history.as_ref().and_then(|trail| trail.find(id));
     last.or_else(|| {
-        match services.stored.shelf.lock().get(&ResponseKey::of(&call.key, id), services.runtime.now())? {
+        match services.stored.responses.lock().get(&ResponseKey::of(&call.key, id), services.runtime.now())? {
             StoredReply::Over(record) if record.goes_on => Some(record.clone()),
             _ => None,
         }
@@ -105,7 +105,7 @@ fn full() -> Failure {
 /// The client's items come after those of the conversation; its instructions are its own.
 ///
 /// # Errors
-/// Together they are more than one request may have.
+/// Together the items exceed the limit of a request.
 fn prepend_history(call: &mut Call, past: &Record) -> Result<(), Failure> {
     let most = responses::MOST_ITEMS.saturating_sub(call.request.items.len());
     let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).take(most + 1).collect();
@@ -126,7 +126,7 @@ fn total(turns: &[Arc<Turn>]) -> usize {
     turns.iter().map(|turn| turn.bytes()).sum()
 }
 
-/// The request's own items, weighed before they are copied; `None` when they cannot be kept.
+/// The request's own items, weighed before they are copied; `None` when they cannot be stored.
 fn pack(services: &Services, call: &Call, (stores, before): (bool, &[Arc<Turn>])) -> Option<(Json, Weight)> {
     if before.len() >= limits::STORED_TURNS {
         return None;
@@ -139,41 +139,41 @@ fn pack(services: &Services, call: &Call, (stores, before): (bool, &[Arc<Turn>])
 
 fn weigh(services: &Services, key: &KeyId, (stores, bytes): (bool, usize)) -> Option<Weight> {
     let stored = &services.stored;
-    if stores { stored.shelf.lock().weigh(key, bytes) } else { stored.trails.put(bytes) }
+    if stores { stored.responses.lock().weigh(key, bytes) } else { stored.trails.put(bytes) }
 }
 
 impl PendingStore {
-    /// What the response objects are to say.
+    /// The fields for the response objects.
     pub(crate) fn marks(&self) -> Marks {
         self.marks.clone()
     }
 
-    /// Says which conversation it belongs to.
+    /// Sets the conversation that the response belongs to.
     pub(crate) fn set_conversation(&mut self, conversation: Uuid) {
         self.conversation = conversation;
     }
 
-    /// Whether the reply has not said yet what it is called.
+    /// Whether the reply's id is still unknown.
     pub(crate) fn is_unnamed(&self) -> bool {
         self.stores && self.place.is_none()
     }
 
-    /// The reply runs, and its client knows its id.
+    /// Notes that the reply runs and its client knows its id.
     pub(crate) fn note_running(&mut self, response: &Json) {
         let Some(name) = self.name(response) else { return };
         let Some((input, _)) = &self.input else { return };
         let (turns, input, cancel) = (self.before.clone(), input.clone(), Arc::clone(&self.cancel));
         let held = StoredReply::Running { response: response.clone(), turns, input, cancel };
-        let number = self.services.stored.shelf.lock().put(name.clone(), held, self.services.runtime.now());
+        let number = self.services.stored.responses.lock().put(name.clone(), held, self.services.runtime.now());
         self.place = Some((name, number));
     }
 
-    /// Whether somebody asked for its end; wakes the task when somebody does.
+    /// Ready when a client cancelled the reply.
     pub(crate) fn cancelled(&self, cx: &Context<'_>) -> bool {
         self.place.is_some() && self.cancel.asked(cx)
     }
 
-    /// The reply is over, whatever came of it.
+    /// Stores the ended reply, whatever its result.
     pub(crate) fn finish(mut self, response: Option<&Json>) {
         let named = response.and_then(|response| Some((self.name(response)?, response)));
         let kept = named.and_then(|(name, response)| Some((name, self.record(response)?)));
@@ -182,10 +182,10 @@ impl PendingStore {
             trail.set(last.map(|(name, record)| (name.id().to_owned(), record.clone())));
         }
         let Some((name, record)) = kept.filter(|_| self.stores) else { return };
-        let mut shelf = self.services.stored.shelf.lock();
+        let mut responses = self.services.stored.responses.lock();
         match self.place.take() {
-            Some((name, number)) => _ = shelf.settle(&name, number, record),
-            None => _ = shelf.put(name, StoredReply::Over(record), self.services.runtime.now()),
+            Some((name, number)) => _ = responses.settle(&name, number, record),
+            None => _ = responses.put(name, StoredReply::Over(record), self.services.runtime.now()),
         }
     }
 
@@ -207,10 +207,10 @@ impl PendingStore {
 }
 
 impl Drop for PendingStore {
-    /// A reply whose client left is not kept.
+    /// A reply whose client left is not stored.
     fn drop(&mut self) {
         if let Some((name, number)) = self.place.take() {
-            self.services.stored.shelf.lock().leave(&name, number);
+            self.services.stored.responses.lock().leave(&name, number);
         }
     }
 }

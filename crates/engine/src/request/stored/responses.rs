@@ -1,4 +1,4 @@
-//! The memory of stored responses: bounded by count, bytes and age, the oldest leave first. Knows no clock.
+//! The memory of stored responses: bounded by count, bytes and age; the oldest are dropped first. It knows no clock.
 
 #[cfg(test)]
 mod tests;
@@ -18,23 +18,23 @@ use uuid::Uuid;
 
 use crate::registry::keys::KeyId;
 
-/// What a turn takes in memory beside its bytes, roughly.
+/// The memory of a turn beside its bytes, roughly.
 const OVERHEAD: usize = 512;
 
-/// How much is kept.
+/// The bounds of the memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     /// Most responses.
     pub(crate) count: usize,
-    /// Most bytes of them all.
+    /// Most bytes in all.
     pub(crate) bytes: usize,
-    /// Most bytes of those of one key.
+    /// Most bytes of one key.
     pub(crate) share: usize,
-    /// How long.
+    /// Longest age.
     pub(crate) age: Duration,
 }
 
-/// A response's id and the key that may speak of it.
+/// A response's id and the key that may use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ResponseKey(String, String);
 
@@ -50,14 +50,14 @@ impl ResponseKey {
     }
 }
 
-/// Weighs what is kept, whoever holds it.
+/// Counts bytes against a limit.
 #[derive(Clone)]
 pub(crate) struct Scale {
     held: Arc<AtomicUsize>,
     most: usize,
 }
 
-/// Bytes on a scale; taken off on drop.
+/// Bytes that a scale counts until they are dropped.
 pub(crate) struct Weight {
     held: Arc<AtomicUsize>,
     bytes: usize,
@@ -66,12 +66,12 @@ pub(crate) struct Weight {
 }
 
 impl Scale {
-    /// A scale that bears so many bytes.
+    /// A scale with this limit.
     pub(crate) fn new(most: usize) -> Self {
         Self { held: Arc::default(), most }
     }
 
-    /// Puts bytes on it; `None` when it does not bear them.
+    /// Counts bytes; `None` beyond the limit.
     pub(crate) fn put(&self, bytes: usize) -> Option<Weight> {
         self.put_beside(bytes, None)
     }
@@ -82,7 +82,7 @@ impl Scale {
         put.ok().map(|_| Weight { held: Arc::clone(&self.held), bytes, _share: share })
     }
 
-    /// How many bytes too many it would bear with so many more.
+    /// By how many bytes `more` would exceed the limit.
     fn over(&self, bytes: usize) -> usize {
         self.held.load(Ordering::Acquire).saturating_add(bytes).saturating_sub(self.most)
     }
@@ -93,7 +93,7 @@ impl Scale {
 }
 
 impl Weight {
-    /// How many.
+    /// The number of bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -105,18 +105,18 @@ impl Drop for Weight {
     }
 }
 
-/// One request and its answer, shared by all that go on from it.
+/// One request and its answer, shared by all conversations that continue it.
 pub(crate) struct Turn {
-    /// What the request added to the conversation: a list of items.
+    /// The items that the request added to the conversation.
     pub(crate) input: Json,
     /// The response object.
     pub(crate) response: Json,
-    /// That of its input, taken before it was copied, and that of its response.
+    /// The bytes of its input, counted before it was copied, and of its response.
     weights: [Weight; 2],
 }
 
 impl Turn {
-    /// How many bytes a turn after those of `before` takes without its response. Its record lists them all.
+    /// The bytes of a turn after those of `before`, without its response. Its record lists all turns.
     pub(crate) fn size(input: usize, before: &[Arc<Self>]) -> usize {
         input + (before.len() + 1) * size_of::<Arc<Self>>() + OVERHEAD
     }
@@ -130,8 +130,8 @@ impl Turn {
         self.weights.iter().map(Weight::bytes).sum()
     }
 
-    /// What it adds to a conversation. Reasoning without its state is left out where nobody was asked to store it: its id alone
-    /// names nothing.
+    /// The items that the turn adds to a conversation. Reasoning without its state is left out if the response is not stored upstream: its
+    /// id alone means nothing.
     pub(crate) fn items(&self) -> Vec<Item> {
         let stored = self.response.get("store").and_then(|store| store.as_bool()) == Some(true);
         let known = |item: &Item| stored || !matches!(&item.kind, ItemKind::Reasoning { encrypted: None, .. });
@@ -139,12 +139,12 @@ impl Turn {
         responses::unpack(&self.input).into_iter().chain(output).collect()
     }
 
-    /// The response's items.
+    /// The items of the response.
     fn output(&self) -> Option<Json> {
         self.response.get("output")
     }
 
-    /// Its items with their ids, with those of the response if `output` says so.
+    /// The items with their ids; those of the response too if `output` is set.
     pub(crate) fn shown(&self, output: bool) -> Vec<ListedItem> {
         let id = self.response.text("id").unwrap_or_default();
         let mut items = shown(&self.input, &id.plain());
@@ -155,12 +155,12 @@ impl Turn {
     }
 }
 
-/// What the request of the response `id` added, with ids.
+/// The items that the request of the response `id` added, with ids.
 pub(crate) fn shown(input: &Json, id: &str) -> Vec<ListedItem> {
     responses::list_items(input, &format!("{}_in", own_name(id)))
 }
 
-/// What of a response's id goes into the ids of its items.
+/// The part of a response's id that goes into the ids of its items.
 fn own_name(id: &str) -> &str {
     id.strip_prefix("resp_").unwrap_or(id)
 }
@@ -170,13 +170,13 @@ fn own_name(id: &str) -> &str {
 pub(crate) struct Record {
     /// Oldest first; the last one holds the response.
     pub(crate) turns: Vec<Arc<Turn>>,
-    /// What the conversation is remembered by.
+    /// The conversation's id.
     pub(crate) conversation: Uuid,
-    /// Whether a request may go on from it: a response that failed is none.
+    /// Whether a request may continue it. A failed response cannot be continued.
     pub(crate) goes_on: bool,
 }
 
-/// Asks a running reply to end.
+/// Cancels a running reply.
 #[derive(Default)]
 pub(crate) struct Cancel {
     asked: AtomicBool,
@@ -184,41 +184,41 @@ pub(crate) struct Cancel {
 }
 
 impl Cancel {
-    /// Asks.
+    /// Cancels the reply.
     pub(crate) fn ask(&self) {
         self.asked.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Whether somebody asked; wakes the task when somebody does.
+    /// Ready when the reply is cancelled.
     pub(crate) fn asked(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
         self.asked.load(Ordering::Acquire)
     }
 }
 
-/// What is kept under a name.
+/// The state of a stored response.
 pub(crate) enum StoredReply {
-    /// A reply that runs.
+    /// A running reply.
     Running {
         /// The response object as it began.
         response: Json,
         /// The conversation before it.
         turns: Vec<Arc<Turn>>,
-        /// What the request added to it.
+        /// The items that the request added.
         input: Json,
-        /// Ends it.
+        /// Cancels it.
         cancel: Arc<Cancel>,
     },
-    /// One that is over.
+    /// An ended reply.
     Over(Record),
 }
 
-/// See the module.
+/// The stored responses of all keys.
 pub(crate) struct StoredResponses {
     bounds: Bounds,
     scale: Scale,
-    /// A scale for each key that holds something.
+    /// The scales of keys that have responses.
     shares: HashMap<String, Scale>,
     places: HashMap<ResponseKey, Place>,
     order: BTreeMap<u64, ResponseKey>,
@@ -232,14 +232,14 @@ struct Place {
 }
 
 impl StoredResponses {
-    /// An empty shelf.
+    /// An empty store.
     pub(crate) fn new(bounds: Bounds) -> Self {
         let scale = Scale::new(bounds.bytes);
         Self { bounds, scale, shares: HashMap::new(), places: HashMap::new(), order: BTreeMap::new(), next: 0 }
     }
 
-    /// Makes room for so many bytes of a key: beyond its share its own oldest leave, beyond all bytes the oldest of all. `None`
-    /// when that would not make room enough: nobody leaves for nothing.
+    /// Makes room for so many bytes of a key: beyond its share its own oldest responses are dropped, beyond the total the oldest of all.
+    /// `None`, and nothing is dropped, when that would not be enough.
     pub(crate) fn weigh(&mut self, key: &KeyId, bytes: usize) -> Option<Weight> {
         if bytes > self.bounds.share {
             return None;
@@ -263,8 +263,8 @@ impl StoredResponses {
         share
     }
 
-    /// The oldest places, of one key or of all, without which so many bytes are free. A turn weighs until its last holder is gone,
-    /// and a reply that runs holds its own: it leaves nothing behind.
+    /// The oldest responses, of one key or of all, without which so many bytes are free. A turn counts until its last holder is gone. A
+    /// running reply keeps its turns, so dropping it frees nothing.
     fn leavers(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<ResponseKey>> {
         let (mut names, mut free, mut seen) = (Vec::new(), 0, HashMap::new());
         let mut order = self.order.values().filter(|name| key.is_none_or(|key| key.0 == name.0));
@@ -287,7 +287,7 @@ impl StoredResponses {
         }
     }
 
-    /// Puts something under a name, in the place of what was there, and gives the number of its place.
+    /// Stores a response under a name, replaces the former one, and returns its number.
     pub(crate) fn put(&mut self, name: ResponseKey, held: StoredReply, now: Millis) -> u64 {
         self.expire(now);
         self.take(&name);
@@ -299,32 +299,32 @@ impl StoredResponses {
         number
     }
 
-    /// A reply is over; `false` when its place is gone, which it is not given again.
+    /// Stores an ended reply; `false` when its entry is gone.
     pub(crate) fn settle(&mut self, name: &ResponseKey, number: u64, record: Record) -> bool {
         let place = self.places.get_mut(name).filter(|place| place.number == number);
         place.map(|place| place.held = StoredReply::Over(record)).is_some()
     }
 
-    /// Gives a place up, if it still is the one of this number.
+    /// Removes an entry, if it still has this number.
     pub(crate) fn leave(&mut self, name: &ResponseKey, number: u64) {
         if self.places.get(name).is_some_and(|place| place.number == number) {
             self.take(name);
         }
     }
 
-    /// What is kept under a name.
+    /// The response of a name.
     pub(crate) fn get(&mut self, name: &ResponseKey, now: Millis) -> Option<&StoredReply> {
         self.expire(now);
         self.places.get(name).map(|place| &place.held)
     }
 
-    /// Forgets what is kept under a name; `false` when nothing is.
+    /// Deletes the response of a name; `false` when there is none.
     pub(crate) fn remove(&mut self, name: &ResponseKey, now: Millis) -> bool {
         self.expire(now);
         self.take(name).is_some()
     }
 
-    /// Forgets what is too old.
+    /// Drops responses that are too old.
     pub(crate) fn expire(&mut self, now: Millis) {
         let age = self.bounds.age.as_millis();
         let old = |place: &Place| u128::from(place.since.until(now)) >= age;
@@ -341,7 +341,7 @@ impl StoredResponses {
         Some(place.held)
     }
 
-    /// Forgets the oldest.
+    /// Drops the oldest response.
     fn pop(&mut self) -> Option<()> {
         let (_, name) = self.order.pop_first()?;
         self.places.remove(&name).map(|_| ())

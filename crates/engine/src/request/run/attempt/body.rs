@@ -1,4 +1,4 @@
-//! The request body of a try: written for the protocol of whoever serves it, and kept while it fits the next try too.
+//! The request body of a try: written for the protocol of its account or relay, and reused while it fits the next try.
 
 use std::sync::Arc;
 
@@ -19,32 +19,32 @@ use super::ModelAttempt;
 use crate::dispatch::affinity::AffinityRecord;
 use crate::registry::accounts::Entry;
 
-/// The written form of a request of up to so many bytes is not charged to the memory budget.
+/// A written request of up to so many bytes is not charged to the memory budget.
 const UNCHARGED: usize = INLINE;
 
 /// A request body.
 pub(super) struct WrittenBody {
-    /// The relay that it is for.
+    /// The relay that the body is for.
     relay: Option<AccountId>,
-    /// The account that it speaks of; else the accounts share it.
+    /// The account that the body names; `None` if all accounts share the body.
     account: Option<AccountId>,
-    /// The protocol that it speaks.
+    /// The protocol of the body.
     wire: Wire,
     /// Whether replay-only items are left out.
     pub(super) without_replay: bool,
     /// The hosted tools that were added.
     tools: Vec<Hosted>,
-    /// How the calls of its answer are turned back.
+    /// The conversion of the answer's tool calls.
     replies: Option<ToolReplies>,
-    /// What writing it has noted.
+    /// Notes from writing the body.
     pub(super) notes: Notes,
     bytes: Bytes,
-    /// What the profile says of the turn in it.
+    /// The turn metadata in the body.
     metadata: Option<Arc<TurnMetadata>>,
 }
 
 impl ModelAttempt {
-    /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
+    /// The body for this account or relay, without replay-only items of another one, which could not be read.
     pub(super) async fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
         let without_replay = self.state.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
@@ -75,9 +75,9 @@ impl ModelAttempt {
         Ok(bytes)
     }
 
-    /// The request as this protocol's upstreams read it, and how the calls of the answer are turned back.
+    /// The request in this protocol, and the conversion of the answer's tool calls.
     async fn write(&mut self, wire: Wire, target: Target) -> Result<(Bytes, Notes, Option<ToolReplies>), Failure> {
-        // It lies beside the client's own until it is sent. That of a small one is not counted.
+        // The body lies in memory beside the client's own until it is sent. A small one is not counted.
         let space = match self.size {
             0..=UNCHARGED => None,
             size => self.call.memory.part(size).ok_or_else(full)?,
@@ -103,17 +103,17 @@ impl ModelAttempt {
         self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default()
     }
 
-    /// How the calls of the answer to the body as written last are turned back.
+    /// The conversion of the answer's tool calls for the last written body.
     pub(super) fn replies(&self) -> Option<ToolReplies> {
         self.body.as_ref().and_then(|body| body.replies.clone())
     }
 
-    /// What the body as written last says of the turn.
+    /// The turn metadata of the last written body.
     pub(super) fn metadata(&self) -> Option<Arc<TurnMetadata>> {
         self.body.as_ref().and_then(|body| body.metadata.clone())
     }
 
-    /// Takes over what the body as written last has noted: what was noted for others is of no body that counts.
+    /// Takes over the notes of the last written body. Notes of earlier bodies do not count.
     pub(super) fn note_body(&mut self) {
         if let Some(body) = &mut self.body {
             self.state.head.notes.extend(std::mem::take(&mut body.notes));
@@ -125,17 +125,17 @@ impl ModelAttempt {
         match &self.affinity {
             Some(bond) if bond.account == entry.account.id && !bond.away => self.left_over(bond).is_some(),
             Some(_) => true,
-            // Nobody knows who made it; most likely the one that was meant.
+            // The origin is unknown; most likely it is the intended account.
             None => self.state.head.fallback.is_some() && entry.relay.is_some(),
         }
     }
 
-    /// The last item of old that the conversation's account cannot read, while the client still sends it.
+    /// The last earlier item that the conversation's account cannot read and the client still sends.
     fn left_over(&self, bond: &AffinityRecord) -> Option<u64> {
         bond.foreign.filter(|mark| replay::holds(&self.call.request, *mark))
     }
 
-    /// What the conversation's account will not be able to read in later turns, after the body as written last.
+    /// The items that the conversation's account will not be able to read in later turns.
     pub(super) fn foreign_mark(&self, id: &AccountId) -> Option<u64> {
         if !self.body.as_ref().is_some_and(|body| body.without_replay) {
             return None;
@@ -183,13 +183,13 @@ impl ModelAttempt {
         }
     }
 
-    /// The tier of requests that name none; nothing where the model does not list it, which nobody has asked for.
+    /// The service tier of requests that name none; nothing if the model does not list it.
     fn usual_tier(&self) -> Option<String> {
         let fast = self.state.services.runtime.settings.fast && lists_priority(&self.plan.resolved);
         fast.then(|| "fast".to_owned())
     }
 
-    /// What response objects of ours repeat of the request; none are ours where the upstream writes them.
+    /// The request's fields that our response objects repeat; nothing if the upstream writes the objects.
     pub(super) fn echo(&self) -> Echo {
         let own = self.body.as_ref().is_some_and(|body| body.wire != Wire::Responses);
         if own { Echo::of(&self.call.request) } else { Echo::default() }
@@ -200,7 +200,7 @@ impl ModelAttempt {
         let limits = &self.call.request.limits;
         match self.body.as_ref().and_then(|body| body.relay.as_ref().map(|_| body.wire)) {
             None => limits.clone(),
-            // A limit below the least that it takes was raised on the way.
+            // A limit below the upstream's minimum was raised when the request was written.
             Some(Wire::Responses) => {
                 Limits { max_tokens: limits.max_tokens.filter(|limit| *limit < LEAST_OUTPUT), ..limits.clone() }
             }
@@ -219,7 +219,7 @@ fn full() -> Failure {
     failure.code("overloaded").retry_after(1)
 }
 
-/// The stop sequences of a request that has more than the upstream takes, and so sends none.
+/// The stop sequences of a request that has more than the upstream takes; such a request sends none.
 fn unsent(limits: &Limits, most: usize) -> Limits {
     let stop = if limits.stop.len() > most { limits.stop.clone() } else { Vec::new() };
     Limits { max_tokens: None, stop }

@@ -1,4 +1,4 @@
-//! Fallback chains: another model is asked when the one that was meant cannot serve, before the first byte only.
+//! Fallback chains: another model is asked when the intended one cannot serve, before the first byte only.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::dispatch::affinity::AffinityRecord;
 use crate::request::reply::Fallback;
 use crate::request::services::Services;
 
-/// The models that are left to be asked, and why the first one did not serve.
+/// The remaining models, and why the first one did not serve.
 pub(super) struct FallbackChain {
     /// In order.
     left: std::vec::IntoIter<String>,
-    /// The failure of the model that was meant; it is the answer when nobody serves.
+    /// The failure of the intended model; it is the answer when no model serves.
     first: Option<(String, Failure)>,
-    /// The model that was meant, once another one is asked.
+    /// The intended model, once another one is asked.
     meant: Option<Box<Resolved>>,
 }
 
@@ -30,7 +30,7 @@ impl FallbackChain {
         Self { left, first: None, meant: None }
     }
 
-    /// What is left for `asked`, which means no model, after the first of its chain that exists.
+    /// The rest of the chain for `asked`, which names no model, after its first existing model.
     pub(super) fn after(services: &Services, asked: &str, failure: Failure) -> Self {
         let catalog = services.registry.accounts.catalog();
         let mut left = services.runtime.settings.chains.of(Some(asked), None).to_vec().into_iter();
@@ -38,12 +38,12 @@ impl FallbackChain {
         Self { left, first: Some((asked.to_owned(), failure)), meant: None }
     }
 
-    /// Whether there is another model to ask.
+    /// Whether another model is left.
     pub(super) fn goes_on(&self, services: &Services, known: &Resolved) -> bool {
         Self { left: self.left.clone(), first: None, meant: None }.next(services, known, false).is_some()
     }
 
-    /// The next model that exists and is not `known`; of `relays` alone when the request has walked past enough accounts.
+    /// The next existing model that is not `known`; only one of `relays` when the request has tried enough accounts.
     fn next(&mut self, services: &Services, known: &Resolved, relays: bool) -> Option<Resolved> {
         let catalog = services.registry.accounts.catalog();
         let found = |name: String| catalog.resolve(Some(&name), &services.runtime.settings.names).ok();
@@ -53,18 +53,18 @@ impl FallbackChain {
     }
 }
 
-/// The first model of the chain that exists, for a name that means none.
+/// The first existing model of the chain of a name that means no model.
 pub(crate) fn instead(services: &Services, asked: Option<&str>) -> Option<Resolved> {
     let catalog = services.registry.accounts.catalog();
     let chain = services.runtime.settings.chains.of(asked, None);
     chain.iter().find_map(|name| catalog.resolve(Some(name), &services.runtime.settings.names).ok())
 }
 
-/// The model that serves a request for `asked`, its own or the first of its chain that exists, and then those that are asked
-/// instead, in order.
+/// The model for a request for `asked`, its own or the first existing one of its chain, and then the models that may be asked instead, in
+/// order.
 ///
 /// # Errors
-/// That of the name, when neither it nor its chain means a model.
+/// The error of the name, when neither the name nor its chain means a model.
 pub(crate) fn models(
     services: &Services,
     asked: Option<&str>,
@@ -87,13 +87,13 @@ pub(crate) fn models(
 }
 
 impl ModelAttempt {
-    /// Turns to the next model of the chain; gives the answer when there is none, or when it would not help.
+    /// Changes to the next model of the chain; gives the answer when there is none, or when another model would not help.
     pub(super) fn next_model(&mut self, failure: Failure) -> Result<(), Failure> {
         let late = self.deadline <= tokio::time::Instant::now();
         let may = self.state.history.may_fall(&failure) && !late;
         let relays = !self.state.history.walks_on();
         let next = if may { self.chain.next(&self.state.services, &self.plan.resolved, relays) } else { None };
-        // A second call is one that the budget was asked for, whichever model it is for.
+        // Every second call needs the retry budget, for another model too.
         let next = next.filter(|_| self.state.budgeted || self.state.history.posts == 0 || self.take_from_budget());
         let Some(mut next) = next else { return Err(self.final_failure(failure)) };
         let from = self.plan.resolved.clone();
@@ -114,7 +114,7 @@ impl ModelAttempt {
         self.state.budgeted
     }
 
-    /// The model whose failure the answer is, when nobody serves.
+    /// The model whose failure is the answer when no model serves.
     pub(super) fn meant(&self) -> &Resolved {
         self.chain.meant.as_deref().unwrap_or(&self.plan.resolved)
     }
@@ -138,7 +138,7 @@ impl ModelAttempt {
         (self.body, self.state.sent) = (None, None);
     }
 
-    /// The answer when nobody serves: that of the model that was meant, with the earliest time at which anything may.
+    /// The answer when no model serves: the intended model's failure, with the earliest time at which any model may serve.
     fn final_failure(&mut self, failure: Failure) -> Failure {
         let Some((model, first)) = self.chain.first.take() else { return failure };
         self.state.head.notes.add(note(&self.plan.resolved.model.slug, &failure));
@@ -154,7 +154,7 @@ fn note(model: &str, failure: &Failure) -> String {
     format!("{model} could not serve: {}", why(failure))
 }
 
-/// Why a model did not serve, in a word or two.
+/// Why a model did not serve, in one or two words.
 fn why(failure: &Failure) -> &'static str {
     match failure.kind {
         Kind::RateLimited => "rate limited",

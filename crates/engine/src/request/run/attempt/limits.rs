@@ -1,4 +1,4 @@
-//! Prompts and windows: what a refusal says of limits is learned, and a prompt that is sure to be refused again is not sent.
+//! Context windows: a refusal's figures are learned, and a prompt that is sure to be refused again is not sent.
 
 use pool::AccountId;
 use pool::attempt::Outcome;
@@ -32,14 +32,14 @@ impl ModelAttempt {
             .accounts
             .learned_limits(|| of.clone(), self.state.services.runtime.now())
             .window;
-        // Only now is it worth the time to count.
+        // Counting takes time, so it comes last.
         if said.prompt.is_some() && window == said.window {
             self.state.services.registry.accounts.learn_token_scale(&of, &said, self.words().await);
         }
     }
 
-    /// Refuses what the upstream is sure to refuse, in words that clients compact their conversations at. A request for a compaction is
-    /// the way out of that, so it is sent.
+    /// Refuses a prompt that the upstream is sure to refuse, with the message at which clients compact their conversations. A request for a
+    /// compaction is the remedy, so it is sent.
     pub(super) async fn fits(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
         let of = || entry.model_key(self.plan.model_for(&entry.account.id));
         let Some(window) =
@@ -47,7 +47,7 @@ impl ModelAttempt {
         else {
             return Ok(());
         };
-        // Nothing has two tokens in four bytes: most requests are not counted.
+        // No text has two tokens in four bytes: most requests are not counted.
         let near = estimate::input(&self.call.request, size).saturating_mul(2) > window;
         if !near || is_asked(&self.call.request) {
             return Ok(());
@@ -66,7 +66,7 @@ impl ModelAttempt {
         Err(Failure::new(Kind::ContextLength, message).code("context_length_exceeded"))
     }
 
-    /// Whether the refusal may only repeat what the client wrote. Read off the runtime's threads, like [`Self::words`].
+    /// Whether the refusal may only quote the client's text. This runs off the runtime's threads, like [`Self::words`].
     async fn repeated(&self, failure: Failure) -> bool {
         let body = self.written();
         tokio::task::spawn_blocking(move || bounds::repeats(&failure, &body)).await.unwrap_or(true)
@@ -79,7 +79,7 @@ impl ModelAttempt {
     }
 }
 
-/// What a refusal of the request itself says.
+/// The figures in a refusal of the request.
 fn refusal(outcome: &Outcome) -> Option<Failure> {
     match outcome {
         Outcome::Status { code: code @ (400 | 413 | 422), body, .. } => Some(dialect::read_error(*code, body)),

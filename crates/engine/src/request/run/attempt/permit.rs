@@ -1,4 +1,4 @@
-//! Where the next try goes: an account or relay, and a place on it.
+//! The account or relay of the next try, and the permit for a call there.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -13,38 +13,38 @@ use super::{ModelAttempt, NextTry};
 use crate::dispatch::limiter::{Acquired, Candidates, Permit, QueuedRequest, WaitOutcome};
 use crate::registry::accounts::List;
 
-/// How often a request that waits for an account looks whether another one became free.
+/// How often a waiting request looks for another free account.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why there is no place.
+/// Why there is no permit.
 enum NoPermit {
     /// No account can serve.
     Account(NoAccount),
-    /// The turn did not come in time.
+    /// The wait was too long.
     Turn,
 }
 
 impl ModelAttempt {
-    /// A place for the next try.
+    /// A permit for the next try.
     pub(super) async fn next_permit(&self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
         let held = match (held, next.to) {
-            (Some(slot), To::Same) => return Ok(slot),
+            (Some(permit), To::Same) => return Ok(permit),
             (held, To::PreferOther) => held,
             (held, To::Same | To::Other) => {
                 drop(held);
                 None
             }
         };
-        // One call tells whether an upstream works again, no second one after it.
-        let held = held.filter(|slot| self.state.services.dispatch.limiter.is_healthy(slot.account()));
-        // Whoever has a place already does not queue for another.
+        // One call shows whether an upstream works again; no second one follows it.
+        let held = held.filter(|permit| self.state.services.dispatch.limiter.is_healthy(permit.account()));
+        // A request with a permit does not queue for another.
         let patience = if held.is_some() { Duration::ZERO } else { self.state.services.runtime.settings.queue_wait };
         match (self.take(patience).await, held) {
             // Another model is better than the same account once more.
             (Err(_), Some(_)) if next.answered && self.chain.goes_on(&self.state.services, &self.plan.resolved) => {
                 Err(next.otherwise.clone().unwrap_or_else(|| busy(self.plan.kin())))
             }
-            (Ok(slot), _) | (Err(_), Some(slot)) => Ok(slot),
+            (Ok(permit), _) | (Err(_), Some(permit)) => Ok(permit),
             (Err(NoPermit::Account(none)), None) => {
                 Err(none.failure(next.otherwise.as_ref(), self.state.services.runtime.now()))
             }
@@ -52,12 +52,12 @@ impl ModelAttempt {
         }
     }
 
-    /// A place that is free now.
+    /// A permit that is free now.
     pub(super) async fn permit_now(&self) -> Option<Permit> {
         self.take(Duration::ZERO).await.ok()
     }
 
-    /// Chooses an account that this request has not tried and waits for a place on it.
+    /// Chooses an account that this request has not tried and waits for a permit there.
     async fn take(&self, patience: Duration) -> Result<Permit, NoPermit> {
         let until = self.deadline.min(Instant::now() + patience);
         let mut turn = None;
@@ -70,10 +70,10 @@ impl ModelAttempt {
                 &self.plan.ask(&self.state.services),
                 turn_now,
             );
-            let slot = match taken.map_err(NoPermit::Account)? {
-                Acquired::Now(slot) => slot,
+            let permit = match taken.map_err(NoPermit::Account)? {
+                Acquired::Now(permit) => permit,
                 Acquired::Later(waiting) => match self.wait(waiting, until).await {
-                    Some(WaitOutcome::Permit(slot)) => slot,
+                    Some(WaitOutcome::Permit(permit)) => permit,
                     Some(WaitOutcome::Again(kept)) => {
                         turn = Some(kept);
                         continue;
@@ -81,11 +81,11 @@ impl ModelAttempt {
                     None => return Err(NoPermit::Turn),
                 },
             };
-            return if slot.wait_for_start(until).await { Ok(slot) } else { Err(NoPermit::Turn) };
+            return if permit.wait_for_start(until).await { Ok(permit) } else { Err(NoPermit::Turn) };
         }
     }
 
-    /// Waits for a turn. Nobody tells when a rest ends, an account comes or a proxy is back: it is looked for meanwhile.
+    /// Waits in the queue. The end of a rest, a new account or a proxy that is back gives no signal, so the wait looks for them.
     async fn wait(&self, waiting: QueuedRequest, until: Instant) -> Option<WaitOutcome> {
         let mut turn = pin!(waiting.turn());
         loop {

@@ -1,4 +1,4 @@
-//! Hosted tools that requests get without asking: the settings' or the key's own list.
+//! Hosted tools that requests get without asking: the list of the settings or of the key.
 
 use pool::hosted::Hosted;
 use proto::Item;
@@ -10,9 +10,9 @@ use crate::registry::accounts::Entry;
 use crate::request::call::Call;
 use crate::request::services::Services;
 
-/// The tools that a call gets wherever it is served by an account. None for clients that bring what they need (Codex, and lists of
-/// tools inside the conversation) or say that they do, for bare prompts and compactions, and where the model must not choose
-/// freely or must answer in JSON, which a search's citations would break.
+/// The tools that a call gets when an account serves it. None for clients that bring their own (Codex, and lists of tools inside the
+/// conversation) or say that they do, for bare prompts and compactions, and where the model must not choose freely or must answer in JSON,
+/// which a search's citations would break.
 pub(super) fn given(services: &Services, call: &Call) -> Vec<Hosted> {
     let request = &call.request;
     let free = matches!(request.tool_choice, None | Some(ToolChoice::Auto)) && !request.reply.generate;
@@ -22,7 +22,7 @@ pub(super) fn given(services: &Services, call: &Call) -> Vec<Hosted> {
         return Vec::new();
     }
     let mut tools = services.registry.keys.tools(&call.key).unwrap_or_else(|| services.runtime.settings.tools.clone());
-    // A function of the client's by such a name is what it wants called.
+    // The client's own function of such a name takes precedence.
     let there = |tool: &Hosted| {
         request.tools.iter().any(|known| match &known.kind {
             ToolKind::Hosted { kind } => tool.is(kind),
@@ -33,14 +33,14 @@ pub(super) fn given(services: &Services, call: &Call) -> Vec<Hosted> {
     tools
 }
 
-/// Whether an item brings the tools with it, as those of the backend's newer models do.
+/// Whether an item brings tools with it, as items of the backend's newer models do.
 fn is_tool_list(item: &Item) -> bool {
     matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
 }
 
 impl ModelAttempt {
-    /// The tools that are added for this account: relays run none of these, and what a plan does not have must not keep an account
-    /// from serving what nobody asked to be drawn.
+    /// The tools that are added for this account. Relays run none of these. A tool that a plan lacks is left out, so that the account can
+    /// still serve.
     pub(super) fn tools_for(&self, entry: &Entry) -> Vec<Hosted> {
         if entry.relay.is_some() {
             return Vec::new();

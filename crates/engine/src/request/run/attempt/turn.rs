@@ -1,4 +1,4 @@
-//! What the Codex profiles say of a turn for clients that say nothing of it.
+//! The turn metadata of the Codex profiles, for clients that send none.
 
 use pool::AccountId;
 use proto::dialect::Codex;
@@ -14,10 +14,10 @@ use crate::request::call::Call;
 use crate::request::conversation::{self, Conversation};
 use crate::request::services::Services;
 
-/// Where clients of the official kind say it.
+/// The field in which official clients send it.
 const SAID: (&str, &str) = ("x-codex-turn-metadata", "client_metadata");
 
-/// The turn of a request; `None` where nothing is said of it: under our own name, and where the client says it itself.
+/// The turn of a request; `None` under our own profile, and where the client sends the metadata itself.
 pub(super) fn asked(
     services: &Services,
     call: &Call,
@@ -32,8 +32,7 @@ pub(super) fn asked(
     speaks.then(|| conversation::turn_of(&call.request, conversation, last, services.runtime.now()))
 }
 
-/// The turns of a conversation after this one: the last few, as several may go on at once, those of subagents under their parent's
-/// name.
+/// The turns of a conversation after this one: the last few, because several may run at once, those of subagents under their parent's name.
 pub(super) fn turns(asked: Option<TurnRecord>, last: &[TurnRecord]) -> Vec<TurnRecord> {
     const MOST: usize = 8;
     let others = last.iter().copied().filter(|last| Some(*last) != asked);
@@ -41,7 +40,7 @@ pub(super) fn turns(asked: Option<TurnRecord>, last: &[TurnRecord]) -> Vec<TurnR
 }
 
 impl ModelAttempt {
-    /// What is said of the turn in a body for this account.
+    /// The metadata in a body for this account.
     pub(super) fn say(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
         let (asked, conversation) = (self.turn_record?, &self.plan.conversation);
         let kind = match (self.plan.mute, is_asked(&self.call.request)) {

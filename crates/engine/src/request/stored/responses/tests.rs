@@ -16,8 +16,8 @@ fn key(name: &str) -> KeyId {
     KeyId(name.into())
 }
 
-fn turn(shelf: &mut StoredResponses, of: &str) -> Option<Arc<Turn>> {
-    let weights = [shelf.weigh(&key(of), SIZE - 100)?, shelf.weigh(&key(of), 100)?];
+fn turn(store: &mut StoredResponses, of: &str) -> Option<Arc<Turn>> {
+    let weights = [store.weigh(&key(of), SIZE - 100)?, store.weigh(&key(of), 100)?];
     Some(Arc::new(Turn::new((Json::of::<[u8]>(&[]), Json::of("r")), weights)))
 }
 
@@ -26,14 +26,14 @@ fn record(turns: Vec<Arc<Turn>>) -> Record {
 }
 
 /// Puts a response that is over, and says whether it was kept.
-fn put(shelf: &mut StoredResponses, id: &str, now: i64) -> bool {
-    let Some(turn) = turn(shelf, "k") else { return false };
-    shelf.put(name("k", id), StoredReply::Over(record(vec![turn])), Millis(now));
+fn put(store: &mut StoredResponses, id: &str, now: i64) -> bool {
+    let Some(turn) = turn(store, "k") else { return false };
+    store.put(name("k", id), StoredReply::Over(record(vec![turn])), Millis(now));
     true
 }
 
-fn kept(shelf: &mut StoredResponses, now: i64) -> String {
-    ["a", "b", "c", "d", "e"].into_iter().filter(|id| shelf.get(&name("k", id), Millis(now)).is_some()).collect()
+fn kept(store: &mut StoredResponses, now: i64) -> String {
+    ["a", "b", "c", "d", "e"].into_iter().filter(|id| store.get(&name("k", id), Millis(now)).is_some()).collect()
 }
 
 #[rstest]
@@ -44,89 +44,89 @@ fn kept(shelf: &mut StoredResponses, now: i64) -> String {
 #[case::renewed(&[("a", 0), ("b", 1), ("a", 2), ("c", 3), ("d", 4)], 5, "acd")]
 #[case::clock_set_back(&[("a", 50_000), ("b", 0)], 1, "ab")]
 fn the_oldest_leave_first(#[case] puts: &[(&str, i64)], #[case] now: i64, #[case] left: &str) {
-    let mut shelf = StoredResponses::new(BOUNDS);
+    let mut store = StoredResponses::new(BOUNDS);
     for (id, at) in puts {
-        assert!(put(&mut shelf, id, *at));
+        assert!(put(&mut store, id, *at));
     }
-    assert_eq!(kept(&mut shelf, now), left);
+    assert_eq!(kept(&mut store, now), left);
 }
 
 #[test]
 fn bytes_are_bounded_and_the_oldest_make_room() {
-    let mut shelf = StoredResponses::new(Bounds { count: 100, ..BOUNDS });
+    let mut store = StoredResponses::new(Bounds { count: 100, ..BOUNDS });
     for id in ["a", "b", "c", "d", "e"] {
-        assert!(put(&mut shelf, id, 0));
+        assert!(put(&mut store, id, 0));
     }
-    assert_eq!(kept(&mut shelf, 0), "bcde");
-    assert!(shelf.weigh(&key("k"), BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
-    assert_eq!(kept(&mut shelf, 0), "bcde", "and nothing leaves for it");
-    let all = shelf.weigh(&key("k"), BOUNDS.bytes);
+    assert_eq!(kept(&mut store, 0), "bcde");
+    assert!(store.weigh(&key("k"), BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
+    assert_eq!(kept(&mut store, 0), "bcde", "and nothing leaves for it");
+    let all = store.weigh(&key("k"), BOUNDS.bytes);
     assert!(all.is_some());
-    assert_eq!(kept(&mut shelf, 0), "");
+    assert_eq!(kept(&mut store, 0), "");
 }
 
 #[test]
 fn what_others_still_hold_weighs_on() {
-    let mut shelf = StoredResponses::new(BOUNDS);
-    let first = turn(&mut shelf, "k").unwrap();
-    shelf.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
-    assert!(put(&mut shelf, "b", 0));
+    let mut store = StoredResponses::new(BOUNDS);
+    let first = turn(&mut store, "k").unwrap();
+    store.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
+    assert!(put(&mut store, "b", 0));
     for of in ["k", "other"] {
-        assert!(shelf.weigh(&key(of), BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
-        assert_eq!(kept(&mut shelf, 0), "ab", "nobody leaves where that is not enough");
+        assert!(store.weigh(&key(of), BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
+        assert_eq!(kept(&mut store, 0), "ab", "nobody leaves where that is not enough");
     }
     drop(first);
-    assert!(shelf.weigh(&key("other"), BOUNDS.bytes).is_some());
-    assert_eq!(kept(&mut shelf, 0), "");
+    assert!(store.weigh(&key("other"), BOUNDS.bytes).is_some());
+    assert_eq!(kept(&mut store, 0), "");
 }
 
 #[test]
 fn a_key_has_its_share_and_makes_room_in_it_first() {
-    let mut shelf = StoredResponses::new(Bounds { count: 100, share: 2 * SIZE, ..BOUNDS });
-    let other = turn(&mut shelf, "other").unwrap();
-    shelf.put(name("other", "o"), StoredReply::Over(record(vec![other])), Millis(0));
+    let mut store = StoredResponses::new(Bounds { count: 100, share: 2 * SIZE, ..BOUNDS });
+    let other = turn(&mut store, "other").unwrap();
+    store.put(name("other", "o"), StoredReply::Over(record(vec![other])), Millis(0));
     for id in ["a", "b", "c"] {
-        assert!(put(&mut shelf, id, 1));
+        assert!(put(&mut store, id, 1));
     }
-    assert_eq!(kept(&mut shelf, 1), "bc");
-    assert!(shelf.get(&name("other", "o"), Millis(1)).is_some(), "older, but another key's");
-    let held = turn(&mut shelf, "k").unwrap();
-    assert_eq!(kept(&mut shelf, 1), "c");
-    assert!(shelf.weigh(&key("k"), 2 * SIZE).is_none(), "one is in use elsewhere");
-    assert_eq!(kept(&mut shelf, 1), "c");
-    assert!(turn(&mut shelf, "third").is_some(), "and keeps nobody else from the rest");
+    assert_eq!(kept(&mut store, 1), "bc");
+    assert!(store.get(&name("other", "o"), Millis(1)).is_some(), "older, but another key's");
+    let held = turn(&mut store, "k").unwrap();
+    assert_eq!(kept(&mut store, 1), "c");
+    assert!(store.weigh(&key("k"), 2 * SIZE).is_none(), "one is in use elsewhere");
+    assert_eq!(kept(&mut store, 1), "c");
+    assert!(turn(&mut store, "third").is_some(), "and keeps nobody else from the rest");
     drop(held);
-    assert!(shelf.weigh(&key("k"), 2 * SIZE + 1).is_none(), "more than a share");
-    assert!(shelf.weigh(&key("k"), 2 * SIZE).is_some());
+    assert!(store.weigh(&key("k"), 2 * SIZE + 1).is_none(), "more than a share");
+    assert!(store.weigh(&key("k"), 2 * SIZE).is_some());
 }
 
 #[test]
 fn a_conversation_leaves_when_all_its_places_can() {
-    let mut shelf = StoredResponses::new(Bounds { count: 100, ..BOUNDS });
-    let first = turn(&mut shelf, "k").unwrap();
-    let second = turn(&mut shelf, "k").unwrap();
-    shelf.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
-    shelf.put(name("k", "b"), StoredReply::Over(record(vec![first, second])), Millis(0));
+    let mut store = StoredResponses::new(Bounds { count: 100, ..BOUNDS });
+    let first = turn(&mut store, "k").unwrap();
+    let second = turn(&mut store, "k").unwrap();
+    store.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
+    store.put(name("k", "b"), StoredReply::Over(record(vec![first, second])), Millis(0));
     for id in ["c", "d"] {
-        assert!(put(&mut shelf, id, 0));
+        assert!(put(&mut store, id, 0));
     }
-    assert!(put(&mut shelf, "e", 0));
-    assert_eq!(kept(&mut shelf, 0), "cde");
+    assert!(put(&mut store, "e", 0));
+    assert_eq!(kept(&mut store, 0), "cde");
 }
 
 #[test]
 fn a_key_knows_its_own_only() {
-    let mut shelf = StoredResponses::new(BOUNDS);
-    put(&mut shelf, "a", 0);
-    assert!(shelf.get(&name("other", "a"), Millis(0)).is_none());
-    assert!(!shelf.remove(&name("other", "a"), Millis(0)));
-    assert!(shelf.remove(&name("k", "a"), Millis(0)));
-    assert!(!shelf.remove(&name("k", "a"), Millis(0)));
+    let mut store = StoredResponses::new(BOUNDS);
+    put(&mut store, "a", 0);
+    assert!(store.get(&name("other", "a"), Millis(0)).is_none());
+    assert!(!store.remove(&name("other", "a"), Millis(0)));
+    assert!(store.remove(&name("k", "a"), Millis(0)));
+    assert!(!store.remove(&name("k", "a"), Millis(0)));
 }
 
 #[test]
 fn a_place_that_is_gone_is_not_given_again() {
-    let mut shelf = StoredResponses::new(BOUNDS);
+    let mut store = StoredResponses::new(BOUNDS);
     let running = || StoredReply::Running {
         response: Json::of("r"),
         turns: Vec::new(),
@@ -134,10 +134,10 @@ fn a_place_that_is_gone_is_not_given_again() {
         cancel: Arc::default(),
     };
     let a = name("k", "a");
-    let number = shelf.put(a.clone(), running(), Millis(0));
-    assert!(shelf.remove(&a, Millis(0)));
-    assert!(!shelf.settle(&a, number, record(Vec::new())), "a deleted reply is not kept");
-    let second = shelf.put(a.clone(), running(), Millis(0));
-    shelf.leave(&a, number);
-    assert!(shelf.settle(&a, second, record(Vec::new())), "an older reply of the name gives up its own place alone");
+    let number = store.put(a.clone(), running(), Millis(0));
+    assert!(store.remove(&a, Millis(0)));
+    assert!(!store.settle(&a, number, record(Vec::new())), "a deleted reply is not kept");
+    let second = store.put(a.clone(), running(), Millis(0));
+    store.leave(&a, number);
+    assert!(store.settle(&a, second, record(Vec::new())), "an older reply of the name gives up its own place alone");
 }

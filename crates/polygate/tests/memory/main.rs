@@ -1,28 +1,28 @@
-//! `soak memory`: how much memory the gateway takes while upstreams never end their replies and while many large bodies come
-//! at once, and how much of it the gateway gives back.
+//! How much memory the gateway takes while upstreams never end their replies and while many large bodies come at once, and how
+//! much of it the gateway gives back. `cargo xtask soak memory` runs these tests with a release build.
 //!
 //! ```text
-//! client threads -> gateway (a process of its own, release build) -> relay threads of this process
+//! client threads -> gateway (a process of its own) -> relay threads of this process
 //! ```
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
+#![allow(clippy::print_stdout, reason = "a soak says what it measured")]
 
 mod client;
 mod gateway;
 mod relay;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
-use clap::Args;
+use anyhow::{Result, ensure};
 
 use self::client::{Progress, Request};
 use self::gateway::{Gateway, mebibytes};
 use self::relay::{PROTOCOLS, Protocol, Relay};
-use crate::shell::{cargo, step, target};
 
 /// The memory budget of a machine with at least 2 GiB (`pool::limits::BUFFERED`).
 const BUDGET: u64 = 512 << 20;
@@ -42,54 +42,27 @@ const IDLE: Duration = Duration::from_mins(1);
 /// Between two looks at the gateway's memory.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The run's settings.
-#[derive(Args)]
-pub(crate) struct Memory {
-    /// Minutes of mixed load after the large bodies.
-    #[arg(long, default_value_t = 60.0)]
-    minutes: f64,
-    /// Only this part.
-    #[arg(long)]
-    only: Option<Part>,
-    /// A gateway that is built already.
-    #[arg(long)]
-    binary: Option<PathBuf>,
-}
-
-/// A part of the run.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
-    /// Endless replies of relays.
-    Replies,
-    /// Large bodies, mixed load, idling.
-    Bodies,
-}
-
-impl Memory {
-    /// Runs it; an error names every bar that was missed.
-    pub(crate) fn run(&self) -> Result<()> {
-        let binary = self.binary.clone().map_or_else(build, Ok)?;
-        let relay = Relay::start()?;
-        let mut missed = Vec::new();
-        if self.only != Some(Part::Bodies) {
-            missed.extend(replies(&Gateway::start(&binary, &relay)?)?);
-        }
-        if self.only != Some(Part::Replies) {
-            missed.extend(bodies(&Gateway::start(&binary, &relay)?, self.minutes)?);
-        }
-        if !missed.is_empty() {
-            bail!("soak memory failed:\n  {}", missed.join("\n  "));
-        }
-        Ok(())
-    }
-}
-
-fn build() -> Result<PathBuf> {
-    step("binary", &mut cargo(&["build", "--release", "--package", "polygate"]))?;
-    Ok(target().join("release/polygate"))
-}
-
 /// Endless replies: a collected one must end in an error, a streamed one must go on.
+#[test]
+#[ignore = "takes minutes and wants a release build: `cargo xtask soak memory`"]
+fn endless_replies_keep_to_the_memory_budget() {
+    held_to_bars(replies);
+}
+
+/// Large bodies, `POLYGATE_SOAK_MINUTES` of mixed load, and an idle gateway that must have given its memory back.
+#[test]
+#[ignore = "takes minutes and wants a release build: `cargo xtask soak memory`"]
+fn large_bodies_keep_to_the_memory_budget() {
+    let minutes = std::env::var("POLYGATE_SOAK_MINUTES").map_or(1.0, |minutes| minutes.parse().unwrap());
+    held_to_bars(|gateway| bodies(gateway, minutes));
+}
+
+/// Fails with every bar that `part` missed.
+fn held_to_bars(part: impl FnOnce(&Gateway) -> Result<Vec<String>>) {
+    let missed = part(&Gateway::start(&Relay::start().unwrap()).unwrap()).unwrap();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
 fn replies(gateway: &Gateway) -> Result<Vec<String>> {
     println!("\n== {ENDLESS} endless replies");
     let (idle, start) = (gateway.memory()?, Instant::now());

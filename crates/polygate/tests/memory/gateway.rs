@@ -11,7 +11,6 @@ use anyhow::{Context, Result};
 
 use super::client::KEY;
 use super::relay::Relay;
-use crate::shell::target;
 
 /// A running gateway; killed on drop, and its home removed.
 pub(super) struct Gateway {
@@ -24,12 +23,12 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Starts the program in a home of its own whose relays are `relay`'s.
-    pub(super) fn start(binary: &Path, relay: &Relay) -> Result<Self> {
-        let home = target().join(format!("soak-memory-{}", std::process::id()));
+    pub(super) fn start(relay: &Relay) -> Result<Self> {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("soak-memory-{}", std::process::id()));
         let _ = fs::remove_dir_all(&home);
         DirBuilder::new().mode(0o700).create(&home)?;
         fs::write(home.join("config.toml"), relay.tables())?;
-        let mut command = Command::new(binary);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_polygate"));
         command.arg("--home").arg(&home).args(["serve", "--port", "0", "--log-level", "error"]);
         command
             .env("POLYGATE_SERVER__API_KEY", KEY)
@@ -37,7 +36,7 @@ impl Gateway {
             .env("POLYGATE_UPSTREAM__AUTH_URL", "http://127.0.0.1:9")
             .env("POLYGATE_UPSTREAM__VERSION_SYNC", "false")
             .env("POLYGATE_PROXIES__ECHO_URL", "http://127.0.0.1:9/echo");
-        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| binary.display().to_string())?;
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("no standard output")?);
         let mut line = String::new();
         output.read_line(&mut line)?;
