@@ -99,7 +99,7 @@ impl Engine {
     /// left by its client.
     pub fn announce_shutdown(&self, why: Failure) {
         // Only the first one counts.
-        let _ = self.services.farewell.set(why);
+        let _ = self.services.shutdown_failure.set(why);
     }
 
     /// Closes the store of an engine that nobody else shares it with. After [`Self::stop`].
@@ -116,9 +116,9 @@ impl Engine {
 
     /// Notes which account made a sealed item: a conversation that brings it goes there.
     pub fn note_sealed_item(&self, item: &Json, account: &AccountId) {
-        if let Some(seal) = run::replay::seal(item) {
+        if let Some(seal) = run::replay::sealed_conversation(item) {
             let bond =
-                AffinityRecord { account: account.clone(), turn: None, foreign: None, away: false, asked: Vec::new() };
+                AffinityRecord { account: account.clone(), turn: None, foreign: None, away: false, turns: Vec::new() };
             self.services.dispatch.affinity.set(seal, bond);
         }
     }

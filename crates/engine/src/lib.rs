@@ -27,7 +27,7 @@ pub use admin::accounts::{AccountError, Accounts, Checked, Health, Pace, TermsCh
 pub use admin::explain::{CandidateView, Explained, Routing, RoutingQuery};
 pub use admin::keys::Keys;
 pub use admin::logins::{
-    DevicePoll, DeviceStart, ImportFate, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
+    DevicePoll, DeviceStart, ImportOutcome, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
     LoginStart, Logins,
 };
 pub use admin::models::{Models, Refreshed, Shown};
@@ -50,7 +50,7 @@ pub use registry::feed::{AccountEvent, Watcher};
 pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
 pub use registry::relays::RelayOrigin;
 pub use request::call::{Call, Client};
-pub use request::forward::{BodyFate, Broken, Form, ForwardBody, ForwardRequest, ForwardedReply, NO_RELAY};
+pub use request::forward::{BodyFate, BrokenReply, Form, ForwardBody, ForwardRequest, ForwardedReply, NO_RELAY};
 pub use request::reply::{Fallback, Head, Refusal, Reply, ReplyBody};
 pub use request::retired::RetiredModel;
 pub use request::stored::{ConnectionHistory, NotCancelled, Responses};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::dispatch::limiter::Candidates;
 use crate::registry::accounts::List;
 use crate::request::conversation;
-use crate::request::run::models;
+use crate::request::run::serving_models;
 use crate::request::services::Services;
 
 /// A request that is not made.
@@ -79,7 +79,7 @@ impl Routing<'_> {
     /// As [`Self::explain`], and when nobody can serve it, nor what is asked instead.
     pub fn chosen(self, inquiry: RoutingQuery<'_>) -> Result<AccountId, Failure> {
         let services = self.0;
-        let (meant, mut chain) = models(services, inquiry.model)?;
+        let (meant, mut chain) = serving_models(services, inquiry.model)?;
         let chosen = services.dispatch.choose(&meant, None);
         chosen.or_else(|failure| chain.find_map(|next| services.dispatch.choose(&next, None).ok()).ok_or(failure))
     }
@@ -90,7 +90,7 @@ impl Routing<'_> {
     /// A model that does not exist, a key that nobody has.
     pub fn explain(self, inquiry: RoutingQuery<'_>) -> Result<Explained, Failure> {
         let services = self.0;
-        let (resolved, mut chain) = models(services, inquiry.model)?;
+        let (resolved, mut chain) = serving_models(services, inquiry.model)?;
         if inquiry.key.is_some_and(|key| !services.registry.keys.knows(key)) {
             return Err(Failure::new(Kind::Invalid, "No client key has this id").at("key_id"));
         }

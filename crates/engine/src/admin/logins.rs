@@ -26,7 +26,7 @@ use crate::request::services::Services;
 pub use browser::{LoginStage, LoginStart};
 pub use device::{DevicePoll, DeviceStart};
 pub(crate) use import::PASSPHRASES;
-pub use import::{Fate as ImportFate, ImportProblem, ImportResult, Imports};
+pub use import::{ImportOutcome, ImportProblem, ImportResult, Imports};
 pub use link::LinkError;
 
 /// Logins that wait for a person.
@@ -35,7 +35,7 @@ pub(crate) struct PendingLogins {
     /// By the admin token that began them: one each.
     browsers: tokio::sync::Mutex<HashMap<String, browser::Browser>>,
     /// By the code that their starter polls with.
-    devices: Mutex<HashMap<String, Arc<device::Waiting>>>,
+    devices: Mutex<HashMap<String, Arc<device::PendingDevice>>>,
 }
 
 /// Why a login gave no account.
@@ -83,7 +83,7 @@ pub(crate) async fn sign_in(
     if claims.account_id.is_empty() {
         return Err(LoginProblem::NoAccount);
     }
-    let new = NewAccount { egress, ..own(claims, grant, services.runtime.now()) };
+    let new = NewAccount { egress, ..issued_account(claims, grant, services.runtime.now()) };
     let put = spend::retry_store(services, || keep_login(services, new.clone())).await?;
     if let Err(error) = services.dispatch.reload_registry().await {
         tracing::warn!(%error, "a login is taken over a moment later");
@@ -152,7 +152,7 @@ impl Logins<'_> {
 }
 
 /// A login that was just issued to us.
-fn own(claims: Claims, grant: Grant, now: pool::Millis) -> NewAccount {
+fn issued_account(claims: Claims, grant: Grant, now: pool::Millis) -> NewAccount {
     let expires = claims.expires;
     let tokens = Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed: now };
     new_account(claims, tokens, Origin::Login)

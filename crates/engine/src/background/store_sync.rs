@@ -67,7 +67,7 @@ impl StoreSync {
     /// One look at the store, and the figures when it is time.
     async fn look(&mut self) {
         self.services.registry.wake();
-        self.services.stored.forget_old(self.services.runtime.now());
+        self.services.stored.expire(self.services.runtime.now());
         let followed = self.follow().await;
         let since = *self.services.registry.store_away.lock();
         if let Err(error) = &followed

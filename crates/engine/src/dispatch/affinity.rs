@@ -24,16 +24,16 @@ pub(crate) struct AffinityRecord {
     /// Fingerprint of the last replay-only item of its history that this account cannot read: it comes again with every turn,
     /// until the client begins a clean history (a compaction).
     pub(crate) foreign: Option<u64>,
-    /// Whether a relay stood in for it last (fallback chains): it cannot read what that one made.
+    /// Whether a relay answered last in its place (fallback chains): this account cannot read the relay's items.
     pub(crate) away: bool,
-    /// Its last turns, where the identity towards the backend says something of turns.
-    pub(crate) asked: Vec<TurnRecord>,
+    /// The last turns, if the identity towards the backend describes turns.
+    pub(crate) turns: Vec<TurnRecord>,
 }
 
-/// A turn of a conversation: what a user asked for, and all that goes on with it.
+/// A turn of a conversation: a user message and all requests that continue it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TurnRecord {
-    /// What it is told from other turns by; the same for every request that goes on with it.
+    /// The id of the turn; the same for every request that continues it.
     pub(crate) name: Uuid,
     /// When it began.
     pub(crate) begun: Millis,

@@ -17,7 +17,7 @@ use super::call::Call;
 use crate::dispatch::affinity::TurnRecord;
 
 /// The UUID namespace of our session ids.
-const SPACE: Uuid = Uuid::from_u128(0x9f1c_2d6e_7b0a_5c43_8e1d_6a2f_4b90_c7d5);
+const NAMESPACE: Uuid = Uuid::from_u128(0x9f1c_2d6e_7b0a_5c43_8e1d_6a2f_4b90_c7d5);
 /// Most bytes of one text that go into a derived id.
 const SAMPLE: usize = 4096;
 
@@ -42,7 +42,7 @@ impl Conversation {
             (None, Some(key), _) => name.part("cache", key.escaped()).id(),
             // The first items may look different now: instructions are not carried over.
             (None, None, Some(id)) => id,
-            (None, None, None) => opening(&call.request, slug, &mut name).id(),
+            (None, None, None) => hash_opening(&call.request, slug, &mut name).id(),
         };
         let own = |text: &Option<String>| text.as_deref().filter(|_| call.client.codex).and_then(uuid);
         let session = own(&call.client.session).unwrap_or_else(|| id.to_string());
@@ -67,7 +67,7 @@ pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[Tu
     name.part("id", conversation.id.as_bytes());
     name.part("turns", &turns.to_le_bytes());
     name.part("compacts", &[u8::from(is_asked(request))]);
-    asks.map(|item| item_parts(item, &mut name));
+    asks.map(|item| hash_item(item, &mut name));
     let name = name.id();
     last.iter().find(|last| last.name == name).copied().unwrap_or(TurnRecord { name, begun: now })
 }
@@ -79,7 +79,7 @@ impl Conversation {
     }
 
     /// The id of the socket. A subagent's thread has a socket of its own.
-    pub(crate) fn line(&self) -> u128 {
+    pub(crate) fn socket_id(&self) -> u128 {
         if self.thread == self.session {
             return self.id.as_u128();
         }
@@ -98,17 +98,17 @@ pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
 }
 
 /// The texts that stay the same over all turns of an unnamed conversation: everything up to the first user message.
-fn opening<'n>(request: &Request, slug: &str, name: &'n mut IdHasher) -> &'n IdHasher {
+fn hash_opening<'n>(request: &Request, slug: &str, name: &'n mut IdHasher) -> &'n IdHasher {
     name.part("model", slug.as_bytes());
     if let Some(instructions) = &request.instructions {
         name.part("instructions", instructions.escaped());
     }
-    let _ = request.items.iter().any(|item| item_parts(item, name));
+    let _ = request.items.iter().any(|item| hash_item(item, name));
     name
 }
 
 /// Adds an item's texts; `true` when it is a user message.
-fn item_parts(item: &Item, name: &mut IdHasher) -> bool {
+fn hash_item(item: &Item, name: &mut IdHasher) -> bool {
     let ItemKind::Message { role, parts, .. } = &item.kind else { return false };
     for part in parts {
         let _ = match part {
@@ -144,6 +144,6 @@ impl IdHasher {
     }
 
     fn id(&self) -> Uuid {
-        Uuid::new_v5(&SPACE, &self.0)
+        Uuid::new_v5(&NAMESPACE, &self.0)
     }
 }

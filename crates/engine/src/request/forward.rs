@@ -80,7 +80,7 @@ pub struct ForwardedReply {
 /// The upstream's answer broke off: the client must not take the part that it has for the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the relay's answer broke off")]
-pub struct Broken;
+pub struct BrokenReply;
 
 /// Measures how long the upstream has sent nothing.
 struct IdleTimer {
@@ -159,8 +159,8 @@ impl Attempt for ForwardAttempt {
         let services = &self.state.services;
         let (list, ways, now) =
             (services.registry.accounts.list(), services.registry.egress.table(), services.runtime.now());
-        let ask = self.ask();
-        let field = self.field((&list, &ways), &self.state.history.tried);
+        let ask = self.requirements();
+        let field = self.candidates((&list, &ways), &self.state.history.tried);
         match services.dispatch.limiter.acquire(field, &ask, (None, now)) {
             Ok(Acquired::Now(permit)) => Ok(permit),
             Ok(Acquired::Later(_)) => {
@@ -196,18 +196,18 @@ impl Attempt for ForwardAttempt {
     fn may_try(&self, next: &NextTry) -> bool {
         let somebody = match next.to {
             Toward::Same => next.refresh,
-            Toward::Other | Toward::PreferOther => matches!(self.look(&self.state.history.tried), Ok(Pick::Ready(_))),
+            Toward::Other | Toward::PreferOther => matches!(self.pick(&self.state.history.tried), Ok(Pick::Ready(_))),
         };
         self.load.can_resend() && somebody
     }
 
     fn concede(&self, failure: Failure) -> Failure {
-        pick::concede(failure, self.look(&[]), self.state.services.runtime.now())
+        pick::concede(failure, self.pick(&[]), self.state.services.runtime.now())
     }
 }
 
 impl ForwardAttempt {
-    fn ask(&self) -> Ask<'_> {
+    fn requirements(&self) -> Ask<'_> {
         let ask = self.state.services.dispatch.pick_query(&self.resolved);
         match self.resolved.to {
             // No account lists its image model.
@@ -216,7 +216,7 @@ impl ForwardAttempt {
         }
     }
 
-    fn field<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Candidates<'a> {
+    fn candidates<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Candidates<'a> {
         Candidates {
             list,
             bundled: &self.state.services.dispatch.bundled,
@@ -244,11 +244,11 @@ impl ForwardAttempt {
         Ok(answer)
     }
 
-    fn look(&self, tried: &[AccountId]) -> Result<Pick, NoAccount> {
+    fn pick(&self, tried: &[AccountId]) -> Result<Pick, NoAccount> {
         let (list, ways) = (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
         self.state.services.dispatch.limiter.preview(
-            self.field((&list, &ways), tried),
-            &self.ask(),
+            self.candidates((&list, &ways), tried),
+            &self.requirements(),
             self.state.services.runtime.now(),
         )
     }
@@ -281,7 +281,7 @@ impl ForwardedReply {
     }
 
     /// The next bytes, unchanged; `None` at the proper end.
-    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenReply>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let read = match body.poll_chunk(cx) {
             Poll::Ready(read) => read,
@@ -289,7 +289,7 @@ impl ForwardedReply {
                 std::task::ready!(self.silence.poll(cx));
                 self.body = None;
                 self.usage.fail();
-                return Poll::Ready(Some(Err(Broken)));
+                return Poll::Ready(Some(Err(BrokenReply)));
             }
         };
         self.silence.heard = Instant::now();
@@ -302,7 +302,7 @@ impl ForwardedReply {
             Some(Err(_)) => {
                 self.body = None;
                 self.usage.fail();
-                Poll::Ready(Some(Err(Broken)))
+                Poll::Ready(Some(Err(BrokenReply)))
             }
             None => {
                 self.body = None;

@@ -33,16 +33,16 @@ pub struct RetiredModel {
 
 /// The retired models that clients asked for.
 #[derive(Default)]
-pub(crate) struct Retired(Mutex<Vec<RetiredModel>>);
+pub(crate) struct RetiredModels(Mutex<Vec<RetiredModel>>);
 
-impl Retired {
+impl RetiredModels {
     /// The retired models that clients asked for, the most recent first.
     pub(crate) fn list(&self) -> Vec<RetiredModel> {
         self.0.lock().clone()
     }
 
     /// Counts a request whose model name is a retired one.
-    pub(crate) fn asked(&self, resolved: &Resolved, key: &KeyId, now: Millis) {
+    pub(crate) fn note(&self, resolved: &Resolved, key: &KeyId, now: Millis) {
         let Some(name) = resolved.retired_from.as_deref().map(shown) else { return };
         let mut all = self.0.lock();
         let known = all.iter().position(|model| model.name == name).map(|at| all.remove(at));

@@ -21,8 +21,8 @@ use crate::request::reply::{Head, Refusal, Reply};
 use crate::request::services::Services;
 use crate::request::stored::{PendingStore, recall, recalled_bytes};
 use crate::request::usage::UsageRecorder;
-use attempt::{ModelAttempt, instead};
-pub(crate) use attempt::{fingerprint, models};
+use attempt::{ModelAttempt, first_fallback};
+pub(crate) use attempt::{fingerprint, serving_models};
 
 /// Serves a request.
 pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
@@ -31,7 +31,7 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     }
     let mut recorder = UsageRecorder::open(&services, &call);
     services.dispatch.budget.lock().request(services.runtime.now());
-    let (call, keep) = recalled(&services, call).await;
+    let (call, keep) = recall_conversation(&services, call).await;
     let keep = match keep {
         Ok(keep) => keep,
         Err(failure) => return Err(refuse(call, failure, recorder)),
@@ -42,11 +42,11 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     let attempt = match resolved {
         Ok(resolved) => {
             recorder.model(&resolved.model.slug);
-            services.retired.asked(&resolved, &call.key, services.runtime.now());
+            services.retired.note(&resolved, &call.key, services.runtime.now());
             ModelAttempt::new(services, call, resolved, recorder)
         }
-        Err(failure) => match instead(&services, call.request.model.as_deref()) {
-            Some(instead) => ModelAttempt::instead(services, call, (instead, failure), recorder),
+        Err(failure) => match first_fallback(&services, call.request.model.as_deref()) {
+            Some(instead) => ModelAttempt::with_fallback(services, call, (instead, failure), recorder),
             None => return Err(refuse(call, failure, recorder)),
         },
     };
@@ -54,7 +54,10 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
 }
 
 /// The call with the conversation that it continues, and what will be stored of its reply.
-async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Option<Box<PendingStore>>, Failure>) {
+async fn recall_conversation(
+    services: &Arc<Services>,
+    mut call: Call,
+) -> (Call, Result<Option<Box<PendingStore>>, Failure>) {
     let (services, size) = (Arc::clone(services), recalled_bytes(services, &call));
     let work = move || {
         let keep = recall(&services, &mut call);

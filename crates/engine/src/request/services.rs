@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use proto::Failure;
 
-use super::retired::Retired;
+use super::retired::RetiredModels;
 use super::stored::ResponseStore;
 use crate::dispatch::Dispatch;
 use crate::models::ModelLists;
@@ -21,9 +21,9 @@ pub(crate) struct Services {
     pub(crate) models: Arc<ModelLists>,
     /// Responses that later requests may continue.
     pub(crate) stored: ResponseStore,
-    pub(crate) retired: Retired,
+    pub(crate) retired: RetiredModels,
     /// The failure for requests that the stopping server does not wait for; set once it waits no more.
-    pub(crate) farewell: OnceLock<Failure>,
+    pub(crate) shutdown_failure: OnceLock<Failure>,
 }
 
 impl Services {
@@ -42,8 +42,8 @@ impl Services {
             tokens,
             models: Arc::new(models),
             stored: ResponseStore::default(),
-            retired: Retired::default(),
-            farewell: OnceLock::new(),
+            retired: RetiredModels::default(),
+            shutdown_failure: OnceLock::new(),
         }
     }
 }

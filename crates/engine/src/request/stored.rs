@@ -20,7 +20,7 @@ use proto::dialect::responses::ListedItem;
 
 pub use self::history::ConnectionHistory;
 pub(crate) use self::pending::{PendingStore, recall, recalled_bytes};
-use self::responses::{Bounds, ResponseKey, Scale, StoredReply, StoredResponses};
+use self::responses::{Bounds, ByteBudget, ResponseKey, StoredReply, StoredResponses};
 use super::services::Services;
 use crate::registry::keys::KeyId;
 
@@ -28,7 +28,7 @@ use crate::registry::keys::KeyId;
 pub(crate) struct ResponseStore {
     responses: Mutex<StoredResponses>,
     /// The memory of the connections' histories.
-    trails: Scale,
+    histories: ByteBudget,
 }
 
 /// Why a response cannot be cancelled.
@@ -46,13 +46,13 @@ impl Default for ResponseStore {
     fn default() -> Self {
         let (bytes, share) = (limits::STORED_BYTES, limits::STORED_SHARE);
         let bounds = Bounds { count: limits::STORED, bytes, share, age: limits::STORED_AGE };
-        Self { responses: Mutex::new(StoredResponses::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
+        Self { responses: Mutex::new(StoredResponses::new(bounds)), histories: ByteBudget::new(limits::TRAIL_BYTES) }
     }
 }
 
 impl ResponseStore {
     /// Drops stored responses that are too old.
-    pub(crate) fn forget_old(&self, now: Millis) {
+    pub(crate) fn expire(&self, now: Millis) {
         self.responses.lock().expire(now);
     }
 }
@@ -67,7 +67,7 @@ impl Responses<'_> {
         let mut responses = self.0.stored.responses.lock();
         match responses.get(&ResponseKey::of(key, id), self.0.runtime.now())? {
             StoredReply::Running { response, .. } => Some(response.clone()),
-            StoredReply::Over(record) => record.turns.last().map(|turn| turn.response.clone()),
+            StoredReply::Ended(record) => record.turns.last().map(|turn| turn.response.clone()),
         }
     }
 
@@ -77,11 +77,11 @@ impl Responses<'_> {
         let (turns, input) =
             match self.0.stored.responses.lock().get(&ResponseKey::of(key, id), self.0.runtime.now())? {
                 StoredReply::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),
-                StoredReply::Over(record) => (record.turns.clone(), None),
+                StoredReply::Ended(record) => (record.turns.clone(), None),
             };
         let past = if input.is_some() { turns.len() } else { turns.len().saturating_sub(1) };
-        let own = input.iter().flat_map(|input| responses::shown(input, id));
-        Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.shown(at < past)).chain(own).collect())
+        let own = input.iter().flat_map(|input| responses::list_input(input, id));
+        Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.listed(at < past)).chain(own).collect())
     }
 
     /// Deletes a stored response; `false` when there is none. A running one goes on and is not stored.
@@ -94,10 +94,10 @@ impl Responses<'_> {
         let mut responses = self.0.stored.responses.lock();
         match responses.get(&ResponseKey::of(key, id), self.0.runtime.now()).ok_or(NotCancelled::Unknown)? {
             StoredReply::Running { response, cancel, .. } => {
-                cancel.ask();
+                cancel.cancel();
                 Ok(proto::json::set(response, "status", &Json::of("cancelled")))
             }
-            StoredReply::Over(record) => {
+            StoredReply::Ended(record) => {
                 let response = record.turns.last().map(|turn| turn.response.clone()).ok_or(NotCancelled::Unknown)?;
                 let status = response.text("status").unwrap_or_default().plain().into_owned();
                 // Cancelling twice is no error.

@@ -17,7 +17,7 @@ use crate::request::call::Call;
 use crate::request::services::Services;
 
 /// The status of a request whose client left, as nginx logs it.
-const LEFT: u16 = 499;
+const CLIENT_LEFT: u16 = 499;
 /// Longest model name in a row, bytes: a client may send any name.
 const NAME: usize = 128;
 
@@ -73,7 +73,7 @@ impl UsageRecorder {
             account: None,
             dialect: "".into(),
             model: requested.model.map(truncated).unwrap_or_default(),
-            status: LEFT,
+            status: CLIENT_LEFT,
             outcome: Outcome::Aborted,
             tally: TokenUsage::default(),
             attempts: 0,
@@ -204,8 +204,8 @@ impl UsageRecorder {
 
 impl Drop for UsageRecorder {
     fn drop(&mut self) {
-        if self.row.status == LEFT
-            && let Some(why) = self.services.farewell.get().cloned()
+        if self.row.status == CLIENT_LEFT
+            && let Some(why) = self.services.shutdown_failure.get().cloned()
         {
             self.refuse(&why);
         }

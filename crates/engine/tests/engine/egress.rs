@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use engine::{Clock, Engine, ImportFate, Parts, ProxyChange, ProxyWish, Settings};
+use engine::{Clock, Engine, ImportOutcome, Parts, ProxyChange, ProxyWish, Settings};
 use offline::{
     Endpoint, FakeAccount, NewAccount, Offline, Options, Proxy, ProxyFault, ProxyOptions, ProxyProtocol, Rule,
 };
@@ -258,20 +258,20 @@ async fn an_entry_takes_the_way_of_its_own_member() {
     let through = |proxy: usize| backend.record().token_posts().filter(|seen| site.proxies[proxy].saw(seen)).count();
 
     let b = backend.add_account(member("user-b"));
-    assert_eq!(import(entry(&b)).await.result, ImportFate::Updated);
+    assert_eq!(import(entry(&b)).await.result, ImportOutcome::Updated);
     assert_eq!((through(0), through(1)), (0, 1));
 
     let unsaid = backend.add_account(member("user-b"));
     let mut nameless = entry(&unsaid);
     nameless[0].as_object_mut().unwrap().remove("idToken");
-    assert_eq!(import(nameless).await.result, ImportFate::Updated);
+    assert_eq!(import(nameless).await.result, ImportOutcome::Updated);
     assert_eq!((through(0), through(1), backend.record().token_posts().count()), (0, 1, 2));
 
     let off = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
     site.bench.engine.proxies().change("1", off).await.unwrap();
     let closed = backend.add_account(member("user-b"));
     let done = import(entry(&closed)).await;
-    assert_eq!(done.result, ImportFate::NoWayOut);
+    assert_eq!(done.result, ImportOutcome::NoWayOut);
     assert!(done.error.unwrap().contains("its proxy 1 is switched off"));
     assert_eq!(backend.record().token_posts().count(), 2);
     assert!(backend.current_refresh(&closed.account_id).contains(&closed.refresh));

@@ -39,7 +39,7 @@ async fn able(bench: &Bench, name: &str) {
 }
 
 /// The whole answer; `Err` when it broke off.
-async fn whole(mut delivery: ForwardedReply) -> Result<String, engine::Broken> {
+async fn whole(mut delivery: ForwardedReply) -> Result<String, engine::BrokenReply> {
     let mut all = BytesMut::new();
     while let Some(piece) = std::future::poll_fn(|cx| delivery.poll_bytes(cx)).await {
         all.extend_from_slice(&piece?);
@@ -185,7 +185,7 @@ async fn refusals_and_cuts_are_told_apart() {
     let refusal = refused(ask().await);
     assert!(refusal.failure.kind == Kind::Invalid && refusal.failure.message.contains("no such size"));
     bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(40, Termination::Fin)));
-    assert_eq!(whole(ask().await.expect("a head")).await, Err(engine::Broken));
+    assert_eq!(whole(ask().await.expect("a head")).await, Err(engine::BrokenReply));
     bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay_key(RESPONSES.place)));
     assert_eq!(refused(ask().await).failure.kind, Kind::Upstream);
     assert_eq!(state(&bench, "far").status, "key_refused");

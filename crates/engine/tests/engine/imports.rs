@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use engine::{ImportFate, Imports};
+use engine::{ImportOutcome, Imports};
 use offline::{FakeAccount, NewAccount, Plan, Rule};
 use pool::Secret;
 use pool::egress::Egress;
@@ -181,7 +181,7 @@ async fn good_entries_are_found_among_ten_thousand() {
     }
     let done = import(&bench, &Value::Array(entries)).await;
     assert_eq!(counts(&done), [5, 0, 0, transfer::MOST - 5, 0]);
-    let good = done.entries.iter().enumerate().filter(|(_, entry)| entry.result == ImportFate::Added);
+    let good = done.entries.iter().enumerate().filter(|(_, entry)| entry.result == ImportOutcome::Added);
     assert_eq!(good.map(|(at, _)| at).collect::<Vec<_>>(), [0, 2499, 4998, 7497, 9996]);
     nothing_lost(&bench, &logins).await;
     assert_eq!(bench.backend.record().token_posts().count(), 0);
@@ -194,7 +194,7 @@ async fn tokens_of_nobody_are_set_aside() {
     let given = json!({"access_token": "opaque-access", "refresh_token": "rt_canary-0123456789"});
     bench.backend.script(Rule::token(Plan::json(200, given)));
     let done = import(&bench, &json!(["rt_0123456789"])).await;
-    assert_eq!(done.entries[0].result, ImportFate::Refused);
+    assert_eq!(done.entries[0].result, ImportOutcome::Refused);
     assert!(!done.errors[0].contains("canary"), "{:?}", done.errors);
     let accounts = bench.store.accounts().await.expect("accounts");
     assert_eq!(accounts[0].status.word(), "needs_login");
@@ -264,6 +264,6 @@ async fn a_broken_file_changes_nothing() {
     assert!(problem.starts_with("line 2, column"), "{problem}");
     let ended = bench.backend.add_account(expired());
     let done = import(&bench, &json!([{ "token": ended.access }])).await;
-    assert_eq!(done.entries[0].result, ImportFate::Junk);
+    assert_eq!(done.entries[0].result, ImportOutcome::Junk);
     assert_eq!((bench.engine.accounts().list().len(), bench.backend.record().token_posts().count()), (0, 0));
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use engine::{Engine, ImportFate};
+use engine::{Engine, ImportOutcome};
 use pool::Secret;
 use pool::egress::Egress;
 use store::PutOutcome;
@@ -202,7 +202,7 @@ async fn add_token(engine: &Engine, token: Secret, egress: Option<Egress>) -> an
     let entry = done.entries.into_iter().next().context("the token gave no account")?;
     match (entry.error, entry.id) {
         (Some(why), _) => bail!("the token was not accepted: {why}"),
-        (None, Some(id)) => Ok(SignedIn { id, added: entry.result == ImportFate::Added }),
+        (None, Some(id)) => Ok(SignedIn { id, added: entry.result == ImportOutcome::Added }),
         (None, None) => bail!("the token gave no account"),
     }
 }

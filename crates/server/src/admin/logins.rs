@@ -2,7 +2,7 @@
 
 mod wire;
 
-use engine::{DevicePoll, Engine, ImportFate, Imports, LinkError, LoginProblem, LoginStage};
+use engine::{DevicePoll, Engine, ImportOutcome, Imports, LinkError, LoginProblem, LoginStage};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use pool::Secret;
@@ -223,14 +223,14 @@ pub(crate) fn import_reply(engine: &Engine, done: &Imports) -> HandlerResult {
     }
     let why = entry.error.clone().unwrap_or_else(|| "it is not stored".to_owned());
     Err(match entry.result {
-        ImportFate::Refused => {
+        ImportOutcome::Refused => {
             let failure = Failure::new(Kind::Upstream, format!("The provider did not take it: {why}"));
             Rejection::with(StatusCode::BAD_GATEWAY, failure.code("refresh_failed"))
         }
-        ImportFate::NoWayOut => {
+        ImportOutcome::NoWayOut => {
             Rejection::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, why).code("no_way_out"))
         }
-        ImportFate::Failed => Failure::new(Kind::Internal, why).into(),
+        ImportOutcome::Failed => Failure::new(Kind::Internal, why).into(),
         _ => Failure::new(Kind::Invalid, why).code("invalid_token").into(),
     })
 }

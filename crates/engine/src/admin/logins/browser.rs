@@ -18,9 +18,9 @@ use crate::request::services::Services;
 /// How long a login waits for its person.
 const LIFETIME: Duration = Duration::from_mins(10);
 /// How long a login waits for the ports of the one before.
-const PORTS: Duration = Duration::from_secs(1);
+const PORT_WAIT: Duration = Duration::from_secs(1);
 /// Named where both ports are taken: the browser shows an error then, and its address can still be pasted.
-const UNHEARD: &str = "http://127.0.0.1:1455/auth/callback";
+const FALLBACK_REDIRECT: &str = "http://127.0.0.1:1455/auth/callback";
 
 /// A browser login that has begun.
 #[derive(Clone, Debug)]
@@ -78,14 +78,14 @@ impl Logins<'_> {
         if let Some(old) = old {
             old.login.cancel.cancel();
             // Its ports should be free again; one that trades a code just now has let go of them.
-            let _ = tokio::time::timeout(PORTS, old.listener).await;
+            let _ = tokio::time::timeout(PORT_WAIT, old.listener).await;
         }
         let mut browsers = self.pending.browsers.lock().await;
         browsers.retain(|_, browser| browser.login.until > Instant::now());
         let (pkce, state) = (Pkce::fresh(), state());
         let callback =
             Callback::bind(&state).await.inspect_err(|error| tracing::warn!(%error, "no login listener")).ok();
-        let redirect = callback.as_ref().map_or_else(|| UNHEARD.to_owned(), Callback::redirect);
+        let redirect = callback.as_ref().map_or_else(|| FALLBACK_REDIRECT.to_owned(), Callback::redirect);
         let url = services.runtime.upstream.authorize_url(&pkce, &state, &redirect).to_string();
         let listening = callback.is_some();
         let login = Arc::new(Login::new(state.clone(), (pkce.verifier, redirect), egress));

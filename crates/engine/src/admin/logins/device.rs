@@ -43,7 +43,7 @@ pub enum DevicePoll {
 }
 
 /// A device login on its way.
-pub(super) struct Waiting {
+pub(super) struct PendingDevice {
     device: Device,
     /// The way that its calls take, and then its account.
     egress: Option<Egress>,
@@ -68,7 +68,7 @@ impl Logins<'_> {
             interval: device.interval.as_secs(),
         };
         let (asked, account) = (Mutex::new(now), tokio::sync::Mutex::default());
-        let waiting = Waiting { device, egress, begun: now, asked, account };
+        let waiting = PendingDevice { device, egress, begun: now, asked, account };
         let mut devices = self.pending.devices.lock();
         devices.retain(|_, waiting| waiting.begun.elapsed() < waiting.device.lifetime);
         if devices.len() >= MOST {
@@ -108,7 +108,7 @@ impl Logins<'_> {
     }
 }
 
-impl Waiting {
+impl PendingDevice {
     /// Whether the provider was asked less than an interval ago; if not, it is asked now.
     fn soon(&self) -> bool {
         let mut asked = self.asked.lock();

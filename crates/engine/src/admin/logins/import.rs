@@ -60,7 +60,7 @@ pub struct ImportResult {
     /// Its account, where there is one.
     pub id: Option<String>,
     /// What was done.
-    pub result: Fate,
+    pub result: ImportOutcome,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -69,7 +69,7 @@ pub struct ImportResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ImportFate)]
-pub enum Fate {
+pub enum ImportOutcome {
     /// A new account.
     Added,
     /// A known account got its tokens.
@@ -137,7 +137,7 @@ impl Logins<'_> {
     /// # Errors
     /// The store's.
     pub async fn add_login(self, login: Login) -> Result<PutOutcome, store::Error> {
-        let put = keep_login(self.services, ready(login, self.services)).await?;
+        let put = keep_login(self.services, linked_account(login, self.services)).await?;
         self.services.dispatch.reload_registry().await?;
         Ok(put)
     }
@@ -157,21 +157,24 @@ struct Item {
 
 async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> Imports {
     let mut done = Imports { skipped: file.skipped, ..Imports::default() };
-    done.entries = file.rejected.iter().map(|wrong| failed(wrong.line, "", Fate::Junk, &wrong.why)).collect();
+    done.entries = file.rejected.iter().map(|wrong| failed(wrong.line, "", ImportOutcome::Junk, &wrong.why)).collect();
     let first = done.entries.len();
     done.entries.extend(
-        file.entries.iter().map(|entry| failed(entry.line, &entry.label, Fate::Failed, "the import ended early")),
+        file.entries
+            .iter()
+            .map(|entry| failed(entry.line, &entry.label, ImportOutcome::Failed, "the import ended early")),
     );
     let mut sorted = sort(services, file.entries, &mut done.entries[first..]);
     for (Item { at, entry }, login) in sorted.ready.drain(..) {
-        let kept = keep_login(services, with_entry_facts(&entry, egress, ready(login, services))).await;
+        let kept = keep_login(services, with_entry_facts(&entry, egress, linked_account(login, services))).await;
         done.entries[first + at] = import_result(services, &entry, kept).await;
     }
     for (Item { at, entry }, id) in sorted.known.drain(..) {
         done.entries[first + at] = keep_known(services, &entry, &id, egress).await;
     }
-    let spends = stream::iter(sorted.spend.drain(..))
-        .map(|(Item { at, entry }, refresh)| async move { (at, spend::once(services, &entry, refresh, egress).await) });
+    let spends = stream::iter(sorted.spend.drain(..)).map(|(Item { at, entry }, refresh)| async move {
+        (at, spend::spend_token(services, &entry, refresh, egress).await)
+    });
     let mut spends = spends.buffer_unordered(limits::REFRESH_PARALLEL);
     while let Some((at, result)) = spends.next().await {
         done.entries[first + at] = result;
@@ -198,11 +201,13 @@ impl Imports {
         self.entries.sort_by_key(|entry| entry.line);
         for entry in &self.entries {
             match entry.result {
-                Fate::Added => self.added += 1,
-                Fate::Updated => self.updated += 1,
-                Fate::Unchanged => self.unchanged += 1,
-                Fate::Duplicate => self.duplicates += 1,
-                Fate::Junk | Fate::Refused | Fate::NoWayOut | Fate::Failed => self.failed += 1,
+                ImportOutcome::Added => self.added += 1,
+                ImportOutcome::Updated => self.updated += 1,
+                ImportOutcome::Unchanged => self.unchanged += 1,
+                ImportOutcome::Duplicate => self.duplicates += 1,
+                ImportOutcome::Junk | ImportOutcome::Refused | ImportOutcome::NoWayOut | ImportOutcome::Failed => {
+                    self.failed += 1;
+                }
             }
             let Some(error) = &entry.error else { continue };
             let name = if entry.label.is_empty() { String::new() } else { format!(" ({})", entry.label) };
@@ -225,12 +230,12 @@ struct Sorted {
 
 /// Sorts entries by what is to be done; junk and duplicates get their result at once.
 fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) -> Sorted {
-    let known = known(services);
+    let known = account_ids(services);
     let (mut sorted, mut logins, mut seen) = (Sorted::default(), HashMap::new(), HashSet::new());
     let mut waiting = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
         match entry.readiness(services.runtime.now()) {
-            Err(junk) => results[at] = failed(entry.line, &entry.label, Fate::Junk, &junk.to_string()),
+            Err(junk) => results[at] = failed(entry.line, &entry.label, ImportOutcome::Junk, &junk.to_string()),
             Ok(Readiness::NeedsRefresh(refresh)) => waiting.push((Item { at, entry }, refresh)),
             Ok(Readiness::Ready(login)) => {
                 seen.extend(login.refresh.as_ref().map(|token| token.expose().to_owned()));
@@ -244,7 +249,7 @@ fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) 
         } else if seen.insert(refresh.expose().to_owned()) {
             sorted.spend.push((item, refresh));
         } else {
-            results[item.at] = done(&item.entry, None, Fate::Duplicate);
+            results[item.at] = done(&item.entry, None, ImportOutcome::Duplicate);
         }
     }
     sorted
@@ -269,11 +274,11 @@ fn newest(
     } else {
         (item, login)
     };
-    results[older.0.at] = done(&older.0.entry, None, Fate::Duplicate);
+    results[older.0.at] = done(&older.0.entry, None, ImportOutcome::Duplicate);
 }
 
 /// The refresh tokens that we have, which must not be spent as somebody's.
-fn known(services: &Services) -> HashMap<String, AccountId> {
+fn account_ids(services: &Services) -> HashMap<String, AccountId> {
     let list = services.registry.accounts.list();
     let token = |entry: &Arc<crate::registry::accounts::Entry>| {
         let refresh = entry.tokens.as_ref()?.refresh.as_ref()?;
@@ -282,7 +287,7 @@ fn known(services: &Services) -> HashMap<String, AccountId> {
     list.iter().filter_map(token).collect()
 }
 
-fn ready(login: Login, services: &Services) -> NewAccount {
+fn linked_account(login: Login, services: &Services) -> NewAccount {
     let Login { access, refresh, id, claims, refreshed } = login;
     let tokens = Tokens {
         access,
@@ -308,7 +313,7 @@ pub(super) async fn import_result(
 ) -> ImportResult {
     let put = match kept {
         Ok(put) => put,
-        Err(error) => return failed(entry.line, &entry.label, Fate::Failed, &error.to_string()),
+        Err(error) => return failed(entry.line, &entry.label, ImportOutcome::Failed, &error.to_string()),
     };
     if put.added
         && !entry.tags.is_empty()
@@ -317,9 +322,9 @@ pub(super) async fn import_result(
         tracing::warn!(account = %put.id, %error, "tags of an import are not stored");
     }
     let result = match (put.added, put.stored) {
-        (true, _) => Fate::Added,
-        (false, true) => Fate::Updated,
-        (false, false) => Fate::Unchanged,
+        (true, _) => ImportOutcome::Added,
+        (false, true) => ImportOutcome::Updated,
+        (false, false) => ImportOutcome::Unchanged,
     };
     done(entry, Some(&put.id), result)
 }
@@ -329,9 +334,9 @@ async fn keep_known(services: &Services, entry: &Entry, id: &AccountId, egress: 
     if let Some(egress) = egress
         && let Err(error) = services.runtime.store.set_egresses(&[(id.clone(), egress.clone())]).await
     {
-        return failed(entry.line, &entry.label, Fate::Failed, &error.to_string());
+        return failed(entry.line, &entry.label, ImportOutcome::Failed, &error.to_string());
     }
-    done(entry, Some(id), Fate::Unchanged)
+    done(entry, Some(id), ImportOutcome::Unchanged)
 }
 
 /// An API key as a relay; `false` when one has it already.
@@ -362,11 +367,11 @@ async fn relay(services: &Services, key: Secret) -> Result<bool, RelayError> {
     Ok(true)
 }
 
-pub(super) fn done(entry: &Entry, id: Option<&AccountId>, result: Fate) -> ImportResult {
+pub(super) fn done(entry: &Entry, id: Option<&AccountId>, result: ImportOutcome) -> ImportResult {
     let id = id.map(|id| id.0.clone());
     ImportResult { line: entry.line, label: entry.label.clone(), id, result, error: None }
 }
 
-pub(super) fn failed(line: usize, label: &str, result: Fate, why: &str) -> ImportResult {
+pub(super) fn failed(line: usize, label: &str, result: ImportOutcome, why: &str) -> ImportResult {
     ImportResult { line, label: label.to_owned(), id: None, result, error: Some(why.to_owned()) }
 }

@@ -11,8 +11,8 @@ use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use upstream::transfer::Entry;
 use upstream::{Sent, Upstream};
 
-use super::import::{Fate, ImportResult, failed, import_result, with_entry_facts};
-use super::{keep_login, own, set_aside};
+use super::import::{ImportOutcome, ImportResult, failed, import_result, with_entry_facts};
+use super::{issued_account, keep_login, set_aside};
 use crate::dispatch::egress_attempts::{CallFailure, EgressAttempts, NoEgress};
 use crate::request::services::Services;
 
@@ -24,13 +24,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 const STORES: usize = 60;
 
 /// Uses an entry's refresh token and stores what comes of it.
-pub(super) async fn once(
+pub(super) async fn spend_token(
     services: &Arc<Services>,
     entry: &Entry,
     refresh: Secret,
     egress: Option<&Egress>,
 ) -> ImportResult {
-    let refused = |why: &str| failed(entry.line, &entry.label, Fate::Refused, why);
+    let refused = |why: &str| failed(entry.line, &entry.label, ImportOutcome::Refused, why);
     let (mut token, mut rotated, mut why) = (refresh, false, String::new());
     for attempt in 0..TRIES {
         if attempt > 0 {
@@ -43,7 +43,7 @@ pub(super) async fn once(
         match call(services, routes(services, entry, egress), &token).await {
             Ok(grant) => return keep(services, entry, (grant, token), egress).await,
             Err(CallError::NoEgress(none)) if attempt == 0 => {
-                return failed(entry.line, &entry.label, Fate::NoWayOut, &none.to_string());
+                return failed(entry.line, &entry.label, ImportOutcome::NoWayOut, &none.to_string());
             }
             // The token may have rotated since the first call: it must be kept.
             Err(CallError::NoEgress(none)) => why = none.to_string(),
@@ -93,13 +93,13 @@ async fn call(services: &Services, routes: EgressAttempts, token: &Secret) -> Re
 
 /// The egress routes that were asked for, else those of the entry's account, where it is known.
 fn routes(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> EgressAttempts {
-    let known = if egress.is_none() { known(services, entry) } else { None };
+    let known = if egress.is_none() { account_of(services, entry) } else { None };
     known.map_or_else(|| services.dispatch.egress_attempts_by(egress), |id| services.dispatch.egress_attempts(&id))
 }
 
 /// The account which an entry is. Members of one workspace share its id: an entry that does not say whose it is is one of them
 /// only where there is just one.
-fn known(services: &Services, entry: &Entry) -> Option<AccountId> {
+fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
     let claims = match (&entry.access, &entry.id) {
         (Some(access), id) => Claims::of(access, id.as_ref()),
         (None, id) => id.as_ref().and_then(Claims::read).unwrap_or_default(),
@@ -134,9 +134,9 @@ async fn keep(
             Ok(()) => "its tokens name no ChatGPT account; they are kept in an account that needs a login".to_owned(),
             Err(error) => format!("its tokens name no ChatGPT account and could not be stored: {error}"),
         };
-        return failed(entry.line, &entry.label, Fate::Refused, &why);
+        return failed(entry.line, &entry.label, ImportOutcome::Refused, &why);
     }
-    let new = with_entry_facts(entry, egress, own(claims, grant, services.runtime.now()));
+    let new = with_entry_facts(entry, egress, issued_account(claims, grant, services.runtime.now()));
     let kept: Result<PutOutcome, store::Error> = retry_store(services, || keep_login(services, new.clone())).await;
     import_result(services, entry, kept).await
 }

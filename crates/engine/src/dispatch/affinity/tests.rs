@@ -3,7 +3,7 @@
 use super::*;
 
 fn bond(account: &str) -> AffinityRecord {
-    AffinityRecord { account: AccountId(account.into()), turn: None, foreign: None, away: false, asked: Vec::new() }
+    AffinityRecord { account: AccountId(account.into()), turn: None, foreign: None, away: false, turns: Vec::new() }
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl ForwardAttempt {
         }
         head::served(&services.dispatch, id, &answer.headers);
         services.dispatch.mark_answering(id);
-        answer.headers = seen(&answer.headers);
+        answer.headers = passed_headers(&answer.headers);
         Ok(answer)
     }
 }
@@ -60,7 +60,7 @@ impl AccountCall {
 }
 
 /// The headers that a client may see.
-fn seen(headers: &HeaderMap) -> HeaderMap {
+fn passed_headers(headers: &HeaderMap) -> HeaderMap {
     let mut seen = head::passed(headers, false);
     let own = headers.iter().filter(|(name, _)| PASSED.contains(name));
     seen.extend(own.map(|(name, value)| (name.clone(), value.clone())));

@@ -15,7 +15,7 @@ use upstream::relay::OutgoingBody;
 /// The client's body broke off; [`BodyFate`] has the reason.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the client's body broke off")]
-struct Lost;
+struct BodyLost;
 
 /// The body of a forwarded call.
 pub enum ForwardBody {
@@ -55,7 +55,7 @@ impl ForwardBody {
     /// The body with the relay's name of the model; `None` leaves the client's. A form that is still arriving can be written once.
     pub(super) fn take(&mut self, model: Option<&str>) -> OutgoingBody {
         match self {
-            Self::Json(body) => named(body, model).into(),
+            Self::Json(body) => with_model(body, model).into(),
             Self::Form(form) => form.take(model),
         }
     }
@@ -85,7 +85,7 @@ impl ForwardBody {
     }
 }
 
-fn named(body: &Bytes, model: Option<&str>) -> Bytes {
+fn with_model(body: &Bytes, model: Option<&str>) -> Bytes {
     let Some(model) = model else { return body.clone() };
     proto::json::set(&Json::from_valid(body.clone()), "model", &Json::of(model)).bytes().clone()
 }
@@ -129,9 +129,9 @@ impl Spliced {
 
 impl Body for Spliced {
     type Data = Bytes;
-    type Error = Lost;
+    type Error = BodyLost;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Lost>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyLost>>> {
         while let Some(piece) = self.pieces.pop() {
             if !piece.is_empty() {
                 return Poll::Ready(Some(Ok(self.count(piece))));
@@ -142,7 +142,7 @@ impl Body for Spliced {
             Some(Ok(data)) => Poll::Ready(Some(Ok(self.count(data)))),
             Some(Err(failure)) => {
                 self.fault.get_or_init(|| failure);
-                Poll::Ready(Some(Err(Lost)))
+                Poll::Ready(Some(Err(BodyLost)))
             }
             None => {
                 self.rest = None;

@@ -30,14 +30,14 @@ fn choose(
 ) -> Result<Resolved, Failure> {
     let relays = catalog.relays() > 0;
     match name {
-        _ if !relays && !accounts => Err(nobody(capability)),
-        None if relays => catalog.only("").ok_or_else(missing),
+        _ if !relays && !accounts => Err(no_relay(capability)),
+        None if relays => catalog.only("").ok_or_else(missing_model),
         None => Ok(by_accounts(IMAGES)),
         Some(name) => match catalog.resolve(Some(name), names) {
             Ok(resolved) if relays => Ok(resolved),
             _ if accounts && name == IMAGES => Ok(by_accounts(IMAGES)),
             Err(failure) if relays => catalog.only(name).ok_or(failure),
-            _ => Err(other(name)),
+            _ => Err(unknown_model(name)),
         },
     }
 }
@@ -48,17 +48,17 @@ fn by_accounts(slug: &str) -> Resolved {
     Resolved { model, to: To::Accounts, effort: None, tier: None, retired_from: None }
 }
 
-fn nobody(capability: Capability) -> Failure {
+fn no_relay(capability: Capability) -> Failure {
     let word = capability.word();
     let hint = format!("no relay here offers {word}; add one that does: `polygate relays add --capabilities {word}`");
     Failure::new(Kind::NotFound, hint).code(NO_RELAY)
 }
 
-fn missing() -> Failure {
+fn missing_model() -> Failure {
     Failure::new(Kind::Invalid, "Missing required field: model").at("model")
 }
 
-fn other(name: &str) -> Failure {
+fn unknown_model(name: &str) -> Failure {
     let name: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
     let message = format!("No relay lists the model `{name}`, and accounts draw with `{IMAGES}` only.");
     Failure::new(Kind::ModelNotFound, message).code("model_not_found").at("model")

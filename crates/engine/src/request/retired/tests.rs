@@ -10,12 +10,12 @@ fn resolved(name: &str) -> Resolved {
 
 #[test]
 fn names_are_counted_with_who_asked() {
-    let retired = Retired::default();
+    let retired = RetiredModels::default();
     for key in ["one", "two", "one"] {
-        retired.asked(&resolved("gpt-5.4"), &KeyId(key.to_owned()), NOW);
+        retired.note(&resolved("gpt-5.4"), &KeyId(key.to_owned()), NOW);
     }
-    retired.asked(&resolved("gpt-5.4-mini-high"), &KeyId("one".to_owned()), NOW.plus(5));
-    retired.asked(&resolved("gpt-6-sol"), &KeyId("one".to_owned()), NOW.plus(6));
+    retired.note(&resolved("gpt-5.4-mini-high"), &KeyId("one".to_owned()), NOW.plus(5));
+    retired.note(&resolved("gpt-6-sol"), &KeyId("one".to_owned()), NOW.plus(6));
     let row = |name: &str, successor: &str, requests, last, keys: &[&str]| RetiredModel {
         name: name.to_owned(),
         successor: successor.to_owned(),
@@ -32,11 +32,11 @@ fn names_are_counted_with_who_asked() {
 
 #[test]
 fn the_list_is_bounded() {
-    let retired = Retired::default();
+    let retired = RetiredModels::default();
     for at in 0..200 {
         let name = format!("gpt-5.1-{at}");
-        (0..2).for_each(|turn| retired.asked(&resolved(&name), &KeyId(format!("{at}-{turn}")), NOW));
-        retired.asked(&resolved("gpt-5.1-0"), &KeyId(at.to_string()), NOW);
+        (0..2).for_each(|turn| retired.note(&resolved(&name), &KeyId(format!("{at}-{turn}")), NOW));
+        retired.note(&resolved("gpt-5.1-0"), &KeyId(at.to_string()), NOW);
     }
     let all = retired.0.lock();
     assert_eq!((all.len(), all[0].keys.len()), (NAMES, KEYS));

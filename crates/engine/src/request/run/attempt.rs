@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use self::body::{WrittenBody, lists_priority};
 use self::fallback::FallbackChain;
-pub(crate) use self::fallback::{instead, models};
+pub(crate) use self::fallback::{first_fallback, serving_models};
 use super::call::{RequestPlan, UpstreamCall};
 use super::opening::{CommitBarrier, Opening};
 use super::replay;
@@ -71,21 +71,21 @@ impl ModelAttempt {
         let chain = FallbackChain::of(&services, call.request.model.as_deref(), Some(&resolved.model.slug));
         let conversation = Conversation::of(&call, &resolved.model.slug);
         // After a compaction a conversation may begin differently.
-        let sealed = || replay::brought(&call.request).and_then(|seal| services.dispatch.affinity.get(seal));
-        let bond = services.dispatch.affinity.get(conversation.id).or_else(sealed);
-        let asked = turn::asked(&services, &call, &conversation, bond.as_ref());
+        let sealed =
+            || replay::last_sealed_conversation(&call.request).and_then(|seal| services.dispatch.affinity.get(seal));
+        let affinity = services.dispatch.affinity.get(conversation.id).or_else(sealed);
+        let turn_record = turn::turn_of_call(&services, &call, &conversation, affinity.as_ref());
         let head = Head::of(&resolved, std::mem::take(&mut call.notes));
-        let tools = tools::given(&services, &call);
+        let tools = tools::default_tools(&services, &call);
         let client = std::mem::take(&mut call.client);
         let socket = services.runtime.settings.transport.socket(conversation_facts(&call.request, client.codex));
         let tier = tier(&services, &call, &resolved);
         let deadline = usage.started() + services.runtime.settings.commit;
-        let draws = proto::dialect::responses::draws(&call.request);
-        let (dialect, mute) = (call.dialect, call.request.reply.prewarm);
-        let plan = Arc::new(RequestPlan { dialect, resolved, conversation, client, tier, socket, mute, draws });
+        let may_draw = proto::dialect::responses::draws(&call.request);
+        let (dialect, prewarm) = (call.dialect, call.request.reply.prewarm);
+        let plan = Arc::new(RequestPlan { dialect, resolved, conversation, client, tier, socket, prewarm, may_draw });
         let size = estimate::bytes(&call.request);
-        let state = AttemptState::new(services, plan.kin() == Kin::Relays, plan.by(), (head, usage));
-        let (affinity, turn_record) = (bond, asked);
+        let state = AttemptState::new(services, plan.kin() == Kin::Relays, plan.conversation_hash(), (head, usage));
         Self { state, call, size, plan, affinity, turn_record, chain, tools, body: None, deadline, pending_store: None }
     }
 
@@ -99,7 +99,7 @@ impl ModelAttempt {
     }
 
     /// A request for a name that means no model, with the first model of its chain.
-    pub(crate) fn instead(
+    pub(crate) fn with_fallback(
         services: Arc<Services>,
         call: Call,
         (model, failure): (Resolved, Failure),
@@ -129,7 +129,7 @@ impl ModelAttempt {
     /// `patience` at the latest.
     pub(crate) async fn prewarm(mut self, patience: Duration) {
         let told = self.plan.socket && self.plan.kin() == Kin::Accounts;
-        if told && timeout(patience, self.announce()).await.is_err() {
+        if told && timeout(patience, self.send_ahead()).await.is_err() {
             tracing::debug!(request = %self.plan.client.request_id, "a prewarm did not reach the backend in time");
         }
         self.note_body();
@@ -137,10 +137,10 @@ impl ModelAttempt {
         self.state.usage.complete();
     }
 
-    async fn announce(&mut self) {
+    async fn send_ahead(&mut self) {
         let Some(permit) = self.permit_now().await else { return };
         let id = permit.account();
-        if self.affinity.as_ref().is_some_and(|bond| bond.account != *id) {
+        if self.affinity.as_ref().is_some_and(|record| record.account != *id) {
             return;
         }
         let Ok(opening) = attempt::try_at(self, id, false).await else { return };
@@ -154,14 +154,14 @@ impl ModelAttempt {
             .filter(|event| matches!(event.what, What::Usage(_)))
             .for_each(|event| self.state.usage.on_event(event));
         if self.affinity.is_none() {
-            let bond = AffinityRecord {
+            let record = AffinityRecord {
                 account: id.clone(),
                 turn: None,
                 foreign: self.foreign_mark(id),
                 away: false,
-                asked: Vec::new(),
+                turns: Vec::new(),
             };
-            self.state.services.dispatch.affinity.set(self.plan.conversation.id, bond);
+            self.state.services.dispatch.affinity.set(self.plan.conversation.id, record);
         }
     }
 
@@ -179,10 +179,10 @@ impl ModelAttempt {
     }
 
     /// The fingerprint of the client's turn state, when it is this account's.
-    fn turn(&self, id: &AccountId) -> Option<Uuid> {
-        let bond = self.affinity.as_ref().filter(|bond| bond.account == *id)?;
+    fn turn_state(&self, id: &AccountId) -> Option<Uuid> {
+        let record = self.affinity.as_ref().filter(|record| record.account == *id)?;
         let state = self.plan.client.turn_state.as_deref().filter(|_| self.plan.client.codex)?;
-        bond.turn.filter(|turn| *turn == fingerprint(state))
+        record.turn.filter(|turn| *turn == fingerprint(state))
     }
 
     /// Turns the attempt into a stream. Nothing can be tried again after that.
@@ -215,13 +215,13 @@ impl ModelAttempt {
 
     /// Remembers the account or relay that serves the conversation.
     fn bind_conversation(&self, id: &AccountId, headers: &HeaderMap) {
-        let asked = turn::turns(self.turn_record, self.affinity.as_ref().map_or(&[], |bond| &bond.asked));
+        let turns = turn::recent_turns(self.turn_record, self.affinity.as_ref().map_or(&[], |record| &record.turns));
         let record = if let Some(owner) = self.kept_affinity(id) {
-            AffinityRecord { away: true, asked, ..owner.clone() }
+            AffinityRecord { away: true, turns, ..owner.clone() }
         } else {
             let answered = || head::text(headers, TURN_STATE).map(fingerprint);
-            let turn = if self.plan.kin() == Kin::Accounts { self.turn(id).or_else(answered) } else { None };
-            AffinityRecord { account: id.clone(), turn, foreign: self.foreign_mark(id), away: false, asked }
+            let turn = if self.plan.kin() == Kin::Accounts { self.turn_state(id).or_else(answered) } else { None };
+            AffinityRecord { account: id.clone(), turn, foreign: self.foreign_mark(id), away: false, turns }
         };
         self.state.services.dispatch.affinity.set(self.plan.conversation.id, record);
     }
@@ -233,12 +233,12 @@ impl ModelAttempt {
             // The gateway resolved the name. Codex would take another name for a rerouted model and warn its user.
             passed.remove(head::MODEL);
         }
-        self.tell_codex(&mut passed, &self.plan.resolved, Some(id));
+        self.set_codex_limits(&mut passed, &self.plan.resolved, Some(id));
         passed
     }
 
     /// Gives a Codex client the limits of the whole pool.
-    fn tell_codex(&self, headers: &mut HeaderMap, resolved: &Resolved, served: Option<&AccountId>) {
+    fn set_codex_limits(&self, headers: &mut HeaderMap, resolved: &Resolved, served: Option<&AccountId>) {
         if self.plan.client.codex {
             let told = (resolved, self.plan.client.version.as_deref());
             self.state.services.for_codex(headers, told, served);
@@ -278,8 +278,8 @@ impl ModelAttempt {
         self.note_body();
         self.state.usage.notes(&self.state.head.notes);
         let mut headers = std::mem::take(&mut self.state.head.headers);
-        if failure.kind == Kind::Exhausted && self.meant().to == catalog::To::Accounts {
-            self.tell_codex(&mut headers, self.meant(), None);
+        if failure.kind == Kind::Exhausted && self.intended_model().to == catalog::To::Accounts {
+            self.set_codex_limits(&mut headers, self.intended_model(), None);
         }
         self.state.head.headers = headers;
         self.state.refuse(failure)
@@ -305,9 +305,9 @@ impl Attempt for ModelAttempt {
             Err(NoCredentials::Failed(error)) => return Err(error.into()),
         };
         let body = self.body(&entry).await?;
-        self.fits(&entry, body.len()).await?;
+        self.check_window(&entry, body.len()).await?;
         let id = entry.account.id.clone();
-        let turn = self.turn(&id);
+        let turn = self.turn_state(&id);
         self.state.call_started(&entry, estimate::input(&self.call.request, body.len()));
         let wire = entry.wire();
         let shot = UpstreamCall {
@@ -327,7 +327,7 @@ impl Attempt for ModelAttempt {
             deadline: self.deadline,
             wire,
         };
-        Ok(barrier.hold(shot.start()).await?)
+        Ok(barrier.open(shot.start()).await?)
     }
 
     async fn learn(&mut self, id: &AccountId, outcome: &Outcome) {

@@ -27,6 +27,7 @@ use crate::request::services::Services;
 pub(crate) type PendingCall = Pin<Box<dyn Future<Output = Result<Answer, CallError>> + Send>>;
 
 /// What all calls of one request share.
+#[derive(Clone)]
 pub(crate) struct RequestPlan {
     /// The client's protocol.
     pub(crate) dialect: Dialect,
@@ -38,9 +39,9 @@ pub(crate) struct RequestPlan {
     /// Whether calls of accounts take the conversation's socket.
     pub(crate) socket: bool,
     /// Whether the model must not answer: the call only sends the request ahead over the socket.
-    pub(crate) mute: bool,
+    pub(crate) prewarm: bool,
     /// Whether the request may draw, and so needs a plan that can.
-    pub(crate) draws: bool,
+    pub(crate) may_draw: bool,
 }
 
 /// One call, ready to go.
@@ -66,7 +67,7 @@ impl RequestPlan {
     }
 
     /// A hash of the conversation.
-    pub(crate) fn by(&self) -> u64 {
+    pub(crate) fn conversation_hash(&self) -> u64 {
         self.conversation.id.as_u64_pair().1
     }
 
@@ -94,13 +95,13 @@ impl UpstreamCall {
     pub(crate) fn start(self) -> PendingCall {
         Box::pin(async move {
             match &self.access {
-                Credentials::Login(tokens) => self.login(tokens).await,
-                Credentials::Key(line) => self.keyed(line).await,
+                Credentials::Login(tokens) => self.call_account(tokens).await,
+                Credentials::Key(line) => self.call_relay(line).await,
             }
         })
     }
 
-    async fn login(&self, tokens: &Tokens) -> Result<Answer, CallError> {
+    async fn call_account(&self, tokens: &Tokens) -> Result<Answer, CallError> {
         let answer = self.send(tokens).await?;
         let id = &self.entry.account.id;
         if answer.status != 200 {
@@ -110,8 +111,8 @@ impl UpstreamCall {
         if is_event_stream(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 
-    async fn keyed(&self, line: &RelayEntry) -> Result<Answer, CallError> {
-        let answer = self.services.runtime.upstream.relays().call(self.order(line)).await?;
+    async fn call_relay(&self, line: &RelayEntry) -> Result<Answer, CallError> {
+        let answer = self.services.runtime.upstream.relays().call(self.relay_call(line)).await?;
         if answer.status != 200 {
             return Err(relay_refusal(&self.services, answer).await);
         }
@@ -119,7 +120,7 @@ impl UpstreamCall {
         if is_reply(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 
-    fn order<'a>(&'a self, line: &'a RelayEntry) -> relay::Call<'a> {
+    fn relay_call<'a>(&'a self, line: &'a RelayEntry) -> relay::Call<'a> {
         let same = self.plan.dialect.wire() == Some(line.relay.wire);
         relay::Call {
             relay: &line.relay,
@@ -146,8 +147,8 @@ impl UpstreamCall {
         };
         let (account, access) = (&self.entry.account, &tokens.access);
         let socket = self.plan.socket.then(|| SocketOptions {
-            conversation: conversation.line(),
-            generate: !self.plan.mute,
+            conversation: conversation.socket_id(),
+            generate: !self.plan.prewarm,
             required: self.services.runtime.settings.transport == Transport::WebSocket,
             now: self.services.runtime.now(),
         });

@@ -45,7 +45,7 @@ pub(crate) struct CommitBarrier<'a> {
 }
 
 /// The result of reading more.
-enum Next {
+enum ReadOutcome {
     Chunk(Bytes),
     /// The reply is committed now.
     Deadline,
@@ -54,7 +54,7 @@ enum Next {
 }
 
 /// The meaning of the events so far.
-enum Sign {
+enum EventsMeaning {
     Wait,
     Real,
     Fail(Failure),
@@ -62,7 +62,7 @@ enum Sign {
 
 impl CommitBarrier<'_> {
     /// Waits for the first real event of a call, or for the deadline.
-    pub(crate) async fn hold(&self, mut post: PendingCall) -> Result<Opening, CallError> {
+    pub(crate) async fn open(&self, mut post: PendingCall) -> Result<Opening, CallError> {
         let mut reader = self.reader();
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
@@ -85,18 +85,18 @@ impl CommitBarrier<'_> {
         let mut size = 0;
         loop {
             let chunk = match self.chunk(&mut body, opening.last_read).await? {
-                Next::Chunk(chunk) => chunk,
-                Next::Deadline => break,
-                Next::End => return self.finish(opening).map_err(|miss| *miss),
+                ReadOutcome::Chunk(chunk) => chunk,
+                ReadOutcome::Deadline => break,
+                ReadOutcome::End => return self.finish(opening).map_err(|miss| *miss),
             };
             size += chunk.len();
             opening.last_read = Instant::now();
             let known = opening.held.len();
             opening.reader.push(chunk, &mut opening.held);
-            match self.judge(&opening.held[known..]) {
-                Sign::Wait if size < limits::STREAM_BUFFER => {}
-                Sign::Wait | Sign::Real => break,
-                Sign::Fail(failure) => {
+            match self.check_events(&opening.held[known..]) {
+                EventsMeaning::Wait if size < limits::STREAM_BUFFER => {}
+                EventsMeaning::Wait | EventsMeaning::Real => break,
+                EventsMeaning::Fail(failure) => {
                     self.services.runtime.tasks.spawn(body.drain(DRAIN));
                     return Err(Outcome::EarlyFail(failure).into());
                 }
@@ -111,63 +111,70 @@ impl CommitBarrier<'_> {
         let known = held.len();
         reader.end(&mut held);
         let source = Source::Gone;
-        match self.judge(&held[known..]) {
-            Sign::Real => Ok(Opening { source, reader: self.reader(), held, headers, last_read }),
-            Sign::Fail(failure) if failure.code.as_deref() != Some("stream_cut") => {
+        match self.check_events(&held[known..]) {
+            EventsMeaning::Real => Ok(Opening { source, reader: self.reader(), held, headers, last_read }),
+            EventsMeaning::Fail(failure) if failure.code.as_deref() != Some("stream_cut") => {
                 Err(Box::new(Outcome::EarlyFail(failure).into()))
             }
-            Sign::Fail(_) | Sign::Wait => {
+            EventsMeaning::Fail(_) | EventsMeaning::Wait => {
                 let message = "the upstream's answer ended before its first event";
-                Err(Box::new(cut(TroubleKind::Cut, message.into())))
+                Err(Box::new(broken_call(TroubleKind::Cut, message.into())))
             }
         }
     }
 
-    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Next, CallError> {
+    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<ReadOutcome, CallError> {
         let mut heard = heard;
         loop {
             let idle = heard + self.services.runtime.settings.idle;
             let Ok(chunk) = timeout_at(idle.min(self.deadline), body.chunk()).await else {
                 // Bytes of an incomplete chunk, and pings, show that the upstream is alive too.
                 match body.last_read().filter(|read| *read > heard) {
-                    _ if self.deadline <= idle => return Ok(Next::Deadline),
+                    _ if self.deadline <= idle => return Ok(ReadOutcome::Deadline),
                     Some(read) => heard = read,
-                    None => return Err(cut(TroubleKind::Timeout, silent(self.services.runtime.settings.idle))),
+                    None => {
+                        return Err(broken_call(
+                            TroubleKind::Timeout,
+                            silence_message(self.services.runtime.settings.idle),
+                        ));
+                    }
                 }
                 continue;
             };
             return match chunk {
-                Some(Ok(chunk)) => Ok(Next::Chunk(chunk)),
-                Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_)))) => Err(cut(TroubleKind::Cut, error.to_string())),
-                None => Ok(Next::End),
+                Some(Ok(chunk)) => Ok(ReadOutcome::Chunk(chunk)),
+                Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_)))) => {
+                    Err(broken_call(TroubleKind::Cut, error.to_string()))
+                }
+                None => Ok(ReadOutcome::End),
             };
         }
     }
 
     /// Reads new events. Quota figures count even if the call fails.
-    fn judge(&self, events: &[Event]) -> Sign {
+    fn check_events(&self, events: &[Event]) -> EventsMeaning {
         for event in events {
             match &event.what {
-                What::Fail(failure) => return Sign::Fail(failure.clone()),
+                What::Fail(failure) => return EventsMeaning::Fail(failure.clone()),
                 What::Limits(json) => {
                     if let Some(quota) = Quota::from_event(json, self.services.runtime.now()) {
                         self.services.dispatch.learn_quota(self.account, quota);
                     }
                 }
-                what if is_committing(what) => return Sign::Real,
+                what if is_committing(what) => return EventsMeaning::Real,
                 _ => {}
             }
         }
-        Sign::Wait
+        EventsMeaning::Wait
     }
 }
 
 /// A call that was answered and then broke off; it is not repeated.
-fn cut(kind: TroubleKind, message: String) -> CallError {
+fn broken_call(kind: TroubleKind, message: String) -> CallError {
     let code = if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" };
     CallError { outcome: Outcome::NoStatus { cause: Trouble { kind, message } }, code: Some(code) }
 }
 
-fn silent(idle: Duration) -> String {
+fn silence_message(idle: Duration) -> String {
     format!("the upstream sent nothing for {} s", idle.as_secs())
 }

@@ -13,8 +13,8 @@ use proto::dialect::responses::Echo;
 use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
 use uuid::Uuid;
 
-use super::attempt::{ModelAttempt, instead};
-use super::recalled;
+use super::attempt::{ModelAttempt, first_fallback};
+use super::recall_conversation;
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
 use crate::request::reply::{Head, Refusal, Reply, ReplyBody};
@@ -26,7 +26,7 @@ use crate::request::usage::UsageRecorder;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The empty reply.
-struct Answer {
+struct EmptyReply {
     dialect: Dialect,
     stream: bool,
     setting: ReplySetting,
@@ -37,7 +37,7 @@ struct Answer {
 /// Sends the input to the backend, where that is possible, and answers. A failure is ignored: the next turn will meet it.
 pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
     let mut recorder = UsageRecorder::open(&services, &call);
-    let (call, keep) = recalled(&services, call).await;
+    let (call, keep) = recall_conversation(&services, call).await;
     let (resolved, answer) = match keep.and_then(|keep| prepare(&services, &call, keep)) {
         Ok(prepared) => prepared,
         Err(failure) => {
@@ -55,10 +55,10 @@ fn prepare(
     services: &Arc<Services>,
     call: &Call,
     mut keep: Option<Box<PendingStore>>,
-) -> Result<(Resolved, Answer), Failure> {
+) -> Result<(Resolved, EmptyReply), Failure> {
     let asked = call.request.model.as_deref();
     let resolved = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
-    let resolved = resolved.or_else(|failure| instead(services, asked).ok_or(failure))?;
+    let resolved = resolved.or_else(|failure| first_fallback(services, asked).ok_or(failure))?;
     let model = resolved.model.slug.clone();
     if let Some(keep) = &mut keep {
         keep.set_conversation(Conversation::of(call, &model).id);
@@ -75,10 +75,10 @@ fn prepare(
     };
     let (dialect, stream) = (call.dialect, call.request.reply.stream);
     let head = Head::of(&resolved, call.notes.clone());
-    Ok((resolved, Answer { dialect, stream, setting, head, keep }))
+    Ok((resolved, EmptyReply { dialect, stream, setting, head, keep }))
 }
 
-impl Answer {
+impl EmptyReply {
     fn reply(self) -> Reply {
         let Self { dialect, stream, setting, head, keep } = self;
         let open = Open { id: Text::from(setting.id.as_str()), model: None, created: setting.created };
@@ -90,20 +90,20 @@ impl Answer {
                 fold.push(event);
             }
             let body = dialect.whole(&fold.finish(), &setting);
-            over(keep, setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+            store_ended(keep, setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
             return Reply { head, body: ReplyBody::Whole(body) };
         }
         let (mut writer, mut out) = (Writer::new(dialect, setting), BytesMut::new());
         for event in &events {
             writer.push(event, &mut out);
         }
-        over(keep, writer.response());
+        store_ended(keep, writer.response());
         writer.end(&mut out);
         Reply { head, body: ReplyBody::Whole(out.freeze()) }
     }
 }
 
-fn over(keep: Option<Box<PendingStore>>, response: Option<&Json>) {
+fn store_ended(keep: Option<Box<PendingStore>>, response: Option<&Json>) {
     if let Some(keep) = keep {
         keep.finish(response);
     }

@@ -7,27 +7,27 @@ use proto::{Json, Request};
 use uuid::Uuid;
 
 /// The fingerprint of the last replay-only item; `None` when there is none.
-pub(super) fn last(request: &Request) -> Option<u64> {
-    request.items.iter().rev().find_map(mark)
+pub(super) fn last_fingerprint(request: &Request) -> Option<u64> {
+    request.items.iter().rev().find_map(item_fingerprint)
 }
 
 /// Whether the request has the item of this fingerprint.
-pub(super) fn holds(request: &Request, wanted: u64) -> bool {
-    request.items.iter().rev().filter_map(mark).any(|found| found == wanted)
+pub(super) fn has_item(request: &Request, wanted: u64) -> bool {
+    request.items.iter().rev().filter_map(item_fingerprint).any(|found| found == wanted)
 }
 
 /// The conversation of a sealed item: the account that made the item continues it.
-pub(crate) fn seal(item: &Json) -> Option<Uuid> {
-    item.get("encrypted_content").map(|content| sealed(fingerprint(content.bytes())))
+pub(crate) fn sealed_conversation(item: &Json) -> Option<Uuid> {
+    item.get("encrypted_content").map(|content| conversation_id(fingerprint(content.bytes())))
 }
 
 /// As [`seal`], of the last replay-only item of a request.
-pub(super) fn brought(request: &Request) -> Option<Uuid> {
-    last(request).map(sealed)
+pub(super) fn last_sealed_conversation(request: &Request) -> Option<Uuid> {
+    last_fingerprint(request).map(conversation_id)
 }
 
 /// Conversations that are named by a sealed item have ids of their own kind.
-fn sealed(mark: u64) -> Uuid {
+fn conversation_id(mark: u64) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &mark.to_le_bytes())
 }
 
@@ -37,7 +37,7 @@ fn fingerprint(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn mark(item: &Item) -> Option<u64> {
+fn item_fingerprint(item: &Item) -> Option<u64> {
     match (&item.kind, &item.raw) {
         (ItemKind::Reasoning { encrypted: Some(state), .. }, _) => Some(fingerprint(state.escaped())),
         // The account that made it may have stored it under this name.

@@ -2,20 +2,20 @@
 
 use parking_lot::Mutex;
 
-use super::responses::Record;
+use super::responses::StoredConversation;
 
 /// The last response of a connection.
 #[derive(Default)]
-pub struct ConnectionHistory(Mutex<Option<(String, Record)>>);
+pub struct ConnectionHistory(Mutex<Option<(String, StoredConversation)>>);
 
 impl ConnectionHistory {
     /// The conversation up to the response `id`, if that was the last one.
-    pub(super) fn find(&self, id: &str) -> Option<Record> {
+    pub(super) fn find(&self, id: &str) -> Option<StoredConversation> {
         self.0.lock().as_ref().filter(|(last, _)| last == id).map(|(_, record)| record.clone())
     }
 
     /// Replaces the response; `None` when no request can continue the last one.
-    pub(super) fn set(&self, last: Option<(String, Record)>) {
+    pub(super) fn set(&self, last: Option<(String, StoredConversation)>) {
         *self.0.lock() = last;
     }
 }

@@ -10,7 +10,7 @@ use proto::{Dialect, Failure, Item, Json, Kind, Text};
 use uuid::Uuid;
 
 use super::history::ConnectionHistory;
-use super::responses::{Cancel, Record, ResponseKey, StoredReply, Turn, Weight};
+use super::responses::{Cancellation, Reservation, ResponseKey, StoredConversation, StoredReply, StoredTurn};
 use crate::registry::keys::KeyId;
 use crate::request::call::Call;
 use crate::request::estimate;
@@ -27,13 +27,13 @@ pub(crate) struct PendingStore {
     /// Whether the response is stored for its key.
     stores: bool,
     trail: Option<Arc<ConnectionHistory>>,
-    before: Vec<Arc<Turn>>,
+    before: Vec<Arc<StoredTurn>>,
     /// The request's own items; `None` where nothing is stored.
-    input: Option<(Json, Weight)>,
+    input: Option<(Json, Reservation)>,
     conversation: Uuid,
     /// Its name and number among the stored responses while it runs.
     place: Option<(ResponseKey, u64)>,
-    cancel: Arc<Cancel>,
+    cancel: Arc<Cancellation>,
 }
 
 /// Puts the conversation that a request continues before its input, and returns what will be stored of the reply; `None` for nothing.
@@ -45,9 +45,9 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     let past =
         previous.as_deref().map(|id| find(services, call, id).ok_or_else(|| unknown_response(id))).transpose()?;
     if let Some(past) = &past
-        && !call.memory.take(total(&past.turns))
+        && !call.memory.take(input_bytes(&past.turns))
     {
-        return Err(full());
+        return Err(over_memory());
     }
     let responses = call.dialect == Dialect::Responses;
     let trail = call.client.socket_history.clone().filter(|_| responses);
@@ -60,7 +60,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
         prepend_history(call, &past)?;
     }
     let marked = stores || previous.is_some();
-    let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - total(&before) - weight.bytes());
+    let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - input_bytes(&before) - weight.bytes());
     if stores && input.is_none() {
         stores = false;
         call.notes.add("not stored: the conversation is too large, or too much is in use");
@@ -78,14 +78,14 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
 /// The bytes that [`recall`] reads, roughly.
 pub(crate) fn recalled_bytes(services: &Services, call: &Call) -> usize {
     let past = call.request.previous.as_deref().and_then(|id| find(services, call, id));
-    estimate::bytes(&call.request) + past.map_or(0, |past| total(&past.turns))
+    estimate::bytes(&call.request) + past.map_or(0, |past| input_bytes(&past.turns))
 }
 
-fn find(services: &Services, call: &Call, id: &str) -> Option<Record> {
+fn find(services: &Services, call: &Call, id: &str) -> Option<StoredConversation> {
     let last = call.client.socket_history.as_ref().and_then(|trail| trail.find(id));
     last.or_else(|| {
         match services.stored.responses.lock().get(&ResponseKey::of(&call.key, id), services.runtime.now())? {
-            StoredReply::Over(record) if record.goes_on => Some(record.clone()),
+            StoredReply::Ended(record) if record.can_continue => Some(record.clone()),
             _ => None,
         }
     })
@@ -97,7 +97,7 @@ fn unknown_response(id: &str) -> Failure {
     failure.at("previous_response_id").code("previous_response_not_found")
 }
 
-fn full() -> Failure {
+fn over_memory() -> Failure {
     let failure = Failure::new(Kind::Overloaded, "too many conversations are in flight");
     failure.code("overloaded").retry_after(1)
 }
@@ -106,7 +106,7 @@ fn full() -> Failure {
 ///
 /// # Errors
 /// Together the items exceed the limit of a request.
-fn prepend_history(call: &mut Call, past: &Record) -> Result<(), Failure> {
+fn prepend_history(call: &mut Call, past: &StoredConversation) -> Result<(), Failure> {
     let most = responses::MOST_ITEMS.saturating_sub(call.request.items.len());
     let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).take(most + 1).collect();
     if items.len() > most {
@@ -122,24 +122,25 @@ fn prepend_history(call: &mut Call, past: &Record) -> Result<(), Failure> {
     Ok(())
 }
 
-fn total(turns: &[Arc<Turn>]) -> usize {
+fn input_bytes(turns: &[Arc<StoredTurn>]) -> usize {
     turns.iter().map(|turn| turn.bytes()).sum()
 }
 
 /// The request's own items, weighed before they are copied; `None` when they cannot be stored.
-fn pack(services: &Services, call: &Call, (stores, before): (bool, &[Arc<Turn>])) -> Option<(Json, Weight)> {
+fn pack(services: &Services, call: &Call, (stores, before): (bool, &[Arc<StoredTurn>])) -> Option<(Json, Reservation)> {
     if before.len() >= limits::STORED_TURNS {
         return None;
     }
-    let most = limits::STORED_CONVERSATION.saturating_sub(total(before));
-    let weigh =
-        |size| weigh(services, &call.key, (stores, Some(Turn::size(size, before)).filter(|size| *size <= most)?));
+    let most = limits::STORED_CONVERSATION.saturating_sub(input_bytes(before));
+    let weigh = |size| {
+        reserve(services, &call.key, (stores, Some(StoredTurn::size(size, before)).filter(|size| *size <= most)?))
+    };
     responses::pack(&call.request.items, weigh)
 }
 
-fn weigh(services: &Services, key: &KeyId, (stores, bytes): (bool, usize)) -> Option<Weight> {
+fn reserve(services: &Services, key: &KeyId, (stores, bytes): (bool, usize)) -> Option<Reservation> {
     let stored = &services.stored;
-    if stores { stored.responses.lock().weigh(key, bytes) } else { stored.trails.put(bytes) }
+    if stores { stored.responses.lock().reserve(key, bytes) } else { stored.histories.reserve(bytes) }
 }
 
 impl PendingStore {
@@ -176,27 +177,27 @@ impl PendingStore {
     /// Stores the ended reply, whatever its result.
     pub(crate) fn finish(mut self, response: Option<&Json>) {
         let named = response.and_then(|response| Some((self.name(response)?, response)));
-        let kept = named.and_then(|(name, response)| Some((name, self.record(response)?)));
+        let kept = named.and_then(|(name, response)| Some((name, self.stored_conversation(response)?)));
         if let Some(trail) = &self.trail {
-            let last = kept.as_ref().filter(|(_, record)| record.goes_on);
+            let last = kept.as_ref().filter(|(_, record)| record.can_continue);
             trail.set(last.map(|(name, record)| (name.id().to_owned(), record.clone())));
         }
         let Some((name, record)) = kept.filter(|_| self.stores) else { return };
         let mut responses = self.services.stored.responses.lock();
         match self.place.take() {
-            Some((name, number)) => _ = responses.settle(&name, number, record),
-            None => _ = responses.put(name, StoredReply::Over(record), self.services.runtime.now()),
+            Some((name, number)) => _ = responses.finish(&name, number, record),
+            None => _ = responses.put(name, StoredReply::Ended(record), self.services.runtime.now()),
         }
     }
 
-    fn record(&mut self, response: &Json) -> Option<Record> {
+    fn stored_conversation(&mut self, response: &Json) -> Option<StoredConversation> {
         let (input, weight) = self.input.take()?;
-        let weights = [weight, weigh(&self.services, &self.key, (self.stores, response.bytes().len()))?];
-        let turn = Turn::new((input, response.clone()), weights);
+        let weights = [weight, reserve(&self.services, &self.key, (self.stores, response.bytes().len()))?];
+        let turn = StoredTurn::new((input, response.clone()), weights);
         let status = response.text("status");
         let goes_on = status.is_some_and(|status| status.is("completed") || status.is("incomplete"));
         let turns = self.before.iter().cloned().chain([Arc::new(turn)]).collect();
-        Some(Record { turns, conversation: self.conversation, goes_on })
+        Some(StoredConversation { turns, conversation: self.conversation, can_continue: goes_on })
     }
 
     fn name(&self, response: &Json) -> Option<ResponseKey> {
@@ -210,7 +211,7 @@ impl Drop for PendingStore {
     /// A reply whose client left is not stored.
     fn drop(&mut self) {
         if let Some((name, number)) = self.place.take() {
-            self.services.stored.responses.lock().leave(&name, number);
+            self.services.stored.responses.lock().discard(&name, number);
         }
     }
 }

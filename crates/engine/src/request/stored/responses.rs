@@ -52,38 +52,38 @@ impl ResponseKey {
 
 /// Counts bytes against a limit.
 #[derive(Clone)]
-pub(crate) struct Scale {
+pub(crate) struct ByteBudget {
     held: Arc<AtomicUsize>,
     most: usize,
 }
 
 /// Bytes that a scale counts until they are dropped.
-pub(crate) struct Weight {
+pub(crate) struct Reservation {
     held: Arc<AtomicUsize>,
     bytes: usize,
     /// The same bytes on the scale of their key.
-    _share: Option<Box<Weight>>,
+    _share: Option<Box<Reservation>>,
 }
 
-impl Scale {
+impl ByteBudget {
     /// A scale with this limit.
     pub(crate) fn new(most: usize) -> Self {
         Self { held: Arc::default(), most }
     }
 
     /// Counts bytes; `None` beyond the limit.
-    pub(crate) fn put(&self, bytes: usize) -> Option<Weight> {
-        self.put_beside(bytes, None)
+    pub(crate) fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        self.reserve_with(bytes, None)
     }
 
-    fn put_beside(&self, bytes: usize, share: Option<Box<Weight>>) -> Option<Weight> {
+    fn reserve_with(&self, bytes: usize, share: Option<Box<Reservation>>) -> Option<Reservation> {
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
         let put = self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        put.ok().map(|_| Weight { held: Arc::clone(&self.held), bytes, _share: share })
+        put.ok().map(|_| Reservation { held: Arc::clone(&self.held), bytes, _share: share })
     }
 
     /// By how many bytes `more` would exceed the limit.
-    fn over(&self, bytes: usize) -> usize {
+    fn excess(&self, bytes: usize) -> usize {
         self.held.load(Ordering::Acquire).saturating_add(bytes).saturating_sub(self.most)
     }
 
@@ -92,42 +92,42 @@ impl Scale {
     }
 }
 
-impl Weight {
+impl Reservation {
     /// The number of bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-impl Drop for Weight {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.held.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
 /// One request and its answer, shared by all conversations that continue it.
-pub(crate) struct Turn {
+pub(crate) struct StoredTurn {
     /// The items that the request added to the conversation.
     pub(crate) input: Json,
     /// The response object.
     pub(crate) response: Json,
     /// The bytes of its input, counted before it was copied, and of its response.
-    weights: [Weight; 2],
+    reservations: [Reservation; 2],
 }
 
-impl Turn {
+impl StoredTurn {
     /// The bytes of a turn after those of `before`, without its response. Its record lists all turns.
     pub(crate) fn size(input: usize, before: &[Arc<Self>]) -> usize {
         input + (before.len() + 1) * size_of::<Arc<Self>>() + OVERHEAD
     }
 
-    pub(crate) fn new((input, response): (Json, Json), weights: [Weight; 2]) -> Self {
-        Self { input, response, weights }
+    pub(crate) fn new((input, response): (Json, Json), weights: [Reservation; 2]) -> Self {
+        Self { input, response, reservations: weights }
     }
 
     /// Its own bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.weights.iter().map(Weight::bytes).sum()
+        self.reservations.iter().map(Reservation::bytes).sum()
     }
 
     /// The items that the turn adds to a conversation. Reasoning without its state is left out if the response is not stored upstream: its
@@ -145,9 +145,9 @@ impl Turn {
     }
 
     /// The items with their ids; those of the response too if `output` is set.
-    pub(crate) fn shown(&self, output: bool) -> Vec<ListedItem> {
+    pub(crate) fn listed(&self, output: bool) -> Vec<ListedItem> {
         let id = self.response.text("id").unwrap_or_default();
-        let mut items = shown(&self.input, &id.plain());
+        let mut items = list_input(&self.input, &id.plain());
         if let Some(list) = self.output().filter(|_| output) {
             items.extend(responses::list_items(&list, &format!("{}_out", own_name(&id.plain()))));
         }
@@ -156,7 +156,7 @@ impl Turn {
 }
 
 /// The items that the request of the response `id` added, with ids.
-pub(crate) fn shown(input: &Json, id: &str) -> Vec<ListedItem> {
+pub(crate) fn list_input(input: &Json, id: &str) -> Vec<ListedItem> {
     responses::list_items(input, &format!("{}_in", own_name(id)))
 }
 
@@ -167,33 +167,33 @@ fn own_name(id: &str) -> &str {
 
 /// A conversation up to a response.
 #[derive(Clone)]
-pub(crate) struct Record {
+pub(crate) struct StoredConversation {
     /// Oldest first; the last one holds the response.
-    pub(crate) turns: Vec<Arc<Turn>>,
+    pub(crate) turns: Vec<Arc<StoredTurn>>,
     /// The conversation's id.
     pub(crate) conversation: Uuid,
     /// Whether a request may continue it. A failed response cannot be continued.
-    pub(crate) goes_on: bool,
+    pub(crate) can_continue: bool,
 }
 
 /// Cancels a running reply.
 #[derive(Default)]
-pub(crate) struct Cancel {
-    asked: AtomicBool,
+pub(crate) struct Cancellation {
+    is_cancelled: AtomicBool,
     waker: AtomicWaker,
 }
 
-impl Cancel {
+impl Cancellation {
     /// Cancels the reply.
-    pub(crate) fn ask(&self) {
-        self.asked.store(true, Ordering::Release);
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Release);
         self.waker.wake();
     }
 
     /// Ready when the reply is cancelled.
     pub(crate) fn asked(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
-        self.asked.load(Ordering::Acquire)
+        self.is_cancelled.load(Ordering::Acquire)
     }
 }
 
@@ -204,73 +204,73 @@ pub(crate) enum StoredReply {
         /// The response object as it began.
         response: Json,
         /// The conversation before it.
-        turns: Vec<Arc<Turn>>,
+        turns: Vec<Arc<StoredTurn>>,
         /// The items that the request added.
         input: Json,
         /// Cancels it.
-        cancel: Arc<Cancel>,
+        cancel: Arc<Cancellation>,
     },
     /// An ended reply.
-    Over(Record),
+    Ended(StoredConversation),
 }
 
 /// The stored responses of all keys.
 pub(crate) struct StoredResponses {
     bounds: Bounds,
-    scale: Scale,
+    budget: ByteBudget,
     /// The scales of keys that have responses.
-    shares: HashMap<String, Scale>,
-    places: HashMap<ResponseKey, Place>,
+    shares: HashMap<String, ByteBudget>,
+    entries: HashMap<ResponseKey, StoredEntry>,
     order: BTreeMap<u64, ResponseKey>,
     next: u64,
 }
 
-struct Place {
+struct StoredEntry {
     number: u64,
     since: Millis,
-    held: StoredReply,
+    reply: StoredReply,
 }
 
 impl StoredResponses {
     /// An empty store.
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let scale = Scale::new(bounds.bytes);
-        Self { bounds, scale, shares: HashMap::new(), places: HashMap::new(), order: BTreeMap::new(), next: 0 }
+        let scale = ByteBudget::new(bounds.bytes);
+        Self { bounds, budget: scale, shares: HashMap::new(), entries: HashMap::new(), order: BTreeMap::new(), next: 0 }
     }
 
     /// Makes room for so many bytes of a key: beyond its share its own oldest responses are dropped, beyond the total the oldest of all.
     /// `None`, and nothing is dropped, when that would not be enough.
-    pub(crate) fn weigh(&mut self, key: &KeyId, bytes: usize) -> Option<Weight> {
+    pub(crate) fn reserve(&mut self, key: &KeyId, bytes: usize) -> Option<Reservation> {
         if bytes > self.bounds.share {
             return None;
         }
         let share = self.share(key);
-        let own = self.leavers(Some(key), share.over(bytes))?;
+        let own = self.oldest_to_free(Some(key), share.excess(bytes))?;
         self.clear(own);
-        let oldest = self.leavers(None, self.scale.over(bytes))?;
+        let oldest = self.oldest_to_free(None, self.budget.excess(bytes))?;
         self.clear(oldest);
-        let share = share.put(bytes)?;
-        self.scale.put_beside(bytes, Some(Box::new(share)))
+        let share = share.reserve(bytes)?;
+        self.budget.reserve_with(bytes, Some(Box::new(share)))
     }
 
-    fn share(&mut self, key: &KeyId) -> Scale {
+    fn share(&mut self, key: &KeyId) -> ByteBudget {
         if let Some(share) = self.shares.get(&key.0) {
             return share.clone();
         }
         self.shares.retain(|_, share| !share.is_empty());
-        let share = Scale::new(self.bounds.share);
+        let share = ByteBudget::new(self.bounds.share);
         self.shares.insert(key.0.clone(), share.clone());
         share
     }
 
     /// The oldest responses, of one key or of all, without which so many bytes are free. A turn counts until its last holder is gone. A
     /// running reply keeps its turns, so dropping it frees nothing.
-    fn leavers(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<ResponseKey>> {
+    fn oldest_to_free(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<ResponseKey>> {
         let (mut names, mut free, mut seen) = (Vec::new(), 0, HashMap::new());
         let mut order = self.order.values().filter(|name| key.is_none_or(|key| key.0 == name.0));
         while free < bytes {
             let name = order.next()?;
-            let Some(StoredReply::Over(record)) = self.places.get(name).map(|place| &place.held) else { continue };
+            let Some(StoredReply::Ended(record)) = self.entries.get(name).map(|place| &place.reply) else { continue };
             for turn in &record.turns {
                 let holders = seen.entry(Arc::as_ptr(turn)).or_insert(0);
                 *holders += 1;
@@ -291,23 +291,23 @@ impl StoredResponses {
     pub(crate) fn put(&mut self, name: ResponseKey, held: StoredReply, now: Millis) -> u64 {
         self.expire(now);
         self.take(&name);
-        while self.places.len() >= self.bounds.count && self.pop().is_some() {}
+        while self.entries.len() >= self.bounds.count && self.pop().is_some() {}
         let number = self.next;
         self.next += 1;
         self.order.insert(number, name.clone());
-        self.places.insert(name, Place { number, since: now, held });
+        self.entries.insert(name, StoredEntry { number, since: now, reply: held });
         number
     }
 
     /// Stores an ended reply; `false` when its entry is gone.
-    pub(crate) fn settle(&mut self, name: &ResponseKey, number: u64, record: Record) -> bool {
-        let place = self.places.get_mut(name).filter(|place| place.number == number);
-        place.map(|place| place.held = StoredReply::Over(record)).is_some()
+    pub(crate) fn finish(&mut self, name: &ResponseKey, number: u64, record: StoredConversation) -> bool {
+        let place = self.entries.get_mut(name).filter(|place| place.number == number);
+        place.map(|place| place.reply = StoredReply::Ended(record)).is_some()
     }
 
     /// Removes an entry, if it still has this number.
-    pub(crate) fn leave(&mut self, name: &ResponseKey, number: u64) {
-        if self.places.get(name).is_some_and(|place| place.number == number) {
+    pub(crate) fn discard(&mut self, name: &ResponseKey, number: u64) {
+        if self.entries.get(name).is_some_and(|place| place.number == number) {
             self.take(name);
         }
     }
@@ -315,7 +315,7 @@ impl StoredResponses {
     /// The response of a name.
     pub(crate) fn get(&mut self, name: &ResponseKey, now: Millis) -> Option<&StoredReply> {
         self.expire(now);
-        self.places.get(name).map(|place| &place.held)
+        self.entries.get(name).map(|place| &place.reply)
     }
 
     /// Deletes the response of a name; `false` when there is none.
@@ -327,23 +327,23 @@ impl StoredResponses {
     /// Drops responses that are too old.
     pub(crate) fn expire(&mut self, now: Millis) {
         let age = self.bounds.age.as_millis();
-        let old = |place: &Place| u128::from(place.since.until(now)) >= age;
+        let old = |place: &StoredEntry| u128::from(place.since.until(now)) >= age;
         while let Some((_, name)) = self.order.first_key_value()
-            && self.places.get(name).is_none_or(old)
+            && self.entries.get(name).is_none_or(old)
         {
             self.pop();
         }
     }
 
     fn take(&mut self, name: &ResponseKey) -> Option<StoredReply> {
-        let place = self.places.remove(name)?;
+        let place = self.entries.remove(name)?;
         self.order.remove(&place.number);
-        Some(place.held)
+        Some(place.reply)
     }
 
     /// Drops the oldest response.
     fn pop(&mut self) -> Option<()> {
         let (_, name) = self.order.pop_first()?;
-        self.places.remove(&name).map(|_| ())
+        self.entries.remove(&name).map(|_| ())
     }
 }

@@ -82,27 +82,27 @@ impl ReplyMemory {
     }
 
     /// Counts one event; a failure when the reply may not hold that much.
-    pub(crate) fn see(&mut self, event: &Event) -> Result<(), Failure> {
-        self.bytes += self.size(event);
+    pub(crate) fn count(&mut self, event: &Event) -> Result<(), Failure> {
+        self.bytes += self.kept_bytes(event);
         if self.bytes <= self.covered {
             return Ok(());
         }
-        let failure = if self.bytes > limits::REPLY { too_large() } else { return self.cover() };
+        let failure = if self.bytes > limits::REPLY { too_large() } else { return self.reserve() };
         self.over = true;
         Err(failure)
     }
 
     /// The text so far was dropped, and what follows is passed on only.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn release(&mut self) {
         let calls = self.calls;
         *self = Self { bytes: calls, calls, open: self.open, ..Self::new(self.tab.clone(), Retention::Nothing) };
     }
 
-    fn cover(&mut self) -> Result<(), Failure> {
+    fn reserve(&mut self) -> Result<(), Failure> {
         let more = (self.bytes - self.covered).next_multiple_of(STEP);
         let Some(space) = self.tab.part(more) else {
             self.over = true;
-            return Err(full());
+            return Err(over_memory());
         };
         self.covered = (self.covered + more).min(limits::REPLY);
         match (&mut self.charged, space) {
@@ -113,7 +113,7 @@ impl ReplyMemory {
     }
 
     /// How many bytes an event leaves behind.
-    fn size(&mut self, event: &Event) -> usize {
+    fn kept_bytes(&mut self, event: &Event) -> usize {
         let frame = event.carrier.frame();
         let own = |dialect| dialect != Dialect::Responses && self.keeps == Retention::All(dialect);
         let kept = frame.filter(|frame| own(frame.dialect));
@@ -166,7 +166,7 @@ fn too_large() -> Failure {
     Failure::new(Kind::Upstream, words).code("reply_too_large")
 }
 
-fn full() -> Failure {
+fn over_memory() -> Failure {
     let words = "The replies in progress take all the memory that the gateway may use. Try again in a moment.";
     Failure::new(Kind::Overloaded, words).code("overloaded").retry_after(1)
 }

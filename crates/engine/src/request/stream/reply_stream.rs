@@ -347,7 +347,11 @@ impl ReplyStream {
     fn report_outcome(&self, signal: &Signal, outcome: &attempt::Outcome) {
         self.services.dispatch.note_model(&self.account, self.call.plan.model_for(&self.account), signal);
         self.services.dispatch.signal(&self.account, signal);
-        self.services.dispatch.record_outcome(&self.account, (self.call.begun, self.call.plan.by()), outcome);
+        self.services.dispatch.record_outcome(
+            &self.account,
+            (self.call.begun, self.call.plan.conversation_hash()),
+            outcome,
+        );
     }
 
     /// Releases the upstream: a complete answer is read to its end by a task, so that its connection is used again; any other is cancelled.

@@ -263,7 +263,7 @@ impl Transcoder {
 
     fn process_event(&mut self, event: Event, usage: &mut UsageRecorder) -> Progress {
         let mut event = event;
-        if let Err(failure) = self.memory.see(&event)
+        if let Err(failure) = self.memory.count(&event)
             && !self.drop_repeated_text(&event, &failure)
         {
             return self.withhold_failure(Event::new(What::Fail(failure)), usage);
@@ -286,7 +286,7 @@ impl Transcoder {
         if call || self.trim.is_some() || !writer.forget() {
             return false;
         }
-        self.memory.forget();
+        self.memory.release();
         self.text_lost = Some(Box::new(why.clone()));
         true
     }

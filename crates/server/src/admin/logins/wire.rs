@@ -1,6 +1,6 @@
 //! The bodies of the login endpoints, with the field names of the system that people migrate from.
 
-use engine::ImportFate;
+use engine::ImportOutcome;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -139,6 +139,6 @@ pub(crate) struct Added {
     pub(super) success: bool,
     /// What the import did with the login; absent for a linked account.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) result: Option<ImportFate>,
+    pub(super) result: Option<ImportOutcome>,
     pub(super) account: Entry,
 }

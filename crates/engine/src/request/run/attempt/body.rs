@@ -61,7 +61,7 @@ impl ModelAttempt {
             (Target::Relay(self.relay_target(relay, without_replay)), None)
         } else {
             let mut codex = self.target(without_replay, &tools);
-            let metadata = self.say(&entry.account.id, &codex).map(Arc::new);
+            let metadata = self.turn_metadata(&entry.account.id, &codex).map(Arc::new);
             if let Some(metadata) = &metadata {
                 codex.metadata.clone_from(&metadata.fields);
             }
@@ -80,7 +80,7 @@ impl ModelAttempt {
         // The body lies in memory beside the client's own until it is sent. A small one is not counted.
         let space = match self.size {
             0..=UNCHARGED => None,
-            size => self.call.memory.part(size).ok_or_else(full)?,
+            size => self.call.memory.part(size).ok_or_else(over_memory)?,
         };
         let request = std::mem::take(&mut self.call.request);
         let work = move || {
@@ -123,7 +123,9 @@ impl ModelAttempt {
     /// Whether the history holds replay-only items that this account or relay cannot read.
     fn foreign(&self, entry: &Entry) -> bool {
         match &self.affinity {
-            Some(bond) if bond.account == entry.account.id && !bond.away => self.left_over(bond).is_some(),
+            Some(record) if record.account == entry.account.id && !record.away => {
+                self.last_foreign_item(record).is_some()
+            }
             Some(_) => true,
             // The origin is unknown; most likely it is the intended account.
             None => self.state.head.fallback.is_some() && entry.relay.is_some(),
@@ -131,8 +133,8 @@ impl ModelAttempt {
     }
 
     /// The last earlier item that the conversation's account cannot read and the client still sends.
-    fn left_over(&self, bond: &AffinityRecord) -> Option<u64> {
-        bond.foreign.filter(|mark| replay::holds(&self.call.request, *mark))
+    fn last_foreign_item(&self, record: &AffinityRecord) -> Option<u64> {
+        record.foreign.filter(|mark| replay::has_item(&self.call.request, *mark))
     }
 
     /// The items that the conversation's account will not be able to read in later turns.
@@ -140,9 +142,11 @@ impl ModelAttempt {
         if !self.body.as_ref().is_some_and(|body| body.without_replay) {
             return None;
         }
-        let own =
-            self.affinity.as_ref().filter(|bond| bond.account == *id && !bond.away && !self.state.history.stripped);
-        own.and_then(|bond| self.left_over(bond)).or_else(|| replay::last(&self.call.request))
+        let own = self
+            .affinity
+            .as_ref()
+            .filter(|record| record.account == *id && !record.away && !self.state.history.stripped);
+        own.and_then(|record| self.last_foreign_item(record)).or_else(|| replay::last_fingerprint(&self.call.request))
     }
 
     fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {
@@ -172,7 +176,7 @@ impl ModelAttempt {
             default_effort: model.default_effort.clone(),
             efforts: model.efforts.clone(),
             priority_tier: lists_priority(resolved),
-            tier: resolved.tier.clone().or_else(|| self.usual_tier()),
+            tier: resolved.tier.clone().or_else(|| self.default_tier()),
             tools: tools.iter().map(|tool| tool.name()).collect(),
             cache_key: conversation.session.clone(),
             metadata: vec![
@@ -184,7 +188,7 @@ impl ModelAttempt {
     }
 
     /// The service tier of requests that name none; nothing if the model does not list it.
-    fn usual_tier(&self) -> Option<String> {
+    fn default_tier(&self) -> Option<String> {
         let fast = self.state.services.runtime.settings.fast && lists_priority(&self.plan.resolved);
         fast.then(|| "fast".to_owned())
     }
@@ -204,8 +208,8 @@ impl ModelAttempt {
             Some(Wire::Responses) => {
                 Limits { max_tokens: limits.max_tokens.filter(|limit| *limit < LEAST_OUTPUT), ..limits.clone() }
             }
-            Some(Wire::Chat) => unsent(limits, chat::MOST_STOPS),
-            Some(Wire::Gemini) => unsent(limits, gemini::MOST_STOPS),
+            Some(Wire::Chat) => dropped_limits(limits, chat::MOST_STOPS),
+            Some(Wire::Gemini) => dropped_limits(limits, gemini::MOST_STOPS),
             Some(Wire::Messages) => {
                 let stop = limits.stop.iter().filter(|stop| !messages::takes_stop(stop)).cloned().collect();
                 Limits { max_tokens: None, stop }
@@ -214,13 +218,13 @@ impl ModelAttempt {
     }
 }
 
-fn full() -> Failure {
+fn over_memory() -> Failure {
     let failure = Failure::new(Kind::Overloaded, "too many request bodies are in flight");
     failure.code("overloaded").retry_after(1)
 }
 
 /// The stop sequences of a request that has more than the upstream takes; such a request sends none.
-fn unsent(limits: &Limits, most: usize) -> Limits {
+fn dropped_limits(limits: &Limits, most: usize) -> Limits {
     let stop = if limits.stop.len() > most { limits.stop.clone() } else { Vec::new() };
     Limits { max_tokens: None, stop }
 }

@@ -20,14 +20,14 @@ pub(super) struct FallbackChain {
     /// The failure of the intended model; it is the answer when no model serves.
     first: Option<(String, Failure)>,
     /// The intended model, once another one is asked.
-    meant: Option<Box<Resolved>>,
+    intended: Option<Box<Resolved>>,
 }
 
 impl FallbackChain {
     /// The chain of a request for `asked`, which means `model`.
     pub(super) fn of(services: &Services, asked: Option<&str>, model: Option<&str>) -> Self {
         let left = services.runtime.settings.chains.of(asked, model).to_vec().into_iter();
-        Self { left, first: None, meant: None }
+        Self { left, first: None, intended: None }
     }
 
     /// The rest of the chain for `asked`, which names no model, after its first existing model.
@@ -35,12 +35,12 @@ impl FallbackChain {
         let catalog = services.registry.accounts.catalog();
         let mut left = services.runtime.settings.chains.of(Some(asked), None).to_vec().into_iter();
         left.by_ref().find(|name| catalog.resolve(Some(name), &services.runtime.settings.names).is_ok());
-        Self { left, first: Some((asked.to_owned(), failure)), meant: None }
+        Self { left, first: Some((asked.to_owned(), failure)), intended: None }
     }
 
     /// Whether another model is left.
-    pub(super) fn goes_on(&self, services: &Services, known: &Resolved) -> bool {
-        Self { left: self.left.clone(), first: None, meant: None }.next(services, known, false).is_some()
+    pub(super) fn has_next(&self, services: &Services, known: &Resolved) -> bool {
+        Self { left: self.left.clone(), first: None, intended: None }.next(services, known, false).is_some()
     }
 
     /// The next existing model that is not `known`; only one of `relays` when the request has tried enough accounts.
@@ -54,7 +54,7 @@ impl FallbackChain {
 }
 
 /// The first existing model of the chain of a name that means no model.
-pub(crate) fn instead(services: &Services, asked: Option<&str>) -> Option<Resolved> {
+pub(crate) fn first_fallback(services: &Services, asked: Option<&str>) -> Option<Resolved> {
     let catalog = services.registry.accounts.catalog();
     let chain = services.runtime.settings.chains.of(asked, None);
     chain.iter().find_map(|name| catalog.resolve(Some(name), &services.runtime.settings.names).ok())
@@ -65,15 +65,15 @@ pub(crate) fn instead(services: &Services, asked: Option<&str>) -> Option<Resolv
 ///
 /// # Errors
 /// The error of the name, when neither the name nor its chain means a model.
-pub(crate) fn models(
+pub(crate) fn serving_models(
     services: &Services,
     asked: Option<&str>,
 ) -> Result<(Resolved, impl Iterator<Item = Resolved>), Failure> {
-    let meant = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
-    let (first, mut chain) = match (meant, asked) {
-        (Ok(meant), _) => (meant.clone(), FallbackChain::of(services, asked, Some(&meant.model.slug))),
+    let intended = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
+    let (first, mut chain) = match (intended, asked) {
+        (Ok(intended), _) => (intended.clone(), FallbackChain::of(services, asked, Some(&intended.model.slug))),
         (Err(failure), Some(name)) => {
-            let first = instead(services, asked).ok_or_else(|| failure.clone())?;
+            let first = first_fallback(services, asked).ok_or_else(|| failure.clone())?;
             (first, FallbackChain::after(services, name, failure))
         }
         (Err(failure), None) => return Err(failure),
@@ -99,10 +99,10 @@ impl ModelAttempt {
         let from = self.plan.resolved.clone();
         self.state.head.notes.add(note(&from.model.slug, &failure));
         let (asked, _) = self.chain.first.get_or_insert_with(|| (from.model.slug.clone(), failure.clone()));
-        let fallback = Fallback { from: asked.clone(), to: next.model.slug.clone(), why: why(&failure).into() };
+        let fallback = Fallback { from: asked.clone(), to: next.model.slug.clone(), why: reason(&failure).into() };
         tracing::info!(request = %self.plan.client.request_id, from = fallback.from, to = fallback.to, "fallback");
         self.state.head.fallback = Some(fallback);
-        self.chain.meant.get_or_insert_with(|| Box::new(from.clone()));
+        self.chain.intended.get_or_insert_with(|| Box::new(from.clone()));
         next.effort = next.effort.or(from.effort);
         next.tier = next.tier.or(from.tier);
         self.switch_model(next);
@@ -115,8 +115,8 @@ impl ModelAttempt {
     }
 
     /// The model whose failure is the answer when no model serves.
-    pub(super) fn meant(&self) -> &Resolved {
-        self.chain.meant.as_deref().unwrap_or(&self.plan.resolved)
+    pub(super) fn intended_model(&self) -> &Resolved {
+        self.chain.intended.as_deref().unwrap_or(&self.plan.resolved)
     }
 
     /// The account that the conversation is kept for while a relay stands in for it.
@@ -130,10 +130,7 @@ impl ModelAttempt {
         self.state.head.model.clone_from(&next.model.slug);
         self.state.usage.model(&next.model.slug);
         let tier = tier(&self.state.services, &self.call, &next);
-        let RequestPlan { dialect, conversation, client, socket, mute, draws, .. } = &*self.plan;
-        let (conversation, client) = (conversation.clone(), client.clone());
-        let (dialect, socket, mute, draws) = (*dialect, *socket, *mute, *draws);
-        self.plan = Arc::new(RequestPlan { dialect, resolved: next, conversation, client, tier, socket, mute, draws });
+        self.plan = Arc::new(RequestPlan { resolved: next, tier, ..RequestPlan::clone(&self.plan) });
         self.state.history = self.state.history.fall(self.plan.kin() == Kin::Relays);
         (self.body, self.state.sent) = (None, None);
     }
@@ -151,11 +148,11 @@ impl ModelAttempt {
 }
 
 fn note(model: &str, failure: &Failure) -> String {
-    format!("{model} could not serve: {}", why(failure))
+    format!("{model} could not serve: {}", reason(failure))
 }
 
 /// Why a model did not serve, in one or two words.
-fn why(failure: &Failure) -> &'static str {
+fn reason(failure: &Failure) -> &'static str {
     match failure.kind {
         Kind::RateLimited => "rate limited",
         Kind::Exhausted => "quota used up",

@@ -17,7 +17,7 @@ impl ModelAttempt {
         let Some(failure) = refusal(outcome) else { return };
         let said = bounds::read(&failure);
         let Some(entry) = self.state.services.registry.accounts.get(id).filter(|_| !said.is_empty()) else { return };
-        if self.repeated(failure).await {
+        if self.may_quote_client(failure).await {
             return;
         }
         let of = entry.model_key(self.plan.model_for(id));
@@ -40,7 +40,7 @@ impl ModelAttempt {
 
     /// Refuses a prompt that the upstream is sure to refuse, with the message at which clients compact their conversations. A request for a
     /// compaction is the remedy, so it is sent.
-    pub(super) async fn fits(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
+    pub(super) async fn check_window(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
         let of = || entry.model_key(self.plan.model_for(&entry.account.id));
         let Some(window) =
             self.state.services.registry.accounts.learned_limits(of, self.state.services.runtime.now()).window
@@ -67,7 +67,7 @@ impl ModelAttempt {
     }
 
     /// Whether the refusal may only quote the client's text. This runs off the runtime's threads, like [`Self::words`].
-    async fn repeated(&self, failure: Failure) -> bool {
+    async fn may_quote_client(&self, failure: Failure) -> bool {
         let body = self.written();
         tokio::task::spawn_blocking(move || bounds::repeats(&failure, &body)).await.unwrap_or(true)
     }

@@ -14,7 +14,7 @@ use crate::dispatch::limiter::{Acquired, Candidates, Permit, QueuedRequest, Wait
 use crate::registry::accounts::List;
 
 /// How often a waiting request looks for another free account.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why there is no permit.
 enum NoPermit {
@@ -41,14 +41,14 @@ impl ModelAttempt {
         let patience = if held.is_some() { Duration::ZERO } else { self.state.services.runtime.settings.queue_wait };
         match (self.take(patience).await, held) {
             // Another model is better than the same account once more.
-            (Err(_), Some(_)) if next.answered && self.chain.goes_on(&self.state.services, &self.plan.resolved) => {
-                Err(next.otherwise.clone().unwrap_or_else(|| busy(self.plan.kin())))
+            (Err(_), Some(_)) if next.answered && self.chain.has_next(&self.state.services, &self.plan.resolved) => {
+                Err(next.otherwise.clone().unwrap_or_else(|| no_permit_failure(self.plan.kin())))
             }
             (Ok(permit), _) | (Err(_), Some(permit)) => Ok(permit),
             (Err(NoPermit::Account(none)), None) => {
                 Err(none.failure(next.otherwise.as_ref(), self.state.services.runtime.now()))
             }
-            (Err(NoPermit::Turn), None) => Err(busy(self.plan.kin())),
+            (Err(NoPermit::Turn), None) => Err(no_permit_failure(self.plan.kin())),
         }
     }
 
@@ -66,8 +66,8 @@ impl ModelAttempt {
                 (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
             let turn_now = (turn, self.state.services.runtime.now());
             let taken = self.state.services.dispatch.limiter.acquire(
-                self.field(&list, &ways),
-                &self.plan.ask(&self.state.services),
+                self.candidates(&list, &ways),
+                &self.plan.requirements(&self.state.services),
                 turn_now,
             );
             let permit = match taken.map_err(NoPermit::Account)? {
@@ -89,27 +89,27 @@ impl ModelAttempt {
     async fn wait(&self, waiting: QueuedRequest, until: Instant) -> Option<WaitOutcome> {
         let mut turn = pin!(waiting.turn());
         loop {
-            let look = until.min(Instant::now() + LOOK);
+            let look = until.min(Instant::now() + POLL_INTERVAL);
             match timeout_at(look, turn.as_mut()).await {
                 Ok(woken) => return Some(woken),
                 Err(_) if look == until => return None,
-                Err(_) if self.somebody_is_free() => self.state.services.dispatch.limiter.wake_longest_waiting(),
+                Err(_) if self.is_another_free() => self.state.services.dispatch.limiter.wake_longest_waiting(),
                 Err(_) => {}
             }
         }
     }
 
-    fn somebody_is_free(&self) -> bool {
+    fn is_another_free(&self) -> bool {
         let (list, ways) = (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
         let seen = self.state.services.dispatch.limiter.preview(
-            self.field(&list, &ways),
-            &self.plan.ask(&self.state.services),
+            self.candidates(&list, &ways),
+            &self.plan.requirements(&self.state.services),
             self.state.services.runtime.now(),
         );
         matches!(seen, Ok(Pick::Ready(_)))
     }
 
-    fn field<'a>(&'a self, list: &'a List, ways: &'a Table) -> Candidates<'a> {
+    fn candidates<'a>(&'a self, list: &'a List, ways: &'a Table) -> Candidates<'a> {
         Candidates {
             list,
             bundled: &self.state.services.dispatch.bundled,
@@ -122,7 +122,7 @@ impl ModelAttempt {
     }
 }
 
-fn busy(kin: Kin) -> Failure {
+fn no_permit_failure(kin: Kin) -> Failure {
     let message = format!("every {} is busy; no place became free in time", kin.noun());
     Failure::new(Kind::RateLimited, message).retry_after(1)
 }

@@ -13,7 +13,7 @@ use crate::request::services::Services;
 /// The tools that a call gets when an account serves it. None for clients that bring their own (Codex, and lists of tools inside the
 /// conversation) or say that they do, for bare prompts and compactions, and where the model must not choose freely or must answer in JSON,
 /// which a search's citations would break.
-pub(super) fn given(services: &Services, call: &Call) -> Vec<Hosted> {
+pub(super) fn default_tools(services: &Services, call: &Call) -> Vec<Hosted> {
     let request = &call.request;
     let free = matches!(request.tool_choice, None | Some(ToolChoice::Auto)) && !request.reply.generate;
     let unlisted = !request.items.first().is_some_and(is_tool_list) && !is_asked(request);

@@ -15,48 +15,48 @@ use crate::request::conversation::{self, Conversation};
 use crate::request::services::Services;
 
 /// The field in which official clients send it.
-const SAID: (&str, &str) = ("x-codex-turn-metadata", "client_metadata");
+const METADATA_FIELDS: (&str, &str) = ("x-codex-turn-metadata", "client_metadata");
 
 /// The turn of a request; `None` under our own profile, and where the client sends the metadata itself.
-pub(super) fn asked(
+pub(super) fn turn_of_call(
     services: &Services,
     call: &Call,
     conversation: &Conversation,
-    bond: Option<&AffinityRecord>,
+    record: Option<&AffinityRecord>,
 ) -> Option<TurnRecord> {
-    let (header, member) = SAID;
+    let (header, member) = METADATA_FIELDS;
     let said = call.client.headers.iter().any(|(name, _)| *name == header)
         || call.request.rest.iter().any(|(name, value)| name == member && value.shape() == Shape::Object);
-    let last = bond.map_or(&[][..], |bond| &bond.asked);
+    let last = record.map_or(&[][..], |record| &record.turns);
     let speaks = services.runtime.upstream.profile().sends_turn_metadata && !said;
     speaks.then(|| conversation::turn_of(&call.request, conversation, last, services.runtime.now()))
 }
 
 /// The turns of a conversation after this one: the last few, because several may run at once, those of subagents under their parent's name.
-pub(super) fn turns(asked: Option<TurnRecord>, last: &[TurnRecord]) -> Vec<TurnRecord> {
+pub(super) fn recent_turns(turn: Option<TurnRecord>, last: &[TurnRecord]) -> Vec<TurnRecord> {
     const MOST: usize = 8;
-    let others = last.iter().copied().filter(|last| Some(*last) != asked);
-    asked.into_iter().chain(others).take(MOST).collect()
+    let others = last.iter().copied().filter(|last| Some(*last) != turn);
+    turn.into_iter().chain(others).take(MOST).collect()
 }
 
 impl ModelAttempt {
     /// The metadata in a body for this account.
-    pub(super) fn say(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
-        let (asked, conversation) = (self.turn_record?, &self.plan.conversation);
-        let kind = match (self.plan.mute, is_asked(&self.call.request)) {
+    pub(super) fn turn_metadata(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
+        let (turn, conversation) = (self.turn_record?, &self.plan.conversation);
+        let kind = match (self.plan.prewarm, is_asked(&self.call.request)) {
             (true, _) => TurnKind::Prewarm,
             (false, true) => TurnKind::Compaction,
             (false, false) => TurnKind::Turn,
         };
-        let (installation, context) = (installation(account).to_string(), conversation.context().to_string());
-        let (id, effort) = (asked.id().to_string(), target.effort_of(&self.call.request));
+        let (installation, context) = (installation_id(account).to_string(), conversation.context().to_string());
+        let (id, effort) = (turn.id().to_string(), target.effort_of(&self.call.request));
         self.state.services.runtime.upstream.profile().turn_metadata(&TurnFacts {
             installation: &installation,
             session: &conversation.session,
             thread: &conversation.thread,
             context: &context,
             id: &id,
-            begun: asked.begun,
+            begun: turn.begun,
             kind,
             model: &target.model,
             effort: effort.as_deref(),
@@ -66,7 +66,7 @@ impl ModelAttempt {
 }
 
 /// An account's installation id: always the same on every node, and never another account's.
-fn installation(account: &AccountId) -> Uuid {
+fn installation_id(account: &AccountId) -> Uuid {
     let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("installation {account}").as_bytes());
     Builder::from_random_bytes(*name.as_bytes()).into_uuid()
 }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn an_installation_is_one_accounts() {
-        let id = |account: &str| installation(&AccountId(account.into()));
+        let id = |account: &str| installation_id(&AccountId(account.into()));
         assert_eq!((id("a"), id("a").get_version_num()), (id("a"), 4));
         assert_ne!(id("a"), id("b"));
     }

@@ -16,19 +16,19 @@ fn key(name: &str) -> KeyId {
     KeyId(name.into())
 }
 
-fn turn(store: &mut StoredResponses, of: &str) -> Option<Arc<Turn>> {
-    let weights = [store.weigh(&key(of), SIZE - 100)?, store.weigh(&key(of), 100)?];
-    Some(Arc::new(Turn::new((Json::of::<[u8]>(&[]), Json::of("r")), weights)))
+fn turn(store: &mut StoredResponses, of: &str) -> Option<Arc<StoredTurn>> {
+    let weights = [store.reserve(&key(of), SIZE - 100)?, store.reserve(&key(of), 100)?];
+    Some(Arc::new(StoredTurn::new((Json::of::<[u8]>(&[]), Json::of("r")), weights)))
 }
 
-fn record(turns: Vec<Arc<Turn>>) -> Record {
-    Record { turns, conversation: Uuid::nil(), goes_on: true }
+fn record(turns: Vec<Arc<StoredTurn>>) -> StoredConversation {
+    StoredConversation { turns, conversation: Uuid::nil(), can_continue: true }
 }
 
 /// Puts a response that is over, and says whether it was kept.
 fn put(store: &mut StoredResponses, id: &str, now: i64) -> bool {
     let Some(turn) = turn(store, "k") else { return false };
-    store.put(name("k", id), StoredReply::Over(record(vec![turn])), Millis(now));
+    store.put(name("k", id), StoredReply::Ended(record(vec![turn])), Millis(now));
     true
 }
 
@@ -58,9 +58,9 @@ fn bytes_are_bounded_and_the_oldest_make_room() {
         assert!(put(&mut store, id, 0));
     }
     assert_eq!(kept(&mut store, 0), "bcde");
-    assert!(store.weigh(&key("k"), BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
+    assert!(store.reserve(&key("k"), BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
     assert_eq!(kept(&mut store, 0), "bcde", "and nothing leaves for it");
-    let all = store.weigh(&key("k"), BOUNDS.bytes);
+    let all = store.reserve(&key("k"), BOUNDS.bytes);
     assert!(all.is_some());
     assert_eq!(kept(&mut store, 0), "");
 }
@@ -69,14 +69,14 @@ fn bytes_are_bounded_and_the_oldest_make_room() {
 fn what_others_still_hold_weighs_on() {
     let mut store = StoredResponses::new(BOUNDS);
     let first = turn(&mut store, "k").unwrap();
-    store.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
+    store.put(name("k", "a"), StoredReply::Ended(record(vec![Arc::clone(&first)])), Millis(0));
     assert!(put(&mut store, "b", 0));
     for of in ["k", "other"] {
-        assert!(store.weigh(&key(of), BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
+        assert!(store.reserve(&key(of), BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
         assert_eq!(kept(&mut store, 0), "ab", "nobody leaves where that is not enough");
     }
     drop(first);
-    assert!(store.weigh(&key("other"), BOUNDS.bytes).is_some());
+    assert!(store.reserve(&key("other"), BOUNDS.bytes).is_some());
     assert_eq!(kept(&mut store, 0), "");
 }
 
@@ -84,7 +84,7 @@ fn what_others_still_hold_weighs_on() {
 fn a_key_has_its_share_and_makes_room_in_it_first() {
     let mut store = StoredResponses::new(Bounds { count: 100, share: 2 * SIZE, ..BOUNDS });
     let other = turn(&mut store, "other").unwrap();
-    store.put(name("other", "o"), StoredReply::Over(record(vec![other])), Millis(0));
+    store.put(name("other", "o"), StoredReply::Ended(record(vec![other])), Millis(0));
     for id in ["a", "b", "c"] {
         assert!(put(&mut store, id, 1));
     }
@@ -92,12 +92,12 @@ fn a_key_has_its_share_and_makes_room_in_it_first() {
     assert!(store.get(&name("other", "o"), Millis(1)).is_some(), "older, but another key's");
     let held = turn(&mut store, "k").unwrap();
     assert_eq!(kept(&mut store, 1), "c");
-    assert!(store.weigh(&key("k"), 2 * SIZE).is_none(), "one is in use elsewhere");
+    assert!(store.reserve(&key("k"), 2 * SIZE).is_none(), "one is in use elsewhere");
     assert_eq!(kept(&mut store, 1), "c");
     assert!(turn(&mut store, "third").is_some(), "and keeps nobody else from the rest");
     drop(held);
-    assert!(store.weigh(&key("k"), 2 * SIZE + 1).is_none(), "more than a share");
-    assert!(store.weigh(&key("k"), 2 * SIZE).is_some());
+    assert!(store.reserve(&key("k"), 2 * SIZE + 1).is_none(), "more than a share");
+    assert!(store.reserve(&key("k"), 2 * SIZE).is_some());
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn a_conversation_leaves_when_all_its_places_can() {
     let mut store = StoredResponses::new(Bounds { count: 100, ..BOUNDS });
     let first = turn(&mut store, "k").unwrap();
     let second = turn(&mut store, "k").unwrap();
-    store.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
-    store.put(name("k", "b"), StoredReply::Over(record(vec![first, second])), Millis(0));
+    store.put(name("k", "a"), StoredReply::Ended(record(vec![Arc::clone(&first)])), Millis(0));
+    store.put(name("k", "b"), StoredReply::Ended(record(vec![first, second])), Millis(0));
     for id in ["c", "d"] {
         assert!(put(&mut store, id, 0));
     }
@@ -136,8 +136,8 @@ fn a_place_that_is_gone_is_not_given_again() {
     let a = name("k", "a");
     let number = store.put(a.clone(), running(), Millis(0));
     assert!(store.remove(&a, Millis(0)));
-    assert!(!store.settle(&a, number, record(Vec::new())), "a deleted reply is not kept");
+    assert!(!store.finish(&a, number, record(Vec::new())), "a deleted reply is not kept");
     let second = store.put(a.clone(), running(), Millis(0));
-    store.leave(&a, number);
-    assert!(store.settle(&a, second, record(Vec::new())), "an older reply of the name gives up its own place alone");
+    store.discard(&a, number);
+    assert!(store.finish(&a, second, record(Vec::new())), "an older reply of the name gives up its own place alone");
 }

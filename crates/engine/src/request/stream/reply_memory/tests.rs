@@ -14,7 +14,7 @@ fn text(bytes: usize) -> Event {
 /// Feeds `event` until it is refused: the bytes held then, and the failure.
 fn until_refused(held: &mut ReplyMemory, event: &Event) -> (usize, Failure) {
     for _ in 0..1_000_000 {
-        if let Err(failure) = held.see(event) {
+        if let Err(failure) = held.count(event) {
             return (held.bytes, failure);
         }
     }
@@ -36,7 +36,7 @@ fn replies_share_one_budget_and_give_it_back() {
     let (mut first, mut second) =
         (ReplyMemory::new(room.for_request(), WHOLE), ReplyMemory::new(room.for_request(), WHOLE));
     for _ in 0..128 {
-        first.see(&text(8 * KIB)).unwrap();
+        first.count(&text(8 * KIB)).unwrap();
     }
     let (bytes, failure) = until_refused(&mut second, &text(8 * KIB));
     assert_eq!((failure.kind, failure.retry_after), (Kind::Overloaded, Some(1)));
@@ -49,8 +49,8 @@ fn replies_share_one_budget_and_give_it_back() {
 fn a_small_reply_is_not_charged() {
     let room = MemoryBudget::new(0);
     let mut held = ReplyMemory::new(room.for_request(), WHOLE);
-    held.see(&text(FREE / COPIES)).unwrap();
-    assert_eq!(held.see(&text(1)).unwrap_err().kind, Kind::Overloaded);
+    held.count(&text(FREE / COPIES)).unwrap();
+    assert_eq!(held.count(&text(1)).unwrap_err().kind, Kind::Overloaded);
     assert!(held.is_over());
 }
 
@@ -82,7 +82,7 @@ fn text_that_passes_is_not_held() {
     for (keeps, event) in streams {
         let mut held = ReplyMemory::new(room.for_request(), keeps);
         for _ in 0..1_000_000 {
-            held.see(&event).unwrap();
+            held.count(&event).unwrap();
         }
         assert!(held.bytes <= PASSING, "{}", held.bytes);
         // Calls are whole before they go out.
@@ -97,7 +97,7 @@ fn text_that_waits_for_its_turn_is_held() {
     let mut held = ReplyMemory::new(RequestMemory::default(), Retention::Nothing);
     for at in 0..2 {
         let head = proto::canon::Head::Message { phase: None };
-        held.see(&Event::new(What::ItemOpen { at, head })).unwrap();
+        held.count(&Event::new(What::ItemOpen { at, head })).unwrap();
     }
     assert_eq!(until_refused(&mut held, &text(8 * KIB)).1.code.as_deref(), Some("reply_too_large"));
 }
@@ -110,11 +110,11 @@ fn an_item_that_is_repeated_is_held_as_often() {
     let done = Event::new(What::ItemDone { at: 0, item: Item { kind, raw: None } });
     for (keeps, refused) in [(WHOLE, true), (Retention::All(Dialect::Responses), false)] {
         let mut held = ReplyMemory::new(room.for_request(), keeps);
-        held.see(&text(1 << 20)).unwrap();
-        assert_eq!(held.see(&done).is_err(), refused);
+        held.count(&text(1 << 20)).unwrap();
+        assert_eq!(held.count(&done).is_err(), refused);
         // Without the text there is room again.
-        held.forget();
-        held.see(&text(1 << 20)).unwrap();
-        held.see(&done).unwrap();
+        held.release();
+        held.count(&text(1 << 20)).unwrap();
+        held.count(&done).unwrap();
     }
 }
