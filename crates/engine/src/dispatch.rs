@@ -119,7 +119,7 @@ impl Dispatch {
     /// Tells an account's or relay's breaker what a call came to. The call's first part is when it began, the second tells
     /// conversations apart.
     pub(crate) fn record_outcome(&self, id: &AccountId, call: (Millis, u64), outcome: &Outcome) {
-        match outcome.works() {
+        match outcome.proves_working() {
             Some(true) => self.mark_answering(id),
             Some(false) if self.limiter.record_failure(id, call, self.runtime.now()) => {
                 let who = self.registry.accounts.who(id);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pool::catalog::{Chains, Custom, Names};
+use pool::catalog::{Chains, CustomModel, Names};
 use pool::hosted::Hosted;
 use pool::pick::Strategy;
 use pool::transport::Transport;
@@ -17,7 +17,7 @@ pub struct Settings {
     /// Aliases and the default model.
     pub names: Names,
     /// The owner's rows of the catalogue.
-    pub custom: Vec<Custom>,
+    pub custom: Vec<CustomModel>,
     /// What is asked instead when a model cannot serve.
     pub chains: Chains,
     /// Effort when neither the request nor the model's name asks for one; `None` leaves it to the catalogue.

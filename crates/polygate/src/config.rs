@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
-use pool::catalog::{Chains, Custom, Provider};
+use pool::catalog::{Chains, CustomModel, Provider};
 use pool::hosted::Hosted;
 use pool::pick::Strategy;
 use pool::transport::Transport;
@@ -218,7 +218,7 @@ pub struct Model {
     /// The only provider of a model: name or pattern, provider.
     pub routing: Vec<(String, Provider)>,
     /// Models that no list has, and what the lists do not know.
-    pub custom: Vec<Custom>,
+    pub custom: Vec<CustomModel>,
     /// Whether accounts are asked for the fast tier when neither request nor name says a tier.
     pub fast: bool,
     /// Hosted tools that requests get without asking.

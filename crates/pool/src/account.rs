@@ -42,7 +42,7 @@ pub struct Account {
     /// Last known quota.
     pub quota: Quota,
     /// What its owner set for it.
-    pub terms: Terms,
+    pub terms: AccountLimits,
     /// When it was added.
     pub created: Millis,
     /// Grows with every write of its row; fences late writers.
@@ -64,7 +64,7 @@ const PLAIN: [&str; 3] = ["free", "guest", "free_workspace"];
 /// What its owner set for an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Terms {
+pub struct AccountLimits {
     /// Requests at a time; 0 is no limit, `None` leaves it to the settings.
     pub max_concurrent: Option<u32>,
     /// Accounts with a lower number serve first; at most [`PRIORITY`] away from 0.
@@ -76,9 +76,9 @@ pub const PRIORITY: i32 = 1000;
 /// The highest ceiling of requests at a time.
 pub const CEILING: u32 = 100_000;
 
-/// Terms that cannot be kept.
+/// Limits that cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadTerms {
+pub enum InvalidLimits {
     /// The ceiling is too high.
     #[error("{0} requests at a time are too many; hint: 0 to 100000, 0 is no limit")]
     Ceiling(u32),
@@ -87,15 +87,17 @@ pub enum BadTerms {
     Priority(i32),
 }
 
-impl Terms {
+impl AccountLimits {
     /// Whether they may be kept.
     ///
     /// # Errors
-    /// [`BadTerms`] for the first that is out of bounds.
-    pub fn check(self) -> Result<Self, BadTerms> {
+    /// [`InvalidLimits`] for the first that is out of bounds.
+    pub fn check(self) -> Result<Self, InvalidLimits> {
         match self {
-            Self { max_concurrent: Some(most), .. } if most > CEILING => Err(BadTerms::Ceiling(most)),
-            Self { priority, .. } if !(-PRIORITY..=PRIORITY).contains(&priority) => Err(BadTerms::Priority(priority)),
+            Self { max_concurrent: Some(most), .. } if most > CEILING => Err(InvalidLimits::Ceiling(most)),
+            Self { priority, .. } if !(-PRIORITY..=PRIORITY).contains(&priority) => {
+                Err(InvalidLimits::Priority(priority))
+            }
             sound => Ok(sound),
         }
     }

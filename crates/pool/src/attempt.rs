@@ -23,10 +23,10 @@
 //! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only a 401 for a login does not count: it is a
 //! certain refusal, and each account gets new tokens once.
 
-mod keyed;
+mod error_body;
 mod refusal;
+mod relay_refusal;
 mod retry;
-mod said;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +39,7 @@ use self::refusal::{Class, Refusal};
 pub use self::retry::Retry;
 use crate::account::AccountId;
 pub use crate::status::Signal;
-use crate::{Millis, Secret, limits, shown};
+use crate::{Millis, Secret, limits, sanitize};
 
 /// How much of a request may have reached the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ pub struct History {
     /// Accounts in the order of their tries; the last is the current one.
     pub tried: Vec<AccountId>,
     /// Accounts that it tried for the models before this one (fallback chains).
-    pub walked: usize,
+    pub skipped_accounts: usize,
     /// Rest of an account after a rate limit that says nothing about time; `None` is [`limits::RATE_BACKOFF`].
     pub rest: Option<Duration>,
     /// Whether relays serve: their keys cannot be refreshed.
@@ -160,7 +160,7 @@ pub enum Step {
     /// Try again.
     Again {
         /// With which account.
-        to: To,
+        to: NextAccount,
         /// Refresh its tokens first.
         refresh: bool,
         /// Send the full input without replay-only items.
@@ -168,23 +168,23 @@ pub enum Step {
         /// What to tell the client when no account can take the next try ([`crate::pick::NoAccount::failure`]).
         otherwise: Failure,
     },
-    /// Answer the client; where it is about a limit, in the words of [`crate::pick::concede`].
-    Give(Failure),
+    /// Answer the client; where it is about a limit, in the words of [`crate::pick::final_failure`].
+    Fail(Failure),
 }
 
 impl Step {
     /// The same with no other try.
     #[must_use]
-    pub fn give(self) -> Self {
+    pub fn or_fail(self) -> Self {
         match self {
-            Self::Again { otherwise, .. } | Self::Give(otherwise) => Self::Give(otherwise),
+            Self::Again { otherwise, .. } | Self::Fail(otherwise) => Self::Fail(otherwise),
         }
     }
 }
 
 /// Which account takes the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To {
+pub enum NextAccount {
     /// The same.
     Same,
     /// One that this request has not tried.
@@ -199,14 +199,14 @@ impl Outcome {
     pub fn hide(&mut self, secret: &Secret) {
         match self {
             Self::NotSent { cause } | Self::NoStatus { cause } | Self::Stale { cause } => {
-                shown::hide(&mut cause.message, secret);
+                sanitize::hide(&mut cause.message, secret);
             }
             Self::Status { body, .. } => {
-                *body = shown::hidden(body, secret).into();
+                *body = sanitize::hidden(body, secret).into();
             }
             Self::Refused { failure, .. } => hide(failure, secret),
             Self::EarlyFail(failure) => hide(failure, secret),
-            Self::NotRefreshed { why, .. } => shown::hide(why, secret),
+            Self::NotRefreshed { why, .. } => sanitize::hide(why, secret),
         }
     }
 
@@ -221,7 +221,7 @@ impl Outcome {
 
 impl Outcome {
     /// Whether whoever was asked works ([`crate::breaker`]): an answer that refuses is one. `None` when nobody was asked.
-    pub fn works(&self) -> Option<bool> {
+    pub fn proves_working(&self) -> Option<bool> {
         match self {
             Self::NotSent { cause } if cause.kind == TroubleKind::Proxy => None,
             Self::NotSent { .. } | Self::NoStatus { .. } => Some(false),
@@ -235,7 +235,7 @@ impl Outcome {
 
     /// Whether the next try is a second call that all requests share a budget for ([`crate::budget`]): one after an answer or a
     /// stale connection. Tries that sent nothing, new tokens and stripped histories are bounded by themselves.
-    pub fn costs(&self, step: &Step) -> bool {
+    pub fn spends_budget(&self, step: &Step) -> bool {
         let sent = matches!(self, Self::Stale { .. } | Self::Status { .. } | Self::Refused { .. } | Self::EarlyFail(_));
         sent && matches!(step, Step::Again { refresh: false, strip_replay: false, .. })
     }
@@ -265,7 +265,7 @@ impl History {
 
     /// Notes that the tokens which took the place of refused ones are older than the refusal: somebody else had refreshed before.
     /// If they are refused too, that says nothing about the login: it gets new tokens once more.
-    pub fn adopt(&mut self) {
+    pub fn allow_another_refresh(&mut self) {
         if !self.adopted {
             (self.adopted, self.refreshed) = (true, false);
         }
@@ -273,30 +273,37 @@ impl History {
 
     /// Whether another model may be asked after `failure` (fallback chains): one that could heal it, nothing of which the
     /// answer may have been paid for, and a POST left. What is wrong with the request itself stays wrong.
-    pub fn may_fall(&self, failure: &Failure) -> bool {
+    pub fn may_fall_back(&self, failure: &Failure) -> bool {
         let limits = matches!(failure.kind, Kind::RateLimited | Kind::Exhausted | Kind::Overloaded);
         let lacks = matches!(failure.kind, Kind::NoAccount | Kind::ModelNotFound);
         let breaks = matches!(failure.kind, Kind::Upstream | Kind::Timeout | Kind::Internal);
-        (limits || lacks || breaks) && !self.lost && self.post_left()
+        (limits || lacks || breaks) && !self.lost && self.has_attempt_left()
     }
 
     /// The history with which another model is asked: what was sent still counts, who was asked does not.
     #[must_use]
-    pub fn fall(&self, keyed: bool) -> Self {
+    pub fn for_fallback(&self, keyed: bool) -> Self {
         let walked = self.walked();
-        Self { posts: self.posts, unsent: self.unsent, walked, rest: self.rest, keyed, ..Self::default() }
+        Self {
+            posts: self.posts,
+            unsent: self.unsent,
+            skipped_accounts: walked,
+            rest: self.rest,
+            keyed,
+            ..Self::default()
+        }
     }
 
     /// Whether it may walk past one more account whose login is dead.
-    pub fn walks_on(&self) -> bool {
+    pub fn may_skip_dead_login(&self) -> bool {
         self.walked() < limits::LOGIN_WALK
     }
 
     fn walked(&self) -> usize {
-        self.walked + self.tried.len()
+        self.skipped_accounts + self.tried.len()
     }
 
-    fn post_left(&self) -> bool {
+    fn has_attempt_left(&self) -> bool {
         self.posts < limits::MODEL_POSTS
     }
 }
@@ -306,24 +313,26 @@ pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step)
     match outcome {
         Outcome::NotSent { cause } => {
             let again = history.unsent < limits::UNSENT_TRIES;
-            (Signal::None, step(again, To::PreferOther, broken(cause)))
+            (Signal::None, step(again, NextAccount::PreferOther, connection_failure(cause)))
         }
-        Outcome::NoStatus { cause } => (Signal::None, Step::Give(broken(cause))),
-        Outcome::Stale { cause } => (Signal::None, step(history.post_left(), To::Same, broken(cause))),
+        Outcome::NoStatus { cause } => (Signal::None, Step::Fail(connection_failure(cause))),
+        Outcome::Stale { cause } => {
+            (Signal::None, step(history.has_attempt_left(), NextAccount::Same, connection_failure(cause)))
+        }
         Outcome::Status { code, body, retry } => {
             let retry = Retry { rest: history.rest, ..retry.clone() };
-            refused(refusal::status(*code, body, &retry, now), history)
+            refused(refusal::read_status(*code, body, &retry, now), history)
         }
         Outcome::Refused { code, failure, retry } => {
             let retry = Retry { rest: history.rest, ..retry.clone() };
-            refused(keyed::read(*code, failure, &retry, now), history)
+            refused(relay_refusal::read(*code, failure, &retry, now), history)
         }
         Outcome::EarlyFail(failure) if history.keyed => {
             let retry = Retry { rest: history.rest, ..Retry::default() };
-            refused(keyed::read(0, failure, &retry, now), history)
+            refused(relay_refusal::read(0, failure, &retry, now), history)
         }
-        Outcome::EarlyFail(failure) => refused(refusal::early(failure, history.rest, now), history),
-        Outcome::NotRefreshed { lasting, why } => (unrefreshed(*lasting, why, now), relogin(history, why)),
+        Outcome::EarlyFail(failure) => refused(refusal::read_early_failure(failure, history.rest, now), history),
+        Outcome::NotRefreshed { lasting, why } => (refresh_failed(*lasting, why, now), after_dead_login(history, why)),
     }
 }
 
@@ -331,52 +340,52 @@ pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step)
 fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
     let Refusal { class, until, failure } = refusal;
     let why = failure.message.clone();
-    let left = history.post_left();
+    let left = history.has_attempt_left();
     match class {
         Class::Login if history.refreshed || history.keyed => {
-            let step = relogin(history, &why);
+            let step = after_dead_login(history, &why);
             (Signal::NeedsLogin { why }, step)
         }
         Class::Login => (Signal::None, repeat(true, true, failure)),
-        Class::Challenge | Class::Forbidden | Class::Limited | Class::Busy => {
-            (Signal::Cool { until, why }, step(left, To::Other, failure))
+        Class::Challenge | Class::Forbidden | Class::Limited | Class::RetryAfter => {
+            (Signal::Cool { until, why }, step(left, NextAccount::Other, failure))
         }
-        Class::Spent(window) => (Signal::Exhaust { until, window }, step(left, To::Other, failure)),
-        Class::Metered(limit) => (Signal::ModelSpent { until, limit }, step(left, To::Other, failure)),
-        Class::Banned => (Signal::Block { why }, step(left, To::Other, failure)),
-        Class::NoModel => (Signal::ModelMissing, step(left, To::Other, failure)),
-        Class::Barred => (Signal::None, step(left, To::Other, failure)),
-        Class::Unsteady => (Signal::None, step(left, To::PreferOther, failure)),
+        Class::Spent(window) => (Signal::Exhaust { until, window }, step(left, NextAccount::Other, failure)),
+        Class::ModelLimit(limit) => (Signal::ModelSpent { until, limit }, step(left, NextAccount::Other, failure)),
+        Class::Banned => (Signal::Block { why }, step(left, NextAccount::Other, failure)),
+        Class::NoModel => (Signal::ModelMissing, step(left, NextAccount::Other, failure)),
+        Class::KeyScope => (Signal::None, step(left, NextAccount::Other, failure)),
+        Class::Unsteady => (Signal::None, step(left, NextAccount::PreferOther, failure)),
         Class::Replay => (Signal::None, repeat(left && !history.stripped, false, failure)),
-        Class::Final => (Signal::None, Step::Give(failure)),
+        Class::Final => (Signal::None, Step::Fail(failure)),
     }
 }
 
 /// Once more when `again`, else the answer.
-fn step(again: bool, to: To, failure: Failure) -> Step {
+fn step(again: bool, to: NextAccount, failure: Failure) -> Step {
     if again {
         Step::Again { to, refresh: false, strip_replay: false, otherwise: failure }
     } else {
-        Step::Give(failure)
+        Step::Fail(failure)
     }
 }
 
 /// Once more with the same account when `again`: with new tokens, or without replay-only items.
 fn repeat(again: bool, refresh: bool, failure: Failure) -> Step {
     if again {
-        Step::Again { to: To::Same, refresh, strip_replay: !refresh, otherwise: failure }
+        Step::Again { to: NextAccount::Same, refresh, strip_replay: !refresh, otherwise: failure }
     } else {
-        Step::Give(failure)
+        Step::Fail(failure)
     }
 }
 
 /// The login is dead: the next account, whatever the count, for a bounded number of accounts.
-fn relogin(history: &History, why: &str) -> Step {
+fn after_dead_login(history: &History, why: &str) -> Step {
     let failure = Failure::new(Kind::Upstream, why);
-    step(history.walks_on(), To::Other, failure)
+    step(history.may_skip_dead_login(), NextAccount::Other, failure)
 }
 
-fn unrefreshed(lasting: bool, why: &str, now: Millis) -> Signal {
+fn refresh_failed(lasting: bool, why: &str, now: Millis) -> Signal {
     let rest = i64::try_from(limits::LOGIN_BACKOFF.as_millis()).unwrap_or(i64::MAX);
     if lasting {
         Signal::NeedsLogin { why: why.to_owned() }
@@ -386,15 +395,15 @@ fn unrefreshed(lasting: bool, why: &str, now: Millis) -> Signal {
 }
 
 /// The answer for a connection that gave none.
-fn broken(cause: &Trouble) -> Failure {
+fn connection_failure(cause: &Trouble) -> Failure {
     let kind = if cause.kind == TroubleKind::Timeout { Kind::Timeout } else { Kind::Upstream };
-    Failure::new(kind, said::clean(&cause.message))
+    Failure::new(kind, error_body::clean(&cause.message))
 }
 
 /// A failure without the secret that its request was sent with.
 pub fn hide(failure: &mut Failure, secret: &Secret) {
-    shown::hide(&mut failure.message, secret);
+    sanitize::hide(&mut failure.message, secret);
     for text in [&mut failure.code, &mut failure.param].into_iter().flatten() {
-        shown::hide(text, secret);
+        sanitize::hide(text, secret);
     }
 }

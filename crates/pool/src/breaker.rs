@@ -24,7 +24,7 @@ struct Open {
 
 /// Whether an upstream may be called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
+pub enum BreakerState {
     /// As always.
     #[default]
     Sound,
@@ -42,11 +42,11 @@ impl Breaker {
     /// of one conversation alone break nothing.
     ///
     /// The time doubles with a failed probe only: calls that were under way when it opened say nothing new.
-    pub fn fail(&mut self, (begun, by): (Millis, u64), now: Millis, jitter: f64) -> bool {
+    pub fn record_failure(&mut self, (begun, by): (Millis, u64), now: Millis, jitter: f64) -> bool {
         match self.open {
             Some(open) if begun < open.until => false,
             Some(open) => {
-                self.shut(open.level.saturating_add(1), now, jitter);
+                self.open(open.level.saturating_add(1), now, jitter);
                 true
             }
             None => {
@@ -57,7 +57,7 @@ impl Breaker {
                 self.failures.drain(..self.failures.len().saturating_sub(count));
                 let breaks = self.failures.len() == count && self.failures.iter().any(|(_, other)| *other != by);
                 if breaks {
-                    self.shut(0, now, jitter);
+                    self.open(0, now, jitter);
                 }
                 breaks
             }
@@ -65,26 +65,26 @@ impl Breaker {
     }
 
     /// A call was answered. `true` when it was not trusted until now.
-    pub fn answer(&mut self) -> bool {
+    pub fn record_answer(&mut self) -> bool {
         self.failures.clear();
         self.open.take().is_some()
     }
 
     /// Whether it is closed.
-    pub fn sound(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.open.is_none()
     }
 
     /// Whether it may be called at `now`. A clock that was set back does not make the wait longer.
-    pub fn trust(&self, now: Millis) -> Trust {
+    pub fn state(&self, now: Millis) -> BreakerState {
         match self.open {
-            None => Trust::Sound,
-            Some(open) if open.since <= now && now < open.until => Trust::Broken(open.until),
-            Some(_) => Trust::Probe,
+            None => BreakerState::Sound,
+            Some(open) if open.since <= now && now < open.until => BreakerState::Broken(open.until),
+            Some(_) => BreakerState::Probe,
         }
     }
 
-    fn shut(&mut self, level: u32, now: Millis, jitter: f64) {
+    fn open(&mut self, level: u32, now: Millis, jitter: f64) {
         self.failures.clear();
         let (first, last) = limits::BREAKER_BACKOFF;
         let most = first.saturating_mul(1 << level.min(16)).min(last);

@@ -23,13 +23,13 @@ struct Second {
 
 impl Budget {
     /// A request came.
-    pub fn request(&mut self, now: Millis) {
+    pub fn record_request(&mut self, now: Millis) {
         self.second(now).requests += 1;
     }
 
     /// Takes a second call from the budget; `false` when there is none left: one for every tenth request of the last ten
     /// seconds, but at least three a second ([`limits::RETRIES`]).
-    pub fn spend(&mut self, now: Millis) -> bool {
+    pub fn try_spend(&mut self, now: Millis) -> bool {
         let (requests, spent) = self.sums(now);
         let (share, least) = limits::RETRIES;
         let allowed = (requests / share).max(least * u64::from(SPAN));

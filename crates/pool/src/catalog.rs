@@ -11,8 +11,8 @@ mod chains;
 mod codex;
 mod custom;
 mod names;
+mod relay_index;
 mod routes;
-mod shelves;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -25,13 +25,13 @@ use proto::text::Json;
 
 pub use self::chains::Chains;
 pub use self::codex::CodexList;
-pub use self::custom::Custom;
+pub use self::custom::CustomModel;
 use self::names::{Reading, readings};
+use self::relay_index::RelayIndex;
+pub use self::relay_index::{Offer, RelayListing, RelayTarget, ServedBy};
 pub use self::routes::Provider;
-use self::shelves::Shelves;
-pub use self::shelves::{Offer, Shelf, Stop, To};
 use crate::account::AccountId;
-use crate::learned::{Known, Of};
+use crate::learned::{LearnedLimits, ModelKey};
 
 /// Aliases of aliases that are followed.
 const HOPS: u32 = 4;
@@ -53,7 +53,7 @@ type Find = fn(&Catalog, &str) -> Option<Found>;
 /// What a name was found to be.
 struct Found {
     model: Model,
-    to: To,
+    to: ServedBy,
 }
 
 /// A model of the upstream's catalogue.
@@ -107,7 +107,7 @@ pub struct Catalog {
     models: Vec<Model>,
     at: HashMap<String, usize>,
     live: bool,
-    shelves: Shelves,
+    shelves: RelayIndex,
     /// Models of accounts that are routed to relays.
     away: Vec<Model>,
     /// Whether there is nobody at all who could serve.
@@ -134,7 +134,7 @@ pub struct Resolved {
     /// The catalogue entry; for relays its slug is the name that the first of them knows.
     pub model: Model,
     /// Who serves it.
-    pub to: To,
+    pub to: ServedBy,
     /// Effort from a suffix (`-high`).
     pub effort: Option<String>,
     /// Tier from a suffix: `fast` or `flex`.
@@ -187,17 +187,17 @@ impl Catalog {
     fn of(mut models: Vec<Model>, live: bool) -> Self {
         models.sort_by(|a, b| (a.priority, &a.slug).cmp(&(b.priority, &b.slug)));
         let at = models.iter().enumerate().map(|(at, model)| (model.slug.clone(), at)).collect();
-        Self { models, at, live, shelves: Shelves::default(), away: Vec::new(), vacant: false }
+        Self { models, at, live, shelves: RelayIndex::default(), away: Vec::new(), vacant: false }
     }
 
     /// With the owner's rows for accounts: laid over the entries of their names, else as models of their own, of which what is
     /// built in is known.
     #[must_use]
-    pub fn with(self, rows: &[Custom]) -> Self {
+    pub fn with_custom(self, rows: &[CustomModel]) -> Self {
         let Self { mut models, live, shelves, .. } = self;
         for row in rows.iter().filter(|row| row.relay.is_none()) {
             match models.iter_mut().find(|model| model.slug == row.slug) {
-                Some(model) => row.lay(model),
+                Some(model) => row.overlay(model),
                 None => models.push(row.model(BUNDLED.iter().find(|model| model.slug == row.slug))),
             }
         }
@@ -206,15 +206,15 @@ impl Catalog {
 
     /// With the models of these relays and the owner's rows for them; of a name that several list, the first one's entry counts.
     #[must_use]
-    pub fn beside<'a>(mut self, relays: impl IntoIterator<Item = Shelf<'a>>, rows: &[Custom]) -> Self {
-        self.shelves = Shelves::new(relays, rows, |name| self.at.contains_key(name));
+    pub fn with_relays<'a>(mut self, relays: impl IntoIterator<Item = RelayListing<'a>>, rows: &[CustomModel]) -> Self {
+        self.shelves = RelayIndex::new(relays, rows, |name| self.at.contains_key(name));
         self
     }
 
     /// The same models for clients of another version, for which these lists were asked: of each model the first entry counts, and one that
     /// no list has is left out. Relays' models stay.
     #[must_use]
-    pub fn edition<'a>(&self, lists: impl IntoIterator<Item = &'a [Model]>) -> Self {
+    pub fn for_client_version<'a>(&self, lists: impl IntoIterator<Item = &'a [Model]>) -> Self {
         let mut entries: HashMap<&str, &Model> = HashMap::new();
         for model in lists.into_iter().flatten() {
             entries.entry(&model.slug).or_insert(model);
@@ -226,9 +226,9 @@ impl Catalog {
 
     /// With the limits that were learned of its models, where they are lower than what is listed, or nothing is.
     #[must_use]
-    pub fn learning(mut self, known: impl Fn(Of) -> Known) -> Self {
+    pub fn with_learned_limits(mut self, known: impl Fn(ModelKey) -> LearnedLimits) -> Self {
         let narrow = |model: &mut Model, relay: Option<&AccountId>| {
-            model.narrow(known(Of { relay: relay.cloned(), model: model.slug.clone() }));
+            model.apply_limits(known(ModelKey { relay: relay.cloned(), model: model.slug.clone() }));
         };
         self.models.iter_mut().for_each(|model| narrow(model, None));
         self.shelves.each(|model, relay| narrow(model, Some(relay)));
@@ -246,7 +246,7 @@ impl Catalog {
     }
 
     /// What `name` means where there is one relay only, which is asked for any model unless its owner chose them.
-    pub fn only(&self, name: &str) -> Option<Resolved> {
+    pub fn at_only_relay(&self, name: &str) -> Option<Resolved> {
         let Found { model, to } = self.shelves.only(name)?;
         Some(Resolved { model, to, effort: None, tier: None, retired_from: None })
     }
@@ -280,11 +280,11 @@ impl Catalog {
         let again = |name: &str| self.reroute(Some(name), self.find(Some(name), names), names).ok();
         let lower = asked.to_ascii_lowercase();
         let lower = (lower != asked).then(|| again(&lower)).flatten();
-        lower.or_else(|| again(self.spelled(asked, names)?)).map_or(found, Ok)
+        lower.or_else(|| again(self.case_insensitive(asked, names)?)).map_or(found, Ok)
     }
 
     /// The one name that is `asked` but for the case of its letters.
-    fn spelled<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
+    fn case_insensitive<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
         let own = self.models.iter().map(|model| model.slug.as_str());
         let aliases = names.aliases.iter().map(|(alias, _)| alias.as_str()).filter(|alias| !alias.contains('*'));
         let relays = self.offers().map(|offer| offer.name).chain(self.shelves.full_names());
@@ -304,8 +304,8 @@ impl Catalog {
         let plain = |find: Find, retired: bool| Some((sought(find)?, retired));
         let found = plain(Self::place, false)
             .or_else(|| Some((self.pattern(asked, names)?, false)))
-            .or_else(|| plain(Self::heir, true))
-            .or_else(|| plain(Self::beyond, false));
+            .or_else(|| plain(Self::successor, true))
+            .or_else(|| plain(Self::unlisted_at_relay, false));
         let ((Found { model, to }, reading), retired) = found.ok_or_else(|| self.missing(asked, names))?;
         Ok(Resolved {
             model,
@@ -324,8 +324,8 @@ impl Catalog {
 
     /// The first listed model of a small kind.
     fn smallest(&self) -> Option<Found> {
-        let own = self.listed().find(|model| names::small(&model.slug)).map(Found::own);
-        own.or_else(|| self.shelves.find(self.offers().find(|offer| names::small(offer.name))?.name))
+        let own = self.listed().find(|model| names::is_small(&model.slug)).map(Found::own);
+        own.or_else(|| self.shelves.find(self.offers().find(|offer| names::is_small(offer.name))?.name))
     }
 
     /// What the first pattern makes of a name. The name is taken without its suffixes, which would fit a pattern too.
@@ -347,13 +347,13 @@ impl Catalog {
     }
 
     /// The listed successor of a retired name.
-    fn heir(&self, name: &str) -> Option<Found> {
+    fn successor(&self, name: &str) -> Option<Found> {
         self.get(names::successor(name)?).map(Found::own)
     }
 
     /// The relay that a name chooses, whatever it lists.
-    fn beyond(&self, name: &str) -> Option<Found> {
-        self.shelves.beyond(name)
+    fn unlisted_at_relay(&self, name: &str) -> Option<Found> {
+        self.shelves.unlisted(name)
     }
 
     /// What `find` makes of a reading, or of what our aliases make of it.
@@ -366,12 +366,13 @@ impl Catalog {
     }
 
     fn missing(&self, asked: &str, names: &Names) -> Failure {
-        let name = crate::shown::short(asked, 128);
+        let name = crate::sanitize::short(asked, 128);
         let target = names.alias(asked);
-        let stated = readings(target.unwrap_or(asked)).find_map(|reading| names::stated(reading.base));
+        let stated = readings(target.unwrap_or(asked)).find_map(|reading| names::why_unknown(reading.base));
         let hint = self.hint(asked);
-        let meant =
-            target.map(|target| format!(" (an alias of `{}`)", crate::shown::short(target, 128))).unwrap_or_default();
+        let meant = target
+            .map(|target| format!(" (an alias of `{}`)", crate::sanitize::short(target, 128)))
+            .unwrap_or_default();
         let stated = stated.map(|words| format!("{words} ")).unwrap_or_default();
         let message =
             format!("The model `{name}`{meant} does not exist or no account has access to it. {stated}{hint}");
@@ -421,9 +422,9 @@ impl Model {
 
 impl Model {
     /// Puts learned limits in the place of what is listed, where they are lower or nothing is.
-    fn narrow(&mut self, known: Known) {
-        let Known { window, output } = known;
-        if known == Known::default() {
+    fn apply_limits(&mut self, known: LearnedLimits) {
+        let LearnedLimits { window, output } = known;
+        if known == LearnedLimits::default() {
             return;
         }
         let least = |listed: Option<u64>, learned: Option<u64>| match (listed, learned) {
@@ -439,7 +440,7 @@ impl Model {
 
 impl Found {
     fn own(model: &Model) -> Self {
-        Self { model: model.clone(), to: To::Accounts }
+        Self { model: model.clone(), to: ServedBy::Accounts }
     }
 }
 

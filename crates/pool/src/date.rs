@@ -1,6 +1,6 @@
 //! Dates in HTTP headers: `Date`, and `Retry-After` in seconds or as a date (RFC 9110 §5.6.7, §10.2.3).
 
-use crate::loose::Number;
+use crate::lenient::Number;
 use crate::{Millis, limits};
 
 /// The instant that a `Date` header names; `None` for what is no date.

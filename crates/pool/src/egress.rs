@@ -5,7 +5,7 @@
 
 mod address;
 pub mod file;
-mod marks;
+mod route_health;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 pub use self::address::{Address, Invalid, KEPT, Scheme};
-pub use self::marks::{FAILURES, Marks, REST, WINDOW};
+pub use self::route_health::{FAILURES, REST, RouteHealth, WINDOW};
 use crate::Millis;
 use crate::account::AccountId;
 use crate::status::Reason;
@@ -127,7 +127,7 @@ pub enum Route {
 
 /// Everything that the choice of a way depends on.
 #[derive(Clone, Debug, Default)]
-pub struct Table {
+pub struct EgressTable {
     /// Every proxy, oldest first.
     pub proxies: Vec<Proxy>,
     /// The accounts that do not take [`Egress::Global`].
@@ -140,7 +140,7 @@ pub struct Table {
 
 /// Why an account's calls cannot go out. Borrows the proxy's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stuck<'a> {
+pub enum EgressUnavailable<'a> {
     /// The proxy does not answer.
     Down {
         /// Its name; `None` for that of the configuration.
@@ -161,13 +161,13 @@ pub enum Stuck<'a> {
     Empty,
 }
 
-impl From<Stuck<'_>> for Reason {
-    fn from(stuck: Stuck<'_>) -> Self {
+impl From<EgressUnavailable<'_>> for Reason {
+    fn from(stuck: EgressUnavailable<'_>) -> Self {
         Self::NoWay { until: stuck.until(), why: stuck.to_string() }
     }
 }
 
-impl Stuck<'_> {
+impl EgressUnavailable<'_> {
     /// When this may end by itself; `None` when only its owner ends it.
     pub fn until(self) -> Option<Millis> {
         match self {
@@ -177,7 +177,7 @@ impl Stuck<'_> {
     }
 }
 
-impl fmt::Display for Stuck<'_> {
+impl fmt::Display for EgressUnavailable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Down { name: Some(name), .. } => write!(f, "its proxy {name} does not answer"),
@@ -192,14 +192,14 @@ impl fmt::Display for Stuck<'_> {
 
 /// Which of several ways is taken.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Turn<'a> {
+pub struct Rotation<'a> {
     /// Grows by one with every choice.
     pub number: u64,
     /// The proxies that this call has tried.
     pub tried: &'a [ProxyId],
 }
 
-impl Table {
+impl EgressTable {
     /// What an account's owner chose.
     pub fn egress(&self, account: &AccountId) -> &Egress {
         self.assigned.get(account).unwrap_or(&Egress::Global)
@@ -219,13 +219,13 @@ impl Table {
     /// is over and no other is left.
     ///
     /// # Errors
-    /// [`Stuck`], instead of another way than the chosen one.
-    pub fn route(&self, egress: &Egress, turn: Turn<'_>, now: Millis) -> Result<Route, Stuck<'_>> {
+    /// [`EgressUnavailable`], instead of another way than the chosen one.
+    pub fn route(&self, egress: &Egress, turn: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
         match egress {
             Egress::Direct => Ok(Route::Direct),
             Egress::Global if !self.global => Ok(Route::Direct),
             Egress::Global => match self.rest(&Route::Global, now) {
-                Some(until) => Err(Stuck::Down { name: None, until }),
+                Some(until) => Err(EgressUnavailable::Down { name: None, until }),
                 None => Ok(Route::Global),
             },
             Egress::Fixed(id) => self.fixed(id, now),
@@ -234,26 +234,26 @@ impl Table {
     }
 
     /// Why an account cannot go out now; `None` when it can.
-    pub fn stuck(&self, account: &AccountId, now: Millis) -> Option<Stuck<'_>> {
+    pub fn stuck(&self, account: &AccountId, now: Millis) -> Option<EgressUnavailable<'_>> {
         if self.assigned.is_empty() && self.down.is_empty() {
             return None;
         }
-        self.route(self.egress(account), Turn::default(), now).err()
+        self.route(self.egress(account), Rotation::default(), now).err()
     }
 
-    fn fixed(&self, id: &ProxyId, now: Millis) -> Result<Route, Stuck<'_>> {
-        let proxy = self.proxy(id).ok_or(Stuck::Gone)?;
+    fn fixed(&self, id: &ProxyId, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
+        let proxy = self.proxy(id).ok_or(EgressUnavailable::Gone)?;
         if !proxy.enabled {
-            return Err(Stuck::Off(&proxy.name));
+            return Err(EgressUnavailable::Off(&proxy.name));
         }
         let route = Route::Proxy(id.clone());
         match self.rest(&route, now) {
-            Some(until) => Err(Stuck::Down { name: Some(&proxy.name), until }),
+            Some(until) => Err(EgressUnavailable::Down { name: Some(&proxy.name), until }),
             None => Ok(route),
         }
     }
 
-    fn auto(&self, turn: Turn<'_>, now: Millis) -> Result<Route, Stuck<'_>> {
+    fn auto(&self, turn: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
         let enabled = || self.proxies.iter().filter(|proxy| proxy.enabled).map(|proxy| &proxy.id);
         let fresh = || enabled().filter(|id| !turn.tried.contains(id)).map(|id| Route::Proxy(id.clone()));
         let up = || fresh().filter(|route| !self.down.contains_key(route));
@@ -264,7 +264,7 @@ impl Table {
             return Ok(route);
         }
         let rests = enabled().map(|id| self.rest(&Route::Proxy(id.clone()), now).unwrap_or(now));
-        Err(rests.min().map_or(Stuck::Empty, |until| Stuck::AllDown { until }))
+        Err(rests.min().map_or(EgressUnavailable::Empty, |until| EgressUnavailable::AllDown { until }))
     }
 
     /// When a way that does not answer may be tried again; `None` when it may be now. An end further away than any that is set can only

@@ -76,7 +76,7 @@ pub fn check_target(url: &Url, allow_private: bool) -> Result<(), Denied> {
     let secure = match url.scheme() {
         "https" => true,
         "http" => false,
-        other => return Err(Denied::Scheme(crate::shown::short(other, 32))),
+        other => return Err(Denied::Scheme(crate::sanitize::short(other, 32))),
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Denied::Credentials);

@@ -141,7 +141,7 @@ pub enum Strength {
 
 /// Why a stored key does not work any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
+pub enum KeyEnded {
     /// Its time is over.
     #[error("the key has expired")]
     Expired,
@@ -241,10 +241,10 @@ impl fmt::Debug for Digest {
 
 impl Key {
     /// Whether it still works at `now`.
-    pub fn live(&self, now: Millis) -> Result<(), Ended> {
+    pub fn live(&self, now: Millis) -> Result<(), KeyEnded> {
         match (self.revoked, self.expires) {
-            (Some(_), _) => Err(Ended::Revoked),
-            (None, Some(end)) if end <= now => Err(Ended::Expired),
+            (Some(_), _) => Err(KeyEnded::Revoked),
+            (None, Some(end)) if end <= now => Err(KeyEnded::Expired),
             _ => Ok(()),
         }
     }

@@ -28,7 +28,7 @@ const SCALE: (u64, u64) = (MILLE / 2, MILLE * 2);
 
 /// A model of somebody's. All accounts reach the same ones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Of {
+pub struct ModelKey {
     /// The relay that has it; `None` for the ChatGPT accounts.
     pub relay: Option<AccountId>,
     /// The name by which it is asked for there.
@@ -37,7 +37,7 @@ pub struct Of {
 
 /// What a refused request was like.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked {
+pub struct RefusedRequest {
     /// Bytes of its body; a prompt has no more tokens.
     pub bytes: u64,
     /// Output tokens that it asked for, where it did.
@@ -48,7 +48,7 @@ pub struct Asked {
 
 /// What was learned of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct LearnedLimits {
     /// Tokens that its context holds.
     pub window: Option<u64>,
     /// Most output tokens that it takes.
@@ -57,7 +57,7 @@ pub struct Known {
 
 /// Everything that was learned.
 #[derive(Clone, Debug, Default)]
-pub struct Learned(HashMap<Of, Entry>);
+pub struct Learned(HashMap<ModelKey, Entry>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
@@ -76,7 +76,7 @@ struct Limit {
 
 impl Learned {
     /// Takes over what the refusal of a request says; `true` when a limit is another one now.
-    pub fn note(&mut self, of: &Of, said: &Bounds, asked: Asked, now: Millis) -> bool {
+    pub fn note(&mut self, of: &ModelKey, said: &Bounds, asked: RefusedRequest, now: Millis) -> bool {
         let window = said.window.filter(|window| holds(*window, said, asked));
         let output = said.output.filter(|most| within(*most, OUTPUT) && asked.output.is_none_or(|asked| asked > *most));
         if (window, output) == (None, None) {
@@ -92,7 +92,7 @@ impl Learned {
     }
 
     /// Takes over how an upstream counts: its figure for a refused prompt, beside ours.
-    pub fn scale(&mut self, of: &Of, said: &Bounds, ours: Words) {
+    pub fn scale(&mut self, of: &ModelKey, said: &Bounds, ours: Words) {
         let (Some(prompt), true) = (said.prompt, ours.all && ours.tokens > 0) else { return };
         let scale = prompt.saturating_mul(MILLE) / ours.tokens;
         let entry = self.0.get_mut(of);
@@ -102,22 +102,22 @@ impl Learned {
     }
 
     /// What is known of a model.
-    pub fn known(&self, of: &Of, now: Millis) -> Known {
-        let Some(entry) = self.0.get(of) else { return Known::default() };
+    pub fn known(&self, of: &ModelKey, now: Millis) -> LearnedLimits {
+        let Some(entry) = self.0.get(of) else { return LearnedLimits::default() };
         let tokens = |limit: Option<Limit>| limit.filter(|limit| limit.fresh(now)).map(|limit| limit.tokens);
-        Known { window: tokens(entry.window), output: tokens(entry.output) }
+        LearnedLimits { window: tokens(entry.window), output: tokens(entry.output) }
     }
 
     /// What is known of a model, whenever that was said; [`Self::sweep`] takes out what is too old.
-    pub fn last(&self, of: &Of) -> Known {
-        let Some(entry) = self.0.get(of) else { return Known::default() };
-        Known { window: entry.window.map(|limit| limit.tokens), output: entry.output.map(|limit| limit.tokens) }
+    pub fn last(&self, of: &ModelKey) -> LearnedLimits {
+        let Some(entry) = self.0.get(of) else { return LearnedLimits::default() };
+        LearnedLimits { window: entry.window.map(|limit| limit.tokens), output: entry.output.map(|limit| limit.tokens) }
     }
 
     /// The tokens that a prompt has by the upstream's count, when they are sure to be more than its window holds. Tokenisers differ by
     /// language, so what is a little over by our count is left to the upstream to judge: a twentieth where it has once said how it
     /// counts, else a quarter.
-    pub fn over(&self, of: &Of, ours: Words, now: Millis) -> Option<u64> {
+    pub fn over_window(&self, of: &ModelKey, ours: Words, now: Millis) -> Option<u64> {
         let entry = self.0.get(of)?;
         let window = entry.window.filter(|limit| limit.fresh(now))?;
         let expected = ours.tokens.saturating_mul(window.scale.unwrap_or(MILLE)) / MILLE;
@@ -126,7 +126,7 @@ impl Learned {
     }
 
     /// A request of so many tokens in and out was served: smaller limits are wrong. `true` when there was one.
-    pub fn served(&mut self, of: &Of, (input, output): (u64, u64)) -> bool {
+    pub fn served(&mut self, of: &ModelKey, (input, output): (u64, u64)) -> bool {
         let Some(entry) = self.0.get_mut(of) else { return false };
         let before = (entry.window.is_some(), entry.output.is_some());
         entry.window = entry.window.filter(|window| window.tokens >= input);
@@ -183,7 +183,7 @@ impl Limit {
 
 /// Whether a window can be true: a prompt that was refused for it is longer, and has no more tokens than bytes. One far below the list
 /// needs more than a sentence, which somebody else may have said.
-fn holds(window: u64, said: &Bounds, asked: Asked) -> bool {
+fn holds(window: u64, said: &Bounds, asked: RefusedRequest) -> bool {
     let most = asked.bytes.saturating_add(FRAME).saturating_add(asked.output.unwrap_or(0));
     let output = asked.output.max(said.asked).unwrap_or(0);
     let longer = said.prompt.is_none_or(|prompt| prompt.saturating_add(output) > window);

@@ -15,8 +15,8 @@ pub mod guard;
 pub mod hosted;
 pub mod keys;
 pub mod learned;
+mod lenient;
 pub mod limits;
-mod loose;
 pub mod pick;
 pub mod quota;
 #[cfg(test)]
@@ -26,13 +26,13 @@ pub mod refresh;
 pub mod relay;
 pub mod release;
 pub mod routing;
+pub mod sanitize;
 pub mod secret;
-pub mod shown;
 pub mod status;
 pub mod transport;
 pub mod warning;
 
-pub use account::{Account, AccountId, Terms, Tokens};
+pub use account::{Account, AccountId, AccountLimits, Tokens};
 pub use secret::Secret;
 pub use status::Status;
 

@@ -9,15 +9,15 @@ mod tests;
 use proto::failure::{Failure, Kind};
 
 use crate::account::{Account, AccountId};
-use crate::breaker::Trust;
-use crate::egress::Stuck;
+use crate::breaker::BreakerState;
+use crate::egress::EgressUnavailable;
 use crate::status::Reason;
 use crate::{Millis, limits};
 
-pub use explain::{Place, Score, explain};
+pub use explain::{Ranking, Score, explain};
 pub use group::{Best, Bound, Group};
-pub use order::{Card, Rules, Strategy};
-use order::{Line, Rank};
+use order::{QueueRank, Rank};
+pub use order::{Snapshot, SnapshotRules, Strategy};
 
 /// An account as the choice sees it.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub struct Candidate<'a> {
     /// The account.
     pub account: &'a Account,
     /// What the choice needs of it.
-    pub card: Card,
+    pub card: Snapshot,
     /// Requests that it serves now.
     pub in_flight: u32,
     /// Those of them that began before its breaker opened last.
@@ -37,13 +37,13 @@ pub struct Candidate<'a> {
     /// Milliseconds until it may begin the next request (stagger).
     pub wait: u64,
     /// Whether it may be called at all, by its breaker.
-    pub trust: Trust,
+    pub trust: BreakerState,
     /// Whether its catalogue (live, else bundled) lists the model.
     pub lists_model: bool,
     /// Until when the model's own limit is used up there, and which limit that is.
     pub rests: Option<(Millis, &'a str)>,
     /// Why its way out is not open; `None` when it is.
-    pub stuck: Option<Stuck<'a>>,
+    pub stuck: Option<EgressUnavailable<'a>>,
     /// Whether it owns the conversation; taken when it has a free place.
     pub owner: bool,
     /// Whether this request has tried it.
@@ -52,7 +52,7 @@ pub struct Candidate<'a> {
 
 /// What the candidates are, for the words of a refusal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kin {
+pub enum CandidateKind {
     /// ChatGPT logins.
     #[default]
     Accounts,
@@ -62,7 +62,7 @@ pub enum Kin {
 
 /// What a request asks of an account.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ask<'a> {
+pub struct Requirements<'a> {
     /// Catalogue slug, for the message.
     pub model: &'a str,
     /// Requests per account at the same time where its owner has not said; 0 is no limit.
@@ -70,7 +70,7 @@ pub struct Ask<'a> {
     /// How to choose among the usable.
     pub strategy: Strategy,
     /// What the candidates are.
-    pub kin: Kin,
+    pub kin: CandidateKind,
     /// Whether accounts whose quota is used up may serve, after all others.
     pub spent: bool,
     /// Whether it takes a plan that can draw.
@@ -94,12 +94,12 @@ pub struct NoAccount {
     /// One reason per account, in the candidates' order.
     pub reasons: Vec<(AccountId, Reason)>,
     /// What the candidates were.
-    pub kin: Kin,
+    pub kin: CandidateKind,
 }
 
 /// Chooses an account, in as few groups as can hold the best; copies nothing unless it fails. What is said when it fails is
 /// in the order of the groups.
-pub fn pick<'a, I>(groups: &[Group<I>], ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount>
+pub fn pick<'a, I>(groups: &[Group<I>], ask: &Requirements<'_>, now: Millis) -> Result<Pick, NoAccount>
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
 {
@@ -107,10 +107,10 @@ where
         return Ok(Pick::Ready(id.clone()));
     }
     let all = groups.iter().flat_map(|group| group.candidates.clone());
-    let mut queue: Option<(Line, &AccountId)> = None;
+    let mut queue: Option<(QueueRank, &AccountId)> = None;
     for candidate in all.clone() {
         if let Ok(Standing::Queues) = candidate.standing(ask, now) {
-            better(&mut queue, Line::of(&candidate), &candidate.account.id);
+            better(&mut queue, QueueRank::of(&candidate), &candidate.account.id);
         }
     }
     if let Some((_, id)) = queue {
@@ -122,7 +122,7 @@ where
 
 /// The best with a free place. Groups are looked at in the order of what they could hold, until that is worse than what was
 /// found.
-fn free<'a, I>(groups: &[Group<I>], ask: &Ask<'_>, now: Millis) -> Option<&'a AccountId>
+fn free<'a, I>(groups: &[Group<I>], ask: &Requirements<'_>, now: Millis) -> Option<&'a AccountId>
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
 {
@@ -158,25 +158,25 @@ enum Standing {
 }
 
 /// It is out of the question; [`Candidate::reason`] says why.
-struct Out;
+struct OutOfQuestion;
 
 impl Candidate<'_> {
-    fn standing(&self, ask: &Ask<'_>, now: Millis) -> Result<Standing, Out> {
+    fn standing(&self, ask: &Requirements<'_>, now: Millis) -> Result<Standing, OutOfQuestion> {
         let usable = self.fits(ask) && !self.tried && self.serves(ask, now) && !self.broken() && self.stuck.is_none();
         match (usable, self.free(ask), self.room()) {
             (true, true, _) => Ok(Standing::Serves),
             (true, false, true) => Ok(Standing::Queues),
-            _ => Err(Out),
+            _ => Err(OutOfQuestion),
         }
     }
 
     /// Whether it has what is asked for.
-    fn fits(&self, ask: &Ask<'_>) -> bool {
+    fn fits(&self, ask: &Requirements<'_>) -> bool {
         self.lists_model && (!ask.draws || self.card.draws())
     }
 
     /// Whether its state allows it.
-    fn serves(&self, ask: &Ask<'_>, now: Millis) -> bool {
+    fn serves(&self, ask: &Requirements<'_>, now: Millis) -> bool {
         let may_try = self.card.exhausted() || self.card.gate().open(now);
         !self.spent(now) || ask.spent && may_try
     }
@@ -193,7 +193,7 @@ impl Candidate<'_> {
     }
 
     /// Why it does not serve. What holds for every request is said before what holds for this one.
-    fn reason(&self, ask: &Ask<'_>, now: Millis) -> Reason {
+    fn reason(&self, ask: &Requirements<'_>, now: Millis) -> Reason {
         if !self.lists_model {
             return Reason::NoModel;
         }
@@ -204,24 +204,24 @@ impl Candidate<'_> {
             (Some(reason), _) if !self.serves(ask, now) => reason,
             _ if self.stuck.is_some() => self.stuck.map_or(Reason::Full, Reason::from),
             _ if self.tried => Reason::Tried,
-            (_, Trust::Broken(until)) => Reason::Failing { until },
-            (_, Trust::Sound | Trust::Probe) => Reason::Full,
+            (_, BreakerState::Broken(until)) => Reason::Failing { until },
+            (_, BreakerState::Sound | BreakerState::Probe) => Reason::Full,
         }
     }
 
     fn broken(&self) -> bool {
-        matches!(self.trust, Trust::Broken(_))
+        matches!(self.trust, BreakerState::Broken(_))
     }
 
-    fn free(&self, ask: &Ask<'_>) -> bool {
+    fn free(&self, ask: &Requirements<'_>) -> bool {
         let most = self.ceiling(ask);
         // One call tells whether an upstream works again.
-        let probed = self.trust == Trust::Probe && self.in_flight > self.older;
+        let probed = self.trust == BreakerState::Probe && self.in_flight > self.older;
         (most == 0 || self.in_flight < most) && !probed && self.soon()
     }
 
     /// Requests at a time; 0 is no limit.
-    pub fn ceiling(&self, ask: &Ask<'_>) -> u32 {
+    pub fn ceiling(&self, ask: &Requirements<'_>) -> u32 {
         self.card.ceiling().unwrap_or(ask.max_concurrent)
     }
 
@@ -242,13 +242,13 @@ impl NoAccount {
     pub fn failure(&self, last: Option<&Failure>, now: Millis) -> Failure {
         let noun = self.kin.noun();
         if self.reasons.is_empty() {
-            let cure = if self.kin == Kin::Relays { "run `polygate relays add`" } else { self.kin.cure() };
+            let cure = if self.kin == CandidateKind::Relays { "run `polygate relays add`" } else { self.kin.cure() };
             return lacking(format!("no {noun} is configured: {cure}"));
         }
         if !self.has(|why| !matches!(why, Reason::NoModel | Reason::NoImages)) {
             return match last {
                 Some(last) => last.clone(),
-                None if self.has(|why| matches!(why, Reason::NoImages)) => undrawn(noun),
+                None if self.has(|why| matches!(why, Reason::NoImages)) => cannot_draw(noun),
                 None => unlisted(noun, &self.model),
             };
         }
@@ -289,9 +289,9 @@ impl NoAccount {
         let off = self.has(|why| matches!(why, Reason::Disabled));
         let lost = self.has(|why| matches!(why, Reason::NeedsLogin { .. }));
         match self.kin {
-            Kin::Accounts if off && !lost => "run `polygate accounts enable`",
-            Kin::Relays if lost => "give it a key that works; `polygate relays test` tries it",
-            Kin::Relays if off => "run `polygate relays enable`",
+            CandidateKind::Accounts if off && !lost => "run `polygate accounts enable`",
+            CandidateKind::Relays if lost => "give it a key that works; `polygate relays test` tries it",
+            CandidateKind::Relays if off => "run `polygate relays enable`",
             kin => kin.cure(),
         }
     }
@@ -319,13 +319,13 @@ impl NoAccount {
         let plural = |count: u32| if count == 1 { "" } else { "s" };
         let words =
             |(why, count): &(&Reason, u32)| format!("{} ({count} {noun}{})", self.kin.why(why, now), plural(*count));
-        crate::shown::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
+        crate::sanitize::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
     }
 }
 
 /// What a client is told when its tries are over and `failure` was the last: an account's limit is not the pool's. `now_free`
 /// is a fresh [`pick`] without `tried`. Failures that are not about limits stay as they are.
-pub fn concede(failure: Failure, now_free: Result<Pick, NoAccount>, now: Millis) -> Failure {
+pub fn final_failure(failure: Failure, now_free: Result<Pick, NoAccount>, now: Millis) -> Failure {
     if !matches!(failure.kind, Kind::RateLimited | Kind::Exhausted) {
         return failure;
     }
@@ -340,7 +340,7 @@ pub fn concede(failure: Failure, now_free: Result<Pick, NoAccount>, now: Millis)
     }
 }
 
-impl Kin {
+impl CandidateKind {
     /// One of them.
     pub fn noun(self) -> &'static str {
         match self {
@@ -385,7 +385,7 @@ fn failing(until: Millis, summary: String, now: Millis) -> Failure {
 }
 
 /// Who could serve has plans that cannot draw; no waiting changes that.
-fn undrawn(noun: &str) -> Failure {
+fn cannot_draw(noun: &str) -> Failure {
     let message = format!(
         "No {noun} here has a plan with image generation; leave the image tool out, or sign in with another plan."
     );
@@ -393,7 +393,7 @@ fn undrawn(noun: &str) -> Failure {
 }
 
 fn unlisted(noun: &str, model: &str) -> Failure {
-    let model = crate::shown::short(model, 128);
+    let model = crate::sanitize::short(model, 128);
     Failure::new(Kind::ModelNotFound, format!("No {noun} lists the model `{model}`."))
         .code("model_not_found")
         .at("model")

@@ -6,18 +6,18 @@
 pub mod credits;
 pub mod forecast;
 mod headers;
+mod history;
 mod json;
 pub mod poll;
 pub mod summary;
 #[cfg(test)]
 mod tests;
-mod trail;
 
 use proto::text::Json;
 
 use crate::status::Signal;
 use crate::{Millis, limits};
-pub use trail::{Track, Trail};
+pub use history::{QuotaHistory, WindowHistory};
 
 /// Most limits of single features or models that are kept.
 const NAMED: usize = 16;
@@ -58,8 +58,8 @@ pub struct Quota {
     /// When this was last learned; 0 for never.
     pub updated: Millis,
     /// What the windows were at before.
-    #[serde(skip_serializing_if = "Trail::is_empty")]
-    pub trail: Trail,
+    #[serde(skip_serializing_if = "QuotaHistory::is_empty")]
+    pub trail: QuotaHistory,
 }
 
 /// One window.
@@ -184,7 +184,7 @@ impl Quota {
 
     /// The used-up window that resets last, and when; `None` when quota or credits are left.
     pub fn full(&self, now: Millis) -> Option<(&'static str, Option<Millis>)> {
-        if self.credited() {
+        if self.has_credits() {
             return None;
         }
         let windows = [("primary", self.primary), ("secondary", self.secondary)];
@@ -214,7 +214,7 @@ impl Quota {
             return Signal::Exhaust { until, window: window.into() };
         }
         // With credits left, only ordinary use is over.
-        if self.allowed == Some(false) && !self.credited() {
+        if self.allowed == Some(false) && !self.has_credits() {
             let credits = self.reached.as_deref().is_some_and(|reached| reached.contains("credits"));
             let window = if credits { "credits" } else { "plan" };
             return Signal::Exhaust { until: backoff(limits::QUOTA_BACKOFF), window: window.into() };
@@ -228,7 +228,7 @@ impl Quota {
         let refused = refused.believed(now);
         match self.signal(now) {
             Signal::Ample if self.updated < refused => Signal::None,
-            Signal::Exhaust { until, window } if self.updated > refused && self.dated(now) => {
+            Signal::Exhaust { until, window } if self.updated > refused && self.has_reset_time(now) => {
                 Signal::Measured { until, window }
             }
             signal => signal,
@@ -236,7 +236,7 @@ impl Quota {
     }
 
     /// Whether a window is used up and says when it resets.
-    fn dated(&self, now: Millis) -> bool {
+    fn has_reset_time(&self, now: Millis) -> bool {
         self.full(now).is_some_and(|(_, resets_at)| resets_at.is_some())
     }
 
@@ -245,7 +245,7 @@ impl Quota {
     }
 
     /// Whether credits are left, which serve when the windows are used up.
-    fn credited(&self) -> bool {
+    fn has_credits(&self) -> bool {
         let withheld = self.spend.as_ref().is_some_and(|spend| spend.reached);
         !withheld && self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited)
     }

@@ -5,8 +5,8 @@
 //! address may be called at all is [`crate::guard`]'s; the calls are `upstream`'s.
 
 mod address;
-mod known;
 pub mod models;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use std::str::FromStr;
 pub use proto::Wire;
 
 pub use self::address::{
-    AddressError, Pasted, base as base_url, call_url, models_url, same_target, service_url, tags_url,
+    AddressError, PastedAddress, base as base_url, call_url, models_url, same_target, service_url, tags_url,
 };
 use crate::guard::{self, Denied};
 use crate::{AccountId, Millis, Status};
@@ -169,12 +169,12 @@ impl Relay {
 
     /// Whether it refuses a chat request with a field that OpenAI's API does not have.
     pub fn strict(&self) -> bool {
-        known::strict(&self.base_url)
+        services::strict(&self.base_url)
     }
 
     /// Whether it is to get only functions in Chat: free-text tools are OpenAI's, and other services refuse them.
     pub fn functions_only(&self) -> bool {
-        !known::openai(&self.base_url)
+        !services::openai(&self.base_url)
     }
 
     /// A model's name as shown to clients.
@@ -188,7 +188,7 @@ pub fn check_name(name: &str) -> Result<(), Invalid> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     let begins = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
     if !begins || name.len() > NAME || !name.bytes().all(plain) {
-        return Err(Invalid::Name(crate::shown::short(name, 64)));
+        return Err(Invalid::Name(crate::sanitize::short(name, 64)));
     }
     if RESERVED.contains(&name) {
         return Err(Invalid::Reserved(name.to_owned()));
@@ -200,7 +200,7 @@ pub fn check_name(name: &str) -> Result<(), Invalid> {
 pub fn check_prefix(prefix: &str) -> Result<(), Invalid> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let good = prefix.len() <= NAME && prefix.bytes().all(plain);
-    if good { Ok(()) } else { Err(Invalid::Prefix(crate::shown::short(prefix, 64))) }
+    if good { Ok(()) } else { Err(Invalid::Prefix(crate::sanitize::short(prefix, 64))) }
 }
 
 /// Whether a fixed list of models can be kept.
@@ -209,7 +209,7 @@ pub fn check_models(names: &[String]) -> Result<(), Invalid> {
         return Err(Invalid::Models(names.len()));
     }
     let bad = names.iter().find(|name| !models::plain(name));
-    bad.map_or(Ok(()), |name| Err(Invalid::Model(crate::shown::short(name, 64))))
+    bad.map_or(Ok(()), |name| Err(Invalid::Model(crate::sanitize::short(name, 64))))
 }
 
 /// A protocol's name in configuration, command line and store.
@@ -245,11 +245,11 @@ impl Capabilities {
     /// What a relay of this protocol at this address can do when nobody says: everything for OpenAI itself, embeddings for others
     /// that speak its protocols, conversations for the rest.
     pub fn likely(wire: Wire, base_url: &str) -> Self {
-        let openai = known::host(base_url).is_some_and(|host| host == "api.openai.com");
+        let openai = services::host(base_url).is_some_and(|host| host == "api.openai.com");
         match wire {
             Wire::Responses | Wire::Chat if openai => Self::ALL,
             Wire::Responses | Wire::Chat => Self { embeddings: true, ..Self::CHAT },
-            Wire::Gemini if known::google(base_url) => Self { embeddings: true, ..Self::CHAT },
+            Wire::Gemini if services::google(base_url) => Self { embeddings: true, ..Self::CHAT },
             Wire::Messages | Wire::Gemini => Self::CHAT,
         }
     }
@@ -318,7 +318,7 @@ impl FromStr for Capabilities {
         let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
         words.into_iter().try_fold(Self::NONE, |all, word| {
             let known = Capability::EACH.into_iter().find(|capability| capability.word() == word);
-            known.map(|capability| all.with(capability)).ok_or_else(|| NoCapability(crate::shown::short(word, 64)))
+            known.map(|capability| all.with(capability)).ok_or_else(|| NoCapability(crate::sanitize::short(word, 64)))
         })
     }
 }

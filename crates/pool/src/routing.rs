@@ -9,8 +9,8 @@ mod tests;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::loose;
-use crate::shown::short;
+use crate::lenient;
+use crate::sanitize::short;
 
 /// What stands for no rule.
 const FREE: &str = "NO_CONSTRAINT";
@@ -44,11 +44,11 @@ struct Check {
 
 #[derive(Deserialize)]
 struct Entry {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     id: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     workspace_backend_origin: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     account_routing_override: Option<String>,
 }
 

@@ -31,12 +31,12 @@ impl Transport {
     }
 
     /// The choice of a setting's word.
-    pub fn of(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::Auto, Self::WebSocket, Self::Http].into_iter().find(|transport| transport.word() == word)
     }
 
     /// Whether a call takes a socket.
-    pub fn socket(self, talk: Talk) -> bool {
+    pub fn uses_socket(self, talk: ConversationFacts) -> bool {
         match self {
             Self::Auto => talk.codex || talk.history || talk.tools,
             Self::WebSocket => true,
@@ -47,7 +47,7 @@ impl Transport {
 
 /// What is known of a conversation before its next turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Talk {
+pub struct ConversationFacts {
     /// The client is Codex, whose own client speaks over sockets.
     pub codex: bool,
     /// The model has spoken in it before.
@@ -65,29 +65,29 @@ const REFUSED: i64 = 60 * 60_000;
 
 /// Whether sockets work for an account, by what became of the last ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct SocketHealth {
     failures: u32,
     until: Option<Millis>,
 }
 
-impl Health {
+impl SocketHealth {
     /// Whether a socket may be tried.
-    pub fn well(&self, now: Millis) -> bool {
+    pub fn may_try(&self, now: Millis) -> bool {
         self.until.is_none_or(|until| until <= now)
     }
 
     /// The backend took a socket.
-    pub fn works(&mut self) {
+    pub fn set_working(&mut self) {
         *self = Self::default();
     }
 
     /// The backend wants none.
-    pub fn refused(&mut self, now: Millis) {
+    pub fn set_refused(&mut self, now: Millis) {
         self.until = Some(now.plus(REFUSED));
     }
 
     /// A socket could not be opened, for no reason that a POST would meet too.
-    pub fn failed(&mut self, now: Millis) {
+    pub fn set_failed(&mut self, now: Millis) {
         self.failures += 1;
         if self.failures >= FAILURES {
             *self = Self { failures: 0, until: Some(now.plus(REST)) };

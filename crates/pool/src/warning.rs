@@ -1,6 +1,6 @@
 //! When an owner is warned: a window's share passes a threshold, or an account can only be brought back by a person.
 //!
-//! Each warning is given once per window and threshold, and again after a reset. What was given is data ([`Given`]), so that it
+//! Each warning is given once per window and threshold, and again after a reset. What was given is data ([`Issued`]), so that it
 //! survives a restart.
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ const URGENT: u8 = 95;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = WindowName)]
-pub enum Slot {
+pub enum WindowKind {
     /// The first.
     Primary,
     /// The second.
@@ -66,7 +66,7 @@ pub enum What {
     /// A window's share has passed a threshold.
     Quota {
         /// Which window.
-        window: Slot,
+        window: WindowKind,
         /// Its length.
         minutes: Option<u32>,
         /// The threshold, percent.
@@ -94,11 +94,11 @@ pub enum What {
 /// The warnings of one account that were given and still stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
-pub struct Given {
+pub struct Issued {
     #[serde(skip_serializing_if = "Option::is_none")]
-    primary: Option<Told>,
+    primary: Option<LastThreshold>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    secondary: Option<Told>,
+    secondary: Option<LastThreshold>,
     /// `needs_login` or `blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
@@ -106,7 +106,7 @@ pub struct Given {
 
 /// A threshold that was told, and the window it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-struct Told {
+struct LastThreshold {
     threshold: u8,
     resets_at: Option<Millis>,
 }
@@ -116,7 +116,7 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
     let of = |what| Warning { account: account.id.clone(), label: account.label.clone(), what, at: now };
     let windows = match account.status {
         Status::Disabled => [None, None],
-        _ => [Slot::Primary, Slot::Secondary].map(|slot| passed(slot, &account.quota, thresholds, now)),
+        _ => [WindowKind::Primary, WindowKind::Secondary].map(|slot| passed(slot, &account.quota, thresholds, now)),
     };
     let state = match &account.status {
         Status::NeedsLogin { why } => Some(What::NeedsLogin { why: why.clone(), until: None }),
@@ -128,8 +128,8 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
 }
 
 /// The warnings to give now; `given` is what was given before, and is brought up to date.
-pub fn judge(given: &mut Given, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
-    for slot in [Slot::Primary, Slot::Secondary] {
+pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
+    for slot in [WindowKind::Primary, WindowKind::Secondary] {
         let window = slot.window(&account.quota);
         let told = given.slot(slot);
         if told.is_some_and(|told| told.over(window, now)) {
@@ -152,19 +152,19 @@ pub fn judge(given: &mut Given, account: &Account, thresholds: &Thresholds, now:
 }
 
 /// The highest threshold that a window has passed.
-fn passed(slot: Slot, quota: &Quota, thresholds: &Thresholds, now: Millis) -> Option<What> {
+fn passed(slot: WindowKind, quota: &Quota, thresholds: &Thresholds, now: Millis) -> Option<What> {
     let window = slot.window(quota)?;
     let used_percent = window.used(now);
     let own = match slot {
-        Slot::Primary => &thresholds.primary,
-        Slot::Secondary => &thresholds.secondary,
+        WindowKind::Primary => &thresholds.primary,
+        WindowKind::Secondary => &thresholds.secondary,
     };
     let threshold = own.iter().copied().filter(|threshold| used_percent >= f64::from(*threshold)).max()?;
     let (minutes, resets_at) = (window.minutes, window.resets_at);
     Some(What::Quota { window: slot, minutes, threshold, used_percent, resets_at })
 }
 
-impl Slot {
+impl WindowKind {
     fn window(self, quota: &Quota) -> Option<Window> {
         match self {
             Self::Primary => quota.primary,
@@ -181,42 +181,43 @@ impl Slot {
     }
 }
 
-impl Told {
+impl LastThreshold {
     /// Keeps up with a reset instant that was moved.
     fn follow(&mut self, resets_at: Option<Millis>) {
-        if !self.resets_at.zip(resets_at).is_some_and(|(old, new)| near(old, new)) {
+        if !self.resets_at.zip(resets_at).is_some_and(|(old, new)| is_same_instant(old, new)) {
             self.resets_at = resets_at;
         }
     }
 
     /// Whether the window was reset since: its time is over, or its share has fallen.
     fn over(&self, window: Option<Window>, now: Millis) -> bool {
-        let ahead =
-            |at: Millis| window.and_then(|window| window.resets_at).is_some_and(|new| now < new && near(at, new));
+        let ahead = |at: Millis| {
+            window.and_then(|window| window.resets_at).is_some_and(|new| now < new && is_same_instant(at, new))
+        };
         let ended = self.resets_at.is_some_and(|at| at <= now && !ahead(at));
         ended || window.is_none_or(|window| window.used(now) + FALL < f64::from(self.threshold))
     }
 }
 
 /// Whether two instants are the same one, told twice.
-fn near(old: Millis, new: Millis) -> bool {
+fn is_same_instant(old: Millis, new: Millis) -> bool {
     old.until(new).max(new.until(old)) < SLACK
 }
 
-impl Given {
-    fn slot(&mut self, slot: Slot) -> &mut Option<Told> {
+impl Issued {
+    fn slot(&mut self, slot: WindowKind) -> &mut Option<LastThreshold> {
         match slot {
-            Slot::Primary => &mut self.primary,
-            Slot::Secondary => &mut self.secondary,
+            WindowKind::Primary => &mut self.primary,
+            WindowKind::Secondary => &mut self.secondary,
         }
     }
 
     /// Whether a threshold is news; it is not any more then.
-    fn take(&mut self, slot: Slot, threshold: u8, resets_at: Option<Millis>) -> bool {
+    fn take(&mut self, slot: WindowKind, threshold: u8, resets_at: Option<Millis>) -> bool {
         let told = self.slot(slot);
         let news = told.is_none_or(|told| told.threshold < threshold);
         if news {
-            *told = Some(Told { threshold, resets_at });
+            *told = Some(LastThreshold { threshold, resets_at });
         }
         news
     }

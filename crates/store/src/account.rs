@@ -9,7 +9,7 @@ mod owner;
 use pool::egress::Egress;
 use pool::quota::Quota;
 use pool::status::Signal;
-use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens};
+use pool::{Account, AccountId, AccountLimits, Millis, Secret, Status, Tokens};
 
 use crate::seal::FieldId;
 use crate::statement::{Arg, BoundStatement, DbRow, args};
@@ -304,10 +304,10 @@ fn account(row: &DbRow) -> Result<Account, Error> {
 }
 
 /// Reads an account's terms. Values that Polygate never writes count as not set.
-fn terms(row: &DbRow) -> Result<Terms, Error> {
+fn terms(row: &DbRow) -> Result<AccountLimits, Error> {
     let max_concurrent = row.maybe_int(11)?.and_then(|most| u32::try_from(most).ok());
     let priority = i32::try_from(row.int(12)?).unwrap_or(0);
-    Ok(Terms { max_concurrent, priority }.check().unwrap_or_default())
+    Ok(AccountLimits { max_concurrent, priority }.check().unwrap_or_default())
 }
 
 pub(crate) fn status(id: &str, text: &str) -> Result<Status, Error> {

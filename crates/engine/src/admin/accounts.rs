@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use pool::account::BadTerms;
-use pool::egress::Table;
-use pool::{AccountId, Millis, Secret, Terms};
+use pool::account::InvalidLimits;
+use pool::egress::EgressTable;
+use pool::{AccountId, AccountLimits, Millis, Secret};
 use store::portable::{self, PortableError};
 use tokio::time::Instant;
 use upstream::oauth::RefreshReason;
@@ -102,7 +102,7 @@ pub enum TermsError {
     Unknown,
     /// Out of bounds.
     #[error(transparent)]
-    Invalid(#[from] BadTerms),
+    Invalid(#[from] InvalidLimits),
     /// The store failed.
     #[error("account terms: {0}")]
     Store(#[from] store::Error),
@@ -112,10 +112,10 @@ impl TermsChange {
     /// The terms with this change.
     ///
     /// # Errors
-    /// [`BadTerms`] when they are out of bounds.
-    pub fn apply(self, terms: Terms) -> Result<Terms, BadTerms> {
+    /// [`InvalidLimits`] when they are out of bounds.
+    pub fn apply(self, terms: AccountLimits) -> Result<AccountLimits, InvalidLimits> {
         let max_concurrent = self.max_concurrent.unwrap_or(terms.max_concurrent);
-        Terms { max_concurrent, priority: self.priority.unwrap_or(terms.priority) }.check()
+        AccountLimits { max_concurrent, priority: self.priority.unwrap_or(terms.priority) }.check()
     }
 }
 
@@ -228,7 +228,7 @@ impl Accounts<'_> {
 
 impl Accounts<'_> {
     /// An account for people, with what is not its entry's to say.
-    pub(crate) fn view(self, entry: &Entry, ways: &Table, now: Millis) -> AccountView {
+    pub(crate) fn view(self, entry: &Entry, ways: &EgressTable, now: Millis) -> AccountView {
         let id = &entry.account.id;
         let mut view = entry.view(self.0.dispatch.limiter.load(id), now);
         view.tags = self.0.registry.extras.tags(id);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pool::catalog::Resolved;
-use pool::pick::{Ask, Place, Score};
+use pool::pick::{Ranking, Requirements, Score};
 use pool::{AccountId, Millis};
 use proto::{Failure, Kind};
 use serde::Serialize;
@@ -117,17 +117,17 @@ impl Routing<'_> {
     fn candidates(self, list: &List, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
         let now = self.0.runtime.now();
         let ask = self.0.dispatch.pick_query(resolved);
-        let Ask { strategy, kin, .. } = ask;
+        let Requirements { strategy, kin, .. } = ask;
         let ways = self.0.registry.egress.table();
         let (to, bundled, custom) = (&resolved.to, &self.0.dispatch.bundled, resolved.model.custom);
         let field = Candidates { list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
         let explained = self.0.dispatch.limiter.explain(field, &ask, now);
-        let view = |(id, place): (AccountId, Place)| {
+        let view = |(id, place): (AccountId, Ranking)| {
             let name = list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();
             let (standing, why, until, score) = match place {
-                Place::Serves(score) => ("serves", score.words(strategy, now), None, Some(score)),
-                Place::Queues(score) => ("queues", score.words(strategy, now), None, Some(score)),
-                Place::Out(reason) => (reason.word(), kin.why(&reason, now), reason.until(), None),
+                Ranking::Serves(score) => ("serves", score.words(strategy, now), None, Some(score)),
+                Ranking::Queues(score) => ("queues", score.words(strategy, now), None, Some(score)),
+                Ranking::Out(reason) => (reason.word(), kin.why(&reason, now), reason.until(), None),
             };
             CandidateView { id: id.0, name, kind: kin.noun(), standing, why, until, score }
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use pool::AccountId;
-use pool::catalog::{CodexList, Model, Resolved, To};
+use pool::catalog::{CodexList, Model, Resolved, ServedBy};
 use pool::relay::Service;
 use proto::Failure;
 
@@ -94,7 +94,7 @@ impl Models<'_> {
 
     /// The relay that a model's name means; `None` for accounts and for names that mean nothing.
     pub fn owner(self, name: &str) -> Option<String> {
-        let To::Relays(stops) = self.resolve(Some(name)).ok()?.to else { return None };
+        let ServedBy::Relays(stops) = self.resolve(Some(name)).ok()?.to else { return None };
         let entry = self.0.registry.accounts.get(&stops.first()?.relay)?;
         Some(entry.relay.as_ref()?.relay.name.clone())
     }

@@ -6,7 +6,7 @@ mod view;
 use std::sync::Arc;
 
 use pool::catalog::Model;
-use pool::relay::{Pasted, Relay};
+use pool::relay::{PastedAddress, Relay};
 use pool::{AccountId, Secret};
 use tokio::sync::MutexGuard;
 
@@ -159,7 +159,7 @@ pub fn relay_name(text: &str) -> String {
 
 /// The host of an address as somebody pasted it, as a name for a relay: `api.example.com` is `example`.
 pub fn host_name(base_url: &str) -> Option<String> {
-    let pasted = Pasted::read(base_url).ok()?;
+    let pasted = PastedAddress::read(base_url).ok()?;
     let host = pasted.url().host_str()?.to_owned();
     let parts: Vec<&str> = host.split('.').collect();
     let part = match parts.as_slice() {

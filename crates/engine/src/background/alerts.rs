@@ -5,7 +5,7 @@ mod courier;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pool::warning::{Given, Warning, judge};
+use pool::warning::{Issued, Warning, newly_due};
 use pool::{Account, AccountId};
 use tokio::sync::mpsc;
 
@@ -18,14 +18,14 @@ const MEMORY: &str = "alerts.given";
 const WAITING: usize = 64;
 
 /// What was given for each account, by its id, as all nodes remember it.
-type Shared = BTreeMap<String, Given>;
+type Shared = BTreeMap<String, Issued>;
 /// The same as this node knows it.
 type Memory = BTreeMap<String, Known>;
 
 /// What this node knows of what was given for an account.
 #[derive(Default)]
 struct Known {
-    given: Given,
+    given: Issued,
     /// Whether the store did not take it, and so may say what is over.
     unsaved: bool,
 }
@@ -119,8 +119,8 @@ fn send(warning: Warning, couriers: &[mpsc::Sender<Arc<Warning>>]) {
     }
 }
 
-fn judge_account(services: &Services, given: &mut Given, account: &Account) -> Vec<Warning> {
-    judge(given, account, &services.runtime.settings.alerts.thresholds, services.runtime.now())
+fn judge_account(services: &Services, given: &mut Issued, account: &Account) -> Vec<Warning> {
+    newly_due(given, account, &services.runtime.settings.alerts.thresholds, services.runtime.now())
 }
 
 /// What was given before, without accounts that are gone.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use pool::quota::poll::{Asked, Pace};
+use pool::quota::poll::{Asked, PollPace};
 use pool::{Account, AccountId, Millis};
 
 use crate::quota::{QuotaError, measure};
@@ -72,7 +72,7 @@ impl PollSchedule {
         }
         let (list, now) = (services.registry.accounts.list(), services.runtime.now());
         let own: Vec<_> = list.iter().filter(|entry| entry.relay.is_none()).map(|entry| &entry.account).collect();
-        let pace = Pace { every: services.runtime.settings.quota_every, accounts: own.len(), since: self.since };
+        let pace = PollPace { every: services.runtime.settings.quota_every, accounts: own.len(), since: self.since };
         self.book.retain(|id, _| list.get(id).is_some());
         match own.into_iter().filter_map(|account| self.due(&pace, account, now)).min() {
             Some((at, id)) if at <= now => {
@@ -89,7 +89,7 @@ impl PollSchedule {
     }
 
     /// When an account is to be asked; `None` when it is not, or is being asked.
-    fn due<'a>(&mut self, pace: &Pace, account: &'a Account, now: Millis) -> Option<(Millis, &'a AccountId)> {
+    fn due<'a>(&mut self, pace: &PollPace, account: &'a Account, now: Millis) -> Option<(Millis, &'a AccountId)> {
         if self.asking.contains(&account.id) {
             return None;
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pool::catalog::{Resolved, To};
-use pool::pick::{Ask, Kin, Pick};
+use pool::catalog::{Resolved, ServedBy};
+use pool::pick::{CandidateKind, Pick, Requirements};
 use pool::quota::Quota;
 use pool::quota::summary::{Next, summary};
 use pool::{AccountId, Status};
@@ -15,17 +15,17 @@ use crate::registry::accounts::Entry;
 
 impl Dispatch {
     /// What a request for this model asks of an account or relay.
-    pub(crate) fn pick_query<'a>(&self, resolved: &'a Resolved) -> Ask<'a> {
+    pub(crate) fn pick_query<'a>(&self, resolved: &'a Resolved) -> Requirements<'a> {
         let (kin, max_concurrent) = match resolved.to {
-            To::Accounts => (Kin::Accounts, self.runtime.settings.max_concurrent),
-            To::Relays(_) => (Kin::Relays, 0),
+            ServedBy::Accounts => (CandidateKind::Accounts, self.runtime.settings.max_concurrent),
+            ServedBy::Relays(_) => (CandidateKind::Relays, 0),
         };
-        Ask {
+        Requirements {
             model: &resolved.model.slug,
             max_concurrent,
             strategy: self.runtime.settings.strategy,
             kin,
-            spent: !self.runtime.settings.skip_exhausted && kin == Kin::Accounts,
+            spent: !self.runtime.settings.skip_exhausted && kin == CandidateKind::Accounts,
             draws: false,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pool::AccountId;
-use pool::egress::{Egress, Marks, ProxyId, Route, Stuck, Table, Turn};
+use pool::egress::{Egress, EgressTable, EgressUnavailable, ProxyId, Rotation, Route, RouteHealth};
 use upstream::oauth::RefreshError;
 use upstream::{Fault, FaultKind, ResolvedEgress, Sent, Upstream};
 
@@ -21,8 +21,8 @@ const ROUTES: usize = 3;
 #[error("{0}")]
 pub(crate) struct NoEgress(String);
 
-impl From<Stuck<'_>> for NoEgress {
-    fn from(stuck: Stuck<'_>) -> Self {
+impl From<EgressUnavailable<'_>> for NoEgress {
+    fn from(stuck: EgressUnavailable<'_>) -> Self {
         Self(stuck.to_string())
     }
 }
@@ -83,11 +83,11 @@ impl Dispatch {
         self.egress_attempts(account).next()
     }
 
-    fn upstream_by(self: &Arc<Self>, table: &Table, route: Route) -> Result<Upstream, NoEgress> {
+    fn upstream_by(self: &Arc<Self>, table: &EgressTable, route: Route) -> Result<Upstream, NoEgress> {
         let way = match &route {
             Route::Direct => return Ok(self.runtime.upstream.via(ResolvedEgress::direct())),
             Route::Global => ResolvedEgress::global(),
-            Route::Proxy(id) => ResolvedEgress::through(table.proxy(id).ok_or(Stuck::Gone)?.clone()),
+            Route::Proxy(id) => ResolvedEgress::through(table.proxy(id).ok_or(EgressUnavailable::Gone)?.clone()),
         };
         // A handle may outlive the engine.
         let dispatch = Arc::downgrade(self);
@@ -103,11 +103,11 @@ impl Dispatch {
     fn on_call_outcome(&self, route: &Route, outcome: Result<(), &Fault>) {
         match outcome {
             Ok(()) if self.registry.egress.clean(route) => {}
-            Ok(()) => self.on_route_changed(route, self.registry.egress.edit(route, Marks::good)),
+            Ok(()) => self.on_route_changed(route, self.registry.egress.edit(route, RouteHealth::record_success)),
             Err(fault) if fault.sent == Sent::No && matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls) => {
                 let now = self.runtime.now();
                 tracing::debug!(why = %fault, "a way out failed");
-                self.on_route_changed(route, self.registry.egress.edit(route, |marks| marks.fail(now)));
+                self.on_route_changed(route, self.registry.egress.edit(route, |marks| marks.record_failure(now)));
             }
             Err(_) => {}
         }
@@ -158,7 +158,7 @@ impl EgressAttempts {
     pub(crate) fn next(&mut self) -> Result<Upstream, NoEgress> {
         let table = self.dispatch.registry.egress.table();
         let number = self.dispatch.registry.egress.turn.fetch_add(1, Ordering::Relaxed);
-        let route = table.route(&self.egress, Turn { number, tried: &self.tried }, self.dispatch.runtime.now())?;
+        let route = table.route(&self.egress, Rotation { number, tried: &self.tried }, self.dispatch.runtime.now())?;
         if let Route::Proxy(id) = &route {
             self.tried.push(id.clone());
         }
@@ -167,7 +167,7 @@ impl EgressAttempts {
 
     /// Whether there is another route for a call that ended so.
     fn may_try_another(&self, sent: Sent) -> bool {
-        let turn = Turn { number: 0, tried: &self.tried };
+        let turn = Rotation { number: 0, tried: &self.tried };
         sent == Sent::No
             && self.egress == Egress::Auto
             && self.tried.len() < ROUTES

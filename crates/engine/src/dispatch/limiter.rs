@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pool::catalog::{Catalog, To};
-use pool::egress::Table;
-use pool::pick::{Ask, NoAccount, Pick, Place, Strategy};
+use pool::catalog::{Catalog, ServedBy};
+use pool::egress::EgressTable;
+use pool::pick::{NoAccount, Pick, Ranking, Requirements, Strategy};
 use pool::{AccountId, Millis};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -59,9 +59,9 @@ pub(crate) struct Candidates<'a> {
     /// Whether every account is asked for the model, whatever it lists.
     pub(crate) custom: bool,
     /// Whom the model's name means.
-    pub(crate) to: &'a To,
+    pub(crate) to: &'a ServedBy,
     /// Which ways out are open.
-    pub(crate) ways: &'a Table,
+    pub(crate) ways: &'a EgressTable,
     /// Who owns the conversation; taken when it has a free place.
     pub(crate) prefer: Option<&'a AccountId>,
     /// Whom this request has tried.
@@ -117,7 +117,7 @@ impl ConcurrencyLimiter {
     pub(crate) fn acquire(
         self: &Arc<Self>,
         field: Candidates<'_>,
-        ask: &Ask<'_>,
+        ask: &Requirements<'_>,
         (turn, now): (Option<QueueTurn>, Millis),
     ) -> Result<Acquired, NoAccount> {
         let mut book = self.book.lock();
@@ -141,12 +141,22 @@ impl ConcurrencyLimiter {
     }
 
     /// What a choice would come to now; takes nothing.
-    pub(crate) fn preview(&self, field: Candidates<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+    pub(crate) fn preview(
+        &self,
+        field: Candidates<'_>,
+        ask: &Requirements<'_>,
+        now: Millis,
+    ) -> Result<Pick, NoAccount> {
         self.book.lock().board.choose(field, ask, now)
     }
 
     /// Every candidate in the order of the choice, with what it is ranked by or why it does not serve.
-    pub(crate) fn explain(&self, field: Candidates<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, Place)> {
+    pub(crate) fn explain(
+        &self,
+        field: Candidates<'_>,
+        ask: &Requirements<'_>,
+        now: Millis,
+    ) -> Vec<(AccountId, Ranking)> {
         self.book.lock().board.explain(field, ask, now)
     }
 

@@ -174,7 +174,7 @@ impl ModelLists {
         let own = self.own_lists();
         // What did not come for this version counts as it came for ours.
         let lists = own.iter().filter_map(|(etag, entry)| edition.lists.get(etag).or(entry.models.as_ref()));
-        let made = catalog.edition(lists.map(|listing| listing.models.as_slice()));
+        let made = catalog.for_client_version(lists.map(|listing| listing.models.as_slice()));
         let list = self.registry.accounts.with_learned_limits(made).codex();
         edition.made = Some((Arc::clone(catalog), list.clone()));
         Some(list)

@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use pool::catalog::{Catalog, Custom, Model, Names};
+use pool::catalog::{Catalog, CustomModel, Model, Names};
 use pool::learned::Learned;
 use pool::quota::Quota;
 use pool::relay::Capability;
 use pool::status::Signal;
-use pool::{Account, AccountId, Millis, Status, Terms, Tokens, limits};
+use pool::{Account, AccountId, AccountLimits, Millis, Status, Tokens, limits};
 use proto::Wire;
 use tokio::sync::Notify;
 use tracing::field::{DisplayValue, display};
@@ -135,7 +135,7 @@ pub(crate) struct Accounts {
     /// The models of relays for calls beside conversations, in the order of [`SIDES`].
     capability_catalogs: ArcSwap<[Arc<Catalog>; 3]>,
     /// The owner's rows of the catalogue.
-    custom_models: Vec<Custom>,
+    custom_models: Vec<CustomModel>,
     /// The owner's names and routes.
     names: Names,
     /// Limits of models that refusals have named.
@@ -155,10 +155,10 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     /// None yet, and the bundled catalogue with these rows and routes.
-    pub(crate) fn new(rows: Vec<Custom>, names: Names) -> Self {
+    pub(crate) fn new(rows: Vec<CustomModel>, names: Names) -> Self {
         Self {
             list: ArcSwap::default(),
-            catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows).routed(&names).vacant()),
+            catalog: ArcSwap::from_pointee(Catalog::bundled().with_custom(&rows).routed(&names).vacant()),
             custom_models: rows,
             names,
             capability_catalogs: ArcSwap::default(),
@@ -305,7 +305,7 @@ impl Accounts {
     }
 
     /// Takes over what an account's owner set.
-    pub(crate) fn set_terms(&self, id: &AccountId, terms: Terms) {
+    pub(crate) fn set_terms(&self, id: &AccountId, terms: AccountLimits) {
         self.edit(id, |entry| {
             entry.account.terms = terms;
             true
@@ -440,17 +440,18 @@ impl Accounts {
         let lists: Vec<_> = lists.map(|listing| listing.models.as_slice()).collect();
         let relays = |capability| list.iter().filter_map(move |entry| entry.relay_listing(capability));
         let catalog = match (lists.is_empty(), own().next().is_none() && !list.is_empty()) {
-            (false, _) => Catalog::live(lists).with(&self.custom_models),
+            (false, _) => Catalog::live(lists).with_custom(&self.custom_models),
             // Nobody here could serve what the bundled list names.
             (true, true) => Catalog::default(),
-            (true, false) => Catalog::bundled().with(&self.custom_models),
+            (true, false) => Catalog::bundled().with_custom(&self.custom_models),
         };
         let catalog = catalog.routed(&self.names);
         let catalog = if list.is_empty() { catalog.vacant() } else { catalog };
-        self.catalog
-            .store(Arc::new(self.with_learned_limits(catalog.beside(relays(Capability::Chat), &self.custom_models))));
+        self.catalog.store(Arc::new(
+            self.with_learned_limits(catalog.with_relays(relays(Capability::Chat), &self.custom_models)),
+        ));
         self.capability_catalogs
-            .store(Arc::new(SIDE_CAPABILITIES.map(|side| Arc::new(Catalog::default().beside(relays(side), &[])))));
+            .store(Arc::new(SIDE_CAPABILITIES.map(|side| Arc::new(Catalog::default().with_relays(relays(side), &[])))));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use pool::egress::{self, Health, Marks, Proxy, ProxyId, Route, Table};
+use pool::egress::{self, EgressTable, Health, Proxy, ProxyId, Route, RouteHealth};
 use pool::{AccountId, Millis};
 use tokio::sync::Notify;
 
@@ -15,9 +15,9 @@ pub const INTERVAL: &str = "proxies.check_minutes";
 
 /// The ways out in memory.
 pub(crate) struct Egress {
-    table: ArcSwap<Table>,
+    table: ArcSwap<EgressTable>,
     /// Taken by whoever changes the table too.
-    marks: Mutex<HashMap<Route, Marks>>,
+    marks: Mutex<HashMap<Route, RouteHealth>>,
     pub(crate) turn: AtomicU64,
     /// What the last check of the configuration's proxy found.
     pub(crate) global: Mutex<Option<Health>>,
@@ -30,7 +30,7 @@ pub(crate) struct Egress {
 impl Egress {
     pub(crate) fn new(global: bool) -> Self {
         Self {
-            table: ArcSwap::from_pointee(Table { global, ..Table::default() }),
+            table: ArcSwap::from_pointee(EgressTable { global, ..EgressTable::default() }),
             marks: Mutex::default(),
             turn: AtomicU64::new(0),
             global: Mutex::default(),
@@ -40,7 +40,7 @@ impl Egress {
     }
 
     /// The ways as they are now.
-    pub(crate) fn table(&self) -> Arc<Table> {
+    pub(crate) fn table(&self) -> Arc<EgressTable> {
         self.table.load_full()
     }
 
@@ -60,22 +60,22 @@ impl Egress {
                 judge(marks.entry(Route::Proxy(proxy.id.clone())).or_default(), health, now);
             }
         }
-        self.table.store(Arc::new(Table { proxies, assigned, down: down_until(&marks), global: old.global }));
+        self.table.store(Arc::new(EgressTable { proxies, assigned, down: down_until(&marks), global: old.global }));
     }
 
     /// Changes what is known about a way; `true` when it does not answer now, or does again.
-    pub(crate) fn edit(&self, route: &Route, edit: impl FnOnce(&mut Marks)) -> bool {
+    pub(crate) fn edit(&self, route: &Route, edit: impl FnOnce(&mut RouteHealth)) -> bool {
         let mut all = self.marks.lock();
         let marks = all.entry(route.clone()).or_default();
         let before = marks.down();
         edit(marks);
         let after = marks.down();
-        if marks.clean() {
+        if marks.is_clean() {
             all.remove(route);
         }
         if before != after {
             let table = self.table();
-            self.table.store(Arc::new(Table { down: down_until(&all), ..Table::clone(&table) }));
+            self.table.store(Arc::new(EgressTable { down: down_until(&all), ..EgressTable::clone(&table) }));
         }
         before.is_some() != after.is_some()
     }
@@ -83,7 +83,7 @@ impl Egress {
     /// Notes what checks found, so that nobody takes them for new when the store is read again.
     pub(crate) fn checked(&self, found: &[(ProxyId, Health)]) {
         let _one_writer = self.marks.lock();
-        let mut table = Table::clone(&self.table());
+        let mut table = EgressTable::clone(&self.table());
         for (id, health) in found {
             if let Some(proxy) = table.proxies.iter_mut().find(|proxy| proxy.id == *id) {
                 proxy.health = Some(health.clone());
@@ -102,11 +102,11 @@ fn same(proxy: &Proxy, known: Option<&Proxy>) -> bool {
     known.is_some_and(|known| known.address == proxy.address && known.allow_private == proxy.allow_private)
 }
 
-fn down_until(marks: &HashMap<Route, Marks>) -> HashMap<Route, Millis> {
+fn down_until(marks: &HashMap<Route, RouteHealth>) -> HashMap<Route, Millis> {
     marks.iter().filter_map(|(route, marks)| Some((route.clone(), marks.down()?))).collect()
 }
 
 /// Takes over what a check found.
-pub(crate) fn judge(marks: &mut Marks, health: &Health, now: Millis) {
-    if health.ok { marks.good() } else { marks.mark(now) }
+pub(crate) fn judge(marks: &mut RouteHealth, health: &Health, now: Millis) {
+    if health.ok { marks.record_success() } else { marks.mark_down(now) }
 }

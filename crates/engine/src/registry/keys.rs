@@ -6,7 +6,7 @@ use std::fmt;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pool::hosted::Hosted;
-use pool::keys::{self, Ended, Fixed, Key, KeyKind, ParseError, Scopes};
+use pool::keys::{self, Fixed, Key, KeyEnded, KeyKind, ParseError, Scopes};
 use pool::{Millis, Secret};
 use std::sync::Arc;
 use std::time::Duration;
@@ -244,11 +244,11 @@ impl Registry {
     }
 }
 
-impl From<Ended> for AuthError {
-    fn from(ended: Ended) -> Self {
+impl From<KeyEnded> for AuthError {
+    fn from(ended: KeyEnded) -> Self {
         match ended {
-            Ended::Expired => Self::Expired,
-            Ended::Revoked => Self::Revoked,
+            KeyEnded::Expired => Self::Expired,
+            KeyEnded::Revoked => Self::Revoked,
         }
     }
 }

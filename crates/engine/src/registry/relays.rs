@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use pool::catalog::{Model, Shelf};
+use pool::catalog::{Model, RelayListing};
 use pool::quota::Quota;
 use pool::relay::{Capability, Relay};
-use pool::{Account, Millis, Secret, Status, Terms};
+use pool::{Account, AccountLimits, Millis, Secret, Status};
 
 use super::accounts::{Accounts, Changes, Entry, ModelList, UnsavedState, removed_ids};
 
@@ -51,7 +51,7 @@ impl RelayEntry {
             fedramp: false,
             status: if relay.enabled { relay.status.clone() } else { Status::Disabled },
             quota: Quota::default(),
-            terms: Terms::default(),
+            terms: AccountLimits::default(),
             created: relay.created,
             version: relay.version,
             status_rev: 0,
@@ -81,12 +81,12 @@ impl Entry {
     }
 
     /// What the relay offers; `None` for accounts and for relays that are switched off or cannot do this.
-    pub(crate) fn relay_listing(&self, capability: Capability) -> Option<Shelf<'_>> {
+    pub(crate) fn relay_listing(&self, capability: Capability) -> Option<RelayListing<'_>> {
         let relay = &self.relay.as_ref()?.relay;
         if !relay.enabled || !relay.capabilities.has(capability) {
             return None;
         }
-        Some(Shelf {
+        Some(RelayListing {
             id: &relay.id,
             name: &relay.name,
             prefix: &relay.prefix,

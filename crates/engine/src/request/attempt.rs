@@ -7,7 +7,7 @@ pub(crate) mod refusal;
 
 use std::sync::Arc;
 
-use pool::attempt::{History, Outcome, Step, To};
+use pool::attempt::{History, NextAccount, Outcome, Step};
 use pool::status::Signal;
 use pool::{AccountId, Millis, Tokens};
 use proto::Failure;
@@ -75,7 +75,7 @@ impl From<Failure> for AttemptError {
 /// What the next try must do.
 pub(crate) struct NextTry {
     /// The accounts or relays that the try may go to.
-    pub(crate) to: To,
+    pub(crate) to: NextAccount,
     /// Whether the account's tokens are replaced first.
     pub(crate) refresh: bool,
     /// Whether the last try was answered, with a failure.
@@ -160,7 +160,7 @@ impl AttemptState {
         };
         let other = tokens.replace_refused(&entry.account.id, refused, RefreshRequest::waiting).await?;
         if other.found {
-            self.history.adopt();
+            self.history.allow_another_refresh();
         }
         Ok(other.tokens)
     }
@@ -182,10 +182,10 @@ impl AttemptState {
         }
         let (services, now) = (&self.services, self.services.runtime.now());
         let (signal, mut step) = self.history.settle(id, &error.outcome, now);
-        let answered = error.outcome.costs(&step);
-        self.budgeted = answered && services.dispatch.budget.lock().spend(now);
+        let answered = error.outcome.spends_budget(&step);
+        self.budgeted = answered && services.dispatch.budget.lock().try_spend(now);
         if answered && !self.budgeted {
-            step = step.give();
+            step = step.or_fail();
         }
         services.dispatch.record_outcome(id, (self.begun, self.caller), &error.outcome);
         let (who, request) = (services.registry.accounts.who(id), self.usage.request_id());
@@ -242,7 +242,7 @@ pub(crate) trait Attempt {
 
 /// Tries until an answer may be committed, or the retry table ends the request.
 pub(crate) async fn run<A: Attempt>(attempt: &mut A) -> Result<(Permit, A::Answer), Failure> {
-    let mut next = NextTry { to: To::Other, refresh: false, answered: false, otherwise: None };
+    let mut next = NextTry { to: NextAccount::Other, refresh: false, answered: false, otherwise: None };
     let mut held = None;
     loop {
         let permit = attempt.permit(held.take(), &next).await?;
@@ -273,7 +273,7 @@ async fn settle<A: Attempt>(attempt: &mut A, id: &AccountId, mut error: CallErro
     let model = attempt.model_for(id).map(str::to_owned);
     let (step, answered) = attempt.state().settle(id, model.as_deref(), &mut error);
     let failure = match step {
-        Step::Give(failure) => failure,
+        Step::Fail(failure) => failure,
         Step::Again { to, refresh, otherwise, .. } => {
             let next = NextTry { to, refresh, answered, otherwise: Some(error.name(otherwise.clone())) };
             if attempt.may_try(&next) {

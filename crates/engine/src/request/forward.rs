@@ -15,10 +15,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use pool::AccountId;
-use pool::attempt::{Outcome, To as Toward};
-use pool::catalog::{Resolved, To};
-use pool::egress::Table;
-use pool::pick::{self, Ask, NoAccount, Pick};
+use pool::attempt::{NextAccount as Toward, Outcome};
+use pool::catalog::{Resolved, ServedBy};
+use pool::egress::EgressTable;
+use pool::pick::{self, NoAccount, Pick, Requirements};
 use pool::relay::Service;
 use pool::status::Signal;
 use proto::{Failure, Kind};
@@ -102,7 +102,7 @@ struct ForwardAttempt {
 /// Sends the call to a relay or account; resolves at the head of the answer.
 pub(crate) async fn forward(services: Arc<Services>, request: ForwardRequest) -> Result<ForwardedReply, Refusal> {
     let mut usage = UsageRecorder::open_forwarded(&services, request.service, &request.requested());
-    services.dispatch.budget.lock().request(services.runtime.now());
+    services.dispatch.budget.lock().record_request(services.runtime.now());
     let resolved = match choice::resolve(&services, request.service, request.model.as_deref()) {
         Ok(resolved) => resolved,
         Err(failure) => {
@@ -113,7 +113,7 @@ pub(crate) async fn forward(services: Arc<Services>, request: ForwardRequest) ->
     usage.model(&resolved.model.slug);
     let head = Head { model: resolved.model.slug.clone(), ..Head::default() };
     let ForwardRequest { service, content_type, load, key, turn, .. } = request;
-    let state = AttemptState::new(services, resolved.to != To::Accounts, caller_hash(&key), (head, usage));
+    let state = AttemptState::new(services, resolved.to != ServedBy::Accounts, caller_hash(&key), (head, usage));
     let mut call = ForwardAttempt { state, service, content_type, resolved, load, turn };
     match attempt::run(&mut call).await {
         Ok((permit, answer)) => Ok(call.deliver(answer, permit)),
@@ -131,7 +131,7 @@ pub(crate) fn serves(services: &Services, service: Service, name: &str) -> Resul
 
 /// Whether accounts and not relays serve such a call: its body must then have the backend's form.
 pub(crate) fn is_served_by_accounts(services: &Services, service: Service, name: Option<&str>) -> bool {
-    choice::resolve(services, service, name).is_ok_and(|resolved| resolved.to == To::Accounts)
+    choice::resolve(services, service, name).is_ok_and(|resolved| resolved.to == ServedBy::Accounts)
 }
 
 /// A hash of the caller, which a relay's health counts by.
@@ -188,7 +188,7 @@ impl Attempt for ForwardAttempt {
     async fn learn(&mut self, _id: &AccountId, _outcome: &Outcome) {}
 
     fn model_for(&self, id: &AccountId) -> Option<&str> {
-        let To::Relays(stops) = &self.resolved.to else { return None };
+        let ServedBy::Relays(stops) = &self.resolved.to else { return None };
         stops.iter().find(|stop| stop.relay == *id).map(|stop| stop.model.as_str())
     }
 
@@ -202,21 +202,21 @@ impl Attempt for ForwardAttempt {
     }
 
     fn concede(&self, failure: Failure) -> Failure {
-        pick::concede(failure, self.pick(&[]), self.state.services.runtime.now())
+        pick::final_failure(failure, self.pick(&[]), self.state.services.runtime.now())
     }
 }
 
 impl ForwardAttempt {
-    fn requirements(&self) -> Ask<'_> {
+    fn requirements(&self) -> Requirements<'_> {
         let ask = self.state.services.dispatch.pick_query(&self.resolved);
         match self.resolved.to {
             // No account lists its image model.
-            To::Accounts => Ask { model: "", draws: self.service.draws(), ..ask },
-            To::Relays(_) => ask,
+            ServedBy::Accounts => Requirements { model: "", draws: self.service.draws(), ..ask },
+            ServedBy::Relays(_) => ask,
         }
     }
 
-    fn candidates<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Candidates<'a> {
+    fn candidates<'a>(&'a self, (list, ways): (&'a List, &'a EgressTable), tried: &'a [AccountId]) -> Candidates<'a> {
         Candidates {
             list,
             bundled: &self.state.services.dispatch.bundled,

@@ -1,7 +1,7 @@
 //! What requests get that did not ask for it: hosted tools and the fast tier; and models and routes of the owner's own.
 
 use engine::{Call, NewKey};
-use pool::catalog::{Custom, Provider};
+use pool::catalog::{CustomModel, Provider};
 use pool::hosted::Hosted;
 use pool::keys::{KeyKind, Scopes};
 use proto::{Dialect, Kind};
@@ -151,7 +151,7 @@ async fn the_fast_tier_is_the_usual_one(#[case] model: &str, #[case] more: Value
 #[tokio::test]
 async fn a_model_of_the_owners_own_is_asked_for() {
     const OWN: &str = "gpt-6-luna";
-    let row = Custom { slug: OWN.to_owned(), context: Some(77_000), ..Custom::default() };
+    let row = CustomModel { slug: OWN.to_owned(), context: Some(77_000), ..CustomModel::default() };
     let bench = Bench::with(Setup::accounts(2).settings(|settings| settings.custom = vec![row])).await;
     for login in &bench.logins {
         bench.backend.set_models(&login.account_id, &[MODEL]);
@@ -185,7 +185,7 @@ async fn a_model_of_the_owners_own_is_asked_for() {
 async fn a_routed_model_is_served_by_its_provider() {
     let routes = vec![(MODEL.to_owned(), Provider::named("far"))];
     // The relay's owner says that it has the model.
-    let row = Custom { relay: Some("far".to_owned()), slug: MODEL.to_owned(), ..Custom::default() };
+    let row = CustomModel { relay: Some("far".to_owned()), slug: MODEL.to_owned(), ..CustomModel::default() };
     let change = |settings: &mut engine::Settings| (settings.names.routes, settings.custom) = (routes, vec![row]);
     let bench = Bench::with(Setup::accounts(1).settings(change)).await;
     let failure = refused(bench.ask(chat("hello")).await).failure;

@@ -53,7 +53,7 @@ async fn bad_terms_change_nothing() {
     let far = TermsChange { max_concurrent: Some(Some(5)), priority: Some(1001) };
     assert!(matches!(bench.engine.accounts().set_terms(&id, far).await, Err(TermsError::Invalid(_))));
     assert!(matches!(bench.engine.accounts().set_terms("nobody", most(1)).await, Err(TermsError::Unknown)));
-    assert_eq!(bench.store.accounts().await.expect("rows")[0].terms, pool::Terms::default());
+    assert_eq!(bench.store.accounts().await.expect("rows")[0].terms, pool::AccountLimits::default());
 }
 
 #[tokio::test]

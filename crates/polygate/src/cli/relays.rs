@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use engine::{Private, RelayOrigin, RelayWish, host_name, masked, relay_state};
-use pool::relay::{Capabilities, Pasted, Relay, Wire, format, models, wire};
+use pool::relay::{Capabilities, PastedAddress, Relay, Wire, format, models, wire};
 use pool::{Secret, Status};
 use serde::Serialize;
 use store::Store;
@@ -154,7 +154,7 @@ impl Add {
 
     fn wish(self) -> anyhow::Result<RelayWish> {
         let key = self.key.read()?.unwrap_or_else(|| Secret::from(""));
-        Pasted::read(&self.base_url)?;
+        PastedAddress::read(&self.base_url)?;
         let made = || host_name(&self.base_url).context("the address gives no name for the relay; set one with --name");
         Ok(RelayWish {
             name: self.name.clone().map_or_else(made, Ok)?,
@@ -369,7 +369,7 @@ fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
 
 /// Refuses an address at which this gateway itself listens.
 fn refuse_own_address(config: &Config, base_url: &str) -> anyhow::Result<()> {
-    let Ok(pasted) = Pasted::read(base_url) else { return Ok(()) };
+    let Ok(pasted) = PastedAddress::read(base_url) else { return Ok(()) };
     let url = pasted.url();
     let near = url.host_str().is_some_and(pool::guard::is_loopback);
     let port = url.port_or_known_default();

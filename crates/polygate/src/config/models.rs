@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use pool::catalog::{Custom, Provider};
+use pool::catalog::{CustomModel, Provider};
 use pool::relay::check_name;
 
 use super::{ConfigError, Layers};
@@ -67,11 +67,11 @@ pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigE
 }
 
 /// Reads `[[model.custom]]`: models that no list has, and details that the lists lack. A bare text is a name.
-pub(super) fn custom(layers: &Layers) -> Result<Vec<Custom>, ConfigError> {
+pub(super) fn custom(layers: &Layers) -> Result<Vec<CustomModel>, ConfigError> {
     let Some((key, value)) = found(layers, CUSTOM)? else { return Ok(Vec::new()) };
     let rows = value.as_array().filter(|rows| rows.len() <= ROWS);
     let rows = rows.ok_or_else(|| row(key.to_owned(), "a list of at most 256 models: write [[model.custom]]"))?;
-    let mut all: Vec<Custom> = Vec::new();
+    let mut all: Vec<CustomModel> = Vec::new();
     for (at, value) in rows.iter().enumerate() {
         let custom = CustomRow { key, at, value }.read()?;
         if all.iter().any(|other| (&other.relay, &other.slug) == (&custom.relay, &custom.slug)) {
@@ -119,7 +119,7 @@ struct CustomRow<'a> {
 }
 
 impl CustomRow<'_> {
-    fn read(&self) -> Result<Custom, ConfigError> {
+    fn read(&self) -> Result<CustomModel, ConfigError> {
         let id = match self.value {
             toml::Value::String(name) => Some(name.clone()),
             _ => self.text("id", NAME)?,
@@ -136,7 +136,7 @@ impl CustomRow<'_> {
         if let Some(field) = OWN.into_iter().find(|field| relay.is_some() && self.get(field).is_some()) {
             return Err(self.wrong(field, "allowed for models of relays"));
         }
-        Ok(Custom {
+        Ok(CustomModel {
             relay,
             slug: slug.to_owned(),
             lite: self.flag("lite")?,

@@ -148,7 +148,7 @@ pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
 
 fn transport(layers: &Layers) -> Result<Transport, ConfigError> {
     let setting = layers.get("upstream.transport");
-    Transport::of(&setting.value).ok_or_else(|| wrong(&setting, "auto, websocket or http"))
+    Transport::parse(&setting.value).ok_or_else(|| wrong(&setting, "auto, websocket or http"))
 }
 
 /// The proxy and the layer that set it, which `doctor` and `proxies list` show.

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use pool::catalog::{Catalog, To};
+use pool::catalog::{Catalog, ServedBy};
 use rstest::rstest;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -219,7 +219,7 @@ fn routes_count_in_the_order_of_the_file(#[case] first: &str, #[case] second: &s
         let names = crate::start::engine_settings(&config(&layers(&file, &[])).unwrap()).names;
         Catalog::bundled().routed(&names).resolve(Some("gpt-6-sol"), &names)
     };
-    assert_eq!(meant(["codex", "far"]).unwrap().to, To::Accounts);
+    assert_eq!(meant(["codex", "far"]).unwrap().to, ServedBy::Accounts);
     let refused = meant(["far", "codex"]).unwrap_err();
     assert!(refused.message.contains("routed to the relay `far`"), "{}", refused.message);
 }

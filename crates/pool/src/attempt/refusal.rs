@@ -9,7 +9,7 @@ use bytes::Bytes;
 use proto::failure::{Failure, Kind};
 
 use super::Retry;
-use super::said::{self, Said};
+use super::error_body::{self, ErrorBody};
 use crate::{Millis, limits};
 
 /// What a refusal is about.
@@ -22,7 +22,7 @@ pub(super) enum Class {
     /// This account or this exit may not do it, for now (403, country).
     Forbidden,
     /// This request is not for this relay (403, a scope that its key lacks); others may be.
-    Barred,
+    KeyScope,
     /// The account itself, for good.
     Banned,
     /// Too many requests (plain 429).
@@ -30,7 +30,7 @@ pub(super) enum Class {
     /// A used-up window, credits or plan.
     Spent(String),
     /// The used-up limit of one model.
-    Metered(String),
+    ModelLimit(String),
     /// The account does not have the model.
     NoModel,
     /// State of an earlier reply that this account does not know.
@@ -38,7 +38,7 @@ pub(super) enum Class {
     /// The backend is in trouble.
     Unsteady,
     /// As `Unsteady`, and it says how long.
-    Busy,
+    RetryAfter,
     /// The request itself.
     Final,
 }
@@ -55,17 +55,17 @@ pub(super) struct Refusal {
 }
 
 /// Reads a status other than 2xx.
-pub(super) fn status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> Refusal {
-    let mut said = Said::read(body);
-    let html = said::html(body);
+pub(super) fn read_status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> Refusal {
+    let mut said = ErrorBody::read(body);
+    let html = error_body::is_html(body);
     if html {
         said.message = Some(format!("the upstream answered {status} with an HTML page"));
     }
     let challenged = status == 403 && (retry.challenged || html);
     let class = if challenged { Class::Challenge } else { classify(status, body.is_empty(), &said, retry) };
     let class = match (class, retry.window) {
-        (Class::Spent(name), _) if retry.limit.is_some() && !whole(&name) => {
-            Class::Metered(retry.limit.clone().unwrap_or_default())
+        (Class::Spent(name), _) if retry.limit.is_some() && !is_whole_account(&name) => {
+            Class::ModelLimit(retry.limit.clone().unwrap_or_default())
         }
         (Class::Spent(name), Some(window)) if name == "usage" => Class::Spent(window.into()),
         (class, _) => class,
@@ -83,13 +83,13 @@ pub(super) fn status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> R
 }
 
 /// Reads a failure event that came before the first real one.
-pub(super) fn early(failure: &Failure, rest: Option<Duration>, now: Millis) -> Refusal {
-    let said = Said {
-        code: said::word(failure.code.as_deref()),
-        message: Some(said::clean(&failure.message)),
-        param: said::word(failure.param.as_deref()),
+pub(super) fn read_early_failure(failure: &Failure, rest: Option<Duration>, now: Millis) -> Refusal {
+    let said = ErrorBody {
+        code: error_body::word(failure.code.as_deref()),
+        message: Some(error_body::clean(&failure.message)),
+        param: error_body::word(failure.param.as_deref()),
         resets_at: failure.resets_at.and_then(|at| i64::try_from(at).ok()),
-        ..Said::default()
+        ..ErrorBody::default()
     };
     let retry = Retry { after: failure.retry_after, rest, ..Retry::default() };
     let class = said.class().unwrap_or(match failure.kind {
@@ -104,7 +104,7 @@ pub(super) fn early(failure: &Failure, rest: Option<Duration>, now: Millis) -> R
 }
 
 /// Class by what was said, else by status.
-fn classify(status: u16, empty: bool, said: &Said, retry: &Retry) -> Class {
+fn classify(status: u16, empty: bool, said: &ErrorBody, retry: &Retry) -> Class {
     if let Some(class) = said.class().filter(|class| fits(class, status)) {
         return class;
     }
@@ -130,29 +130,29 @@ fn fits(class: &Class, status: u16) -> bool {
 }
 
 /// Builds the answer. A time that has passed already counts as not given: our clock or theirs is off.
-fn finish(class: Class, said: &Said, retry: &Retry, kind: Kind, now: Millis) -> Refusal {
+fn finish(class: Class, said: &ErrorBody, retry: &Retry, kind: Kind, now: Millis) -> Refusal {
     let until = until(&class, said, retry, now);
     let wait = now.until(until).div_ceil(1000);
     let message = said.message.clone().unwrap_or_default();
     let named = |kind| Failure { code: said.code(), param: said.param.clone(), ..Failure::new(kind, &message) };
     let failure = match &class {
         Class::Login => Failure::new(Kind::Upstream, format!("the upstream refused the account's login: {message}")),
-        Class::Challenge | Class::Forbidden | Class::Banned | Class::Barred => named(Kind::Upstream),
+        Class::Challenge | Class::Forbidden | Class::Banned | Class::KeyScope => named(Kind::Upstream),
         Class::Limited => named(Kind::RateLimited).code("rate_limit_exceeded").retry_after(wait),
-        Class::Spent(_) | Class::Metered(_) => Failure {
+        Class::Spent(_) | Class::ModelLimit(_) => Failure {
             code: said.code().or_else(|| retry.reached.clone()).or_else(|| Some("usage_limit_reached".into())),
             resets_at: u64::try_from(until.seconds()).ok(),
             ..named(Kind::Exhausted).retry_after(wait)
         },
         Class::NoModel => named(Kind::ModelNotFound).code("model_not_found").at("model"),
         Class::Replay => named(Kind::Invalid),
-        Class::Unsteady | Class::Busy => Failure { retry_after: retry.after, ..named(unsteady(kind, said)) },
-        Class::Final => named(said.code.as_deref().and_then(said::refused).unwrap_or(kind)),
+        Class::Unsteady | Class::RetryAfter => Failure { retry_after: retry.after, ..named(client_kind(kind, said)) },
+        Class::Final => named(said.code.as_deref().and_then(error_body::kind_of_code).unwrap_or(kind)),
     };
     Refusal { class, until, failure }
 }
 
-fn unsteady(kind: Kind, said: &Said) -> Kind {
+fn client_kind(kind: Kind, said: &ErrorBody) -> Kind {
     match said.code.as_deref() {
         Some("server_is_overloaded" | "slow_down") => Kind::Overloaded,
         _ => kind,
@@ -160,11 +160,11 @@ fn unsteady(kind: Kind, said: &Said) -> Kind {
 }
 
 /// When the account may serve again. Spans come before instants: they hold whatever our clock says.
-fn until(class: &Class, said: &Said, retry: &Retry, now: Millis) -> Millis {
+fn until(class: &Class, said: &ErrorBody, retry: &Retry, now: Millis) -> Millis {
     let ahead = |at: &i64| *at > now.seconds();
     let seconds = match class {
         Class::Limited => retry.after.or_else(|| said.wait()),
-        Class::Spent(_) | Class::Metered(_) => {
+        Class::Spent(_) | Class::ModelLimit(_) => {
             let instant = said.resets_at.filter(ahead).or(retry.resets_at.filter(ahead));
             let span = instant.map(|at| Millis(at.saturating_mul(1000))).map(|at| now.until(at).div_ceil(1000));
             said.resets_in.or(span).or(retry.after)
@@ -182,7 +182,7 @@ fn until(class: &Class, said: &Said, retry: &Retry, now: Millis) -> Millis {
 }
 
 /// Whether a used-up limit is the whole account's, whatever limit a model has.
-fn whole(window: &str) -> bool {
+fn is_whole_account(window: &str) -> bool {
     matches!(window, "credits" | "plan" | "workspace")
 }
 

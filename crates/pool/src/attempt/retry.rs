@@ -32,7 +32,7 @@ impl Retry {
         for &(name, value) in &headers {
             match name.to_ascii_lowercase().as_str() {
                 "retry-after" => retry.after = date::wait(value, now),
-                "x-codex-rate-limit-reached-type" => retry.reached = Some(crate::shown::short(value, 128)),
+                "x-codex-rate-limit-reached-type" => retry.reached = Some(crate::sanitize::short(value, 128)),
                 "x-codex-active-limit" => retry.limit = quota::named(value),
                 "cf-mitigated" => retry.challenged = true,
                 _ => {}

@@ -91,11 +91,11 @@ enum Then {
 
 fn then(step: &Step) -> Then {
     match step {
-        Step::Again { to: To::Other, refresh: false, strip_replay: false, .. } => Then::Other,
-        Step::Again { to: To::PreferOther, refresh: false, strip_replay: false, .. } => Then::PreferOther,
-        Step::Again { to: To::Same, refresh: true, strip_replay: false, .. } => Then::Refresh,
-        Step::Again { to: To::Same, refresh: false, strip_replay: true, .. } => Then::Strip,
-        Step::Give(failure) => Then::Give(failure.kind),
+        Step::Again { to: NextAccount::Other, refresh: false, strip_replay: false, .. } => Then::Other,
+        Step::Again { to: NextAccount::PreferOther, refresh: false, strip_replay: false, .. } => Then::PreferOther,
+        Step::Again { to: NextAccount::Same, refresh: true, strip_replay: false, .. } => Then::Refresh,
+        Step::Again { to: NextAccount::Same, refresh: false, strip_replay: true, .. } => Then::Strip,
+        Step::Fail(failure) => Then::Give(failure.kind),
         Step::Again { .. } => panic!("no row of the table makes this step: {step:?}"),
     }
 }
@@ -104,7 +104,7 @@ fn then(step: &Step) -> Then {
 fn told(step: Step) -> Failure {
     match step {
         Step::Again { otherwise, .. } => otherwise,
-        Step::Give(failure) => failure,
+        Step::Fail(failure) => failure,
     }
 }
 
@@ -369,11 +369,11 @@ fn a_401_of_adopted_tokens_is_not_the_last() {
     let (mut history, no) = (History::default(), status(401, r#"{"detail":"Unauthorized"}"#));
     for last in [false, false, true] {
         let (signal, step) = history.settle(&id("a"), &no, NOW);
-        let again = matches!(step, Step::Again { to: To::Same, refresh: true, .. });
+        let again = matches!(step, Step::Again { to: NextAccount::Same, refresh: true, .. });
         let verdict = matches!(signal, Signal::NeedsLogin { .. });
         assert_eq!((again, verdict), (!last, last));
         if !last {
-            history.adopt();
+            history.allow_another_refresh();
         }
     }
 }
@@ -530,7 +530,7 @@ proptest! {
             prop_assert!(history.posts <= limits::MODEL_POSTS);
             let Step::Again { to, refresh, .. } = step else { return Ok(()) };
             refreshing = refresh;
-            account += i32::from(to != To::Same);
+            account += i32::from(to != NextAccount::Same);
         }
         prop_assert!(tries < 40, "{} tries", tries);
     }
@@ -559,9 +559,9 @@ proptest! {
 fn another_model_heals_what_is_not_the_requests_fault(#[case] kind: Kind, #[case] may: bool) {
     let failure = Failure::new(kind, "no");
     let once = History { posts: 1, ..History::default() };
-    assert_eq!(once.may_fall(&failure), may);
-    assert!(!History { posts: 2, ..History::default() }.may_fall(&failure), "two calls are the most");
-    assert!(!History { lost: true, ..once }.may_fall(&failure), "the answer may have been paid for");
+    assert_eq!(once.may_fall_back(&failure), may);
+    assert!(!History { posts: 2, ..History::default() }.may_fall_back(&failure), "two calls are the most");
+    assert!(!History { lost: true, ..once }.may_fall_back(&failure), "the answer may have been paid for");
 }
 
 #[test]
@@ -569,7 +569,7 @@ fn a_fall_forgets_who_was_asked_and_not_what_was_sent() {
     let mut history = History { keyed: false, rest: Some(Duration::from_secs(9)), ..History::default() };
     let refusal = Outcome::Status { code: 500, body: Bytes::new(), retry: Retry::default() };
     history.settle(&AccountId("a".into()), &refusal, Millis(0));
-    let fallen = history.fall(true);
+    let fallen = history.for_fallback(true);
     assert_eq!((fallen.posts, fallen.keyed, fallen.rest), (1, true, history.rest));
     assert!(fallen.tried.is_empty() && !history.lost);
     let cut = Outcome::NoStatus { cause: Trouble { kind: TroubleKind::Cut, message: "cut".into() } };
@@ -590,10 +590,10 @@ fn an_outcome_says_whether_it_works_and_what_the_next_try_costs(
     #[case] works: Option<bool>,
     #[case] costs: bool,
 ) {
-    assert_eq!(outcome.works(), works);
+    assert_eq!(outcome.proves_working(), works);
     let (_, step) = History::default().settle(&AccountId("a".into()), &outcome, Millis(0));
     assert!(matches!(step, Step::Again { .. }));
-    assert_eq!(outcome.costs(&step), costs);
+    assert_eq!(outcome.spends_budget(&step), costs);
 }
 
 /// Other models walk no further: an outage that answers 401 to everybody signs out no more accounts for a chain.
@@ -601,12 +601,12 @@ fn an_outcome_says_whether_it_works_and_what_the_next_try_costs(
 fn a_chain_does_not_walk_again() {
     let tried = (0..limits::LOGIN_WALK).map(|n| id(&n.to_string())).collect();
     let over = History { tried, ..History::default() };
-    let next = over.fall(false);
-    assert!(next.tried.is_empty() && !next.walks_on());
+    let next = over.for_fallback(false);
+    assert!(next.tried.is_empty() && !next.may_skip_dead_login());
     let some = History { tried: vec![id("a")], ..History::default() };
-    assert!(some.fall(false).fall(true).walks_on());
+    assert!(some.for_fallback(false).for_fallback(true).may_skip_dead_login());
     let dead = Outcome::NotRefreshed { lasting: true, why: "revoked".into() };
-    assert!(matches!(next_step(&dead, &next), Step::Give(_)));
+    assert!(matches!(next_step(&dead, &next), Step::Fail(_)));
 }
 
 fn next_step(outcome: &Outcome, history: &History) -> Step {
@@ -620,14 +620,14 @@ fn a_stale_connection_is_one_more_model_request() {
     let stale = || Outcome::Stale { cause: trouble(TroubleKind::Cut) };
     let mut history = History::default();
     let (signal, step) = history.settle(&id("a"), &stale(), NOW);
-    let again = matches!(&step, Step::Again { to: To::Same, refresh: false, strip_replay: false, .. });
+    let again = matches!(&step, Step::Again { to: NextAccount::Same, refresh: false, strip_replay: false, .. });
     assert!(again && signal == Signal::None, "{step:?}");
-    assert!(stale().costs(&step));
+    assert!(stale().spends_budget(&step));
     assert_eq!((history.posts, history.lost), (1, false));
-    assert_eq!(stale().works(), None, "an old socket says nothing about the account");
+    assert_eq!(stale().proves_working(), None, "an old socket says nothing about the account");
     let (_, step) = history.settle(&id("a"), &stale(), NOW);
-    assert!(matches!(&step, Step::Give(failure) if failure.kind == Kind::Upstream), "{step:?}");
-    assert!(!stale().costs(&step));
+    assert!(matches!(&step, Step::Fail(failure) if failure.kind == Kind::Upstream), "{step:?}");
+    assert!(!stale().spends_budget(&step));
     assert_eq!(history.posts, limits::MODEL_POSTS);
 }
 
@@ -637,7 +637,7 @@ fn a_refusal_after_a_stale_connection_is_final() {
     let mut history = History::default();
     history.settle(&id("a"), &Outcome::Stale { cause: trouble(TroubleKind::Cut) }, NOW);
     let (_, step) = history.settle(&id("a"), &status(503, ""), NOW);
-    assert!(matches!(step, Step::Give(_)), "{step:?}");
+    assert!(matches!(step, Step::Fail(_)), "{step:?}");
 }
 
 /// The words of a limit mean the same as in `proto`: from one second to a day.

@@ -14,7 +14,7 @@ use super::Model;
 const LAST: i64 = i64::MAX - 1;
 /// A row of the owner's: a model with what is known of it. What is `None` stays as others list it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Custom {
+pub struct CustomModel {
     /// The relay that has the model; `None` for the accounts.
     pub relay: Option<String>,
     /// The name by which accounts or the relay know it.
@@ -41,9 +41,9 @@ pub struct Custom {
     pub description: Option<String>,
 }
 
-impl Custom {
+impl CustomModel {
     /// Lays what the row says over an entry.
-    pub(super) fn lay(&self, model: &mut Model) {
+    pub(super) fn overlay(&self, model: &mut Model) {
         replace(&mut model.lite, self.lite.as_ref());
         replace(&mut model.display, self.display.as_ref());
         replace(&mut model.efforts, self.efforts.as_ref());
@@ -63,7 +63,7 @@ impl Custom {
     pub(super) fn model(&self, known: Option<&Model>) -> Model {
         let known = known.cloned().unwrap_or_else(|| Model::bare(&self.slug));
         let mut model = Model { priority: LAST, custom: true, listed: true, ..known };
-        self.lay(&mut model);
+        self.overlay(&mut model);
         model
     }
 

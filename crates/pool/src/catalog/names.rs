@@ -42,7 +42,7 @@ impl<'a> Reading<'a> {
     /// With one more suffix taken off: at most one tier and one effort, in either order.
     fn shorter(&self) -> Option<Self> {
         let (base, suffix) = self.base.rsplit_once('-')?;
-        if base.is_empty() || image(base) {
+        if base.is_empty() || is_image_model(base) {
             return None;
         }
         if self.tier.is_none() && TIERS.contains(&suffix) {
@@ -59,7 +59,7 @@ impl<'a> Reading<'a> {
 }
 
 /// Whether a model is of a small kind, by its name.
-pub(super) fn small(name: &str) -> bool {
+pub(super) fn is_small(name: &str) -> bool {
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| SMALL.contains(&word))
 }
 
@@ -75,7 +75,7 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     left.ends_with(end)
 }
 
-fn image(name: &str) -> bool {
+fn is_image_model(name: &str) -> bool {
     IMAGES.iter().any(|image| name.starts_with(image))
 }
 
@@ -88,8 +88,8 @@ pub(super) fn successor(name: &str) -> Option<&'static str> {
     let suffixed = Reading { base: name, ..Reading::default() }.shorter().is_some();
     match name {
         "gpt-5.1-codex-max" => Some(SOL),
-        _ if suffixed || stated(name).is_some() => None,
-        _ if name.ends_with("-mini") && ours(name) => Some(LUNA),
+        _ if suffixed || why_unknown(name).is_some() => None,
+        _ if name.ends_with("-mini") && is_openai_family(name) => Some(LUNA),
         "gpt-5.4" | "gpt-5.3-codex" | "gpt-5-codex" => Some(SOL),
         _ if family("gpt-5.2") || family("gpt-5.1") => Some(SOL),
         _ => None,
@@ -97,18 +97,18 @@ pub(super) fn successor(name: &str) -> Option<&'static str> {
 }
 
 /// Whether a name is of OpenAI's families; other vendors have minis too.
-fn ours(name: &str) -> bool {
+fn is_openai_family(name: &str) -> bool {
     let numbered = name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     name.starts_with("gpt-") || name.starts_with("codex-") || numbered
 }
 
 /// Why a name that people will try does not work here, where there is more to say than that nobody lists it.
-pub(super) fn stated(name: &str) -> Option<&'static str> {
+pub(super) fn why_unknown(name: &str) -> Option<&'static str> {
     if name == "gpt-5.3-codex-spark" {
         Some("It was a preview for some plans and has no successor of its kind; a small fast model is the nearest.")
     } else if name.starts_with("gpt-oss-") {
         Some("It is an open-weight model, which the ChatGPT backend does not serve; run it elsewhere.")
-    } else if image(name) {
+    } else if is_image_model(name) {
         Some("It makes images and cannot chat; offer a chat model the image_generation tool instead.")
     } else {
         None

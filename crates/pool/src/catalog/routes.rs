@@ -6,8 +6,8 @@ mod tests;
 use proto::failure::{Failure, Kind};
 
 use super::names::{self, Reading, readings};
-use super::{Catalog, Found, HOPS, Names, Resolved, To};
-use crate::shown::short;
+use super::{Catalog, Found, HOPS, Names, Resolved, ServedBy};
+use crate::sanitize::short;
 
 /// What stands for the accounts where a relay's name could stand; no relay has it.
 const ACCOUNTS: &str = "codex";
@@ -63,7 +63,7 @@ impl Catalog {
         let Some((wanted, provider)) = self.route(&meanings, own, names) else { return found };
         let placed = match provider {
             Provider::Accounts => match &found {
-                Ok(found) if found.to == To::Accounts => return Ok(found.clone()),
+                Ok(found) if found.to == ServedBy::Accounts => return Ok(found.clone()),
                 Err(failure) => return Err(failure.clone()),
                 Ok(_) => meanings.iter().find_map(|reading| Some((Found::own(self.get(reading.base)?), *reading))),
             },
@@ -83,7 +83,7 @@ impl Catalog {
             Some((model, reading))
         })?;
         let (effort, tier) = (reading.effort.map(str::to_owned), reading.tier.map(str::to_owned));
-        Some(Resolved { model: model.clone(), to: To::Accounts, effort, tier, retired_from: None })
+        Some(Resolved { model: model.clone(), to: ServedBy::Accounts, effort, tier, retired_from: None })
     }
 
     /// Whether accounts have a model that is routed to a relay.
@@ -140,7 +140,7 @@ impl Catalog {
         let full = |slug: &str| format!("{relay}:{slug}");
         let all = || meanings.iter().copied().chain([wanted]);
         let listed = all().find_map(|reading| Some((self.shelves.find(&full(reading.base))?, reading)));
-        listed.or_else(|| Some((self.shelves.beyond(&full(wanted.base))?, wanted)))
+        listed.or_else(|| Some((self.shelves.unlisted(&full(wanted.base))?, wanted)))
     }
 }
 

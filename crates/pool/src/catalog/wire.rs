@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ListError, Model};
-use crate::loose::{self, Number};
-use crate::shown::short;
+use crate::lenient::{self, Number};
+use crate::sanitize::short;
 
 /// Most entries that are read.
 const MODELS: usize = 256;
@@ -25,25 +25,25 @@ struct List<'a> {
 #[derive(Deserialize)]
 struct Entry {
     slug: String,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     display_name: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     use_responses_lite: Option<bool>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     default_reasoning_level: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     supported_reasoning_levels: Option<Vec<Level>>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     service_tiers: Option<Vec<Tier>>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     context_window: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     max_context_window: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     input_modalities: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     visibility: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     priority: Option<Number>,
 }
 

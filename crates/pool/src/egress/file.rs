@@ -16,7 +16,7 @@ pub const LARGEST: usize = 1 << 20;
 
 /// A proxy of a file, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ProxyEntry {
     /// Where in the file it is, from 1.
     pub line: u64,
     /// Its name, where the file has one.
@@ -70,7 +70,7 @@ struct Parts {
 ///
 /// # Errors
 /// [`FileError`] for the first fault; then nothing of the file counts.
-pub fn read(text: &str) -> Result<Vec<Wanted>, FileError> {
+pub fn read(text: &str) -> Result<Vec<ProxyEntry>, FileError> {
     if text.len() > LARGEST {
         return Err(fault(1, "the file is larger than 1 MiB"));
     }
@@ -81,7 +81,7 @@ pub fn read(text: &str) -> Result<Vec<Wanted>, FileError> {
     if entries.len() > MOST {
         return Err(fault(1, format!("it has more than {MOST} proxies")));
     }
-    let mut all: Vec<Wanted> = Vec::with_capacity(entries.len());
+    let mut all: Vec<ProxyEntry> = Vec::with_capacity(entries.len());
     for (line, entry) in entries {
         let wanted = entry.wanted(line).map_err(|invalid| fault(line, invalid.to_string()))?;
         // The lists of some providers say a proxy twice.
@@ -141,7 +141,7 @@ impl Entry {
         Self(Parts { url: Some(url.to_owned()), ..Parts::default() })
     }
 
-    fn wanted(self, line: u64) -> Result<Wanted, Invalid> {
+    fn wanted(self, line: u64) -> Result<ProxyEntry, Invalid> {
         let Self(parts) = self;
         // The hidden password of a list is none.
         let address = parts.address()?.keeping(None)?;
@@ -149,7 +149,7 @@ impl Entry {
         let name = parts.name;
         name.as_deref().map_or(Ok(()), check_name)?;
         let enabled = parts.enabled.unwrap_or(parts.status.as_deref() != Some("disabled"));
-        Ok(Wanted { line, name, address, enabled, allow_private: parts.allow_private })
+        Ok(ProxyEntry { line, name, address, enabled, allow_private: parts.allow_private })
     }
 }
 

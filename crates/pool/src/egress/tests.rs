@@ -2,8 +2,11 @@ use std::collections::HashMap;
 
 use rstest::rstest;
 
-use super::file::{self, Wanted};
-use super::{Address, Egress, Invalid, Marks, Proxy, ProxyId, REST, Route, Stuck, Table, Turn, check_name};
+use super::file::{self, ProxyEntry};
+use super::{
+    Address, Egress, EgressTable, EgressUnavailable, Invalid, Proxy, ProxyId, REST, Rotation, Route, RouteHealth,
+    check_name,
+};
 use crate::account::AccountId;
 use crate::{Millis, Secret};
 
@@ -26,7 +29,7 @@ fn proxy(name: &str) -> Proxy {
 }
 
 /// Proxies by their letters: `A` is switched off; `!` after one says that it rests, `?` that its rest is over.
-fn table(words: &str, global: bool) -> Table {
+fn table(words: &str, global: bool) -> EgressTable {
     let mut down = HashMap::new();
     let mut proxies = Vec::new();
     for word in words.split_whitespace() {
@@ -41,7 +44,7 @@ fn table(words: &str, global: bool) -> Table {
             proxies.push(Proxy { enabled: word.starts_with(&name), ..proxy(&name) });
         }
     }
-    Table { proxies, assigned: HashMap::new(), down, global }
+    EgressTable { proxies, assigned: HashMap::new(), down, global }
 }
 
 #[rstest]
@@ -65,7 +68,7 @@ fn table(words: &str, global: bool) -> Table {
 #[case::none_there("A", true, "auto", "it takes any proxy of the pool, and none is switched on")]
 fn ways(#[case] words: &str, #[case] global: bool, #[case] egress: &str, #[case] expected: &str) {
     let (table, egress): (_, Egress) = (table(words, global), egress.parse().unwrap());
-    let route = |number| match table.route(&egress, Turn { number, tried: &[] }, NOW) {
+    let route = |number| match table.route(&egress, Rotation { number, tried: &[] }, NOW) {
         Ok(Route::Direct) => "direct".to_owned(),
         Ok(Route::Global) => "global".to_owned(),
         Ok(Route::Proxy(id)) => id.0,
@@ -83,9 +86,9 @@ fn ways(#[case] words: &str, #[case] global: bool, #[case] egress: &str, #[case]
 #[test]
 fn a_call_takes_no_proxy_twice() {
     let table = table("a b c!", false);
-    let route = |tried: &[ProxyId]| table.route(&Egress::Auto, Turn { number: 0, tried }, NOW);
+    let route = |tried: &[ProxyId]| table.route(&Egress::Auto, Rotation { number: 0, tried }, NOW);
     assert_eq!(route(&[id("a")]), Ok(Route::Proxy(id("b"))));
-    assert_eq!(route(&[id("a"), id("b")]), Err(Stuck::AllDown { until: NOW }));
+    assert_eq!(route(&[id("a"), id("b")]), Err(EgressUnavailable::AllDown { until: NOW }));
 }
 
 #[test]
@@ -95,7 +98,10 @@ fn accounts_that_nobody_assigned_take_the_global_way() {
     assert_eq!(table.stuck(&account, NOW), None);
     table.assigned.insert(account.clone(), Egress::Fixed(id("a")));
     let stuck = table.stuck(&account, NOW).unwrap();
-    assert_eq!((stuck, stuck.until()), (Stuck::Down { name: Some("A"), until: NOW.plus(1000) }, Some(NOW.plus(1000))));
+    assert_eq!(
+        (stuck, stuck.until()),
+        (EgressUnavailable::Down { name: Some("A"), until: NOW.plus(1000) }, Some(NOW.plus(1000)))
+    );
     assert_eq!(table.stuck(&account, NOW.plus(1000)), None);
     // A clock that was set back does not make a rest longer.
     assert_eq!(table.stuck(&account, NOW.plus(-REST)), None);
@@ -111,15 +117,15 @@ fn accounts_that_nobody_assigned_take_the_global_way() {
 // The clock was set back: what lies ahead does not count.
 #[case(&[100, 101, 0], false)]
 fn three_failures_within_a_minute_mark(#[case] seconds: &[i64], #[case] down: bool) {
-    let mut marks = Marks::default();
+    let mut marks = RouteHealth::default();
     for at in seconds {
-        marks.fail(NOW.plus(at * 1000));
+        marks.record_failure(NOW.plus(at * 1000));
     }
     let last = NOW.plus(seconds.last().unwrap() * 1000 + REST);
     assert_eq!(marks.down(), down.then_some(last));
-    marks.good();
-    assert!(marks.clean() && marks.down().is_none());
-    marks.mark(NOW);
+    marks.record_success();
+    assert!(marks.is_clean() && marks.down().is_none());
+    marks.mark_down(NOW);
     assert_eq!(marks.down(), Some(NOW.plus(REST)));
 }
 
@@ -224,8 +230,8 @@ fn names(#[case] name: &str, #[case] good: bool) {
     assert!(check_name(&"x".repeat(65)).is_err());
 }
 
-fn wanted(url: &str) -> Wanted {
-    Wanted { line: 0, name: None, address: Address::read(url).unwrap(), enabled: true, allow_private: false }
+fn wanted(url: &str) -> ProxyEntry {
+    ProxyEntry { line: 0, name: None, address: Address::read(url).unwrap(), enabled: true, allow_private: false }
 }
 
 #[rstest]
@@ -243,7 +249,7 @@ fn wanted(url: &str) -> Wanted {
 fn files(#[case] text: &str) {
     let expected = [wanted("http://a.example:1"), wanted("socks5h://u:p@b.example:2")];
     let read = file::read(text).unwrap();
-    assert_eq!(read.into_iter().map(|wanted| Wanted { line: 0, ..wanted }).collect::<Vec<_>>(), expected);
+    assert_eq!(read.into_iter().map(|wanted| ProxyEntry { line: 0, ..wanted }).collect::<Vec<_>>(), expected);
 }
 
 #[rstest]
@@ -272,7 +278,7 @@ fn what_is_written_is_read_again() {
     let private = Proxy { address: secret, allow_private: true, ..proxy("b") };
     let text = file::write([&odd, &private]);
     let read = file::read(text.expose()).unwrap();
-    let expected = [(2, &odd), (6, &private)].map(|(line, proxy)| Wanted {
+    let expected = [(2, &odd), (6, &private)].map(|(line, proxy)| ProxyEntry {
         line,
         name: Some(proxy.name.clone()),
         address: proxy.address.clone(),

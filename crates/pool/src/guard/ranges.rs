@@ -97,7 +97,7 @@ pub(super) fn v4(address: Ipv4Addr) -> Verdict {
 pub(super) fn v6(address: Ipv6Addr) -> Verdict {
     let within =
         |(first, length, _): &&Block<Ipv6Addr>| (address.to_bits() ^ first.to_bits()).leading_zeros() >= *length;
-    let carried = carried(address);
+    let carried = embedded_ipv4(address);
     let inner = carried.iter().flatten().map(|inner| v4(*inner)).max_by_key(|verdict| verdict.weight());
     let metadata = METADATA_V6.iter().any(|block| within(&block)) || link_local_service(address);
     if metadata || inner == Some(Verdict::Metadata) {
@@ -137,7 +137,7 @@ fn translated(address: Ipv6Addr) -> bool {
 }
 
 /// The IPv4 addresses that it may lead to.
-fn carried(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
+fn embedded_ipv4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let bits = address.to_bits();
     let at = |shift: u32| Some(Ipv4Addr::from_bits(u32::try_from(bits >> shift & 0xffff_ffff).unwrap_or(0)));
     let low = at(0);

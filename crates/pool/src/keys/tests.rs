@@ -97,10 +97,10 @@ fn nothing_prints_a_secret() {
 #[rstest]
 #[case(None, None, Ok(()))]
 #[case(Some(10), None, Ok(()))]
-#[case(Some(9), None, Err(Ended::Expired))]
-#[case(Some(10), Some(1), Err(Ended::Revoked))]
-#[case(None, Some(1), Err(Ended::Revoked))]
-fn a_key_ends(#[case] expires: Option<i64>, #[case] revoked: Option<i64>, #[case] live: Result<(), Ended>) {
+#[case(Some(9), None, Err(KeyEnded::Expired))]
+#[case(Some(10), Some(1), Err(KeyEnded::Revoked))]
+#[case(None, Some(1), Err(KeyEnded::Revoked))]
+fn a_key_ends(#[case] expires: Option<i64>, #[case] revoked: Option<i64>, #[case] live: Result<(), KeyEnded>) {
     let Minted { id, digest, .. } = minted(KeyKind::Admin);
     let key = Key {
         id,

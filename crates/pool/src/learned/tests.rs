@@ -8,8 +8,8 @@ use super::*;
 const NOW: Millis = Millis(1_800_000_000_000);
 
 /// A model of the accounts.
-fn of(model: &str) -> Of {
-    Of { relay: None, model: model.to_owned() }
+fn of(model: &str) -> ModelKey {
+    ModelKey { relay: None, model: model.to_owned() }
 }
 
 fn window(window: u64) -> Bounds {
@@ -20,16 +20,16 @@ fn output(output: u64) -> Bounds {
     Bounds { output: Some(output), ..Bounds::default() }
 }
 
-fn asked(bytes: u64, output: Option<u64>) -> Asked {
-    Asked { bytes, output, listed: None }
+fn asked(bytes: u64, output: Option<u64>) -> RefusedRequest {
+    RefusedRequest { bytes, output, listed: None }
 }
 
 /// A request that no limit is too large for.
-const HUGE: Asked = Asked { bytes: 1 << 40, output: None, listed: None };
+const HUGE: RefusedRequest = RefusedRequest { bytes: 1 << 40, output: None, listed: None };
 
 /// The same, of a model that is listed with this window.
-fn listed(window: u64) -> Asked {
-    Asked { listed: Some(window), ..HUGE }
+fn listed(window: u64) -> RefusedRequest {
+    RefusedRequest { listed: Some(window), ..HUGE }
 }
 
 fn words(tokens: u64) -> Words {
@@ -44,7 +44,7 @@ fn learned(bounds: &Bounds) -> Learned {
 }
 
 fn known(learned: &Learned) -> (Option<u64>, Option<u64>) {
-    let Known { window, output } = learned.known(&of("m"), NOW);
+    let LearnedLimits { window, output } = learned.known(&of("m"), NOW);
     (window, output)
 }
 
@@ -75,7 +75,7 @@ fn known(learned: &Learned) -> (Option<u64>, Option<u64>) {
 #[case::its_output_stands(Bounds { output: Some(4096), ..window(99_999) }, listed(200_000), (None, Some(4096)))]
 fn what_can_be_true_is_learned(
     #[case] said: Bounds,
-    #[case] asked: Asked,
+    #[case] asked: RefusedRequest,
     #[case] expected: (Option<u64>, Option<u64>),
 ) {
     let mut learned = Learned::default();
@@ -96,10 +96,10 @@ fn the_last_word_counts_and_is_news_once() {
 
 #[test]
 fn each_model_of_each_relay_has_its_own() {
-    let at = |relay: &str, model: &str| Of { relay: Some(AccountId(relay.into())), model: model.into() };
+    let at = |relay: &str, model: &str| ModelKey { relay: Some(AccountId(relay.into())), model: model.into() };
     let mut learned = learned(&window(200_000));
     learned.note(&at("1", "m"), &window(8192), HUGE, NOW);
-    let window = |learned: &Learned, of: &Of| learned.known(of, NOW).window;
+    let window = |learned: &Learned, of: &ModelKey| learned.known(of, NOW).window;
     assert_eq!(window(&learned, &of("m")), Some(200_000));
     assert_eq!(window(&learned, &at("1", "m")), Some(8192));
     for other in [at("1", "n"), at("2", "m"), of("n")] {
@@ -118,8 +118,8 @@ fn a_day_later_it_is_forgotten() {
     let at = |learned: &Learned, now| learned.known(&of("m"), now);
     assert_eq!(at(&learned, NOW.plus(day - 1)).window, Some(200_000));
     let later = NOW.plus(day);
-    assert_eq!(at(&learned, later), Known { window: None, output: Some(8192) });
-    assert_eq!(learned.over(&of("m"), words(u64::MAX), later), None);
+    assert_eq!(at(&learned, later), LearnedLimits { window: None, output: Some(8192) });
+    assert_eq!(learned.over_window(&of("m"), words(u64::MAX), later), None);
     assert!(learned.sweep(later) && !learned.sweep(later));
     assert!(learned.sweep(later.plus(1000)));
     assert!(learned.0.is_empty());
@@ -129,7 +129,7 @@ fn a_day_later_it_is_forgotten() {
 #[test]
 fn what_the_future_said_is_not_believed() {
     let learned = learned(&window(200_000));
-    assert_eq!(learned.known(&of("m"), NOW.plus(-86_400_000)), Known::default());
+    assert_eq!(learned.known(&of("m"), NOW.plus(-86_400_000)), LearnedLimits::default());
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn only_what_is_sure_to_be_refused_is_over(
     if let Some((_, ours)) = scale {
         learned.scale(&of("m"), &said, words(ours));
     }
-    assert_eq!(learned.over(&of("m"), words(ours), NOW), expected);
-    assert_eq!(learned.over(&of("n"), words(u64::MAX), NOW), None);
+    assert_eq!(learned.over_window(&of("m"), words(ours), NOW), expected);
+    assert_eq!(learned.over_window(&of("n"), words(u64::MAX), NOW), None);
 }
 
 /// A prompt with pictures says nothing of how words are counted.
@@ -177,7 +177,7 @@ fn guesses_are_no_scale() {
     let said = Bounds { prompt: Some(220_000), ..window(200_000) };
     let mut learned = learned(&said);
     learned.scale(&of("m"), &said, Words { tokens: 200_000, all: false });
-    assert_eq!(learned.over(&of("m"), words(210_001), NOW), None);
+    assert_eq!(learned.over_window(&of("m"), words(210_001), NOW), None);
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! The choice in words: every candidate in the order of [`pick`](super::pick), with what it was ranked by or why it does not
 //! serve.
 
-use super::order::{Line, Rank};
-use super::{Ask, Candidate, Standing, Strategy};
+use super::order::{QueueRank, Rank};
+use super::{Candidate, Requirements, Standing, Strategy};
 use crate::Millis;
 use crate::account::AccountId;
-use crate::breaker::Trust;
+use crate::breaker::BreakerState;
 use crate::status::{Reason, Span};
 
 /// Where a candidate stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Ranking {
     /// It has a free place; the first of these is chosen.
     Serves(Score),
     /// It is busy and may be waited for; the first of these is, when no candidate has a free place.
@@ -47,7 +47,7 @@ pub struct Score {
 }
 
 /// Every candidate, those that would be chosen first, first; then the others in the order in which they came.
-pub fn explain<'a, I>(candidates: I, ask: &Ask<'_>, now: Millis) -> Vec<(&'a AccountId, Place)>
+pub fn explain<'a, I>(candidates: I, ask: &Requirements<'_>, now: Millis) -> Vec<(&'a AccountId, Ranking)>
 where
     I: Iterator<Item = Candidate<'a>>,
 {
@@ -56,19 +56,19 @@ where
         let id = &candidate.account.id;
         match candidate.standing(ask, now) {
             Ok(Standing::Serves) => serve.push((Rank::of(&candidate, ask, now), id, Score::of(&candidate, ask))),
-            Ok(Standing::Queues) => queue.push((Line::of(&candidate), id, Score::of(&candidate, ask))),
-            Err(_) => out.push((id, Place::Out(candidate.reason(ask, now)))),
+            Ok(Standing::Queues) => queue.push((QueueRank::of(&candidate), id, Score::of(&candidate, ask))),
+            Err(_) => out.push((id, Ranking::Out(candidate.reason(ask, now)))),
         }
     }
     serve.sort_by_key(|(rank, ..)| *rank);
     queue.sort_by_key(|(line, ..)| *line);
-    let serve = serve.into_iter().map(|(_, id, score)| (id, Place::Serves(score)));
-    let queue = queue.into_iter().map(|(_, id, score)| (id, Place::Queues(score)));
+    let serve = serve.into_iter().map(|(_, id, score)| (id, Ranking::Serves(score)));
+    let queue = queue.into_iter().map(|(_, id, score)| (id, Ranking::Queues(score)));
     serve.chain(queue).chain(out).collect()
 }
 
 impl Score {
-    fn of(candidate: &Candidate<'_>, ask: &Ask<'_>) -> Self {
+    fn of(candidate: &Candidate<'_>, ask: &Requirements<'_>) -> Self {
         Self {
             owner: candidate.owner,
             priority: candidate.account.terms.priority,
@@ -80,7 +80,7 @@ impl Score {
             max_concurrent: candidate.ceiling(ask),
             weight: candidate.card.weight(),
             used_percent: candidate.card.tenth() * 10,
-            probe: candidate.trust == Trust::Probe,
+            probe: candidate.trust == BreakerState::Probe,
         }
     }
 

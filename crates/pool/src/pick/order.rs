@@ -1,6 +1,6 @@
 //! In which order usable accounts with a free place serve.
 
-use super::{Ask, Candidate};
+use super::{Candidate, Requirements};
 use crate::Millis;
 use crate::account::Account;
 use crate::quota::{Quota, Window};
@@ -39,10 +39,10 @@ impl Strategy {
     }
 }
 
-/// What the choice needs of an account, worked out once and good until [`Card::until`]: a choice among ten thousand
+/// What the choice needs of an account, worked out once and good until [`Snapshot::until`]: a choice among ten thousand
 /// reads only these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Card {
+pub struct Snapshot {
     gate: Gate,
     /// Whether its quota is used up.
     exhausted: bool,
@@ -61,7 +61,7 @@ pub struct Card {
 
 /// What cards are made by.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rules<'a> {
+pub struct SnapshotRules<'a> {
     /// How to choose among the usable.
     pub strategy: Strategy,
     /// Plans in the order in which their accounts serve: a later one only when no earlier one has a free place. Plans that
@@ -87,17 +87,17 @@ pub(super) struct Rank {
 /// An account's place in the order of queues; lower is waited for first. The owner's prompt cache is worth waiting for when
 /// everybody has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Line {
+pub(super) struct QueueRank {
     stranger: bool,
     waiting: u32,
     last_used: i64,
     order: u32,
 }
 
-impl Card {
+impl Snapshot {
     /// The card of `account`. `weight` is its share of simultaneous requests against the others', from 1; `order` its place
     /// among all by id.
-    pub fn of(account: &Account, rules: &Rules<'_>, (weight, order): (u32, u32), now: Millis) -> Self {
+    pub fn of(account: &Account, rules: &SnapshotRules<'_>, (weight, order): (u32, u32), now: Millis) -> Self {
         let place = rules.tiers.iter().position(|plan| account.plan.eq_ignore_ascii_case(plan));
         let quota = &account.quota;
         let windows = [quota.primary, quota.secondary].into_iter().flatten();
@@ -157,7 +157,7 @@ impl Card {
 }
 
 impl Rank {
-    pub(super) fn of(candidate: &Candidate<'_>, ask: &Ask<'_>, now: Millis) -> Self {
+    pub(super) fn of(candidate: &Candidate<'_>, ask: &Requirements<'_>, now: Millis) -> Self {
         Self {
             spent: candidate.spent(now),
             stranger: !candidate.owner,
@@ -168,7 +168,7 @@ impl Rank {
 
     /// The lowest that a candidate's rank can be until it changes: at its best time, for a request of somebody else.
     pub(super) fn least(candidate: &Candidate<'_>, strategy: Strategy) -> Self {
-        let Card { priority, tier, tenth, pace, order, .. } = candidate.card;
+        let Snapshot { priority, tier, tenth, pace, order, .. } = candidate.card;
         let first = match strategy {
             Strategy::LeastUsed => 0,
             Strategy::RoundRobin => candidate.last_used.0,
@@ -195,7 +195,7 @@ impl Rank {
     }
 }
 
-impl Line {
+impl QueueRank {
     pub(super) fn of(candidate: &Candidate<'_>) -> Self {
         Self {
             stranger: !candidate.owner,

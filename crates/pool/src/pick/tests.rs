@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::Terms;
+use crate::AccountLimits;
 use crate::quota::{Quota, Window};
 use crate::status::Status;
 
@@ -19,7 +19,7 @@ fn account(id: &str, status: Status, used_percent: f64) -> Account {
         fedramp: false,
         status,
         quota: Quota { primary: Some(Window { used_percent, ..Window::default() }), ..Quota::default() },
-        terms: Terms::default(),
+        terms: AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,
@@ -27,21 +27,21 @@ fn account(id: &str, status: Status, used_percent: f64) -> Account {
 }
 
 fn candidate(account: &Account) -> Candidate<'_> {
-    by(account, &Rules::default())
+    by(account, &SnapshotRules::default())
 }
 
 /// A candidate whose card is made by these rules; ids of one letter tell its order.
-fn by<'a>(account: &'a Account, rules: &Rules<'_>) -> Candidate<'a> {
+fn by<'a>(account: &'a Account, rules: &SnapshotRules<'_>) -> Candidate<'a> {
     let order = account.id.0.bytes().fold(0_u32, |order, byte| order.wrapping_mul(31).wrapping_add(u32::from(byte)));
     Candidate {
         account,
-        card: Card::of(account, rules, (1, order), NOW),
+        card: Snapshot::of(account, rules, (1, order), NOW),
         in_flight: 0,
         older: 0,
         waiting: 0,
         last_used: Millis(0),
         wait: 0,
-        trust: Trust::Sound,
+        trust: BreakerState::Sound,
         lists_model: true,
         rests: None,
         stuck: None,
@@ -50,7 +50,7 @@ fn by<'a>(account: &'a Account, rules: &Rules<'_>) -> Candidate<'a> {
     }
 }
 
-fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+fn pick(candidates: &[Candidate<'_>], ask: &Requirements<'_>, now: Millis) -> Result<Pick, NoAccount> {
     super::pick(&[Group::unknown(candidates.iter().copied())], ask, now)
 }
 
@@ -87,9 +87,13 @@ fn the_least_used_serves(#[case] a: (u32, f64, i64), #[case] b: (u32, f64, i64),
         ..candidate(account)
     };
     let mut candidates = [load(&accounts[0], a), load(&accounts[1], b)];
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready(chosen));
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready(chosen));
     candidates.reverse();
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready(chosen), "the order of candidates does not matter");
+    assert_eq!(
+        pick(&candidates, &Requirements::default(), NOW),
+        ready(chosen),
+        "the order of candidates does not matter"
+    );
 }
 
 /// Windows of an account: share used, hours to the reset.
@@ -122,7 +126,7 @@ fn strategies_look_at_the_past(
         ..candidate(account)
     };
     let candidates = [past(&accounts[0], a), past(&accounts[1], b)];
-    assert_eq!(pick(&candidates, &Ask { strategy, ..Ask::default() }, NOW), ready(chosen));
+    assert_eq!(pick(&candidates, &Requirements { strategy, ..Requirements::default() }, NOW), ready(chosen));
 }
 
 #[rstest]
@@ -139,9 +143,9 @@ fn strategies_look_at_the_past(
 fn quota_that_would_be_lost_is_used_first(#[case] a: Quota, #[case] b: Quota, #[case] chosen: &str) {
     let mut accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     (accounts[0].quota, accounts[1].quota) = (a, b);
-    let rules = Rules { strategy: Strategy::QuotaAware, tiers: &[] };
+    let rules = SnapshotRules { strategy: Strategy::QuotaAware, tiers: &[] };
     let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
-    let ask = Ask { strategy: Strategy::QuotaAware, ..Ask::default() };
+    let ask = Requirements { strategy: Strategy::QuotaAware, ..Requirements::default() };
     assert_eq!(pick(&candidates, &ask, NOW), ready(chosen));
     candidates.reverse();
     assert_eq!(pick(&candidates, &ask, NOW), ready(chosen));
@@ -151,8 +155,8 @@ fn quota_that_would_be_lost_is_used_first(#[case] a: Quota, #[case] b: Quota, #[
 fn accounts_alike_share_what_is_quota_aware() {
     let mut accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     (accounts[0].quota, accounts[1].quota) = (windows((11.0, 4), (20.0, 50)), windows((10.0, 4), (20.0, 50)));
-    let ask = Ask { strategy: Strategy::QuotaAware, ..Ask::default() };
-    let rules = Rules { strategy: Strategy::QuotaAware, tiers: &[] };
+    let ask = Requirements { strategy: Strategy::QuotaAware, ..Requirements::default() };
+    let rules = SnapshotRules { strategy: Strategy::QuotaAware, tiers: &[] };
     let candidate = |account| by(account, &rules);
     let candidates = [Candidate { in_flight: 1, ..candidate(&accounts[0]) }, candidate(&accounts[1])];
     assert_eq!(pick(&candidates, &ask, NOW), ready("b"));
@@ -167,8 +171,8 @@ fn an_earlier_tier_serves_while_it_has_a_place() {
         account.plan = plan.into();
     }
     let tiers = ["pro".to_owned(), "plus".to_owned()];
-    let ask = Ask { max_concurrent: 1, ..Ask::default() };
-    let rules = Rules { tiers: &tiers, ..Rules::default() };
+    let ask = Requirements { max_concurrent: 1, ..Requirements::default() };
+    let rules = SnapshotRules { tiers: &tiers, ..SnapshotRules::default() };
     let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
     for (index, id) in [(1, "b"), (2, "c"), (0, "a")] {
         assert_eq!(pick(&candidates, &ask, NOW), ready(id));
@@ -187,12 +191,12 @@ fn what_the_owner_set_counts_before_everything_else() {
     accounts[0].plan = "pro".into();
     accounts[1].terms.priority = -1;
     accounts[1].terms.max_concurrent = Some(2);
-    accounts[2].terms = Terms { max_concurrent: Some(0), priority: 7 };
+    accounts[2].terms = AccountLimits { max_concurrent: Some(0), priority: 7 };
     let tiers = ["pro".to_owned()];
-    let rules = Rules { tiers: &tiers, ..Rules::default() };
+    let rules = SnapshotRules { tiers: &tiers, ..SnapshotRules::default() };
     let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
     // One at a time where the owner of the account has not said anything else.
-    let ask = Ask { max_concurrent: 1, ..Ask::default() };
+    let ask = Requirements { max_concurrent: 1, ..Requirements::default() };
     for (index, id) in [(1, "b"), (1, "b"), (0, "a"), (2, "c"), (2, "c"), (2, "c")] {
         assert_eq!(pick(&candidates, &ask, NOW), ready(id));
         candidates[index].in_flight += 1;
@@ -207,12 +211,12 @@ fn a_start_that_is_nearer_comes_first(#[case] a: u64, #[case] b: u64, #[case] ch
     let accounts = ["a", "b"].map(|id| account(id, Status::Active, 0.0));
     let candidates =
         [Candidate { wait: a, ..candidate(&accounts[0]) }, Candidate { wait: b, ..candidate(&accounts[1]) }];
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready(chosen));
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready(chosen));
     // The owner is worth a short wait, and nobody one that is longer than a queue's.
     let owned = [Candidate { owner: true, ..candidates[0] }, candidates[1]];
-    assert_eq!(pick(&owned, &Ask::default(), NOW), ready("a"));
+    assert_eq!(pick(&owned, &Requirements::default(), NOW), ready("a"));
     let never = [Candidate { wait: 30_001, ..candidates[0] }];
-    assert_eq!(pick(&never, &Ask::default(), NOW).unwrap_err().reasons[0].1, Reason::Full);
+    assert_eq!(pick(&never, &Requirements::default(), NOW).unwrap_err().reasons[0].1, Reason::Full);
 }
 
 #[test]
@@ -220,21 +224,21 @@ fn what_fails_is_left_alone_and_tried_by_one() {
     let accounts = ["a", "b"].map(|id| account(id, Status::Active, 0.0));
     let mut candidates = accounts.each_ref().map(candidate);
     let until = NOW.plus(2500);
-    candidates[0].trust = Trust::Broken(until);
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("b"));
-    let none = pick(&candidates[..1], &Ask::default(), NOW).unwrap_err();
+    candidates[0].trust = BreakerState::Broken(until);
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready("b"));
+    let none = pick(&candidates[..1], &Requirements::default(), NOW).unwrap_err();
     assert_eq!(none.reasons[0].1, Reason::Failing { until });
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::Overloaded, Some(3)), "{}", failure.message);
-    candidates[0].trust = Trust::Probe;
-    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), ready("a"));
+    candidates[0].trust = BreakerState::Probe;
+    assert_eq!(pick(&candidates[..1], &Requirements::default(), NOW), ready("a"));
     // Streams that began before the failures are not waited for, but fill the places that its owner gave it.
     (candidates[0].in_flight, candidates[0].older) = (3, 3);
-    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), ready("a"));
+    assert_eq!(pick(&candidates[..1], &Requirements::default(), NOW), ready("a"));
     let queue = Ok(Pick::Queue(AccountId("a".into())));
-    assert_eq!(pick(&candidates[..1], &Ask { max_concurrent: 3, ..Ask::default() }, NOW), queue);
+    assert_eq!(pick(&candidates[..1], &Requirements { max_concurrent: 3, ..Requirements::default() }, NOW), queue);
     candidates[0].older = 2;
-    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), queue);
+    assert_eq!(pick(&candidates[..1], &Requirements::default(), NOW), queue);
 }
 
 #[rstest]
@@ -246,7 +250,7 @@ fn what_fails_is_left_alone_and_tried_by_one() {
 fn a_card_holds_until_what_it_says_changes(#[case] strategy: Strategy, #[case] reset: Option<i64>, #[case] until: i64) {
     let mut account = account("a", Status::Active, 40.0);
     account.quota.primary.as_mut().unwrap().resets_at = reset.map(|seconds| NOW.plus(seconds * 1000));
-    let card = Card::of(&account, &Rules { strategy, tiers: &[] }, (1, 0), NOW);
+    let card = Snapshot::of(&account, &SnapshotRules { strategy, tiers: &[] }, (1, 0), NOW);
     assert_eq!(card.until(), if until == i64::MAX { Millis(until) } else { NOW.plus(until) });
 }
 
@@ -263,7 +267,7 @@ fn a_card_holds_until_what_it_says_changes(#[case] strategy: Strategy, #[case] r
 fn only_the_usable_serve(#[case] status: Status, #[case] lists_model: bool, #[case] chosen: &str) {
     let accounts = [account("a", status, 0.0), account("b", Status::Active, 50.0)];
     let candidates = [Candidate { lists_model, ..candidate(&accounts[0]) }, candidate(&accounts[1])];
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready(chosen));
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready(chosen));
 }
 
 #[test]
@@ -271,11 +275,11 @@ fn the_owner_is_preferred_and_the_tried_are_not() {
     let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 90.0)];
     let mut candidates = accounts.each_ref().map(candidate);
     candidates[1].owner = true;
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("b"));
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready("b"));
     candidates[1].tried = true;
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("a"));
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready("a"));
     candidates[0].tried = true;
-    let none = pick(&candidates, &Ask::default(), NOW).unwrap_err();
+    let none = pick(&candidates, &Requirements::default(), NOW).unwrap_err();
     assert!(none.reasons.iter().all(|(_, why)| *why == Reason::Tried));
     let last = Failure::new(Kind::Upstream, "502 twice");
     assert_eq!(none.failure(Some(&last), NOW), last);
@@ -285,7 +289,7 @@ fn the_owner_is_preferred_and_the_tried_are_not() {
 fn busy_accounts_make_a_queue_and_the_queue_ends() {
     let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     let busy = |account, in_flight, waiting| Candidate { in_flight, waiting, ..candidate(account) };
-    let ask = Ask { max_concurrent: 2, ..Ask::default() };
+    let ask = Requirements { max_concurrent: 2, ..Requirements::default() };
     let queue = |id: &str| Ok(Pick::Queue(AccountId(id.into())));
 
     let free = [busy(&accounts[0], 2, 0), busy(&accounts[1], 1, 5)];
@@ -302,7 +306,7 @@ fn busy_accounts_make_a_queue_and_the_queue_ends() {
     let failure = over.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::RateLimited, Some(1)));
     // Without a limit nobody waits.
-    assert_eq!(pick(&long, &Ask::default(), NOW), ready("a"));
+    assert_eq!(pick(&long, &Requirements::default(), NOW), ready("a"));
 }
 
 #[rstest]
@@ -327,7 +331,7 @@ fn without_an_account_the_reason_decides(
 ) {
     let accounts: Vec<_> = statuses.iter().map(|status| account("a", status.clone(), 0.0)).collect();
     let candidates: Vec<_> = accounts.iter().map(candidate).collect();
-    let none = pick(&candidates, &Ask::default(), NOW).unwrap_err();
+    let none = pick(&candidates, &Requirements::default(), NOW).unwrap_err();
     assert_eq!(none.reasons.len(), statuses.len());
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (kind, retry_after), "{}", failure.message);
@@ -340,7 +344,7 @@ fn without_an_account_the_reason_decides(
 fn a_model_that_nobody_lists_is_not_found() {
     let accounts = [account("a", Status::Active, 0.0), account("b", exhausted(60), 0.0)];
     let candidates = accounts.each_ref().map(|account| Candidate { lists_model: false, ..candidate(account) });
-    let ask = Ask { model: "gpt-x", ..Ask::default() };
+    let ask = Requirements { model: "gpt-x", ..Requirements::default() };
     let none = pick(&candidates, &ask, NOW).unwrap_err();
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.code.as_deref()), (Kind::ModelNotFound, Some("model_not_found")));
@@ -360,7 +364,7 @@ fn the_last_limit_is_not_the_pools() {
         [account("a", cooling(60), 0.0), account("b", exhausted(18_000), 0.0), account("c", Status::Active, 0.0)];
     let candidates = accounts.each_ref().map(candidate);
     let tell = |failure: &Failure, candidates: &[Candidate<'_>]| {
-        concede(failure.clone(), pick(candidates, &Ask::default(), NOW), NOW)
+        final_failure(failure.clone(), pick(candidates, &Requirements::default(), NOW), NOW)
     };
     // A third account is free: its own try is a new request away.
     let told = tell(&limit, &candidates);
@@ -378,12 +382,12 @@ fn ten_thousand_accounts_are_one_short_message() {
     let statuses = [cooling(60), exhausted(5), needs_login(), Status::Disabled];
     let accounts: Vec<_> = (0..10_000).map(|n| account(&format!("{n:05}"), statuses[n % 4].clone(), 0.0)).collect();
     let mut candidates: Vec<_> = accounts.iter().map(candidate).collect();
-    let failure = pick(&candidates, &Ask::default(), NOW).unwrap_err().failure(None, NOW);
+    let failure = pick(&candidates, &Requirements::default(), NOW).unwrap_err().failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::Exhausted, Some(5)));
     assert!(failure.message.contains("(2500 accounts)") && failure.message.len() < 300, "{}", failure.message);
     let last = account("zzzzz", Status::Active, 99.0);
     candidates.push(candidate(&last));
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("zzzzz"));
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready("zzzzz"));
 }
 
 /// With `quota.skip_exhausted = false`: used-up accounts serve, but only after all others, and cooling ones never.
@@ -396,7 +400,7 @@ fn used_up_accounts_may_be_tried_last() {
         account("d", needs_login(), 0.0),
     ];
     let mut candidates = accounts.each_ref().map(candidate);
-    let (any, sound) = (Ask { spent: true, ..Ask::default() }, Ask::default());
+    let (any, sound) = (Requirements { spent: true, ..Requirements::default() }, Requirements::default());
     candidates[0].owner = true;
     assert_eq!(pick(&candidates, &any, NOW), ready("b"), "not even for its own conversation");
     candidates[1].tried = true;
@@ -414,12 +418,12 @@ fn a_used_up_limit_of_a_model_is_that_models() {
     let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 90.0)];
     let mut candidates = accounts.each_ref().map(candidate);
     candidates[0].rests = Some((NOW.plus(60_000), "codex_x"));
-    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("b"));
-    let none = pick(&candidates[..1], &Ask::default(), NOW).unwrap_err();
+    assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready("b"));
+    let none = pick(&candidates[..1], &Requirements::default(), NOW).unwrap_err();
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::Exhausted, Some(60)));
     assert!(failure.message.contains("codex_x quota used up"), "{}", failure.message);
-    let any = Ask { spent: true, ..Ask::default() };
+    let any = Requirements { spent: true, ..Requirements::default() };
     assert_eq!(pick(&candidates, &any, NOW), ready("b"), "the others first");
     assert_eq!(pick(&candidates[..1], &any, NOW), ready("a"));
 }
@@ -431,7 +435,7 @@ fn a_way_that_comes_back_counts_too() {
     let spent = Reason::Exhausted { until: NOW.plus(60_000), window: "primary".into() };
     let failure = |reasons: &[Reason]| {
         let reasons = reasons.iter().map(|why| (AccountId("a".into()), why.clone())).collect();
-        let failure = NoAccount { model: "m".into(), reasons, kin: Kin::Accounts }.failure(None, NOW);
+        let failure = NoAccount { model: "m".into(), reasons, kin: CandidateKind::Accounts }.failure(None, NOW);
         (failure.kind, failure.retry_after)
     };
     assert_eq!(failure(&[spent.clone(), down(5000)]), (Kind::NoAccount, Some(5)));
@@ -452,7 +456,7 @@ fn any() -> impl proptest::strategy::Strategy<Value = (Account, [u32; 6])> {
     (status, 0..101_u32, terms, 0..3_usize, proptest::array::uniform6(0..4_u32)).prop_map(
         |(status, used, (max_concurrent, priority), plan, numbers)| {
             let mut account = account("", status, f64::from(used));
-            account.terms = Terms { max_concurrent, priority };
+            account.terms = AccountLimits { max_concurrent, priority };
             account.plan = ["pro", "plus", "free"][plan].into();
             (account, numbers)
         },
@@ -473,32 +477,32 @@ proptest::proptest! {
         }
         let strategy = Strategy::ALL[strategy].1;
         let tiers = ["pro".to_owned(), "plus".to_owned()];
-        let rules = Rules { strategy, tiers: &tiers };
+        let rules = SnapshotRules { strategy, tiers: &tiers };
         let candidates: Vec<_> = accounts.iter().map(|(account, [in_flight, waiting, used, wait, trust, bits])| Candidate {
             in_flight: *in_flight,
             waiting: if *waiting == 3 { limits::QUEUE } else { *waiting },
             last_used: if *used == 0 { Millis(0) } else { NOW.plus(-i64::from(*used)) },
             wait: if *wait == 3 { 40_000 } else { u64::from(*wait) },
-            trust: [Trust::Sound, Trust::Sound, Trust::Probe, Trust::Broken(NOW.plus(9))][*trust as usize],
+            trust: [BreakerState::Sound, BreakerState::Sound, BreakerState::Probe, BreakerState::Broken(NOW.plus(9))][*trust as usize],
             lists_model: *bits != 3,
             owner: *bits == 2,
             tried: *bits == 1,
             ..by(account, &rules)
         }).collect();
-        let ask = Ask { max_concurrent, strategy, spent, ..Ask::default() };
+        let ask = Requirements { max_concurrent, strategy, spent, ..Requirements::default() };
         let explained = explain(candidates.iter().copied(), &ask, NOW);
         proptest::prop_assert_eq!(explained.len(), candidates.len());
         match pick(&candidates, &ask, NOW) {
             Ok(Pick::Ready(id)) => {
-                proptest::prop_assert!(matches!(&explained[0], (first, Place::Serves(_)) if **first == id));
+                proptest::prop_assert!(matches!(&explained[0], (first, Ranking::Serves(_)) if **first == id));
             }
             Ok(Pick::Queue(id)) => {
-                proptest::prop_assert!(matches!(&explained[0], (first, Place::Queues(_)) if **first == id));
+                proptest::prop_assert!(matches!(&explained[0], (first, Ranking::Queues(_)) if **first == id));
             }
             Err(none) => {
                 let reasons: Vec<_> = explained.iter().map(|(id, place)| match place {
-                    Place::Out(reason) => ((*id).clone(), reason.clone()),
-                    Place::Serves(_) | Place::Queues(_) => panic!("somebody could serve"),
+                    Ranking::Out(reason) => ((*id).clone(), reason.clone()),
+                    Ranking::Serves(_) | Ranking::Queues(_) => panic!("somebody could serve"),
                 }).collect();
                 proptest::prop_assert_eq!(reasons, none.reasons);
             }
@@ -512,12 +516,12 @@ fn a_score_says_what_counts() {
     let mut candidates = accounts.each_ref().map(candidate);
     candidates[0].owner = true;
     (candidates[0].in_flight, candidates[0].last_used) = (2, NOW.plus(-90_000));
-    let ask = Ask { max_concurrent: 4, ..Ask::default() };
+    let ask = Requirements { max_concurrent: 4, ..Requirements::default() };
     let explained = explain(candidates.iter().copied(), &ask, NOW);
     let words: Vec<_> = explained
         .iter()
         .map(|(_, place)| match place {
-            Place::Serves(score) => score.words(Strategy::LeastUsed, NOW),
+            Ranking::Serves(score) => score.words(Strategy::LeastUsed, NOW),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -559,7 +563,7 @@ proptest::proptest! {
         (most, owner, spent) in (0..4_u32, 0..80_usize, proptest::prelude::any::<bool>()),
     ) {
         let strategy = Strategy::ALL[strategy].1;
-        let rules = Rules { strategy, ..Rules::default() };
+        let rules = SnapshotRules { strategy, ..SnapshotRules::default() };
         let named = |(nth, (status, used, ..)): (usize, &(Status, f64, _, _))| account(&format!("{nth:02}"), status.clone(), *used);
         let accounts: Vec<_> = those.iter().enumerate().map(named).collect();
         let candidate = |(nth, account)| {
@@ -569,7 +573,7 @@ proptest::proptest! {
             Candidate { in_flight, waiting, last_used, wait, lists_model, owner, tried, ..by(account, &rules) }
         };
         let all: Vec<_> = accounts.iter().enumerate().map(candidate).collect();
-        let ask = Ask { strategy, max_concurrent: most, spent, ..Ask::default() };
+        let ask = Requirements { strategy, max_concurrent: most, spent, ..Requirements::default() };
         let group = |these: &[Candidate<'_>]| Best::of(these.iter().copied(), strategy);
         let groups: Vec<_> = all
             .chunks(size)
@@ -597,7 +601,7 @@ fn a_choice_passes_over_groups_that_cannot_hold_a_better_one() {
             candidates: these.iter().copied().inspect(|_| looked.set(looked.get() + 1)),
         })
         .collect();
-    assert_eq!(super::pick(&groups, &Ask::default(), NOW), ready("0"));
+    assert_eq!(super::pick(&groups, &Requirements::default(), NOW), ready("0"));
     assert_eq!(looked.get(), 2);
 }
 
@@ -621,7 +625,7 @@ fn who_draws_has_a_plan_for_it(
         Account { plan, ..account(id, Status::Active, 0.0) }
     });
     let candidates: Vec<_> = accounts.iter().map(candidate).collect();
-    let picked = pick(&candidates, &Ask { draws, ..Ask::default() }, NOW);
+    let picked = pick(&candidates, &Requirements { draws, ..Requirements::default() }, NOW);
     let picked = picked.map_err(|none| none.failure(None, NOW).kind);
     assert_eq!(picked, expected.map(|id| Pick::Ready(AccountId(id.into()))));
 }
@@ -633,7 +637,7 @@ fn a_drawing_account_that_rests_is_waited_for() {
         Account { plan: "plus".into(), ..account("b", exhausted(60), 0.0) },
     ];
     let candidates: Vec<_> = accounts.iter().map(candidate).collect();
-    let none = pick(&candidates, &Ask { draws: true, ..Ask::default() }, NOW).unwrap_err();
+    let none = pick(&candidates, &Requirements { draws: true, ..Requirements::default() }, NOW).unwrap_err();
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::Exhausted, Some(60)));
     assert!(!failure.message.contains("images"), "{}", failure.message);

@@ -6,8 +6,8 @@ mod tests;
 use serde::Deserialize;
 
 use super::TEXT;
-use crate::loose::{self, Number};
-use crate::shown::short;
+use crate::lenient::{self, Number};
+use crate::sanitize::short;
 
 /// Most credits that are read.
 const MOST: usize = 64;
@@ -36,22 +36,22 @@ pub struct ResetCredit {
     #[serde(deserialize_with = "text")]
     pub status: String,
     /// Which windows it resets.
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     pub reset_type: Option<String>,
     /// When it was given.
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     pub granted_at: Option<String>,
     /// When it ends.
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     pub expires_at: Option<String>,
     /// When it was consumed.
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     pub redeemed_at: Option<String>,
     /// For people.
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     pub title: Option<String>,
     /// For people.
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     pub description: Option<String>,
 }
 
@@ -80,14 +80,14 @@ pub enum Redeemed {
 #[derive(Deserialize)]
 struct List {
     credits: Vec<ResetCredit>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     available_count: Option<Number>,
 }
 
 #[derive(Deserialize)]
 struct Reply {
     code: String,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     windows_reset: Option<Number>,
 }
 
@@ -156,5 +156,5 @@ impl Redeemed {
 
 /// Text, empty when it is of another type.
 fn text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    Ok(loose::field(from)?.unwrap_or_default())
+    Ok(lenient::field(from)?.unwrap_or_default())
 }

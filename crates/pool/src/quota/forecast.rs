@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::trail::Track;
+use super::history::WindowHistory;
 use super::{Quota, Window};
 use crate::Millis;
 use crate::status::Span;
@@ -20,7 +20,7 @@ pub enum Forecast {
     /// Cannot be told.
     Unknown {
         /// Why.
-        why: Lack,
+        why: NoForecast,
     },
     /// Used up already.
     Spent {
@@ -45,7 +45,7 @@ pub enum Forecast {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ForecastLack)]
-pub enum Lack {
+pub enum NoForecast {
     /// Too few figures, or over too short a time.
     Figures,
     /// The figures are too old.
@@ -64,7 +64,7 @@ pub struct Forecasts {
 impl Quota {
     /// What becomes of the windows at the pace of late.
     pub fn forecast(&self, now: Millis) -> Forecasts {
-        let of = |window: Option<Window>, track: &Track| window.map(|window| track.forecast(&window, now));
+        let of = |window: Option<Window>, track: &WindowHistory| window.map(|window| track.forecast(&window, now));
         Forecasts {
             primary: of(self.primary, &self.trail.primary),
             secondary: of(self.secondary, &self.trail.secondary),
@@ -72,7 +72,7 @@ impl Quota {
     }
 }
 
-impl Track {
+impl WindowHistory {
     fn forecast(&self, window: &Window, now: Millis) -> Forecast {
         let resets_at = window.resets_at.filter(|at| *at > now);
         if window.used(now) >= 100.0 {
@@ -80,15 +80,15 @@ impl Track {
         }
         let unknown = |why| Forecast::Unknown { why };
         let (Some(first), Some(last)) = (self.figures.first(), self.figures.last()) else {
-            return unknown(Lack::Figures);
+            return unknown(NoForecast::Figures);
         };
         let length = window.minutes.map_or(0, i64::from) * 60_000;
         let reset = window.resets_at.is_some_and(|at| at <= now);
         if reset || now.0.saturating_sub(last.0.0) > (length / 10).max(STALE) {
-            return unknown(Lack::Stale);
+            return unknown(NoForecast::Stale);
         }
         if last.0.0.saturating_sub(first.0.0) < (length / 60).max(LEAST) {
-            return unknown(Lack::Figures);
+            return unknown(NoForecast::Figures);
         }
         match run_out(*first, *last, now) {
             Some(at) if resets_at.is_none_or(|resets_at| at < resets_at) => Forecast::RunsOut { at, resets_at },
@@ -111,8 +111,8 @@ impl Forecast {
     /// For people.
     pub fn words(&self, now: Millis) -> String {
         match *self {
-            Self::Unknown { why: Lack::Figures } => "pace not known yet".into(),
-            Self::Unknown { why: Lack::Stale } => "pace not known, the figures are old".into(),
+            Self::Unknown { why: NoForecast::Figures } => "pace not known yet".into(),
+            Self::Unknown { why: NoForecast::Stale } => "pace not known, the figures are old".into(),
             Self::Spent { resets_at: Some(_) } => "used up until it resets".into(),
             Self::Spent { resets_at: None } => "used up".into(),
             Self::Lasts { resets_at: Some(_) } => "lasts until it resets at this pace".into(),

@@ -3,8 +3,8 @@
 
 use super::{Credits, NAMED, Named, Parts, Quota, TEXT, Window};
 use crate::Millis;
-use crate::loose::Number;
-use crate::shown::short;
+use crate::lenient::Number;
+use crate::sanitize::short;
 
 /// The account's own limit.
 const BASE: &str = "codex";

@@ -7,86 +7,86 @@ use serde_json::value::RawValue;
 
 use super::{Credits, NAMED, Named, Parts, Quota, Spend, TEXT, Window};
 use crate::Millis;
-use crate::loose::{self, Number};
-use crate::shown::short;
+use crate::lenient::{self, Number};
+use crate::sanitize::short;
 
 #[derive(Deserialize)]
 struct Event {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     plan_type: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     rate_limits: Option<Limit>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     code_review_rate_limits: Option<Limit>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     additional_rate_limits: Option<BTreeMap<String, Limit>>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     credits: Option<Balance>,
 }
 
 #[derive(Deserialize)]
 struct Usage {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     plan_type: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     rate_limit: Option<Limit>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     code_review_rate_limit: Option<Limit>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     additional_rate_limits: Option<Vec<Additional>>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     credits: Option<Balance>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     spend_control: Option<Control>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     rate_limit_reached_type: Option<Reached>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     rate_limit_reset_credits: Option<Resets>,
 }
 
 #[derive(Deserialize)]
 struct Limit {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     allowed: Option<bool>,
-    #[serde(default, rename = "limit_reached", deserialize_with = "loose::field")]
+    #[serde(default, rename = "limit_reached", deserialize_with = "lenient::field")]
     reached: Option<bool>,
-    #[serde(default, alias = "primary_window", deserialize_with = "loose::field")]
+    #[serde(default, alias = "primary_window", deserialize_with = "lenient::field")]
     primary: Option<Slot>,
-    #[serde(default, alias = "secondary_window", deserialize_with = "loose::field")]
+    #[serde(default, alias = "secondary_window", deserialize_with = "lenient::field")]
     secondary: Option<Slot>,
 }
 
 #[derive(Deserialize)]
 struct Slot {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     used_percent: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     window_minutes: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     limit_window_seconds: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     reset_after_seconds: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     reset_at: Option<Number>,
 }
 
 #[derive(Deserialize)]
 struct Additional {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     limit_name: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     metered_feature: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     rate_limit: Option<Limit>,
 }
 
 #[derive(Deserialize)]
 struct Balance {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     has_credits: Option<bool>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     unlimited: Option<bool>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     overage_limit_reached: Option<bool>,
     /// Decimal text, or a number.
     #[serde(default, rename = "balance")]
@@ -95,15 +95,15 @@ struct Balance {
 
 #[derive(Deserialize)]
 struct Reached {
-    #[serde(default, rename = "type", deserialize_with = "loose::field")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::field")]
     kind: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Control {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     reached: Option<bool>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     individual_limit: Option<Individual>,
 }
 
@@ -114,17 +114,17 @@ struct Individual {
     limit: Option<Box<RawValue>>,
     #[serde(default)]
     used: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     used_percent: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     reset_after_seconds: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     reset_at: Option<Number>,
 }
 
 #[derive(Deserialize)]
 struct Resets {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     available_count: Option<Number>,
 }
 

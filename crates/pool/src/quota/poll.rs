@@ -17,7 +17,7 @@ const GAP: Duration = Duration::from_secs(1);
 
 /// How polls are paced.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct PollPace {
     /// How old figures may grow; zero is never to ask.
     pub every: Duration,
     /// How many accounts there are.
@@ -37,7 +37,7 @@ pub struct Asked {
     pub jitter: f64,
 }
 
-impl Pace {
+impl PollPace {
     /// When an account is asked next; `None` for never. `updated` is when its figures were last learned, by whatever way: traffic
     /// makes a poll needless. Resting accounts are asked, because a window may be reset early; those that only a person can bring
     /// back are not. Times that only a clock can have told that was set back since count for nothing.

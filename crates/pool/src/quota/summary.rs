@@ -28,7 +28,7 @@ pub fn summary<'a>(next: Next<'a>, all: impl Iterator<Item = &'a Quota>, now: Mi
         Next::Account(quota) => Quota { allowed: Some(true), reached: None, ..told(quota, now) },
         Next::Relay => Quota { allowed: Some(true), updated: now, ..Quota::default() },
         Next::Nobody => {
-            let first = all.min_by_key(|quota| back(quota, now));
+            let first = all.min_by_key(|quota| back_at(quota, now));
             let told = first.map(|quota| told(quota, now)).unwrap_or_default();
             let reached = told.reached.clone().unwrap_or_else(|| REACHED.to_owned());
             Quota { allowed: Some(false), reached: Some(reached), ..told }
@@ -38,7 +38,7 @@ pub fn summary<'a>(next: Next<'a>, all: impl Iterator<Item = &'a Quota>, now: Mi
 
 /// When an account is back: of those that say when, the first one; then those that do not say; then those that have nothing
 /// to wait for and are kept from serving by something else.
-fn back(quota: &Quota, now: Millis) -> (u8, Millis) {
+fn back_at(quota: &Quota, now: Millis) -> (u8, Millis) {
     match quota.full(now) {
         Some((_, Some(at))) => (0, at),
         Some((_, None)) => (1, Millis(0)),

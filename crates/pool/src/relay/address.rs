@@ -7,7 +7,7 @@
 use proto::Wire;
 use url::{Host, Url};
 
-use super::{Relay, Service, known, models};
+use super::{Relay, Service, models, services};
 use crate::guard;
 
 /// Longest address, bytes.
@@ -18,30 +18,30 @@ const OLLAMA: u16 = 11434;
 const PAGE: &str = "1000";
 
 /// Ends of paths that belong to an endpoint and not to the base URL, the longer ones first, and what they tell.
-const ENDPOINTS: [(&str, Tells); 18] = [
-    ("/messages/count_tokens", Tells::Base(Some(Wire::Messages))),
-    ("/messages", Tells::Base(Some(Wire::Messages))),
-    ("/chat/completions", Tells::Base(Some(Wire::Chat))),
-    ("/completions", Tells::Base(Some(Wire::Chat))),
-    ("/responses", Tells::Base(Some(Wire::Responses))),
-    ("/api/embeddings", Tells::Ollama),
-    ("/embeddings", Tells::Base(None)),
-    ("/models", Tells::Base(None)),
-    ("/audio/speech", Tells::Base(None)),
-    ("/audio/transcriptions", Tells::Base(None)),
-    ("/audio/translations", Tells::Base(None)),
-    ("/images/generations", Tells::Base(None)),
-    ("/images/edits", Tells::Base(None)),
-    ("/api/chat", Tells::Ollama),
-    ("/api/generate", Tells::Ollama),
-    ("/api/tags", Tells::Ollama),
-    ("/api/embed", Tells::Ollama),
-    ("/api/show", Tells::Ollama),
+const ENDPOINTS: [(&str, EndpointHint); 18] = [
+    ("/messages/count_tokens", EndpointHint::Base(Some(Wire::Messages))),
+    ("/messages", EndpointHint::Base(Some(Wire::Messages))),
+    ("/chat/completions", EndpointHint::Base(Some(Wire::Chat))),
+    ("/completions", EndpointHint::Base(Some(Wire::Chat))),
+    ("/responses", EndpointHint::Base(Some(Wire::Responses))),
+    ("/api/embeddings", EndpointHint::Ollama),
+    ("/embeddings", EndpointHint::Base(None)),
+    ("/models", EndpointHint::Base(None)),
+    ("/audio/speech", EndpointHint::Base(None)),
+    ("/audio/transcriptions", EndpointHint::Base(None)),
+    ("/audio/translations", EndpointHint::Base(None)),
+    ("/images/generations", EndpointHint::Base(None)),
+    ("/images/edits", EndpointHint::Base(None)),
+    ("/api/chat", EndpointHint::Ollama),
+    ("/api/generate", EndpointHint::Ollama),
+    ("/api/tags", EndpointHint::Ollama),
+    ("/api/embed", EndpointHint::Ollama),
+    ("/api/show", EndpointHint::Ollama),
 ];
 
 /// What an endpoint's path tells about an address.
 #[derive(Clone, Copy)]
-enum Tells {
+enum EndpointHint {
     /// What stands before it is the base URL; perhaps also the protocol.
     Base(Option<Wire>),
     /// What stands before it is an Ollama's root, which serves OpenAI's protocol below `/v1`.
@@ -50,7 +50,7 @@ enum Tells {
 
 /// An address as somebody pasted it, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pasted {
+pub struct PastedAddress {
     /// Without what belongs to an endpoint; its path has no trailing slash.
     url: Url,
     /// What the endpoint told.
@@ -79,7 +79,7 @@ pub enum AddressError {
     Extras,
 }
 
-impl Pasted {
+impl PastedAddress {
     /// Reads an address. One without a scheme is https, or http where its host is this machine or a private address.
     pub fn read(text: &str) -> Result<Self, AddressError> {
         let text = text.trim().trim_matches(['"', '\'', '`', '<', '>']).trim();
@@ -87,8 +87,8 @@ impl Pasted {
         let path = url.path().split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
         let path = if path.is_empty() { path } else { format!("/{path}") };
         let (path, wire, whole) = match endpoint(&path) {
-            Some((base, Tells::Base(wire))) => (base.to_owned(), wire, true),
-            Some((base, Tells::Ollama)) => (base.to_owned(), Some(Wire::Chat), false),
+            Some((base, EndpointHint::Base(wire))) => (base.to_owned(), wire, true),
+            Some((base, EndpointHint::Ollama)) => (base.to_owned(), Some(Wire::Chat), false),
             None if path == "/api" && url.port() == Some(OLLAMA) => (String::new(), Some(Wire::Chat), false),
             None => (path, None, false),
         };
@@ -183,7 +183,7 @@ pub fn service_url(relay: &Relay, service: Service) -> Result<Option<Url>, Addre
     let url = base(&relay.base_url)?;
     Ok(match relay.wire {
         Wire::Chat | Wire::Responses => Some(below(url, service.path())),
-        Wire::Gemini if known::google(&relay.base_url) => {
+        Wire::Gemini if services::google(&relay.base_url) => {
             Some(below(below(versioned(url, "v1beta"), "/openai"), service.path()))
         }
         Wire::Messages | Wire::Gemini => None,
@@ -204,7 +204,7 @@ fn parse(text: &str) -> Result<Url, AddressError> {
         return judged(read(text)?);
     }
     let secure = read(&format!("https://{text}"))?;
-    if near(&secure) { judged(read(&format!("http://{text}"))?) } else { judged(secure) }
+    if is_plain_http_host(&secure) { judged(read(&format!("http://{text}"))?) } else { judged(secure) }
 }
 
 fn starts(text: &str, scheme: &str) -> bool {
@@ -212,7 +212,7 @@ fn starts(text: &str, scheme: &str) -> bool {
 }
 
 /// Whether a host without a scheme is one that speaks plain http.
-fn near(url: &Url) -> bool {
+fn is_plain_http_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let local = [".localhost", ".local", ".lan", ".internal"].iter().any(|end| name.ends_with(end));
@@ -238,14 +238,14 @@ fn judged(url: Url) -> Result<Url, AddressError> {
 }
 
 /// The base of a path that ends in an endpoint, and what that tells.
-fn endpoint(path: &str) -> Option<(&str, Tells)> {
+fn endpoint(path: &str) -> Option<(&str, EndpointHint)> {
     let named = ENDPOINTS.iter().find_map(|(end, tells)| Some((path.strip_suffix(end)?, *tells)));
     named.or_else(|| {
         // `/v1beta/models/gemini-3-pro:generateContent`, also with its colon escaped.
         let (base, model) = path.rsplit_once("/models/")?;
         let verb = model.rsplit_once(':').or_else(|| model.rsplit_once("%3A"))?.1;
         let known = ["generateContent", "streamGenerateContent", "countTokens", "embedContent"].contains(&verb);
-        known.then_some((base, Tells::Base(Some(Wire::Gemini))))
+        known.then_some((base, EndpointHint::Base(Some(Wire::Gemini))))
     })
 }
 
@@ -255,7 +255,7 @@ fn detect(url: &Url) -> Option<Wire> {
     if part("anthropic") {
         return Some(Wire::Messages);
     }
-    if let Some(known) = known::service(url) {
+    if let Some(known) = services::service(url) {
         return Some(if part("openai") { Wire::Chat } else { known.wire });
     }
     if host.ends_with(".openai.azure.com") {
@@ -275,7 +275,7 @@ fn detect(url: &Url) -> Option<Wire> {
 fn completed(url: &Url, wire: Wire) -> String {
     let path = url.path().trim_end_matches('/');
     let last = parts(url).last().is_some_and(version);
-    let known = known::service(url);
+    let known = services::service(url);
     let service = known.filter(|known| known.path == path || known.path.starts_with(&format!("{path}/")));
     match wire {
         Wire::Messages | Wire::Gemini if last => path.to_owned(),

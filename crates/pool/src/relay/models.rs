@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::catalog::{ListError, Model};
-use crate::loose::{self, Number};
-use crate::shown::short;
+use crate::lenient::{self, Number};
+use crate::sanitize::short;
 
 /// Most models of one relay.
 pub const MOST: usize = 4096;
@@ -60,11 +60,11 @@ struct List<'a> {
     data: Option<Vec<&'a RawValue>>,
     #[serde(default, borrow)]
     models: Option<Vec<&'a RawValue>>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     has_more: Option<bool>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     last_id: Option<String>,
-    #[serde(default, rename = "nextPageToken", deserialize_with = "loose::field")]
+    #[serde(default, rename = "nextPageToken", deserialize_with = "lenient::field")]
     next_page_token: Option<String>,
 }
 
@@ -72,78 +72,78 @@ struct List<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry {
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     id: Option<String>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     slug: Option<String>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     model: Option<String>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     name: Option<String>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     display_name: Option<String>,
-    #[serde(rename = "displayName", deserialize_with = "loose::field")]
+    #[serde(rename = "displayName", deserialize_with = "lenient::field")]
     camel_display_name: Option<String>,
-    #[serde(rename = "type", deserialize_with = "loose::field")]
+    #[serde(rename = "type", deserialize_with = "lenient::field")]
     kind: Option<String>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     digest: Option<String>,
-    #[serde(rename = "supportedGenerationMethods", deserialize_with = "loose::field")]
+    #[serde(rename = "supportedGenerationMethods", deserialize_with = "lenient::field")]
     methods: Option<Vec<String>>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     capabilities: Option<Vec<String>>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     input_modalities: Option<Vec<String>>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     architecture: Option<Architecture>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     top_provider: Option<TopProvider>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     meta: Option<Meta>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     context_length: Option<Number>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     context_window: Option<Number>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     max_context_length: Option<Number>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     max_model_len: Option<Number>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     max_input_tokens: Option<Number>,
-    #[serde(rename = "inputTokenLimit", deserialize_with = "loose::field")]
+    #[serde(rename = "inputTokenLimit", deserialize_with = "lenient::field")]
     input_token_limit: Option<Number>,
-    #[serde(rename = "outputTokenLimit", deserialize_with = "loose::field")]
+    #[serde(rename = "outputTokenLimit", deserialize_with = "lenient::field")]
     output_token_limit: Option<Number>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     max_output_tokens: Option<Number>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     max_completion_tokens: Option<Number>,
-    #[serde(deserialize_with = "loose::field")]
+    #[serde(deserialize_with = "lenient::field")]
     max_tokens: Option<Number>,
 }
 
 /// OpenRouter's.
 #[derive(Deserialize)]
 struct Architecture {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     input_modalities: Option<Vec<String>>,
 }
 
 /// OpenRouter's.
 #[derive(Deserialize)]
 struct TopProvider {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     context_length: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     max_completion_tokens: Option<Number>,
 }
 
 /// llama.cpp's.
 #[derive(Deserialize)]
 struct Meta {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     n_ctx: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     n_ctx_train: Option<Number>,
 }
 

@@ -86,11 +86,11 @@ fn relay(wire: Wire, base_url: &str) -> Relay {
 #[case::idn("https://bücher.example/v1", Some(Wire::Chat), "https://xn--bcher-kva.example/v1")]
 #[case::host_named_http("http://http/v1", Some(Wire::Chat), "http://http/v1")]
 fn pasted_addresses(#[case] text: &str, #[case] wire: Option<Wire>, #[case] base: &str) {
-    let pasted = Pasted::read(text).unwrap();
+    let pasted = PastedAddress::read(text).unwrap();
     assert_eq!(pasted.detect(), wire);
     let wire = wire.unwrap_or(Wire::Chat);
     assert_eq!(pasted.base(wire), base);
-    let again = Pasted::read(base).unwrap();
+    let again = PastedAddress::read(base).unwrap();
     if !text.contains("completions") {
         assert_eq!(again.base(wire), base, "reading it again changes nothing");
     }
@@ -101,7 +101,7 @@ fn pasted_addresses(#[case] text: &str, #[case] wire: Option<Wire>, #[case] base
 #[case(Wire::Messages, "https://relay.example/v1")]
 #[case(Wire::Gemini, "https://relay.example/v1beta")]
 fn a_host_gets_the_version_of_the_protocol(#[case] wire: Wire, #[case] base: &str) {
-    assert_eq!(Pasted::read("https://relay.example/").unwrap().base(wire), base);
+    assert_eq!(PastedAddress::read("https://relay.example/").unwrap().base(wire), base);
 }
 
 #[rstest]
@@ -115,7 +115,7 @@ fn a_host_gets_the_version_of_the_protocol(#[case] wire: Wire, #[case] base: &st
 #[case("https://relay.example/v1?key=secret", AddressError::Extras)]
 #[case("https://relay.example/v1#secret", AddressError::Extras)]
 fn addresses_that_are_no_relays(#[case] text: &str, #[case] expected: AddressError) {
-    assert_eq!(Pasted::read(text), Err(expected));
+    assert_eq!(PastedAddress::read(text), Err(expected));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn unreadable_addresses_are_not_repeated() {
     for text in
         ["https://", "https://secret secret/v1", "https://sec\tret", "http://[secret", "a:secret", &"a".repeat(3000)]
     {
-        let error = Pasted::read(text).unwrap_err();
+        let error = PastedAddress::read(text).unwrap_err();
         assert!(matches!(error, AddressError::Unreadable(_)), "{text}: {error:?}");
         assert!(error.to_string().contains("hint:") && !error.to_string().contains("secret"), "{error}");
     }

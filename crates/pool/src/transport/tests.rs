@@ -2,43 +2,43 @@ use rstest::rstest;
 
 use super::*;
 
-const NOTHING: Talk = Talk { codex: false, history: false, tools: false };
+const NOTHING: ConversationFacts = ConversationFacts { codex: false, history: false, tools: false };
 
 #[rstest]
 #[case("auto", NOTHING, false)]
-#[case("auto", Talk { codex: true, ..NOTHING }, true)]
-#[case("auto", Talk { history: true, ..NOTHING }, true)]
-#[case("auto", Talk { tools: true, ..NOTHING }, true)]
+#[case("auto", ConversationFacts { codex: true, ..NOTHING }, true)]
+#[case("auto", ConversationFacts { history: true, ..NOTHING }, true)]
+#[case("auto", ConversationFacts { tools: true, ..NOTHING }, true)]
 #[case("websocket", NOTHING, true)]
-#[case("http", Talk { codex: true, history: true, tools: true }, false)]
-fn a_socket_is_for_conversations(#[case] word: &str, #[case] talk: Talk, #[case] socket: bool) {
-    let transport = Transport::of(word).unwrap();
-    assert_eq!((transport.word(), transport.socket(talk)), (word, socket));
+#[case("http", ConversationFacts { codex: true, history: true, tools: true }, false)]
+fn a_socket_is_for_conversations(#[case] word: &str, #[case] talk: ConversationFacts, #[case] socket: bool) {
+    let transport = Transport::parse(word).unwrap();
+    assert_eq!((transport.word(), transport.uses_socket(talk)), (word, socket));
 }
 
 #[test]
 fn other_words_mean_nothing() {
-    assert_eq!([Transport::of("ws"), Transport::of("")], [None, None]);
+    assert_eq!([Transport::parse("ws"), Transport::parse("")], [None, None]);
 }
 
 #[test]
 fn sockets_rest_after_three_failures_in_a_row() {
-    let (now, mut health) = (Millis(1_000_000), Health::default());
-    health.failed(now);
-    health.failed(now);
-    assert!(health.well(now));
-    health.works();
-    health.failed(now);
-    health.failed(now);
-    assert!(health.well(now), "a socket that worked begins the count anew");
-    health.failed(now);
-    assert!(!health.well(now.plus(REST - 1)));
-    assert!(health.well(now.plus(REST)));
+    let (now, mut health) = (Millis(1_000_000), SocketHealth::default());
+    health.set_failed(now);
+    health.set_failed(now);
+    assert!(health.may_try(now));
+    health.set_working();
+    health.set_failed(now);
+    health.set_failed(now);
+    assert!(health.may_try(now), "a socket that worked begins the count anew");
+    health.set_failed(now);
+    assert!(!health.may_try(now.plus(REST - 1)));
+    assert!(health.may_try(now.plus(REST)));
 }
 
 #[test]
 fn a_backend_that_wants_none_is_asked_again_after_an_hour() {
-    let (now, mut health) = (Millis(0), Health::default());
-    health.refused(now);
-    assert!(!health.well(now.plus(REFUSED - 1)) && health.well(now.plus(REFUSED)));
+    let (now, mut health) = (Millis(0), SocketHealth::default());
+    health.set_refused(now);
+    assert!(!health.may_try(now.plus(REFUSED - 1)) && health.may_try(now.plus(REFUSED)));
 }

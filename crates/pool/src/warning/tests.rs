@@ -35,7 +35,7 @@ fn account() -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
-        terms: crate::Terms::default(),
+        terms: crate::AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,
@@ -49,7 +49,7 @@ fn window(used_percent: f64, resets: i64, minutes: u32) -> Option<Window> {
 
 /// Plays a story; what was warned of in each step.
 fn play(story: &[Step]) -> Vec<String> {
-    let (mut account, mut given, mut now) = (account(), Given::default(), NOW);
+    let (mut account, mut given, mut now) = (account(), Issued::default(), NOW);
     let word = |warning: Warning| match warning.what {
         What::Quota { window, threshold, .. } => format!("{} {threshold}", window.word()),
         What::NeedsLogin { .. } => "login".into(),
@@ -67,7 +67,7 @@ fn play(story: &[Step]) -> Vec<String> {
             Good => account.status = Status::Active,
             Off => account.status = Status::Disabled,
         }
-        told.extend(judge(&mut given, &account, &Thresholds::default(), now).into_iter().map(word));
+        told.extend(newly_due(&mut given, &account, &Thresholds::default(), now).into_iter().map(word));
     }
     told
 }
@@ -111,7 +111,7 @@ fn thresholds_are_the_owners() {
     let own = Thresholds { primary: vec![50], secondary: Vec::new() };
     let standing = standing(&account, &own, NOW);
     assert_eq!(standing.len(), 1);
-    assert!(matches!(standing[0].what, What::Quota { window: Slot::Primary, threshold: 50, .. }));
+    assert!(matches!(standing[0].what, What::Quota { window: WindowKind::Primary, threshold: 50, .. }));
     assert!(!standing[0].urgent());
 }
 
@@ -133,11 +133,11 @@ fn warnings_have_words() {
 /// The end that was told wanders by seconds: until the later one is over, nothing was reset.
 #[test]
 fn a_reset_that_wanders_warns_once() {
-    let (mut account, mut given) = (account(), Given::default());
+    let (mut account, mut given) = (account(), Issued::default());
     let mut judge = |seconds: i64, now: i64| {
         let resets_at = Some(NOW.plus(seconds * 1000));
         account.quota.primary = Some(Window { used_percent: 85.0, minutes: Some(300), resets_at });
-        judge(&mut given, &account, &Thresholds::default(), NOW.plus(now * 1000)).len()
+        newly_due(&mut given, &account, &Thresholds::default(), NOW.plus(now * 1000)).len()
     };
     assert_eq!((judge(300, 0), judge(340, 10), judge(340, 310)), (1, 0, 0));
     assert_eq!(judge(18_340, 341), 1, "the next window");

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pool::guard::{Denied, check_ip, check_url};
-use pool::relay::{Pasted, Wire, call_url, models_url, same_target, tags_url};
+use pool::relay::{PastedAddress, Wire, call_url, models_url, same_target, tags_url};
 use pool::{AccountId, Millis, Status};
 use url::{Host, Url};
 
@@ -15,7 +15,7 @@ pub fn check(input: &[u8]) {
     if let Ok(url) = Url::parse(&text) {
         guarded(&url);
     }
-    match Pasted::read(&text) {
+    match PastedAddress::read(&text) {
         Ok(pasted) => read(&pasted),
         Err(error) => assert!(error.to_string().len() < 256, "{error}"),
     }
@@ -28,7 +28,7 @@ pub fn check(input: &[u8]) {
 }
 
 /// A base URL is whole, stays what it is when it is read again, and no call leaves its host.
-fn read(pasted: &Pasted) {
+fn read(pasted: &PastedAddress) {
     guarded(pasted.url());
     for wire in WIRES {
         let base = pasted.base(wire);

@@ -2,7 +2,7 @@
 //! believed, and texts for clients are short, clean and without tokens.
 
 use bytes::Bytes;
-use pool::attempt::{History, Outcome, Retry, Signal, Step, To};
+use pool::attempt::{History, NextAccount, Outcome, Retry, Signal, Step};
 use pool::{AccountId, Status, limits};
 use proto::{Failure, Kind, Reader, What, Wire};
 
@@ -42,10 +42,10 @@ fn play(outcome: &Outcome) {
         let (signal, step) = history.settle(&id, outcome, NOW);
         heard(&signal);
         match step {
-            Step::Give(failure) => return told(&failure),
+            Step::Fail(failure) => return told(&failure),
             Step::Again { to, otherwise, .. } => {
                 told(&otherwise);
-                account += u32::from(to != To::Same);
+                account += u32::from(to != NextAccount::Same);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Settings of an account that its owner chooses: label, tags, terms, and whether it is switched off. A change of several accounts
 //! is one transaction.
 
-use pool::{AccountId, Status, Terms};
+use pool::{AccountId, AccountLimits, Status};
 
 use super::json;
 use crate::failpoint::{self, Step};
@@ -22,7 +22,7 @@ impl Store {
     }
 
     /// Writes the ceiling and priority that its owner set; `false` when there is no such account.
-    pub async fn set_terms(&self, id: &AccountId, terms: Terms) -> Result<bool, Error> {
+    pub async fn set_terms(&self, id: &AccountId, terms: AccountLimits) -> Result<bool, Error> {
         let most = Arg::MaybeInt(terms.max_concurrent.map(i64::from));
         let row = [Arg::from(&id.0), most, Arg::from(i64::from(terms.priority))];
         Ok(self.write(failpoint::OWNER, sql::ACCOUNT_TERMS, &row).await? > 0)

@@ -1,6 +1,6 @@
 //! What the owner says of an account, and links.
 
-use pool::{AccountId, Status, Terms};
+use pool::{AccountId, AccountLimits, Status};
 
 use super::{NOW, Site, account, add, learn, tokens};
 use crate::LinkedAccount;
@@ -77,18 +77,18 @@ pub(super) async fn terms_come_back(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let terms = async || store.accounts().await.unwrap()[0].terms;
-    assert_eq!(terms().await, Terms::default());
+    assert_eq!(terms().await, AccountLimits::default());
     for set in [
-        Terms { max_concurrent: Some(0), priority: -7 },
-        Terms { max_concurrent: Some(3), priority: 0 },
-        Terms { max_concurrent: None, priority: 1000 },
+        AccountLimits { max_concurrent: Some(0), priority: -7 },
+        AccountLimits { max_concurrent: Some(3), priority: 0 },
+        AccountLimits { max_concurrent: None, priority: 1000 },
     ] {
         assert!(store.set_terms(&id, set).await.unwrap());
         assert_eq!(terms().await, set);
         store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
         assert_eq!(terms().await, set, "new tokens change nothing");
     }
-    assert!(!store.set_terms(&AccountId("none".into()), Terms::default()).await.unwrap());
+    assert!(!store.set_terms(&AccountId("none".into()), AccountLimits::default()).await.unwrap());
 }
 
 /// What is read of all accounts at once is what is read of each.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use fail::FailScenario;
 use pool::egress::{Egress, Health, ProxyId};
 use pool::quota::Quota;
-use pool::{AccountId, Secret, Status, Terms};
+use pool::{AccountId, AccountLimits, Secret, Status};
 use store::{CommitError, FAILPOINTS, LeaseOutcome, LinkedAccount, NewRelay, RefreshLease, Store};
 use tempfile::TempDir;
 
@@ -52,7 +52,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("credit ends", |store, id| Box::pin(async move { said(store.end_credit(&id, "request").await) })),
     ("switch", |store, id| Box::pin(async move { said(store.switch(&[id], &Status::Disabled).await) })),
     ("label", |store, id| Box::pin(async move { said(store.set_label(&[id], "name").await) })),
-    ("terms", |store, id| Box::pin(async move { said(store.set_terms(&id, Terms::default()).await) })),
+    ("terms", |store, id| Box::pin(async move { said(store.set_terms(&id, AccountLimits::default()).await) })),
     ("tags", |store, id| Box::pin(async move { said(store.set_tags(&[(id, vec!["work".to_owned()])]).await) })),
     ("link", |store, id| {
         Box::pin(async move {

@@ -1,6 +1,6 @@
 //! Answers of the auth server, read without trusting their shape.
 
-use pool::{Secret, shown};
+use pool::{Secret, sanitize};
 use serde_json::Value;
 
 /// Most bytes of a foreign text that are shown.
@@ -49,7 +49,7 @@ pub(super) fn refusal(body: &[u8]) -> Refusal {
 
 /// A foreign text fit to be shown: one line, bounded, without anything that looks like a token.
 pub(super) fn clean(text: &str) -> String {
-    shown::clean(text, SHOWN)
+    sanitize::clean(text, SHOWN)
 }
 
 #[cfg(test)]

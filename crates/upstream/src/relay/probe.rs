@@ -5,7 +5,7 @@
 
 use pool::Secret;
 use pool::relay::models::{Page, Shape};
-use pool::relay::{self, Pasted, Wire};
+use pool::relay::{self, PastedAddress, Wire};
 
 use super::list::{ListOutcome, ListSource, PageOutcome};
 use super::{RelayClient, unreadable};
@@ -50,7 +50,7 @@ enum ProbeAnswer {
 impl RelayClient {
     /// Probes a relay's format: the one that its address suggests first, then OpenAI's, Anthropic's, Gemini's and Ollama's. The same
     /// list means Chat or Responses; Chat is assumed, because more services have it. Errors: [`ProbeError`].
-    pub async fn probe(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<Probed, ProbeError> {
+    pub async fn probe(&self, pasted: &PastedAddress, key: &Secret, allow_private: bool) -> Result<Probed, ProbeError> {
         let told = pasted.detect();
         let rest = [Wire::Chat, Wire::Messages, Wire::Gemini].into_iter().filter(|wire| Some(*wire) != told);
         let (mut refused, mut other, mut fault) = (None, None, None);
@@ -86,7 +86,12 @@ impl RelayClient {
     }
 
     /// Requests Ollama's list; an Ollama speaks Chat below `/v1`.
-    async fn probe_ollama(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<ProbeAnswer, Fault> {
+    async fn probe_ollama(
+        &self,
+        pasted: &PastedAddress,
+        key: &Secret,
+        allow_private: bool,
+    ) -> Result<ProbeAnswer, Fault> {
         let base = pasted.base(Wire::Chat);
         let source = ListSource { base_url: &base, wire: Wire::Chat, key, private: allow_private };
         let url = relay::tags_url(&base).map_err(|error| unreadable(&error))?;

@@ -1,6 +1,6 @@
 //! One entry of an account file: the names of the fields in other programs, and their places.
 
-use pool::{Millis, Secret, shown};
+use pool::{Millis, Secret, sanitize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -152,7 +152,7 @@ fn tags(object: &Object) -> Vec<String> {
 
 /// At most `most` characters, on one line, with nothing in it that looks like a token.
 fn cut(text: &str, most: usize) -> String {
-    shown::clean(text.trim(), most * 4).trim().chars().take(most).collect()
+    sanitize::clean(text.trim(), most * 4).trim().chars().take(most).collect()
 }
 
 /// A date in words, or in milliseconds.

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::HeaderMap;
 use parking_lot::Mutex;
-use pool::transport::Health;
+use pool::transport::SocketHealth;
 use pool::{AccountId, Millis};
 use proto::dialect::responses::socket::{Chain, EventClass, append};
 use tokio::task::coop::unconstrained;
@@ -99,7 +99,7 @@ pub(crate) struct SocketPool(Arc<Mutex<IdleSockets>>);
 #[derive(Default)]
 struct IdleSockets {
     sockets: HashMap<SocketKey, Socket>,
-    health: HashMap<AccountId, Health>,
+    health: HashMap<AccountId, SocketHealth>,
     /// How often all sockets were closed,
     epoch: u64,
     /// and how often those of one account were.
@@ -214,7 +214,7 @@ impl SocketPool {
 
     /// Whether a socket may be tried for this account.
     pub(crate) fn may_try(&self, account: &AccountId, now: Millis) -> bool {
-        self.0.lock().health.get(account).is_none_or(|health| health.well(now))
+        self.0.lock().health.get(account).is_none_or(|health| health.may_try(now))
     }
 
     /// A turn was accepted over a socket.
@@ -224,11 +224,11 @@ impl SocketPool {
 
     /// The backend refuses WebSockets.
     pub(crate) fn mark_refused(&self, account: &AccountId, now: Millis) {
-        self.0.lock().health.entry(account.clone()).or_default().refused(now);
+        self.0.lock().health.entry(account.clone()).or_default().set_refused(now);
     }
 
     /// No socket could be opened, for a reason that does not concern a POST.
     pub(crate) fn mark_failed(&self, account: &AccountId, now: Millis) {
-        self.0.lock().health.entry(account.clone()).or_default().failed(now);
+        self.0.lock().health.entry(account.clone()).or_default().set_failed(now);
     }
 }

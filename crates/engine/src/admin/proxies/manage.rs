@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pool::egress::file::{self, FileError, Wanted};
+use pool::egress::file::{self, FileError, ProxyEntry};
 use pool::egress::{Address, Egress, Invalid, MOST, Proxy, ProxyId, check_name};
 use pool::{AccountId, Millis};
 use store::{NewProxy, Store};
@@ -163,7 +163,7 @@ pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<us
     let mut names: HashSet<String> = known.iter().map(|proxy| proxy.name.clone()).collect();
     names.extend(wanted.iter().filter_map(|wanted| wanted.name.clone()));
     for wanted in wanted {
-        let Wanted { line, name, address, enabled, allow_private } = wanted;
+        let ProxyEntry { line, name, address, enabled, allow_private } = wanted;
         if known.iter().any(|proxy| proxy.address == address) {
             continue;
         }

@@ -1,6 +1,6 @@
 //! Assignments as a file: told by e-mail, so that they fit another install, and shown before they are made.
 
-use pool::egress::{Egress, Table};
+use pool::egress::{Egress, EgressTable};
 use pool::{Account, AccountId};
 
 use super::ProxyError;
@@ -50,7 +50,7 @@ pub struct Moves {
 }
 
 /// The assignments of every account that does not take the global way.
-pub(super) fn export(table: &Table, accounts: &[Account]) -> Vec<Ticket> {
+pub(super) fn export(table: &EgressTable, accounts: &[Account]) -> Vec<Ticket> {
     let ticket = |account: &Account| {
         let way = table.assigned.get(&account.id)?;
         let name = match way {
@@ -68,7 +68,7 @@ pub(super) fn export(table: &Table, accounts: &[Account]) -> Vec<Ticket> {
 }
 
 /// What tickets would come to. Accounts are known by their id, else by their e-mail, which several accounts of a person share.
-pub(super) fn preview(table: &Table, accounts: &[Account], tickets: &[Ticket]) -> Result<Moves, ProxyError> {
+pub(super) fn preview(table: &EgressTable, accounts: &[Account], tickets: &[Ticket]) -> Result<Moves, ProxyError> {
     let mut moves = Moves::default();
     for ticket in tickets {
         let way = meant(&table.proxies, &ticket.proxy_id);

@@ -1,7 +1,7 @@
 //! Proxies for people: without their passwords.
 
 use pool::Millis;
-use pool::egress::{Egress, Health, Proxy, Route, Table};
+use pool::egress::{Egress, EgressTable, Health, Proxy, Route};
 
 /// A proxy for people.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -38,7 +38,7 @@ pub struct GlobalView {
 }
 
 impl ProxyView {
-    pub(super) fn of(table: &Table, proxy: &Proxy) -> Self {
+    pub(super) fn of(table: &EgressTable, proxy: &Proxy) -> Self {
         let taken = Egress::Fixed(proxy.id.clone());
         Self {
             id: proxy.id.0.clone(),

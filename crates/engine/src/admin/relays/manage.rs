@@ -2,7 +2,7 @@
 
 use pool::catalog::Model;
 use pool::guard::{self, Denied};
-use pool::relay::{AddressError, Capabilities, Invalid, Pasted, Relay, Wire};
+use pool::relay::{AddressError, Capabilities, Invalid, PastedAddress, Relay, Wire};
 use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Status};
 use store::{NewRelay, RelayModels, Store};
@@ -119,7 +119,7 @@ impl From<Denied> for RelayError {
 impl RelayWish {
     /// The relay, without asking anybody. Where neither format nor address tells the protocol it is Chat, which most speak.
     pub fn plan(&self, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
-        let pasted = Pasted::read(&self.base_url)?;
+        let pasted = PastedAddress::read(&self.base_url)?;
         let wire = self.wire.or_else(|| pasted.detect()).unwrap_or(Wire::Chat);
         let private = self.allows(guard::check_url(pasted.url(), false))?;
         self.relay(&pasted, (wire, private), (id, now))
@@ -127,7 +127,7 @@ impl RelayWish {
 
     /// The relay; its name is looked up, and it is asked for its protocol where neither format nor address tells it.
     pub async fn settle(&self, relays: &RelayClient, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
-        let pasted = Pasted::read(&self.base_url)?;
+        let pasted = PastedAddress::read(&self.base_url)?;
         let asks = self.private == Private::AsGiven;
         let private = self.allows(if asks { relays.check_public(pasted.url()).await } else { Ok(()) })?;
         let told = self.wire.or_else(|| pasted.detect());
@@ -136,14 +136,14 @@ impl RelayWish {
     }
 
     /// Asks the relay for its protocol.
-    async fn probe(&self, relays: &RelayClient, pasted: &Pasted, private: bool) -> Result<Wire, RelayError> {
+    async fn probe(&self, relays: &RelayClient, pasted: &PastedAddress, private: bool) -> Result<Wire, RelayError> {
         guard::check_url(pasted.url(), private)?;
         Ok(relays.probe(pasted, &self.key, private).await?.wire)
     }
 
     fn relay(
         &self,
-        pasted: &Pasted,
+        pasted: &PastedAddress,
         (wire, private): (Wire, bool),
         (id, now): (AccountId, Millis),
     ) -> Result<Relay, RelayError> {

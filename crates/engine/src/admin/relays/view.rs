@@ -1,7 +1,7 @@
 //! Relays for people: without their keys.
 
 use pool::Millis;
-use pool::pick::Kin;
+use pool::pick::CandidateKind;
 use pool::relay::format;
 
 use crate::registry::accounts::Entry;
@@ -65,7 +65,7 @@ impl RelayView {
             key: masked(key.expose()),
             status: if reason.is_some() { word(&entry.account.status) } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
-            why: reason.map(|reason| Kin::Relays.why(&reason, now)),
+            why: reason.map(|reason| CandidateKind::Relays.why(&reason, now)),
             in_flight,
             listed: entry.models.as_ref().map_or(0, |listing| listing.models.len()),
             created: relay.created,

@@ -76,7 +76,7 @@ impl AccountQueue {
 
     /// Whether there is room for one more below `most`, and for a probe where one must tell first.
     pub(super) fn room(&self, most: u32) -> bool {
-        let probed = self.more.as_ref().is_some_and(|more| !more.breaker.sound() && self.in_flight > more.older);
+        let probed = self.more.as_ref().is_some_and(|more| !more.breaker.is_closed() && self.in_flight > more.older);
         (most == 0 || self.in_flight < most) && !probed
     }
 

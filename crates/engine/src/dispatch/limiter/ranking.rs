@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::catalog::To;
-use pool::pick::{self, Ask, Best, Candidate, Group, NoAccount, Pick, Rules, Strategy};
+use pool::catalog::ServedBy;
+use pool::pick::{self, Best, Candidate, Group, NoAccount, Pick, Requirements, SnapshotRules, Strategy};
 use pool::{AccountId, Millis};
 use tokio::time::Instant;
 
@@ -40,38 +40,43 @@ impl RankedRows {
         Self { strategy, tiers, rows, best, list: List::default(), gone, cards: never, waiting: 0 }
     }
 
-    pub(super) fn choose(&mut self, field: Candidates<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+    pub(super) fn choose(
+        &mut self,
+        field: Candidates<'_>,
+        ask: &Requirements<'_>,
+        now: Millis,
+    ) -> Result<Pick, NoAccount> {
         self.follow(field.list, now);
         let moment = Moment { now, mono: Instant::now() };
         match field.to {
-            To::Accounts => {
+            ServedBy::Accounts => {
                 self.weigh(moment);
                 pick::pick(&self.accounts(&self.view((field, ask.model), moment)), ask, now)
             }
-            To::Relays(_) => pick::pick(&[Group::unknown(self.relays(field, moment))], ask, now),
+            ServedBy::Relays(_) => pick::pick(&[Group::unknown(self.relays(field, moment))], ask, now),
         }
     }
 
     pub(super) fn explain(
         &mut self,
         field: Candidates<'_>,
-        ask: &Ask<'_>,
+        ask: &Requirements<'_>,
         now: Millis,
-    ) -> Vec<(AccountId, pick::Place)> {
+    ) -> Vec<(AccountId, pick::Ranking)> {
         self.follow(field.list, now);
         let moment = Moment { now, mono: Instant::now() };
         let view = self.view((field, ask.model), moment);
         let explained = match field.to {
-            To::Accounts => {
+            ServedBy::Accounts => {
                 pick::explain(self.accounts(&view).into_iter().flat_map(|group| group.candidates), ask, now)
             }
-            To::Relays(_) => pick::explain(self.relays(field, moment), ask, now),
+            ServedBy::Relays(_) => pick::explain(self.relays(field, moment), ask, now),
         };
         explained.into_iter().map(|(id, place)| (id.clone(), place)).collect()
     }
 
     /// Requests at a time on an account; 0 is no limit.
-    pub(super) fn ceiling(&self, account: &AccountId, ask: &Ask<'_>, now: Millis) -> u32 {
+    pub(super) fn ceiling(&self, account: &AccountId, ask: &Requirements<'_>, now: Millis) -> u32 {
         let moment = Moment { now, mono: Instant::now() };
         self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(ask))
     }
@@ -142,13 +147,13 @@ impl RankedRows {
     /// A call of an account was answered; `true` when that changes what it may do.
     pub(super) fn answered(&mut self, account: &AccountId) -> bool {
         let more = self.place(account).and_then(|place| place.more.as_mut());
-        more.is_some_and(|more| more.breaker.answer())
+        more.is_some_and(|more| more.breaker.record_answer())
     }
 
     /// As [`Self::answered`], of one that failed.
     pub(super) fn failed(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
         let Some(place) = self.place(account) else { return false };
-        let opens = place.more.get_or_insert_default().breaker.fail(call, now, rand::random());
+        let opens = place.more.get_or_insert_default().breaker.record_failure(call, now, rand::random());
         if opens {
             place.opened();
         }
@@ -158,7 +163,7 @@ impl RankedRows {
     /// Whether an account's breaker is closed.
     pub(super) fn sound(&self, account: &AccountId) -> bool {
         let more = self.row(account).and_then(|row| row.place.more.as_ref());
-        more.is_none_or(|more| more.breaker.sound())
+        more.is_none_or(|more| more.breaker.is_closed())
     }
 
     /// A place is free that nobody waits for: of the requests whose ticket is higher than `after`, the one that waits longest
@@ -214,7 +219,7 @@ impl RankedRows {
 
     /// Takes over what changed in the list, and cards that do not hold any more.
     fn follow(&mut self, list: &List, now: Millis) {
-        let rules = Rules { strategy: self.strategy, tiers: &self.tiers };
+        let rules = SnapshotRules { strategy: self.strategy, tiers: &self.tiers };
         if !list.has_same_ids(&self.list) {
             self.lay(list, now);
             return;
@@ -250,7 +255,7 @@ impl RankedRows {
         let mut ids: Vec<_> = list.iter().map(|entry| &entry.account.id).collect();
         ids.sort_unstable();
         let rank: HashMap<_, _> = (0..).zip(ids).map(|(order, id)| (id, order)).collect();
-        let rules = Rules { strategy: self.strategy, tiers: &self.tiers };
+        let rules = SnapshotRules { strategy: self.strategy, tiers: &self.tiers };
         for entry in list.iter() {
             let id = &entry.account.id;
             let order = rank.get(id).copied().unwrap_or(0);
@@ -295,8 +300,8 @@ impl RankedRows {
     /// The relays that the model's name means, each with its own name of the model.
     fn relays<'a>(&'a self, field: Candidates<'a>, moment: Moment) -> impl Iterator<Item = Candidate<'a>> + Clone {
         let stops = match field.to {
-            To::Accounts => &[],
-            To::Relays(stops) => stops.as_slice(),
+            ServedBy::Accounts => &[],
+            ServedBy::Relays(stops) => stops.as_slice(),
         };
         stops.iter().filter_map(move |stop| {
             let row = self.row(&stop.relay).filter(|row| row.relay)?;

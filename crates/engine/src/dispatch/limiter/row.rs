@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool::Millis;
-use pool::breaker::Trust;
-use pool::pick::{Candidate, Card, Rules};
+use pool::breaker::BreakerState;
+use pool::pick::{Candidate, Snapshot, SnapshotRules};
 use tokio::time::Instant;
 
 use super::Candidates;
@@ -19,7 +19,7 @@ const LISTS: usize = 16;
 /// What a choice needs of an account or relay.
 pub(super) struct Row {
     pub(super) entry: Arc<Entry>,
-    pub(super) card: Card,
+    pub(super) card: Snapshot,
     pub(super) place: AccountQueue,
     /// Place among all by id.
     pub(super) order: u32,
@@ -52,13 +52,18 @@ pub(super) struct View<'a> {
 }
 
 impl Row {
-    pub(super) fn new(entry: &Arc<Entry>, place: AccountQueue, order: u32, (rules, now): (&Rules<'_>, Millis)) -> Self {
+    pub(super) fn new(
+        entry: &Arc<Entry>,
+        place: AccountQueue,
+        order: u32,
+        (rules, now): (&SnapshotRules<'_>, Millis),
+    ) -> Self {
         let card = card(entry, rules, order, now);
         let (relay, doubted) = (entry.relay.is_some(), !entry.refused_models.is_empty());
         Self { entry: Arc::clone(entry), card, place, order, relay, list: list_of(entry), doubted }
     }
 
-    pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &Rules<'_>, now: Millis) {
+    pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &SnapshotRules<'_>, now: Millis) {
         self.card = card(entry, rules, self.order, now);
         (self.doubted, self.list) = (!entry.refused_models.is_empty(), list_of(entry));
         self.entry = Arc::clone(entry);
@@ -108,7 +113,7 @@ impl Row {
             waiting: place.waiting(),
             last_used: place.last_used,
             wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            trust: place.more.as_ref().map_or(Trust::Sound, |more| more.breaker.trust(moment.now)),
+            trust: place.more.as_ref().map_or(BreakerState::Sound, |more| more.breaker.state(moment.now)),
             lists_model,
             rests: None,
             stuck: None,
@@ -123,9 +128,9 @@ fn list_of(entry: &Entry) -> usize {
     entry.models.as_ref().map_or(0, |listing| Arc::as_ptr(listing).addr())
 }
 
-fn card(entry: &Entry, rules: &Rules<'_>, order: u32, now: Millis) -> Card {
+fn card(entry: &Entry, rules: &SnapshotRules<'_>, order: u32, now: Millis) -> Snapshot {
     let weight = entry.relay.as_ref().map_or(1, |line| line.relay.weight);
     // Plans rank accounts only.
     let tiers = if entry.relay.is_some() { &[] } else { rules.tiers };
-    Card::of(&entry.account, &Rules { tiers, ..*rules }, (weight, order), now)
+    Snapshot::of(&entry.account, &SnapshotRules { tiers, ..*rules }, (weight, order), now)
 }

@@ -26,7 +26,7 @@ fn account(id: &str) -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
-        terms: pool::Terms::default(),
+        terms: pool::AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,
@@ -55,7 +55,7 @@ struct Desk {
     slots: Arc<ConcurrencyLimiter>,
     list: List,
     bundled: Catalog,
-    ways: Table,
+    ways: EgressTable,
     most: u32,
     at: Millis,
 }
@@ -66,7 +66,7 @@ impl Desk {
             slots: slots(Duration::ZERO),
             list: list(ids),
             bundled: Catalog::bundled(),
-            ways: Table::default(),
+            ways: EgressTable::default(),
             most,
             at: Millis(1),
         }
@@ -85,17 +85,17 @@ impl Desk {
         self.slots.acquire(self.field(tried), &self.ask(), (turn, self.at))
     }
 
-    fn explained(&self) -> Vec<(AccountId, Place)> {
+    fn explained(&self) -> Vec<(AccountId, Ranking)> {
         self.slots.explain(self.field(&[]), &self.ask(), self.at)
     }
 
     fn field<'a>(&'a self, tried: &'a [AccountId]) -> Candidates<'a> {
         let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
-        Candidates { list, bundled, custom: false, to: &To::Accounts, ways, prefer: None, tried }
+        Candidates { list, bundled, custom: false, to: &ServedBy::Accounts, ways, prefer: None, tried }
     }
 
-    fn ask(&self) -> Ask<'_> {
-        Ask { model: &self.bundled.models()[0].slug, max_concurrent: self.most, ..Ask::default() }
+    fn ask(&self) -> Requirements<'_> {
+        Requirements { model: &self.bundled.models()[0].slug, max_concurrent: self.most, ..Requirements::default() }
     }
 
     fn now(&self) -> Permit {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use pool::catalog::Catalog;
-use pool::learned::{Asked, Known, Learned, Of};
+use pool::learned::{Learned, LearnedLimits, ModelKey, RefusedRequest};
 use pool::{AccountId, Millis};
 use proto::bounds::Bounds;
 use proto::tokens::Words;
@@ -12,12 +12,12 @@ use super::{Accounts, Entry};
 
 impl Accounts {
     /// What is known of a model's limits beyond the lists. Every request asks, and mostly there is nothing to know.
-    pub(crate) fn learned_limits(&self, of: impl FnOnce() -> Of, now: Millis) -> Known {
-        if self.nothing_learned() { Known::default() } else { self.learned.lock().known(&of(), now) }
+    pub(crate) fn learned_limits(&self, of: impl FnOnce() -> ModelKey, now: Millis) -> LearnedLimits {
+        if self.nothing_learned() { LearnedLimits::default() } else { self.learned.lock().known(&of(), now) }
     }
 
     /// Takes over what a refusal said.
-    pub(crate) fn learn_from_refusal(&self, of: &Of, said: &Bounds, asked: Asked, now: Millis) {
+    pub(crate) fn learn_from_refusal(&self, of: &ModelKey, said: &Bounds, asked: RefusedRequest, now: Millis) {
         if self.teach(|learned| learned.note(of, said, asked, now)) {
             let Bounds { window, output, .. } = said;
             tracing::info!(relay = ?of.relay, model = of.model, ?window, ?output, "a refusal named limits of a model");
@@ -25,13 +25,13 @@ impl Accounts {
     }
 
     /// Takes over how an upstream counts tokens.
-    pub(crate) fn learn_token_scale(&self, of: &Of, said: &Bounds, ours: Words) {
+    pub(crate) fn learn_token_scale(&self, of: &ModelKey, said: &Bounds, ours: Words) {
         self.learned.lock().scale(of, said, ours);
     }
 
     /// The tokens of a prompt that is sure to be refused, by the upstream's count.
-    pub(crate) fn over_learned_window(&self, of: &Of, ours: Words, now: Millis) -> Option<u64> {
-        self.learned.lock().over(of, ours, now)
+    pub(crate) fn over_learned_window(&self, of: &ModelKey, ours: Words, now: Millis) -> Option<u64> {
+        self.learned.lock().over_window(of, ours, now)
     }
 
     /// A request of so many tokens in and out was served.
@@ -54,7 +54,7 @@ impl Accounts {
     /// A catalogue with what was learned.
     pub(crate) fn with_learned_limits(&self, catalog: Catalog) -> Catalog {
         let learned = self.learned.lock();
-        if learned.is_empty() { catalog } else { catalog.learning(|of| learned.last(&of)) }
+        if learned.is_empty() { catalog } else { catalog.with_learned_limits(|of| learned.last(&of)) }
     }
 
     /// Forgets what was learned of a relay that is another one now. The caller makes the catalogue anew.
@@ -86,7 +86,7 @@ impl Accounts {
 
 impl Entry {
     /// A model of this account or relay, by the name that it is asked for here.
-    pub(crate) fn model_key(&self, model: &str) -> Of {
-        Of { relay: self.relay.as_ref().map(|line| line.relay.id.clone()), model: model.to_owned() }
+    pub(crate) fn model_key(&self, model: &str) -> ModelKey {
+        ModelKey { relay: self.relay.as_ref().map(|line| line.relay.id.clone()), model: model.to_owned() }
     }
 }

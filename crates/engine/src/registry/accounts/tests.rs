@@ -18,7 +18,7 @@ fn account(id: &str) -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
-        terms: pool::Terms::default(),
+        terms: pool::AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,

@@ -1,8 +1,8 @@
 //! The accounts for people.
 
 use pool::Millis;
-use pool::egress::Table;
-use pool::pick::Kin;
+use pool::egress::EgressTable;
+use pool::pick::CandidateKind;
 use pool::quota::Quota;
 use pool::quota::forecast::Forecasts;
 use pool::status::Reason;
@@ -102,7 +102,7 @@ impl Entry {
 
 impl Accounts {
     /// Whether any account can serve now, and what is wrong with those that cannot.
-    pub(crate) fn ready(&self, ways: &Table, now: Millis) -> Ready {
+    pub(crate) fn ready(&self, ways: &EgressTable, now: Millis) -> Ready {
         let list = self.list();
         if list.is_empty() {
             return Ready { ok: false, reasons: vec!["no account is configured: run `polygate login`".into()] };
@@ -117,7 +117,7 @@ impl Accounts {
                 return Some(format!("{}: {notice}", entry.account.id));
             };
             Some(match &entry.relay {
-                Some(line) => format!("relay {}: {}", line.relay.name, Kin::Relays.why(&reason, now)),
+                Some(line) => format!("relay {}: {}", line.relay.name, CandidateKind::Relays.why(&reason, now)),
                 None => format!("{}: {}", entry.account.id, reason.words(now)),
             })
         };

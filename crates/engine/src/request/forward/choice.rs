@@ -1,7 +1,7 @@
 //! The choice of relays or accounts for a forwarded call: relays that list the model, else accounts whose backend has the service, else the
 //! only relay.
 
-use pool::catalog::{Catalog, Model, Names, Resolved, To};
+use pool::catalog::{Catalog, Model, Names, Resolved, ServedBy};
 use pool::relay::{Capability, Service};
 use proto::{Failure, Kind};
 
@@ -31,12 +31,12 @@ fn choose(
     let relays = catalog.relays() > 0;
     match name {
         _ if !relays && !accounts => Err(no_relay(capability)),
-        None if relays => catalog.only("").ok_or_else(missing_model),
+        None if relays => catalog.at_only_relay("").ok_or_else(missing_model),
         None => Ok(by_accounts(IMAGES)),
         Some(name) => match catalog.resolve(Some(name), names) {
             Ok(resolved) if relays => Ok(resolved),
             _ if accounts && name == IMAGES => Ok(by_accounts(IMAGES)),
-            Err(failure) if relays => catalog.only(name).ok_or(failure),
+            Err(failure) if relays => catalog.at_only_relay(name).ok_or(failure),
             _ => Err(unknown_model(name)),
         },
     }
@@ -45,7 +45,7 @@ fn choose(
 /// Accounts by any model that they list: these calls name none of theirs. The slug is for usage rows.
 fn by_accounts(slug: &str) -> Resolved {
     let model = Model { listed: false, priority: 0, ..Model::bare(slug) };
-    Resolved { model, to: To::Accounts, effort: None, tier: None, retired_from: None }
+    Resolved { model, to: ServedBy::Accounts, effort: None, tier: None, retired_from: None }
 }
 
 fn no_relay(capability: Capability) -> Failure {

@@ -15,8 +15,8 @@ use pool::AccountId;
 use pool::attempt::Outcome;
 use pool::catalog::{self, Resolved};
 use pool::hosted::Hosted;
-use pool::pick::Kin;
-use pool::transport::Talk;
+use pool::pick::CandidateKind;
+use pool::transport::ConversationFacts;
 use proto::canon::{ItemKind, Role};
 use proto::dialect::ReplySetting;
 use proto::{Dialect, Failure, Item, Kind, Request, What};
@@ -78,14 +78,15 @@ impl ModelAttempt {
         let head = Head::of(&resolved, std::mem::take(&mut call.notes));
         let tools = tools::default_tools(&services, &call);
         let client = std::mem::take(&mut call.client);
-        let socket = services.runtime.settings.transport.socket(conversation_facts(&call.request, client.codex));
+        let socket = services.runtime.settings.transport.uses_socket(conversation_facts(&call.request, client.codex));
         let tier = tier(&services, &call, &resolved);
         let deadline = usage.started() + services.runtime.settings.commit;
         let may_draw = proto::dialect::responses::draws(&call.request);
         let (dialect, prewarm) = (call.dialect, call.request.reply.prewarm);
         let plan = Arc::new(RequestPlan { dialect, resolved, conversation, client, tier, socket, prewarm, may_draw });
         let size = estimate::bytes(&call.request);
-        let state = AttemptState::new(services, plan.kin() == Kin::Relays, plan.conversation_hash(), (head, usage));
+        let state =
+            AttemptState::new(services, plan.kin() == CandidateKind::Relays, plan.conversation_hash(), (head, usage));
         Self { state, call, size, plan, affinity, turn_record, chain, tools, body: None, deadline, pending_store: None }
     }
 
@@ -128,7 +129,7 @@ impl ModelAttempt {
     /// that served the conversation or one that is free at once. Failures are ignored: the next turn will meet them itself. Returns after
     /// `patience` at the latest.
     pub(crate) async fn prewarm(mut self, patience: Duration) {
-        let told = self.plan.socket && self.plan.kin() == Kin::Accounts;
+        let told = self.plan.socket && self.plan.kin() == CandidateKind::Accounts;
         if told && timeout(patience, self.send_ahead()).await.is_err() {
             tracing::debug!(request = %self.plan.client.request_id, "a prewarm did not reach the backend in time");
         }
@@ -192,7 +193,7 @@ impl ModelAttempt {
             self.state.services.dispatch.mark_answering(id);
         }
         self.bind_conversation(id, &opening.headers);
-        if self.plan.kin() == Kin::Accounts {
+        if self.plan.kin() == CandidateKind::Accounts {
             self.state.head.headers = self.response_headers(id, &opening.headers);
         }
         self.state.head.attempts = self.state.usage.attempts();
@@ -220,7 +221,8 @@ impl ModelAttempt {
             AffinityRecord { away: true, turns, ..owner.clone() }
         } else {
             let answered = || head::text(headers, TURN_STATE).map(fingerprint);
-            let turn = if self.plan.kin() == Kin::Accounts { self.turn_state(id).or_else(answered) } else { None };
+            let turn =
+                if self.plan.kin() == CandidateKind::Accounts { self.turn_state(id).or_else(answered) } else { None };
             AffinityRecord { account: id.clone(), turn, foreign: self.foreign_mark(id), away: false, turns }
         };
         self.state.services.dispatch.affinity.set(self.plan.conversation.id, record);
@@ -278,7 +280,7 @@ impl ModelAttempt {
         self.note_body();
         self.state.usage.notes(&self.state.head.notes);
         let mut headers = std::mem::take(&mut self.state.head.headers);
-        if failure.kind == Kind::Exhausted && self.intended_model().to == catalog::To::Accounts {
+        if failure.kind == Kind::Exhausted && self.intended_model().to == catalog::ServedBy::Accounts {
             self.set_codex_limits(&mut headers, self.intended_model(), None);
         }
         self.state.head.headers = headers;
@@ -362,13 +364,13 @@ fn tier(services: &Services, call: &Call, resolved: &Resolved) -> Option<&'stati
 }
 
 /// The affinity record of the request's conversation.
-fn conversation_facts(request: &Request, codex: bool) -> Talk {
+fn conversation_facts(request: &Request, codex: bool) -> ConversationFacts {
     let spoken = |item: &Item| match &item.kind {
         ItemKind::Message { role, .. } => *role == Role::Assistant,
         ItemKind::Other { .. } => false,
         _ => true,
     };
-    Talk { codex, history: request.items.iter().any(spoken), tools: !request.tools.is_empty() }
+    ConversationFacts { codex, history: request.items.iter().any(spoken), tools: !request.tools.is_empty() }
 }
 
 /// The fingerprint of a turn state.

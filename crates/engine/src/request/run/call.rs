@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pool::attempt::{Outcome, Trouble};
-use pool::catalog::{Resolved, To};
-use pool::pick::Kin;
+use pool::catalog::{Resolved, ServedBy};
+use pool::pick::CandidateKind;
 use pool::status::Signal;
 use pool::transport::Transport;
 use pool::{AccountId, Tokens};
@@ -59,10 +59,10 @@ pub(crate) struct UpstreamCall {
 
 impl RequestPlan {
     /// Whether accounts or relays serve the request.
-    pub(crate) fn kin(&self) -> Kin {
+    pub(crate) fn kin(&self) -> CandidateKind {
         match self.resolved.to {
-            To::Accounts => Kin::Accounts,
-            To::Relays(_) => Kin::Relays,
+            ServedBy::Accounts => CandidateKind::Accounts,
+            ServedBy::Relays(_) => CandidateKind::Relays,
         }
     }
 
@@ -74,8 +74,8 @@ impl RequestPlan {
     /// The name of the model at this account or relay.
     pub(crate) fn model_for(&self, id: &AccountId) -> &str {
         let stop = match &self.resolved.to {
-            To::Relays(stops) => stops.iter().find(|stop| stop.relay == *id),
-            To::Accounts => None,
+            ServedBy::Relays(stops) => stops.iter().find(|stop| stop.relay == *id),
+            ServedBy::Accounts => None,
         };
         stop.map_or(&self.resolved.model.slug, |stop| &stop.model)
     }

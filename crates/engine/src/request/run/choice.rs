@@ -1,6 +1,6 @@
 //! A request's requirements on accounts and relays.
 
-use pool::pick::{self, Ask, Kin};
+use pool::pick::{self, CandidateKind, Requirements};
 use proto::Failure;
 
 use super::call::RequestPlan;
@@ -9,8 +9,11 @@ use crate::request::services::Services;
 
 impl RequestPlan {
     /// The requirements on an account or relay.
-    pub(crate) fn requirements<'a>(&'a self, services: &Services) -> Ask<'a> {
-        Ask { draws: self.may_draw && self.kin() == Kin::Accounts, ..services.dispatch.pick_query(&self.resolved) }
+    pub(crate) fn requirements<'a>(&'a self, services: &Services) -> Requirements<'a> {
+        Requirements {
+            draws: self.may_draw && self.kin() == CandidateKind::Accounts,
+            ..services.dispatch.pick_query(&self.resolved)
+        }
     }
 
     /// The failure for the client when no try is left. It takes into account what other accounts have.
@@ -20,7 +23,7 @@ impl RequestPlan {
         let (bundled, custom, to) = (&services.dispatch.bundled, self.resolved.model.custom, &self.resolved.to);
         let field = Candidates { list: &list, bundled, custom, to, ways: &ways, prefer: None, tried: &[] };
         // An account without quota may be tried, but gives no time to wait for.
-        let ask = Ask { spent: false, ..self.requirements(services) };
-        pick::concede(failure, services.dispatch.limiter.preview(field, &ask, now), now)
+        let ask = Requirements { spent: false, ..self.requirements(services) };
+        pick::final_failure(failure, services.dispatch.limiter.preview(field, &ask, now), now)
     }
 }

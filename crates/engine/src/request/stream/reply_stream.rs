@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pool::attempt::{self, History, Step};
-use pool::pick::Kin;
+use pool::pick::CandidateKind;
 use pool::quota::Quota;
 use pool::status::Signal;
 use pool::{AccountId, Millis};
@@ -246,7 +246,7 @@ impl ReplyStream {
                         }
                         let mut history = late.history.clone();
                         let (signal, step) = history.settle(&self.account, &miss.outcome, self.services.runtime.now());
-                        let (Step::Give(failure) | Step::Again { otherwise: failure, .. }) = step;
+                        let (Step::Fail(failure) | Step::Again { otherwise: failure, .. }) = step;
                         self.report_outcome(&signal, &miss.outcome);
                         self.judged = true;
                         return Poll::Ready(Some(Err(Box::new(miss.name(failure)))));
@@ -335,7 +335,7 @@ impl ReplyStream {
             attempt::hide(&mut failure, access.secret());
         }
         if !std::mem::take(&mut self.judged) {
-            let keyed = self.call.plan.kin() == Kin::Relays;
+            let keyed = self.call.plan.kin() == CandidateKind::Relays;
             let history = History { rest: Some(self.services.runtime.settings.rest), keyed, ..History::default() };
             let outcome = attempt::Outcome::EarlyFail(failure.clone());
             let (signal, _) = attempt::next(&outcome, &history, self.services.runtime.now());

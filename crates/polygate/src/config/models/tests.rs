@@ -48,8 +48,8 @@ fn rows_are_read_by_either_name() {
         context_window = 32768, max_output_tokens = 4096, supports_personality = true }]\n";
     let layers = layers(file);
     let rows = custom(&layers).unwrap();
-    let bare = Custom { slug: "gpt-preview".into(), ..Custom::default() };
-    let full = Custom {
+    let bare = CustomModel { slug: "gpt-preview".into(), ..CustomModel::default() };
+    let full = CustomModel {
         relay: Some("local".into()),
         slug: "qwen3:8b".into(),
         display: Some("Qwen".into()),
@@ -58,7 +58,7 @@ fn rows_are_read_by_either_name() {
         modalities: Some(vec!["text".into()]),
         context: Some(32_768),
         max_output: Some(4_096),
-        ..Custom::default()
+        ..CustomModel::default()
     };
     assert_eq!((rows, layers.unknown()), (vec![bare, full], Vec::new()));
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::account::AccountId;
-use crate::catalog::{Shelf, parse_models};
-use crate::learned::{Known, Of};
+use crate::catalog::{RelayListing, parse_models};
+use crate::learned::{LearnedLimits, ModelKey};
 
 /// Keys whose values are texts of ours.
 const PROSE: [&str; 7] = [
@@ -68,8 +68,8 @@ fn a_relays_model_is_listed_by_the_name_to_ask_for() {
     let mut model = Model::bare("deepseek-r2");
     model.efforts = vec!["high".into(), "of their own".into()];
     let models = [model];
-    let shelf = Shelf { id: &id, name: "house", prefix: "ds/", models: &models, fixed: false };
-    let catalog = Catalog::default().beside([shelf], &[]);
+    let shelf = RelayListing { id: &id, name: "house", prefix: "ds/", models: &models, fixed: false };
+    let catalog = Catalog::default().with_relays([shelf], &[]);
     let entry = entries(&catalog.codex()).remove(0);
     assert_eq!(
         (&entry["slug"], &entry["visibility"], &entry["priority"]),
@@ -120,8 +120,8 @@ fn learned_windows_count_more_than_what_came() {
     let body = br#"{"models":[{"slug":"a","context_window":272000,"max_context_window":872000,"comp_hash":"7"},
         {"slug":"b","context_window":null},{"slug":"c","context_window":100000}]}"#;
     let models = parse_models(body).unwrap();
-    let known = |of: Of| Known { window: of.relay.is_none().then_some(200_000), output: None };
-    let list = Catalog::live([models.as_slice()]).learning(known).codex();
+    let known = |of: ModelKey| LearnedLimits { window: of.relay.is_none().then_some(200_000), output: None };
+    let list = Catalog::live([models.as_slice()]).with_learned_limits(known).codex();
     let entries = entries(&list);
     let window = |entry: &Value| ["context_window", "max_context_window"].map(|key| entry[key].as_u64());
     let windows: Vec<_> = entries.iter().map(window).collect();
@@ -129,7 +129,7 @@ fn learned_windows_count_more_than_what_came() {
     assert_eq!(entries[0]["comp_hash"], "7");
     let full = full("gpt-x").replace("\"context_window\":null", "\"context_window\":300000");
     let models = parse_models(format!("{{\"models\":[{full}]}}").as_bytes()).unwrap();
-    let plain = Catalog::live([models.as_slice()]).learning(|_| Known::default()).codex();
+    let plain = Catalog::live([models.as_slice()]).with_learned_limits(|_| LearnedLimits::default()).codex();
     assert_eq!(std::str::from_utf8(&plain.body).unwrap(), format!("{{\"models\":[{full}]}}"));
-    assert_ne!(plain.etag, Catalog::live([models.as_slice()]).learning(known).codex().etag);
+    assert_ne!(plain.etag, Catalog::live([models.as_slice()]).with_learned_limits(known).codex().etag);
 }

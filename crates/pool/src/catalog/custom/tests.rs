@@ -2,10 +2,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::AccountId;
-use crate::catalog::{Catalog, Names, Shelf, To, parse_models};
+use crate::catalog::{Catalog, Names, RelayListing, ServedBy, parse_models};
 
 /// An entry as the backend lists it, and a relay's model of which little is known.
-fn catalog(rows: &[Custom]) -> Catalog {
+fn catalog(rows: &[CustomModel]) -> Catalog {
     let body = json!({"models": [{
         "slug": "gpt-x", "priority": 1, "display_name": "GPT-X", "description": "the backend's", "context_window": 100, "max_context_window": 200,
         "supported_reasoning_levels": [{"effort": "low"}], "default_reasoning_level": "low", "base_instructions": "be good",
@@ -13,8 +13,8 @@ fn catalog(rows: &[Custom]) -> Catalog {
     }]});
     let models = parse_models(body.to_string().as_bytes()).unwrap();
     let (id, known) = (AccountId("1".into()), [Model::bare("llama")]);
-    let shelf = Shelf { id: &id, name: "local", prefix: "", models: &known, fixed: false };
-    Catalog::live([models.as_slice()]).with(rows).beside([shelf], rows)
+    let shelf = RelayListing { id: &id, name: "local", prefix: "", models: &known, fixed: false };
+    Catalog::live([models.as_slice()]).with_custom(rows).with_relays([shelf], rows)
 }
 
 fn codex(catalog: &Catalog, slug: &str) -> Value {
@@ -23,13 +23,13 @@ fn codex(catalog: &Catalog, slug: &str) -> Value {
     models.into_iter().find(|model| model["slug"] == slug).expect("listed")
 }
 
-fn row(slug: &str) -> Custom {
-    Custom { slug: slug.to_owned(), ..Custom::default() }
+fn row(slug: &str) -> CustomModel {
+    CustomModel { slug: slug.to_owned(), ..CustomModel::default() }
 }
 
 #[test]
 fn a_row_of_its_own_is_a_model_that_every_account_may_be_asked_for() {
-    let known = Custom {
+    let known = CustomModel {
         display: Some("Preview".into()),
         efforts: Some(vec!["low".into(), "high".into()]),
         default_effort: Some("high".into()),
@@ -43,7 +43,7 @@ fn a_row_of_its_own_is_a_model_that_every_account_may_be_asked_for() {
     let catalog = catalog(&[known, row("gpt-bare")]);
     let found = catalog.resolve(Some("gpt-preview-low"), &Names::default()).unwrap();
     let model = found.model;
-    assert_eq!((found.to, model.custom, found.effort.as_deref()), (To::Accounts, true, Some("low")));
+    assert_eq!((found.to, model.custom, found.effort.as_deref()), (ServedBy::Accounts, true, Some("low")));
     assert_eq!((model.context, model.max_context, model.max_output), (Some(400_000), Some(400_000), Some(32_000)));
     assert_eq!(model.efforts, ["low", "high"]);
     let listed: Vec<_> = catalog.listed().map(|model| (model.slug.as_str(), model.custom)).collect();
@@ -59,7 +59,7 @@ fn a_row_of_its_own_is_a_model_that_every_account_may_be_asked_for() {
 #[test]
 fn a_row_knows_what_is_built_in() {
     let built_in = crate::catalog::bundled().into_iter().find(|model| model.lite).expect("a lite one");
-    let (known, heavy) = (row(&built_in.slug), Custom { lite: Some(true), ..row("gpt-own") });
+    let (known, heavy) = (row(&built_in.slug), CustomModel { lite: Some(true), ..row("gpt-own") });
     let catalog = catalog(&[known, heavy]);
     let model = catalog.get(&built_in.slug).unwrap();
     assert!((model.custom, model.lite, model.listed) == (true, true, true) && model.context == built_in.context);
@@ -69,7 +69,8 @@ fn a_row_knows_what_is_built_in() {
 
 #[test]
 fn a_row_lies_over_what_the_backend_lists() {
-    let rows = [Custom { context: Some(50), efforts: Some(vec!["high".into()]), tiers: Some(vec![]), ..row("gpt-x") }];
+    let rows =
+        [CustomModel { context: Some(50), efforts: Some(vec!["high".into()]), tiers: Some(vec![]), ..row("gpt-x") }];
     let catalog = catalog(&rows);
     let model = catalog.get("gpt-x").unwrap();
     assert_eq!((model.custom, model.context, model.max_context), (false, Some(50), Some(50)));
@@ -84,12 +85,12 @@ fn a_row_lies_over_what_the_backend_lists() {
 
 #[test]
 fn a_relays_models_have_rows_too() {
-    let of = |slug: &str, context| Custom { relay: Some("local".into()), context: Some(context), ..row(slug) };
-    let elsewhere = Custom { relay: Some("gone".into()), ..row("lost") };
+    let of = |slug: &str, context| CustomModel { relay: Some("local".into()), context: Some(context), ..row(slug) };
+    let elsewhere = CustomModel { relay: Some("gone".into()), ..row("lost") };
     let catalog = catalog(&[of("llama", 8_192), of("qwen", 32_768), elsewhere]);
     let offers: Vec<_> = catalog.offers().map(|offer| (offer.name, offer.model.context)).collect();
     assert_eq!(offers, [("llama", Some(8_192)), ("qwen", Some(32_768))]);
     let found = catalog.resolve(Some("qwen"), &Names::default()).unwrap();
-    assert!(matches!(&found.to, To::Relays(stops) if stops.len() == 1 && stops[0].model == "qwen"));
+    assert!(matches!(&found.to, ServedBy::Relays(stops) if stops.len() == 1 && stops[0].model == "qwen"));
     assert!(catalog.resolve(Some("lost"), &Names::default()).is_err());
 }

@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::AccountId;
-use crate::catalog::{Model, Shelf, To, parse_models};
+use crate::catalog::{Model, RelayListing, ServedBy, parse_models};
 
 /// Accounts with two models, a relay that lists one of them and may have more, and one whose owner chose its models.
 fn catalog(names: &Names) -> Catalog {
@@ -11,9 +11,9 @@ fn catalog(names: &Names) -> Catalog {
     let ids = ["open", "few"].map(|id| AccountId(id.into()));
     let bare = |slugs: &[&str]| slugs.iter().map(|slug| Model::bare(slug)).collect::<Vec<_>>();
     let lists = [bare(&["gpt-6-sol", "grok-4", "grok-4-fast", "openai/gpt-4o"]), bare(&["m-1"])];
-    let shelf = |at: usize, name, prefix, fixed| Shelf { id: &ids[at], name, prefix, models: &lists[at], fixed };
+    let shelf = |at: usize, name, prefix, fixed| RelayListing { id: &ids[at], name, prefix, models: &lists[at], fixed };
     let relays = [shelf(0, "open", "", false), shelf(1, "few", "f/", true)];
-    Catalog::live([accounts.as_slice()]).routed(names).beside(relays, &[])
+    Catalog::live([accounts.as_slice()]).routed(names).with_relays(relays, &[])
 }
 
 fn names(routes: &[(&str, &str)]) -> Names {
@@ -51,7 +51,7 @@ fn names(routes: &[(&str, &str)]) -> Names {
 #[case(&[("grok-4", "few")], "grok-4-fast", "open=grok-4-fast", None)]
 #[case(&[("grok-*", "open")], "grok-5-high", "open=grok-5", Some("high"))]
 #[case(&[("gpt-*", "open")], "openai/gpt-4o", "open=openai/gpt-4o", None)]
-// What the name means is routed, too: the default, shipped patterns, the heir of a retired one.
+// What the name means is routed, too: the default, shipped patterns, the successor of a retired one.
 #[case(&[("gpt-6-sol", "few")], "", "accounts=gpt-6-luna", None)]
 #[case(&[("gpt-*", "open")], "", "open=gpt-6-sol", None)]
 #[case(&[("gpt-*", "codex")], "gpt-5.4", "accounts=gpt-6-sol", None)]
@@ -75,8 +75,8 @@ fn routes_say_who_serves(
     match catalog(&names).resolve(Some(asked).filter(|asked| !asked.is_empty()), &names) {
         Ok(found) => {
             let by = match &found.to {
-                To::Accounts => "accounts",
-                To::Relays(stops) => stops[0].relay.0.as_str(),
+                ServedBy::Accounts => "accounts",
+                ServedBy::Relays(stops) => stops[0].relay.0.as_str(),
             };
             assert_eq!((format!("{by}={}", found.model.slug).as_str(), found.effort.as_deref()), (served, effort));
             assert_eq!(found.retired_from.as_deref(), (asked == "gpt-5.4").then_some("gpt-5.4"));

@@ -25,8 +25,8 @@ fn out(minutes: i64, reset: Option<i64>) -> Forecast {
     Forecast::RunsOut { at: at(minutes), resets_at: reset.map(at) }
 }
 
-const FEW: Forecast = Forecast::Unknown { why: Lack::Figures };
-const OLD: Forecast = Forecast::Unknown { why: Lack::Stale };
+const FEW: Forecast = Forecast::Unknown { why: NoForecast::Figures };
+const OLD: Forecast = Forecast::Unknown { why: NoForecast::Stale };
 
 #[rstest]
 // One figure, or figures of a moment, tell no pace.

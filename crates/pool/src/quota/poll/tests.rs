@@ -6,7 +6,7 @@ const NOW: Millis = Millis(1_800_000_000_000);
 const LONG_AGO: Millis = Millis(1_700_000_000_000);
 const MINUTE: i64 = 60_000;
 
-const PACE: Pace = Pace { every: Duration::from_mins(5), accounts: 20, since: LONG_AGO };
+const PACE: PollPace = PollPace { every: Duration::from_mins(5), accounts: 20, since: LONG_AGO };
 
 fn asked(at: Millis, failures: u32, jitter: f64) -> Asked {
     Asked { at, failures, jitter }
@@ -45,7 +45,7 @@ fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] asked: Asked, 
     for status in lasting {
         assert_eq!(PACE.due(&status, (updated, NOW), &asked), None);
     }
-    let off = Pace { every: Duration::ZERO, ..PACE };
+    let off = PollPace { every: Duration::ZERO, ..PACE };
     assert_eq!(off.due(&Status::Active, (updated, NOW), &asked), None);
 }
 
@@ -58,7 +58,7 @@ fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] asked: Asked, 
 #[case(1, 0.5, 5_000)]
 #[case(10_000, 0.5, 150_000)]
 fn first_polls_are_spread(#[case] accounts: usize, #[case] jitter: f64, #[case] after: i64) {
-    let pace = Pace { accounts, since: NOW, ..PACE };
+    let pace = PollPace { accounts, since: NOW, ..PACE };
     for updated in [Millis(0), LONG_AGO] {
         assert_eq!(pace.due(&Status::Active, (updated, NOW), &asked(Millis(0), 0, jitter)), Some(NOW.plus(after)));
     }
@@ -73,5 +73,5 @@ fn first_polls_are_spread(#[case] accounts: usize, #[case] jitter: f64, #[case] 
 #[case(1000, 150)]
 #[case(10_000, 15)]
 fn many_that_are_due_at_once_are_paced(#[case] accounts: usize, #[case] millis: u64) {
-    assert_eq!(Pace { accounts, ..PACE }.gap(), Duration::from_millis(millis));
+    assert_eq!(PollPace { accounts, ..PACE }.gap(), Duration::from_millis(millis));
 }

@@ -1,6 +1,6 @@
 //! Finding out what a relay speaks.
 
-use pool::relay::{Pasted, Wire};
+use pool::relay::{PastedAddress, Wire};
 use rstest::rstest;
 use upstream::FaultKind;
 use upstream::relay::{ProbeError, Probed};
@@ -78,7 +78,7 @@ async fn the_protocol_is_found(
     #[case] base: &str,
 ) {
     let house = House::open(script).await;
-    let pasted = Pasted::read(&house.at(pasted)).unwrap();
+    let pasted = PastedAddress::read(&house.at(pasted)).unwrap();
     let found = soon(upstream().relays().probe(&pasted, &key(), true)).await;
     assert_eq!(found, Ok(Probed { wire, base_url: house.at(base), models: 1 }));
     assert!(house.asked().iter().all(|asked| asked.method == "GET" && asked.body.is_empty()));
@@ -93,7 +93,7 @@ async fn the_protocol_is_found(
 #[tokio::test]
 async fn what_is_not_found_is_said(#[case] script: fn(&Asked) -> Said, #[case] expected: ProbeError) {
     let house = House::open(script).await;
-    let pasted = Pasted::read(&house.at("")).unwrap();
+    let pasted = PastedAddress::read(&house.at("")).unwrap();
     let error = soon(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
     assert!(error.to_string().contains("hint:") && !error.to_string().contains("secret"), "{error}");
     assert_eq!(error, expected);
@@ -104,7 +104,7 @@ async fn only_the_given_host_is_asked() {
     let elsewhere = House::open(openai).await;
     let to = elsewhere.at("/v1/models");
     let house = House::open(move |_| super::house::said(302, &[("location", &to)], "")).await;
-    let pasted = Pasted::read(&house.at("")).unwrap();
+    let pasted = PastedAddress::read(&house.at("")).unwrap();
     let error = soon(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
     assert!(matches!(&error, ProbeError::Way(fault) if fault.kind == FaultKind::Redirect), "{error:?}");
     discreet(&format!("{error} {error:?}"));
@@ -114,7 +114,7 @@ async fn only_the_given_host_is_asked() {
 #[tokio::test]
 async fn a_private_address_needs_leave() {
     let house = House::open(openai).await;
-    let pasted = Pasted::read(&house.at("")).unwrap();
+    let pasted = PastedAddress::read(&house.at("")).unwrap();
     let error = soon(upstream().relays().probe(&pasted, &key(), false)).await.unwrap_err();
     assert!(matches!(&error, ProbeError::Way(fault) if fault.kind == FaultKind::Denied), "{error:?}");
     assert_eq!(house.asked().len(), 0);

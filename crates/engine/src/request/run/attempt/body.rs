@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pool::AccountId;
 use pool::catalog::Resolved;
 use pool::hosted::Hosted;
-use pool::learned::Of;
+use pool::learned::ModelKey;
 use proto::canon::Limits;
 use proto::dialect::responses::{Echo, LEAST_OUTPUT};
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
@@ -152,7 +152,7 @@ impl ModelAttempt {
     fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {
         let resolved = &self.plan.resolved;
         let model = self.plan.model_for(&relay.id).to_owned();
-        let of = || Of { relay: Some(relay.id.clone()), model: model.clone() };
+        let of = || ModelKey { relay: Some(relay.id.clone()), model: model.clone() };
         let ceiling =
             self.state.services.registry.accounts.learned_limits(of, self.state.services.runtime.now()).output;
         Relay {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pool::AccountId;
-use pool::catalog::{Resolved, To};
-use pool::pick::Kin;
+use pool::catalog::{Resolved, ServedBy};
+use pool::pick::CandidateKind;
 use proto::{Failure, Kind};
 
 use super::super::call::RequestPlan;
@@ -48,7 +48,7 @@ impl FallbackChain {
         let catalog = services.registry.accounts.catalog();
         let found = |name: String| catalog.resolve(Some(&name), &services.runtime.settings.names).ok();
         let other = |next: &Resolved| (&next.model.slug, &next.to) != (&known.model.slug, &known.to);
-        let fits = |next: &Resolved| other(next) && !(relays && next.to == To::Accounts);
+        let fits = |next: &Resolved| other(next) && !(relays && next.to == ServedBy::Accounts);
         self.left.by_ref().filter_map(found).find(fits)
     }
 }
@@ -90,8 +90,8 @@ impl ModelAttempt {
     /// Changes to the next model of the chain; gives the answer when there is none, or when another model would not help.
     pub(super) fn next_model(&mut self, failure: Failure) -> Result<(), Failure> {
         let late = self.deadline <= tokio::time::Instant::now();
-        let may = self.state.history.may_fall(&failure) && !late;
-        let relays = !self.state.history.walks_on();
+        let may = self.state.history.may_fall_back(&failure) && !late;
+        let relays = !self.state.history.may_skip_dead_login();
         let next = if may { self.chain.next(&self.state.services, &self.plan.resolved, relays) } else { None };
         // Every second call needs the retry budget, for another model too.
         let next = next.filter(|_| self.state.budgeted || self.state.history.posts == 0 || self.take_from_budget());
@@ -110,7 +110,7 @@ impl ModelAttempt {
     }
 
     fn take_from_budget(&mut self) -> bool {
-        self.state.budgeted = self.state.services.dispatch.budget.lock().spend(self.state.services.runtime.now());
+        self.state.budgeted = self.state.services.dispatch.budget.lock().try_spend(self.state.services.runtime.now());
         self.state.budgeted
     }
 
@@ -131,7 +131,7 @@ impl ModelAttempt {
         self.state.usage.model(&next.model.slug);
         let tier = tier(&self.state.services, &self.call, &next);
         self.plan = Arc::new(RequestPlan { resolved: next, tier, ..RequestPlan::clone(&self.plan) });
-        self.state.history = self.state.history.fall(self.plan.kin() == Kin::Relays);
+        self.state.history = self.state.history.for_fallback(self.plan.kin() == CandidateKind::Relays);
         (self.body, self.state.sent) = (None, None);
     }
 

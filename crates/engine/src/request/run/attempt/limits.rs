@@ -2,7 +2,7 @@
 
 use pool::AccountId;
 use pool::attempt::Outcome;
-use pool::learned::Asked;
+use pool::learned::RefusedRequest;
 use proto::dialect::responses::compact::is_asked;
 use proto::tokens::Words;
 use proto::{Failure, Kind, bounds, dialect, tokens};
@@ -23,7 +23,7 @@ impl ModelAttempt {
         let of = entry.model_key(self.plan.model_for(id));
         let model = &self.plan.resolved.model;
         let output = self.call.request.limits.max_tokens.or(model.max_output);
-        let asked = Asked { bytes: self.written().len() as u64, output, listed: model.context };
+        let asked = RefusedRequest { bytes: self.written().len() as u64, output, listed: model.context };
         self.state.services.registry.accounts.learn_from_refusal(&of, &said, asked, self.state.services.runtime.now());
         let window = self
             .state

@@ -3,9 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use pool::attempt::To;
-use pool::egress::Table;
-use pool::pick::{Kin, NoAccount, Pick};
+use pool::attempt::NextAccount;
+use pool::egress::EgressTable;
+use pool::pick::{CandidateKind, NoAccount, Pick};
 use proto::{Failure, Kind};
 use tokio::time::{Instant, timeout_at};
 
@@ -28,9 +28,9 @@ impl ModelAttempt {
     /// A permit for the next try.
     pub(super) async fn next_permit(&self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
         let held = match (held, next.to) {
-            (Some(permit), To::Same) => return Ok(permit),
-            (held, To::PreferOther) => held,
-            (held, To::Same | To::Other) => {
+            (Some(permit), NextAccount::Same) => return Ok(permit),
+            (held, NextAccount::PreferOther) => held,
+            (held, NextAccount::Same | NextAccount::Other) => {
                 drop(held);
                 None
             }
@@ -109,7 +109,7 @@ impl ModelAttempt {
         matches!(seen, Ok(Pick::Ready(_)))
     }
 
-    fn candidates<'a>(&'a self, list: &'a List, ways: &'a Table) -> Candidates<'a> {
+    fn candidates<'a>(&'a self, list: &'a List, ways: &'a EgressTable) -> Candidates<'a> {
         Candidates {
             list,
             bundled: &self.state.services.dispatch.bundled,
@@ -122,7 +122,7 @@ impl ModelAttempt {
     }
 }
 
-fn no_permit_failure(kin: Kin) -> Failure {
+fn no_permit_failure(kin: CandidateKind) -> Failure {
     let message = format!("every {} is busy; no place became free in time", kin.noun());
     Failure::new(Kind::RateLimited, message).retry_after(1)
 }

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::refusal::Class;
-use crate::loose::{self, Number};
-use crate::{limits, shown};
+use crate::lenient::{self, Number};
+use crate::{limits, sanitize};
 
 /// An error body, read. Texts are short and clean.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ErrorBody {
     pub(super) code: Option<String>,
     /// `type`, which carries the code on usage limits.
     pub(super) kind: Option<String>,
@@ -33,21 +33,21 @@ struct Outer<'a> {
 
 #[derive(Deserialize)]
 struct Inner {
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     code: Option<String>,
-    #[serde(default, rename = "type", deserialize_with = "loose::field")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::field")]
     kind: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     message: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     param: Option<String>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     resets_in_seconds: Option<Number>,
-    #[serde(default, deserialize_with = "loose::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     resets_at: Option<Number>,
 }
 
-impl Said {
+impl ErrorBody {
     /// Reads a body; never fails.
     pub(super) fn read(body: &[u8]) -> Self {
         match serde_json::from_slice::<Outer<'_>>(body) {
@@ -82,14 +82,14 @@ impl Said {
 
     /// The machine-readable code for a client: `code`, else a `type` that is one.
     pub(super) fn code(&self) -> Option<String> {
-        let kind = self.kind.as_ref().filter(|kind| coded(kind).is_some());
+        let kind = self.kind.as_ref().filter(|kind| class_of_code(kind).is_some());
         self.code.as_ref().or(kind).cloned()
     }
 
     /// The class that code, type or wording names.
     pub(super) fn class(&self) -> Option<Class> {
         let words = [self.code.as_deref(), self.kind.as_deref()];
-        words.into_iter().flatten().find_map(coded).or_else(|| worded(self.message.as_deref()?))
+        words.into_iter().flatten().find_map(class_of_code).or_else(|| class_of_wording(self.message.as_deref()?))
     }
 
     /// Seconds from "try again in 1.054s".
@@ -98,7 +98,7 @@ impl Said {
     }
 }
 
-fn coded(code: &str) -> Option<Class> {
+fn class_of_code(code: &str) -> Option<Class> {
     Some(match code {
         "token_invalidated" | "token_expired" | "token_revoked" | "token_invalid" | "access_token_expired" => {
             Class::Login
@@ -124,13 +124,13 @@ fn coded(code: &str) -> Option<Class> {
         "model_not_supported" | "model_not_found" => Class::NoModel,
         "previous_response_not_found" | "invalid_encrypted_content" => Class::Replay,
         "server_is_overloaded" | "slow_down" | "server_error" => Class::Unsteady,
-        code if refused(code).is_some() => Class::Final,
+        code if kind_of_code(code).is_some() => Class::Final,
         _ => return None,
     })
 }
 
 /// Kinds of refusals of the request itself that a code names more exactly than a status does.
-pub(super) fn refused(code: &str) -> Option<Kind> {
+pub(super) fn kind_of_code(code: &str) -> Option<Kind> {
     match code {
         "context_length_exceeded" | "context_window_exceeded" => Some(Kind::ContextLength),
         "cyber_policy" | "bio_policy" | "misalignment_policy_violation" | "content_filter" => Some(Kind::Filtered),
@@ -140,7 +140,7 @@ pub(super) fn refused(code: &str) -> Option<Kind> {
 }
 
 /// Answers that carry no code: the backend's `{"detail":".."}` about models, and texts beside a generic type.
-fn worded(message: &str) -> Option<Class> {
+fn class_of_wording(message: &str) -> Option<Class> {
     let text = message.to_ascii_lowercase();
     let has = |words: &str| text.contains(words);
     if has("model is not supported") || has("model not found") {
@@ -153,16 +153,16 @@ fn worded(message: &str) -> Option<Class> {
 }
 
 /// Whether a body is a web page.
-pub(super) fn html(body: &[u8]) -> bool {
+pub(super) fn is_html(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'<')
 }
 
 /// A machine-readable word of the upstream, fit to be passed on; an empty one is none.
 pub(super) fn word(word: Option<&str>) -> Option<String> {
-    word.map(|word| shown::short(word, 128)).filter(|word| !word.is_empty())
+    word.map(|word| sanitize::short(word, 128)).filter(|word| !word.is_empty())
 }
 
 /// `text` for clients and logs.
 pub(super) fn clean(text: &str) -> String {
-    shown::clean(text, limits::MESSAGE)
+    sanitize::clean(text, limits::MESSAGE)
 }

@@ -11,41 +11,41 @@ pub const REST: i64 = 60_000;
 
 /// What is known about one way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct RouteHealth {
     /// The failures that still count, oldest first; fewer than [`FAILURES`].
     failures: Vec<Millis>,
     /// When a marked way may be tried again.
-    down: Option<Millis>,
+    down_until: Option<Millis>,
 }
 
-impl Marks {
+impl RouteHealth {
     /// When the way may be tried again; `None` when it is not marked.
     pub fn down(&self) -> Option<Millis> {
-        self.down
+        self.down_until
     }
 
     /// Whether nothing speaks against it.
-    pub fn clean(&self) -> bool {
-        self.failures.is_empty() && self.down.is_none()
+    pub fn is_clean(&self) -> bool {
+        self.failures.is_empty() && self.down_until.is_none()
     }
 
     /// A use failed: the third within a minute marks the way, and any failure of a marked one lets it rest again.
-    pub fn fail(&mut self, now: Millis) {
+    pub fn record_failure(&mut self, now: Millis) {
         self.failures.retain(|at| *at <= now && now.0.saturating_sub(at.0) < WINDOW);
         self.failures.push(now);
-        if self.down.is_some() || self.failures.len() >= FAILURES {
-            self.mark(now);
+        if self.down_until.is_some() || self.failures.len() >= FAILURES {
+            self.mark_down(now);
         }
     }
 
     /// A check failed: that alone marks the way.
-    pub fn mark(&mut self, now: Millis) {
+    pub fn mark_down(&mut self, now: Millis) {
         self.failures.clear();
-        self.down = Some(now.plus(REST));
+        self.down_until = Some(now.plus(REST));
     }
 
     /// A use or check was good.
-    pub fn good(&mut self) {
+    pub fn record_success(&mut self) {
         *self = Self::default();
     }
 }

@@ -16,18 +16,18 @@ const FALL: f64 = 5.0;
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 #[schema(as = QuotaTrail)]
-pub struct Trail {
+pub struct QuotaHistory {
     /// Of the first window.
-    pub primary: Track,
+    pub primary: WindowHistory,
     /// Of the second window.
-    pub secondary: Track,
+    pub secondary: WindowHistory,
 }
 
 /// The figures of one window since it last reset, oldest first, at most 32.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 #[schema(as = QuotaTrack)]
-pub struct Track {
+pub struct WindowHistory {
     /// The window's length; figures of another length belong to another window.
     minutes: Option<u32>,
     /// When it resets, as said last.
@@ -36,7 +36,7 @@ pub struct Track {
     pub(super) figures: Vec<(Millis, f64)>,
 }
 
-impl Trail {
+impl QuotaHistory {
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.primary.figures.is_empty() && self.secondary.figures.is_empty()
@@ -53,11 +53,11 @@ impl Quota {
     /// The same figures without their history, for people.
     #[must_use]
     pub fn now_only(&self) -> Self {
-        Self { trail: Trail::default(), ..self.clone() }
+        Self { trail: QuotaHistory::default(), ..self.clone() }
     }
 }
 
-impl Track {
+impl WindowHistory {
     fn note(&mut self, window: Option<Window>, at: Millis) {
         let Some(window) = window else { return *self = Self::default() };
         if self.another(&window, at) {

@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::catalog::{Catalog, Names, parse_models};
-use crate::learned::{Known, Of};
+use crate::learned::{LearnedLimits, ModelKey};
 
 fn models(slugs: &[&str]) -> Vec<Model> {
     slugs.iter().map(|slug| Model::bare(slug)).collect()
@@ -20,14 +20,14 @@ fn catalog() -> Catalog {
         models(&["m-1", "m-2"]),
         models(&["llama-4", "twin-only"]),
     ];
-    let shelf = |at: usize, name, prefix, fixed| Shelf { id: &ids[at], name, prefix, models: &lists[at], fixed };
+    let shelf = |at: usize, name, prefix, fixed| RelayListing { id: &ids[at], name, prefix, models: &lists[at], fixed };
     let relays = [
         shelf(0, "open", "", false),
         shelf(1, "dark", "d/", false),
         shelf(2, "few", "few/", true),
         shelf(3, "twin", "", false),
     ];
-    Catalog::live([accounts.as_slice()]).beside(relays, &[])
+    Catalog::live([accounts.as_slice()]).with_relays(relays, &[])
 }
 
 fn names() -> Names {
@@ -46,8 +46,8 @@ fn names() -> Names {
 #[case("MIXED", Err(()))]
 fn letters_of_another_case_name_the_one_model(#[case] asked: &str, #[case] slug: Result<&str, ()>) {
     let (id, models) = (AccountId("1".into()), models(&["Qwen/Qwen3", "Twin", "twin", "Mixed", "mIxed"]));
-    let shelf = Shelf { id: &id, name: "far", prefix: "", models: &models, fixed: true };
-    let catalog = Catalog::live([]).beside([shelf], &[]);
+    let shelf = RelayListing { id: &id, name: "far", prefix: "", models: &models, fixed: true };
+    let catalog = Catalog::live([]).with_relays([shelf], &[]);
     let resolved = catalog.resolve(Some(asked), &Names::default());
     assert_eq!(resolved.map(|found| found.model.slug).map_err(|_| ()), slug.map(str::to_owned));
 }
@@ -56,8 +56,8 @@ fn letters_of_another_case_name_the_one_model(#[case] asked: &str, #[case] slug:
 fn stops(name: Option<&str>, names: &Names) -> Result<String, String> {
     let resolved = catalog().resolve(name, names).map_err(|failure| failure.message)?;
     Ok(match resolved.to {
-        To::Accounts => format!("accounts:{}", resolved.model.slug),
-        To::Relays(stops) => {
+        ServedBy::Accounts => format!("accounts:{}", resolved.model.slug),
+        ServedBy::Relays(stops) => {
             assert_eq!(resolved.model.slug, stops[0].model);
             stops.iter().map(|stop| format!("{}={}", stop.relay, stop.model)).collect::<Vec<_>>().join(",")
         }
@@ -106,10 +106,10 @@ fn a_name_goes_nowhere(#[case] name: &str, #[case] says: &str) {
 #[test]
 fn a_relay_is_asked_for_no_endless_name() {
     let (id, long) = (AccountId("1".into()), "x".repeat(NAME + 1));
-    let catalog =
-        Catalog::default().beside([Shelf { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }], &[]);
+    let catalog = Catalog::default()
+        .with_relays([RelayListing { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }], &[]);
     for (name, found) in [(&long[1..], true), (&long, false)] {
-        assert_eq!(catalog.only(name).is_some(), found);
+        assert_eq!(catalog.at_only_relay(name).is_some(), found);
         for way in ["r:", "p/"] {
             assert_eq!(catalog.resolve(Some(&format!("{way}{name}")), &Names::default()).is_ok(), found, "{way}");
         }
@@ -130,7 +130,9 @@ fn offers_are_shown_by_a_name_that_reaches_them() {
     ];
     assert_eq!(shown, expected);
     for offer in catalog.offers() {
-        let To::Relays(stops) = catalog.resolve(Some(offer.name), &names()).unwrap().to else { panic!("{offer:?}") };
+        let ServedBy::Relays(stops) = catalog.resolve(Some(offer.name), &names()).unwrap().to else {
+            panic!("{offer:?}")
+        };
         assert_eq!(stops[0].model, offer.model.slug);
     }
 }
@@ -138,8 +140,8 @@ fn offers_are_shown_by_a_name_that_reaches_them() {
 #[test]
 fn without_accounts_the_first_relay_has_the_default() {
     let (id, list) = (AccountId("1".into()), models(&["a", "b"]));
-    let shelf = Shelf { id: &id, name: "r", prefix: "p/", models: &list, fixed: false };
-    let catalog = Catalog::default().beside([shelf], &[]);
+    let shelf = RelayListing { id: &id, name: "r", prefix: "p/", models: &list, fixed: false };
+    let catalog = Catalog::default().with_relays([shelf], &[]);
     assert_eq!(catalog.resolve(None, &Names::default()).unwrap().model.slug, "a");
     assert!(catalog.resolve(Some("gpt-6-sol"), &Names::default()).unwrap_err().message.contains("p/a, p/b"));
 }
@@ -149,13 +151,13 @@ fn without_accounts_the_first_relay_has_the_default() {
 fn learned_limits_are_shown() {
     let id = AccountId("1".into());
     let lists = [Model { context: Some(400_000), max_output: Some(4096), ..Model::bare("a") }, Model::bare("b")];
-    let shelf = Shelf { id: &id, name: "far", prefix: "", models: &lists, fixed: false };
-    let known = |of: Of| match (of.relay.as_ref() == Some(&id), of.model.as_str()) {
-        (true, "a") => Known { window: Some(200_000), output: Some(8192) },
-        (true, "b") => Known { window: None, output: Some(8192) },
-        _ => Known { window: Some(1), output: Some(1) },
+    let shelf = RelayListing { id: &id, name: "far", prefix: "", models: &lists, fixed: false };
+    let known = |of: ModelKey| match (of.relay.as_ref() == Some(&id), of.model.as_str()) {
+        (true, "a") => LearnedLimits { window: Some(200_000), output: Some(8192) },
+        (true, "b") => LearnedLimits { window: None, output: Some(8192) },
+        _ => LearnedLimits { window: Some(1), output: Some(1) },
     };
-    let catalog = Catalog::default().beside([shelf], &[]).learning(known);
+    let catalog = Catalog::default().with_relays([shelf], &[]).with_learned_limits(known);
     let limits = |model: &Model| (model.context, model.max_context, model.max_output);
     let shown: Vec<_> = catalog.offers().map(|offer| limits(offer.model)).collect();
     assert_eq!(shown, [(Some(200_000), Some(200_000), Some(4096)), (None, None, Some(8192))]);
@@ -169,7 +171,7 @@ fn an_edition_has_our_models_in_other_words() {
     let list = |text: &str| parse_models(text.as_bytes()).unwrap();
     let first = list(r#"{"models":[{"slug":"x-high","display_name":"One","priority":1},{"slug":"new","priority":0}]}"#);
     let second = list(r#"{"models":[{"slug":"x-high","display_name":"Two","priority":1}]}"#);
-    let (ours, edition) = (catalog(), catalog().edition([first.as_slice(), second.as_slice()]));
+    let (ours, edition) = (catalog(), catalog().for_client_version([first.as_slice(), second.as_slice()]));
     let names: Vec<_> = edition.models().iter().map(|model| (model.slug.as_str(), model.display.as_str())).collect();
     assert_eq!(names, [("x-high", "One")]);
     assert!(edition.is_live() && edition.get("gpt-6-sol").is_none());

@@ -11,8 +11,8 @@ use std::time::Duration;
 use proto::failure::{Failure, Kind};
 
 use super::Retry;
+use super::error_body;
 use super::refusal::{self, Class, Refusal};
-use super::said;
 use crate::{Millis, limits};
 
 /// Codes and types that mean the key, whatever the status.
@@ -24,38 +24,40 @@ const SCOPE: [&str; 2] = ["missing scopes", "insufficient permissions"];
 
 /// Reads a refusal with this status; 0 for one inside a stream.
 pub(super) fn read(status: u16, failure: &Failure, retry: &Retry, now: Millis) -> Refusal {
-    let mut failure = Failure { message: said::clean(&failure.message), ..failure.clone() };
-    failure.code = said::word(failure.code.as_deref());
+    let mut failure = Failure { message: error_body::clean(&failure.message), ..failure.clone() };
+    failure.code = error_body::word(failure.code.as_deref());
     let after = retry.after.or(failure.retry_after).filter(|seconds| *seconds > 0);
     let class = class(status, &failure, after.is_some());
     let until = now.plus(refusal::millis(rest(&class, after, retry)));
-    Refusal { failure: told(&class, failure, after), class, until }
+    Refusal { failure: for_client(&class, failure, after), class, until }
 }
 
 fn class(status: u16, failure: &Failure, timed: bool) -> Class {
     let code = failure.code.as_deref().unwrap_or_default();
     match (status, failure.kind) {
-        (0 | 401 | 403, _) if scoped(failure) => Class::Barred,
+        (0 | 401 | 403, _) if is_scope_refusal(failure) => Class::KeyScope,
         _ if KEY.contains(&code) => Class::Login,
-        _ if REPLAY.contains(&code) || signed(failure) => Class::Replay,
+        _ if REPLAY.contains(&code) || is_signature_refusal(failure) => Class::Replay,
         (_, Kind::Filtered | Kind::ContextLength | Kind::TooLarge) => Class::Final,
         (401, _) | (_, Kind::Unauthorized) => Class::Login,
         (402, _) | (_, Kind::Exhausted) => Class::Spent("credits".into()),
         (_, Kind::ModelNotFound) => Class::NoModel,
-        (403, _) | (_, Kind::Forbidden) => Class::Barred,
+        (403, _) | (_, Kind::Forbidden) => Class::KeyScope,
         (429, _) | (_, Kind::RateLimited) => Class::Limited,
-        (500.., _) | (_, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) if timed => Class::Busy,
+        (500.., _) | (_, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) if timed => {
+            Class::RetryAfter
+        }
         (500.., _) | (0 | 408, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) => Class::Unsteady,
         _ => Class::Final,
     }
 }
 
 /// Anthropic names no code for a thinking signature that it did not make.
-fn signed(failure: &Failure) -> bool {
+fn is_signature_refusal(failure: &Failure) -> bool {
     failure.kind == Kind::Invalid && failure.message.contains("signature") && failure.message.contains("thinking")
 }
 
-fn scoped(failure: &Failure) -> bool {
+fn is_scope_refusal(failure: &Failure) -> bool {
     let text = failure.message.to_ascii_lowercase();
     SCOPE.iter().any(|part| text.contains(part))
 }
@@ -69,16 +71,16 @@ fn rest(class: &Class, after: Option<u64>, retry: &Retry) -> Duration {
 }
 
 /// What a client is told: what its own request did wrong stays, what is between us and the relay is not its fault.
-fn told(class: &Class, failure: Failure, after: Option<u64>) -> Failure {
+fn for_client(class: &Class, failure: Failure, after: Option<u64>) -> Failure {
     let said = |kind| Failure { kind, ..failure.clone() };
     match class {
         Class::Login => Failure::new(Kind::Upstream, format!("the relay's key is refused: {}", failure.message))
             .code("relay_key_refused"),
-        Class::Barred => said(Kind::Forbidden),
+        Class::KeyScope => said(Kind::Forbidden),
         Class::Spent(_) => Failure { retry_after: after, ..said(Kind::Exhausted) },
         Class::Limited => Failure { retry_after: after, ..said(Kind::RateLimited) },
         Class::NoModel => said(Kind::ModelNotFound).code("model_not_found").at("model"),
-        Class::Busy => Failure { retry_after: after, ..failure },
+        Class::RetryAfter => Failure { retry_after: after, ..failure },
         // The address is its owner's setting; the client has asked for nothing wrong.
         Class::Final if matches!(failure.kind, Kind::NotFound | Kind::Method) => said(Kind::Upstream),
         _ => failure,

@@ -3,7 +3,7 @@
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
-/// For `#[serde(default, deserialize_with = "loose::field")]`: the value when it has the right type.
+/// For `#[serde(default, deserialize_with = "lenient::field")]`: the value when it has the right type.
 pub(crate) fn field<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     let raw = Box::<RawValue>::deserialize(from)?;
     Ok(serde_json::from_str(raw.get()).ok())

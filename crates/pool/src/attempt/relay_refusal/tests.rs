@@ -1,6 +1,6 @@
 use rstest::rstest;
 
-use super::super::{History, Outcome, Signal, Step, To, next};
+use super::super::{History, NextAccount, Outcome, Signal, Step, next};
 use super::*;
 use crate::account::AccountId;
 
@@ -36,11 +36,11 @@ fn judged(outcome: &Outcome) -> (String, String) {
         other => format!("{other:?}"),
     };
     let step = match step {
-        Step::Again { to: To::Other, .. } => "other".to_owned(),
-        Step::Again { to: To::PreferOther, .. } => "else the same".to_owned(),
-        Step::Again { to: To::Same, strip_replay: true, refresh: false, .. } => "without replay".to_owned(),
+        Step::Again { to: NextAccount::Other, .. } => "other".to_owned(),
+        Step::Again { to: NextAccount::PreferOther, .. } => "else the same".to_owned(),
+        Step::Again { to: NextAccount::Same, strip_replay: true, refresh: false, .. } => "without replay".to_owned(),
         Step::Again { .. } => "wrong".to_owned(),
-        Step::Give(failure) => format!("{:?}", failure.kind),
+        Step::Fail(failure) => format!("{:?}", failure.kind),
     };
     (signal, step)
 }
@@ -111,7 +111,7 @@ fn a_request_that_no_relay_takes_is_refused_as_such() {
     for failure in [plain(Kind::Forbidden), scoped()] {
         let outcome = Outcome::Refused { code: 403, failure: failure.clone().into(), retry: Retry::default() };
         let (_, step) = next(&outcome, &last, NOW);
-        let Step::Give(said) = step else { panic!("{step:?}") };
+        let Step::Fail(said) = step else { panic!("{step:?}") };
         assert_eq!((said.kind, said.message), (Kind::Forbidden, failure.message));
     }
 }
@@ -132,7 +132,7 @@ fn a_request_walks_past_relays_with_dead_keys() {
         let outcome =
             Outcome::Refused { code: 401, failure: plain(Kind::Unauthorized).into(), retry: Retry::default() };
         let (_, step) = history.settle(&AccountId(at.to_string()), &outcome, NOW);
-        assert!(matches!(step, Step::Again { to: To::Other, refresh: false, .. }), "{at}");
+        assert!(matches!(step, Step::Again { to: NextAccount::Other, refresh: false, .. }), "{at}");
         assert_eq!(history.posts, 0);
     }
 }

@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use super::{Custom, Found, Model};
+use super::{CustomModel, Found, Model};
 use crate::account::AccountId;
 
 /// Longest model name that a relay is asked for although it does not list it, bytes.
@@ -13,7 +13,7 @@ const NAME: usize = 256;
 
 /// What a relay offers.
 #[derive(Clone, Copy, Debug)]
-pub struct Shelf<'a> {
+pub struct RelayListing<'a> {
     /// Its id.
     pub id: &'a AccountId,
     /// Its name, the `relay` of `relay:model`.
@@ -28,7 +28,7 @@ pub struct Shelf<'a> {
 
 /// A relay that can serve a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
+pub struct RelayTarget {
     /// The relay.
     pub relay: AccountId,
     /// The name by which it knows the model.
@@ -37,12 +37,12 @@ pub struct Stop {
 
 /// Who serves a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum To {
+pub enum ServedBy {
     /// An account that lists the model.
     #[default]
     Accounts,
     /// One of these relays, never none.
-    Relays(Vec<Stop>),
+    Relays(Vec<RelayTarget>),
 }
 
 /// A relay's model as lists show it.
@@ -58,9 +58,9 @@ pub struct Offer<'a> {
 
 /// Every relay's models.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shelves {
+pub(super) struct RelayIndex {
     relays: Vec<Relay>,
-    books: Vec<Book>,
+    books: Vec<RelayModel>,
     /// `relay:model` to its book.
     full: HashMap<String, usize>,
     /// Prefix and name to the books of all relays that list it.
@@ -79,17 +79,17 @@ struct Relay {
 
 /// A model of one relay.
 #[derive(Clone, Debug)]
-struct Book {
+struct RelayModel {
     relay: usize,
     model: Model,
 }
 
-impl Shelves {
+impl RelayIndex {
     /// Joins shelves and the owner's rows for them; `taken` says which names accounts have. Such a model of a relay is asked for as
     /// `relay:model`.
     pub(super) fn new<'a>(
-        shelves: impl IntoIterator<Item = Shelf<'a>>,
-        rows: &[Custom],
+        shelves: impl IntoIterator<Item = RelayListing<'a>>,
+        rows: &[CustomModel],
         taken: impl Fn(&str) -> bool,
     ) -> Self {
         let mut all = Self::default();
@@ -104,7 +104,7 @@ impl Shelves {
             for model in shelf.models {
                 let mut model = model.clone();
                 if let Some(row) = own.iter().find(|row| row.slug == model.slug) {
-                    row.lay(&mut model);
+                    row.overlay(&mut model);
                 }
                 all.place(model, &taken);
             }
@@ -130,7 +130,7 @@ impl Shelves {
             return;
         }
         let listed = model.listed;
-        self.books.push(Book { relay, model });
+        self.books.push(RelayModel { relay, model });
         self.full.insert(full.clone(), at);
         let shown = if taken(&public) {
             Some(full)
@@ -144,7 +144,7 @@ impl Shelves {
 
     /// Changes each model, with the relay that has it.
     pub(super) fn each(&mut self, change: impl Fn(&mut Model, &AccountId)) {
-        for Book { relay, model } in &mut self.books {
+        for RelayModel { relay, model } in &mut self.books {
             change(model, &self.relays[*relay].id);
         }
     }
@@ -152,7 +152,7 @@ impl Shelves {
     /// The models to show, relay by relay.
     pub(super) fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
         self.shown.iter().map(|(name, at)| {
-            let Book { relay, model } = &self.books[*at];
+            let RelayModel { relay, model } = &self.books[*at];
             Offer { name, owner: &self.relays[*relay].name, model }
         })
     }
@@ -163,17 +163,17 @@ impl Shelves {
         let books = one.or_else(|| self.public.get(name).map(Vec::as_slice))?;
         let stop = |at: &usize| self.books[*at].stop(&self.relays);
         let model = self.books[*books.first()?].model.clone();
-        Some(Found { model, to: To::Relays(books.iter().map(stop).collect()) })
+        Some(Found { model, to: ServedBy::Relays(books.iter().map(stop).collect()) })
     }
 
     /// The relay that `name` chooses by its own name or its prefix. Lists of relays are often shorter than what they serve, so
     /// it is asked for models that it does not list, unless its owner chose them.
-    pub(super) fn beyond(&self, name: &str) -> Option<Found> {
+    pub(super) fn unlisted(&self, name: &str) -> Option<Found> {
         let (relay, slug) = self.chosen(name).or_else(|| self.behind_prefix(name))?;
         if relay.fixed || slug.len() > NAME {
             return None;
         }
-        let to = To::Relays(vec![Stop { relay: relay.id.clone(), model: slug.to_owned() }]);
+        let to = ServedBy::Relays(vec![RelayTarget { relay: relay.id.clone(), model: slug.to_owned() }]);
         Some(Found { model: Model::bare(slug), to })
     }
 
@@ -185,9 +185,9 @@ impl Shelves {
     /// The one relay that there is, for any name.
     pub(super) fn only(&self, name: &str) -> Option<Found> {
         let [relay] = self.relays.as_slice() else { return None };
-        let stop = || Stop { relay: relay.id.clone(), model: name.to_owned() };
+        let stop = || RelayTarget { relay: relay.id.clone(), model: name.to_owned() };
         let asked = !relay.fixed && name.len() <= NAME;
-        asked.then(|| Found { model: Model::bare(name), to: To::Relays(vec![stop()]) })
+        asked.then(|| Found { model: Model::bare(name), to: ServedBy::Relays(vec![stop()]) })
     }
 
     /// The models of the relay that `name` chooses, for a 404.
@@ -215,8 +215,8 @@ impl Shelves {
     }
 }
 
-impl Book {
-    fn stop(&self, relays: &[Relay]) -> Stop {
-        Stop { relay: relays[self.relay].id.clone(), model: self.model.slug.clone() }
+impl RelayModel {
+    fn stop(&self, relays: &[Relay]) -> RelayTarget {
+        RelayTarget { relay: relays[self.relay].id.clone(), model: self.model.slug.clone() }
     }
 }
