@@ -111,7 +111,7 @@ impl Dispatch {
     fn on_status_lost(&self, lost: bool, id: &AccountId, signal: &Signal) {
         if lost {
             let who = self.registry.accounts.who(id);
-            tracing::warn!(account = who.account(), relay = who.relay(), "stops serving: {}", signal.words());
+            tracing::warn!(account = who.account(), relay = who.relay(), "stops serving: {}", signal.describe());
             self.limiter.requeue(id);
         }
     }

@@ -30,7 +30,7 @@ pub use admin::logins::{
     DevicePoll, DeviceStart, ImportOutcome, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
     LoginStart, Logins,
 };
-pub use admin::models::{Models, Refreshed, Shown};
+pub use admin::models::{ListedModel, Models, Refreshed};
 pub use admin::proxies::{
     GlobalView, Move, Moves, Proxies, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket, add_proxy, assign,
     change_proxy, import_proxies, keep_checks, proxy_state, remove_proxy,

@@ -88,7 +88,7 @@ pub enum QuotaError {
 
 /// What is asked of the backend.
 #[derive(Clone, Copy)]
-enum Errand<'a> {
+enum QuotaCall<'a> {
     Usage,
     Credits,
     Consume(&'a str),
@@ -133,7 +133,7 @@ impl Quotas<'_> {
     /// An account's reset credits, as the backend lists them now.
     pub async fn reset_credits(self, id: &str) -> Result<ResetCredits, QuotaError> {
         let entry = known(self.0, id)?;
-        let body = ask(self.0, &entry, Errand::Credits).await?;
+        let body = ask(self.0, &entry, QuotaCall::Credits).await?;
         ResetCredits::read(&body).ok_or_else(|| QuotaError::Upstream("what it sent is no list of reset credits".into()))
     }
 
@@ -178,7 +178,7 @@ impl Outlook {
         let forecast = account.quota.forecast(now);
         let named = [("primary", forecast.primary), ("secondary", forecast.secondary)];
         let words = |(name, forecast): (&str, Option<pool::quota::forecast::Forecast>)| {
-            forecast.map(|forecast| format!("{name}: {}", forecast.words(now)))
+            forecast.map(|forecast| format!("{name}: {}", forecast.describe(now)))
         };
         Self {
             id: account.id.0.clone(),
@@ -213,10 +213,10 @@ fn known(services: &Services, id: &str) -> Result<Arc<Entry>, QuotaError> {
 async fn consume(services: &Arc<Services>, entry: &Entry, redeem_request_id: String) -> Result<Consumed, QuotaError> {
     let asked = redeem(services, entry, &redeem_request_id).await;
     if !matches!(asked, Err(QuotaError::Upstream(_))) {
-        settle(services, &entry.account.id, &redeem_request_id).await;
+        end_credit(services, &entry.account.id, &redeem_request_id).await;
     }
     let outcome = asked?;
-    tracing::info!(account = %entry.account.id, outcome = %outcome.words(), "reset credit");
+    tracing::info!(account = %entry.account.id, outcome = %outcome.describe(), "reset credit");
     let quota = match measure(services, entry).await {
         Ok(measured) => measured.quota,
         Err(error) => {
@@ -233,7 +233,7 @@ async fn redeem(services: &Arc<Services>, entry: &Entry, request: &str) -> Resul
         let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
         QuotaError::Upstream(format!("{why}; {hint} {request}"))
     };
-    let asked = ask(services, entry, Errand::Consume(request)).await;
+    let asked = ask(services, entry, QuotaCall::Consume(request)).await;
     let body = asked.map_err(|error| match error {
         QuotaError::Upstream(why) => unsure(why),
         // Nobody knows how far the call came that ended in such an answer.
@@ -244,7 +244,7 @@ async fn redeem(services: &Arc<Services>, entry: &Entry, request: &str) -> Resul
 }
 
 /// Notes that an outcome is known. Where that is not stored the next try has the same id, and consumes nothing.
-async fn settle(services: &Services, id: &AccountId, request: &str) {
+async fn end_credit(services: &Services, id: &AccountId, request: &str) {
     if let Err(error) = services.runtime.store.end_credit(id, request).await {
         tracing::warn!(account = %id, %error, "the outcome of a reset credit is not noted");
     }
@@ -254,7 +254,7 @@ async fn settle(services: &Services, id: &AccountId, request: &str) {
 pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<Measured, QuotaError> {
     // Figures are as old as the question: what was learned while it was under way is newer.
     let asked = services.runtime.now();
-    let body = ask(services, entry, Errand::Usage).await?;
+    let body = ask(services, entry, QuotaCall::Usage).await?;
     let unreadable = || QuotaError::Upstream("what it sent are no figures".into());
     let quota = Quota::from_usage(&body, asked).ok_or_else(unreadable)?;
     let raw = serde_json::from_slice(&body).map_err(|_| unreadable())?;
@@ -263,10 +263,10 @@ pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<M
 }
 
 /// One small call with the account's tokens; a 401 refreshes them.
-async fn ask(services: &Arc<Services>, entry: &Entry, errand: Errand<'_>) -> Result<bytes::Bytes, QuotaError> {
+async fn ask(services: &Arc<Services>, entry: &Entry, errand: QuotaCall<'_>) -> Result<bytes::Bytes, QuotaError> {
     let id = &entry.account.id;
     if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(services.runtime.now())) {
-        return Err(QuotaError::NotUsable(reason.words(services.runtime.now())));
+        return Err(QuotaError::NotUsable(reason.describe(services.runtime.now())));
     }
     let call = |tokens: Arc<Tokens>| async move { send(services, entry, &tokens.access, errand).await };
     let (answer, _) = services.tokens.call_with_tokens(entry, |answer| answer.status == 401, call).await?;
@@ -281,14 +281,14 @@ async fn send(
     services: &Arc<Services>,
     entry: &Entry,
     access: &pool::Secret,
-    errand: Errand<'_>,
+    errand: QuotaCall<'_>,
 ) -> Result<BufferedAnswer, QuotaError> {
     let account = &entry.account;
     let upstream = services.dispatch.egress(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
     Ok(match errand {
-        Errand::Usage => upstream.usage(account, access).await,
-        Errand::Credits => upstream.reset_credits(account, access).await,
-        Errand::Consume(id) => upstream.consume_credit(account, access, id).await,
+        QuotaCall::Usage => upstream.usage(account, access).await,
+        QuotaCall::Credits => upstream.reset_credits(account, access).await,
+        QuotaCall::Consume(id) => upstream.consume_credit(account, access, id).await,
     }?)
 }
 

@@ -243,7 +243,7 @@ impl Outcome {
 
 impl History {
     /// Notes that `account` came to `outcome` and says what is next. The one call that the engine needs.
-    pub fn settle(&mut self, account: &AccountId, outcome: &Outcome, now: Millis) -> (Signal, Step) {
+    pub fn on_outcome(&mut self, account: &AccountId, outcome: &Outcome, now: Millis) -> (Signal, Step) {
         if self.tried.last() != Some(account) {
             self.tried.push(account.clone());
             self.refreshed = false;

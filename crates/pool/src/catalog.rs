@@ -318,13 +318,13 @@ impl Catalog {
 
     /// The model for requests that name none.
     fn first(&self) -> Option<Found> {
-        let own = self.listed().next().map(Found::own);
+        let own = self.listed().next().map(Found::account_model);
         own.or_else(|| self.shelves.find(self.offers().next()?.name))
     }
 
     /// The first listed model of a small kind.
     fn smallest(&self) -> Option<Found> {
-        let own = self.listed().find(|model| names::is_small(&model.slug)).map(Found::own);
+        let own = self.listed().find(|model| names::is_small(&model.slug)).map(Found::account_model);
         own.or_else(|| self.shelves.find(self.offers().find(|offer| names::is_small(offer.name))?.name))
     }
 
@@ -343,12 +343,12 @@ impl Catalog {
             SMALLEST => return self.smallest().or_else(|| self.first()),
             _ => {}
         }
-        self.get(name).map(Found::own).or_else(|| self.shelves.find(name))
+        self.get(name).map(Found::account_model).or_else(|| self.shelves.find(name))
     }
 
     /// The listed successor of a retired name.
     fn successor(&self, name: &str) -> Option<Found> {
-        self.get(names::successor(name)?).map(Found::own)
+        self.get(names::successor(name)?).map(Found::account_model)
     }
 
     /// The relay that a name chooses, whatever it lists.
@@ -439,7 +439,7 @@ impl Model {
 }
 
 impl Found {
-    fn own(model: &Model) -> Self {
+    fn account_model(model: &Model) -> Self {
         Self { model: model.clone(), to: ServedBy::Accounts }
     }
 }

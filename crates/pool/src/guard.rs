@@ -130,7 +130,7 @@ fn check_name(name: &str, allow_private: bool) -> Result<(), Denied> {
 
 /// Whether dialling `target` would reach one of our `listeners`. `local` says whether an address is one of this machine's; it is
 /// asked only where a listener takes connections to all of them.
-pub fn own(target: SocketAddr, listeners: &[SocketAddr], local: impl Fn(IpAddr) -> bool) -> bool {
+pub fn is_own_listener(target: SocketAddr, listeners: &[SocketAddr], local: impl Fn(IpAddr) -> bool) -> bool {
     let address = target.ip().to_canonical();
     // Connecting to the unspecified address reaches this machine.
     let here = address.is_loopback() || address.is_unspecified();

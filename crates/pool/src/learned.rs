@@ -160,7 +160,7 @@ impl Learned {
     /// Forgets what was said longest ago while there is too much: clients may ask for any name.
     fn trim(&mut self) {
         while self.0.len() > limits::LEARNED_MODELS {
-            let oldest = self.0.iter().min_by_key(|(_, entry)| entry.said()).map(|(key, _)| key.clone());
+            let oldest = self.0.iter().min_by_key(|(_, entry)| entry.last_learned()).map(|(key, _)| key.clone());
             oldest.and_then(|key| self.0.remove(&key));
         }
     }
@@ -168,7 +168,7 @@ impl Learned {
 
 impl Entry {
     /// When it was last told anything.
-    fn said(&self) -> Option<Millis> {
+    fn last_learned(&self) -> Option<Millis> {
         [self.window, self.output].into_iter().flatten().map(|limit| limit.at).max()
     }
 }

@@ -361,7 +361,7 @@ impl CandidateKind {
     pub fn why(self, reason: &Reason, now: Millis) -> String {
         match (self, reason) {
             (Self::Relays, Reason::NeedsLogin { why }) => why.clone(),
-            _ => reason.words(now),
+            _ => reason.describe(now),
         }
     }
 }

@@ -289,7 +289,7 @@ impl Capability {
     pub const EACH: [Self; 4] = [Self::Chat, Self::Embeddings, Self::Audio, Self::Images];
 
     /// Its word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Embeddings => "embeddings",
@@ -303,7 +303,7 @@ impl fmt::Display for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";
         for capability in Capability::EACH.into_iter().filter(|capability| self.has(*capability)) {
-            write!(f, "{comma}{}", capability.word())?;
+            write!(f, "{comma}{}", capability.as_str())?;
             comma = ",";
         }
         Ok(())
@@ -317,7 +317,7 @@ impl FromStr for Capabilities {
     fn from_str(text: &str) -> Result<Self, NoCapability> {
         let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
         words.into_iter().try_fold(Self::NONE, |all, word| {
-            let known = Capability::EACH.into_iter().find(|capability| capability.word() == word);
+            let known = Capability::EACH.into_iter().find(|capability| capability.as_str() == word);
             known.map(|capability| all.with(capability)).ok_or_else(|| NoCapability(crate::sanitize::short(word, 64)))
         })
     }
@@ -346,8 +346,8 @@ impl Service {
     }
 
     /// Its word in usage rows.
-    pub fn word(self) -> &'static str {
-        self.capability().map_or("search", Capability::word)
+    pub fn as_str(self) -> &'static str {
+        self.capability().map_or("search", Capability::as_str)
     }
 
     /// Its path below a base URL; clients call it below `/v1`.

@@ -86,11 +86,11 @@ fn origin(text: &str) -> Option<Url> {
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     let fits = url.scheme() == "https" && url.port().is_none() && url.path() == "/" && bare;
     let Some(Host::Domain(host)) = url.host() else { return None };
-    (fits && own(host)).then_some(url)
+    (fits && is_own_host(host)).then_some(url)
 }
 
 /// Whether a host is of the backend's own domain.
-fn own(host: &str) -> bool {
+fn is_own_host(host: &str) -> bool {
     host.strip_suffix(DOMAIN).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
@@ -99,7 +99,7 @@ impl Routing {
     /// has chosen, such as one for tests, and stays.
     pub fn place(&self, usual: &Url) -> Url {
         let mut place = usual.clone();
-        let host = self.origin.as_ref().and_then(Url::host_str).filter(|_| usual.host_str().is_some_and(own));
+        let host = self.origin.as_ref().and_then(Url::host_str).filter(|_| usual.host_str().is_some_and(is_own_host));
         if let Some(host) = host
             && usual.scheme() == "https"
         {

@@ -3,9 +3,9 @@
 //! Signals come from [`crate::attempt`] (what an answer said), [`crate::quota`] (what the figures say) and from people
 //! signing in. Passing states end by themselves when their time is over; nobody has to write `Active` back.
 
+mod describe;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::fmt;
 
@@ -171,7 +171,7 @@ pub enum Reason {
 
 /// When a status lets an account serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
+pub enum Availability {
     /// Now.
     Open,
     /// From an instant on.
@@ -182,7 +182,7 @@ pub enum Gate {
     Shut,
 }
 
-impl Gate {
+impl Availability {
     /// Whether it is open at `now`.
     #[must_use]
     pub fn open(self, now: Millis) -> bool {
@@ -254,12 +254,12 @@ impl Status {
     }
 
     /// When it lets the account serve.
-    pub fn gate(&self) -> Gate {
+    pub fn gate(&self) -> Availability {
         match self {
-            Self::Active => Gate::Open,
-            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Gate::Until(*until),
-            Self::Expiring { from, until, .. } => Gate::Between(*from, *until),
-            Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled => Gate::Shut,
+            Self::Active => Availability::Open,
+            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Availability::Until(*until),
+            Self::Expiring { from, until, .. } => Availability::Between(*from, *until),
+            Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled => Availability::Shut,
         }
     }
 
@@ -300,7 +300,7 @@ impl Status {
     }
 
     /// One word for lists and logs.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Cooling { .. } => "cooling",
@@ -347,7 +347,7 @@ impl Reason {
     }
 
     /// One word for programs.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Cooling { .. } => "cooling",
             Self::Exhausted { .. } => "exhausted",
@@ -364,7 +364,7 @@ impl Reason {
     }
 
     /// The reason for people, with the time left.
-    pub fn words(&self, now: Millis) -> String {
+    pub fn describe(&self, now: Millis) -> String {
         match self {
             Self::Cooling { until, why } => format!("cooling down for {}: {why}", Span(now.until(*until))),
             Self::Exhausted { until, window } => {

@@ -22,7 +22,7 @@ pub enum Transport {
 
 impl Transport {
     /// The setting's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::WebSocket => "websocket",
@@ -32,7 +32,7 @@ impl Transport {
 
     /// The choice of a setting's word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Auto, Self::WebSocket, Self::Http].into_iter().find(|transport| transport.word() == word)
+        [Self::Auto, Self::WebSocket, Self::Http].into_iter().find(|transport| transport.as_str() == word)
     }
 
     /// Whether a call takes a socket.

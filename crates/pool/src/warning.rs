@@ -140,7 +140,7 @@ pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds,
         }
     }
     let state = matches!(account.status, Status::Expiring { .. } | Status::NeedsLogin { .. } | Status::Blocked { .. });
-    let state = state.then(|| account.status.word().to_owned());
+    let state = state.then(|| account.status.as_str().to_owned());
     let entered = state.is_some() && given.state != state;
     given.state = state;
     let mut warnings = standing(account, thresholds, now);
@@ -173,7 +173,7 @@ impl WindowKind {
     }
 
     /// One word for people.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Primary => "primary",
             Self::Secondary => "secondary",
@@ -233,7 +233,7 @@ impl Warning {
     pub fn title(&self) -> String {
         match &self.what {
             What::Quota { window, used_percent, .. } => {
-                format!("{}: {} quota {used_percent:.0} % used", self.label, window.word())
+                format!("{}: {} quota {used_percent:.0} % used", self.label, window.as_str())
             }
             What::NeedsLogin { .. } => format!("{}: needs a new login", self.label),
             What::Blocked { .. } => format!("{}: blocked by the provider", self.label),
@@ -241,13 +241,13 @@ impl Warning {
     }
 
     /// What is the matter and what to do, for people.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.what {
             What::Quota { window, used_percent, resets_at, minutes, .. } => {
                 let length = minutes.map(|minutes| format!(" ({} window)", Span(u64::from(minutes) * 60_000)));
                 let reset = resets_at.map(|at| format!(", resets in {}", Span(self.at.until(at))));
                 let (length, reset) = (length.unwrap_or_default(), reset.unwrap_or_default());
-                format!("{}: {} quota{length} is {used_percent:.0} % used{reset}", self.label, window.word())
+                format!("{}: {} quota{length} is {used_percent:.0} % used{reset}", self.label, window.as_str())
             }
             What::NeedsLogin { why, until } => {
                 let left = until.map(|until| format!("; it serves for {} more", Span(self.at.until(until))));

@@ -135,7 +135,7 @@ fn coded(failure: &Failure) -> bool {
 pub fn repeats(failure: &Failure, body: &[u8]) -> bool {
     let message = failure.message.to_ascii_lowercase();
     let body = letters(&unescape(&String::from_utf8_lossy(body)));
-    let said = |place: &Place| body.contains(&letters(&message[place.at.clone()]));
+    let said = |place: &WordingMatch| body.contains(&letters(&message[place.at.clone()]));
     [WINDOWS, OUTPUTS, PROMPTS].into_iter().filter_map(|wordings| first(&message, wordings)).any(|place| said(&place))
 }
 
@@ -180,14 +180,14 @@ impl Bounds {
 }
 
 /// Where a text fits a wording.
-struct Place {
+struct WordingMatch {
     at: Range<usize>,
     /// By the letters of the wording's holes.
     numbers: Vec<(char, u64)>,
 }
 
 /// Where a text fits the first of the wordings that it does.
-fn first(text: &str, wordings: &[&str]) -> Option<Place> {
+fn first(text: &str, wordings: &[&str]) -> Option<WordingMatch> {
     let quotes = quotes(text);
     wordings.iter().find_map(|wording| place(text, wording, &quotes))
 }
@@ -211,7 +211,7 @@ fn quotes(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The first place outside of quotes that fits a wording, which may have quotes of its own.
-fn place(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<Place> {
+fn place(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<WordingMatch> {
     let mut parts = wording.split('#');
     let first = parts.next()?;
     let quoted = |at: usize| quotes.iter().any(|quote| quote.start < at && at < quote.end);
@@ -225,7 +225,7 @@ fn place(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<Place> {
             Some((letter, number))
         };
         let numbers = parts.clone().map(hole).collect::<Option<_>>()?;
-        Some(Place { at: at..text.len() - rest.len(), numbers })
+        Some(WordingMatch { at: at..text.len() - rest.len(), numbers })
     })
 }
 

@@ -95,7 +95,7 @@ impl ToolReplies {
                 }
                 let (same, kind, name) = self.turned(at, kind, name);
                 let head = Head::Call { kind, call_id, name, namespace };
-                [None, Some(Event { what: What::ItemOpen { at, head }, carrier: kept(carrier, same) })]
+                [None, Some(Event { what: What::ItemOpen { at, head }, carrier: carrier_after(carrier, same) })]
             }
             What::Delta { at, part, channel: Channel::Arguments, data } => {
                 [None, self.delta((at, part), data, carrier)]
@@ -161,7 +161,7 @@ impl ToolReplies {
         let input = if custom && kind == CallKind::Custom { input::whole(&input) } else { input };
         let kind = ItemKind::Call { kind, id, call_id, name, namespace, input };
         let item = Item { kind, raw: json.filter(|_| same) };
-        [None, Some(Event { what: What::ItemDone { at, item }, carrier: kept(carrier, same) })]
+        [None, Some(Event { what: What::ItemDone { at, item }, carrier: carrier_after(carrier, same) })]
     }
 
     fn end(&mut self, finish: Finish, response: Option<Json>, carrier: Carrier) -> Event {
@@ -190,7 +190,7 @@ impl ToolReplies {
 }
 
 /// The carrier of an event that is the `same` as it came, or was edited.
-fn kept(carrier: Carrier, same: bool) -> Carrier {
+fn carrier_after(carrier: Carrier, same: bool) -> Carrier {
     if same { carrier } else { Carrier::Ours }
 }
 

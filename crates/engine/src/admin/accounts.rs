@@ -263,7 +263,7 @@ impl Accounts<'_> {
             id: account.id.0.clone(),
             email: account.email.clone(),
             label: account.label.clone(),
-            previous_status: account.status.word(),
+            previous_status: account.status.as_str(),
             result,
             error,
             duration_ms,

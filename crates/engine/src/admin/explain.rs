@@ -125,9 +125,9 @@ impl Routing<'_> {
         let view = |(id, place): (AccountId, Ranking)| {
             let name = list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();
             let (standing, why, until, score) = match place {
-                Ranking::Serves(score) => ("serves", score.words(strategy, now), None, Some(score)),
-                Ranking::Queues(score) => ("queues", score.words(strategy, now), None, Some(score)),
-                Ranking::Out(reason) => (reason.word(), kin.why(&reason, now), reason.until(), None),
+                Ranking::Serves(score) => ("serves", score.describe(strategy, now), None, Some(score)),
+                Ranking::Queues(score) => ("queues", score.describe(strategy, now), None, Some(score)),
+                Ranking::Out(reason) => (reason.as_str(), kin.why(&reason, now), reason.until(), None),
             };
             CandidateView { id: id.0, name, kind: kin.noun(), standing, why, until, score }
         };

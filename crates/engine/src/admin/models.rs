@@ -34,7 +34,7 @@ pub struct Refreshed {
 
 /// A model as lists show it.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct ListedModel {
     /// The model; its slug is the name to ask for.
     pub model: Model,
     /// The relay that has it; `None` for accounts.
@@ -47,14 +47,14 @@ pub struct Models<'e>(pub(crate) &'e Arc<Services>);
 
 impl Models<'_> {
     /// The models to show, best first: those of accounts, then those of relays. None while there is neither.
-    pub fn list(self) -> Vec<Shown> {
+    pub fn list(self) -> Vec<ListedModel> {
         let accounts = &self.0.registry.accounts;
         let catalog = accounts.catalog();
         if catalog.is_vacant() {
             return Vec::new();
         }
-        let mut all: Vec<_> = catalog.listed().map(|model| Shown { model: model.clone(), owner: None }).collect();
-        let offers = catalog.offers().map(|offer| Shown {
+        let mut all: Vec<_> = catalog.listed().map(|model| ListedModel { model: model.clone(), owner: None }).collect();
+        let offers = catalog.offers().map(|offer| ListedModel {
             model: Model { slug: offer.name.to_owned(), ..offer.model.clone() },
             owner: Some(offer.owner.to_owned()),
         });

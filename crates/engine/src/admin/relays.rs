@@ -15,7 +15,7 @@ use crate::registry::relays::{RelayEntry, RelayOrigin};
 use crate::request::services::Services;
 
 pub use manage::{Private, RelayError, RelayWish, add_relay, rekey_relay, relay_models, test_relay};
-pub use view::{RelayView, masked, word as relay_state};
+pub use view::{RelayView, masked, status_word as relay_state};
 
 /// What is to be changed of a relay; `None` stays.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +101,7 @@ impl Relays<'_> {
     pub async fn ask_models(self, wish: &RelayWish) -> Result<Vec<Model>, RelayError> {
         let services = self.0;
         let relays = services.runtime.upstream.relays();
-        let relay = wish.settle(relays, AccountId(String::new()), services.runtime.now()).await?;
+        let relay = wish.detect(relays, AccountId(String::new()), services.runtime.now()).await?;
         manage::relay_models(relays, &relay, &wish.key).await
     }
 

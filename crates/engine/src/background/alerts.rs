@@ -89,7 +89,7 @@ async fn one(services: &Arc<Services>, id: &AccountId, memory: &mut Memory, cour
         return;
     }
     for warning in &warnings {
-        tracing::warn!(account = %id, "{}", warning.words());
+        tracing::warn!(account = %id, "{}", warning.describe());
         services.registry.accounts.feed.send(AccountEvent::Warning(warning.clone()));
     }
     let behind = std::mem::take(&mut known.unsaved);

@@ -34,7 +34,7 @@ pub(crate) async fn keep_measured(services: Arc<Services>) {
         };
         tokio::select! {
             () = services.runtime.stop.cancelled() => return,
-            Some((id, good)) = asks.next() => rota.told(id, good, services.runtime.now()),
+            Some((id, good)) = asks.next() => rota.record_result(id, good, services.runtime.now()),
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -99,7 +99,7 @@ impl PollSchedule {
     }
 
     /// Notes how asking one went.
-    fn told(&mut self, id: AccountId, good: bool, now: Millis) {
+    fn record_result(&mut self, id: AccountId, good: bool, now: Millis) {
         self.asking.remove(&id);
         let failures = self.book.get(&id).map_or(0, |asked| asked.failures);
         let failures = if good { 0 } else { failures.saturating_add(1) };

@@ -27,12 +27,12 @@ use ranking::RankedRows;
 
 /// The book of places.
 pub(crate) struct ConcurrencyLimiter {
-    book: Mutex<Book>,
+    book: Mutex<LimiterState>,
     /// The least time between two starts on one account.
     stagger: Duration,
 }
 
-struct Book {
+struct LimiterState {
     board: RankedRows,
     /// The next ticket.
     ticket: u64,
@@ -110,7 +110,7 @@ pub(crate) enum WaitOutcome {
 impl ConcurrencyLimiter {
     /// An empty book. `rules` are those by which accounts are chosen.
     pub(crate) fn new((strategy, tiers): (Strategy, Vec<String>), stagger: Duration) -> Self {
-        Self { book: Mutex::new(Book { board: RankedRows::new(strategy, tiers), ticket: 0 }), stagger }
+        Self { book: Mutex::new(LimiterState { board: RankedRows::new(strategy, tiers), ticket: 0 }), stagger }
     }
 
     /// Chooses an account and takes a place on it or in its queue. `turn` is that of a request that waited before.
@@ -215,7 +215,7 @@ impl ConcurrencyLimiter {
     }
 }
 
-impl Book {
+impl LimiterState {
     fn ticket(&mut self) -> u64 {
         self.ticket += 1;
         self.ticket

@@ -43,7 +43,7 @@ struct VersionedCatalog {
 }
 
 /// A list of ours, and an account that has it.
-type Own = (String, Arc<Entry>);
+type AccountList = (String, Arc<Entry>);
 
 impl VersionedCatalogs {
     /// Takes a version in, or notes that it is asked for once more; `None` when there are too many.
@@ -76,7 +76,7 @@ impl VersionedCatalogs {
     }
 
     /// Whether a version's lists are to be fetched: they are old, or one of ours is another one.
-    fn due(&self, version: &str, own: &[Own]) -> bool {
+    fn due(&self, version: &str, own: &[AccountList]) -> bool {
         let held = self.0.lock();
         let Some(edition) = held.iter().find(|edition| edition.version == version) else { return false };
         let lacks = own.iter().any(|(etag, _)| !edition.lists.contains_key(etag));
@@ -128,7 +128,7 @@ impl ModelLists {
         let _ = timeout(patience, turn.lock()).await;
     }
 
-    async fn fetch_edition(self: &Arc<Self>, version: &str, own: Vec<Own>) {
+    async fn fetch_edition(self: &Arc<Self>, version: &str, own: Vec<AccountList>) {
         let (mut lists, mut failed) = (HashMap::new(), false);
         for (etag, entry) in own {
             let known = self.editions.known(version, &etag);
@@ -181,12 +181,12 @@ impl ModelLists {
     }
 
     /// Each list of ours with an account that has it, accounts that can serve first.
-    fn own_lists(&self) -> Vec<Own> {
+    fn own_lists(&self) -> Vec<AccountList> {
         let list = self.registry.accounts.list();
         let active = |entry: &&Arc<Entry>| entry.account.status == Status::Active;
         let enabled = |entry: &&Arc<Entry>| entry.relay.is_none() && !entry.account.status.lasts();
         let (first, rest): (Vec<_>, Vec<_>) = list.iter().filter(enabled).partition(active);
-        let mut own: Vec<Own> = Vec::new();
+        let mut own: Vec<AccountList> = Vec::new();
         for entry in first.into_iter().chain(rest) {
             let Some(listing) = &entry.models else { continue };
             let etag = listing.etag.clone().unwrap_or_else(|| entry.account.id.0.clone());

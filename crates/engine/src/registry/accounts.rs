@@ -233,8 +233,8 @@ impl Accounts {
             }
             lost = entry.account.status.serves(now) && !next.serves(now);
             let before = std::mem::replace(&mut entry.account.status, next);
-            if entry.relay.is_none() && before.word() != entry.account.status.word() {
-                self.feed.send_status(&entry.account, &before, (signal.words(), now));
+            if entry.relay.is_none() && before.as_str() != entry.account.status.as_str() {
+                self.feed.send_status(&entry.account, &before, (signal.describe(), now));
             }
             // While no reload can come between.
             self.dirty.lock().entry(id.clone()).or_default().learn([(signal.clone(), now)]);
@@ -369,7 +369,7 @@ impl Accounts {
     pub(crate) fn status_set(&self, id: &AccountId, status: &Status, now: Millis) {
         self.edit(id, |entry| {
             let before = std::mem::replace(&mut entry.account.status, status.clone());
-            if entry.relay.is_none() && before.word() != status.word() {
+            if entry.relay.is_none() && before.as_str() != status.as_str() {
                 self.feed.send_status(&entry.account, &before, ("its owner changed it".into(), now));
             }
             if let Some(dirty) = self.dirty.lock().get_mut(id) {

@@ -143,7 +143,7 @@ impl EventFeed {
             self.send(AccountEvent::LoginNeeded { account, label, why, at });
         }
         let until = account.status.usable(at).err().and_then(|reason| reason.until());
-        let (from, to) = (from.word(), account.status.word());
+        let (from, to) = (from.as_str(), account.status.as_str());
         self.send(AccountEvent::Account { account: id, label, from, to, why, until, at });
     }
 
@@ -175,7 +175,7 @@ impl EventFeed {
     }
 
     fn send_difference(&self, old: &Account, new: &Account, at: Millis) {
-        if old.status.word() != new.status.word() {
+        if old.status.as_str() != new.status.as_str() {
             self.send_status(new, &old.status, ("its owner changed it".into(), at));
         }
         if quota_differs(&old.quota, &new.quota) {

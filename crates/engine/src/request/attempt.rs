@@ -176,12 +176,12 @@ impl AttemptState {
 
     /// Asks the retry table about a failed try at `id`, which knows the model as `model`, and reports the failure to the account's or
     /// relay's status. Returns the step, and whether the try was answered.
-    fn settle(&mut self, id: &AccountId, model: Option<&str>, error: &mut CallError) -> (Step, bool) {
+    fn next_step(&mut self, id: &AccountId, model: Option<&str>, error: &mut CallError) -> (Step, bool) {
         if let Some(sent) = &self.sent {
             error.outcome.hide(sent.secret());
         }
         let (services, now) = (&self.services, self.services.runtime.now());
-        let (signal, mut step) = self.history.settle(id, &error.outcome, now);
+        let (signal, mut step) = self.history.on_outcome(id, &error.outcome, now);
         let answered = error.outcome.spends_budget(&step);
         self.budgeted = answered && services.dispatch.budget.lock().try_spend(now);
         if answered && !self.budgeted {
@@ -251,7 +251,7 @@ pub(crate) async fn run<A: Attempt>(attempt: &mut A) -> Result<(Permit, A::Answe
             Err(AttemptError::Final(failure)) => return Err(failure),
             Err(AttemptError::Call(error)) => error,
         };
-        next = settle(attempt, permit.account(), error).await?;
+        next = next_try(attempt, permit.account(), error).await?;
         held = Some(permit);
     }
 }
@@ -268,10 +268,10 @@ pub(crate) async fn try_at<A: Attempt>(
 }
 
 /// What follows a failed try.
-async fn settle<A: Attempt>(attempt: &mut A, id: &AccountId, mut error: CallError) -> Result<NextTry, Failure> {
+async fn next_try<A: Attempt>(attempt: &mut A, id: &AccountId, mut error: CallError) -> Result<NextTry, Failure> {
     attempt.learn(id, &error.outcome).await;
     let model = attempt.model_for(id).map(str::to_owned);
-    let (step, answered) = attempt.state().settle(id, model.as_deref(), &mut error);
+    let (step, answered) = attempt.state().next_step(id, model.as_deref(), &mut error);
     let failure = match step {
         Step::Fail(failure) => failure,
         Step::Again { to, refresh, otherwise, .. } => {

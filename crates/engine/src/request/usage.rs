@@ -58,7 +58,7 @@ impl UsageRecorder {
     /// Opens the row of a forwarded call. Its figures are the upstream's own or none: nothing is estimated.
     pub(crate) fn open_forwarded(services: &Arc<Services>, service: Service, requested: &Requested<'_>) -> Self {
         let mut recorder = Self::start(services, Dialect::Chat, requested);
-        recorder.row.dialect = service.word().into();
+        recorder.row.dialect = service.as_str().into();
         recorder.usage = Some(Usage::default());
         recorder
     }

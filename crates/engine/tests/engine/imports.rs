@@ -197,7 +197,7 @@ async fn tokens_of_nobody_are_set_aside() {
     assert_eq!(done.entries[0].result, ImportOutcome::Refused);
     assert!(!done.errors[0].contains("canary"), "{:?}", done.errors);
     let accounts = bench.store.accounts().await.expect("accounts");
-    assert_eq!(accounts[0].status.word(), "needs_login");
+    assert_eq!(accounts[0].status.as_str(), "needs_login");
     let tokens = bench.store.tokens(&accounts[0].id).await.expect("tokens").expect("the account");
     assert_eq!(tokens.refresh, Some(Secret::from("rt_canary-0123456789")));
 }

@@ -105,7 +105,7 @@ async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::
     assert_eq!(token_posts(&bench), 1);
     let accounts = bench.store.accounts().await.expect("accounts");
     let stored = accounts.iter().find(|account| account.id == id).expect("the account");
-    assert_eq!(stored.status.word(), "needs_login");
+    assert_eq!(stored.status.as_str(), "needs_login");
     // Signing in again heals it.
     bench.backend.reset();
     import(
@@ -132,7 +132,7 @@ async fn a_lost_login_serves_until_its_token_is_refused() {
     assert_eq!(view.status, "expiring");
     assert!(view.why.is_some_and(|why| why.contains("needs a new login") && why.contains("serves for")));
     let stored = bench.store.accounts().await.expect("accounts").remove(0);
-    assert_eq!(stored.status.word(), "expiring");
+    assert_eq!(stored.status.as_str(), "expiring");
     bench.ask(chat("hello")).await.expect("its access token serves");
     assert_eq!(token_posts(&bench), 1, "nothing is refreshed any more");
     assert!(bench.engine.ready().ok);
@@ -335,6 +335,6 @@ async fn a_login_stored_meanwhile_outlives_what_was_learned_before() {
     login.refresh = "another".into();
     import(&bench.store, &login).await;
     idle.stop().await;
-    assert_eq!(bench.store.accounts().await.expect("accounts")[0].status.word(), "active");
+    assert_eq!(bench.store.accounts().await.expect("accounts")[0].status.as_str(), "active");
     assert_eq!(idle.accounts().list()[0].status, "active", "in memory too");
 }

@@ -42,7 +42,7 @@ async fn a_status_that_was_overtaken_is_written_after_all() {
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::exhausted(Duration::from_hours(1)));
     assert!(bench.engine.run(whole("hello")).await.is_err(), "its quota is used up");
     let stored = async {
-        while bench.store.accounts().await.expect("accounts")[0].status.word() != "exhausted" {
+        while bench.store.accounts().await.expect("accounts")[0].status.as_str() != "exhausted" {
             tokio::task::yield_now().await;
         }
     };

@@ -94,7 +94,7 @@ async fn stopping_writes_everything() {
     refused(bench.ask(chat("hello")).await);
     bench.engine.stop().await;
     let accounts = bench.store.accounts().await.expect("accounts");
-    assert_eq!(accounts[0].status.word(), "exhausted");
+    assert_eq!(accounts[0].status.as_str(), "exhausted");
     assert!(accounts[0].quota.primary.is_some());
     assert_eq!(bench.store.usage().rows(10).await.expect("rows").len(), 2);
 }

@@ -72,9 +72,9 @@ impl ErrorBody {
         };
         Self {
             message: inner.message.map(|text| clean(&text)).filter(|text| !text.is_empty()),
-            code: word(inner.code.as_deref()),
-            kind: word(inner.kind.as_deref()),
-            param: word(inner.param.as_deref()),
+            code: sanitized_code(inner.code.as_deref()),
+            kind: sanitized_code(inner.kind.as_deref()),
+            param: sanitized_code(inner.param.as_deref()),
             resets_in: inner.resets_in_seconds.and_then(Number::count),
             resets_at: inner.resets_at.map(Number::whole),
         }
@@ -158,7 +158,7 @@ pub(super) fn is_html(body: &[u8]) -> bool {
 }
 
 /// A machine-readable word of the upstream, fit to be passed on; an empty one is none.
-pub(super) fn word(word: Option<&str>) -> Option<String> {
+pub(super) fn sanitized_code(word: Option<&str>) -> Option<String> {
     word.map(|word| sanitize::short(word, 128)).filter(|word| !word.is_empty())
 }
 

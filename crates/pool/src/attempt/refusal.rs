@@ -85,9 +85,9 @@ pub(super) fn read_status(status: u16, body: &Bytes, retry: &Retry, now: Millis)
 /// Reads a failure event that came before the first real one.
 pub(super) fn read_early_failure(failure: &Failure, rest: Option<Duration>, now: Millis) -> Refusal {
     let said = ErrorBody {
-        code: error_body::word(failure.code.as_deref()),
+        code: error_body::sanitized_code(failure.code.as_deref()),
         message: Some(error_body::clean(&failure.message)),
-        param: error_body::word(failure.param.as_deref()),
+        param: error_body::sanitized_code(failure.param.as_deref()),
         resets_at: failure.resets_at.and_then(|at| i64::try_from(at).ok()),
         ..ErrorBody::default()
     };

@@ -25,7 +25,7 @@ const SCOPE: [&str; 2] = ["missing scopes", "insufficient permissions"];
 /// Reads a refusal with this status; 0 for one inside a stream.
 pub(super) fn read(status: u16, failure: &Failure, retry: &Retry, now: Millis) -> Refusal {
     let mut failure = Failure { message: error_body::clean(&failure.message), ..failure.clone() };
-    failure.code = error_body::word(failure.code.as_deref());
+    failure.code = error_body::sanitized_code(failure.code.as_deref());
     let after = retry.after.or(failure.retry_after).filter(|seconds| *seconds > 0);
     let class = class(status, &failure, after.is_some());
     let until = now.plus(refusal::millis(rest(&class, after, retry)));

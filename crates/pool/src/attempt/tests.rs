@@ -288,7 +288,7 @@ fn told(step: Step) -> Failure {
 #[case(early(Kind::Invalid, Some("invalid_encrypted_content"), "m"), Mark::Nothing, Then::Strip, Kind::Invalid)]
 #[case(early(Kind::Upstream, Some("token_expired"), "m"), Mark::Nothing, Then::Refresh, Kind::Upstream)]
 fn the_first_try_comes_to(#[case] outcome: Outcome, #[case] mark: Mark, #[case] step: Then, #[case] kind: Kind) {
-    let (signal, next) = History::default().settle(&id("a"), &outcome, NOW);
+    let (signal, next) = History::default().on_outcome(&id("a"), &outcome, NOW);
     assert!(is(&mark, &signal), "{signal:?} is not {mark:?}");
     assert_eq!(then(&next), step);
     assert_eq!(told(next).kind, kind);
@@ -358,7 +358,7 @@ fn the_first_try_comes_to(#[case] outcome: Outcome, #[case] mark: Mark, #[case] 
 fn a_request_goes(#[case] tries: &[(&str, Outcome, Then)]) {
     let mut history = History::default();
     for (account, outcome, expected) in tries {
-        let (_, step) = history.settle(&id(account), outcome, NOW);
+        let (_, step) = history.on_outcome(&id(account), outcome, NOW);
         assert_eq!(then(&step), *expected, "{account}: {outcome:?}");
     }
 }
@@ -368,7 +368,7 @@ fn a_request_goes(#[case] tries: &[(&str, Outcome, Then)]) {
 fn a_401_of_adopted_tokens_is_not_the_last() {
     let (mut history, no) = (History::default(), status(401, r#"{"detail":"Unauthorized"}"#));
     for last in [false, false, true] {
-        let (signal, step) = history.settle(&id("a"), &no, NOW);
+        let (signal, step) = history.on_outcome(&id("a"), &no, NOW);
         let again = matches!(step, Step::Again { to: NextAccount::Same, refresh: true, .. });
         let verdict = matches!(signal, Signal::NeedsLogin { .. });
         assert_eq!((again, verdict), (!last, last));
@@ -381,9 +381,9 @@ fn a_401_of_adopted_tokens_is_not_the_last() {
 #[test]
 fn a_second_401_signs_the_account_out() {
     let mut history = History::default();
-    history.settle(&id("a"), &status(401, ""), NOW);
+    history.on_outcome(&id("a"), &status(401, ""), NOW);
     assert!(history.refreshed && history.posts == 0);
-    let (signal, _) = history.settle(&id("a"), &status(401, &coded("token_invalidated")), NOW);
+    let (signal, _) = history.on_outcome(&id("a"), &status(401, &coded("token_invalidated")), NOW);
     assert_eq!(signal, Signal::NeedsLogin { why: "the upstream refused the account's login: said so".into() });
     assert_eq!(history.posts, 0);
     assert_eq!(history.tried, [id("a")]);
@@ -394,9 +394,9 @@ fn a_second_401_signs_the_account_out() {
 #[case(false, Mark::Cool(60))]
 fn a_failed_refresh_marks_the_account(#[case] lasting: bool, #[case] mark: Mark) {
     let mut history = History::default();
-    history.settle(&id("a"), &status(401, ""), NOW);
+    history.on_outcome(&id("a"), &status(401, ""), NOW);
     let outcome = Outcome::NotRefreshed { lasting, why: "invalid_grant".into() };
-    let (signal, step) = history.settle(&id("a"), &outcome, NOW);
+    let (signal, step) = history.on_outcome(&id("a"), &outcome, NOW);
     assert!(is(&mark, &signal), "{signal:?}");
     assert_eq!((then(&step), history.posts), (Then::Other, 0));
 }
@@ -406,8 +406,8 @@ fn an_outage_that_refuses_every_login_ends() {
     let mut history = History::default();
     let walked = (0..100).take_while(|n| {
         let account = id(&n.to_string());
-        let _ = history.settle(&account, &status(401, ""), NOW);
-        matches!(history.settle(&account, &status(401, ""), NOW).1, Step::Again { .. })
+        let _ = history.on_outcome(&account, &status(401, ""), NOW);
+        matches!(history.on_outcome(&account, &status(401, ""), NOW).1, Step::Again { .. })
     });
     assert_eq!(walked.count() + 1, limits::LOGIN_WALK);
 }
@@ -416,7 +416,7 @@ fn an_outage_that_refuses_every_login_ends() {
 fn a_usage_limit_tells_when_it_ends() {
     let body = r#"{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus",
         "resets_at":1777936568,"resets_in_seconds":13872,"eligible_promo":null}}"#;
-    let (_, step) = History::default().settle(&id("a"), &status(429, body), NOW);
+    let (_, step) = History::default().on_outcome(&id("a"), &status(429, body), NOW);
     let failure = told(step);
     assert_eq!(failure.message, "The usage limit has been reached");
     assert_eq!(failure.code.as_deref(), Some("usage_limit_reached"));
@@ -526,7 +526,7 @@ proptest! {
                 continue;
             }
             tries += 1;
-            let (_, step) = history.settle(&id(&account.to_string()), &outcome, NOW);
+            let (_, step) = history.on_outcome(&id(&account.to_string()), &outcome, NOW);
             prop_assert!(history.posts <= limits::MODEL_POSTS);
             let Step::Again { to, refresh, .. } = step else { return Ok(()) };
             refreshing = refresh;
@@ -568,12 +568,12 @@ fn another_model_heals_what_is_not_the_requests_fault(#[case] kind: Kind, #[case
 fn a_fall_forgets_who_was_asked_and_not_what_was_sent() {
     let mut history = History { keyed: false, rest: Some(Duration::from_secs(9)), ..History::default() };
     let refusal = Outcome::Status { code: 500, body: Bytes::new(), retry: Retry::default() };
-    history.settle(&AccountId("a".into()), &refusal, Millis(0));
+    history.on_outcome(&AccountId("a".into()), &refusal, Millis(0));
     let fallen = history.for_fallback(true);
     assert_eq!((fallen.posts, fallen.keyed, fallen.rest), (1, true, history.rest));
     assert!(fallen.tried.is_empty() && !history.lost);
     let cut = Outcome::NoStatus { cause: Trouble { kind: TroubleKind::Cut, message: "cut".into() } };
-    history.settle(&AccountId("a".into()), &cut, Millis(0));
+    history.on_outcome(&AccountId("a".into()), &cut, Millis(0));
     assert!(history.lost);
 }
 
@@ -591,7 +591,7 @@ fn an_outcome_says_whether_it_works_and_what_the_next_try_costs(
     #[case] costs: bool,
 ) {
     assert_eq!(outcome.proves_working(), works);
-    let (_, step) = History::default().settle(&AccountId("a".into()), &outcome, Millis(0));
+    let (_, step) = History::default().on_outcome(&AccountId("a".into()), &outcome, Millis(0));
     assert!(matches!(step, Step::Again { .. }));
     assert_eq!(outcome.spends_budget(&step), costs);
 }
@@ -619,13 +619,13 @@ fn next_step(outcome: &Outcome, history: &History) -> Step {
 fn a_stale_connection_is_one_more_model_request() {
     let stale = || Outcome::Stale { cause: trouble(TroubleKind::Cut) };
     let mut history = History::default();
-    let (signal, step) = history.settle(&id("a"), &stale(), NOW);
+    let (signal, step) = history.on_outcome(&id("a"), &stale(), NOW);
     let again = matches!(&step, Step::Again { to: NextAccount::Same, refresh: false, strip_replay: false, .. });
     assert!(again && signal == Signal::None, "{step:?}");
     assert!(stale().spends_budget(&step));
     assert_eq!((history.posts, history.lost), (1, false));
     assert_eq!(stale().proves_working(), None, "an old socket says nothing about the account");
-    let (_, step) = history.settle(&id("a"), &stale(), NOW);
+    let (_, step) = history.on_outcome(&id("a"), &stale(), NOW);
     assert!(matches!(&step, Step::Fail(failure) if failure.kind == Kind::Upstream), "{step:?}");
     assert!(!stale().spends_budget(&step));
     assert_eq!(history.posts, limits::MODEL_POSTS);
@@ -635,8 +635,8 @@ fn a_stale_connection_is_one_more_model_request() {
 #[test]
 fn a_refusal_after_a_stale_connection_is_final() {
     let mut history = History::default();
-    history.settle(&id("a"), &Outcome::Stale { cause: trouble(TroubleKind::Cut) }, NOW);
-    let (_, step) = history.settle(&id("a"), &status(503, ""), NOW);
+    history.on_outcome(&id("a"), &Outcome::Stale { cause: trouble(TroubleKind::Cut) }, NOW);
+    let (_, step) = history.on_outcome(&id("a"), &status(503, ""), NOW);
     assert!(matches!(step, Step::Fail(_)), "{step:?}");
 }
 

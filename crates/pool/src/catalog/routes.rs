@@ -65,7 +65,9 @@ impl Catalog {
             Provider::Accounts => match &found {
                 Ok(found) if found.to == ServedBy::Accounts => return Ok(found.clone()),
                 Err(failure) => return Err(failure.clone()),
-                Ok(_) => meanings.iter().find_map(|reading| Some((Found::own(self.get(reading.base)?), *reading))),
+                Ok(_) => {
+                    meanings.iter().find_map(|reading| Some((Found::account_model(self.get(reading.base)?), *reading)))
+                }
             },
             Provider::Relay(relay) => self.at_relay(relay, &meanings, wanted),
         };

@@ -142,5 +142,5 @@ fn urls_that_are_never_called(#[case] url: &str, #[case] said: &str) {
 #[case::one_address_only("192.168.1.7:8080", "127.0.0.1:8080", false)]
 fn our_own_listeners_are_known(#[case] target: &str, #[case] listener: &str, #[case] ours: bool) {
     let local = |address: IpAddr| address == ip("192.168.1.7");
-    assert_eq!(own(target.parse().unwrap(), &[listener.parse().unwrap()], local), ours);
+    assert_eq!(is_own_listener(target.parse().unwrap(), &[listener.parse().unwrap()], local), ours);
 }

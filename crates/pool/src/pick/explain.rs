@@ -85,7 +85,7 @@ impl Score {
     }
 
     /// The score for people, what counts most first; what says nothing is left out.
-    pub fn words(&self, strategy: Strategy, now: Millis) -> String {
+    pub fn describe(&self, strategy: Strategy, now: Millis) -> String {
         let mut parts = Vec::new();
         let mut say = |counts: bool, part: String| parts.extend(counts.then_some(part));
         say(self.owner, "served this conversation before".into());

@@ -2,7 +2,7 @@
 
 use super::order::Rank;
 use super::{Candidate, Strategy};
-use crate::status::Gate;
+use crate::status::Availability;
 
 /// Candidates that lie together.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct Bound(pub(super) Rank);
 impl Best {
     /// The bound of these candidates. What changes with the clock or the request counts as its best.
     pub fn of<'a>(candidates: impl Iterator<Item = Candidate<'a>>, strategy: Strategy) -> Self {
-        let open = candidates.filter(|candidate| candidate.card.gate() != Gate::Shut);
+        let open = candidates.filter(|candidate| candidate.card.gate() != Availability::Shut);
         match open.map(|candidate| Rank::least(&candidate, strategy)).min() {
             Some(rank) => Self::Rank(Bound(rank)),
             None => Self::Nobody,

@@ -4,7 +4,7 @@ use super::{Candidate, Requirements};
 use crate::Millis;
 use crate::account::Account;
 use crate::quota::{Quota, Window};
-use crate::status::{Gate, Status};
+use crate::status::{Availability, Status};
 
 /// How long a card holds that looks at the time left until a reset, milliseconds.
 const MOMENT: i64 = 30_000;
@@ -43,7 +43,7 @@ impl Strategy {
 /// reads only these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    gate: Gate,
+    gate: Availability,
     /// Whether its quota is used up.
     exhausted: bool,
     /// Whether its plan can draw.
@@ -127,7 +127,7 @@ impl Snapshot {
         self.until
     }
 
-    pub(super) fn gate(&self) -> Gate {
+    pub(super) fn gate(&self) -> Availability {
         self.gate
     }
 

@@ -521,7 +521,7 @@ fn a_score_says_what_counts() {
     let words: Vec<_> = explained
         .iter()
         .map(|(_, place)| match place {
-            Ranking::Serves(score) => score.words(Strategy::LeastUsed, NOW),
+            Ranking::Serves(score) => score.describe(Strategy::LeastUsed, NOW),
             other => panic!("{other:?}"),
         })
         .collect();

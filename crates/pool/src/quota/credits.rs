@@ -142,7 +142,7 @@ impl Redeemed {
     }
 
     /// For people.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Reset { windows: 1 } => "one window is back at zero".into(),
             Self::Reset { windows } => format!("{windows} windows are back at zero"),

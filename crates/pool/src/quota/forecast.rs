@@ -109,7 +109,7 @@ fn run_out(first: (Millis, f64), last: (Millis, f64), now: Millis) -> Option<Mil
 
 impl Forecast {
     /// For people.
-    pub fn words(&self, now: Millis) -> String {
+    pub fn describe(&self, now: Millis) -> String {
         match *self {
             Self::Unknown { why: NoForecast::Figures } => "pace not known yet".into(),
             Self::Unknown { why: NoForecast::Stale } => "pace not known, the figures are old".into(),

@@ -45,7 +45,7 @@ pub(super) fn read<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: M
     }
     quota.credits = credited.then_some(credits);
     for family in families {
-        seen |= settle(&mut quota, family, now);
+        seen |= add_family(&mut quota, family, now);
     }
     seen.then_some(quota)
 }
@@ -95,7 +95,7 @@ fn family<'f>(families: &'f mut Vec<Family>, limit: &str) -> Option<&'f mut Fami
 }
 
 /// Puts a family into the quota; `false` when it held no whole window.
-fn settle(quota: &mut Quota, family: Family, now: Millis) -> bool {
+fn add_family(quota: &mut Quota, family: Family, now: Millis) -> bool {
     let (primary, secondary) = (family.primary.window(now), family.secondary.window(now));
     let some = primary.is_some() || secondary.is_some();
     if family.limit == BASE {

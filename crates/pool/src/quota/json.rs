@@ -51,13 +51,13 @@ struct Limit {
     #[serde(default, rename = "limit_reached", deserialize_with = "lenient::field")]
     reached: Option<bool>,
     #[serde(default, alias = "primary_window", deserialize_with = "lenient::field")]
-    primary: Option<Slot>,
+    primary: Option<WindowFields>,
     #[serde(default, alias = "secondary_window", deserialize_with = "lenient::field")]
-    secondary: Option<Slot>,
+    secondary: Option<WindowFields>,
 }
 
 #[derive(Deserialize)]
-struct Slot {
+struct WindowFields {
     #[serde(default, deserialize_with = "lenient::field")]
     used_percent: Option<Number>,
     #[serde(default, deserialize_with = "lenient::field")]
@@ -136,7 +136,7 @@ pub(super) fn event(event: &[u8], now: Millis) -> Option<Quota> {
         named: review(event.code_review_rate_limits, now).into_iter().chain(more).take(NAMED).collect(),
         ..base(event.rate_limits.as_ref(), event.credits, event.plan_type, now)
     };
-    said(quota)
+    non_empty(quota)
 }
 
 pub(super) fn usage(body: &[u8], now: Millis) -> Option<Quota> {
@@ -153,7 +153,7 @@ pub(super) fn usage(body: &[u8], now: Millis) -> Option<Quota> {
         reset_credits: usage.rate_limit_reset_credits.and_then(|resets| resets.available_count?.count()),
         ..base(usage.rate_limit.as_ref(), usage.credits, usage.plan_type, now)
     };
-    said(quota)
+    non_empty(quota)
 }
 
 fn base(limit: Option<&Limit>, credits: Option<Balance>, plan: Option<String>, now: Millis) -> Quota {
@@ -173,19 +173,19 @@ fn review(limit: Option<Limit>, now: Millis) -> Option<Named> {
 }
 
 /// `None` for figures that say nothing.
-fn said(quota: Quota) -> Option<Quota> {
+fn non_empty(quota: Quota) -> Option<Quota> {
     (quota != Quota { updated: quota.updated, ..Quota::default() }).then_some(quota)
 }
 
 impl Limit {
     fn named(self, id: &str, name: Option<String>, now: Millis) -> Named {
-        let window = |slot: Option<Slot>| slot.and_then(|slot| slot.window(now));
+        let window = |slot: Option<WindowFields>| slot.and_then(|slot| slot.window(now));
         let name = name.map(|name| short(&name, TEXT));
         Named { id: short(id, TEXT), name, primary: window(self.primary), secondary: window(self.secondary) }
     }
 }
 
-impl Slot {
+impl WindowFields {
     fn window(&self, now: Millis) -> Option<Window> {
         let whole = |number: Option<Number>| number.map(Number::whole);
         let parts = Parts {
@@ -225,10 +225,10 @@ impl Control {
 }
 
 impl Individual {
-    fn slot(&self) -> Slot {
+    fn slot(&self) -> WindowFields {
         let (window_minutes, limit_window_seconds) = (None, None);
         let Self { used_percent, reset_after_seconds, reset_at, .. } = *self;
-        Slot { used_percent, window_minutes, limit_window_seconds, reset_after_seconds, reset_at }
+        WindowFields { used_percent, window_minutes, limit_window_seconds, reset_after_seconds, reset_at }
     }
 }
 

@@ -25,11 +25,11 @@ const REACHED: &str = "rate_limit_reached";
 /// `allowed` is always said. Spending limits, reset credits and the balance of credits are their owners' business and left out.
 pub fn summary<'a>(next: Next<'a>, all: impl Iterator<Item = &'a Quota>, now: Millis) -> Quota {
     match next {
-        Next::Account(quota) => Quota { allowed: Some(true), reached: None, ..told(quota, now) },
+        Next::Account(quota) => Quota { allowed: Some(true), reached: None, ..current_windows(quota, now) },
         Next::Relay => Quota { allowed: Some(true), updated: now, ..Quota::default() },
         Next::Nobody => {
             let first = all.min_by_key(|quota| back_at(quota, now));
-            let told = first.map(|quota| told(quota, now)).unwrap_or_default();
+            let told = first.map(|quota| current_windows(quota, now)).unwrap_or_default();
             let reached = told.reached.clone().unwrap_or_else(|| REACHED.to_owned());
             Quota { allowed: Some(false), reached: Some(reached), ..told }
         }
@@ -46,7 +46,7 @@ fn back_at(quota: &Quota, now: Millis) -> (u8, Millis) {
     }
 }
 
-fn told(quota: &Quota, now: Millis) -> Quota {
+fn current_windows(quota: &Quota, now: Millis) -> Quota {
     let window = |window: Option<Window>| window.map(|window| Window { used_percent: window.used(now), ..window });
     let (primary, secondary) = (window(quota.primary), window(quota.secondary));
     let credits = quota.credits.as_ref().map(|credits| Credits { balance: None, ..credits.clone() });

@@ -147,7 +147,7 @@ fn a_signal_moves_a_state(#[case] from: Status, #[case] signal: Signal, #[case] 
 #[case(blocked(), Some("blocked by the provider: deactivated"))]
 #[case(Status::Disabled, Some("switched off"))]
 fn a_state_says_why_it_does_not_serve(#[case] status: Status, #[case] words: Option<&str>) {
-    assert_eq!(status.usable(NOW).err().map(|reason| reason.words(NOW)).as_deref(), words);
+    assert_eq!(status.usable(NOW).err().map(|reason| reason.describe(NOW)).as_deref(), words);
     assert_eq!(status.serves(NOW), words.is_none());
 }
 
@@ -155,7 +155,7 @@ fn a_state_says_why_it_does_not_serve(#[case] status: Status, #[case] words: Opt
 fn states_are_stored_as_json() {
     for status in [Status::Active, cooling(1), exhausted(1), expiring(1), needs_login(), blocked(), Status::Disabled] {
         let text = serde_json::to_string(&status).unwrap();
-        assert!(text.contains(&format!("\"state\":\"{}\"", status.word())), "{text}");
+        assert!(text.contains(&format!("\"state\":\"{}\"", status.as_str())), "{text}");
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
     }
 }
@@ -184,7 +184,7 @@ proptest! {
             prop_assert_eq!(last, first);
         }
         let last = signals.iter().fold(needs_login(), |status, signal| status.apply(signal, Millis(now)));
-        prop_assert!(["needs_login", "blocked"].contains(&last.word()));
+        prop_assert!(["needs_login", "blocked"].contains(&last.as_str()));
     }
 
     #[test]

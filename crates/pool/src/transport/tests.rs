@@ -13,7 +13,7 @@ const NOTHING: ConversationFacts = ConversationFacts { codex: false, history: fa
 #[case("http", ConversationFacts { codex: true, history: true, tools: true }, false)]
 fn a_socket_is_for_conversations(#[case] word: &str, #[case] talk: ConversationFacts, #[case] socket: bool) {
     let transport = Transport::parse(word).unwrap();
-    assert_eq!((transport.word(), transport.uses_socket(talk)), (word, socket));
+    assert_eq!((transport.as_str(), transport.uses_socket(talk)), (word, socket));
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn window(used_percent: f64, resets: i64, minutes: u32) -> Option<Window> {
 fn play(story: &[Step]) -> Vec<String> {
     let (mut account, mut given, mut now) = (account(), Issued::default(), NOW);
     let word = |warning: Warning| match warning.what {
-        What::Quota { window, threshold, .. } => format!("{} {threshold}", window.word()),
+        What::Quota { window, threshold, .. } => format!("{} {threshold}", window.as_str()),
         What::NeedsLogin { .. } => "login".into(),
         What::Blocked { .. } => "blocked".into(),
     };
@@ -121,13 +121,13 @@ fn warnings_have_words() {
     account.quota.primary = window(96.4, 2, 300);
     let warning = standing(&account, &Thresholds::default(), NOW).remove(0);
     assert_eq!(warning.title(), "me: primary quota 96 % used");
-    assert_eq!(warning.words(), "me: primary quota (5 h 0 min window) is 96 % used, resets in 2 h 0 min");
+    assert_eq!(warning.describe(), "me: primary quota (5 h 0 min window) is 96 % used, resets in 2 h 0 min");
     assert!(warning.urgent());
     let json = serde_json::to_value(&warning).unwrap();
     assert_eq!((&json["kind"], &json["window"], &json["threshold"]), (&"quota".into(), &"primary".into(), &95.into()));
     account.status = Status::NeedsLogin { why: "revoked".into() };
     let login = standing(&account, &Thresholds::default(), NOW).remove(1);
-    assert_eq!(login.words(), "me: needs a new login: revoked; run `polygate login`");
+    assert_eq!(login.describe(), "me: needs a new login: revoked; run `polygate login`");
 }
 
 /// The end that was told wanders by seconds: until the later one is over, nothing was reset.

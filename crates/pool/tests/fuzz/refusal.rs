@@ -39,7 +39,7 @@ fn play(outcome: &Outcome) {
     for tries in 1.. {
         assert!(tries <= 16, "no end of tries: {history:?}");
         let id = AccountId(account.to_string());
-        let (signal, step) = history.settle(&id, outcome, NOW);
+        let (signal, step) = history.on_outcome(&id, outcome, NOW);
         heard(&signal);
         match step {
             Step::Fail(failure) => return told(&failure),

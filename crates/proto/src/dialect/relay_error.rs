@@ -48,7 +48,7 @@ fn object(status: u16, body: &Json) -> Failure {
     let body = first.as_ref().unwrap_or(body);
     let error = body.get("error").or_else(|| body.get("detail")).unwrap_or_else(|| body.clone());
     let mut failure = openai_error::of(&error);
-    let text = |name| error.text(name).as_ref().map(word);
+    let text = |name| error.text(name).as_ref().map(lowercase_code);
     let words = [reason(&error), text("status"), text("type")];
     let named = words.iter().flatten().find_map(|word| by_word(word));
     if let Some(kind) = by_message(&failure.message).or(named) {
@@ -86,7 +86,7 @@ fn plain(body: &Bytes) -> Failure {
     Failure::new(by_message(&text).unwrap_or(Kind::Upstream), text)
 }
 
-fn word(text: &Text) -> String {
+fn lowercase_code(text: &Text) -> String {
     text.plain().into_owned()
 }
 
@@ -141,7 +141,7 @@ fn by_status(status: u16) -> Kind {
 
 /// Google's machine-readable reason.
 fn reason(error: &Json) -> Option<String> {
-    details(error)?.find_map(|detail| detail.text("reason")).as_ref().map(word)
+    details(error)?.find_map(|detail| detail.text("reason")).as_ref().map(lowercase_code)
 }
 
 /// Google's `RetryInfo`: whole seconds, rounded up.

@@ -49,7 +49,7 @@ impl<'o> Sink<'o> {
     }
 
     /// An event that no frame says and that a writer of this dialect must write itself.
-    pub(super) fn own(&mut self, what: What) {
+    pub(super) fn push_ours(&mut self, what: What) {
         self.out.push(Event::new(what));
     }
 

@@ -74,7 +74,7 @@ impl Broken {
                 }
                 ItemKind::Output { parts, .. } if self.orphans.contains(&at) => {
                     notes.add("sent a tool result without its call as text");
-                    mended.extend(said(parts));
+                    mended.extend(result_message(parts));
                 }
                 _ => mended.push(item),
             }
@@ -153,7 +153,7 @@ fn no_result(kind: CallKind, call_id: Text) -> Item {
 }
 
 /// What a result says, as a message; `None` where it says nothing.
-fn said(parts: &[Part]) -> Option<Item> {
+fn result_message(parts: &[Part]) -> Option<Item> {
     let blank = |part: &Part| matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty());
     if parts.iter().all(blank) {
         return None;

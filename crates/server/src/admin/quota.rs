@@ -120,14 +120,14 @@ pub(crate) async fn forecast(ctx: RequestContext) -> HandlerResult {
 
 impl From<Warning> for Entry {
     fn from(warning: Warning) -> Self {
-        Self { title: warning.title(), message: warning.words(), urgent: warning.urgent(), warning }
+        Self { title: warning.title(), message: warning.describe(), urgent: warning.urgent(), warning }
     }
 }
 
 impl From<Consumed> for ConsumeReply {
     fn from(consumed: Consumed) -> Self {
         let Consumed { outcome, redeem_request_id, quota } = consumed;
-        let (success, message) = (outcome.done(), outcome.words());
+        let (success, message) = (outcome.done(), outcome.describe());
         Self { success, message, outcome, redeem_request_id, quota }
     }
 }

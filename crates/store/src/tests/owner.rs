@@ -43,7 +43,7 @@ pub(super) async fn a_switch_is_the_owners(site: &Site) {
     assert_eq!(status().await, Status::Disabled, "new tokens are no switch");
     assert_eq!(store.switch(&ids, &Status::Active).await.unwrap(), [true, false]);
     assert!(learn(&store, id, &Status::Blocked { why: "said so".into() }).await);
-    assert_eq!(status().await.word(), "blocked");
+    assert_eq!(status().await.as_str(), "blocked");
 }
 
 pub(super) async fn what_was_learned_of_an_old_login_does_not_end_a_new_one(site: &Site) {

@@ -165,7 +165,7 @@ pub(crate) fn allowed(
 /// Whether an address may be dialled.
 pub(crate) fn check(address: IpAddr, rule: TargetRule, listeners: &Listeners) -> Result<(), Denied> {
     guard::check_ip(address, rule.allow_private)?;
-    let ours = |port| guard::own(SocketAddr::new(address, port), &listeners.read(), is_local);
+    let ours = |port| guard::is_own_listener(SocketAddr::new(address, port), &listeners.read(), is_local);
     if rule.own_port.is_some_and(ours) { Err(Denied::Own) } else { Ok(()) }
 }
 

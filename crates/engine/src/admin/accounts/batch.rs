@@ -81,7 +81,7 @@ impl Accounts<'_> {
         let mut batch = Batch::of(ids);
         let ids: Vec<AccountId> = batch.outcomes.iter().map(|outcome| AccountId(outcome.id.clone())).collect();
         let found = self.0.runtime.store.remove_accounts(&ids).await?;
-        batch.settle(0..ids.len(), &found);
+        batch.set_found(0..ids.len(), &found);
         self.take_over().await;
         Ok(batch)
     }
@@ -107,7 +107,7 @@ impl Accounts<'_> {
                 services.dispatch.limiter.requeue(id);
             }
         }
-        batch.settle(places, &found);
+        batch.set_found(places, &found);
         self.take_over().await;
         Ok(batch)
     }
@@ -125,7 +125,7 @@ impl Accounts<'_> {
         let picked = self.picked(&batch);
         let (places, ids): (Vec<_>, Vec<_>) = picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
         let found = self.0.runtime.store.set_label(&ids, label).await?;
-        batch.settle(places, &found);
+        batch.set_found(places, &found);
         self.take_over().await;
         Ok(batch)
     }
@@ -151,7 +151,7 @@ impl Accounts<'_> {
             rows.push((id, tags));
         }
         let found = services.runtime.store.set_tags(&rows).await?;
-        batch.settle(places, &found);
+        batch.set_found(places, &found);
         self.take_over().await;
         Ok(batch)
     }
@@ -205,7 +205,7 @@ impl Batch {
     }
 
     /// Notes what the store said of those at `places`, in order.
-    fn settle(&mut self, places: impl IntoIterator<Item = usize>, found: &[bool]) {
+    fn set_found(&mut self, places: impl IntoIterator<Item = usize>, found: &[bool]) {
         for (at, found) in places.into_iter().zip(found) {
             self.outcomes[at].result = if *found { Fate::Done } else { Fate::NotFound };
         }
@@ -225,7 +225,7 @@ impl Batch {
         let why = status
             .usable(services.runtime.now())
             .err()
-            .map_or_else(String::new, |reason| reason.words(services.runtime.now()));
+            .map_or_else(String::new, |reason| reason.describe(services.runtime.now()));
         self.outcomes[at].fail(fate, why);
         false
     }

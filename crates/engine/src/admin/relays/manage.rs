@@ -126,7 +126,7 @@ impl RelayWish {
     }
 
     /// The relay; its name is looked up, and it is asked for its protocol where neither format nor address tells it.
-    pub async fn settle(&self, relays: &RelayClient, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
+    pub async fn detect(&self, relays: &RelayClient, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = PastedAddress::read(&self.base_url)?;
         let asks = self.private == Private::AsGiven;
         let private = self.allows(if asks { relays.check_public(pasted.url()).await } else { Ok(()) })?;
@@ -191,7 +191,7 @@ pub async fn add_relay(
     wish: &RelayWish,
     now: Millis,
 ) -> Result<Relay, RelayError> {
-    let relay = wish.settle(relays, AccountId(String::new()), now).await?;
+    let relay = wish.detect(relays, AccountId(String::new()), now).await?;
     let id = store.put_relay(&row(&relay, None, Some(wish.key.clone())), now).await?;
     Ok(Relay { id, ..relay })
 }

@@ -63,7 +63,7 @@ impl RelayView {
             weight: relay.weight,
             origin: *origin,
             key: masked(key.expose()),
-            status: if reason.is_some() { word(&entry.account.status) } else { "active" },
+            status: if reason.is_some() { status_word(&entry.account.status) } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
             why: reason.map(|reason| CandidateKind::Relays.why(&reason, now)),
             in_flight,
@@ -74,10 +74,10 @@ impl RelayView {
 }
 
 /// The state of a relay in one word.
-pub fn word(status: &pool::Status) -> &'static str {
+pub fn status_word(status: &pool::Status) -> &'static str {
     match status {
         pool::Status::NeedsLogin { .. } => "key_refused",
-        other => other.word(),
+        other => other.as_str(),
     }
 }
 

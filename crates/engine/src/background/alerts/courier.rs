@@ -86,7 +86,7 @@ async fn deliver(services: &Services, (kind, to): (Kind, &Receiver), warning: &W
 }
 
 async fn send(services: &Services, (kind, to): (Kind, &Receiver), warning: &Warning, id: &str) -> Result<(), Missed> {
-    let (private, url, words) = (services.runtime.settings.alerts.allow_private, &to.url.0, warning.words());
+    let (private, url, words) = (services.runtime.settings.alerts.allow_private, &to.url.0, warning.describe());
     let relays = services.runtime.upstream.relays();
     let answered = match kind {
         Kind::Webhook => {

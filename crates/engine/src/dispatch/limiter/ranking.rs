@@ -221,7 +221,7 @@ impl RankedRows {
     fn follow(&mut self, list: &List, now: Millis) {
         let rules = SnapshotRules { strategy: self.strategy, tiers: &self.tiers };
         if !list.has_same_ids(&self.list) {
-            self.lay(list, now);
+            self.rebuild(list, now);
             return;
         }
         let (until, looked) = self.cards;
@@ -247,7 +247,7 @@ impl RankedRows {
     }
 
     /// Makes the rows of another list; places stay with their accounts.
-    fn lay(&mut self, list: &List, now: Millis) {
+    fn rebuild(&mut self, list: &List, now: Millis) {
         let mut places = std::mem::take(&mut self.gone);
         for row in self.rows.drain(..) {
             places.insert(row.entry.account.id.clone(), row.place);

@@ -90,7 +90,7 @@ fn what_was_learned_is_applied_to_what_others_wrote(#[case] stored: Status, #[ca
     accounts.restore_unsaved(id, taken);
     let stored = Account { status: stored, status_rev: 2, ..account("a") };
     accounts.adopt(vec![StoredAccount::Read(Box::new(stored), Some(tokens("t1", 1)))]);
-    assert_eq!(status(&accounts).word(), word);
+    assert_eq!(status(&accounts).as_str(), word);
 }
 
 #[test]

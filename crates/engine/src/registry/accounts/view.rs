@@ -82,9 +82,9 @@ impl Entry {
             user: account.user.clone(),
             tags: Vec::new(),
             linked: None,
-            status: if reason.is_some() || notice.is_some() { account.status.word() } else { "active" },
+            status: if reason.is_some() || notice.is_some() { account.status.as_str() } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
-            why: reason.map(|reason| reason.words(now)).or(notice),
+            why: reason.map(|reason| reason.describe(now)).or(notice),
             max_concurrent: account.terms.max_concurrent,
             priority: account.terms.priority,
             quota: account.quota.now_only(),
@@ -118,7 +118,7 @@ impl Accounts {
             };
             Some(match &entry.relay {
                 Some(line) => format!("relay {}: {}", line.relay.name, CandidateKind::Relays.why(&reason, now)),
-                None => format!("{}: {}", entry.account.id, reason.words(now)),
+                None => format!("{}: {}", entry.account.id, reason.describe(now)),
             })
         };
         let ok = list.iter().any(|entry| why(entry).is_none());

@@ -49,7 +49,7 @@ fn by_accounts(slug: &str) -> Resolved {
 }
 
 fn no_relay(capability: Capability) -> Failure {
-    let word = capability.word();
+    let word = capability.as_str();
     let hint = format!("no relay here offers {word}; add one that does: `polygate relays add --capabilities {word}`");
     Failure::new(Kind::NotFound, hint).code(NO_RELAY)
 }

@@ -345,7 +345,7 @@ impl Attempt for ModelAttempt {
     }
 
     fn concede(&self, failure: Failure) -> Failure {
-        self.plan.concede(&self.state.services, failure)
+        self.plan.final_failure(&self.state.services, failure)
     }
 }
 

@@ -17,7 +17,7 @@ impl RequestPlan {
     }
 
     /// The failure for the client when no try is left. It takes into account what other accounts have.
-    pub(crate) fn concede(&self, services: &Services, failure: Failure) -> Failure {
+    pub(crate) fn final_failure(&self, services: &Services, failure: Failure) -> Failure {
         let (list, ways, now) =
             (services.registry.accounts.list(), services.registry.egress.table(), services.runtime.now());
         let (bundled, custom, to) = (&services.dispatch.bundled, self.resolved.model.custom, &self.resolved.to);

@@ -245,7 +245,8 @@ impl ReplyStream {
                             miss.outcome.hide(access.secret());
                         }
                         let mut history = late.history.clone();
-                        let (signal, step) = history.settle(&self.account, &miss.outcome, self.services.runtime.now());
+                        let (signal, step) =
+                            history.on_outcome(&self.account, &miss.outcome, self.services.runtime.now());
                         let (Step::Fail(failure) | Step::Again { otherwise: failure, .. }) = step;
                         self.report_outcome(&signal, &miss.outcome);
                         self.judged = true;
@@ -341,7 +342,7 @@ impl ReplyStream {
             let (signal, _) = attempt::next(&outcome, &history, self.services.runtime.now());
             self.report_outcome(&signal, &outcome);
         }
-        self.call.plan.concede(&self.services, failure)
+        self.call.plan.final_failure(&self.services, failure)
     }
 
     fn report_outcome(&self, signal: &Signal, outcome: &attempt::Outcome) {

@@ -172,7 +172,7 @@ async fn consume(
     if common.json {
         output::json(&consumed);
     } else {
-        output::line(&format!("{}: {}.", view.label, consumed.outcome.words()));
+        output::line(&format!("{}: {}.", view.label, consumed.outcome.describe()));
         show(common, &[context::account(engine, &view.id)?], vec![None]);
     }
     Ok(if consumed.outcome.done() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -242,7 +242,7 @@ fn extras(quota: &pool::quota::Quota, label: &str) -> Vec<String> {
 /// Every window with its name, and its forecast in words where there is one.
 fn windows(view: &AccountView, now: Millis) -> Vec<(String, Window, Option<String>)> {
     let AccountView { quota, forecast, .. } = view;
-    let words = |forecast: Option<Forecast>| forecast.map(|forecast| forecast.words(now));
+    let words = |forecast: Option<Forecast>| forecast.map(|forecast| forecast.describe(now));
     let own = [
         ("primary", quota.primary, words(forecast.primary)),
         ("secondary", quota.secondary, words(forecast.secondary)),

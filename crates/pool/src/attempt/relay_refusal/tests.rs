@@ -131,7 +131,7 @@ fn a_request_walks_past_relays_with_dead_keys() {
     for at in 0..crate::limits::LOGIN_WALK - 1 {
         let outcome =
             Outcome::Refused { code: 401, failure: plain(Kind::Unauthorized).into(), retry: Retry::default() };
-        let (_, step) = history.settle(&AccountId(at.to_string()), &outcome, NOW);
+        let (_, step) = history.on_outcome(&AccountId(at.to_string()), &outcome, NOW);
         assert!(matches!(step, Step::Again { to: NextAccount::Other, refresh: false, .. }), "{at}");
         assert_eq!(history.posts, 0);
     }

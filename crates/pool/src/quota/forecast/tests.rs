@@ -111,5 +111,5 @@ fn the_trail_is_bounded_and_reaches_back() {
 #[case(out(130, Some(300)), "runs out in 2 h 10 min at this pace, 2 h 50 min before it resets")]
 #[case(out(130, None), "runs out in 2 h 10 min at this pace")]
 fn forecasts_have_words(#[case] forecast: Forecast, #[case] words: &str) {
-    assert_eq!(forecast.words(NOW), words);
+    assert_eq!(forecast.describe(NOW), words);
 }

@@ -90,7 +90,7 @@ fn prompt(node: Node<'_>) -> ReadResult<Text> {
 pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let mut text = BytesMut::new();
     for item in &whole.items {
-        said(&item.kind).for_each(|piece| text.put_slice(piece.escaped()));
+        texts(&item.kind).for_each(|piece| text.put_slice(piece.escaped()));
     }
     let created = if whole.created > 0 { whole.created } else { setting.created };
     let mut out = BytesMut::with_capacity(text.len() + 512);
@@ -106,7 +106,7 @@ pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
 }
 
 /// The texts that an item says.
-fn said(kind: &ItemKind) -> impl Iterator<Item = &Text> {
+fn texts(kind: &ItemKind) -> impl Iterator<Item = &Text> {
     let parts = if let ItemKind::Message { parts, .. } = kind { parts.as_slice() } else { &[] };
     parts.iter().filter_map(|part| match part {
         Part::Text { text, .. } | Part::Refusal(text) => Some(text),

@@ -183,7 +183,7 @@ impl Writer {
         match what {
             What::Delta { at, part, channel, .. } => {
                 self.tracks.begin(*at);
-                self.tracks.said(*part, *channel);
+                self.tracks.note_part(*part, *channel);
                 if frame.starts_with(b"event:") {
                     return self.emit(frame, out);
                 }

@@ -167,6 +167,6 @@ fn item(kind: ItemKind) -> Item {
     Item { kind, raw: None }
 }
 
-fn said(text: Text) -> Part {
+fn text_part(text: Text) -> Part {
     Part::Text { text, annotations: None }
 }

@@ -16,14 +16,14 @@ pub(super) fn fits(schema: &Json, root: bool) -> bool {
 }
 
 /// What was seen of one schema, one bit each.
-type Seen = u8;
+type TypeSet = u8;
 
-const OBJECT: Seen = 1;
-const PROPERTIES: Seen = 2;
-const ARRAY: Seen = 4;
-const ITEMS: Seen = 8;
+const OBJECT: TypeSet = 1;
+const PROPERTIES: TypeSet = 2;
+const ARRAY: TypeSet = 4;
+const ITEMS: TypeSet = 8;
 /// Something that the root of a function's arguments must not have.
-const CHOICE: Seen = 16;
+const CHOICE: TypeSet = 16;
 
 fn check(scan: &mut Scan<'_>, root: bool) -> Option<()> {
     if scan.next_token()? != b'{' {
@@ -37,13 +37,13 @@ fn check(scan: &mut Scan<'_>, root: bool) -> Option<()> {
         scan.expect(b':').ok()?;
         member(scan, key, &mut seen)?;
     }
-    let has = |bits: Seen| seen & bits != 0;
+    let has = |bits: TypeSet| seen & bits != 0;
     let shaped = (!has(OBJECT) || has(PROPERTIES)) && (!has(ARRAY) || has(ITEMS));
     let rooted = !root || (has(OBJECT) && !has(ARRAY | CHOICE));
     (shaped && rooted).then_some(())
 }
 
-fn member(scan: &mut Scan<'_>, key: &[u8], seen: &mut Seen) -> Option<()> {
+fn member(scan: &mut Scan<'_>, key: &[u8], seen: &mut TypeSet) -> Option<()> {
     let next = scan.next_token()?;
     match key {
         b"prefixItems" => return None,

@@ -1,6 +1,6 @@
 //! OpenAI's shape, with additional fields from the catalogue.
 
-use engine::Shown;
+use engine::ListedModel;
 use pool::catalog::Model;
 use serde::Serialize;
 
@@ -34,8 +34,8 @@ pub(super) struct Entry {
 }
 
 impl List {
-    pub(super) fn of(shown: Vec<Shown>) -> Self {
-        let entry = |Shown { model, owner }: Shown| Entry::of(&model.slug.clone(), model, owner);
+    pub(super) fn of(shown: Vec<ListedModel>) -> Self {
+        let entry = |ListedModel { model, owner }: ListedModel| Entry::of(&model.slug.clone(), model, owner);
         Self { object: "list", data: shown.into_iter().map(entry).collect() }
     }
 }

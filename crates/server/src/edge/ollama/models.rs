@@ -67,7 +67,7 @@ struct ShowRequest {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct ModelDetails {
     license: &'static str,
     modelfile: String,
     parameters: &'static str,
@@ -124,7 +124,7 @@ pub(crate) async fn show(ctx: RequestContext) -> HandlerResult {
     let engine = &turn.app.engine;
     let resolved = found(engine, without_latest_tag(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?;
     let model = &resolved.model;
-    let shown = Shown {
+    let shown = ModelDetails {
         license: "",
         modelfile: format!("FROM {}", model.slug),
         parameters: "",

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{choice, head, said};
+use super::{choice, head, texts};
 use crate::canon::{Channel, Event, Finish, Usage, What};
 use crate::dialect::chat::encode;
 use crate::dialect::{ReplySetting, openai_error};
@@ -44,7 +44,7 @@ impl Writer {
                 self.piece(data.escaped(), None, out);
             }
             What::ItemDone { at, item } if !self.spoken.contains(at) => {
-                said(&item.kind).for_each(|text| self.piece(text.escaped(), None, out));
+                texts(&item.kind).for_each(|text| self.piece(text.escaped(), None, out));
             }
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, .. } => self.finish(*finish, out),

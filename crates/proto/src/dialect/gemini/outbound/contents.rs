@@ -49,11 +49,11 @@ pub(super) fn write(
 /// One content.
 struct Content<'a> {
     model: bool,
-    pieces: Vec<Piece<'a>>,
+    pieces: Vec<OutboundPart<'a>>,
 }
 
 /// One part, and the state of the thoughts before it.
-struct Piece<'a> {
+struct OutboundPart<'a> {
     what: PieceKind<'a>,
     signature: Option<Text>,
 }
@@ -124,7 +124,7 @@ impl<'a, 'f> Contents<'a, 'f> {
             ItemKind::Message { role: Role::Assistant, parts, .. } => {
                 parts.iter().filter(|part| !is_silent(part)).for_each(|part| self.model(PieceKind::Part(part)));
             }
-            ItemKind::Message { role, parts, .. } => self.told(role, parts, notes),
+            ItemKind::Message { role, parts, .. } => self.operator_message(role, parts, notes),
             ItemKind::Reasoning { encrypted, .. } => self.thought(encrypted.as_ref(), notes),
             ItemKind::Call { kind, call_id, name, input, .. } => {
                 self.call(PieceKind::Call { kind: *kind, id: call_id, name, input }, call_id);
@@ -140,7 +140,7 @@ impl<'a, 'f> Contents<'a, 'f> {
     }
 
     /// A message that is not the model's.
-    fn told(&mut self, role: &Role, parts: &'a [Part], notes: &mut Notes) {
+    fn operator_message(&mut self, role: &Role, parts: &'a [Part], notes: &mut Notes) {
         let texts =
             || parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None });
         if *role != Role::User && self.done.is_empty() {
@@ -176,7 +176,7 @@ impl<'a, 'f> Contents<'a, 'f> {
     }
 
     fn model(&mut self, what: PieceKind<'a>) {
-        let piece = Piece { what, signature: self.pending.take() };
+        let piece = OutboundPart { what, signature: self.pending.take() };
         // The results of a call stand right behind the content that it is in.
         match self.done.last_mut() {
             Some(turn) if turn.model => turn.pieces.push(piece),
@@ -185,11 +185,11 @@ impl<'a, 'f> Contents<'a, 'f> {
     }
 
     fn user(&mut self, said: Vec<PieceKind<'a>>) {
-        let pieces = said.into_iter().map(|what| Piece { what, signature: None });
+        let pieces = said.into_iter().map(|what| OutboundPart { what, signature: None });
         match self.done.last_mut() {
             Some(turn) if !turn.model => turn.pieces.extend(pieces),
             _ => {
-                let pieces: Vec<Piece<'a>> = pieces.collect();
+                let pieces: Vec<OutboundPart<'a>> = pieces.collect();
                 if !pieces.is_empty() {
                     self.done.push(Content { model: false, pieces });
                 }
@@ -227,7 +227,7 @@ fn is_silent(part: &Part) -> bool {
     matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty())
 }
 
-fn one(writer: &mut ObjectWriter<'_>, piece: &Piece<'_>) -> Result<(), Failure> {
+fn one(writer: &mut ObjectWriter<'_>, piece: &OutboundPart<'_>) -> Result<(), Failure> {
     match &piece.what {
         PieceKind::Nothing => writer.string("text", ""),
         PieceKind::Part(part) => self::part(writer, part)?,

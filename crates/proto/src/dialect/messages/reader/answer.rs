@@ -96,7 +96,7 @@ impl MessagesAnswer {
         };
         let end = What::End { finish, response: None };
         // Without a reason the upstream's frames alone are no whole message.
-        if self.finish.is_some() { sink.say(end) } else { sink.own(end) }
+        if self.finish.is_some() { sink.say(end) } else { sink.push_ours(end) }
     }
 
     /// The counts of a reply that was cut before it told the final ones: the input's, as its beginning said. Nobody counted the output.
@@ -118,7 +118,7 @@ impl MessagesAnswer {
     /// Opens the reply of a server that did not say that it begins.
     fn ensure(&mut self, sink: &mut Sink<'_>) {
         if !std::mem::replace(&mut self.opened, true) {
-            sink.own(What::Open(Open { id: Text::default(), model: None, created: 0 }));
+            sink.push_ours(What::Open(Open { id: Text::default(), model: None, created: 0 }));
         }
     }
 

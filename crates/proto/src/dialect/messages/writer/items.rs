@@ -89,7 +89,7 @@ impl Writer {
         let Some(piece) = blocks::piece(channel) else { return };
         let thought = piece == Piece::Thinking;
         if thought && self.setting.reply.thinking != Thinking::Shown {
-            self.tracks.said(part, channel);
+            self.tracks.note_part(part, channel);
             return;
         }
         // All paragraphs of a thought are one block.
@@ -99,7 +99,7 @@ impl Writer {
         }
         self.gist.refused |= channel == Channel::Refusal;
         let begun = self.tracks.any();
-        let same = self.tracks.said(part, channel);
+        let same = self.tracks.note_part(part, channel);
         if thought && begun && !same {
             self.blocks.piece(&Text::from_escaped(Bytes::from_static(b"\\n\\n")), out);
         }
@@ -129,7 +129,7 @@ impl Writer {
 
     fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
         self.gist.calls = true;
-        self.tracks.said(u32::MAX, Channel::Arguments);
+        self.tracks.note_part(u32::MAX, Channel::Arguments);
         self.blocks.begin((at, 0), Some(Piece::Input), out, |writer| {
             writer.string("type", "tool_use");
             writer.text("id", call_id);

@@ -120,7 +120,7 @@ impl Tracks {
     }
 
     /// Notes a piece of a part; says whether the client had something of that part.
-    pub(super) fn said(&mut self, part: u32, channel: Channel) -> bool {
+    pub(super) fn note_part(&mut self, part: u32, channel: Channel) -> bool {
         let Some(live) = &mut self.open else { return false };
         if live.said.last() == Some(&(part, channel)) || live.said.contains(&(part, channel)) {
             return true;

@@ -1,6 +1,6 @@
 //! The conversation.
 
-use super::{Scope, item, message, said};
+use super::{Scope, item, message, text_part};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
 use crate::dialect::output_format::require_content;
 use crate::json::Shape;
@@ -54,8 +54,8 @@ impl Scope {
         let role = fields.need("role", node::string)?;
         calls.left |= role != "assistant";
         match role.as_str() {
-            "system" => items.push(told(&mut fields, Role::System)?),
-            "developer" => items.push(told(&mut fields, Role::Developer)?),
+            "system" => items.push(operator_message(&mut fields, Role::System)?),
+            "developer" => items.push(operator_message(&mut fields, Role::Developer)?),
             "user" => {
                 let parts = self.shown(&mut fields)?;
                 items.push(message(Role::User, parts));
@@ -79,13 +79,13 @@ impl Scope {
         let text = fields.read("content", node::text)?.unwrap_or_default();
         let images = fields.read("images", |node| self.images(node))?.unwrap_or_default();
         let text = Some(text).filter(|text| !text.is_empty() || images.is_empty());
-        Ok(text.map(said).into_iter().chain(images).collect())
+        Ok(text.map(text_part).into_iter().chain(images).collect())
     }
 
     fn assistant(&mut self, fields: &mut Fields<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> ReadResult<()> {
         let before = items.len();
         let text = fields.read("content", node::text)?.filter(|text| !text.is_empty());
-        items.extend(text.map(|text| message(Role::Assistant, vec![said(text)])));
+        items.extend(text.map(|text| message(Role::Assistant, vec![text_part(text)])));
         let made = fields.read("tool_calls", |node| node.each(usize::MAX, |node| self.call(node, calls)))?;
         items.extend(made.into_iter().flatten());
         let thinking = fields.read("thinking", node::text)?;
@@ -137,7 +137,7 @@ impl Scope {
 }
 
 /// What the operator says: text only.
-fn told(fields: &mut Fields<'_>, role: Role) -> ReadResult<Item> {
+fn operator_message(fields: &mut Fields<'_>, role: Role) -> ReadResult<Item> {
     let text = fields.read("content", node::text)?.unwrap_or_default();
-    Ok(message(role, vec![said(text)]))
+    Ok(message(role, vec![text_part(text)]))
 }

@@ -4,7 +4,7 @@ use super::Signal;
 
 impl Signal {
     /// What happened, in a few words; empty when it changes no account.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::None | Self::ModelMissing | Self::ModelSpent { .. } => String::new(),
             Self::Served => "it served a request".into(),
