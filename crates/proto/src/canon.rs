@@ -424,7 +424,8 @@ pub enum What {
         /// What begins.
         head: Head,
     },
-    /// A piece of the item at `at`.
+    /// A piece of the item at `at`. All pieces of a part together are its whole text: where an upstream sends only the finished item,
+    /// its reader makes the pieces.
     Delta {
         /// Output index.
         at: u32,
@@ -435,7 +436,7 @@ pub enum What {
         /// The piece, never empty on text channels.
         data: Text,
     },
-    /// A citation on the text of the item at `at`, as it came.
+    /// A citation on the text of the item at `at`, as it came. Citations are complete as pieces are.
     Annotation {
         /// Output index.
         at: u32,
@@ -519,8 +520,65 @@ pub enum Head {
     Other,
 }
 
+impl Head {
+    /// How such an item begins.
+    pub(crate) fn of(kind: &ItemKind) -> Self {
+        match kind {
+            ItemKind::Message { phase, .. } => Self::Message { phase: phase.clone() },
+            ItemKind::Reasoning { .. } => Self::Reasoning,
+            ItemKind::Call { kind, call_id, name, namespace, .. } => {
+                Self::Call { kind: *kind, call_id: call_id.clone(), name: name.clone(), namespace: namespace.clone() }
+            }
+            ItemKind::Search { .. } => Self::Search,
+            ItemKind::Image { .. } => Self::Image,
+            ItemKind::Output { .. } | ItemKind::Other { .. } => Self::Other,
+        }
+    }
+}
+
+impl ItemKind {
+    /// The texts of an item, with the channel and part index that their deltas have.
+    pub(crate) fn texts(&self) -> Vec<(Channel, u32, &Text)> {
+        match self {
+            Self::Message { parts, .. } => {
+                let visible = (0..).zip(parts).filter_map(|(index, part)| match part {
+                    Part::Text { text, .. } => Some((Channel::Text, index, text)),
+                    Part::Refusal(text) => Some((Channel::Refusal, index, text)),
+                    _ => None,
+                });
+                visible.collect()
+            }
+            Self::Reasoning { summary, text, .. } => {
+                let summary = (0..).zip(summary).map(|(index, text)| (Channel::Summary, index, text));
+                summary.chain((0..).zip(text).map(|(index, text)| (Channel::Reasoning, index, text))).collect()
+            }
+            Self::Call { input, .. } => vec![(Channel::Arguments, 0, input)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The pieces and citations that say all of an item at output index `at`.
+    pub(crate) fn pieces(&self, at: u32) -> Vec<What> {
+        let mut pieces = Vec::new();
+        for (channel, part, text) in self.texts() {
+            if !text.is_empty() {
+                pieces.push(What::Delta { at, part, channel, data: text.clone() });
+            }
+            pieces.extend(self.citations(part).map(|data| What::Annotation { at, part, data }));
+        }
+        pieces
+    }
+
+    fn citations(&self, part: u32) -> impl Iterator<Item = Json> {
+        let parts = if let Self::Message { parts, .. } = self { parts.as_slice() } else { &[] };
+        let part = usize::try_from(part).ok().and_then(|part| parts.get(part));
+        let list = if let Some(Part::Text { annotations, .. }) = part { annotations.as_ref() } else { None };
+        list.into_iter().flat_map(Json::elements)
+    }
+}
+
 /// What a [`What::Delta`] belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// Visible text.
     Text,
@@ -534,6 +592,17 @@ pub enum Channel {
     Arguments,
     /// A partial image, base64.
     Image,
+}
+
+/// A part of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PartKey {
+    /// Output index of the item.
+    pub at: u32,
+    /// Part index inside the item, as in [`What::Delta`].
+    pub part: u32,
+    /// What the part holds.
+    pub channel: Channel,
 }
 
 /// Token counts of one reply. `input` includes `cached` and `cache_write`; `output` includes `reasoning`.
@@ -566,4 +635,11 @@ pub enum Finish {
     Filter,
     /// Somebody cancelled it.
     Cancelled,
+}
+
+impl Finish {
+    /// Whether the model said all that it had to say.
+    pub(crate) fn is_whole(self) -> bool {
+        matches!(self, Self::Stop | Self::ToolCalls)
+    }
 }

@@ -158,10 +158,20 @@ impl ToolReplies {
         }
         let custom = kind == CallKind::Function;
         let (same, kind, name) = self.turned(at, kind, name);
-        let input = if custom && kind == CallKind::Custom { input::whole(&input) } else { input };
+        let (input, missing) =
+            if custom && kind == CallKind::Custom { self.custom_input(at, &input) } else { (input, None) };
         let kind = ItemKind::Call { kind, id, call_id, name, namespace, input };
         let item = Item { kind, raw: json.filter(|_| same) };
-        [None, Some(Event { what: What::ItemDone { at, item }, carrier: carrier_after(carrier, same) })]
+        [missing, Some(Event { what: What::ItemDone { at, item }, carrier: carrier_after(carrier, same) })]
+    }
+
+    /// The text of a free-text tool's call, and the delta that brings it if none did.
+    fn custom_input(&self, at: u32, arguments: &Text) -> (Text, Option<Event>) {
+        let data = input::whole(arguments);
+        let said = matches!(self.calls.get(&at), Some(Call::Custom(input)) if input.has_begun());
+        let delta = What::Delta { at, part: 0, channel: Channel::Arguments, data: data.clone() };
+        let missing = (!said && !data.is_empty()).then(|| Event::new(delta));
+        (data, missing)
     }
 
     fn end(&mut self, finish: Finish, response: Option<Json>, carrier: Carrier) -> Event {

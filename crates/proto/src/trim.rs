@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use self::held::HeldQueue;
 use self::limit_checker::{Hit, LimitChecker, Ruling};
-use crate::canon::{Channel, Event, Finish, Item, ItemKind, Limits, Part, Usage, What};
+use crate::canon::{Channel, Event, Finish, Item, ItemKind, Limits, PartKey, Usage, What};
 use crate::fold::ItemDraft;
 use crate::text::Text;
 use crate::tokens;
@@ -45,13 +45,10 @@ pub struct Trim {
 /// One part of a message while its text comes in.
 #[derive(Debug)]
 struct Segment {
-    place: PartKey,
+    part: PartKey,
     /// The first half of a character that was cut between two deltas, escaped.
     half: Bytes,
 }
-
-/// Output index, part index, channel.
-type PartKey = (u32, u32, Channel);
 
 /// Whether the reply goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +89,8 @@ impl Trim {
         }
         match &event.what {
             What::Delta { at, part, channel: channel @ (Channel::Text | Channel::Refusal), .. } => {
-                let place = (*at, *part, *channel);
-                self.text(event, place, out);
+                let part = PartKey { at: *at, part: *part, channel: *channel };
+                self.text(event, part, out);
             }
             What::ItemDone { at, item } if self.concerns(*at, item) => self.item(event, out),
             What::End { .. } | What::Fail(_) => {
@@ -113,19 +110,19 @@ impl Trim {
     /// Whether the end of this item decides about text.
     fn concerns(&self, at: u32, item: &Item) -> bool {
         let speaks = matches!(item.kind, ItemKind::Message { .. });
-        speaks || self.segment.as_ref().is_some_and(|segment| segment.place.0 == at)
+        speaks || self.segment.as_ref().is_some_and(|segment| segment.part.at == at)
     }
 
     /// A piece of visible text.
-    fn text(&mut self, event: Event, place: PartKey, out: &mut Vec<Event>) {
-        if self.segment.as_ref().is_some_and(|segment| segment.place != place) {
+    fn text(&mut self, event: Event, part: PartKey, out: &mut Vec<Event>) {
+        if self.segment.as_ref().is_some_and(|segment| segment.part != part) {
             self.settle(out);
         }
         if self.done {
             return;
         }
         let What::Delta { data, .. } = &event.what else { return };
-        let segment = self.segment.get_or_insert_with(|| Segment { place, half: Bytes::new() });
+        let segment = self.segment.get_or_insert_with(|| Segment { part, half: Bytes::new() });
         let whole = segment.half.is_empty();
         let data = half::join(&mut segment.half, data);
         let whole = whole && segment.half.is_empty();
@@ -157,7 +154,7 @@ impl Trim {
 
     /// Delivers what a ruling grants, and the end when it says so.
     fn rule(&mut self, ruling: &Ruling, out: &mut Vec<Event>) {
-        let Some((at, part, channel)) = self.segment.as_ref().map(|segment| segment.place) else { return };
+        let Some(PartKey { at, part, channel }) = self.segment.as_ref().map(|segment| segment.part) else { return };
         for what in self.line.release(ruling.grant) {
             let event = match what {
                 held::Held::Event(event) => *event,
@@ -176,42 +173,12 @@ impl Trim {
         }
     }
 
-    /// An item is whole. Text of it that no delta brought is judged here.
+    /// An item is whole: the text of it that waits is judged here.
     fn item(&mut self, event: Event, out: &mut Vec<Event>) {
         self.settle(out);
-        let What::ItemDone { at, item } = &event.what else { return };
-        if self.done {
-            return;
+        if !self.done {
+            self.deliver(event, out);
         }
-        let slot = self.take_open(*at);
-        let Some((item, hit)) = self.shorten(item, slot.as_ref()) else {
-            return self.deliver(event, out);
-        };
-        out.push(Event::new(What::ItemDone { at: *at, item }));
-        self.end(&hit, out);
-    }
-
-    /// The item cut at the limit that its undelivered text reaches; `None` when it reaches none.
-    fn shorten(&mut self, item: &Item, slot: Option<&ItemDraft>) -> Option<(Item, Hit)> {
-        let ItemKind::Message { id, role, parts, phase } = &item.kind else { return None };
-        let heard = |part, channel| slot.is_some_and(|slot| slot.has_text(part, channel));
-        for (index, part) in parts.iter().enumerate() {
-            let number = u32::try_from(index).unwrap_or(u32::MAX);
-            let text = match part {
-                Part::Text { text, .. } if !heard(number, Channel::Text) => text,
-                Part::Refusal(text) if !heard(number, Channel::Refusal) => text,
-                _ => continue,
-            };
-            let plain = text.plain();
-            let (kept, end) = self.judge.whole(&plain);
-            self.shown += kept as u64;
-            let Some(hit) = end else { continue };
-            let mut parts = parts[..=index].to_vec();
-            parts[index] = shortened(part, &plain[..kept]);
-            let kind = ItemKind::Message { id: id.clone(), role: role.clone(), parts, phase: phase.clone() };
-            return Some((Item { kind, raw: None }, hit));
-        }
-        None
     }
 
     /// The reply ends here: usage by our own count, and the terminal event.
@@ -260,10 +227,4 @@ impl Trim {
         let index = self.open.iter().position(|(open, _)| *open == at)?;
         Some(self.open.swap_remove(index).1)
     }
-}
-
-/// The part with another text. Citations would point behind its end, so they go.
-fn shortened(part: &Part, plain: &str) -> Part {
-    let text = Text::from_plain(plain);
-    if matches!(part, Part::Refusal(_)) { Part::Refusal(text) } else { Part::Text { text, annotations: None } }
 }

@@ -22,11 +22,6 @@ impl Chunks {
         self.last.extend_from_slice(data);
     }
 
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.last.is_empty()
-    }
-
     /// All of them in one piece, copied.
     pub(super) fn to_bytes(&self) -> Bytes {
         if self.full.is_empty() {
@@ -50,13 +45,13 @@ mod tests {
     #[test]
     fn a_long_text_takes_its_own_length() {
         let (mut chunks, mut whole) = (Chunks::default(), Vec::new());
-        assert!(chunks.is_empty());
+        assert!(chunks.to_bytes().is_empty());
         for (at, size) in [1, 300, CHUNK - 301, 1, 70_000, 3 * CHUNK, 5].into_iter().cycle().take(70).enumerate() {
             let data = vec![b'a' + u8::try_from(at % 26).unwrap(); size];
             chunks.push(&data);
             whole.extend_from_slice(&data);
         }
-        assert!(!chunks.is_empty());
+        assert!(!chunks.to_bytes().is_empty());
         assert_eq!(chunks.to_bytes(), whole);
         assert!(chunks.capacity() <= whole.len() * 3 / 2, "{} for {}", chunks.capacity(), whole.len());
     }

@@ -89,12 +89,6 @@ impl ItemDraft {
         self.length == Length::Forgotten
     }
 
-    /// Whether text of a part came.
-    pub(crate) fn has_text(&self, part: u32, channel: Channel) -> bool {
-        let mut parts = self.pieces.iter().filter(|piece| piece.part == part && piece.channel == channel);
-        parts.any(|piece| piece.forgotten > 0 || !piece.text.is_empty())
-    }
-
     /// The characters of a part's text so far.
     pub(crate) fn text_length(&self, part: u32, channel: Channel) -> usize {
         let mut parts = self.pieces.iter().filter(|piece| piece.part == part && piece.channel == channel);

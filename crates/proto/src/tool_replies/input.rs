@@ -43,6 +43,11 @@ impl Input {
         Text::from_escaped(Bytes::from(out))
     }
 
+    /// Whether the text has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.stage != Stage::Before
+    }
+
     /// Copies the text up to its end, or to an escape that is not complete; how much was read.
     fn inside(&mut self, out: &mut String) -> usize {
         let mut at = 0;
@@ -86,7 +91,7 @@ pub(super) fn whole(arguments: &Text) -> Text {
     let plain = arguments.plain();
     let mut input = Input::default();
     let text = input.feed(&plain);
-    if input.stage != Stage::Before {
+    if input.has_begun() {
         return text;
     }
     if !json::valid(plain.as_bytes()) {

@@ -51,16 +51,6 @@ impl LimitChecker {
         ruling(&spent, None)
     }
 
-    /// A whole segment at once: how many of its bytes pass, and the limit when that is not all.
-    pub(super) fn whole(&mut self, plain: &str) -> (usize, Option<Hit>) {
-        let first = self.feed(plain);
-        if first.end.is_some() {
-            return (first.grant, first.end);
-        }
-        let rest = self.close();
-        (first.grant + rest.grant, rest.end)
-    }
-
     /// Tokens of the delivered text; `None` when nobody counts.
     pub(super) fn counted(&self) -> Option<u64> {
         self.budget.as_ref().map(Budget::counted)

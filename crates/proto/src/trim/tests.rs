@@ -139,10 +139,14 @@ proptest! {
     }
 
     #[test]
-    fn text_that_no_delta_brought_is_cut_alike(text in shards(), max_tokens in 1u64..60, stop in stops()) {
+    fn an_item_that_comes_whole_is_cut_alike(text in shards(), max_tokens in 1u64..60, stop in stops()) {
         let limits = Limits { max_tokens: Some(max_tokens), stop };
-        let done = Event::new(What::ItemDone { at: 0, item: message(&text) });
-        let out = outcome(&run(&limits, vec![done, end()]));
+        let item = message(&text);
+        let head = Head::of(&item.kind);
+        let mut events = vec![Event::new(What::ItemOpen { at: 0, head })];
+        events.extend(item.kind.pieces(0).into_iter().map(Event::new));
+        events.extend([Event::new(What::ItemDone { at: 0, item }), end()]);
+        let out = outcome(&run(&limits, events));
         let expected = naive(&text, &limits);
         prop_assert_eq!((out.item, out.finish), (expected.item, expected.finish));
     }

@@ -1,7 +1,7 @@
 //! Upstream bytes of any kind, read and written for both kinds of clients: any chunking gives the same bytes, exactly one end also
 //! after a cut, every frame is JSON, what we say ourselves is legal, and the collected body says what the stream said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Channel, Event, Head, ItemKind, ReplyOptions, What};
@@ -136,18 +136,24 @@ fn promises(upstream: Dialect, events: &[Event]) {
     let ends = events.iter().filter(|event| matches!(event.what, What::End { .. } | What::Fail(_))).count();
     let last = events.last().is_some_and(|event| matches!(event.what, What::End { .. } | What::Fail(_)));
     assert!(ends == 1 && last, "{ends} terminal events");
-    let (mut open, mut items) = (false, HashMap::new());
+    let (mut open, mut items, mut parts) = (false, HashMap::new(), HashSet::new());
     for event in events {
         match &event.what {
             What::Open(_) => assert!(!std::mem::replace(&mut open, true), "two openings"),
             What::End { .. } => assert!(open, "an end without an opening"),
             What::ItemOpen { at, .. } => assert!(open && items.insert(*at, true).is_none(), "item {at} opens twice"),
-            What::Delta { at, data, .. } => {
+            What::Delta { at, part, channel, data } => {
+                parts.insert((*at, u64::from(*part), *channel));
                 let live = items.get(at).copied();
                 assert!(live.is_some() && !data.is_empty(), "a delta of item {at}, which is not open");
                 assert!(live == Some(true) || upstream == Dialect::Responses, "a delta of item {at}, which is done");
             }
-            What::ItemDone { at, .. } => assert!(items.insert(*at, false).is_some(), "item {at} ends unopened"),
+            What::ItemDone { at, item } => {
+                assert!(items.insert(*at, false).is_some(), "item {at} ends unopened");
+                for (channel, part, text) in said::texts(&item.kind) {
+                    assert!(text.is_empty() || parts.contains(&(*at, part, channel)), "no delta of {channel:?} {part}");
+                }
+            }
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The known defects of another system in this protocol, each as a test that we pass.
 
 use bytes::Bytes;
-use proto::canon::{CallKind, Finish, ItemKind, Part, Role, SchemaEnvelope};
+use proto::canon::{CallKind, Channel, Finish, ItemKind, Part, Role, SchemaEnvelope};
 use proto::{Dialect, Event, What, Wire};
 use serde_json::{Value, json};
 
@@ -226,6 +226,7 @@ fn the_first_call_is_signed_and_text_before_it_is_not() {
     let items = [item(reasoning), said, call("a"), call("b")];
     let done = |(at, item): (u32, &proto::Item)| Event::new(What::ItemDone { at, item: item.clone() });
     let mut events: Vec<Event> = (0..).zip(&items).map(done).collect();
+    events.insert(1, Event::new(What::Delta { at: 1, part: 0, channel: Channel::Text, data: text("I look.") }));
     events.push(Event::new(What::End { finish: Finish::ToolCalls, response: None }));
     let stream =
         crate::sdk::collect(&crate::sdk::javascript(&write(Dialect::Gemini, setting(Dialect::Gemini), &events)).0);

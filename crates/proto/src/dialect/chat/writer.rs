@@ -4,7 +4,6 @@
 //! copies into the output and no allocation. Frames of a chat upstream pass as they came.
 
 mod chunk;
-mod track;
 
 #[cfg(test)]
 mod tests;
@@ -12,9 +11,9 @@ mod tests;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use self::chunk::Chunks;
-use self::track::Tracks;
 use super::encode;
-use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, Part, Usage, What};
+use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, PartKey, Usage, What};
+use crate::dialect::paragraphs::Paragraphs;
 use crate::dialect::{Dialect, ReplySetting, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
@@ -29,7 +28,11 @@ pub struct Writer {
     setting: ReplySetting,
     stage: Stage,
     chunks: Chunks,
-    tracks: Tracks,
+    /// Output index and kind of each call, in the order in which the calls began.
+    calls: Vec<(u32, CallKind)>,
+    /// Output indices of the images.
+    images: Vec<u32>,
+    paragraphs: Paragraphs,
     usage: Option<Usage>,
     passed: Passed,
 }
@@ -58,7 +61,9 @@ impl Writer {
             chunks: Chunks::new(setting.reply.include_usage),
             setting,
             stage: Stage::Before,
-            tracks: Tracks::default(),
+            calls: Vec::new(),
+            images: Vec::new(),
+            paragraphs: Paragraphs::default(),
             usage: None,
             passed: Passed::default(),
         }
@@ -91,8 +96,10 @@ impl Writer {
         match what {
             What::Open(open) => self.open(Some(open), out),
             What::ItemOpen { at, head } => self.item_open(*at, head, out),
-            What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
-            What::Annotation { at, part, data } => self.annotation((*at, *part), data, out),
+            What::Delta { at, part, channel, data } => {
+                self.delta(PartKey { at: *at, part: *part, channel: *channel }, data, out);
+            }
+            What::Annotation { data, .. } => self.annotation(data, out),
             What::ItemDone { at, item } => self.item_done(*at, item, out),
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, .. } => {
@@ -126,7 +133,11 @@ impl Writer {
     }
 
     fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
-        let Some(index) = self.tracks.call(at, kind) else { return };
+        if self.call_index(at).is_some() {
+            return;
+        }
+        let index = self.calls.len();
+        self.calls.push((at, kind));
         let legacy = self.setting.reply.legacy_functions && index == 0;
         self.chunks.delta(out, |writer| {
             if legacy {
@@ -140,30 +151,28 @@ impl Writer {
         });
     }
 
-    fn delta(&mut self, place: (u32, u32, Channel), data: &Text, out: &mut BytesMut) {
-        let (at, _, channel) = place;
+    fn delta(&mut self, part: PartKey, data: &Text, out: &mut BytesMut) {
         // A partial picture has no form in chat; the whole one follows.
-        if data.is_empty() || channel == Channel::Image {
+        if data.is_empty() || part.channel == Channel::Image {
             return;
         }
         self.open(None, out);
-        let before = self.tracks.record(place);
-        match channel {
+        match part.channel {
             Channel::Text => self.chunks.text("content", data, out),
             Channel::Refusal => self.chunks.text("refusal", data, out),
             Channel::Reasoning | Channel::Summary => {
-                if before == track::Boundary::NewParagraph {
+                if self.paragraphs.begins(part) {
                     self.chunks.fixed(r#""reasoning_content":"\n\n""#, out);
                 }
                 self.chunks.text("reasoning_content", data, out);
             }
-            Channel::Arguments => self.arguments(at, data, out),
+            Channel::Arguments => self.arguments(part.at, data, out),
             Channel::Image => {}
         }
     }
 
     fn arguments(&mut self, at: u32, data: &Text, out: &mut BytesMut) {
-        let Some((index, kind)) = self.tracks.index(at) else { return };
+        let Some((index, kind)) = self.call_index(at) else { return };
         let legacy = self.setting.reply.legacy_functions && index == 0;
         self.chunks.delta(out, |writer| {
             if legacy {
@@ -174,63 +183,36 @@ impl Writer {
         });
     }
 
-    fn annotation(&mut self, (at, part): (u32, u32), data: &Json, out: &mut BytesMut) {
+    fn annotation(&mut self, data: &Json, out: &mut BytesMut) {
         self.open(None, out);
-        self.tracks.cited(at, part);
         if let Some(citation) = encode::citation(data) {
             self.chunks.delta(out, |writer| writer.array("annotations", [&citation], encode::raw));
         }
     }
 
-    /// What the deltas did not say.
+    /// An item is whole. Its text came in deltas.
     fn item_done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         self.open(None, out);
         match &item.kind {
-            ItemKind::Message { parts, .. } => self.parts(at, parts, out),
-            ItemKind::Reasoning { summary, text, .. } => {
-                self.paragraphs(at, Channel::Summary, summary, out);
-                self.paragraphs(at, Channel::Reasoning, text, out);
-            }
-            ItemKind::Call { kind, call_id, name, input, .. } => {
+            // The upstream opened it as something else.
+            ItemKind::Call { kind, call_id, name, input, .. } if self.call_index(at).is_none() => {
                 self.call_open(at, *kind, (call_id, name), out);
-                if !self.tracks.has((at, 0, Channel::Arguments)) {
-                    self.delta((at, 0, Channel::Arguments), input, out);
-                }
+                self.arguments(at, input, out);
             }
-            ItemKind::Image { result, format, .. }
-                if !result.is_empty() && !self.tracks.has((at, 0, Channel::Image)) =>
-            {
-                self.tracks.record((at, 0, Channel::Image));
+            ItemKind::Image { result, format, .. } if !result.is_empty() && !self.images.contains(&at) => {
+                self.images.push(at);
                 self.chunks.delta(out, |writer| {
                     writer.array("images", [()], |out, ()| encode::image(out, result, format.as_ref()));
                 });
             }
-            ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
+            _ => {}
         }
     }
 
-    fn parts(&mut self, at: u32, parts: &[Part], out: &mut BytesMut) {
-        for (index, part) in (0..).zip(parts) {
-            let (channel, text, annotations) = match part {
-                Part::Text { text, annotations } => (Channel::Text, text, annotations.as_ref()),
-                Part::Refusal(refusal) => (Channel::Refusal, refusal, None),
-                _ => continue,
-            };
-            if !self.tracks.has((at, index, channel)) {
-                self.delta((at, index, channel), text, out);
-            }
-            if let Some(annotations) = annotations.filter(|_| !self.tracks.has_citation(at, index)) {
-                annotations.elements().for_each(|data| self.annotation((at, index), &data, out));
-            }
-        }
-    }
-
-    fn paragraphs(&mut self, at: u32, channel: Channel, texts: &[Text], out: &mut BytesMut) {
-        for (index, text) in (0..).zip(texts) {
-            if !self.tracks.has((at, index, channel)) {
-                self.delta((at, index, channel), text, out);
-            }
-        }
+    /// Number and kind of the call at `at`.
+    fn call_index(&self, at: u32) -> Option<(usize, CallKind)> {
+        let index = self.calls.iter().position(|(call, _)| *call == at)?;
+        Some((index, self.calls[index].1))
     }
 
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
@@ -238,7 +220,7 @@ impl Writer {
         self.note_finish();
         if !self.passed.finish {
             let legacy = self.setting.reply.legacy_functions;
-            self.chunks.finish(encode::reason(finish, self.tracks.calls() > 0, legacy), out);
+            self.chunks.finish(encode::reason(finish, !self.calls.is_empty(), legacy), out);
         }
         let usage = self.usage.filter(|_| self.setting.reply.include_usage && !self.passed.usage);
         if let Some(usage) = usage {
@@ -263,14 +245,12 @@ impl Writer {
                 self.stage = Stage::Open;
                 self.chunks.adopt(&self.setting, open);
             }
-            What::ItemOpen { at, head: Head::Call { kind, .. } } => {
-                self.tracks.call(*at, *kind);
+            What::ItemOpen { at, head: Head::Call { kind, .. } } if self.call_index(*at).is_none() => {
+                self.calls.push((*at, *kind));
             }
             What::Delta { at, part, channel, .. } => {
-                self.tracks.record((*at, *part, *channel));
+                self.paragraphs.begins(PartKey { at: *at, part: *part, channel: *channel });
             }
-            What::Annotation { at, part, .. } => self.tracks.cited(*at, *part),
-            What::ItemDone { at, item } => self.tracks.whole(*at, item),
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, .. } => {
                 // Its `[DONE]`, and before it what the client must have and the upstream did not send.

@@ -9,7 +9,7 @@ use self::assemble::Assembly;
 use super::writer::Sources;
 use super::{encode, reasoning_state};
 use crate::canon::{CallKind, Finish, ItemKind, Part};
-use crate::dialect::{Dialect, ReplySetting};
+use crate::dialect::{Dialect, ReplySetting, open_calls};
 use crate::fold::Whole;
 use crate::framing::sse;
 use crate::json;
@@ -22,7 +22,7 @@ pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
         return body;
     }
     let mut answer = Answer::default();
-    for (at, item) in (0..).zip(&whole.items) {
+    for (at, item) in (0..).zip(open_calls::complete(whole)) {
         answer.add(at, &item.kind);
     }
     answer.end();

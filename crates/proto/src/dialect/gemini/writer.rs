@@ -5,7 +5,6 @@
 
 mod frames;
 mod sources;
-mod track;
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +13,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use self::frames::Frames;
 pub(super) use self::sources::Sources;
-use self::track::Tracks;
 use super::{encode, reasoning_state};
-use crate::canon::{Channel, Event, Finish, Item, ItemKind, Open, Part, Usage, What};
+use crate::canon::{Channel, Event, Finish, Head, Item, ItemKind, Open, Part, PartKey, Usage, What};
+use crate::dialect::open_calls::OpenCalls;
+use crate::dialect::paragraphs::Paragraphs;
 use crate::dialect::{Dialect, ReplySetting};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
@@ -29,7 +29,10 @@ pub struct Writer {
     setting: ReplySetting,
     stage: Stage,
     frames: Frames,
-    tracks: Tracks,
+    paragraphs: Paragraphs,
+    calls: OpenCalls,
+    /// Output indices of calls and pictures that went out.
+    whole: Vec<u32>,
     /// State that waits for the first call, or for the end of a reply without calls. Google signs no text before a call, and some
     /// clients send back signed parts only.
     pending: Option<Text>,
@@ -52,7 +55,9 @@ impl Writer {
             frames: Frames::new(&setting.reply),
             setting,
             stage: Stage::Before,
-            tracks: Tracks::default(),
+            paragraphs: Paragraphs::default(),
+            calls: OpenCalls::default(),
+            whole: Vec::new(),
             pending: None,
             sources: Sources::default(),
             usage: None,
@@ -87,12 +92,15 @@ impl Writer {
     fn write_event(&mut self, what: &What, out: &mut BytesMut) {
         match what {
             What::Open(open) => self.open(Some(open)),
-            What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
+            What::Delta { at, part, channel, data } => {
+                self.delta(PartKey { at: *at, part: *part, channel: *channel }, data, out);
+            }
             What::Annotation { at, part, data } => self.sources.cite((*at, *part), data),
             What::ItemDone { at, item } => self.item_done(*at, item, out),
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, .. } => self.finish(*finish, out),
             What::Fail(failure) => self.fail(failure, out),
+            What::ItemOpen { at, head: head @ Head::Call { .. } } => self.calls.open(*at, head),
             What::ItemOpen { .. }
             | What::Limits(_)
             | What::Metadata(_)
@@ -110,44 +118,43 @@ impl Writer {
         }
     }
 
-    fn delta(&mut self, place: (u32, u32, Channel), data: &Text, out: &mut BytesMut) {
-        // Calls and pictures go out whole.
-        if data.is_empty() || matches!(place.2, Channel::Arguments | Channel::Image) {
-            return;
-        }
+    fn delta(&mut self, part: PartKey, data: &Text, out: &mut BytesMut) {
         self.open(None);
-        let fresh = self.tracks.seen(place);
-        let thought = matches!(place.2, Channel::Reasoning | Channel::Summary);
-        if thought {
-            if fresh {
-                self.frames.thought(&Text::from_escaped(Bytes::from_static(b"\\n\\n")), out);
-            }
-            return self.frames.thought(data, out);
+        // Calls and pictures go out whole.
+        match part.channel {
+            _ if data.is_empty() => return,
+            Channel::Arguments => return self.calls.delta(part.at, part.part, data),
+            Channel::Image => return,
+            _ => {}
         }
-        self.frames.text(data, out);
+        if !matches!(part.channel, Channel::Reasoning | Channel::Summary) {
+            return self.frames.text(data, out);
+        }
+        if self.paragraphs.begins(part) {
+            self.frames.thought(&Text::from_escaped(Bytes::from_static(b"\\n\\n")), out);
+        }
+        self.frames.thought(data, out);
     }
 
-    /// What the deltas did not say.
+    /// An item is whole. Its text came in deltas.
     fn item_done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         self.open(None);
         match &item.kind {
-            ItemKind::Message { parts, .. } => self.parts(at, parts, out),
-            ItemKind::Reasoning { id, summary, text, encrypted } => {
-                self.paragraphs(at, Channel::Summary, summary, out);
-                self.paragraphs(at, Channel::Reasoning, text, out);
-                if let Some(encrypted) = encrypted {
-                    self.flush(out);
-                    self.pending = Some(reasoning_state::write(id.as_ref(), encrypted));
+            ItemKind::Message { parts, .. } => {
+                for (index, part) in (0..).zip(parts) {
+                    if let Part::Text { text, .. } = part {
+                        self.sources.text((at, index), text, None);
+                    }
                 }
             }
-            ItemKind::Call { kind, call_id, name, input, .. } if self.tracks.whole(at) => {
-                let state = self.pending.take();
-                self.frames.parts(out, |writer| {
-                    encode::call(writer, *kind, (call_id, name, input));
-                    writer.optional_text("thoughtSignature", state.as_ref());
-                });
+            ItemKind::Reasoning { id, encrypted: Some(encrypted), .. } => {
+                self.flush(out);
+                self.pending = Some(reasoning_state::write(id.as_ref(), encrypted));
             }
-            ItemKind::Image { result, format, .. } if !result.is_empty() && self.tracks.whole(at) => {
+            ItemKind::Call { .. } if self.calls.done(at, item) && self.is_new(at) => {
+                self.call(&item.kind, out);
+            }
+            ItemKind::Image { result, format, .. } if !result.is_empty() && self.is_new(at) => {
                 let state = self.pending.take();
                 self.frames.parts(out, |writer| {
                     encode::image(writer, result, format.as_ref());
@@ -155,32 +162,24 @@ impl Writer {
                 });
             }
             ItemKind::Search { action, .. } => self.sources.searched(action.as_ref()),
-            ItemKind::Call { .. } | ItemKind::Image { .. } | ItemKind::Output { .. } | ItemKind::Other { .. } => {}
+            _ => {}
         }
     }
 
-    fn parts(&mut self, at: u32, parts: &[Part], out: &mut BytesMut) {
-        for (index, part) in (0..).zip(parts) {
-            let (channel, text) = match part {
-                Part::Text { text, .. } => (Channel::Text, text),
-                Part::Refusal(refusal) => (Channel::Refusal, refusal),
-                _ => continue,
-            };
-            if !self.tracks.has((at, index, channel)) {
-                self.delta((at, index, channel), text, out);
-            }
-            if let Part::Text { text, annotations } = part {
-                self.sources.text((at, index), text, annotations.as_ref());
-            }
-        }
+    fn call(&mut self, call: &ItemKind, out: &mut BytesMut) {
+        let ItemKind::Call { kind, call_id, name, input, .. } = call else { return };
+        let state = self.pending.take();
+        self.frames.parts(out, |writer| {
+            encode::call(writer, *kind, (call_id, name, input));
+            writer.optional_text("thoughtSignature", state.as_ref());
+        });
     }
 
-    fn paragraphs(&mut self, at: u32, channel: Channel, texts: &[Text], out: &mut BytesMut) {
-        for (index, text) in (0..).zip(texts) {
-            if !self.tracks.has((at, index, channel)) {
-                self.delta((at, index, channel), text, out);
-            }
-        }
+    /// Notes that the item at `at` goes out whole; `false` when it did before.
+    fn is_new(&mut self, at: u32) -> bool {
+        let new = !self.whole.contains(&at);
+        self.whole.push(at);
+        new
     }
 
     /// State behind which other state comes goes out on a thought of its own.
@@ -195,6 +194,7 @@ impl Writer {
 
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
         self.open(None);
+        self.calls.rest(finish).iter().for_each(|call| self.call(call, out));
         // The upstream's own last frame may be out, with its counts to come.
         if !self.said_finish {
             let (state, usage) = (self.pending.take(), self.usage.take());
@@ -217,9 +217,9 @@ impl Writer {
         match what {
             What::Open(open) => self.open(Some(open)),
             What::Delta { at, part, channel, .. } => {
-                self.tracks.seen((*at, *part, *channel));
+                self.paragraphs.begins(PartKey { at: *at, part: *part, channel: *channel });
             }
-            What::ItemDone { at, item } => self.tracks.item(*at, item),
+            What::ItemDone { at, .. } => self.whole.push(*at),
             What::Usage(usage) => self.usage = Some(*usage),
             _ => {}
         }

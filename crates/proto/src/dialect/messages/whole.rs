@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use self::assemble::Assembly;
 use super::Writer;
 use super::wire::Kind;
-use crate::canon::{Event, Open, What};
+use crate::canon::{Event, Head, Open, What};
 use crate::dialect::{Dialect, ReplySetting};
 use crate::fold::Whole;
 use crate::framing::sse::{self, Decoder};
@@ -44,7 +44,11 @@ fn read(assembly: &mut Assembly, frame: sse::Frame) {
 /// The reply as a stream of this dialect.
 fn stream(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let open = Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created };
-    let items = (0..).zip(&whole.items).map(|(at, item)| What::ItemDone { at, item: item.clone() });
+    let items = (0..).zip(&whole.items).flat_map(|(at, item)| {
+        let open = What::ItemOpen { at, head: Head::of(&item.kind) };
+        let pieces = item.kind.pieces(at);
+        [open].into_iter().chain(pieces).chain([What::ItemDone { at, item: item.clone() }])
+    });
     let usage = whole.usage.map(What::Usage);
     let stop = whole.stop.clone().map(What::Stopped);
     let end = whole.finish.map(|finish| What::End { finish, response: None });

@@ -60,16 +60,6 @@ pub(super) fn images<'i>(writer: &mut ObjectWriter<'_>, images: impl IntoIterato
     });
 }
 
-/// Whether all was said that the model had to say.
-pub(super) fn is_whole(finish: Finish) -> bool {
-    matches!(finish, Finish::Stop | Finish::ToolCalls)
-}
-
-/// Whether a call's input is an object, as all of Ollama's arguments are.
-pub(super) fn is_object(kind: CallKind, input: &Text) -> bool {
-    arguments(kind, input).is_some()
-}
-
 fn arguments(kind: CallKind, input: &Text) -> Option<Json> {
     if kind == CallKind::Custom {
         return Some(wrapped(input));

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::encode::{self, Call};
 use super::stamp::stamp;
 use crate::canon::{Finish, ItemKind, Part, Thinking};
-use crate::dialect::ReplySetting;
+use crate::dialect::{ReplySetting, open_calls};
 use crate::fold::Whole;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
@@ -15,7 +15,7 @@ use crate::text::Text;
 /// Writes the body.
 pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let finish = whole.finish.unwrap_or(Finish::Stop);
-    let mut answer = Answer::of(whole, finish);
+    let mut answer = Answer::of(whole);
     if setting.reply.thinking == Thinking::Hidden {
         answer.thinking.clear();
     }
@@ -71,15 +71,9 @@ struct Answer<'w> {
 }
 
 impl<'w> Answer<'w> {
-    fn of(whole: &'w Whole, finish: Finish) -> Self {
+    fn of(whole: &'w Whole) -> Self {
         let mut answer = Self::default();
-        for item in &whole.items {
-            answer.add(&item.kind);
-        }
-        if !encode::is_whole(finish) {
-            // A call whose arguments were cut off must not run.
-            answer.calls.retain(|(kind, _, _, input)| encode::is_object(*kind, input));
-        }
+        open_calls::complete(whole).for_each(|item| answer.add(&item.kind));
         answer
     }
 

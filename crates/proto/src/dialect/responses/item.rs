@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Request, Role, Tool, ToolChoice, ToolKind};
+use crate::canon::{CallKind, Head, Item, ItemKind, Request, Role, Tool, ToolChoice, ToolKind};
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::patch::set;
 use crate::json::{Path, Shape, emit};
@@ -46,35 +46,7 @@ pub(super) fn reply(json: &Json) -> Item {
 
 /// How an output item begins.
 pub(super) fn head(json: &Json) -> Head {
-    match reply(json).kind {
-        ItemKind::Message { phase, .. } => Head::Message { phase },
-        ItemKind::Reasoning { .. } => Head::Reasoning,
-        ItemKind::Call { kind, call_id, name, namespace, .. } => Head::Call { kind, call_id, name, namespace },
-        ItemKind::Search { .. } => Head::Search,
-        ItemKind::Image { .. } => Head::Image,
-        ItemKind::Output { .. } | ItemKind::Other { .. } => Head::Other,
-    }
-}
-
-/// The texts of an item with the channel and part index that their deltas have.
-pub(super) fn texts(item: &Item) -> Vec<(Channel, usize, &Text)> {
-    match &item.kind {
-        ItemKind::Message { parts, .. } => parts.iter().enumerate().filter_map(visible).collect(),
-        ItemKind::Reasoning { summary, text, .. } => {
-            let summary = summary.iter().enumerate().map(|(at, text)| (Channel::Summary, at, text));
-            summary.chain(text.iter().enumerate().map(|(at, text)| (Channel::Reasoning, at, text))).collect()
-        }
-        ItemKind::Call { input, .. } => vec![(Channel::Arguments, 0, input)],
-        _ => Vec::new(),
-    }
-}
-
-fn visible((at, part): (usize, &Part)) -> Option<(Channel, usize, &Text)> {
-    match part {
-        Part::Text { text, .. } => Some((Channel::Text, at, text)),
-        Part::Refusal(text) => Some((Channel::Refusal, at, text)),
-        _ => None,
-    }
+    Head::of(&reply(json).kind)
 }
 
 /// A message and, where it had to be normalised, its content.

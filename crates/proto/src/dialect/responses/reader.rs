@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::item;
 use super::wire::{Kind, head, type_of_head};
-use crate::canon::{CallKind, Carrier, Channel, Event, Frame, Head, Item, ItemKind, Open, What};
+use crate::canon::{CallKind, Carrier, Channel, Event, Frame, Head, Item, ItemKind, Open, PartKey, What};
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{self, Failure};
 use crate::framing;
@@ -262,11 +262,12 @@ impl Reader {
         }
         self.opened(anonymous, out);
         let at = delta.at.unwrap_or_else(|| self.seen.current());
-        if !self.seen.delta(at, channel) {
+        let key = PartKey { at, part: delta.part, channel };
+        if !self.seen.delta(key) {
             // Without its opening a call has no name; its item will say all of it.
             let Some(head) = head_for(channel) else { return out.push(Event { what: What::Other, carrier }) };
             self.seen.open(at);
-            self.seen.delta(at, channel);
+            self.seen.delta(key);
             out.push(silent(What::ItemOpen { at, head }));
         }
         out.push(Event { what: What::Delta { at, part: delta.part, channel, data: delta.data }, carrier });
@@ -276,6 +277,7 @@ impl Reader {
         let Some(data) = json.get("annotation") else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
         let (at, part) = (self.at(json), index(json, "content_index").unwrap_or(0));
+        self.seen.cite(at, part);
         out.push(Event { what: What::Annotation { at, part, data }, carrier });
     }
 
@@ -299,17 +301,17 @@ impl Reader {
     /// An item is whole; says first whatever of it was not said piece by piece.
     fn item(&mut self, at: u32, item: Item, carrier: Carrier, out: &mut Vec<Event>) {
         if self.seen.open(at) {
-            let head = item.raw.as_ref().map_or(Head::Other, item::head);
-            out.push(silent(What::ItemOpen { at, head }));
+            out.push(silent(What::ItemOpen { at, head: Head::of(&item.kind) }));
         }
-        let mut say = |seen: &ItemProgress, channel, part: usize, text: &Text| {
-            if !seen.has(at, channel) && !text.is_empty() {
-                let part = u32::try_from(part).unwrap_or(u32::MAX);
-                out.push(silent(What::Delta { at, part, channel, data: text.clone() }));
+        for what in item.kind.pieces(at) {
+            let said = match what {
+                What::Delta { part, channel, .. } => self.seen.has(PartKey { at, part, channel }),
+                What::Annotation { part, .. } => self.seen.is_cited(at, part),
+                _ => false,
+            };
+            if !said {
+                out.push(silent(what));
             }
-        };
-        for (channel, part, text) in item::texts(&item) {
-            say(&self.seen, channel, part, text);
         }
         self.seen.done(at, matches!(&item.kind, ItemKind::Call { kind: CallKind::Function | CallKind::Custom, .. }));
         out.push(Event { what: What::ItemDone { at, item }, carrier });

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{choice, head, texts};
+use super::{choice, head};
 use crate::canon::{Channel, Event, Finish, Usage, What};
 use crate::dialect::chat::encode;
 use crate::dialect::{ReplySetting, openai_error};
@@ -16,8 +16,6 @@ pub struct Writer {
     setting: ReplySetting,
     model: Option<Text>,
     created: u64,
-    /// Items whose text came in pieces.
-    spoken: Vec<u32>,
     usage: Option<Usage>,
     done: bool,
 }
@@ -25,7 +23,7 @@ pub struct Writer {
 impl Writer {
     pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         let created = setting.created;
-        Self { setting, model: None, created, spoken: Vec::new(), usage: None, done: false }
+        Self { setting, model: None, created, usage: None, done: false }
     }
 
     pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
@@ -37,14 +35,8 @@ impl Writer {
                 self.model.clone_from(&open.model);
                 self.created = if open.created > 0 { open.created } else { self.created };
             }
-            What::Delta { at, channel: Channel::Text | Channel::Refusal, data, .. } => {
-                if !self.spoken.contains(at) {
-                    self.spoken.push(*at);
-                }
+            What::Delta { channel: Channel::Text | Channel::Refusal, data, .. } => {
                 self.piece(data.escaped(), None, out);
-            }
-            What::ItemDone { at, item } if !self.spoken.contains(at) => {
-                texts(&item.kind).for_each(|text| self.piece(text.escaped(), None, out));
             }
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, .. } => self.finish(*finish, out),

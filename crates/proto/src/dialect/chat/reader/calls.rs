@@ -145,6 +145,8 @@ impl Known {
         if input.is_empty() && self.kind == CallKind::Function {
             // A function without parameters; clients parse the arguments.
             input.extend_from_slice(b"{}");
+            let data = Text::from_escaped(Bytes::from_static(b"{}"));
+            sink.aside(What::Delta { at, part: 0, channel: Channel::Arguments, data });
         }
         let (call_id, name) = (self.call_id.clone(), self.name.clone());
         let input = Text::from_escaped(Bytes::from(input));

@@ -57,7 +57,7 @@ impl Input {
         match self.given {
             Some(given) => (Text::from_plain(given.as_str()), true),
             // A tool without parameters; clients parse the arguments.
-            None => (Text::from_plain("{}"), false),
+            None => (Text::from_plain("{}"), true),
         }
     }
 

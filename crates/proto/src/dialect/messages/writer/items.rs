@@ -11,7 +11,7 @@ use super::Writer;
 use super::blocks;
 use super::searches::Source;
 use super::track::Readiness;
-use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Thinking, What};
+use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Thinking, What};
 use crate::json::emit;
 use crate::text::{Json, Text};
 
@@ -150,7 +150,6 @@ impl Writer {
     }
 
     fn annotation(&mut self, place: (u32, u32), data: &Json, out: &mut BytesMut) {
-        self.tracks.cited(place.1);
         self.searches.cite(data);
         let Some(citation) = encode::citation(data) else { return };
         if self.blocks.takes(place, Piece::Text) || self.begin(place, Piece::Text, out) {
@@ -161,23 +160,21 @@ impl Writer {
         }
     }
 
-    /// What the pieces did not say.
+    /// An item is whole. Its text came in pieces.
     fn done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         match &item.kind {
-            ItemKind::Message { parts, .. } => self.parts(at, parts, out),
-            ItemKind::Reasoning { id, summary, text, encrypted } => {
-                self.unsaid(at, Channel::Summary, summary, out);
-                self.unsaid(at, Channel::Reasoning, text, out);
+            ItemKind::Reasoning { id, encrypted, .. } => {
                 if let Some(encrypted) = encrypted.as_ref().filter(|state| !state.is_empty()) {
                     self.state(at, &reasoning_state::seal(id.as_ref(), encrypted), out);
                 }
             }
             ItemKind::Call { kind, call_id, name, input, .. } => {
+                // The upstream may have opened it as something else.
                 if !self.tracks.has(u32::MAX, Channel::Arguments) {
                     self.call_open(at, *kind, (call_id, name), out);
-                }
-                if !self.tracks.has(0, Channel::Arguments) && !input.is_empty() {
-                    self.piece((at, 0, Channel::Arguments), input, out);
+                    if !input.is_empty() {
+                        self.piece((at, 0, Channel::Arguments), input, out);
+                    }
                 }
                 self.end_custom(out);
             }
@@ -185,31 +182,7 @@ impl Writer {
             ItemKind::Image { result, format, .. } if !result.is_empty() => {
                 self.image(at, result, format.as_ref(), out);
             }
-            ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
-        }
-    }
-
-    fn parts(&mut self, at: u32, parts: &[Part], out: &mut BytesMut) {
-        for (index, part) in (0..).zip(parts) {
-            let (channel, text, annotations) = match part {
-                Part::Text { text, annotations } => (Channel::Text, text, annotations.as_ref()),
-                Part::Refusal(refusal) => (Channel::Refusal, refusal, None),
-                _ => continue,
-            };
-            if !self.tracks.has(index, channel) && !text.is_empty() {
-                self.piece((at, index, channel), text, out);
-            }
-            if let Some(annotations) = annotations.filter(|_| !self.tracks.has_citation(index)) {
-                annotations.elements().for_each(|data| self.annotation((at, index), &data, out));
-            }
-        }
-    }
-
-    fn unsaid(&mut self, at: u32, channel: Channel, texts: &[Text], out: &mut BytesMut) {
-        for (index, text) in (0..).zip(texts) {
-            if !self.tracks.has(index, channel) && !text.is_empty() {
-                self.piece((at, index, channel), text, out);
-            }
+            _ => {}
         }
     }
 

@@ -109,6 +109,7 @@ fn pieces_that_wait_are_joined() {
         assert!(chunk.is_unique());
     }
     out.clear();
+    writer.push(&Event::new(arguments(0, "{}")), &mut out);
     writer.push(&Event::new(called(0, "a", "{}")), &mut out);
     let text = std::str::from_utf8(&out).expect("UTF-8");
     assert_eq!(text.matches(&"1,".repeat(100)).count(), 1);

@@ -23,8 +23,6 @@ struct OpenItem {
     at: u32,
     /// Parts with text, in the order in which they began.
     said: Vec<(u32, Channel)>,
-    /// Parts with citations.
-    cited: Vec<u32>,
 }
 
 /// An item and what was said of it meanwhile.
@@ -98,7 +96,7 @@ impl Tracks {
     /// The item at `at` is being said from now on.
     pub(super) fn begin(&mut self, at: u32) {
         if self.open.as_ref().is_none_or(|live| live.at != at) {
-            self.open = Some(OpenItem { at, said: Vec::new(), cited: Vec::new() });
+            self.open = Some(OpenItem { at, said: Vec::new() });
         }
     }
 
@@ -137,18 +135,6 @@ impl Tracks {
     /// Whether the client has anything of the item.
     pub(super) fn any(&self) -> bool {
         self.open.as_ref().is_some_and(|live| !live.said.is_empty())
-    }
-
-    /// Notes a citation in a part.
-    pub(super) fn cited(&mut self, part: u32) {
-        if let Some(live) = &mut self.open {
-            live.cited.push(part);
-        }
-    }
-
-    /// Whether the client has citations of the part.
-    pub(super) fn has_citation(&self, part: u32) -> bool {
-        self.open.as_ref().is_some_and(|live| live.cited.contains(&part))
     }
 
     /// The item at `at` is whole.

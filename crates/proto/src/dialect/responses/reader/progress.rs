@@ -1,6 +1,6 @@
 //! What was said of each item so far.
 
-use crate::canon::Channel;
+use crate::canon::{Channel, PartKey};
 
 /// The items of one reply.
 #[derive(Debug, Default)]
@@ -13,8 +13,10 @@ pub(super) struct ItemProgress {
 #[derive(Debug)]
 struct Item {
     at: u32,
-    /// One bit for each channel that had a delta.
-    channels: u8,
+    /// Parts that had a delta, in the order in which they began; an item has few.
+    parts: Vec<(u32, Channel)>,
+    /// Parts that had a citation.
+    cited: Vec<u32>,
     done: bool,
 }
 
@@ -23,26 +25,41 @@ impl ItemProgress {
     pub(super) fn open(&mut self, at: u32) -> bool {
         let new = self.find(at).is_none();
         if new {
-            self.items.push(Item { at, channels: 0, done: false });
+            self.items.push(Item { at, parts: Vec::new(), cited: Vec::new(), done: false });
         }
         new
     }
 
     /// Notes a delta; `false` when its item is not open.
-    pub(super) fn delta(&mut self, at: u32, channel: Channel) -> bool {
-        let item = self.items.iter_mut().rev().find(|item| item.at == at);
-        item.map(|item| item.channels |= 1 << channel as u8).is_some()
+    pub(super) fn delta(&mut self, PartKey { at, part, channel }: PartKey) -> bool {
+        let Some(item) = self.find_mut(at) else { return false };
+        if item.parts.last() != Some(&(part, channel)) && !item.parts.contains(&(part, channel)) {
+            item.parts.push((part, channel));
+        }
+        true
     }
 
-    /// Whether the item at `at` had a delta in `channel`.
-    pub(super) fn has(&self, at: u32, channel: Channel) -> bool {
-        self.find(at).is_some_and(|item| item.channels & (1 << channel as u8) != 0)
+    /// Whether the part had a delta.
+    pub(super) fn has(&self, PartKey { at, part, channel }: PartKey) -> bool {
+        self.find(at).is_some_and(|item| item.parts.contains(&(part, channel)))
+    }
+
+    /// Notes a citation.
+    pub(super) fn cite(&mut self, at: u32, part: u32) {
+        if let Some(item) = self.find_mut(at) {
+            item.cited.push(part);
+        }
+    }
+
+    /// Whether the part had a citation.
+    pub(super) fn is_cited(&self, at: u32, part: u32) -> bool {
+        self.find(at).is_some_and(|item| item.cited.contains(&part))
     }
 
     /// Notes that an item is whole.
     pub(super) fn done(&mut self, at: u32, call: bool) {
         self.call |= call;
-        if let Some(item) = self.items.iter_mut().rev().find(|item| item.at == at) {
+        if let Some(item) = self.find_mut(at) {
             item.done = true;
         }
     }
@@ -65,6 +82,10 @@ impl ItemProgress {
     /// The output index of the next item, for upstreams that name none.
     pub(super) fn next(&self) -> u32 {
         self.items.iter().map(|item| item.at.saturating_add(1)).max().unwrap_or(0)
+    }
+
+    fn find_mut(&mut self, at: u32) -> Option<&mut Item> {
+        self.items.iter_mut().rev().find(|item| item.at == at)
     }
 
     fn find(&self, at: u32) -> Option<&Item> {

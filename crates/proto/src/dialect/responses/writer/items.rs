@@ -240,7 +240,7 @@ impl Writer {
         });
     }
 
-    /// An item is whole: says what of its text was not said, ends its parts and the item.
+    /// An item is whole: ends its parts and the item.
     fn done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         if matches!(item.kind, ItemKind::Other { .. } | ItemKind::Output { .. }) && item.raw.is_none() {
             return;
@@ -253,19 +253,14 @@ impl Writer {
             live.slot.complete(&mut whole);
         }
         let item = &whole;
-        let texts = item::texts(item);
+        let texts = item.kind.texts();
         if self.items.find(at).is_none() {
             let id = self.facts.item_id(&item.kind, at);
-            self.items.add(OpenItem::new(at, &head_of(&item.kind), id, Origin::Silent));
+            self.items.add(OpenItem::new(at, &Head::of(&item.kind), id, Origin::Silent));
         }
         let first = texts.first().map_or(Channel::Text, |(channel, ..)| *channel);
         let index = self.live(at, first, out);
         for (channel, part, text) in texts {
-            let part = u32::try_from(part).unwrap_or(u32::MAX);
-            let live = &self.items.open[index];
-            if !live.parts.contains(&(part, channel)) && !text.is_empty() {
-                self.delta((at, part, channel), text, out);
-            }
             if self.items.open[index].parts.contains(&(part, channel)) {
                 self.end_part(index, (part, channel), text, out);
             }
@@ -395,19 +390,6 @@ fn blank(head: &Head) -> ItemKind {
         Head::Search => ItemKind::Search { id: None, action: None },
         Head::Image => ItemKind::Image { id: None, result: empty(), format: None, prompt: None },
         Head::Other => ItemKind::Other { kind: String::new() },
-    }
-}
-
-fn head_of(kind: &ItemKind) -> Head {
-    match kind {
-        ItemKind::Message { phase, .. } => Head::Message { phase: phase.clone() },
-        ItemKind::Reasoning { .. } => Head::Reasoning,
-        ItemKind::Call { kind, call_id, name, namespace, .. } => {
-            Head::Call { kind: *kind, call_id: call_id.clone(), name: name.clone(), namespace: namespace.clone() }
-        }
-        ItemKind::Search { .. } => Head::Search,
-        ItemKind::Image { .. } => Head::Image,
-        ItemKind::Output { .. } | ItemKind::Other { .. } => Head::Other,
     }
 }
 
