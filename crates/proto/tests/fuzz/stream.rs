@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 use proto::canon::{Channel, Event, Head, ItemKind, ReplyOptions, What};
 use proto::dialect::ReplySetting;
 use proto::fold::Whole;
+use proto::framing::sse;
+use proto::text::Json;
 use proto::{Dialect, Fold, Reader, Writer, json};
 
 use super::cut::{cuts, inflated};
@@ -59,14 +61,37 @@ fn check(upstream: Dialect, input: &[u8]) {
                 cut_short(client, &setting, way, &legal);
             }
             // A client cannot read all that an upstream garbled. What a Gemini upstream says in pieces, and in other candidates,
-            // passes as it came and is whole in our own words only.
-            if client == upstream && client == Dialect::Gemini {
+            // passes as it came and is whole in our own words only; so are pieces of what is not open.
+            if client == upstream && (client == Dialect::Gemini || passes_stray_pieces(&events)) {
                 let bare: Vec<Event> = events.iter().map(|event| Event::new(event.what.clone())).collect();
                 folded(client, &setting, &bare, &write(client, &setting, &bare));
             } else if client != upstream || garbled.is_empty() {
                 folded(client, &setting, &events, &out);
             }
         }
+    }
+}
+
+/// Whether a frame passes that holds a piece of a call or block that is not open. The client may read it in its own way.
+fn passes_stray_pieces(events: &[Event]) -> bool {
+    let has = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|found| found == word.as_bytes());
+    let mut blocks = HashSet::new();
+    events.iter().filter_map(|event| Some((event, event.carrier.frame()?))).any(|(event, frame)| {
+        let words = ["content_block_delta", "\"tool_calls\"", "\"function_call\"", ".delta\""];
+        let unread = event.what == What::Other && words.iter().any(|word| has(&frame.bytes, word));
+        unread || frame.dialect == Dialect::Messages && !begins_or_has(&mut blocks, &frame.bytes)
+    })
+}
+
+/// Notes the block that a Messages frame begins; `false` for a piece of a block that did not begin.
+fn begins_or_has(blocks: &mut HashSet<u64>, frame: &Bytes) -> bool {
+    let data = sse::parse(frame.clone()).filter(|frame| json::valid(&frame.data));
+    let Some(json) = data.map(|frame| Json::from_valid(frame.data)) else { return true };
+    let index = json.get("index").and_then(|index| index.as_u64()).unwrap_or(0);
+    match json.text("type").map(|name| name.plain().into_owned()).as_deref() {
+        Some("content_block_start") => blocks.insert(index),
+        Some("content_block_delta") => blocks.contains(&index),
+        _ => true,
     }
 }
 
