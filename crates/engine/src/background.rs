@@ -15,10 +15,7 @@ use crate::models;
 use crate::request::services::Services;
 pub(crate) use store_sync::StoreSync;
 
-/// Reads the store, then starts every job.
-///
-/// # Errors
-/// The store cannot be read; no job runs then.
+/// Reads the store, then starts every job. Errors: the store cannot be read; no job runs then.
 pub(crate) async fn start(services: &Arc<Services>) -> Result<(), store::Error> {
     let sync = StoreSync::open(Arc::clone(services)).await?;
     releases::restore(services).await;

@@ -150,10 +150,8 @@ impl Engine {
         (self.services.dispatch.pool_quota(resolved.as_ref(), None), self.services.runtime.now())
     }
 
-    /// Whose login or client key `presented` is. A login lets in only where its owner has linked the file that it is from.
-    ///
-    /// # Errors
-    /// As [`Engine::authenticate`].
+    /// Whose login or client key `presented` is. A login lets in only where its owner has linked the file that it is from. Errors: as
+    /// [`Engine::authenticate`].
     pub async fn authenticate_native(&self, presented: &str) -> Result<Guest, AuthError> {
         match self.services.registry.authenticate_client(presented).await {
             Err(AuthError::Unknown) => self.services.tokens.authenticate_login(presented).await,
@@ -171,10 +169,7 @@ impl Engine {
         forward::forward(Arc::clone(&self.services), errand).await
     }
 
-    /// Whether there is a relay for such a call.
-    ///
-    /// # Errors
-    /// As [`Self::forward`], before anything is sent.
+    /// Whether there is a relay for such a call. Errors: as [`Self::forward`], before anything is sent.
     pub fn check_service(&self, service: Service, name: &str) -> Result<(), Failure> {
         forward::serves(&self.services, service, name)
     }

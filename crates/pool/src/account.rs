@@ -88,10 +88,7 @@ pub enum InvalidLimits {
 }
 
 impl AccountLimits {
-    /// Whether they may be kept.
-    ///
-    /// # Errors
-    /// [`InvalidLimits`] for the first that is out of bounds.
+    /// Whether they may be kept. Errors: [`InvalidLimits`] for the first that is out of bounds.
     pub fn check(self) -> Result<Self, InvalidLimits> {
         match self {
             Self { max_concurrent: Some(most), .. } if most > CEILING => Err(InvalidLimits::Ceiling(most)),

@@ -216,10 +216,7 @@ impl EgressTable {
     }
 
     /// The way of the next call. [`Egress::Auto`] takes the proxies that answer in turn; one that did not is tried again when its rest
-    /// is over and no other is left.
-    ///
-    /// # Errors
-    /// [`EgressUnavailable`], instead of another way than the chosen one.
+    /// is over and no other is left. Errors: [`EgressUnavailable`], instead of another way than the chosen one.
     pub fn route(&self, egress: &Egress, turn: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
         match egress {
             Egress::Direct => Ok(Route::Direct),
@@ -275,11 +272,8 @@ impl EgressTable {
     }
 }
 
-/// Whether a proxy may have this name.
-///
-/// # Errors
-/// [`Invalid::Name`] for an empty one, one of more than [`NAME`] bytes, one with control characters or white space around it, and the
-/// words of [`Egress::WORDS`].
+/// Whether a proxy may have this name. Errors: [`Invalid::Name`] for an empty one, one of more than [`NAME`] bytes, one with control
+/// characters or white space around it, and the words of [`Egress::WORDS`].
 pub fn check_name(name: &str) -> Result<(), Invalid> {
     let good = !name.is_empty()
         && name.len() <= NAME

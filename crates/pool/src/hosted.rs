@@ -48,9 +48,7 @@ impl fmt::Display for Hosted {
     }
 }
 
-/// Reads a list such as `web_search, image_generation`; `none` and an empty text are no tools. Each is there once.
-///
-/// # Errors
+/// Reads a list such as `web_search, image_generation`; `none` and an empty text are no tools. Each is there once. Errors:
 /// [`UnknownHosted`] for the first word that is no tool.
 pub fn list(text: &str) -> Result<Vec<Hosted>, UnknownHosted> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());

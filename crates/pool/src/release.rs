@@ -70,11 +70,9 @@ impl Release {
         parts.next().is_none().then_some(release)
     }
 
-    /// The version after this one where `text` is the published one: this one itself, a newer one that is not absurdly far ahead, or
-    /// an older one, because a release that was a mistake is withdrawn. Never one below `built`, which is built in.
-    ///
-    /// # Errors
-    /// [`Refused`] says why it is not taken over.
+    /// The version after this one where `text` is the published one: this one itself, a newer one that is not absurdly far ahead, or an
+    /// older one, because a release that was a mistake is withdrawn. Never one below `built`, which is built in. Errors: [`Refused`]
+    /// says why it is not taken over.
     pub fn next(self, built: Self, text: &str) -> Result<Self, Refused> {
         let next = Self::read(text).ok_or(Refused::Junk)?;
         let [major, minor, _] = next.0;

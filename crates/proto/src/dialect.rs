@@ -129,10 +129,8 @@ impl Dialect {
         }
     }
 
-    /// Reads a request body. The body's depth, nodes and escapes are checked first ([`crate::json::check`]).
-    ///
-    /// # Errors
-    /// A [`Failure`] of kind `Invalid` with the path of the offending field.
+    /// Reads a request body. The body's depth, nodes and escapes are checked first ([`crate::json::check`]). Errors: a [`Failure`] of
+    /// kind `Invalid` with the path of the offending field.
     pub fn read_request(self, body: Bytes) -> Result<(Request, Notes), Failure> {
         let (mut request, notes) = match self {
             Self::Responses => responses::read_request(body),
@@ -172,10 +170,8 @@ impl Dialect {
 }
 
 impl Wire {
-    /// Writes a request body for an upstream that speaks this protocol.
-    ///
-    /// # Errors
-    /// `Invalid` where a part cannot be said in this protocol and must not be dropped.
+    /// Writes a request body for an upstream that speaks this protocol. Errors: `Invalid` where a part cannot be said in this protocol
+    /// and must not be dropped.
     pub fn write_request(self, request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
         if self != Self::Gemini {
             gemini::reject_gemini_only(request)?;

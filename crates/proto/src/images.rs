@@ -49,26 +49,18 @@ pub struct Part {
     pub data: Bytes,
 }
 
-/// The backend's body for a picture.
-///
-/// # Errors
-/// `Invalid` with the name of the field that is missing, wrong or rejected there.
+/// The backend's body for a picture. Errors: `Invalid` with the name of the field that is missing, wrong or rejected there.
 pub fn generation(body: &Bytes) -> Result<Bytes, Failure> {
     write(body, false)
 }
 
-/// The backend's body for pictures that are to be changed.
-///
-/// # Errors
-/// As [`generation`].
+/// The backend's body for pictures that are to be changed. Errors: as [`generation`].
 pub fn edit(body: &Bytes) -> Result<Bytes, Failure> {
     write(body, true)
 }
 
-/// As [`edit`], of a form: `image` and `image[]` are files, all else is text.
-///
-/// # Errors
-/// As [`generation`]; also a file that is no picture.
+/// As [`edit`], of a form: `image` and `image[]` are files, all else is text. Errors: as [`generation`]; also a file that is no
+/// picture.
 pub fn form(parts: &[Part]) -> Result<Bytes, Failure> {
     let (files, texts): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| is_file(&part.name));
     let pictures = files.into_iter().map(picture).collect::<ReadResult<Vec<Json>>>()?;

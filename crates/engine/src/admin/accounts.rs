@@ -109,10 +109,7 @@ pub enum TermsError {
 }
 
 impl TermsChange {
-    /// The terms with this change.
-    ///
-    /// # Errors
-    /// [`InvalidLimits`] when they are out of bounds.
+    /// The terms with this change. Errors: [`InvalidLimits`] when they are out of bounds.
     pub fn apply(self, terms: AccountLimits) -> Result<AccountLimits, InvalidLimits> {
         let max_concurrent = self.max_concurrent.unwrap_or(terms.max_concurrent);
         AccountLimits { max_concurrent, priority: self.priority.unwrap_or(terms.priority) }.check()
@@ -124,10 +121,8 @@ impl TermsChange {
 pub struct Accounts<'e>(pub(crate) &'e Arc<Services>);
 
 impl Accounts<'_> {
-    /// Changes what an account's owner set for it; holds at once, also for those who wait.
-    ///
-    /// # Errors
-    /// [`TermsError`]; nothing is changed then.
+    /// Changes what an account's owner set for it; holds at once, also for those who wait. Errors: [`TermsError`]; nothing is changed
+    /// then.
     pub async fn set_terms(self, id: &str, change: TermsChange) -> Result<AccountView, TermsError> {
         let (services, id) = (self.0, AccountId(id.to_owned()));
         let _turn = services.registry.lock.lock().await;

@@ -73,10 +73,8 @@ pub struct CandidateView {
 pub struct Routing<'e>(pub(crate) &'e Arc<Services>);
 
 impl Routing<'_> {
-    /// Whoever would serve a request now, or be waited for: the choice alone.
-    ///
-    /// # Errors
-    /// As [`Self::explain`], and when nobody can serve it, nor what is asked instead.
+    /// Whoever would serve a request now, or be waited for: the choice alone. Errors: as [`Self::explain`], and when nobody can serve
+    /// it, nor what is asked instead.
     pub fn chosen(self, inquiry: RoutingQuery<'_>) -> Result<AccountId, Failure> {
         let services = self.0;
         let (meant, mut chain) = serving_models(services, inquiry.model)?;
@@ -84,10 +82,8 @@ impl Routing<'_> {
         chosen.or_else(|failure| chain.find_map(|next| services.dispatch.choose(&next, None).ok()).ok_or(failure))
     }
 
-    /// Who would serve a request now, and why. Sends nothing and takes no place.
-    ///
-    /// # Errors
-    /// A model that does not exist, a key that nobody has.
+    /// Who would serve a request now, and why. Sends nothing and takes no place. Errors: a model that does not exist, a key that nobody
+    /// has.
     pub fn explain(self, inquiry: RoutingQuery<'_>) -> Result<Explained, Failure> {
         let services = self.0;
         let (resolved, mut chain) = serving_models(services, inquiry.model)?;

@@ -130,11 +130,9 @@ impl Logins<'_> {
         self.services.runtime.upstream.authorize_url(pkce, state, redirect)
     }
 
-    /// A step of a login that is no account yet, by such a way and never by another: with [`Egress::Auto`] one proxy after the other
-    /// is tried while nothing was sent. `step` is called with the backend by each.
-    ///
-    /// # Errors
-    /// [`LoginProblem::Way`] with [`ProxyError::Stuck`], and what the step comes to.
+    /// A step of a login that is no account yet, by such a way and never by another: with [`Egress::Auto`] one proxy after the other is
+    /// tried while nothing was sent. `step` is called with the backend by each. Errors: [`LoginProblem::Way`] with
+    /// [`ProxyError::Stuck`], and what the step comes to.
     pub async fn step_by<T, F>(self, egress: Option<&Egress>, step: impl Fn(Upstream) -> F) -> Result<T, LoginProblem>
     where
         F: Future<Output = Result<T, LoginError>>,
@@ -142,10 +140,8 @@ impl Logins<'_> {
         step_by(self.services, egress, step).await
     }
 
-    /// Stores what a login gave, which is assigned to `egress` where that is said.
-    ///
-    /// # Errors
-    /// [`LoginProblem::NoAccount`]; [`LoginProblem::Store`] after a minute of tries.
+    /// Stores what a login gave, which is assigned to `egress` where that is said. Errors: [`LoginProblem::NoAccount`];
+    /// [`LoginProblem::Store`] after a minute of tries.
     pub async fn sign_in(self, grant: Grant, egress: Option<Egress>) -> Result<PutOutcome, LoginProblem> {
         sign_in(self.services, grant, egress).await
     }

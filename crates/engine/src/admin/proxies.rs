@@ -51,10 +51,7 @@ impl Proxies<'_> {
         all
     }
 
-    /// The way out of these words: `global`, `direct`, `auto`, or a proxy's id or name.
-    ///
-    /// # Errors
-    /// [`ProxyError::Unknown`].
+    /// The way out of these words: `global`, `direct`, `auto`, or a proxy's id or name. Errors: [`ProxyError::Unknown`].
     pub fn egress(self, wanted: &str) -> Result<Egress, ProxyError> {
         manage::meant(&self.0.registry.egress.table().proxies, wanted)
     }
@@ -64,39 +61,27 @@ impl Proxies<'_> {
         self.0.dispatch.check_interval().map_or(0, |interval| interval.as_secs().div_ceil(60))
     }
 
-    /// Sets the minutes between two checks; 0 for none. Beats the configuration from now on.
-    ///
-    /// # Errors
-    /// [`ProxyError::Store`].
+    /// Sets the minutes between two checks; 0 for none. Beats the configuration from now on. Errors: [`ProxyError::Store`].
     pub async fn set_check_minutes(self, minutes: u32) -> Result<(), ProxyError> {
         self.0.runtime.store.set_setting(INTERVAL, &minutes.to_string()).await?;
         self.reread_now().await
     }
 
-    /// Adds a proxy; `false` when its address was there already.
-    ///
-    /// # Errors
-    /// [`ProxyError`].
+    /// Adds a proxy; `false` when its address was there already. Errors: [`ProxyError`].
     pub async fn add(self, wish: ProxyWish) -> Result<(ProxyView, bool), ProxyError> {
         let (id, added) = manage::add_proxy(&self.0.runtime.store, wish, self.0.runtime.now()).await?;
         self.reread_now().await?;
         Ok((self.proxy(&id).ok_or(ProxyError::Unknown)?, added))
     }
 
-    /// Changes a proxy.
-    ///
-    /// # Errors
-    /// [`ProxyError`].
+    /// Changes a proxy. Errors: [`ProxyError`].
     pub async fn change(self, id: &str, change: ProxyChange) -> Result<ProxyView, ProxyError> {
         let id = manage::change_proxy(&self.0.runtime.store, id, change).await?;
         self.reread_now().await?;
         self.proxy(&id).ok_or(ProxyError::Unknown)
     }
 
-    /// Removes a proxy that no account takes.
-    ///
-    /// # Errors
-    /// [`ProxyError`].
+    /// Removes a proxy that no account takes. Errors: [`ProxyError`].
     pub async fn remove(self, id: &str) -> Result<(), ProxyError> {
         manage::remove_proxy(&self.0.runtime.store, id).await?;
         self.reread_now().await
@@ -109,20 +94,14 @@ impl Proxies<'_> {
         file::write(&table.proxies)
     }
 
-    /// Takes the proxies of a file, all or none; how many are new.
-    ///
-    /// # Errors
-    /// [`ProxyError`].
+    /// Takes the proxies of a file, all or none; how many are new. Errors: [`ProxyError`].
     pub async fn import(self, text: &str) -> Result<usize, ProxyError> {
         let added = manage::import_proxies(&self.0.runtime.store, text, self.0.runtime.now()).await?;
         self.reread_now().await?;
         Ok(added)
     }
 
-    /// Assigns accounts to ways, all or none; see [`super::assign`].
-    ///
-    /// # Errors
-    /// [`ProxyError`].
+    /// Assigns accounts to ways, all or none; see [`super::assign`]. Errors: [`ProxyError`].
     pub async fn assign(self, wanted: &[(&str, &str)]) -> Result<(), ProxyError> {
         manage::assign(&self.0.runtime.store, wanted).await?;
         self.reread_now().await
@@ -133,10 +112,7 @@ impl Proxies<'_> {
         transfer::export(&self.0.registry.egress.table(), &self.own_accounts())
     }
 
-    /// What a file of assignments would come to.
-    ///
-    /// # Errors
-    /// [`ProxyError::Account`], [`ProxyError::Unknown`].
+    /// What a file of assignments would come to. Errors: [`ProxyError::Account`], [`ProxyError::Unknown`].
     pub fn preview_egresses(self, tickets: &[Ticket]) -> Result<Moves, ProxyError> {
         transfer::preview(&self.0.registry.egress.table(), &self.own_accounts(), tickets)
     }
@@ -160,10 +136,7 @@ impl Proxies<'_> {
 }
 
 impl Proxies<'_> {
-    /// Checks one proxy now.
-    ///
-    /// # Errors
-    /// [`ProxyError::Unknown`]; that a check fails is no error.
+    /// Checks one proxy now. Errors: [`ProxyError::Unknown`]; that a check fails is no error.
     pub async fn check(self, id: &str) -> Result<ProxyView, ProxyError> {
         let table = self.0.registry.egress.table();
         let proxy = table.named(id).ok_or(ProxyError::Unknown)?.clone();
@@ -171,10 +144,7 @@ impl Proxies<'_> {
         self.proxy(&proxy.id).ok_or(ProxyError::Unknown)
     }
 
-    /// Checks every proxy now, and that of the configuration.
-    ///
-    /// # Errors
-    /// [`ProxyError::Store`].
+    /// Checks every proxy now, and that of the configuration. Errors: [`ProxyError::Store`].
     pub async fn check_all(self) -> Result<Vec<ProxyView>, ProxyError> {
         let proxies = self.0.registry.egress.table().proxies.clone();
         self.0.dispatch.check_now(&proxies).await?;
@@ -185,10 +155,7 @@ impl Proxies<'_> {
     }
 }
 
-/// Keeps what checks found, for commands beside a running gateway.
-///
-/// # Errors
-/// [`ProxyError::Store`].
+/// Keeps what checks found, for commands beside a running gateway. Errors: [`ProxyError::Store`].
 pub async fn keep_checks(store: &Store, found: &[ProxyCheck]) -> Result<(), ProxyError> {
     Ok(store.set_proxy_health(found).await?)
 }

@@ -121,10 +121,7 @@ pub(crate) async fn forward(services: Arc<Services>, request: ForwardRequest) ->
     }
 }
 
-/// Whether a relay or account serves such a call.
-///
-/// # Errors
-/// As [`forward`], before anything is sent.
+/// Whether a relay or account serves such a call. Errors: as [`forward`], before anything is sent.
 pub(crate) fn serves(services: &Services, service: Service, name: &str) -> Result<(), Failure> {
     choice::resolve(services, service, Some(name)).map(|_| ())
 }

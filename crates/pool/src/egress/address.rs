@@ -101,10 +101,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads `scheme://user:password@host:port`; without a port the scheme's own.
-    ///
-    /// # Errors
-    /// [`Invalid`], for the text; see [`Address::check`] for where it leads.
+    /// Reads `scheme://user:password@host:port`; without a port the scheme's own. Errors: [`Invalid`], for the text; see
+    /// [`Address::check`] for where it leads.
     pub fn read(text: &str) -> Result<Self, Invalid> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").filter(|_| text.len() <= LONGEST).ok_or(Invalid::Unreadable)?;
@@ -123,10 +121,7 @@ impl Address {
         Ok(Self { scheme, host, port, user: url.username().to_owned(), password: url.password().map(Secret::new) })
     }
 
-    /// The address of these parts; user name and password as they are, not percent-encoded.
-    ///
-    /// # Errors
-    /// As [`Address::read`].
+    /// The address of these parts; user name and password as they are, not percent-encoded. Errors: as [`Address::read`].
     pub fn of((scheme, host, port): (&str, &str, u16), user: &str, password: Option<&Secret>) -> Result<Self, Invalid> {
         let scheme = Scheme::named(scheme).ok_or(Invalid::Scheme)?;
         let bracketed = host.contains(':') && !host.starts_with('[');
@@ -144,9 +139,7 @@ impl Address {
         Ok(address)
     }
 
-    /// Whether it may be called as far as its text tells; its name is looked up and checked again when it is dialled.
-    ///
-    /// # Errors
+    /// Whether it may be called as far as its text tells; its name is looked up and checked again when it is dialled. Errors:
     /// [`Invalid::Private`] without leave, [`Invalid::Metadata`] always.
     pub fn check(&self, allow_private: bool) -> Result<(), Invalid> {
         let host = match &self.host {
@@ -158,9 +151,7 @@ impl Address {
     }
 
     /// This address with the password of `old` where it holds [`KEPT`] instead of one. A password goes only where it was given for.
-    ///
-    /// # Errors
-    /// [`Invalid::Password`] when the address is another one.
+    /// Errors: [`Invalid::Password`] when the address is another one.
     pub fn keeping(self, old: Option<&Self>) -> Result<Self, Invalid> {
         let hidden = self.password.as_ref().is_some_and(|password| [KEPT, "%2A%2A%2A"].contains(&password.expose()));
         if !hidden {

@@ -66,10 +66,7 @@ struct Parts {
     allow_private: bool,
 }
 
-/// Reads a file.
-///
-/// # Errors
-/// [`FileError`] for the first fault; then nothing of the file counts.
+/// Reads a file. Errors: [`FileError`] for the first fault; then nothing of the file counts.
 pub fn read(text: &str) -> Result<Vec<ProxyEntry>, FileError> {
     if text.len() > LARGEST {
         return Err(fault(1, "the file is larger than 1 MiB"));

@@ -33,10 +33,7 @@ pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::read(&body)
 }
 
-/// Refuses what only Gemini upstreams can do and what no note could make good.
-///
-/// # Errors
-/// `Invalid` with the path of the field.
+/// Refuses what only Gemini upstreams can do and what no note could make good. Errors: `Invalid` with the path of the field.
 pub(super) fn reject_gemini_only(request: &Request) -> Result<(), Failure> {
     request::reject_gemini_only(request)
 }

@@ -28,10 +28,8 @@ pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::reply(body, false)
 }
 
-/// Reads the body of `/api/generate` that asks for a reply.
-///
-/// # Errors
-/// `Invalid` with the path of the offending field, also when there is no prompt.
+/// Reads the body of `/api/generate` that asks for a reply. Errors: `Invalid` with the path of the offending field, also when there is
+/// no prompt.
 pub fn read_generate(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::reply(body, true)
 }

@@ -22,10 +22,8 @@ impl Decoder {
         Self { limit, held: BytesMut::new(), dead: false }
     }
 
-    /// Reads one chunk and appends the lines that it completes, without their line ends.
-    ///
-    /// # Errors
-    /// [`TooLong`] when a line passes the limit; lines before it are in `out`.
+    /// Reads one chunk and appends the lines that it completes, without their line ends. Errors: [`TooLong`] when a line passes the
+    /// limit; lines before it are in `out`.
     pub fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), TooLong> {
         while !self.dead && !chunk.is_empty() {
             let end = memchr(b'\n', &chunk);

@@ -109,9 +109,7 @@ impl Decoder {
         self
     }
 
-    /// Reads one chunk and appends the frames that it completes. Frames without data (comments, `retry`) are left out.
-    ///
-    /// # Errors
+    /// Reads one chunk and appends the frames that it completes. Frames without data (comments, `retry`) are left out. Errors:
     /// [`TooLong`] when a frame passes the limit; frames before it are in `out`.
     pub fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Frame>) -> Result<(), TooLong> {
         while self.state != State::Dead && !chunk.is_empty() {

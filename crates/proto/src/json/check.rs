@@ -14,10 +14,8 @@ pub const MAX_NODES: u32 = 1_000_000;
 const SINGLE: [&str; 6] = ["model", "stream", "tools", "previous_response_id", "messages", "input"];
 
 /// Checks that `body` is one JSON object in valid UTF-8, no deeper than [`MAX_DEPTH`], no larger than [`MAX_NODES`], without lone
-/// surrogates, and names none of its security-relevant top-level fields twice.
-///
-/// # Errors
-/// `Invalid`, with the offset of the offending byte or the name of the repeated field.
+/// surrogates, and names none of its security-relevant top-level fields twice. Errors: `Invalid`, with the offset of the offending byte
+/// or the name of the repeated field.
 pub fn check(body: &[u8]) -> Result<(), Failure> {
     if let Err(error) = std::str::from_utf8(body) {
         return Err(malformed(&format!("it is not valid UTF-8 at byte {}", error.valid_up_to())));

@@ -51,10 +51,7 @@ fn size(json: &Json) -> usize {
     count
 }
 
-/// The schema for an upstream that holds its output to it.
-///
-/// # Errors
-/// What in it no strict schema can say.
+/// The schema for an upstream that holds its output to it. Errors: What in it no strict schema can say.
 pub(crate) fn strict(schema: &Json, form: Form) -> Result<Json, &'static str> {
     let before = Tree::of(schema);
     let mut after = before.clone();
@@ -101,10 +98,8 @@ pub(crate) fn parameters(schema: &Json) -> Json {
     tree.json()
 }
 
-/// Reads a schema in Gemini's dialect into JSON Schema. `path` is where it stands in the body.
-///
-/// # Errors
-/// `Invalid` with the path of what no schema has.
+/// Reads a schema in Gemini's dialect into JSON Schema. `path` is where it stands in the body. Errors: `Invalid` with the path of what
+/// no schema has.
 pub(crate) fn from_gemini(schema: &Json, path: &Path<'_>) -> ReadResult<Json> {
     let mut tree = Tree::of(schema);
     google::read(&mut tree, path)?;

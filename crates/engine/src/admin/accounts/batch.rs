@@ -73,10 +73,7 @@ pub enum TagChange {
 type Picked = (usize, Arc<Entry>);
 
 impl Accounts<'_> {
-    /// Forgets accounts with their tokens.
-    ///
-    /// # Errors
-    /// [`AccountError::Store`]: none was forgotten.
+    /// Forgets accounts with their tokens. Errors: [`AccountError::Store`]: none was forgotten.
     pub async fn remove(self, ids: &[String]) -> Result<Batch, AccountError> {
         let mut batch = Batch::of(ids);
         let ids: Vec<AccountId> = batch.outcomes.iter().map(|outcome| AccountId(outcome.id.clone())).collect();
@@ -86,10 +83,8 @@ impl Accounts<'_> {
         Ok(batch)
     }
 
-    /// Switches accounts on or off. Switching on ends rests too, but no login that is over.
-    ///
-    /// # Errors
-    /// [`AccountError::Store`]: none was switched.
+    /// Switches accounts on or off. Switching on ends rests too, but no login that is over. Errors: [`AccountError::Store`]: none was
+    /// switched.
     pub async fn switch(self, ids: &[String], on: bool) -> Result<Batch, AccountError> {
         let services = self.0;
         let mut batch = Batch::of(ids);
@@ -112,10 +107,7 @@ impl Accounts<'_> {
         Ok(batch)
     }
 
-    /// Names accounts; `None` is their e-mails again.
-    ///
-    /// # Errors
-    /// [`AccountError::Invalid`], [`AccountError::Store`]: none was named.
+    /// Names accounts; `None` is their e-mails again. Errors: [`AccountError::Invalid`], [`AccountError::Store`]: none was named.
     pub async fn label(self, ids: &[String], label: Option<&str>) -> Result<Batch, AccountError> {
         let label = label.unwrap_or_default().trim();
         if label.chars().count() > LABEL || label.chars().any(char::is_control) {
@@ -130,10 +122,8 @@ impl Accounts<'_> {
         Ok(batch)
     }
 
-    /// Changes the tags of accounts. One that would have too many keeps those that it has.
-    ///
-    /// # Errors
-    /// [`AccountError::Invalid`], [`AccountError::Store`]: no tag was changed.
+    /// Changes the tags of accounts. One that would have too many keeps those that it has. Errors: [`AccountError::Invalid`],
+    /// [`AccountError::Store`]: no tag was changed.
     pub async fn tag(self, ids: &[String], change: TagChange) -> Result<Batch, AccountError> {
         let services = self.0;
         let change = change.checked()?;

@@ -100,11 +100,8 @@ pub enum ImportProblem {
 }
 
 impl Logins<'_> {
-    /// Takes a file's accounts in, and its API keys as relays. Goes on when the caller leaves: a refresh token that is spent
-    /// must be followed by its successor.
-    ///
-    /// # Errors
-    /// [`ImportProblem`] when the file cannot be read as a whole.
+    /// Takes a file's accounts in, and its API keys as relays. Goes on when the caller leaves: a refresh token that is spent must be
+    /// followed by its successor. Errors: [`ImportProblem`] when the file cannot be read as a whole.
     pub async fn import(self, text: Vec<u8>, passphrase: Option<Secret>) -> Result<Imports, ImportProblem> {
         // Reading takes a while, and opening is meant to.
         let turn = match passphrase {
@@ -132,10 +129,7 @@ impl Logins<'_> {
         self.take_file(File { entries: vec![entry], ..File::default() }, egress).await
     }
 
-    /// Takes the login of an auth.json in as it is; nothing is sent.
-    ///
-    /// # Errors
-    /// The store's.
+    /// Takes the login of an auth.json in as it is; nothing is sent. Errors: the store's.
     pub async fn add_login(self, login: Login) -> Result<PutOutcome, store::Error> {
         let put = keep_login(self.services, linked_account(login, self.services)).await?;
         self.services.dispatch.reload_registry().await?;

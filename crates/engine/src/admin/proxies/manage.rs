@@ -80,10 +80,7 @@ impl From<store::Error> for ProxyError {
     }
 }
 
-/// Stores a new proxy. One with the same address is there already: then its id, and `false`.
-///
-/// # Errors
-/// [`ProxyError`].
+/// Stores a new proxy. One with the same address is there already: then its id, and `false`. Errors: [`ProxyError`].
 pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(ProxyId, bool), ProxyError> {
     // A hidden password is nobody's here.
     let address = wish.address.keeping(None)?;
@@ -114,10 +111,7 @@ fn free_name(name: &str, taken: &HashSet<String>) -> String {
     free.unwrap_or_else(|| name.to_owned())
 }
 
-/// Changes a stored proxy, by its id or name; its id.
-///
-/// # Errors
-/// [`ProxyError`].
+/// Changes a stored proxy, by its id or name; its id. Errors: [`ProxyError`].
 pub async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> Result<ProxyId, ProxyError> {
     let old = find(store, wanted).await?;
     let address = match change.address {
@@ -136,10 +130,7 @@ pub async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> R
     if store.change_proxy(&old.id, &new, moved).await? { Ok(old.id) } else { Err(ProxyError::Unknown) }
 }
 
-/// Removes a stored proxy that no account takes.
-///
-/// # Errors
-/// [`ProxyError::InUse`], [`ProxyError::Unknown`].
+/// Removes a stored proxy that no account takes. Errors: [`ProxyError::InUse`], [`ProxyError::Unknown`].
 pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyError> {
     let proxy = find(store, wanted).await?;
     if store.remove_proxy(&proxy.id).await? {
@@ -152,9 +143,7 @@ pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyErr
     }
 }
 
-/// Stores the proxies of a file, all or none; how many are new. Those whose address is there already stay as they are.
-///
-/// # Errors
+/// Stores the proxies of a file, all or none; how many are new. Those whose address is there already stay as they are. Errors:
 /// [`ProxyError::File`] with the line of the first fault.
 pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<usize, ProxyError> {
     let known = store.proxies().await?;
@@ -185,10 +174,8 @@ pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<us
     Ok(new.len())
 }
 
-/// Assigns accounts (by id, e-mail or label) to ways (`global`, `direct`, `auto`, or a proxy's id or name), all or none; what was meant.
-///
-/// # Errors
-/// [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
+/// Assigns accounts (by id, e-mail or label) to ways (`global`, `direct`, `auto`, or a proxy's id or name), all or none; what was
+/// meant. Errors: [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
 pub async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(AccountId, Egress)>, ProxyError> {
     let (accounts, proxies) = (store.accounts().await?, store.proxies().await?);
     let mut ways = Vec::with_capacity(wanted.len());

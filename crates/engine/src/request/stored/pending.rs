@@ -37,9 +37,7 @@ pub(crate) struct PendingStore {
 }
 
 /// Puts the conversation that a request continues before its input, and returns what will be stored of the reply; `None` for nothing.
-///
-/// # Errors
-/// No such response, no room for its conversation, or too many items.
+/// Errors: No such response, no room for its conversation, or too many items.
 pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option<Box<PendingStore>>, Failure> {
     let previous = call.request.previous.take();
     let past =
@@ -102,10 +100,8 @@ fn over_memory() -> Failure {
     failure.code("overloaded").retry_after(1)
 }
 
-/// The client's items come after those of the conversation; its instructions are its own.
-///
-/// # Errors
-/// Together the items exceed the limit of a request.
+/// The client's items come after those of the conversation; its instructions are its own. Errors: together the items exceed the limit
+/// of a request.
 fn prepend_history(call: &mut Call, past: &StoredConversation) -> Result<(), Failure> {
     let most = responses::MOST_ITEMS.saturating_sub(call.request.items.len());
     let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).take(most + 1).collect();

@@ -27,10 +27,7 @@ const REFUSED: [(&str, &str); 3] = [
     ("logprobs", "probabilities of tokens are not known."),
 ];
 
-/// Reads a request body.
-///
-/// # Errors
-/// `Invalid` with the name of the offending field.
+/// Reads a request body. Errors: `Invalid` with the name of the offending field.
 pub fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
     crate::json::check(body)?;
     let json = Json::from_valid(body.clone());

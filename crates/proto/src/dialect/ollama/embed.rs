@@ -25,10 +25,7 @@ pub struct Embed {
     pub notes: Notes,
 }
 
-/// Reads a body of `/api/embed`, or of `/api/embeddings` when `single`.
-///
-/// # Errors
-/// `Invalid` with the path of the offending field.
+/// Reads a body of `/api/embed`, or of `/api/embeddings` when `single`. Errors: `Invalid` with the path of the offending field.
 pub fn read(body: &Bytes, single: bool) -> Result<Embed, Failure> {
     crate::json::check(body)?;
     let json = Json::from_valid(body.clone());
@@ -66,9 +63,7 @@ fn texts(node: Node<'_>, single: bool) -> ReadResult<Option<Json>> {
 }
 
 impl Embed {
-    /// The answer in Ollama's shape, from the relay's; without one it is that of a load. `took` counts from the request.
-    ///
-    /// # Errors
+    /// The answer in Ollama's shape, from the relay's; without one it is that of a load. `took` counts from the request. Errors:
     /// `Upstream` when there are no vectors in it.
     pub fn answer(&self, answer: Option<&Bytes>, took: Duration) -> Result<Bytes, Failure> {
         let vectors = answer.map_or_else(|| Ok(Vec::new()), vectors)?;

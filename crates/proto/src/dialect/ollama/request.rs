@@ -35,10 +35,7 @@ pub enum Asked {
     },
 }
 
-/// Reads a body of `/api/chat`, or of `/api/generate` when `generate`.
-///
-/// # Errors
-/// `Invalid` with the path of the offending field.
+/// Reads a body of `/api/chat`, or of `/api/generate` when `generate`. Errors: `Invalid` with the path of the offending field.
 pub fn read(body: &Bytes, generate: bool) -> Result<Asked, Failure> {
     crate::json::check(body)?;
     let json = Json::from_valid(body.clone());

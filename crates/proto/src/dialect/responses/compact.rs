@@ -34,10 +34,7 @@ pub fn is_asked(request: &Request) -> bool {
     request.items.last().is_some_and(|item| matches!(&item.kind, ItemKind::Other { kind } if kind == TRIGGER))
 }
 
-/// The one sealed item of a whole response to [`ask`]'s request.
-///
-/// # Errors
-/// `Upstream` when the response is something else.
+/// The one sealed item of a whole response to [`ask`]'s request. Errors: `Upstream` when the response is something else.
 pub fn made(response: &Bytes) -> Result<Json, Failure> {
     let response = Json::from_valid(response.clone());
     let is_made = |item: &Json| item.get("type").and_then(|kind| kind.as_text()).is_some_and(|kind| kind.is(MADE));

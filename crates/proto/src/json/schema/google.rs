@@ -48,10 +48,8 @@ const SHARED: [&str; 18] = [
     "properties", "minProperties", "maxProperties", "required", "anyOf", "minimum", "maximum", "default",
 ];
 
-/// Reads a schema in Gemini's dialect, or one that is JSON Schema already, into JSON Schema.
-///
-/// # Errors
-/// `Invalid` with the path of a keyword whose value no schema has.
+/// Reads a schema in Gemini's dialect, or one that is JSON Schema already, into JSON Schema. Errors: `Invalid` with the path of a
+/// keyword whose value no schema has.
 pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> ReadResult<()> {
     let Tree::Object(members) = schema else {
         return if matches!(schema, Tree::Leaf(json) if json.shape() == Shape::Bool) {

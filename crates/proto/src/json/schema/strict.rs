@@ -40,10 +40,7 @@ pub(crate) enum Form {
     Envelope,
 }
 
-/// Makes `schema` strict.
-///
-/// # Errors
-/// Why it cannot be.
+/// Makes `schema` strict. Errors: Why it cannot be.
 pub(super) fn make(schema: &mut Tree, form: Form) -> Result<(), &'static str> {
     if !refs::complete(schema) {
         return Err("a $ref to somewhere else");

@@ -60,11 +60,8 @@ pub(crate) fn first_fallback(services: &Services, asked: Option<&str>) -> Option
     chain.iter().find_map(|name| catalog.resolve(Some(name), &services.runtime.settings.names).ok())
 }
 
-/// The model for a request for `asked`, its own or the first existing one of its chain, and then the models that may be asked instead, in
-/// order.
-///
-/// # Errors
-/// The error of the name, when neither the name nor its chain means a model.
+/// The model for a request for `asked`, its own or the first existing one of its chain, and then the models that may be asked instead,
+/// in order. Errors: the error of the name, when neither the name nor its chain means a model.
 pub(crate) fn serving_models(
     services: &Services,
     asked: Option<&str>,

@@ -11,10 +11,8 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::Text;
 
-/// Writes `messages`; with `thoughts` what was thought before a call stands beside it.
-///
-/// # Errors
-/// `Invalid` where a part has no form in chat and leaving it out would change the question, or nothing is left to ask.
+/// Writes `messages`; with `thoughts` what was thought before a call stands beside it. Errors: `Invalid` where a part has no form in
+/// chat and leaving it out would change the question, or nothing is left to ask.
 pub(super) fn write(
     writer: &mut ObjectWriter<'_>,
     request: &Request,

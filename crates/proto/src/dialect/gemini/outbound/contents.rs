@@ -10,10 +10,8 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::{Text, media_type, standard_base64};
 
-/// Writes `systemInstruction` and `contents`.
-///
-/// # Errors
-/// `Invalid` where a part has no form in Gemini and leaving it out would change the question, or nothing is left to ask.
+/// Writes `systemInstruction` and `contents`. Errors: `Invalid` where a part has no form in Gemini and leaving it out would change the
+/// question, or nothing is left to ask.
 pub(super) fn write(
     writer: &mut ObjectWriter<'_>,
     request: &Request,

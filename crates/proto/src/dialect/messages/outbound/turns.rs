@@ -56,10 +56,7 @@ pub(super) struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
-    /// The turns of a request.
-    ///
-    /// # Errors
-    /// `Invalid` for parts that only another dialect knows.
+    /// The turns of a request. Errors: `Invalid` for parts that only another dialect knows.
     pub(super) fn of(request: &'a Request, relay: &Relay, notes: &mut Notes) -> Result<Self, Failure> {
         if request.origin.is_some_and(|origin| origin != Dialect::Messages) && request.items.iter().any(has_other) {
             return Err(refused("a content part of an unknown type"));
@@ -180,10 +177,8 @@ impl<'a> Messages<'a> {
         &mut self.done.last_mut().expect("invariant: pushed in the lines above").blocks
     }
 
-    /// Writes `system` and `messages`.
-    ///
-    /// # Errors
-    /// `Invalid` where a part has no form in this dialect and leaving it out would change the question.
+    /// Writes `system` and `messages`. Errors: `Invalid` where a part has no form in this dialect and leaving it out would change the
+    /// question.
     pub(super) fn write(
         &self,
         writer: &mut ObjectWriter<'_>,

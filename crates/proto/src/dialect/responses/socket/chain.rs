@@ -50,10 +50,8 @@ fn outputs(message: &Bytes) -> usize {
 }
 
 impl Record {
-    /// Notes a message of the reply and what [`super::append`] said of it.
-    ///
-    /// # Errors
-    /// [`Foreign`] when the reply's end speaks about another response than its beginning.
+    /// Notes a message of the reply and what [`super::append`] said of it. Errors: [`Foreign`] when the reply's end speaks about
+    /// another response than its beginning.
     pub fn see(&mut self, message: &Bytes, said: EventClass) -> Result<(), Foreign> {
         match said {
             EventClass::Part if self.response.is_none() => self.response = response_id(message),
