@@ -44,9 +44,25 @@ pub(super) fn reply(json: &Json) -> Item {
     Item { kind, raw: Some(json.clone()) }
 }
 
-/// How an output item begins.
+/// How an output item begins. The rest of the item is not read: it comes in pieces.
 pub(super) fn head(json: &Json) -> Head {
-    Head::of(&reply(json).kind)
+    let names = ["type", "phase", "call_id", "name", "namespace"];
+    let [kind, phase, call_id, name, namespace] =
+        json.get_each(names).map(|value| value.and_then(|value| value.as_text()));
+    let kind = kind.unwrap_or_else(|| Text::from("message"));
+    let call = |kind| match (call_id, name) {
+        (Some(call_id), Some(name)) => Head::Call { kind, call_id, name, namespace },
+        _ => Head::Other,
+    };
+    match kind.as_str() {
+        "message" => Head::Message { phase },
+        "reasoning" => Head::Reasoning,
+        "function_call" => call(CallKind::Function),
+        "custom_tool_call" => call(CallKind::Custom),
+        "web_search_call" => Head::Search,
+        "image_generation_call" => Head::Image,
+        _ => Head::Other,
+    }
 }
 
 /// A message and, where it had to be normalised, its content.
