@@ -1,6 +1,7 @@
 //! A committed reply that runs: the upstream's body, the transcoder, the timers. It is polled; no task and no channel lies in between.
 
-use std::pin::Pin;
+mod timers;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,9 +13,10 @@ use pool::quota::Quota;
 use pool::status::Signal;
 use pool::{AccountId, Millis};
 use proto::{Failure, Json, Kind};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use upstream::{Body, Cut, offload};
 
+use self::timers::{Due, Timers};
 use super::transcoder::{Progress, ReplyShape, SideEvent, Transcoder};
 use crate::dispatch::limiter::Permit;
 use crate::request::attempt::Credentials;
@@ -93,22 +95,6 @@ enum ReplyStep {
     Step,
     /// It is over.
     Over,
-}
-
-struct Timers {
-    /// When the last byte of the upstream came.
-    last_read: Instant,
-    /// When the client got its last bytes.
-    last_write: Instant,
-    idle: Duration,
-    /// `None` for collected replies.
-    heartbeat: Option<Duration>,
-    sleep: Pin<Box<Sleep>>,
-}
-
-enum Due {
-    Heartbeat,
-    Idle,
 }
 
 impl ReplyStream {
@@ -408,34 +394,6 @@ struct Inner {
     etag: Option<String>,
     #[serde(rename = "x-codex-turn-state")]
     turn: Option<String>,
-}
-
-impl Timers {
-    fn new(heard: Instant, idle: Duration, heartbeat: Option<Duration>) -> Self {
-        let spoke = Instant::now();
-        let silent = heard + idle;
-        let first = heartbeat.map_or(silent, |heartbeat| silent.min(spoke + heartbeat));
-        Self { last_read: heard, last_write: spoke, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(first)) }
-    }
-
-    /// The timer is armed for the earliest time at which something could be due, and looked at only when it fires: a token
-    /// moves no timer.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
-        loop {
-            std::task::ready!(self.sleep.as_mut().poll(cx));
-            let now = Instant::now();
-            let idle = self.last_read + self.idle;
-            let beat = self.heartbeat.map(|heartbeat| self.last_write + heartbeat);
-            if idle <= now {
-                return Poll::Ready(Due::Idle);
-            }
-            if beat.is_some_and(|beat| beat <= now) {
-                self.last_write = now;
-                return Poll::Ready(Due::Heartbeat);
-            }
-            self.sleep.as_mut().reset(beat.map_or(idle, |beat| beat.min(idle)));
-        }
-    }
 }
 
 #[cfg(test)]
