@@ -1,0 +1,305 @@
+//! The events of a reply.
+
+use bytes::Bytes;
+
+use super::{CallKind, Item, ItemKind, Part};
+use crate::failure::Failure;
+use crate::protocol::Dialect;
+use crate::text::{Json, Text};
+
+/// One step of a reply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub what: What,
+    /// Which frame of the upstream says so.
+    pub carrier: Carrier,
+}
+
+impl Event {
+    /// An event of the gateway's own.
+    pub fn new(what: What) -> Self {
+        Self { what, carrier: Carrier::Ours }
+    }
+}
+
+/// Which frame of the upstream says what an event says. Of the events of one frame exactly one carries it; the others are covered. An
+/// event that is edited becomes the gateway's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// None: a writer of any dialect writes the event.
+    Ours,
+    /// A frame of this dialect that another event carries, or all frames together, as with an end that no frame names. A writer of this
+    /// dialect writes nothing for the event, but for an end, which it completes.
+    Covered(Dialect),
+    /// This one. The writer of its dialect passes it on.
+    Frame(Frame),
+}
+
+impl Carrier {
+    /// The frame.
+    pub fn frame(&self) -> Option<&Frame> {
+        if let Self::Frame(frame) = self { Some(frame) } else { None }
+    }
+
+    /// The dialect of the upstream; `None` for an event of the gateway's own.
+    pub fn dialect(&self) -> Option<Dialect> {
+        match self {
+            Self::Ours => None,
+            Self::Covered(dialect) => Some(*dialect),
+            Self::Frame(frame) => Some(frame.dialect),
+        }
+    }
+
+    /// What a writer of `dialect` passes on: the bytes of a frame, or none of an event that is covered. `None` is an event that it writes
+    /// itself.
+    pub(crate) fn passed_in(&self, dialect: Dialect) -> Option<&Bytes> {
+        static NONE: Bytes = Bytes::new();
+        match self {
+            Self::Frame(frame) if frame.dialect == dialect => Some(&frame.bytes),
+            Self::Covered(covered) if *covered == dialect => Some(&NONE),
+            _ => None,
+        }
+    }
+}
+
+/// One upstream frame as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The protocol that the frame speaks.
+    pub dialect: Dialect,
+    /// The frame's bytes, complete with its line ends and the blank line that closes it; of a WebSocket, the JSON of the message.
+    pub bytes: Bytes,
+}
+
+/// What an [`Event`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// The reply begins.
+    Open(Open),
+    /// An item begins at output index `at`.
+    ItemOpen {
+        /// Output index.
+        at: u32,
+        /// What begins.
+        head: Head,
+    },
+    /// A piece of the item at `at`. All pieces of a part together are its whole text: where an upstream sends only the finished item,
+    /// its reader makes the pieces.
+    Delta {
+        /// Output index.
+        at: u32,
+        /// Part index inside the item (content, summary or annotation index); 0 where there is one part.
+        part: u32,
+        /// What the piece belongs to.
+        channel: Channel,
+        /// The piece, never empty on text channels.
+        data: Text,
+    },
+    /// A citation on the text of the item at `at`, as it came. Citations are complete as pieces are.
+    Annotation {
+        /// Output index.
+        at: u32,
+        /// Content index.
+        part: u32,
+        /// The annotation object.
+        data: Json,
+    },
+    /// The item at `at` is whole.
+    ItemDone {
+        /// Output index.
+        at: u32,
+        /// The item; without its text where that was long and came in pieces ([`crate::fold::BRIEF`]).
+        item: Item,
+    },
+    /// Rate-limit state in the stream (`codex.rate_limits`), as it came. Consumed by the engine.
+    Limits(Json),
+    /// Headers in the stream (`codex.response.metadata`, `response.metadata`), as they came.
+    Metadata(Json),
+    /// Token counts.
+    Usage(Usage),
+    /// The reply ends at this stop sequence; comes before its `End`.
+    Stopped(Text),
+    /// The reply ended well; `response` is the terminal response object where the dialect has one.
+    End {
+        /// Why it ended.
+        finish: Finish,
+        /// The terminal object (responses dialect), as it came.
+        response: Option<Json>,
+    },
+    /// The reply failed.
+    Fail(Failure),
+    /// A piece of a frame that is too large to hold, which says nothing to other dialects; its frame holds just the piece.
+    Piece {
+        /// Whether the frame ends with this piece.
+        last: bool,
+    },
+    /// What the reader dropped or approximated, in the form of [`crate::Notes::add`]. No client sees it; the engine logs it.
+    Note(String),
+    /// Nothing that another dialect could say; passes with its frame only.
+    Other,
+}
+
+/// How a reply begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The upstream's id of the reply.
+    pub id: Text,
+    /// The model that answers, as the upstream names it.
+    pub model: Option<Text>,
+    /// Unix seconds, 0 when the upstream did not say.
+    pub created: u64,
+}
+
+/// What begins at an [`What::ItemOpen`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A message of the assistant.
+    Message {
+        /// `commentary` or `final_answer`.
+        phase: Option<Text>,
+    },
+    /// Reasoning.
+    Reasoning,
+    /// A tool call.
+    Call {
+        /// Function or custom.
+        kind: CallKind,
+        /// Joins call and output.
+        call_id: Text,
+        /// The tool's name.
+        name: Text,
+        /// Its namespace, if any.
+        namespace: Option<Text>,
+    },
+    /// A hosted search.
+    Search,
+    /// An image.
+    Image,
+    /// Anything else.
+    Other,
+}
+
+impl Head {
+    /// How such an item begins.
+    pub(crate) fn of(kind: &ItemKind) -> Self {
+        match kind {
+            ItemKind::Message { phase, .. } => Self::Message { phase: phase.clone() },
+            ItemKind::Reasoning { .. } => Self::Reasoning,
+            ItemKind::Call { kind, call_id, name, namespace, .. } => {
+                Self::Call { kind: *kind, call_id: call_id.clone(), name: name.clone(), namespace: namespace.clone() }
+            }
+            ItemKind::Search { .. } => Self::Search,
+            ItemKind::Image { .. } => Self::Image,
+            ItemKind::Output { .. } | ItemKind::Other { .. } => Self::Other,
+        }
+    }
+}
+
+impl ItemKind {
+    /// The texts of an item, with the channel and part index that their deltas have.
+    pub(crate) fn texts(&self) -> Vec<(Channel, u32, &Text)> {
+        match self {
+            Self::Message { parts, .. } => {
+                let visible = (0..).zip(parts).filter_map(|(index, part)| match part {
+                    Part::Text { text, .. } => Some((Channel::Text, index, text)),
+                    Part::Refusal(text) => Some((Channel::Refusal, index, text)),
+                    _ => None,
+                });
+                visible.collect()
+            }
+            Self::Reasoning { summary, text, .. } => {
+                let summary = (0..).zip(summary).map(|(index, text)| (Channel::Summary, index, text));
+                summary.chain((0..).zip(text).map(|(index, text)| (Channel::Reasoning, index, text))).collect()
+            }
+            Self::Call { input, .. } => vec![(Channel::Arguments, 0, input)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The pieces and citations that say all of an item at output index `at`.
+    pub(crate) fn pieces(&self, at: u32) -> Vec<What> {
+        let mut pieces = Vec::new();
+        for (channel, part, text) in self.texts() {
+            if !text.is_empty() {
+                pieces.push(What::Delta { at, part, channel, data: text.clone() });
+            }
+            pieces.extend(self.citations(part).map(|data| What::Annotation { at, part, data }));
+        }
+        pieces
+    }
+
+    fn citations(&self, part: u32) -> impl Iterator<Item = Json> {
+        let parts = if let Self::Message { parts, .. } = self { parts.as_slice() } else { &[] };
+        let part = usize::try_from(part).ok().and_then(|part| parts.get(part));
+        let list = if let Some(Part::Text { annotations, .. }) = part { annotations.as_ref() } else { None };
+        list.into_iter().flat_map(Json::elements)
+    }
+}
+
+/// What a [`What::Delta`] belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// Visible text.
+    Text,
+    /// Visible refusal.
+    Refusal,
+    /// Raw reasoning.
+    Reasoning,
+    /// Reasoning summary.
+    Summary,
+    /// Arguments of a function call or input of a custom one.
+    Arguments,
+    /// A partial image, base64.
+    Image,
+}
+
+/// A part of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PartKey {
+    /// Output index of the item.
+    pub at: u32,
+    /// Part index inside the item, as in [`What::Delta`].
+    pub part: u32,
+    /// What the part holds.
+    pub channel: Channel,
+}
+
+/// Token counts of one reply. `input` includes `cached` and `cache_write`; `output` includes `reasoning`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input tokens.
+    pub input: u64,
+    /// Input tokens read from a prompt cache.
+    pub cached: u64,
+    /// Input tokens written to a prompt cache.
+    pub cache_write: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Output tokens spent on reasoning.
+    pub reasoning: u64,
+    /// Whether we counted or guessed because the upstream gave no figures.
+    pub estimated: bool,
+}
+
+/// Why a reply ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model was done.
+    Stop,
+    /// The model waits for tool results.
+    ToolCalls,
+    /// A length limit.
+    Length,
+    /// A content filter.
+    Filter,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Finish {
+    /// Whether the model said all that it had to say.
+    pub(crate) fn is_whole(self) -> bool {
+        matches!(self, Self::Stop | Self::ToolCalls)
+    }
+}
