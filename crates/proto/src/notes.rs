@@ -27,6 +27,15 @@ impl Notes {
         self.0.push(if self.0.len() == MOST { MORE.to_owned() } else { note });
     }
 
+    /// Notes a field that is not sent on. Names that are long or strange are not repeated.
+    pub(crate) fn dropped_field(&mut self, name: &str) {
+        if is_plain(name) {
+            self.add(format!("dropped {name}"));
+        } else {
+            self.add("dropped unknown fields");
+        }
+    }
+
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Notes) {
         other.0.into_iter().for_each(|note| self.add(note));
@@ -49,4 +58,14 @@ impl Notes {
         joined.truncate(1024);
         joined
     }
+}
+
+/// A word from outside for use in a note or message: letters, digits, `_`, `-` and `.`, at most 60 of them.
+pub(crate) fn sanitized(word: &str) -> String {
+    word.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(60).collect()
+}
+
+/// Whether a field's name may stand in a note as it is.
+pub(crate) fn is_plain(name: &str) -> bool {
+    name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }

@@ -17,6 +17,7 @@ use crate::canon::{CallKind, Carrier, Channel, Event, Finish, Head, Item, ItemKi
 use crate::dialect::{Dialect, Rules, Target, Wire};
 use crate::json::emit;
 use crate::json::patch::set;
+use crate::notes::sanitized;
 use crate::text::{Json, Text};
 
 /// The tools of one request, and the calls of its answer so far.
@@ -115,8 +116,7 @@ impl ToolReplies {
     /// Leaves out a call of the service's own; the note is made once.
     fn drop(&mut self, at: u32, name: &Text, carrier: &Carrier) -> Option<Event> {
         self.dropped = true;
-        let name: String =
-            name.plain().chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect();
+        let name = sanitized(&name.plain());
         let new = self.calls.insert(at, Call::Service).is_none();
         new.then(|| Event {
             what: What::Note(format!("the upstream ran its own tool {name}")),

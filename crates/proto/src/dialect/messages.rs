@@ -43,8 +43,3 @@ pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
 pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
     error::write(failure)
 }
-
-/// A client's word for use in a note or message.
-fn sanitized(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect()
-}

@@ -4,6 +4,7 @@ pub mod compact;
 mod echo;
 mod frame;
 mod item;
+mod outbound;
 mod reader;
 mod request;
 pub mod socket;
@@ -36,11 +37,11 @@ pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
 }
 
 pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
-    request::write(request, target)
+    outbound::write(request, target)
 }
 
 pub(super) fn effort(request: &Request, target: &Codex) -> Option<String> {
-    request::effort(request, target)
+    outbound::effort(request, target)
 }
 
 pub(super) fn error(failure: &Failure) -> (u16, Bytes) {

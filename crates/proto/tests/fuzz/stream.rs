@@ -61,8 +61,9 @@ fn check(upstream: Dialect, input: &[u8]) {
                 cut_short(client, &setting, way, &legal);
             }
             // A client cannot read all that an upstream garbled. What a Gemini upstream says in pieces, and in other candidates,
-            // passes as it came and is whole in our own words only; so are pieces of what is not open.
-            if client == upstream && (client == Dialect::Gemini || passes_stray_pieces(&events)) {
+            // passes as it came and is whole in our own words only; so are pieces of what is not open, and parts without pieces.
+            let own = client == Dialect::Gemini || passes_stray_pieces(&events) || has_part_without_pieces(&events);
+            if client == upstream && own {
                 let bare: Vec<Event> = events.iter().map(|event| Event::new(event.what.clone())).collect();
                 folded(client, &setting, &bare, &write(client, &setting, &bare));
             } else if client != upstream || garbled.is_empty() {
@@ -85,14 +86,27 @@ fn passes_stray_pieces(events: &[Event]) -> bool {
 
 /// Notes the block that a Messages frame begins; `false` for a piece of a block that did not begin.
 fn begins_or_has(blocks: &mut HashSet<u64>, frame: &Bytes) -> bool {
-    let data = sse::parse(frame.clone()).filter(|frame| json::valid(&frame.data));
-    let Some(json) = data.map(|frame| Json::from_valid(frame.data)) else { return true };
+    let Some(frame) = sse::parse(frame.clone()).filter(|frame| json::valid(&frame.data)) else { return true };
+    let json = Json::from_valid(frame.data.clone());
     let index = json.get("index").and_then(|index| index.as_u64()).unwrap_or(0);
-    match json.text("type").map(|name| name.plain().into_owned()).as_deref() {
-        Some("content_block_start") => blocks.insert(index),
-        Some("content_block_delta") => blocks.contains(&index),
+    let name = json.text("type").map(|name| name.plain().into_owned().into_bytes());
+    match name.as_deref().unwrap_or(frame.event()) {
+        b"content_block_start" => blocks.insert(index),
+        b"content_block_delta" => blocks.contains(&index),
         _ => true,
     }
+}
+
+/// Whether the upstream told a part in its finished item only: its client reads it there, and other clients get it in pieces.
+fn has_part_without_pieces(events: &[Event]) -> bool {
+    let (mut told, mut made) = (HashSet::new(), HashSet::new());
+    for event in events {
+        if let What::Delta { at, part, channel, .. } = &event.what {
+            let parts = if event.carrier.frame().is_some() { &mut told } else { &mut made };
+            parts.insert((*at, *part, *channel));
+        }
+    }
+    made.difference(&told).next().is_some()
 }
 
 /// The events of an upstream's bytes.

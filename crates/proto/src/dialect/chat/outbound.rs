@@ -144,10 +144,8 @@ fn rest(writer: &mut ObjectWriter<'_>, request: &Request, strict: bool, notes: &
     for (name, value) in &request.rest {
         if SHARED.contains(&name.as_str()) && !(strict && FOREIGN.contains(&name.as_str())) {
             writer.json(name, value);
-        } else if name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
-            notes.add(format!("dropped {name}"));
         } else {
-            notes.add("dropped unknown fields");
+            notes.dropped_field(name);
         }
     }
 }

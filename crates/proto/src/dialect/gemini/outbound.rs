@@ -84,8 +84,3 @@ fn family(model: &str) -> Family {
         _ => Family::Plain,
     }
 }
-
-/// A client's word for use in a note.
-fn sanitized(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(60).collect()
-}

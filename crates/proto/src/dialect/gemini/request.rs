@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::failure::{Failure, Kind};
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape};
-use crate::notes::Notes;
+use crate::notes::{self, Notes};
 use crate::text::{Json, Text};
 
 /// Most unknown fields that are named; the names are the client's.
@@ -94,7 +94,7 @@ impl Scope {
     fn leftover(&mut self, place: &str, fields: Fields<'_>) {
         for (name, json) in fields.rest().filter(|(_, json)| !json.is_null()) {
             let name = name.plain();
-            let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            let plain = notes::is_plain(&name);
             let name = if plain && self.rest.len() < MOST_UNKNOWN { name.as_ref() } else { "unknown" };
             let dot = if place.is_empty() { "" } else { "." };
             self.keep(&format!("{place}{dot}{name}"), json);

@@ -13,13 +13,13 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 
 use self::turns::Messages;
-use super::{sanitized, takes_stop};
+use super::takes_stop;
 use crate::canon::{Format, Request};
 use crate::dialect::{Dialect, Relay, Target};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::Text;
 
 /// What is asked for when neither the client nor the model's facts say: every model in use gives this much.
@@ -143,11 +143,7 @@ fn dropped(request: &Request, notes: &mut Notes) {
         notes.add("dropped prompt_cache_key");
     }
     for (name, _) in &request.rest {
-        if name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
-            notes.add(format!("dropped {name}"));
-        } else {
-            notes.add("dropped unknown fields");
-        }
+        notes.dropped_field(name);
     }
 }
 

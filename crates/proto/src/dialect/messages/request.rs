@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::json::Path;
 use crate::json::node::{self, Fields, Node, ReadResult};
-use crate::notes::Notes;
+use crate::notes::{self, Notes};
 use crate::text::Json;
 
 /// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
@@ -66,7 +66,7 @@ impl Scope {
     }
 
     fn dropped(&mut self, place: &str, name: &str) {
-        let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+        let plain = notes::is_plain(name);
         let note = if plain { format!("dropped {place}.{name}") } else { format!("dropped unknown fields of {place}") };
         if self.unknown >= MAX_UNKNOWN {
             return self.notes.add("dropped more unknown fields");

@@ -13,7 +13,7 @@ use crate::dialect::{Dialect, output_format};
 use crate::failure::Failure;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape};
-use crate::notes::Notes;
+use crate::notes::{self, Notes};
 use crate::text::{Json, Text};
 
 /// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
@@ -116,7 +116,7 @@ impl Scope {
     pub(super) fn leftover(&mut self, place: &str, fields: Fields<'_>) {
         for (name, _) in fields.rest().filter(|(_, json)| !json.is_null()) {
             let name = name.plain();
-            let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            let plain = notes::is_plain(&name);
             if self.unknown < MAX_UNKNOWN && plain {
                 self.unknown += 1;
                 self.notes.add(format!("dropped {place}{name}"));

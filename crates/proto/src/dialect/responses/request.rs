@@ -1,17 +1,10 @@
 //! Reads a `/v1/responses` body. Every value that the canonical model does not name is kept, in `rest` and in `raw`.
 
-mod body;
-mod client_body;
-mod codex;
-mod items;
-mod relay;
-
 use bytes::Bytes;
-pub(super) use codex::effort;
 
 use super::{item, tool};
 use crate::canon::{Item, ItemKind, Part, Reasoning, Request, Role};
-use crate::dialect::{Dialect, Target};
+use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::json::node::{self, Node, ReadResult};
 use crate::json::{self, Path, Shape};
@@ -117,18 +110,4 @@ fn stop(node: Node<'_>) -> ReadResult<Vec<String>> {
 fn sampling(key: &str, node: Node<'_>) -> ReadResult<Json> {
     let (shape, name) = if key == "logit_bias" { (Shape::Object, "an object") } else { (Shape::Number, "a number") };
     node.shaped(shape, name)
-}
-
-/// The items as they came, or as this dialect says them.
-pub(super) fn to_json(list: &[Item]) -> Vec<Json> {
-    let fresh = |item: &Item| items::one(item, &mut Notes::default());
-    list.iter().filter_map(|item| item.raw.clone().or_else(|| fresh(item))).collect()
-}
-
-/// Writes a request for an upstream that speaks this dialect.
-pub(crate) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
-    match target {
-        Target::Codex(codex) => codex::write(request, codex),
-        Target::Relay(relay) => Ok(relay::write(request, relay)),
-    }
 }

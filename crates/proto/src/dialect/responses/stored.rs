@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::{item, request};
+use super::{item, outbound};
 use crate::canon::Item;
 use crate::json::{Shape, emit, set};
 use crate::text::{Json, Text};
@@ -54,7 +54,7 @@ impl Stored {
 /// A conversation as one list in a buffer of its own, which keeps nothing else of the request in memory; `None` when `weigh`,
 /// which is told its size before anything is copied, does not bear it.
 pub fn pack<W>(items: &[Item], weigh: impl FnOnce(usize) -> Option<W>) -> Option<(Json, W)> {
-    let list = request::to_json(items);
+    let list = outbound::to_json(items);
     let size = list.iter().map(|item| item.bytes().len() + 1).sum::<usize>() + 2;
     let weight = weigh(size)?;
     let mut out = BytesMut::with_capacity(size);

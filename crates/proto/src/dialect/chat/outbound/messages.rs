@@ -4,11 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::sanitized;
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::Text;
 
 /// Writes `messages`; with `thoughts` what was thought before a call stands beside it. Errors: `Invalid` where a part has no form in

@@ -2,11 +2,10 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::sanitized;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::output_format;
 use crate::json::emit::{self, ObjectWriter};
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
 /// Writes `tools`, `tool_choice` and `parallel_tool_calls`; hosted tools have no form in chat.

@@ -3,14 +3,15 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::super::encode;
 use super::super::wire::{Choice, Message, Reply};
-use super::super::{encode, sanitized};
 use super::calls::Calls;
 use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
 use crate::dialect::openai_error;
 use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
 use crate::fold::ItemDraft;
+use crate::notes::sanitized;
 use crate::text::{Json, Text};
 
 /// One reply in the making. Reasoning and message items close when something else begins; calls stay open to the end,

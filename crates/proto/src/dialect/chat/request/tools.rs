@@ -1,12 +1,12 @@
 //! Tools and tool choice of a chat request, in the nested form of chat, the flat form of responses and the legacy form.
 
-use super::super::sanitized;
 use super::Scope;
 use crate::canon::{Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{emit, patch, schema};
+use crate::notes::sanitized;
 use crate::text::{Json, Text};
 
 impl Scope {

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::super::{encode, reasoning_state};
-use super::{Facts, Family, sanitized};
+use super::{Facts, Family};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::{Text, media_type, standard_base64};
 
 /// Writes `systemInstruction` and `contents`. Errors: `Invalid` where a part has no form in Gemini and leaving it out would change the

@@ -1,12 +1,12 @@
 //! `generationConfig`, and what has no place there.
 
 use super::super::MOST_STOPS;
-use super::{Facts, Family, sanitized};
+use super::{Facts, Family};
 use crate::canon::{Format, Request};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::Json;
 
 /// Canonical sampling fields and Gemini's names for them.

@@ -2,11 +2,10 @@
 
 use bytes::BytesMut;
 
-use super::sanitized;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
 /// Writes `tools` and `toolConfig`.

@@ -1,11 +1,11 @@
 //! Tools and tool choice.
 
-use super::super::{encode, sanitized};
+use super::super::encode;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::Dialect;
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
 /// What a tool takes that has free text in its own protocol.

@@ -5,12 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use bytes::BytesMut;
 
 use super::super::reasoning_state::{self, Sealed};
-use super::{blocks, refused, sanitized};
+use super::{blocks, refused};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
 use crate::dialect::{Dialect, Relay};
 use crate::failure::Failure;
 use crate::json::emit::{self, ObjectWriter};
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::Text;
 
 /// One content block.

@@ -1,11 +1,12 @@
 //! Tools and tool choice of a messages request.
 
-use super::super::{encode, sanitized};
+use super::super::encode;
 use super::Scope;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, emit, schema};
+use crate::notes::sanitized;
 use crate::text::{Json, Text};
 
 /// Tools that Anthropic's models know by heart and clients run: what others must be told about them.

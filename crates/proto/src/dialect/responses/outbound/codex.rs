@@ -16,7 +16,7 @@ use crate::dialect::Codex;
 use crate::failure::{Failure, Kind};
 use crate::json::patch::{Edit, patch};
 use crate::json::{Shape, emit};
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
 /// The fields that the backend takes; any other is answered with `Unsupported parameter`.
@@ -232,9 +232,4 @@ fn dropped(request: &Request, notes: &mut Notes) {
     for name in sampling.chain(rest).filter(|name| !ALLOWED.contains(name) && !limits.contains(name)) {
         notes.add(format!("dropped {}", sanitized(name)));
     }
-}
-
-/// A client's word in a form that a note may hold.
-fn sanitized(word: &str) -> String {
-    word.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(60).collect()
 }

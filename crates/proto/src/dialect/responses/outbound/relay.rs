@@ -8,7 +8,7 @@ use super::{items, tool};
 use crate::canon::Request;
 use crate::dialect::responses::LEAST_OUTPUT;
 use crate::dialect::{Dialect, Relay};
-use crate::notes::Notes;
+use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
 /// What is read but not passed on: spellings of other APIs, what names a WebSocket's message, and the response to go on from,
@@ -71,8 +71,7 @@ fn fresh(body: &mut Body, request: &Request, notes: &mut Notes) {
         }
     }
     for (name, _) in &request.rest {
-        let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(60).collect();
-        notes.add(format!("dropped {plain}"));
+        notes.add(format!("dropped {}", sanitized(name)));
     }
     body.set("service_tier", request.tier.as_ref().map(Json::of));
     body.set("prompt_cache_key", request.cache_key.as_ref().map(Text::quoted));
