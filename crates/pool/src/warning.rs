@@ -109,6 +109,9 @@ pub struct Issued {
 struct LastThreshold {
     threshold: u8,
     resets_at: Option<Millis>,
+    /// When the figures that passed the threshold were learned; 0 where an earlier version stored none.
+    #[serde(default)]
+    learned: Millis,
 }
 
 /// Every warning that stands for an account, whether it was given or not: the highest threshold of each window, and its state.
@@ -127,15 +130,18 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
     windows.into_iter().flatten().chain(state).map(of).collect()
 }
 
-/// The warnings to give now; `given` is what was given before, and is brought up to date.
+/// The warnings to give now; `given` is what was given before, and is brought up to date. Nodes that share `given` may judge figures
+/// of different age: older ones move no reset instant, and only newer ones show that a share has fallen.
 pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
     for slot in [WindowKind::Primary, WindowKind::Secondary] {
         let window = slot.window(&account.quota);
         let told = given.slot(slot);
-        if told.is_some_and(|told| told.over(window, now)) {
+        if told.is_some_and(|told| told.over(window, account.quota.updated, now)) {
             *told = None;
         }
-        if let (Some(told), Some(window)) = (told, window) {
+        if let (Some(told), Some(window)) = (told, window)
+            && account.quota.updated >= told.learned.believed(now)
+        {
             told.follow(window.resets_at);
         }
     }
@@ -145,7 +151,10 @@ pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds,
     given.state = state;
     let mut warnings = standing(account, thresholds, now);
     warnings.retain(|warning| match warning.what {
-        What::Quota { window, threshold, resets_at, .. } => given.take(window, threshold, resets_at),
+        What::Quota { window, threshold, resets_at, .. } => {
+            let passed = LastThreshold { threshold, resets_at, learned: account.quota.updated };
+            given.take(window, passed)
+        }
         What::NeedsLogin { .. } | What::Blocked { .. } => entered,
     });
     warnings
@@ -189,13 +198,14 @@ impl LastThreshold {
         }
     }
 
-    /// Whether the window was reset since: its time is over, or its share has fallen.
-    fn over(&self, window: Option<Window>, now: Millis) -> bool {
+    /// Whether the window was reset since: its time is over, or its share has fallen by figures that were learned later.
+    fn over(&self, window: Option<Window>, updated: Millis, now: Millis) -> bool {
         let ahead = |at: Millis| {
             window.and_then(|window| window.resets_at).is_some_and(|new| now < new && is_same_instant(at, new))
         };
         let ended = self.resets_at.is_some_and(|at| at <= now && !ahead(at));
-        ended || window.is_none_or(|window| window.used(now) + FALL < f64::from(self.threshold))
+        let fallen = || window.is_none_or(|window| window.used(now) + FALL < f64::from(self.threshold));
+        ended || (updated > self.learned.believed(now) && fallen())
     }
 }
 
@@ -213,11 +223,11 @@ impl Issued {
     }
 
     /// Whether a threshold is news; it is not any more then.
-    fn take(&mut self, slot: WindowKind, threshold: u8, resets_at: Option<Millis>) -> bool {
+    fn take(&mut self, slot: WindowKind, passed: LastThreshold) -> bool {
         let told = self.slot(slot);
-        let news = told.is_none_or(|told| told.threshold < threshold);
+        let news = told.is_none_or(|told| told.threshold < passed.threshold);
         if news {
-            *told = Some(LastThreshold { threshold, resets_at });
+            *told = Some(passed);
         }
         news
     }

@@ -67,6 +67,9 @@ fn play(story: &[Step]) -> Vec<String> {
             Good => account.status = Status::Active,
             Off => account.status = Status::Disabled,
         }
+        // Each step has newer figures, as each answer of the provider does.
+        now = now.plus(1);
+        account.quota.updated = now;
         told.extend(newly_due(&mut given, &account, &Thresholds::default(), now).into_iter().map(word));
     }
     told
@@ -141,4 +144,19 @@ fn a_reset_that_wanders_warns_once() {
     };
     assert_eq!((judge(300, 0), judge(340, 10), judge(340, 310)), (1, 0, 0));
     assert_eq!(judge(18_340, 341), 1, "the next window");
+}
+
+/// Two nodes share what was issued. A node that still has older figures neither warns again nor takes the newer warning back.
+#[rstest]
+#[case::older(-1000)]
+#[case::of_the_same_moment(0)]
+fn figures_that_are_not_newer_are_no_reset(#[case] after: i64) {
+    let (mut account, mut given) = (account(), Issued::default());
+    let mut judge = |used: f64, updated: Millis| {
+        account.quota = Quota { primary: window(used, 5, 300), updated, ..Quota::default() };
+        newly_due(&mut given, &account, &Thresholds::default(), NOW).len()
+    };
+    assert_eq!(judge(97.0, NOW), 1);
+    assert_eq!((judge(85.0, NOW.plus(after)), judge(97.0, NOW)), (0, 0));
+    assert_eq!((judge(60.0, NOW.plus(1)), judge(85.0, NOW.plus(2))), (0, 1), "newer figures show a reset");
 }
