@@ -258,8 +258,3 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
         ..defaults
     }
 }
-
-/// Random bytes for one key, from the system.
-pub(crate) fn random() -> [u8; pool::keys::RANDOM] {
-    rand::random()
-}

@@ -35,4 +35,3 @@ pub use profile::Profile;
 pub use relay::RelayClient;
 pub use response::{Answer, Body, Cut};
 pub use service_call::{ServiceCall, TURN_HEADERS};
-pub use wire_body::{INLINE, lanes, offload};

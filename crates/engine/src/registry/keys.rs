@@ -204,21 +204,9 @@ impl Registry {
 
     /// Makes a key and knows it at once.
     pub(crate) async fn create_key(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
-        let minted = keys::mint(new.kind, &rand::random(), self.runtime.store.pepper());
-        let key = Key {
-            id: minted.id.clone(),
-            kind: new.kind,
-            name: new.name,
-            digest: minted.digest,
-            scopes: new.scopes,
-            created: self.runtime.now(),
-            expires: new.expires,
-            revoked: None,
-            tools: new.tools,
-        };
-        self.runtime.store.add_key(&key).await?;
+        let created = create_key(&self.runtime.store, new, self.runtime.now()).await?;
         self.reload_keys().await?;
-        Ok(CreatedKey { id: minted.id, text: minted.text })
+        Ok(created)
     }
 
     /// Sets a client key's hosted tools at once; `false` when there is no such key.
@@ -242,6 +230,24 @@ impl Registry {
         self.keys.adopt(self.runtime.store.keys().await?);
         Ok(())
     }
+}
+
+/// Makes a key and stores its digest.
+pub async fn create_key(store: &store::Store, new: NewKey, now: Millis) -> Result<CreatedKey, store::Error> {
+    let minted = keys::mint(new.kind, &rand::random(), store.pepper());
+    let key = Key {
+        id: minted.id.clone(),
+        kind: new.kind,
+        name: new.name,
+        digest: minted.digest,
+        scopes: new.scopes,
+        created: now,
+        expires: new.expires,
+        revoked: None,
+        tools: new.tools,
+    };
+    store.add_key(&key).await?;
+    Ok(CreatedKey { id: minted.id, text: minted.text })
 }
 
 impl From<KeyEnded> for AuthError {

@@ -14,7 +14,7 @@ pub(crate) mod replay;
 use std::sync::Arc;
 
 use proto::Failure;
-use upstream::offload;
+use wire_body::offload;
 
 use crate::request::call::Call;
 use crate::request::reply::{Head, Refusal, Reply};

@@ -1,7 +1,7 @@
 //! Large requests beside small ones.
 
-use engine::{INLINE, lanes, offload};
 use proto::Dialect;
+use wire_body::{INLINE, lanes, offload};
 
 use crate::bench::Bench;
 use crate::bench::call;

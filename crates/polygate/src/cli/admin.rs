@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use pool::keys::{KeyKind, Scope, Scopes};
 
-use super::keys::{KeyRequest, create, print_new};
+use super::keys::print_new;
 use super::{Common, context, output};
 
 #[derive(Debug, Subcommand)]
@@ -51,8 +51,8 @@ impl Admin {
             })
             .collect();
         let expires = Some(context::now().plus(i64::from(*days) * 86_400_000));
-        let minted = create(&store, KeyRequest { kind: KeyKind::Admin, name, scopes, expires, tools: None }).await?;
-        print_new(common, &minted);
+        let new = engine::NewKey { kind: KeyKind::Admin, name: name.clone(), scopes, expires, tools: None };
+        print_new(common, &engine::create_key(&store, new, context::now()).await?);
         store.close().await;
         Ok(())
     }

@@ -10,7 +10,6 @@ use pool::{Secret, Tokens};
 use serde::Serialize;
 use store::{NewAccount, Origin, Store};
 
-use super::keys::{KeyRequest, create};
 use super::signals::Signals;
 use super::{Common, context, output};
 use crate::Running;
@@ -123,8 +122,9 @@ async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {
         KeyKind::Client => Scopes::default(),
         KeyKind::Admin => [Scope::Read, Scope::Write].into_iter().collect(),
     };
-    let minted = create(store, KeyRequest { kind, name: "demo", scopes, expires: None, tools: None }).await?;
-    Ok(minted.text.expose().to_owned())
+    let new = engine::NewKey { kind, name: "demo".to_owned(), scopes, expires: None, tools: None };
+    let created = engine::create_key(store, new, context::now()).await?;
+    Ok(created.text.expose().to_owned())
 }
 
 fn new_account(fake: FakeAccount) -> NewAccount {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use engine::{CreatedKey, NewKey, create_key};
 use pool::hosted::{self, Hosted, UnknownHosted};
 use pool::keys::{Key, KeyKind, Scopes};
 use serde::Serialize;
@@ -66,11 +67,12 @@ impl Keys {
         let code = match self {
             Self::Create { name, expires, default_tools, codex_home } => {
                 let expires = expires.map(|days| context::now().plus(i64::from(days) * 86_400_000));
-                let tools = default_tools.as_ref().map(|tools| tools.0.as_slice());
-                let wish = KeyRequest { kind: KeyKind::Client, name, scopes: Scopes::default(), expires, tools };
+                let tools = default_tools.as_ref().map(|tools| tools.0.clone());
+                let (name, scopes) = (name.clone(), Scopes::default());
+                let new = NewKey { kind: KeyKind::Client, name, scopes, expires, tools };
                 match codex_home {
-                    None => print_new(common, &create(&store, wish).await?),
-                    Some(folder) => sign_in(common, (&config, &store), wish, folder).await?,
+                    None => print_new(common, &create_key(&store, new, context::now()).await?),
+                    Some(folder) => sign_in(common, (&config, &store), new, folder).await?,
                 }
                 ExitCode::SUCCESS
             }
@@ -107,16 +109,6 @@ requires_openai_auth = true
 
 Then start Codex with CODEX_HOME set to that folder."#;
 
-/// The values of a key to make.
-pub(super) struct KeyRequest<'a> {
-    pub(super) kind: KeyKind,
-    pub(super) name: &'a str,
-    pub(super) scopes: Scopes,
-    pub(super) expires: Option<pool::Millis>,
-    /// `None` leaves them to the settings.
-    pub(super) tools: Option<&'a [Hosted]>,
-}
-
 /// A list of hosted tools on the command line.
 #[derive(Clone, Debug)]
 pub(super) struct Tools(Vec<Hosted>);
@@ -133,55 +125,36 @@ fn tools_or_inherit(text: &str) -> Result<Inherited, UnknownHosted> {
     if text == "inherit" { Ok(Inherited(None)) } else { tools(text).map(|tools| Inherited(Some(tools))) }
 }
 
-/// Mints a key, stores its digest, and returns its text, which is shown once.
-pub(super) async fn create(store: &store::Store, wish: KeyRequest<'_>) -> anyhow::Result<pool::keys::Minted> {
-    let random = crate::start::random();
-    let minted = pool::keys::mint(wish.kind, &random, store.pepper());
-    let key = Key {
-        id: minted.id.clone(),
-        kind: wish.kind,
-        name: wish.name.to_owned(),
-        digest: minted.digest,
-        scopes: wish.scopes,
-        created: context::now(),
-        expires: wish.expires,
-        revoked: None,
-        tools: wish.tools.map(<[Hosted]>::to_vec),
-    };
-    store.add_key(&key).await?;
-    Ok(minted)
-}
-
 /// Makes a key and writes it as a login for Codex. An existing file is somebody's login and is never replaced.
 async fn sign_in(
     common: &Common,
     (config, store): (&Config, &store::Store),
-    wish: KeyRequest<'_>,
+    new: NewKey,
     folder: &Path,
 ) -> anyhow::Result<()> {
-    let (name, expires, file) = (wish.name, wish.expires, folder.join("auth.json"));
+    let (name, expires, file) = (new.name.clone(), new.expires, folder.join("auth.json"));
     anyhow::ensure!(
         !file.exists(),
         "{} exists already; move it away, or give another folder and set CODEX_HOME to that folder",
         file.display()
     );
     make(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let minted = create(store, wish).await?;
+    let created = create_key(store, new, context::now()).await?;
     let account = uuid::Uuid::new_v4().to_string();
-    let guest = Guest { key: &minted.text, name, account: &account, expires };
+    let guest = Guest { key: &created.text, name: &name, account: &account, expires };
     if let Err(error) = output::private(&file, &guest::write(&guest, context::now())) {
         // A key whose text was lost must not stay valid.
         store
-            .revoke_key(&minted.id, context::now())
+            .revoke_key(&created.id, context::now())
             .await
-            .with_context(|| format!("{error:#}; key {} was not revoked", minted.id))?;
+            .with_context(|| format!("{error:#}; key {} was not revoked", created.id))?;
         return Err(error);
     }
     if common.json {
-        output::json(&serde_json::json!({ "id": minted.id, "file": file }));
+        output::json(&serde_json::json!({ "id": created.id, "file": file }));
     } else {
         let advice = CODEX_CONFIG.replace("ADDRESS", &address(config));
-        eprintln!("Wrote key {} to {} as a login. {advice}", minted.id, file.display());
+        eprintln!("Wrote key {} to {} as a login. {advice}", created.id, file.display());
     }
     Ok(())
 }
@@ -202,12 +175,12 @@ fn make(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Prints a new key: the bare text on standard output, the advice beside it.
-pub(super) fn print_new(common: &Common, minted: &pool::keys::Minted) {
+pub(super) fn print_new(common: &Common, created: &CreatedKey) {
     if common.json {
-        output::json(&serde_json::json!({ "id": minted.id, "key": minted.text.expose() }));
+        output::json(&serde_json::json!({ "id": created.id, "key": created.text.expose() }));
     } else {
         eprintln!("Save the key now: it is not shown again.");
-        output::line(minted.text.expose());
+        output::line(created.text.expose());
     }
 }
 

@@ -241,6 +241,7 @@ fn link_rejection(error: &LinkError) -> Rejection {
         LinkError::Own => {
             Rejection::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string()).code("own_login"))
         }
+        LinkError::Removed => Rejection::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string())),
         LinkError::Store(_) => store_rejection("admin accounts", error),
     }
 }

@@ -286,17 +286,17 @@ async fn a_large_body_is_read_off_the_threads_of_small_ones() {
     let gateway = Gateway::start().await;
     let (held, mut begun) = tokio::sync::mpsc::unbounded_channel();
     let mut lanes = Vec::new();
-    for _ in 0..engine::lanes() {
+    for _ in 0..wire_body::lanes() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let held = held.clone();
         let work = move || {
             held.send(()).unwrap();
             wait.recv().ok()
         };
-        lanes.push((release, tokio::spawn(engine::offload(engine::INLINE + 1, work))));
+        lanes.push((release, tokio::spawn(wire_body::offload(wire_body::INLINE + 1, work))));
         begun.recv().await.unwrap();
     }
-    let body = CHAT.replace("\"s\"", &format!("\"{}\"", "s".repeat(engine::INLINE)));
+    let body = CHAT.replace("\"s\"", &format!("\"{}\"", "s".repeat(wire_body::INLINE)));
     let mut large = Box::pin(gateway.post("/v1/chat/completions", &[], body.as_bytes()));
     let small = async {
         for _ in 0..50 {

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{Entry, File, RejectedEntry, lines};
+use crate::authfile::ImportError;
 
 /// Longer entries are not read, bytes.
 const LONGEST: usize = 256 << 10;
@@ -69,14 +70,13 @@ impl File {
             self.entries.push(entry);
         } else if key.is_none() {
             let codex = object.contains_key("auth_mode") || object.contains_key(KEY[0]);
-            self.rejected.push(RejectedEntry { line, why: if codex { KEYRING } else { EMPTY }.to_owned() });
+            let why = if codex { ImportError::Keyring.to_string() } else { EMPTY.to_owned() };
+            self.rejected.push(RejectedEntry { line, why });
         }
     }
 }
 
 const EMPTY: &str = "this entry holds no token";
-const KEYRING: &str = "this auth.json holds no tokens: Codex keeps them in the system's keyring; hint: set \
-    `cli_auth_credentials_store = \"file\"` in ~/.codex/config.toml and run `codex login`, or use `polygate login`";
 
 /// A bare token; `None` when it is none.
 pub(super) fn token(text: &str, line: usize) -> Option<Entry> {

@@ -25,6 +25,9 @@ pub enum LinkError {
         "this account is signed in here already with a login of its own; hint: `polygate accounts remove` it first"
     )]
     Own,
+    /// Somebody removed the account while it was linked.
+    #[error("the account was removed meanwhile; hint: link the file again")]
+    Removed,
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(#[from] store::Error),
@@ -73,6 +76,6 @@ impl Logins<'_> {
             .await?;
         services.runtime.store.set_link(&LinkedAccount { account: put.id.clone(), file, may_refresh }).await?;
         services.dispatch.reload_registry().await?;
-        Accounts(self.services).get(&put.id.0).ok_or(LinkError::Store(store::Error::NoSuchRelay))
+        Accounts(self.services).get(&put.id.0).ok_or(LinkError::Removed)
     }
 }

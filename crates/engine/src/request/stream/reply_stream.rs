@@ -14,7 +14,8 @@ use pool::status::Signal;
 use pool::{AccountId, Millis};
 use proto::{Failure, Json, Kind};
 use tokio::time::Instant;
-use upstream::{Body, Cut, offload};
+use upstream::{Body, Cut};
+use wire_body::offload;
 
 use self::timers::{Due, Timers};
 use super::transcoder::{Progress, ReplyShape, SideEvent, Transcoder};

@@ -11,7 +11,8 @@ use proto::canon::Limits;
 use proto::dialect::responses::{Echo, LEAST_OUTPUT};
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
 use proto::{Failure, Kind, Notes, ToolReplies};
-use upstream::{INLINE, TurnMetadata, offload};
+use upstream::TurnMetadata;
+use wire_body::{INLINE, offload};
 
 use super::super::call::RequestPlan;
 use super::super::replay;
