@@ -103,9 +103,10 @@ pub(super) fn head(data: &[u8]) -> Option<(&[u8], usize)> {
     first.then(|| (&data[name.start..name.end], name.end + 1))
 }
 
-/// Whether a frame is the JSON of a message, and not a server-sent event: those begin with the name of a field.
+/// Whether a frame is the JSON of a message, and not a server-sent event: those end with a blank line, and mostly begin with the name of
+/// a field that is known.
 pub(super) fn is_message(frame: &[u8]) -> bool {
-    frame.starts_with(b"{")
+    frame.starts_with(b"{") && !frame.ends_with(b"\n") && !frame.ends_with(b"\r")
 }
 
 /// The JSON in a frame, on one line; `None` when it has none.
