@@ -101,11 +101,13 @@ async fn a_silent_peer_is_asked_whether_it_is_there() {
     let server = Recorder::always(Reply::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhell".to_vec())).await;
     let mut answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
     assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hell");
-    // The timer of our end, by proc(5): 2 is keep-alive; hundredths of a second.
+    // The timer of our end, by proc(5): state 1 is established, and connections of other processes to an earlier server at this port
+    // are not; timer 2 is keep-alive; hundredths of a second.
     let timer = || {
         let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
         let peer = format!("0100007F:{:04X}", server.addr.port());
-        let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|row| row[2] == peer);
+        let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let row = rows.find(|row| row[2] == peer && row[3] == "01");
         let (kind, left) = row.expect("our connection")[5].split_once(':').unwrap();
         (kind.to_owned(), u32::from_str_radix(left, 16).unwrap())
     };
