@@ -1,3 +1,5 @@
+mod errors;
+
 use proptest::prelude::*;
 use rstest::rstest;
 
