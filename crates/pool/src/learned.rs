@@ -9,8 +9,8 @@ mod tests;
 
 use std::collections::HashMap;
 
-use proto::bounds::Bounds;
 use proto::tokens::Words;
+use proto::upstream_error::bounds::Bounds;
 
 use crate::account::AccountId;
 use crate::{Millis, limits};

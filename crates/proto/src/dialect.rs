@@ -10,7 +10,6 @@ mod open_calls;
 pub mod openai_error;
 mod output_format;
 mod paragraphs;
-mod relay_error;
 pub mod responses;
 mod sink;
 mod stream_reader;
@@ -210,11 +209,6 @@ impl Wire {
         }
         prepared
     }
-}
-
-/// The failure that a relay's error body speaks of, in whichever protocol the relay answered; its message is never empty.
-pub fn read_error(status: u16, body: &Bytes) -> Failure {
-    relay_error::read(status, body)
 }
 
 /// Upstream bytes to events, whatever the chunking.

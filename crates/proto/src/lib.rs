@@ -9,7 +9,6 @@
 //!                                            [Trim] -> Fold -> Dialect::whole           (collected)
 //! ```
 
-pub mod bounds;
 pub mod canon;
 pub mod dialect;
 mod envelope;
@@ -25,6 +24,7 @@ pub mod text;
 pub mod tokens;
 mod tool_replies;
 pub mod trim;
+pub mod upstream_error;
 
 pub use canon::{Event, Item, Request, What};
 pub use dialect::{Dialect, Reader, Wire, Writer};

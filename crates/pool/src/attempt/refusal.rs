@@ -1,12 +1,12 @@
 //! Reads a refusal (status, body, headers, or a failure event) into the class that the table decides by.
 //!
-//! The shapes and codes are those that the backend and Cloudflare are known to answer with; an unknown code falls back to
-//! what its status means.
+//! The shapes and codes are those that `proto::upstream_error` knows; an unknown code falls back to what its status means.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use proto::failure::{Failure, Kind};
+use proto::upstream_error::{Cause, Source, bounds, kind_of_status};
 
 use super::Retry;
 use super::error_body::{self, ErrorBody};
@@ -43,6 +43,31 @@ pub(super) enum Class {
     Final,
 }
 
+impl Class {
+    /// The class of a cause; `None` for the key of a relay, which no account has.
+    pub(super) fn of(cause: Cause) -> Option<Self> {
+        Some(match cause {
+            Cause::Kind(kind) => Self::of_kind(kind),
+            Cause::Spent(window) => Self::Spent(window.into()),
+            Cause::Banned => Self::Banned,
+            Cause::Replay => Self::Replay,
+            Cause::RelayKey => return None,
+        })
+    }
+
+    fn of_kind(kind: Kind) -> Self {
+        match kind {
+            Kind::Unauthorized => Self::Login,
+            Kind::Forbidden => Self::Forbidden,
+            Kind::RateLimited => Self::Limited,
+            Kind::Exhausted => Self::Spent("usage".into()),
+            Kind::ModelNotFound => Self::NoModel,
+            Kind::Internal | Kind::Upstream | Kind::Overloaded | Kind::Timeout => Self::Unsteady,
+            _ => Self::Final,
+        }
+    }
+}
+
 /// A refusal, read.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
@@ -57,7 +82,7 @@ pub(super) struct Refusal {
 /// Reads a status other than 2xx.
 pub(super) fn read_status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> Refusal {
     let mut said = ErrorBody::read(body);
-    let html = error_body::is_html(body);
+    let html = body.trim_ascii_start().starts_with(b"<");
     if html {
         said.message = Some(format!("the upstream answered {status} with an HTML page"));
     }
@@ -79,7 +104,7 @@ pub(super) fn read_status(status: u16, body: &Bytes, retry: &Retry, now: Millis)
             None => format!("the upstream answered {status} without an explanation"),
         });
     }
-    finish(class, &said, retry, kind_of(status), now)
+    finish(class, &said, retry, kind_of_status(status, Source::Account), now)
 }
 
 /// Reads a failure event that came before the first real one.
@@ -92,14 +117,7 @@ pub(super) fn read_early_failure(failure: &Failure, rest: Option<Duration>, now:
         ..ErrorBody::default()
     };
     let retry = Retry { after: failure.retry_after, rest, ..Retry::default() };
-    let class = said.class().unwrap_or(match failure.kind {
-        Kind::Unauthorized => Class::Login,
-        Kind::RateLimited => Class::Limited,
-        Kind::Exhausted => Class::Spent("usage".into()),
-        Kind::ModelNotFound => Class::NoModel,
-        Kind::Internal | Kind::Upstream | Kind::Overloaded | Kind::Timeout => Class::Unsteady,
-        _ => Class::Final,
-    });
+    let class = said.class().unwrap_or_else(|| Class::of_kind(failure.kind));
     finish(class, &said, &retry, failure.kind, now)
 }
 
@@ -135,6 +153,11 @@ fn finish(class: Class, said: &ErrorBody, retry: &Retry, kind: Kind, now: Millis
     let wait = now.until(until).div_ceil(1000);
     let message = said.message.clone().unwrap_or_default();
     let named = |kind| Failure { code: said.code(), param: said.param.clone(), ..Failure::new(kind, &message) };
+    // Some codes name the kind more exactly than a status does; `Upstream` is the least exact one.
+    let kind = match said.code.as_deref().and_then(Cause::of_code) {
+        Some(Cause::Kind(named)) if named != Kind::Upstream && Class::of_kind(named) == class => named,
+        _ => kind,
+    };
     let failure = match &class {
         Class::Login => Failure::new(Kind::Upstream, format!("the upstream refused the account's login: {message}")),
         Class::Challenge | Class::Forbidden | Class::Banned | Class::KeyScope => named(Kind::Upstream),
@@ -146,24 +169,17 @@ fn finish(class: Class, said: &ErrorBody, retry: &Retry, kind: Kind, now: Millis
         },
         Class::NoModel => named(Kind::ModelNotFound).code("model_not_found").at("model"),
         Class::Replay => named(Kind::Invalid),
-        Class::Unsteady | Class::RetryAfter => Failure { retry_after: retry.after, ..named(client_kind(kind, said)) },
-        Class::Final => named(said.code.as_deref().and_then(error_body::kind_of_code).unwrap_or(kind)),
+        Class::Unsteady | Class::RetryAfter => Failure { retry_after: retry.after, ..named(kind) },
+        Class::Final => named(kind),
     };
     Refusal { class, until, failure }
-}
-
-fn client_kind(kind: Kind, said: &ErrorBody) -> Kind {
-    match said.code.as_deref() {
-        Some("server_is_overloaded" | "slow_down") => Kind::Overloaded,
-        _ => kind,
-    }
 }
 
 /// When the account may serve again. Spans come before instants: they hold whatever our clock says.
 fn until(class: &Class, said: &ErrorBody, retry: &Retry, now: Millis) -> Millis {
     let ahead = |at: &i64| *at > now.seconds();
     let seconds = match class {
-        Class::Limited => retry.after.or_else(|| said.wait()),
+        Class::Limited => retry.after.or_else(|| bounds::try_again(said.message.as_deref()?)),
         Class::Spent(_) | Class::ModelLimit(_) => {
             let instant = said.resets_at.filter(ahead).or(retry.resets_at.filter(ahead));
             let span = instant.map(|at| Millis(at.saturating_mul(1000))).map(|at| now.until(at).div_ceil(1000));
@@ -171,36 +187,22 @@ fn until(class: &Class, said: &ErrorBody, retry: &Retry, now: Millis) -> Millis 
         }
         _ => None,
     };
-    let rest = match class {
+    now.plus(rest(class, seconds, retry))
+}
+
+/// How long the account rests, milliseconds: what was said, else what is usual.
+pub(super) fn rest(class: &Class, seconds: Option<u64>, retry: &Retry) -> i64 {
+    let usual = match class {
         Class::Challenge => limits::CHALLENGE_BACKOFF,
         Class::Forbidden => limits::FORBIDDEN_BACKOFF,
         Class::Spent(window) if window == "credits" || window == "plan" => limits::QUOTA_BACKOFF,
         _ => retry.rest.unwrap_or(limits::RATE_BACKOFF),
     };
-    let rest = seconds.map_or(rest, |seconds| Duration::from_secs(seconds.max(1))).min(limits::RESET_MAX);
-    now.plus(millis(rest))
+    let rest = seconds.map_or(usual, |seconds| Duration::from_secs(seconds.max(1))).min(limits::RESET_MAX);
+    i64::try_from(rest.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Whether a used-up limit is the whole account's, whatever limit a model has.
 fn is_whole_account(window: &str) -> bool {
     matches!(window, "credits" | "plan" | "workspace")
-}
-
-pub(super) fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn kind_of(status: u16) -> Kind {
-    match status {
-        404 => Kind::NotFound,
-        413 => Kind::TooLarge,
-        415 => Kind::Unsupported,
-        408 | 504 => Kind::Timeout,
-        503 => Kind::Overloaded,
-        // About the way there or our own request line, never about what the client wrote.
-        401..=403 | 405 | 407 | 421 | 426 => Kind::Upstream,
-        429 => Kind::RateLimited,
-        400..=499 => Kind::Invalid,
-        _ => Kind::Upstream,
-    }
 }

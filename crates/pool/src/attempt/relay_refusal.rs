@@ -6,19 +6,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use proto::failure::{Failure, Kind};
+use proto::upstream_error::Cause;
 
 use super::Retry;
 use super::error_body;
 use super::refusal::{self, Class, Refusal};
-use crate::{Millis, limits};
+use crate::Millis;
 
-/// Codes and types that mean the key, whatever the status.
-const KEY: [&str; 4] = ["authentication_error", "invalid_api_key", "API_KEY_INVALID", "API_KEY_EXPIRED"];
-/// Words about state that another upstream made.
-const REPLAY: [&str; 2] = ["invalid_encrypted_content", "previous_response_not_found"];
 /// What OpenAI says with a 401 to a restricted key: this call is not for it, others are.
 const SCOPE: [&str; 2] = ["missing scopes", "insufficient permissions"];
 
@@ -28,16 +23,16 @@ pub(super) fn read(status: u16, failure: &Failure, retry: &Retry, now: Millis) -
     failure.code = error_body::sanitized_code(failure.code.as_deref());
     let after = retry.after.or(failure.retry_after).filter(|seconds| *seconds > 0);
     let class = class(status, &failure, after.is_some());
-    let until = now.plus(refusal::millis(rest(&class, after, retry)));
+    let until = now.plus(refusal::rest(&class, after, retry));
     Refusal { failure: for_client(&class, failure, after), class, until }
 }
 
 fn class(status: u16, failure: &Failure, timed: bool) -> Class {
-    let code = failure.code.as_deref().unwrap_or_default();
+    let cause = failure.code.as_deref().and_then(Cause::of_code);
     match (status, failure.kind) {
         (0 | 401 | 403, _) if is_scope_refusal(failure) => Class::KeyScope,
-        _ if KEY.contains(&code) => Class::Login,
-        _ if REPLAY.contains(&code) || is_signature_refusal(failure) => Class::Replay,
+        _ if cause == Some(Cause::RelayKey) => Class::Login,
+        _ if cause == Some(Cause::Replay) || is_signature_refusal(failure) => Class::Replay,
         (_, Kind::Filtered | Kind::ContextLength | Kind::TooLarge) => Class::Final,
         (401, _) | (_, Kind::Unauthorized) => Class::Login,
         (402, _) | (_, Kind::Exhausted) => Class::Spent("credits".into()),
@@ -60,14 +55,6 @@ fn is_signature_refusal(failure: &Failure) -> bool {
 fn is_scope_refusal(failure: &Failure) -> bool {
     let text = failure.message.to_ascii_lowercase();
     SCOPE.iter().any(|part| text.contains(part))
-}
-
-fn rest(class: &Class, after: Option<u64>, retry: &Retry) -> Duration {
-    let usual = match class {
-        Class::Spent(_) => limits::QUOTA_BACKOFF,
-        _ => retry.rest.unwrap_or(limits::RATE_BACKOFF),
-    };
-    after.map_or(usual, Duration::from_secs).min(limits::RESET_MAX)
 }
 
 /// What a client is told: what its own request did wrong stays, what is between us and the relay is not its fault.

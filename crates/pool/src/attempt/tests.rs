@@ -650,5 +650,8 @@ fn a_refusal_after_a_stale_connection_is_final() {
 fn a_wait_in_words_has_one_reading(#[case] message: &str, #[case] seconds: i64) {
     let (signal, _) = next(&early(Kind::RateLimited, None, message), &History::default(), NOW);
     assert!(matches!(signal, Signal::Cool { until, .. } if until == NOW.plus(seconds * 1000)), "{signal:?}");
-    assert_eq!(proto::bounds::try_again(message).and_then(|wait| i64::try_from(wait).ok()), Some(seconds));
+    assert_eq!(
+        proto::upstream_error::bounds::try_again(message).and_then(|wait| i64::try_from(wait).ok()),
+        Some(seconds)
+    );
 }

@@ -1,6 +1,6 @@
 //! What refusals teach, and for how long.
 
-use proto::bounds::Bounds;
+use proto::upstream_error::bounds::Bounds;
 use rstest::rstest;
 
 use super::*;

@@ -1,7 +1,5 @@
-//! Errors in OpenAI's shape: the one place that turns a [`Failure`] into status and body for the OpenAI dialects, and the one
-//! that reads such bodies and the error objects inside streams.
+//! Errors in OpenAI's shape: the one place that turns a [`Failure`] into status and body for the OpenAI dialects.
 
-mod read;
 #[cfg(test)]
 mod tests;
 
@@ -9,8 +7,6 @@ use bytes::{Bytes, BytesMut};
 
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
-
-pub use read::{of, read, refine};
 
 /// Status and body of a failure before the stream began.
 pub fn write(failure: &Failure) -> (u16, Bytes) {

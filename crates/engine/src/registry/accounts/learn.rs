@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use pool::catalog::Catalog;
 use pool::learned::{Learned, LearnedLimits, ModelKey, RefusedRequest};
 use pool::{AccountId, Millis};
-use proto::bounds::Bounds;
 use proto::tokens::Words;
+use proto::upstream_error::bounds::Bounds;
 
 use super::{Accounts, Entry};
 

@@ -25,7 +25,7 @@ pub(crate) async fn relay_refusal(services: &Services, answer: Answer) -> CallEr
     let retry = Retry::from_headers(head::pairs(&answer.headers), services.runtime.now());
     let code = answer.status;
     let body = read(answer.body).await;
-    Outcome::Refused { code, failure: proto::dialect::read_error(code, &body).into(), retry }.into()
+    Outcome::Refused { code, failure: proto::upstream_error::from_body(code, &body).into(), retry }.into()
 }
 
 /// A status other than 200, with what its body says.

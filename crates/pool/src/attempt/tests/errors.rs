@@ -2,7 +2,7 @@
 //! purpose: a word in a stream, in a relay's body and in an account's body does not mean the same. `errors.txt` pins all of it.
 
 use proto::Json;
-use proto::dialect::{openai_error, read_error};
+use proto::upstream_error::{Source, from_body, from_object, kind_of_status};
 
 use super::super::refusal::{self, Refusal};
 use super::super::relay_refusal;
@@ -141,6 +141,8 @@ const BODIES: &[&str] = &[
     r#"{"message":"m","type":"t"}"#,
     r#"{"error":{"message":"m\"\u00e9"}}"#,
     r#"[{"loc":"x"}]"#,
+    r#"[{"error":{"message":"m","code":"c"}}]"#,
+    r#""m""#,
     "[]",
     "null",
     "plain text\n",
@@ -153,17 +155,11 @@ fn bytes(text: &str) -> Bytes {
 }
 
 fn in_stream(object: &str) -> Failure {
-    openai_error::of(&Json::from_valid(bytes(object)))
-}
-
-fn refined(status: u16) -> Failure {
-    let mut failure = in_stream("{}");
-    openai_error::refine(&mut failure, status);
-    failure
+    from_object(&Json::from_valid(bytes(object)))
 }
 
 fn relay(status: u16, body: &str) -> Failure {
-    read_error(status, &bytes(body))
+    from_body(status, &bytes(body))
 }
 
 fn account(status: u16, body: &str) -> Refusal {
@@ -243,7 +239,7 @@ fn of_status(status: u16) -> String {
     let relay = relay(status, "{}");
     format!(
         "{status} | {:?} | {:?} | {} {} | {}",
-        refined(status).kind,
+        kind_of_status(status, Source::Stream),
         relay.kind,
         both(&account(status, "{}")),
         both(&account(status, "")),

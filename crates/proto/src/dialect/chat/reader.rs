@@ -13,13 +13,14 @@ use bytes::Bytes;
 use self::answer::ChatAnswer;
 use super::wire::Reply;
 use crate::canon::Event;
+use crate::dialect::Dialect;
 use crate::dialect::sink::Sink;
 use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
-use crate::dialect::{Dialect, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
 use crate::json;
 use crate::text::Json;
+use crate::upstream_error;
 
 /// Upstream chat bytes to events.
 pub(in crate::dialect) type Reader = StreamReader<ChatAnswer>;
@@ -72,11 +73,11 @@ impl ChatAnswer {
         let json = json::readable(data.clone()).ok_or_else(garbled)?;
         let (data, reply) = (json.bytes(), json.parse::<Reply<'_>>().map_err(|_| garbled())?);
         if let Some(error) = reply.error {
-            return Err(openai_error::of(&Json::slice(data, error)));
+            return Err(upstream_error::from_object(&Json::slice(data, error)));
         }
         let named = |object: &serde_json::value::RawValue| object.get() == "\"error\"";
         if is_error || reply.object.is_some_and(named) {
-            return Err(openai_error::of(&Json::from_valid(data.clone())));
+            return Err(upstream_error::from_object(&Json::from_valid(data.clone())));
         }
         self.read(data, &reply, sink)
     }

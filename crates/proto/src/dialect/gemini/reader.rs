@@ -15,13 +15,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use self::answer::GeminiAnswer;
 use super::wire::Reply;
 use crate::canon::Event;
+use crate::dialect::Dialect;
 use crate::dialect::sink::Sink;
 use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
-use crate::dialect::{Dialect, relay_error};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
 use crate::json;
 use crate::text::Json;
+use crate::upstream_error;
 
 /// Upstream Gemini bytes to events.
 pub(in crate::dialect) type Reader = StreamReader<GeminiAnswer>;
@@ -69,7 +70,7 @@ impl GeminiAnswer {
         let reply = parsed.ok_or_else(garbled)?;
         if let Some(error) = reply.error {
             let code = Json::slice(data, error).get("code").and_then(|code| code.as_u64());
-            return Err(relay_error::read(code.and_then(|code| u16::try_from(code).ok()).unwrap_or(502), data));
+            return Err(upstream_error::from_body(code.and_then(|code| u16::try_from(code).ok()).unwrap_or(502), data));
         }
         if !reply.says() {
             return Err(garbled());

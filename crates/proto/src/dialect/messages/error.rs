@@ -3,9 +3,10 @@
 use bytes::{Bytes, BytesMut};
 
 use super::request::NO_THREAD;
-use crate::bounds;
+use crate::dialect::openai_error;
 use crate::failure::{Failure, Kind};
 use crate::json::emit;
+use crate::upstream_error::bounds;
 
 #[cfg(test)]
 mod tests;
@@ -42,22 +43,7 @@ pub(super) fn event(out: &mut BytesMut, failure: &Failure) {
 }
 
 fn status(kind: Kind) -> u16 {
-    match kind {
-        Kind::Invalid | Kind::ContextLength | Kind::Filtered => 400,
-        Kind::Unauthorized => 401,
-        Kind::Forbidden => 403,
-        Kind::NotFound | Kind::ModelNotFound => 404,
-        Kind::Method => 405,
-        Kind::Stalled => 408,
-        Kind::TooLarge => 413,
-        Kind::Unsupported => 415,
-        Kind::RateLimited | Kind::Exhausted => 429,
-        Kind::Internal => 500,
-        Kind::Upstream => 502,
-        Kind::NoAccount => 503,
-        Kind::Timeout => 504,
-        Kind::Overloaded => 529,
-    }
+    if kind == Kind::Overloaded { 529 } else { openai_error::status(kind) }
 }
 
 fn name(kind: Kind) -> &'static str {

@@ -15,13 +15,13 @@ use bytes::Bytes;
 use self::answer::MessagesAnswer;
 use super::wire::{Kind, type_of};
 use crate::canon::{Event, What};
+use crate::dialect::Dialect;
 use crate::dialect::sink::Sink;
 use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
-use crate::dialect::{Dialect, openai_error};
 use crate::failure::{self, Failure};
 use crate::framing::sse;
 use crate::json;
-use crate::text::Json;
+use crate::upstream_error;
 
 /// Upstream messages bytes to events.
 pub(in crate::dialect) type Reader = StreamReader<MessagesAnswer>;
@@ -52,7 +52,7 @@ impl Answer for MessagesAnswer {
             self.whole(&json, &mut Sink::bare(out, Self::DIALECT));
             return Ok(Progress::Done);
         }
-        Err(if json.get("error").is_some() { error(&json) } else { garbled() })
+        Err(if json.get("error").is_some() { upstream_error::from_event(&json) } else { garbled() })
     }
 
     fn is_complete(&self, _whole: bool) -> bool {
@@ -78,7 +78,7 @@ impl MessagesAnswer {
         // The type may stand elsewhere than at the head of the object.
         let kind = json.text("type").map_or(kind, |word| Kind::of(word.plain().as_bytes()));
         match kind {
-            Kind::Error => return Err(error(&json)),
+            Kind::Error => return Err(upstream_error::from_event(&json)),
             Kind::Stop => {
                 self.end(sink);
                 return Ok(Progress::Done);
@@ -87,15 +87,6 @@ impl MessagesAnswer {
         }
         Ok(Progress::More)
     }
-}
-
-/// The failure that `{"type":"error","error":{...}}` says.
-fn error(json: &Json) -> Failure {
-    let mut failure = openai_error::of(&json.get("error").unwrap_or_else(|| json.clone()));
-    if failure.message.is_empty() {
-        "The upstream reported an error in its stream.".clone_into(&mut failure.message);
-    }
-    failure
 }
 
 fn garbled() -> Failure {

@@ -17,12 +17,13 @@ use bytes::{Bytes, BytesMut};
 use super::item;
 use super::wire::{Kind, head, type_of_head};
 use crate::canon::{CallKind, Carrier, Channel, Event, Frame, Head, Item, ItemKind, Open, PartKey, What};
-use crate::dialect::{Dialect, openai_error};
+use crate::dialect::Dialect;
 use crate::failure::{self, Failure};
 use crate::framing;
 use crate::framing::{ndjson, sse};
 use crate::json;
 use crate::text::{Json, Text};
+use crate::upstream_error;
 use progress::ItemProgress;
 use template::Template;
 
@@ -379,13 +380,10 @@ fn opening(response: &Json) -> Open {
 
 /// The failure of a top-level `error` event: `{"error":{...}}`, a flat object, or only a status.
 fn error(json: &Json) -> Failure {
-    let mut failure = openai_error::of(&json.get("error").unwrap_or_else(|| json.clone()));
+    let mut failure = upstream_error::from_event(json);
     let status = json.get("status").or_else(|| json.get("status_code")).and_then(|status| status.as_u64());
     if let Some(status) = status.and_then(|status| u16::try_from(status).ok()) {
-        openai_error::refine(&mut failure, status);
-    }
-    if failure.message.is_empty() {
-        "The upstream reported an error in its stream.".clone_into(&mut failure.message);
+        upstream_error::refine(&mut failure, status, upstream_error::Source::Stream);
     }
     failure
 }

@@ -5,7 +5,8 @@ use pool::attempt::Outcome;
 use pool::learned::RefusedRequest;
 use proto::dialect::responses::compact::is_asked;
 use proto::tokens::Words;
-use proto::{Failure, Kind, bounds, dialect, tokens};
+use proto::upstream_error::{bounds, from_body};
+use proto::{Failure, Kind, tokens};
 
 use super::ModelAttempt;
 use crate::registry::accounts::Entry;
@@ -82,7 +83,7 @@ impl ModelAttempt {
 /// The figures in a refusal of the request.
 fn refusal(outcome: &Outcome) -> Option<Failure> {
     match outcome {
-        Outcome::Status { code: code @ (400 | 413 | 422), body, .. } => Some(dialect::read_error(*code, body)),
+        Outcome::Status { code: code @ (400 | 413 | 422), body, .. } => Some(from_body(*code, body)),
         Outcome::Refused { code: 400 | 413 | 422, failure, .. } => Some((**failure).clone()),
         Outcome::EarlyFail(failure) => Some(failure.clone()),
         _ => None,

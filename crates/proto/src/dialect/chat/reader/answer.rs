@@ -7,12 +7,12 @@ use super::super::encode;
 use super::super::wire::{Choice, Message, Reply};
 use super::calls::Calls;
 use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
-use crate::dialect::openai_error;
 use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
 use crate::fold::ItemDraft;
 use crate::notes::sanitized;
 use crate::text::{Json, Text};
+use crate::upstream_error;
 
 /// One reply in the making. Reasoning and message items close when something else begins; calls stay open to the end,
 /// because servers interleave them.
@@ -95,7 +95,7 @@ impl ChatAnswer {
 
     fn choice(&mut self, data: &Bytes, choice: &Choice<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
         if let Some(error) = choice.error {
-            return Err(openai_error::of(&Json::slice(data, error)));
+            return Err(upstream_error::from_object(&Json::slice(data, error)));
         }
         if let Some(message) = choice.delta.as_ref().or(choice.message.as_ref()) {
             self.message(data, message, sink);

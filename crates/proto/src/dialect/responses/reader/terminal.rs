@@ -4,9 +4,9 @@ use super::super::item;
 use super::super::wire::Kind;
 use super::{COVERED, Reader, State, opening, silent};
 use crate::canon::{Carrier, Event, Finish, Usage, What};
-use crate::dialect::openai_error;
 use crate::failure::{self, Failure};
 use crate::text::{Json, Text};
+use crate::upstream_error;
 
 impl Reader {
     pub(super) fn terminal(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
@@ -60,7 +60,7 @@ fn failed_response(response: &Json) -> Failure {
     let Some(error) = response.get("error") else {
         return Failure::new(failure::Kind::Upstream, "The upstream says that the response failed, but not why.");
     };
-    let mut failure = openai_error::of(&error);
+    let mut failure = upstream_error::from_object(&error);
     if failure.message.is_empty() {
         "The upstream says that the response failed.".clone_into(&mut failure.message);
     }

@@ -50,7 +50,7 @@ const ROWS: &[Row] = &[
 #[test]
 fn bodies_of_all_kinds_say_what_went_wrong() {
     for (status, body, kind, code, wait, says) in ROWS {
-        let failure = read(*status, &Bytes::from_static(body.as_bytes()));
+        let failure = from_body(*status, &Bytes::from_static(body.as_bytes()));
         let got = (failure.kind, failure.code.as_deref(), failure.retry_after);
         assert_eq!(got, (*kind, *code, *wait), "{status} {body}");
         assert!(failure.message.contains(says), "{status} {body}: {}", failure.message);

@@ -37,8 +37,13 @@ pub fn try_again(message: &str) -> Option<u64> {
     let unit = after[digits..].trim_start();
     let seconds = if unit.starts_with("ms") { number / 1000.0 } else { number };
     let known = unit.starts_with('s') || unit.starts_with("ms");
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a day")]
-    known.then(|| seconds.ceil().clamp(1.0, 86_400.0) as u64)
+    known.then(|| whole_seconds(seconds))
+}
+
+/// Whole seconds, rounded up; from one second to a day.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a day")]
+pub(super) fn whole_seconds(seconds: f64) -> u64 {
+    seconds.ceil().clamp(1.0, 86_400.0) as u64
 }
 
 /// Ways to name the window, in lower case: `#w` is the window, `#p` the prompt, `#a` the output that was asked for, `#n` any number.
@@ -135,8 +140,11 @@ fn coded(failure: &Failure) -> bool {
 pub fn repeats(failure: &Failure, body: &[u8]) -> bool {
     let message = failure.message.to_ascii_lowercase();
     let body = letters(&unescape(&String::from_utf8_lossy(body)));
-    let said = |place: &WordingMatch| body.contains(&letters(&message[place.at.clone()]));
-    [WINDOWS, OUTPUTS, PROMPTS].into_iter().filter_map(|wordings| first(&message, wordings)).any(|place| said(&place))
+    let is_repeated = |place: &WordingMatch| body.contains(&letters(&message[place.at.clone()]));
+    [WINDOWS, OUTPUTS, PROMPTS]
+        .into_iter()
+        .filter_map(|wordings| first(&message, wordings))
+        .any(|place| is_repeated(&place))
 }
 
 /// Letters and digits in lower case: the rest may be changed on the way.

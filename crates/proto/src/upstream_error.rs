@@ -1,0 +1,126 @@
+//! What an upstream's error means: the one module that knows the shapes of error bodies, and what codes, wordings, statuses and
+//! figures in them say.
+//!
+//! An error comes inside a stream, as a relay's body or as the body of an account's backend. The same word does not mean the same in
+//! all three ([`Source`]); where it differs, its row in `table` says so. Nothing here hides secrets: `pool` cleans what is shown.
+
+mod body;
+pub mod bounds;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use crate::failure::{Failure, Kind};
+use crate::json;
+use crate::text::Json;
+
+pub use body::from_body;
+pub use table::kind_of_status;
+
+/// Longest text that is kept, in bytes.
+const TEXT: usize = 2048;
+
+/// Where an error stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Inside a stream that began with a 200.
+    Stream,
+    /// The body of a relay's refusal.
+    Relay,
+    /// The body of a refusal by the backend of an account.
+    Account,
+}
+
+/// What a refusal says about the account or the relay's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// No more than the kind does.
+    Kind(Kind),
+    /// A limit is used up: `usage`, `workspace`, `credits` or `plan`.
+    Spent(&'static str),
+    /// The account is closed for good.
+    Banned,
+    /// The request refers to state of an earlier reply that is not known.
+    Replay,
+    /// The relay's key is not valid; accounts have none.
+    RelayKey,
+}
+
+impl Cause {
+    /// The cause that a `code` or `type` names; `None` for words that leave it to the status.
+    pub fn of_code(code: &str) -> Option<Self> {
+        table::code(code, |(.., cause)| *cause)
+    }
+
+    /// The cause that the message of an account's refusal names without a code.
+    pub fn of_message(message: &str) -> Option<Self> {
+        table::wording(&message.to_ascii_lowercase(), |(.., cause)| *cause)
+    }
+}
+
+/// The error in a body: `{"error":{...}}` (also inside an array), `{"error":".."}`, `{"detail":..}` or a bare object. `None` for a body
+/// that is no JSON.
+pub fn error_object(body: &Bytes) -> Option<Json> {
+    let body = json::valid(body).then(|| Json::from_valid(body.clone()))?;
+    let body = body.elements().next().unwrap_or(body);
+    body.get("error").or_else(|| body.get("detail")).or(Some(body))
+}
+
+/// The failure that an `error` event in a stream says, `{"error":{...}}` or a flat object; its message is never empty.
+pub fn from_event(event: &Json) -> Failure {
+    let mut failure = from_object(&event.get("error").unwrap_or_else(|| event.clone()));
+    if failure.message.is_empty() {
+        "The upstream reported an error in its stream.".clone_into(&mut failure.message);
+    }
+    failure
+}
+
+/// The failure that an error object or a bare string in a stream says. `Upstream` when it does not say what went wrong.
+pub fn from_object(error: &Json) -> Failure {
+    if let Some(text) = error.as_text() {
+        let text = text.plain();
+        return Failure::new(by_wording(&text), cut(&text, TEXT));
+    }
+    let word = |name| error.text(name).map(|text| cut(&text.plain(), TEXT)).filter(|word| !word.is_empty());
+    let message = word("message").unwrap_or_default();
+    let (code, class) = (word("code"), word("type"));
+    let kind = code
+        .as_deref()
+        .and_then(by_code)
+        .or_else(|| class.as_deref().and_then(by_code))
+        // Anthropic has no code for it.
+        .filter(|kind| *kind != Kind::Invalid || by_wording(&message) != Kind::ContextLength)
+        .unwrap_or_else(|| by_wording(&message));
+    let seconds = |name| error.get(name).and_then(|value| value.as_u64());
+    Failure {
+        kind,
+        retry_after: seconds("resets_in_seconds").or_else(|| bounds::try_again(&message)),
+        message,
+        code: code.or_else(|| class.filter(|class| class != "error" && !class.ends_with("_error"))),
+        param: word("param"),
+        resets_at: seconds("resets_at"),
+    }
+}
+
+/// Lets the status say what the error left open.
+pub(crate) fn refine(failure: &mut Failure, status: u16, source: Source) {
+    if failure.kind == Kind::Upstream {
+        failure.kind = kind_of_status(status, source);
+    }
+}
+
+fn by_code(code: &str) -> Option<Kind> {
+    let is_image = code.starts_with("invalid_image") || code.starts_with("image_");
+    table::code(code, |(_, kind, ..)| *kind).or(is_image.then_some(Kind::Invalid))
+}
+
+/// The wording of an error in a stream is compared as it is.
+fn by_wording(message: &str) -> Kind {
+    table::wording(message, |(_, kind, ..)| *kind).unwrap_or(Kind::Upstream)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
+}
