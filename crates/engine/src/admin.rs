@@ -1,4 +1,4 @@
-//! What owners do: accounts, logins, relays, proxies, model lists. One way for the command line and the admin API.
+//! Changes by the owner: accounts, logins, relays, proxies, model lists. The command line and the admin API share this code.
 
 pub(crate) mod accounts;
 pub(crate) mod explain;

@@ -1,4 +1,4 @@
-//! What runs beside the requests: each job is one loop that ends with the engine. Requests know none of them.
+//! Jobs beside the requests. Each job is one loop that ends with the engine; requests know none of them.
 
 mod alerts;
 mod model_lists;
@@ -20,14 +20,15 @@ pub(crate) async fn start(services: &Arc<Services>) -> Result<(), store::Error> 
     let sync = StoreSync::open(Arc::clone(services)).await?;
     releases::restore(services).await;
     models::restore(&services.models).await;
-    let tasks = &services.runtime.tasks;
-    tasks.spawn(sync.run());
-    tasks.spawn(releases::keep_current(Arc::clone(services)));
-    tasks.spawn(refresh_schedule::keep_fresh(Arc::clone(services)));
-    tasks.spawn(model_lists::keep_listed(Arc::clone(services)));
-    tasks.spawn(quota_poll::keep_measured(Arc::clone(services)));
-    tasks.spawn(alerts::keep_warned(Arc::clone(services)));
-    tasks.spawn(proxy_checks::keep_checked(Arc::clone(services)));
-    tasks.spawn(sockets::tend_sockets(Arc::clone(services)));
+    let runtime = &services.runtime;
+    // These end by themselves, after their last work.
+    runtime.tasks.spawn(sync.run());
+    runtime.tasks.spawn(releases::keep_current(Arc::clone(services)));
+    runtime.tasks.spawn(sockets::tend_sockets(Arc::clone(services)));
+    runtime.spawn_job(refresh_schedule::keep_fresh(Arc::clone(services)));
+    runtime.spawn_job(model_lists::keep_listed(Arc::clone(services)));
+    runtime.spawn_job(quota_poll::keep_measured(Arc::clone(services)));
+    runtime.spawn_job(alerts::keep_warned(Arc::clone(services)));
+    runtime.spawn_job(proxy_checks::keep_checked(Arc::clone(services)));
     Ok(())
 }

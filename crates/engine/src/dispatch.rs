@@ -86,16 +86,6 @@ impl Dispatch {
         }
     }
 
-    /// Makes known what changed among the relays.
-    pub(crate) fn on_relay_changes(&self, changes: &Changes) {
-        for id in changes.added.iter().chain(&changes.signed_in) {
-            self.model_queue.request(id);
-        }
-        for id in &changes.removed {
-            self.limiter.requeue(id);
-        }
-    }
-
     /// Applies what was learned about an account. Whoever waits for one that does not serve any more chooses again.
     pub(crate) fn signal(&self, id: &AccountId, signal: &Signal) {
         let lost = self.registry.accounts.signal(id, signal, self.runtime.now());

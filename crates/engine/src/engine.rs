@@ -64,18 +64,22 @@ pub struct Engine {
 impl Engine {
     /// Reads the store and starts the background tasks. Does not wait for the network.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, upstream, settings, clock } = parts;
-        let services = Arc::new(Services::new(Arc::new(Runtime::new(store, upstream, settings, clock))));
-        background::start(&services).await?;
-        Ok(Self { services, pending: Arc::default() })
+        let engine = Self::new(parts);
+        background::start(&engine.services).await?;
+        Ok(engine)
     }
 
     /// An engine for one command: it reads the store, does what it is asked, and nothing by itself.
     pub async fn for_command(parts: Parts) -> Result<Self, StartError> {
+        let engine = Self::new(parts);
+        StoreSync::open(Arc::clone(&engine.services)).await?;
+        Ok(engine)
+    }
+
+    fn new(parts: Parts) -> Self {
         let Parts { store, upstream, settings, clock } = parts;
-        let services = Arc::new(Services::new(Arc::new(Runtime::new(store, upstream, settings, clock))));
-        StoreSync::open(Arc::clone(&services)).await?;
-        Ok(Self { services, pending: Arc::default() })
+        let runtime = Arc::new(Runtime::new(store, upstream, settings, clock));
+        Self { services: Arc::new(Services::new(runtime)), pending: Arc::default() }
     }
 
     /// Whether anything runs that its caller's end does not end: refreshes and imports, and the background tasks of an engine that was

@@ -11,6 +11,7 @@
 mod admin;
 mod background;
 mod clock;
+mod date;
 mod dispatch;
 mod engine;
 mod memory;
@@ -23,7 +24,7 @@ mod settings;
 mod tokens;
 
 pub use admin::accounts::batch::{Batch, Fate as BatchFate, Outcome, TagChange};
-pub use admin::accounts::{AccountError, Accounts, Checked, Health, Pace, TermsChange, TermsError};
+pub use admin::accounts::{AccountError, Accounts, Checked, Health, Pace, TermsChange};
 pub use admin::explain::{CandidateView, Explained, Routing, RoutingQuery};
 pub use admin::keys::Keys;
 pub use admin::logins::{
@@ -36,10 +37,11 @@ pub use admin::proxies::{
     change_proxy, import_proxies, keep_checks, proxy_state, remove_proxy,
 };
 pub use admin::relays::{
-    Private, RelayChange, RelayError, RelayView, RelayWish, Relays, add_relay, host_name, masked, rekey_relay,
-    relay_models, relay_name, relay_state, test_relay,
+    PROVIDERS, Private, Provider, RelayChange, RelayError, RelayView, RelayWish, Relays, add_relay, host_name, masked,
+    rekey_relay, relay_models, relay_name, relay_state, test_relay,
 };
 pub use clock::Clock;
+pub use date::Date;
 pub use dispatch::proxy_checks::{ProxyCheck, check_proxies};
 pub use engine::{Engine, Parts, StartError};
 pub use memory::{MemoryBudget, RequestMemory, Reservation};
@@ -47,7 +49,7 @@ pub use quota::{Consumed, Measured, Outlook, QuotaError, Quotas};
 pub use registry::accounts::{AccountView, Ready};
 pub use registry::egress::INTERVAL as CHECK_INTERVAL;
 pub use registry::feed::{AccountEvent, Watcher};
-pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey, create_key};
+pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyId, NewKey, create_key};
 pub use registry::relays::RelayOrigin;
 pub use request::call::{Call, Client};
 pub use request::forward::{BodyFate, BrokenReply, Form, ForwardBody, ForwardRequest, ForwardedReply, NO_RELAY};

@@ -1,70 +1,100 @@
-//! The memory that requests may take, all together: their bodies, the conversations that they go on from, and their replies.
+//! The memory that requests may take, all together: their bodies, the conversations that they continue, and their replies.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Room is given away in pieces of this many bytes.
+/// Requests take memory in units of this many bytes.
 const UNIT: usize = 1 << 10;
 
-/// So many bytes for all who hold a handle.
+/// A number of bytes that all holders of a handle share.
 #[derive(Clone, Debug)]
-pub struct MemoryBudget(Arc<Semaphore>);
+pub struct MemoryBudget {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
 
 /// A part of a [`MemoryBudget`], given back on drop.
 #[derive(Debug)]
-pub struct Reservation(OwnedSemaphorePermit);
+pub struct Reservation {
+    taken: Arc<AtomicUsize>,
+    bytes: usize,
+}
 
-/// What one request takes of the room beside its body; without a room it is not counted.
+/// The memory that one request takes beside its body; without a budget it is not counted.
 #[derive(Clone, Debug, Default)]
 pub struct RequestMemory {
-    room: Option<MemoryBudget>,
+    budget: Option<MemoryBudget>,
     taken: Option<Arc<Reservation>>,
 }
 
 impl MemoryBudget {
-    /// Room for so many bytes.
+    /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+        Self { taken: Arc::default(), most: bytes }
     }
 
     /// Takes so many bytes, rounded up to whole KiB; `None` when they are not free. Never waits.
     pub fn take(&self, bytes: usize) -> Option<Reservation> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok().map(Reservation)
+        self.take_exactly(bytes.checked_next_multiple_of(UNIT)?)
     }
 
-    /// The account of one request.
+    /// As [`Self::take`], without the rounding.
+    pub(crate) fn take_exactly(&self, bytes: usize) -> Option<Reservation> {
+        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.most);
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Reservation { taken: Arc::clone(&self.taken), bytes })
+    }
+
+    /// By how many bytes `more` would exceed the budget.
+    pub(crate) fn excess(&self, more: usize) -> usize {
+        self.taken.load(Ordering::Acquire).saturating_add(more).saturating_sub(self.most)
+    }
+
+    /// Whether all of it is free.
+    pub(crate) fn is_free(&self) -> bool {
+        self.taken.load(Ordering::Acquire) == 0
+    }
+
+    /// The memory account of one request.
     pub fn for_request(&self) -> RequestMemory {
-        RequestMemory { room: Some(self.clone()), taken: None }
+        RequestMemory { budget: Some(self.clone()), taken: None }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
 impl Reservation {
-    /// How many bytes it has.
+    /// The number of bytes.
     pub fn bytes(&self) -> usize {
-        self.0.num_permits() * UNIT
+        self.bytes
     }
 
-    /// Gives back what is beyond so many bytes.
+    /// Gives back what exceeds `bytes`, rounded up to whole KiB.
     pub fn trim(&mut self, bytes: usize) {
-        drop(self.0.split(self.0.num_permits().saturating_sub(bytes.div_ceil(UNIT))));
+        let kept = self.bytes.min(bytes.next_multiple_of(UNIT));
+        self.taken.fetch_sub(self.bytes - kept, Ordering::AcqRel);
+        self.bytes = kept;
     }
 
-    /// The same bytes with their charge, which ends when the last slice of them is gone.
+    /// The same bytes with their reservation, which ends with the last slice of them.
     pub(crate) fn seal(mut self, whole: Bytes) -> Bytes {
         self.trim(whole.len());
         Bytes::from_owner(Charged { whole, _space: self })
     }
 
-    /// Takes another part of the same room in.
-    pub fn add(&mut self, other: Self) {
-        self.0.merge(other.0);
+    /// Adds another part of the same budget.
+    pub fn add(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 }
 
-/// Bytes with their charge.
+/// Bytes with their reservation.
 struct Charged {
     whole: Bytes,
     _space: Reservation,
@@ -77,24 +107,24 @@ impl AsRef<[u8]> for Charged {
 }
 
 impl RequestMemory {
-    /// An account of the same room with nothing on it.
+    /// An account of the same budget that has taken nothing.
     pub(crate) fn fresh(&self) -> Self {
-        Self { room: self.room.clone(), taken: None }
+        Self { budget: self.budget.clone(), taken: None }
     }
 
-    /// Takes so many bytes for as long as the part is kept: `None` when they are not free, `Some(None)` where nothing is counted.
+    /// Takes so many bytes until the reservation is dropped: `None` when they are not free, `Some(None)` where nothing is counted.
     #[expect(clippy::option_option, reason = "no budget and no free bytes are two answers")]
     pub(crate) fn part(&self, bytes: usize) -> Option<Option<Reservation>> {
-        match &self.room {
-            Some(room) => room.take(bytes).map(Some),
+        match &self.budget {
+            Some(budget) => budget.take(bytes).map(Some),
             None => Some(None),
         }
     }
 
-    /// Takes so many bytes until the request is done with; `false` when they are not free.
+    /// Takes so many bytes until the request ends; `false` when they are not free.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
-        let Some(room) = &self.room else { return true };
-        self.taken = room.take(bytes).map(Arc::new);
+        let Some(budget) = &self.budget else { return true };
+        self.taken = budget.take(bytes).map(Arc::new);
         self.taken.is_some()
     }
 }

@@ -107,10 +107,7 @@ pub(crate) async fn one(service: Arc<ModelLists>, id: AccountId, failures: u32) 
 
 /// Asks once more where an account is served, which was not to be learned when its list came.
 pub(crate) async fn again(service: Arc<ModelLists>, id: AccountId, failures: u32) {
-    let Some(entry) = service.registry.accounts.get(&id).filter(|entry| entry.relay.is_none() && has_list(entry))
-    else {
-        return;
-    };
+    let Some(entry) = service.registry.account(&id.0).filter(|entry| has_list(entry)) else { return };
     match service.tokens.usable_tokens(&entry, RefreshRequest::background).await {
         Ok(tokens) => locate(&service, &entry, &tokens, failures).await,
         Err(_) => service.dispatch.routes.again.retry_later(id, failures),

@@ -120,8 +120,7 @@ impl Quotas<'_> {
     /// As [`Self::quota_fresh`] of every account that can be asked, a few at a time; what went wrong, by id.
     pub async fn measure_all(self) -> HashMap<String, QuotaError> {
         let list = self.0.registry.accounts.list();
-        let own: Vec<_> =
-            list.iter().filter(|entry| entry.relay.is_none() && !entry.account.status.lasts()).cloned().collect();
+        let own: Vec<_> = list.accounts().filter(|entry| !entry.account.status.lasts()).cloned().collect();
         let ask = |entry: Arc<Entry>| {
             let services = Arc::clone(self.0);
             async move { Some((entry.account.id.0.clone(), measure(&services, &entry).await.err()?)) }
@@ -158,7 +157,7 @@ impl Quotas<'_> {
     /// Every warning that stands, whether it was sent or not, and when the newest figures were learned (0 for never).
     pub fn warnings(self) -> (Vec<Warning>, Millis) {
         let (now, list) = (self.0.runtime.now(), self.0.registry.accounts.list());
-        let own = || list.iter().filter(|entry| entry.relay.is_none()).map(|entry| &entry.account);
+        let own = || list.accounts().map(|entry| &entry.account);
         let thresholds = &self.0.runtime.settings.alerts.thresholds;
         let warnings = own().flat_map(|account| warning::standing(account, thresholds, now)).collect();
         (warnings, own().map(|account| account.quota.updated).max().unwrap_or_default())
@@ -167,8 +166,7 @@ impl Quotas<'_> {
     /// How long the windows of every account last at the pace of late, oldest account first.
     pub fn outlooks(self) -> Vec<Outlook> {
         let (now, list) = (self.0.runtime.now(), self.0.registry.accounts.list());
-        let own = list.iter().filter(|entry| entry.relay.is_none());
-        own.map(|entry| Outlook::of(&entry.account, now)).collect()
+        list.accounts().map(|entry| Outlook::of(&entry.account, now)).collect()
     }
 }
 
@@ -203,10 +201,8 @@ fn claimed(begun: Result<CreditClaim, store::Error>, now: Millis) -> Result<Stri
     }
 }
 
-/// An account, no relay.
 fn known(services: &Services, id: &str) -> Result<Arc<Entry>, QuotaError> {
-    let entry = services.registry.accounts.get(&AccountId(id.to_owned()));
-    entry.filter(|entry| entry.relay.is_none()).ok_or(QuotaError::Unknown)
+    services.registry.account(id).ok_or(QuotaError::Unknown)
 }
 
 /// Sends a try that is claimed, and notes that its outcome is known.

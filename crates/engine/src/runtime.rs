@@ -1,4 +1,4 @@
-//! What every part of the engine stands on: the store, the backend, the settings, the clocks and the tasks.
+//! The base of every part of the engine: the store, the backend, the settings, the clocks and the tasks.
 
 use pool::Millis;
 use store::Store;
@@ -29,6 +29,11 @@ impl Runtime {
         let (heard, wall, asked) = (skew.clone(), clock.clone(), clock.clone());
         upstream.on_date(move || asked.now(), move |date, asked| heard.hear(date, (asked, wall.now())));
         Self { store, upstream, settings, clock, skew, tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
+    /// Runs a job in a task of its own, which is dropped at its next wait once the engine stops.
+    pub(crate) fn spawn_job(&self, job: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(job));
     }
 
     /// The time of day.

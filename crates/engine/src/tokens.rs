@@ -29,7 +29,7 @@ use crate::registry::accounts::Entry;
 use crate::runtime::Runtime;
 
 pub use guest::Guest;
-pub(crate) use linked::file_account;
+pub(crate) use linked::{file_account, linked_account, new_account};
 pub(crate) use schedule::StaggeredStarts;
 
 /// The places at which a test may end or stop the process.
@@ -124,6 +124,12 @@ impl RefreshFailed {
     }
 }
 
+impl From<store::Error> for RefreshFailed {
+    fn from(error: store::Error) -> Self {
+        Self::passing(format!("store: {error}"))
+    }
+}
+
 impl From<RefreshFailed> for Outcome {
     fn from(error: RefreshFailed) -> Self {
         Self::NotRefreshed { lasting: error.lasting, why: error.why }
@@ -153,9 +159,7 @@ impl TokenService {
     fn pause(&self, id: &AccountId, now: Millis) -> Option<Pause> {
         self.pauses.lock().get(id).filter(|pause| (pause.since..pause.until).contains(&now)).cloned()
     }
-}
 
-impl TokenService {
     /// Other tokens than those that a backend has refused (401).
     pub(crate) async fn replace_refused(
         self: &Arc<Self>,

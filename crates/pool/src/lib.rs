@@ -61,6 +61,12 @@ impl Millis {
         Self(self.0.saturating_add(millis))
     }
 
+    /// This instant plus `span`, saturating.
+    #[must_use]
+    pub fn after(self, span: std::time::Duration) -> Self {
+        self.plus(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// Milliseconds from `self` until `later`; 0 when it has passed.
     pub fn until(self, later: Self) -> u64 {
         u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0)
@@ -69,8 +75,7 @@ impl Millis {
     /// This instant, unless only a clock that ran ahead and was set back since can have told it at `now`: then never (0).
     #[must_use]
     pub fn believed(self, now: Self) -> Self {
-        let slack = i64::try_from(limits::CLOCK_SLACK.as_millis()).unwrap_or(i64::MAX);
-        if self > now.plus(slack) { Self(0) } else { self }
+        if self > now.after(limits::CLOCK_SLACK) { Self(0) } else { self }
     }
 
     /// Whole Unix seconds.

@@ -299,14 +299,16 @@ impl Capability {
     }
 }
 
+impl Capabilities {
+    /// The words of those that it has.
+    pub fn words(self) -> Vec<&'static str> {
+        Capability::EACH.into_iter().filter(|capability| self.has(*capability)).map(Capability::as_str).collect()
+    }
+}
+
 impl fmt::Display for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut comma = "";
-        for capability in Capability::EACH.into_iter().filter(|capability| self.has(*capability)) {
-            write!(f, "{comma}{}", capability.as_str())?;
-            comma = ",";
-        }
-        Ok(())
+        f.write_str(&self.words().join(","))
     }
 }
 

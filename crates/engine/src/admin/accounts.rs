@@ -1,5 +1,4 @@
-//! What an account's owner does with it: check, refresh, take out. One way for command line and admin API; see [`super::batch`] for
-//! what is done with several.
+//! The accounts as their owner sees and changes them: check, refresh, export. [`batch`] changes several at once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,21 +19,24 @@ use crate::registry::accounts::{AccountView, Entry};
 use crate::request::services::Services;
 use crate::tokens::RefreshRequest;
 
-/// Why something was not done to an account.
+/// Why an account was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// There is none of this id.
+    /// No account has this id.
     #[error("there is no such account; hint: `polygate accounts list` shows those that are there")]
     Unknown,
-    /// A name or tag that cannot be.
+    /// An invalid name or tag.
     #[error("{0}")]
     Invalid(&'static str),
+    /// Terms out of bounds.
+    #[error(transparent)]
+    Terms(#[from] InvalidLimits),
     /// Its tokens were not refreshed.
     #[error("its tokens were not refreshed: {why}")]
     NotRefreshed {
         /// Whether only a person can help.
         lasting: bool,
-        /// What was said.
+        /// The reason, for people.
         why: String,
     },
     /// The store failed.
@@ -42,16 +44,16 @@ pub enum AccountError {
     Store(#[from] store::Error),
 }
 
-/// How fast accounts are checked.
+/// The pace of a check of several accounts.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Between two starts.
+    /// The time between two starts.
     pub stagger: Duration,
-    /// At the same time.
+    /// Most checks at the same time.
     pub parallel: usize,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = AccountHealth)]
@@ -60,7 +62,7 @@ pub enum Health {
     Alive,
     /// The backend refuses its login.
     Dead,
-    /// Nothing can be said.
+    /// The check gave no result.
     Skipped,
 }
 
@@ -75,7 +77,7 @@ pub struct Checked {
     pub label: String,
     /// Its state before.
     pub previous_status: &'static str,
-    /// What was found.
+    /// The result.
     pub result: Health,
     /// Why not alive.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +87,7 @@ pub struct Checked {
     pub duration_ms: Option<u64>,
 }
 
-/// What is to change of an account's terms.
+/// A change of an account's terms; `None` keeps the value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TermsChange {
     /// Requests at a time; 0 is no limit, an inner `None` leaves it to the settings.
@@ -94,48 +96,40 @@ pub struct TermsChange {
     pub priority: Option<i32>,
 }
 
-/// Why terms were not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum TermsError {
-    /// No such account.
-    #[error("no account has this id")]
-    Unknown,
-    /// Out of bounds.
-    #[error(transparent)]
-    Invalid(#[from] InvalidLimits),
-    /// The store failed.
-    #[error("account terms: {0}")]
-    Store(#[from] store::Error),
-}
-
 impl TermsChange {
-    /// The terms with this change. Errors: [`InvalidLimits`] when they are out of bounds.
+    /// Applies the change. Errors: [`InvalidLimits`] for terms out of bounds.
     pub fn apply(self, terms: AccountLimits) -> Result<AccountLimits, InvalidLimits> {
         let max_concurrent = self.max_concurrent.unwrap_or(terms.max_concurrent);
         AccountLimits { max_concurrent, priority: self.priority.unwrap_or(terms.priority) }.check()
     }
 }
 
-/// The accounts for their owner; see [`crate::Engine::accounts`].
+/// The handle that [`crate::Engine::accounts`] returns.
 #[derive(Clone, Copy)]
 pub struct Accounts<'e>(pub(crate) &'e Arc<Services>);
 
 impl Accounts<'_> {
-    /// Changes what an account's owner set for it; holds at once, also for those who wait. Errors: [`TermsError`]; nothing is changed
-    /// then.
-    pub async fn set_terms(self, id: &str, change: TermsChange) -> Result<AccountView, TermsError> {
-        let (services, id) = (self.0, AccountId(id.to_owned()));
-        let _turn = services.registry.lock.lock().await;
-        let entry =
-            services.registry.accounts.get(&id).filter(|entry| entry.relay.is_none()).ok_or(TermsError::Unknown)?;
+    /// Changes an account's terms at once, also for waiting requests. With an error nothing is changed.
+    pub async fn set_terms(self, id: &str, change: TermsChange) -> Result<AccountView, AccountError> {
+        let services = self.0;
+        let _guard = services.registry.lock.lock().await;
+        let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
+        let id = &entry.account.id;
         let terms = change.apply(entry.account.terms)?;
-        if !services.runtime.store.set_terms(&id, terms).await? {
-            return Err(TermsError::Unknown);
+        if !services.runtime.store.set_terms(id, terms).await? {
+            return Err(AccountError::Unknown);
         }
-        services.registry.accounts.set_terms(&id, terms);
-        services.dispatch.limiter.requeue(&id);
-        let entry = services.registry.accounts.get(&id).ok_or(TermsError::Unknown)?;
-        Ok(entry.view(services.dispatch.limiter.load(&id), services.runtime.now()))
+        services.registry.accounts.set_terms(id, terms);
+        services.dispatch.limiter.requeue(id);
+        let entry = services.registry.accounts.get(id).ok_or(AccountError::Unknown)?;
+        Ok(entry.view(services.dispatch.limiter.load(id), services.runtime.now()))
+    }
+
+    /// Every account, oldest first.
+    pub fn list(self) -> Vec<AccountView> {
+        let (now, ways) = (self.0.runtime.now(), self.0.registry.egress.table());
+        let list = self.0.registry.accounts.list();
+        list.accounts().map(|entry| self.view(entry, &ways, now)).collect()
     }
 
     /// One account.
@@ -144,20 +138,20 @@ impl Accounts<'_> {
         Some(self.view(&entry, &self.0.registry.egress.table(), self.0.runtime.now()))
     }
 
-    /// Refreshes an account's tokens now. One that follows a file takes the file's; one without a refresh token serves on until
+    /// Refreshes an account's tokens now. An account that follows a file takes the file's tokens; one without a refresh token serves until
     /// its access token ends.
     pub async fn refresh(self, id: &str) -> Result<AccountView, AccountError> {
         self.renew_own(id).await?;
         self.get(id).ok_or(AccountError::Unknown)
     }
 
-    /// Asks the backend about accounts, all without `ids`, by a call that costs no quota and no refresh token. It says what is,
-    /// and changes nothing.
+    /// Asks the backend about these accounts, all accounts without `ids`. The call costs no quota and no refresh token, and changes
+    /// nothing.
     pub async fn check(self, ids: Option<&[String]>, pace: Pace) -> Vec<Checked> {
         let list = self.0.registry.accounts.list();
         let ids: Option<HashSet<&str>> = ids.map(|ids| ids.iter().map(String::as_str).collect());
         let wanted = |id: &AccountId| ids.as_ref().is_none_or(|ids| ids.contains(id.0.as_str()));
-        let entries = list.iter().filter(|entry| entry.relay.is_none() && wanted(&entry.account.id)).cloned();
+        let entries = list.accounts().filter(|entry| wanted(&entry.account.id)).cloned();
         let begun = Instant::now();
         let checks = entries.collect::<Vec<_>>().into_iter().enumerate().map(|(at, entry)| async move {
             let nth = u32::try_from(at).unwrap_or(u32::MAX);
@@ -167,14 +161,13 @@ impl Accounts<'_> {
         stream::iter(checks).buffered(pace.parallel.max(1)).collect().await
     }
 
-    /// An account's cookies as one header's text; `None` when it has none.
+    /// An account's cookies as the text of one header; `None` without cookies.
     pub fn cookies(self, id: &str) -> Result<Option<Secret>, AccountError> {
         let entry = self.0.registry.account(id).ok_or(AccountError::Unknown)?;
         Ok(self.0.runtime.upstream.cookie_header(&entry.account.id))
     }
 
-    /// Puts cookies in place of an account's own: only those that the backend's load balancers and Cloudflare need are kept.
-    /// How many were.
+    /// Replaces an account's cookies and returns how many were kept: only cookies of the backend's load balancers and of Cloudflare are.
     pub async fn put_cookies(self, id: &str, pairs: &[(String, Secret)]) -> Result<usize, AccountError> {
         let services = self.0;
         let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
@@ -187,18 +180,17 @@ impl Accounts<'_> {
         Ok(kept)
     }
 
-    /// Some accounts, all without `ids`, in clear in this form. Those whose tokens cannot be read are left out.
+    /// Exports these accounts in clear text, all accounts without `ids`. Accounts with unreadable tokens are left out.
     pub async fn export(self, ids: &[String], format: Format) -> Result<Secret, AccountError> {
         let services = self.0;
         if let Some(_missing) = ids.iter().find(|id| services.registry.account(id).is_none()) {
             return Err(AccountError::Unknown);
         }
         let list = services.registry.accounts.list();
-        let wanted =
-            |entry: &&Arc<Entry>| entry.relay.is_none() && (ids.is_empty() || ids.contains(&entry.account.id.0));
+        let wanted = |entry: &&Arc<Entry>| ids.is_empty() || ids.contains(&entry.account.id.0);
         let mut out = Vec::new();
-        for entry in list.iter().filter(wanted) {
-            // The store's, which are the newest there are.
+        for entry in list.accounts().filter(wanted) {
+            // The store has the newest tokens.
             if let Some(tokens) = services.runtime.store.tokens(&entry.account.id).await? {
                 out.push(ExportedAccount {
                     account: entry.account.clone(),
@@ -219,10 +211,8 @@ impl Accounts<'_> {
         });
         work.await.unwrap_or(Err(PortableError::Closed))
     }
-}
 
-impl Accounts<'_> {
-    /// An account for people, with what is not its entry's to say.
+    /// An account for people, with the facts that its entry does not hold.
     pub(crate) fn view(self, entry: &Entry, ways: &EgressTable, now: Millis) -> AccountView {
         let id = &entry.account.id;
         let mut view = entry.view(self.0.dispatch.limiter.load(id), now);
@@ -233,7 +223,7 @@ impl Accounts<'_> {
         view
     }
 
-    /// See [`Engine::refresh_account`].
+    /// As [`Self::refresh`], without the view.
     pub(super) async fn renew_own(self, id: &str) -> Result<(), AccountError> {
         let entry = self.0.registry.account(id).ok_or(AccountError::Unknown)?;
         let not = |lasting, why: &str| AccountError::NotRefreshed { lasting, why: why.to_owned() };
@@ -287,12 +277,5 @@ impl Accounts<'_> {
                 status => found(Health::Skipped, Some(format!("the backend answered {status}")), took),
             },
         }
-    }
-
-    /// Every account, oldest first.
-    pub fn list(self) -> Vec<AccountView> {
-        let (now, ways) = (self.0.runtime.now(), self.0.registry.egress.table());
-        let list = self.0.registry.accounts.list();
-        list.iter().filter(|entry| entry.relay.is_none()).map(|entry| self.view(entry, &ways, now)).collect()
     }
 }

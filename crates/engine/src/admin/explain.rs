@@ -1,4 +1,4 @@
-//! The choice among accounts for their owner: what may be set, and who would serve a request, without sending one.
+//! Explains which account or relay would serve a request, without sending one.
 
 use std::sync::Arc;
 
@@ -8,22 +8,20 @@ use pool::{AccountId, Millis};
 use proto::{Failure, Kind};
 use serde::Serialize;
 
-use crate::dispatch::limiter::Candidates;
-use crate::registry::accounts::List;
 use crate::request::conversation;
 use crate::request::run::serving_models;
 use crate::request::services::Services;
 
-/// A request that is not made.
+/// The request to explain.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoutingQuery<'a> {
     /// The model's name; `None` asks for the default.
     pub model: Option<&'a str>,
     /// The id of the client key.
     pub key: Option<&'a str>,
-    /// Who asks without a key, as calls of theirs have it for one; counts where `key` is `None`.
+    /// The key id of a caller without a key; used where `key` is `None`.
     pub keyless: Option<&'a str>,
-    /// The conversation as the client names it: its session id or prompt cache key.
+    /// The client's name of the conversation: its session id or prompt cache key.
     pub conversation: Option<&'a str>,
 }
 
@@ -68,13 +66,13 @@ pub struct CandidateView {
     pub score: Option<Score>,
 }
 
-/// Who would serve a request; see [`crate::Engine::routing`].
+/// The handle that [`crate::Engine::routing`] returns.
 #[derive(Clone, Copy)]
 pub struct Routing<'e>(pub(crate) &'e Arc<Services>);
 
 impl Routing<'_> {
-    /// Whoever would serve a request now, or be waited for: the choice alone. Errors: as [`Self::explain`], and when nobody can serve
-    /// it, nor what is asked instead.
+    /// The account or relay that would serve a request now, or be waited for. Errors: as [`Self::explain`], and when neither the model nor
+    /// its fallbacks can be served.
     pub fn chosen(self, inquiry: RoutingQuery<'_>) -> Result<AccountId, Failure> {
         let services = self.0;
         let (meant, mut chain) = serving_models(services, inquiry.model)?;
@@ -82,8 +80,7 @@ impl Routing<'_> {
         chosen.or_else(|failure| chain.find_map(|next| services.dispatch.choose(&next, None).ok()).ok_or(failure))
     }
 
-    /// Who would serve a request now, and why. Sends nothing and takes no place. Errors: a model that does not exist, a key that nobody
-    /// has.
+    /// Explains which account or relay would serve a request now. It sends nothing and takes no permit. Errors: an unknown model or key.
     pub fn explain(self, inquiry: RoutingQuery<'_>) -> Result<Explained, Failure> {
         let services = self.0;
         let (resolved, mut chain) = serving_models(services, inquiry.model)?;
@@ -94,8 +91,7 @@ impl Routing<'_> {
             let ids = conversation::named(inquiry.key.or(inquiry.keyless).unwrap_or_default(), name);
             ids.into_iter().find_map(|id| services.dispatch.affinity.get(id))
         });
-        let list = services.registry.accounts.list();
-        let candidates = self.candidates(&list, &resolved, bond.as_ref().map(|bond| &bond.account));
+        let candidates = self.candidates(&resolved, bond.as_ref().map(|bond| &bond.account));
         let able = candidates.first().filter(|first| matches!(first.standing, "serves" | "queues"));
         let (chosen, instead) = match able {
             Some(first) => (Some(first.id.clone()), None),
@@ -107,26 +103,22 @@ impl Routing<'_> {
         let (model, strategy) = (resolved.model.slug, services.runtime.settings.strategy);
         Ok(Explained { model, strategy, chosen, instead, candidates, fallbacks })
     }
-}
 
-impl Routing<'_> {
-    fn candidates(self, list: &List, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
-        let now = self.0.runtime.now();
-        let ask = self.0.dispatch.pick_query(resolved);
-        let Requirements { strategy, kin, .. } = ask;
-        let ways = self.0.registry.egress.table();
-        let (to, bundled, custom) = (&resolved.to, &self.0.dispatch.bundled, resolved.model.custom);
-        let field = Candidates { list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
-        let explained = self.0.dispatch.limiter.explain(field, &ask, now);
-        let view = |(id, place): (AccountId, Ranking)| {
-            let name = list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();
-            let (standing, why, until, score) = match place {
-                Ranking::Serves(score) => ("serves", score.describe(strategy, now), None, Some(score)),
-                Ranking::Queues(score) => ("queues", score.describe(strategy, now), None, Some(score)),
-                Ranking::Out(reason) => (reason.as_str(), kin.why(&reason, now), reason.until(), None),
+    fn candidates(self, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
+        let dispatch = &self.0.dispatch;
+        let requirements = dispatch.pick_query(resolved);
+        let Requirements { strategy, kin, .. } = requirements;
+        dispatch.with_candidates(resolved, (prefer, &[]), |candidates, now| {
+            let view = |(id, ranking): (AccountId, Ranking)| {
+                let name = candidates.list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();
+                let (standing, why, until, score) = match ranking {
+                    Ranking::Serves(score) => ("serves", score.describe(strategy, now), None, Some(score)),
+                    Ranking::Queues(score) => ("queues", score.describe(strategy, now), None, Some(score)),
+                    Ranking::Out(reason) => (reason.as_str(), kin.why(&reason, now), reason.until(), None),
+                };
+                CandidateView { id: id.0, name, kind: kin.noun(), standing, why, until, score }
             };
-            CandidateView { id: id.0, name, kind: kin.noun(), standing, why, until, score }
-        };
-        explained.into_iter().map(view).collect()
+            dispatch.limiter.explain(candidates, &requirements, now).into_iter().map(view).collect()
+        })
     }
 }

@@ -1,31 +1,37 @@
-//! Client keys and admin tokens for their owner.
+//! Changes of client keys and admin tokens.
 
 use std::sync::Arc;
 
 use pool::hosted::Hosted;
 use pool::keys::Key;
 
-use crate::registry::keys::{CreatedKey, KeyError, NewKey};
+use crate::registry::keys::{CreatedKey, NewKey, create_key};
 use crate::request::services::Services;
 
-/// Client keys and admin tokens; see [`crate::Engine::keys`].
+/// The handle that [`crate::Engine::keys`] returns.
 #[derive(Clone, Copy)]
 pub struct Keys<'e>(pub(crate) &'e Arc<Services>);
 
 impl Keys<'_> {
-    /// Makes a key.
-    pub async fn create(self, new: NewKey) -> Result<CreatedKey, KeyError> {
-        self.0.registry.create_key(new).await
+    /// Creates a key, which is valid at once.
+    pub async fn create(self, new: NewKey) -> Result<CreatedKey, store::Error> {
+        let created = create_key(&self.0.runtime.store, new, self.0.runtime.now()).await?;
+        self.0.registry.reload_keys().await?;
+        Ok(created)
     }
 
     /// Sets a client key's hosted tools, `None` to leave them to the settings; `false` when there is no such key.
-    pub async fn equip(self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, KeyError> {
-        self.0.registry.set_key_tools(id, tools).await
+    pub async fn equip(self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, store::Error> {
+        let known = self.0.runtime.store.set_key_tools(id, tools).await?;
+        self.0.registry.reload_keys().await?;
+        Ok(known)
     }
 
-    /// Takes a key back; `false` when there is none of this id or it was taken back before.
-    pub async fn revoke(self, id: &str) -> Result<bool, KeyError> {
-        self.0.registry.revoke_key(id).await
+    /// Revokes a key at once; `false` when there is no key of this id or it was revoked before.
+    pub async fn revoke(self, id: &str) -> Result<bool, store::Error> {
+        let revoked = self.0.runtime.store.revoke_key(id, self.0.runtime.now()).await?;
+        self.0.registry.reload_keys().await?;
+        Ok(revoked)
     }
 
     /// Every stored key, oldest first.

@@ -1,4 +1,4 @@
-//! Ways in: files, tokens, the browser, device codes, and Codex's own file. One for the command line and the admin API.
+//! Logins: by file, token, browser, device code, and Codex's own file. The command line and the admin API share this code.
 
 mod browser;
 mod device;
@@ -22,6 +22,7 @@ use url::Url;
 use crate::admin::proxies::ProxyError;
 use crate::dispatch::egress_attempts::{CallFailure, NoEgress};
 use crate::request::services::Services;
+use crate::tokens::new_account;
 
 pub use browser::{LoginStage, LoginStart};
 pub use device::{DevicePoll, DeviceStart};
@@ -29,28 +30,28 @@ pub(crate) use import::PASSPHRASES;
 pub use import::{ImportOutcome, ImportProblem, ImportResult, Imports};
 pub use link::LinkError;
 
-/// Logins that wait for a person.
+/// Logins that wait for their person.
 #[derive(Default)]
 pub(crate) struct PendingLogins {
-    /// By the admin token that began them: one each.
+    /// By the admin token that began them; one each.
     browsers: tokio::sync::Mutex<HashMap<String, browser::Browser>>,
-    /// By the code that their starter polls with.
+    /// By the code to poll with.
     devices: Mutex<HashMap<String, Arc<device::PendingDevice>>>,
 }
 
 /// Why a login gave no account.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginProblem {
-    /// Nobody began one, or its time is over.
+    /// No login was begun, or its time is over.
     #[error("no login waits for this; hint: start one first")]
     NotPending,
-    /// A pasted address that is none.
+    /// The pasted address is no callback address.
     #[error(transparent)]
     Address(#[from] CallbackError),
-    /// The provider refused, or cannot be reached.
+    /// The provider refused or cannot be reached.
     #[error(transparent)]
     Provider(#[from] LoginError),
-    /// The way that it was to take is not there, or not open.
+    /// The egress of the login does not exist or is not open.
     #[error(transparent)]
     Way(#[from] ProxyError),
     /// The tokens name no account.
@@ -73,7 +74,7 @@ impl CallFailure for LoginProblem {
     }
 }
 
-/// Stores what a login gave and takes it over. An account that followed a file has a login of its own from here on.
+/// Stores the account of a login and reloads the registry. An account that followed a file has a login of its own from then on.
 pub(crate) async fn sign_in(
     services: &Services,
     grant: Grant,
@@ -91,7 +92,7 @@ pub(crate) async fn sign_in(
     Ok(put)
 }
 
-/// Stores a login of our own.
+/// Stores an account; one with a refresh token of its own follows no file any more.
 pub(crate) async fn keep_login(services: &Services, new: NewAccount) -> Result<PutOutcome, store::Error> {
     let owned = new.tokens.refresh.is_some();
     let put = services.runtime.store.put_account(new, services.runtime.now()).await?;
@@ -101,7 +102,7 @@ pub(crate) async fn keep_login(services: &Services, new: NewAccount) -> Result<P
     Ok(put)
 }
 
-/// A step of a login that is no account yet, by one of the egress routes that it may take.
+/// Makes a call of a login by one of its egress routes. The login has no account yet.
 pub(crate) async fn step_by<T, F>(
     services: &Services,
     egress: Option<&Egress>,
@@ -117,7 +118,7 @@ where
     services.dispatch.egress_attempts_by(egress).run(call).await
 }
 
-/// Ways in for accounts; see [`crate::Engine::logins`].
+/// The handle that [`crate::Engine::logins`] returns.
 #[derive(Clone, Copy)]
 pub struct Logins<'e> {
     pub(crate) services: &'e Arc<Services>,
@@ -125,14 +126,13 @@ pub struct Logins<'e> {
 }
 
 impl Logins<'_> {
-    /// Where a person signs in; nothing is sent.
+    /// The page where a person signs in; nothing is sent.
     pub fn authorize_url(self, pkce: &Pkce, state: &str, redirect: &str) -> Url {
         self.services.runtime.upstream.authorize_url(pkce, state, redirect)
     }
 
-    /// A step of a login that is no account yet, by such a way and never by another: with [`Egress::Auto`] one proxy after the other is
-    /// tried while nothing was sent. `step` is called with the backend by each. Errors: [`LoginProblem::Way`] with
-    /// [`ProxyError::Stuck`], and what the step comes to.
+    /// Makes a call of a login by this egress and never by another. With [`Egress::Auto`], `step` is called with one proxy after the other
+    /// while nothing was sent. Errors: [`LoginProblem::Way`] with [`ProxyError::Stuck`], and the error of the call.
     pub async fn step_by<T, F>(self, egress: Option<&Egress>, step: impl Fn(Upstream) -> F) -> Result<T, LoginProblem>
     where
         F: Future<Output = Result<T, LoginError>>,
@@ -140,37 +140,21 @@ impl Logins<'_> {
         step_by(self.services, egress, step).await
     }
 
-    /// Stores what a login gave, which is assigned to `egress` where that is said. Errors: [`LoginProblem::NoAccount`];
+    /// Stores the account of a login and assigns it to `egress`, if given. Errors: [`LoginProblem::NoAccount`];
     /// [`LoginProblem::Store`] after a minute of tries.
     pub async fn sign_in(self, grant: Grant, egress: Option<Egress>) -> Result<PutOutcome, LoginProblem> {
         sign_in(self.services, grant, egress).await
     }
 }
 
-/// A login that was just issued to us.
+/// An account of tokens that were just issued to us.
 fn issued_account(claims: Claims, grant: Grant, now: pool::Millis) -> NewAccount {
     let expires = claims.expires;
     let tokens = Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed: now };
     new_account(claims, tokens, Origin::Login)
 }
 
-/// An account of these claims and tokens, named by its e-mail.
-fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> NewAccount {
-    NewAccount {
-        label: String::new(),
-        email: claims.email,
-        plan: claims.plan,
-        upstream_id: claims.account_id,
-        user: claims.user,
-        fedramp: claims.fedramp,
-        tokens,
-        origin,
-        egress: None,
-        status: Status::Active,
-    }
-}
-
-/// Tokens that name no account: kept, because they exist nowhere else, where nobody uses them.
+/// Stores tokens that name no account in a disabled account, because they exist nowhere else.
 async fn set_aside(
     services: &Services,
     entry: &Entry,

@@ -1,4 +1,4 @@
-//! Lists fetched because somebody asks for them now.
+//! The models for clients and the owner, and a refresh of all lists on demand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::models::{PARALLEL, has_list};
 use crate::request::retired::RetiredModel;
 use crate::request::services::Services;
 
-/// Longest wait for all lists; those that come later are taken over all the same.
+/// Longest wait for all lists. Later lists are applied too.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A list that was asked for.
+/// A refreshed list.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ModelsRefreshed)]
 pub struct Refreshed {
@@ -27,7 +27,7 @@ pub struct Refreshed {
     pub name: String,
     /// Models on its list now.
     pub models: usize,
-    /// Why the list did not come; the one from before stays.
+    /// Why the list was not fetched; the old one stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -41,12 +41,12 @@ pub struct ListedModel {
     pub owner: Option<String>,
 }
 
-/// Models, by whomever they are served; see [`crate::Engine::models`].
+/// The handle that [`crate::Engine::models`] returns.
 #[derive(Clone, Copy)]
 pub struct Models<'e>(pub(crate) &'e Arc<Services>);
 
 impl Models<'_> {
-    /// The models to show, best first: those of accounts, then those of relays. None while there is neither.
+    /// The models to show, best first: those of accounts, then those of relays. Empty without accounts and relays.
     pub fn list(self) -> Vec<ListedModel> {
         let accounts = &self.0.registry.accounts;
         let catalog = accounts.catalog();
@@ -62,24 +62,23 @@ impl Models<'_> {
         all
     }
 
-    /// The models to show, best first; [`Self::shown`] says whose they are.
+    /// The models of [`Self::list`], without their owners.
     pub fn catalog(self) -> Vec<Model> {
         self.list().into_iter().map(|shown| shown.model).collect()
     }
 
-    /// What a model name means; `None` asks for the default.
+    /// Resolves a model name; `None` is the default model.
     pub fn resolve(self, name: Option<&str>) -> Result<Resolved, Failure> {
         self.0.registry.accounts.catalog().resolve(name, &self.0.runtime.settings.names)
     }
 
-    /// Whether a relay that can do this lists a model of exactly this name.
+    /// Whether a relay with this service lists a model of exactly this name.
     pub fn lists(self, service: Service, name: &str) -> bool {
         let side = service.capability().map(|capability| self.0.registry.accounts.catalog_for(capability));
         side.is_some_and(|side| side.offers().any(|offer| offer.name == name))
     }
 
-    /// Every model in Codex's own shape, as the backend lists it for clients of `version`, else for ours: at once where that is known, and
-    /// after `patience` at the latest.
+    /// Every model in Codex's own form, as the backend lists it for clients of `version`, else for ours. Waits for `patience` at most.
     pub async fn codex(self, version: Option<&str>, patience: Duration) -> CodexList {
         if let Some(version) = version {
             self.0.models.look_up(version, patience).await;
@@ -87,12 +86,12 @@ impl Models<'_> {
         self.0.models.codex_list(version)
     }
 
-    /// Reads the stored model lists, which an [`Self::idle`] engine does without.
+    /// Reads the stored model lists, which an engine for one command does not read by itself.
     pub async fn restore(self) {
         models::restore(&self.0.models).await;
     }
 
-    /// The relay that a model's name means; `None` for accounts and for names that mean nothing.
+    /// The relay that serves a model name; `None` for accounts and unknown names.
     pub fn owner(self, name: &str) -> Option<String> {
         let ServedBy::Relays(stops) = self.resolve(Some(name)).ok()?.to else { return None };
         let entry = self.0.registry.accounts.get(&stops.first()?.relay)?;
@@ -103,8 +102,8 @@ impl Models<'_> {
     pub fn retired(self) -> Vec<RetiredModel> {
         self.0.retired.list()
     }
-    /// Fetches every account's and relay's list now, a few at a time, and waits for them, 20 s at most. Empty when that was begun
-    /// less than `rest` ago, or fetches of the last time still run.
+    /// Fetches all lists now, a few at a time, and waits 20 s at most. Empty when the last round began less than `rest` ago or still
+    /// runs.
     pub async fn refresh(self, rest: Duration) -> Vec<Refreshed> {
         let Some(round) = self.0.dispatch.model_queue.round(rest).map(Arc::new) else { return Vec::new() };
         let services = self.0;
@@ -113,7 +112,7 @@ impl Models<'_> {
             list.iter().filter(|entry| has_list(entry)).map(|entry| entry.account.id.clone()).collect();
         let fetch = |id: AccountId| {
             let services = Arc::clone(services);
-            // One that nobody waits for any more goes on: its list is worth having.
+            // The fetch goes on when nobody waits any more, because its list is useful.
             let task = services.runtime.tasks.spawn({
                 let (services, id, round) = (Arc::clone(&services), id.clone(), Arc::clone(&round));
                 async move {

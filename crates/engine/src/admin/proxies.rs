@@ -1,4 +1,4 @@
-//! Proxies as the server sees them. What is written is read again before the answer, so that the next request goes by it.
+//! Changes of proxies and egress. The registry is reloaded before the answer, so that the next request uses the change.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub use manage::{ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_p
 pub use transfer::{Move, Moves, Ticket};
 pub use view::{GlobalView, ProxyView, proxy_state};
 
-/// Proxies and who takes them; see [`crate::Engine::proxies`].
+/// The handle that [`crate::Engine::proxies`] returns.
 #[derive(Clone, Copy)]
 pub struct Proxies<'e>(pub(crate) &'e Arc<Services>);
 
@@ -33,16 +33,15 @@ impl Proxies<'_> {
     pub fn global(self) -> Option<GlobalView> {
         let url = self.0.runtime.upstream.config().proxy.as_ref()?;
         let down = self.0.registry.egress.table().down.contains_key(&Route::Global);
-        let shown = Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.bare());
         Some(GlobalView {
-            url: shown,
+            url: Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.bare()),
             origin: self.0.runtime.settings.proxies.origin.clone(),
             status: if down { "unreachable" } else { "active" },
             health: self.0.registry.egress.global.lock().clone(),
         })
     }
 
-    /// The accounts that do not take the global way, each with `direct`, `auto` or a proxy's id.
+    /// The accounts with an egress of their own, each with `direct`, `auto` or a proxy's id.
     pub fn egresses(self) -> Vec<(String, String)> {
         let table = self.0.registry.egress.table();
         let all = table.assigned.iter().map(|(account, way)| (account.0.clone(), way.to_string()));
@@ -51,7 +50,7 @@ impl Proxies<'_> {
         all
     }
 
-    /// The way out of these words: `global`, `direct`, `auto`, or a proxy's id or name. Errors: [`ProxyError::Unknown`].
+    /// Parses an egress: `global`, `direct`, `auto`, or a proxy's id or name. Errors: [`ProxyError::Unknown`].
     pub fn egress(self, wanted: &str) -> Result<Egress, ProxyError> {
         manage::meant(&self.0.registry.egress.table().proxies, wanted)
     }
@@ -67,21 +66,21 @@ impl Proxies<'_> {
         self.reread_now().await
     }
 
-    /// Adds a proxy; `false` when its address was there already. Errors: [`ProxyError`].
+    /// Adds a proxy; `false` when its address is known already.
     pub async fn add(self, wish: ProxyWish) -> Result<(ProxyView, bool), ProxyError> {
         let (id, added) = manage::add_proxy(&self.0.runtime.store, wish, self.0.runtime.now()).await?;
         self.reread_now().await?;
         Ok((self.proxy(&id).ok_or(ProxyError::Unknown)?, added))
     }
 
-    /// Changes a proxy. Errors: [`ProxyError`].
+    /// Changes a proxy.
     pub async fn change(self, id: &str, change: ProxyChange) -> Result<ProxyView, ProxyError> {
         let id = manage::change_proxy(&self.0.runtime.store, id, change).await?;
         self.reread_now().await?;
         self.proxy(&id).ok_or(ProxyError::Unknown)
     }
 
-    /// Removes a proxy that no account takes. Errors: [`ProxyError`].
+    /// Removes a proxy that no account uses.
     pub async fn remove(self, id: &str) -> Result<(), ProxyError> {
         manage::remove_proxy(&self.0.runtime.store, id).await?;
         self.reread_now().await
@@ -94,14 +93,14 @@ impl Proxies<'_> {
         file::write(&table.proxies)
     }
 
-    /// Takes the proxies of a file, all or none; how many are new. Errors: [`ProxyError`].
+    /// Imports the proxies of a file, all or none, and returns how many are new.
     pub async fn import(self, text: &str) -> Result<usize, ProxyError> {
         let added = manage::import_proxies(&self.0.runtime.store, text, self.0.runtime.now()).await?;
         self.reread_now().await?;
         Ok(added)
     }
 
-    /// Assigns accounts to ways, all or none; see [`super::assign`]. Errors: [`ProxyError`].
+    /// Assigns egress to accounts, all or none; see [`manage::assign`].
     pub async fn assign(self, wanted: &[(&str, &str)]) -> Result<(), ProxyError> {
         manage::assign(&self.0.runtime.store, wanted).await?;
         self.reread_now().await
@@ -112,7 +111,7 @@ impl Proxies<'_> {
         transfer::export(&self.0.registry.egress.table(), &self.own_accounts())
     }
 
-    /// What a file of assignments would come to. Errors: [`ProxyError::Account`], [`ProxyError::Unknown`].
+    /// The effect that a file of assignments would have. Errors: [`ProxyError::Account`], [`ProxyError::Unknown`].
     pub fn preview_egresses(self, tickets: &[Ticket]) -> Result<Moves, ProxyError> {
         transfer::preview(&self.0.registry.egress.table(), &self.own_accounts(), tickets)
     }
@@ -121,9 +120,7 @@ impl Proxies<'_> {
         let table = self.0.registry.egress.table();
         table.proxy(id).map(|proxy| ProxyView::of(&table, proxy))
     }
-}
 
-impl Proxies<'_> {
     async fn reread_now(self) -> Result<(), ProxyError> {
         let _turn = self.0.registry.lock.lock().await;
         Ok(self.0.registry.reload_egress().await?)
@@ -131,12 +128,10 @@ impl Proxies<'_> {
 
     fn own_accounts(self) -> Vec<Account> {
         let list = self.0.registry.accounts.list();
-        list.iter().filter(|entry| entry.relay.is_none()).map(|entry| entry.account.clone()).collect()
+        list.accounts().map(|entry| entry.account.clone()).collect()
     }
-}
 
-impl Proxies<'_> {
-    /// Checks one proxy now. Errors: [`ProxyError::Unknown`]; that a check fails is no error.
+    /// Checks one proxy now. A failed check is no error.
     pub async fn check(self, id: &str) -> Result<ProxyView, ProxyError> {
         let table = self.0.registry.egress.table();
         let proxy = table.named(id).ok_or(ProxyError::Unknown)?.clone();
@@ -144,7 +139,7 @@ impl Proxies<'_> {
         self.proxy(&proxy.id).ok_or(ProxyError::Unknown)
     }
 
-    /// Checks every proxy now, and that of the configuration. Errors: [`ProxyError::Store`].
+    /// Checks every proxy now, and that of the configuration.
     pub async fn check_all(self) -> Result<Vec<ProxyView>, ProxyError> {
         let proxies = self.0.registry.egress.table().proxies.clone();
         self.0.dispatch.check_now(&proxies).await?;
@@ -155,7 +150,7 @@ impl Proxies<'_> {
     }
 }
 
-/// Keeps what checks found, for commands beside a running gateway. Errors: [`ProxyError::Store`].
+/// Stores the results of checks, for commands beside a running gateway.
 pub async fn keep_checks(store: &Store, found: &[ProxyCheck]) -> Result<(), ProxyError> {
     Ok(store.set_proxy_health(found).await?)
 }

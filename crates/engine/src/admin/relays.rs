@@ -1,6 +1,7 @@
-//! Relays as server and composition root see them.
+//! Changes of relays.
 
 mod manage;
+mod provider;
 mod view;
 
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use crate::registry::relays::{RelayEntry, RelayOrigin};
 use crate::request::services::Services;
 
 pub use manage::{Private, RelayError, RelayWish, add_relay, rekey_relay, relay_models, test_relay};
+pub use provider::{PROVIDERS, Provider};
 pub use view::{RelayView, masked, status_word as relay_state};
 
-/// What is to be changed of a relay; `None` stays.
+/// A change of a relay; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct RelayChange {
     /// Its name.
@@ -28,72 +30,59 @@ pub struct RelayChange {
     pub key: Option<Secret>,
 }
 
-/// Relays; see [`crate::Engine::relays`].
+/// The handle that [`crate::Engine::relays`] returns.
 #[derive(Clone, Copy)]
 pub struct Relays<'e>(pub(crate) &'e Arc<Services>);
 
 impl Relays<'_> {
     /// Every relay: those of the configuration file, then the stored ones, oldest first.
     pub fn list(self) -> Vec<RelayView> {
-        let services = self.0;
-        let view = |entry: &Arc<crate::registry::accounts::Entry>| {
-            RelayView::of(entry, services.dispatch.limiter.load(&entry.account.id).0, services.runtime.now())
-        };
-        services.registry.accounts.list().iter().filter_map(view).collect()
+        let now = self.0.runtime.now();
+        self.0.registry.accounts.list().iter().filter_map(|entry| RelayView::of(entry, now)).collect()
     }
 
-    /// Every relay with its key, for an export.
-    pub fn export(self) -> Vec<(Relay, Secret)> {
+    /// Every relay with its key and the id of its provider, for an export.
+    pub fn export(self) -> Vec<(Relay, Secret, &'static str)> {
         let list = self.0.registry.accounts.list();
-        let lines = list.iter().filter_map(|entry| entry.relay.as_ref());
-        lines.map(|line| (line.relay.clone(), line.key.clone())).collect()
+        let relays = list.iter().filter_map(|entry| entry.relay.as_deref());
+        relays.map(|entry| (entry.relay.clone(), entry.key.clone(), provider::of(&entry.relay.base_url))).collect()
     }
 
     /// Adds a relay.
     pub async fn add(self, wish: &RelayWish) -> Result<RelayView, RelayError> {
-        let services = self.0;
-        if services.registry.file_relays.lock().iter().any(|line| line.relay.name == wish.name) {
+        let (runtime, registry) = (&self.0.runtime, &self.0.registry);
+        if registry.file_relays.lock().iter().any(|entry| entry.relay.name == wish.name) {
             return Err(RelayError::File);
         }
-        let relay = manage::add_relay(
-            &services.runtime.store,
-            services.runtime.upstream.relays(),
-            wish,
-            services.runtime.now(),
-        )
-        .await?;
-        self.reread_relays(&services.registry.lock.lock().await).await?;
+        let relay = manage::add_relay(&runtime.store, runtime.upstream.relays(), wish, runtime.now()).await?;
+        self.reread_relays(&registry.lock.lock().await).await?;
         self.relay(&relay.id).ok_or(RelayError::Unknown)
     }
 
     /// Changes a stored relay.
     pub async fn change(self, id: &str, change: RelayChange) -> Result<RelayView, RelayError> {
-        let services = self.0;
-        let turn = services.registry.lock.lock().await;
+        let runtime = &self.0.runtime;
+        let guard = self.0.registry.lock.lock().await;
         let mut relay = self.stored_relay(id).await?;
         let RelayChange { name, enabled, key } = change;
         relay.name = name.unwrap_or(relay.name);
         relay.enabled = enabled.unwrap_or(relay.enabled);
         relay.check()?;
-        let id = services
-            .runtime
-            .store
-            .put_relay(&manage::row(&relay, Some(relay.id.clone()), key), services.runtime.now())
-            .await?;
-        self.reread_relays(&turn).await?;
+        let changed = manage::row(&relay, Some(relay.id.clone()), key);
+        let id = runtime.store.put_relay(&changed, runtime.now()).await?;
+        self.reread_relays(&guard).await?;
         self.relay(&id).ok_or(RelayError::Unknown)
     }
 
     /// Removes a stored relay; `false` when there is none.
     pub async fn remove(self, id: &str) -> Result<bool, RelayError> {
-        let services = self.0;
-        let turn = services.registry.lock.lock().await;
+        let guard = self.0.registry.lock.lock().await;
         let relay = match self.stored_relay(id).await {
             Err(RelayError::Unknown) => return Ok(false),
             relay => relay?,
         };
-        let removed = services.runtime.store.remove_relay(&relay.id).await?;
-        self.reread_relays(&turn).await?;
+        let removed = self.0.runtime.store.remove_relay(&relay.id).await?;
+        self.reread_relays(&guard).await?;
         Ok(removed)
     }
 
@@ -105,7 +94,7 @@ impl Relays<'_> {
         manage::relay_models(relays, &relay, &wish.key).await
     }
 
-    /// Puts the relays of the configuration file in place of those that were there; a relay that is wrong is left out, and said.
+    /// Replaces the relays of the configuration file, and returns the invalid ones, which are left out.
     pub async fn put_file(self, wishes: &[RelayWish]) -> Vec<(String, RelayError)> {
         let services = self.0;
         let (mut lines, mut wrong) = (Vec::new(), Vec::new());
@@ -119,7 +108,7 @@ impl Relays<'_> {
         if let Err(error) = self.reread_relays(&services.registry.lock.lock().await).await {
             tracing::warn!(%error, "relays of the configuration file are not in use yet");
         }
-        // Whoever wrote the file may have made a key good again.
+        // The new file may have made a key valid again.
         for entry in services.registry.accounts.list().iter().filter(|entry| models::asks_again(entry)) {
             services.dispatch.model_queue.request(&entry.account.id);
         }
@@ -128,15 +117,13 @@ impl Relays<'_> {
 
     fn relay(self, id: &AccountId) -> Option<RelayView> {
         let entry = self.0.registry.accounts.get(id)?;
-        RelayView::of(&entry, self.0.dispatch.limiter.load(id).0, self.0.runtime.now())
+        RelayView::of(&entry, self.0.runtime.now())
     }
-}
 
-impl Relays<'_> {
-    /// Takes over now what the keeper would take over with its next look, within a turn of [`Registry::lock`].
-    async fn reread_relays(self, _turn: &MutexGuard<'_, ()>) -> Result<(), RelayError> {
+    /// Applies stored changes of relays now. The caller holds the guard of [`crate::registry::Registry::lock`].
+    async fn reread_relays(self, _guard: &MutexGuard<'_, ()>) -> Result<(), RelayError> {
         let changes = self.0.registry.reload_relays().await?;
-        self.0.dispatch.on_relay_changes(&changes);
+        self.0.dispatch.on_registry_changes(&changes);
         Ok(())
     }
 
@@ -149,7 +136,7 @@ impl Relays<'_> {
     }
 }
 
-/// A relay name made of what a person wrote: lower case, everything else a hyphen.
+/// Makes a relay name of a person's text: lower case, with hyphens for all other characters.
 pub fn relay_name(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
     let name: String = text.trim().chars().map(plain).collect();
@@ -157,7 +144,7 @@ pub fn relay_name(text: &str) -> String {
     name.chars().take(32).collect::<String>().trim_end_matches('-').to_owned()
 }
 
-/// The host of an address as somebody pasted it, as a name for a relay: `api.example.com` is `example`.
+/// Makes a relay name of the host in a pasted address: `api.example.com` gives `example`.
 pub fn host_name(base_url: &str) -> Option<String> {
     let pasted = PastedAddress::read(base_url).ok()?;
     let host = pasted.url().host_str()?.to_owned();

@@ -30,19 +30,14 @@ struct Known {
     unsaved: bool,
 }
 
-/// Warns until the engine stops.
+/// Warns of what the feed reports.
 pub(crate) async fn keep_warned(services: Arc<Services>) {
     let Some(mut news) = services.registry.accounts.feed.watch() else { return };
     let couriers = couriers(&services);
     let mut memory = restore(&services).await;
     all(&services, &mut memory, &couriers).await;
-    loop {
-        let next = tokio::select! {
-            () = services.runtime.stop.cancelled() => return,
-            next = news.next() => next,
-        };
-        let Some(next) = next else { return };
-        match &*next {
+    while let Some(event) = news.next().await {
+        match &*event {
             AccountEvent::Account { account, .. }
             | AccountEvent::Quota { account, .. }
             | AccountEvent::LoginAdded { account, .. } => {
@@ -66,14 +61,14 @@ fn couriers(services: &Arc<Services>) -> Vec<mpsc::Sender<Arc<Warning>>> {
     let routes = routes.into_iter().filter_map(|(kind, to)| Some((kind, to.clone()?)));
     let open = |(kind, to)| {
         let (sender, waiting) = mpsc::channel(WAITING);
-        services.runtime.tasks.spawn(courier::run(Arc::clone(services), (kind, to), waiting));
+        services.runtime.spawn_job(courier::run(Arc::clone(services), (kind, to), waiting));
         sender
     };
     routes.map(open).collect()
 }
 
 async fn all(services: &Arc<Services>, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
-    for entry in services.registry.accounts.list().iter().filter(|entry| entry.relay.is_none()) {
+    for entry in services.registry.accounts.list().accounts() {
         one(services, &entry.account.id, memory, couriers).await;
     }
 }
@@ -81,7 +76,7 @@ async fn all(services: &Arc<Services>, memory: &mut Memory, couriers: &[mpsc::Se
 /// Judges one account. Every node tells its own feed; of several that see the same, the first one sends. What is given is stored
 /// before it is sent: a warning that is lost in a crash is better than one that comes with every restart.
 async fn one(services: &Arc<Services>, id: &AccountId, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
-    let Some(entry) = services.registry.accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
+    let Some(entry) = services.registry.account(&id.0) else { return };
     let known = memory.entry(id.0.clone()).or_default();
     let before = known.given.clone();
     let warnings = judge_account(services, &mut known.given, &entry.account);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use futures_util::{StreamExt, stream};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::models::{PARALLEL, again, one};
 use crate::request::services::Services;
@@ -12,7 +13,7 @@ use crate::request::services::Services;
 /// The longest time between two looks.
 const LOOK: Duration = Duration::from_hours(1);
 
-/// Fetches lists as they are asked for, until the engine stops.
+/// Fetches lists as they are asked for.
 pub(crate) async fn keep_listed(services: Arc<Services>) {
     loop {
         services.registry.accounts.forget_old_limits(services.runtime.now());
@@ -22,19 +23,9 @@ pub(crate) async fn keep_listed(services: Arc<Services>) {
             .for_each_concurrent(PARALLEL, |(id, failures)| one(Arc::clone(&services.models), id, failures));
         let routes = stream::iter(routes)
             .for_each_concurrent(PARALLEL, |(id, failures)| again(Arc::clone(&services.models), id, failures));
-        tokio::select! {
-            () = services.runtime.stop.cancelled() => return,
-            ((), ()) = futures_util::future::join(lists, routes) => {}
-        }
-        let next = [services.dispatch.model_queue.wants.next(), services.dispatch.routes.again.next()]
-            .into_iter()
-            .flatten()
-            .min();
-        let next = next.unwrap_or_else(|| Instant::now() + LOOK);
-        tokio::select! {
-            () = services.runtime.stop.cancelled() => return,
-            () = services.dispatch.model_queue.wake.notified() => {}
-            () = tokio::time::sleep_until(next) => {}
-        }
+        join(lists, routes).await;
+        let next = [services.dispatch.model_queue.wants.next(), services.dispatch.routes.again.next()];
+        let next = next.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + LOOK);
+        let _ = timeout_at(next, services.dispatch.model_queue.wake.notified()).await;
     }
 }

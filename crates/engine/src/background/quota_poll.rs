@@ -17,7 +17,7 @@ const PARALLEL: usize = 2;
 /// The wall clock may jump, and accounts come and go: it is looked at this often, or more often where figures are wanted newer.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Asks until the engine stops.
+/// Measures accounts when their figures are due.
 pub(crate) async fn keep_measured(services: Arc<Services>) {
     if services.runtime.settings.quota_every.is_zero() {
         return;
@@ -33,7 +33,6 @@ pub(crate) async fn keep_measured(services: Arc<Services>) {
             Next::Wait(pause) => pause,
         };
         tokio::select! {
-            () = services.runtime.stop.cancelled() => return,
             Some((id, good)) = asks.next() => rota.record_result(id, good, services.runtime.now()),
             () = tokio::time::sleep(pause) => {}
         }
@@ -71,7 +70,7 @@ impl PollSchedule {
             return Next::Wait(if early.is_zero() { LOOK } else { early });
         }
         let (list, now) = (services.registry.accounts.list(), services.runtime.now());
-        let own: Vec<_> = list.iter().filter(|entry| entry.relay.is_none()).map(|entry| &entry.account).collect();
+        let own: Vec<_> = list.accounts().map(|entry| &entry.account).collect();
         let pace = PollPace { every: services.runtime.settings.quota_every, accounts: own.len(), since: self.since };
         self.book.retain(|id, _| list.get(id).is_some());
         match own.into_iter().filter_map(|account| self.due(&pace, account, now)).min() {

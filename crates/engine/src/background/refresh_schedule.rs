@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use crate::request::services::Services;
 use crate::tokens::StaggeredStarts;
 
-/// Starts refreshes when they are due, until the engine stops.
+/// Starts refreshes when they are due.
 pub(crate) async fn keep_fresh(services: Arc<Services>) {
     services.tokens.resume().await;
     let mut turns = StaggeredStarts::default();
     loop {
         let pause = services.tokens.begin_due(&mut turns);
-        tokio::select! {
-            () = services.runtime.stop.cancelled() => return,
-            () = services.registry.accounts.rescheduled.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        let _ = timeout(pause, services.registry.accounts.rescheduled.notified()).await;
     }
 }

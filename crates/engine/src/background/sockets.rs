@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use crate::request::services::Services;
 
 /// Between two looks: the backend's pings wait for an answer no longer, and a socket that it closed is soon let go.
@@ -10,10 +12,8 @@ const EVERY: Duration = Duration::from_secs(15);
 
 /// Looks after waiting sockets until the engine stops.
 pub(crate) async fn tend_sockets(services: Arc<Services>) {
-    loop {
-        tokio::select! {
-            () = services.runtime.stop.cancelled() => return services.runtime.upstream.close_idle_sockets(),
-            () = tokio::time::sleep(EVERY) => services.runtime.upstream.maintain_sockets(),
-        }
+    while services.runtime.stop.run_until_cancelled(sleep(EVERY)).await.is_some() {
+        services.runtime.upstream.maintain_sockets();
     }
+    services.runtime.upstream.close_idle_sockets();
 }

@@ -1,17 +1,14 @@
 //! Whom a request goes to: what a model asks of an account or relay, and who would serve it now.
 
-use std::sync::Arc;
-
 use pool::catalog::{Resolved, ServedBy};
 use pool::pick::{CandidateKind, Pick, Requirements};
 use pool::quota::Quota;
 use pool::quota::summary::{Next, summary};
-use pool::{AccountId, Status};
+use pool::{AccountId, Millis, Status};
 use proto::Failure;
 
 use super::Dispatch;
 use super::limiter::Candidates;
-use crate::registry::accounts::Entry;
 
 impl Dispatch {
     /// What a request for this model asks of an account or relay.
@@ -30,15 +27,28 @@ impl Dispatch {
         }
     }
 
-    /// Whoever would serve a request for this model now, or be waited for.
-    pub(crate) fn choose(&self, resolved: &Resolved, prefer: Option<&AccountId>) -> Result<AccountId, Failure> {
-        let (list, ways, now) = (self.registry.accounts.list(), self.registry.egress.table(), self.runtime.now());
+    /// Calls `choose` with the candidates for this model and the time of day. `prefer` is the account of the conversation, `tried` are the
+    /// accounts and relays that the request has tried.
+    pub(crate) fn with_candidates<T>(
+        &self,
+        resolved: &Resolved,
+        (prefer, tried): (Option<&AccountId>, &[AccountId]),
+        choose: impl FnOnce(Candidates<'_>, Millis) -> T,
+    ) -> T {
+        let (list, ways) = (self.registry.accounts.list(), self.registry.egress.table());
         let (to, bundled, custom) = (&resolved.to, &self.bundled, resolved.model.custom);
-        let field = Candidates { list: &list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
-        match self.limiter.preview(field, &self.pick_query(resolved), now) {
-            Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
-            Err(none) => Err(none.failure(None, now)),
-        }
+        choose(Candidates { list: &list, bundled, custom, to, ways: &ways, prefer, tried }, self.runtime.now())
+    }
+
+    /// The account or relay that would serve a request for this model now, or be waited for.
+    pub(crate) fn choose(&self, resolved: &Resolved, prefer: Option<&AccountId>) -> Result<AccountId, Failure> {
+        let requirements = self.pick_query(resolved);
+        self.with_candidates(resolved, (prefer, &[]), |candidates, now| {
+            match self.limiter.preview(candidates, &requirements, now) {
+                Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
+                Err(none) => Err(none.failure(None, now)),
+            }
+        })
     }
 
     /// What a client that knows of one account is told of limits; of a conversation, by whom it is kept.
@@ -51,8 +61,8 @@ impl Dispatch {
             Some(entry) => Next::Account(&entry.account.quota),
             None => Next::Nobody,
         };
-        let on = |entry: &&Arc<Entry>| entry.relay.is_none() && entry.account.status != Status::Disabled;
-        let told = summary(next, list.iter().filter(on).map(|entry| &entry.account.quota), now);
+        let enabled = list.accounts().filter(|entry| entry.account.status != Status::Disabled);
+        let told = summary(next, enabled.map(|entry| &entry.account.quota), now);
         // Before the first figures its tokens have said it.
         let plan = told.plan.clone().or_else(|| chosen.map(|entry| entry.account.plan.clone()));
         Quota { plan: plan.filter(|plan| !plan.is_empty()), ..told }

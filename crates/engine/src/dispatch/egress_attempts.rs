@@ -130,7 +130,7 @@ impl Dispatch {
             return;
         }
         tracing::warn!(proxy = name, "the proxy does not answer; accounts that take it rest");
-        for entry in self.registry.accounts.list().iter().filter(|entry| entry.relay.is_none()) {
+        for entry in self.registry.accounts.list().accounts() {
             if table.stuck(&entry.account.id, self.runtime.now()).is_some() {
                 self.limiter.requeue(&entry.account.id);
             }

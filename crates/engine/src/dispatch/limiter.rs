@@ -25,17 +25,11 @@ use crate::registry::accounts::List;
 use queue::{Start, Waiter};
 use ranking::RankedRows;
 
-/// The book of places.
+/// Limits how many requests each account serves at a time.
 pub(crate) struct ConcurrencyLimiter {
-    book: Mutex<LimiterState>,
+    rows: Mutex<RankedRows>,
     /// The least time between two starts on one account.
     stagger: Duration,
-}
-
-struct LimiterState {
-    board: RankedRows,
-    /// The next ticket.
-    ticket: u64,
 }
 
 /// What ends a wait.
@@ -108,9 +102,9 @@ pub(crate) enum WaitOutcome {
 }
 
 impl ConcurrencyLimiter {
-    /// An empty book. `rules` are those by which accounts are chosen.
+    /// A limiter without accounts, which chooses by this strategy and these tiers.
     pub(crate) fn new((strategy, tiers): (Strategy, Vec<String>), stagger: Duration) -> Self {
-        Self { book: Mutex::new(LimiterState { board: RankedRows::new(strategy, tiers), ticket: 0 }), stagger }
+        Self { rows: Mutex::new(RankedRows::new(strategy, tiers)), stagger }
     }
 
     /// Chooses an account and takes a place on it or in its queue. `turn` is that of a request that waited before.
@@ -120,21 +114,21 @@ impl ConcurrencyLimiter {
         ask: &Requirements<'_>,
         (turn, now): (Option<QueueTurn>, Millis),
     ) -> Result<Acquired, NoAccount> {
-        let mut book = self.book.lock();
-        let choice = book.board.choose(field, ask, now);
+        let mut rows = self.rows.lock();
+        let choice = rows.choose(field, ask, now);
         if let (Some(QueueTurn { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (turn, &choice) {
-            book.board.call_next(ticket);
+            rows.call_next(ticket);
         }
         match choice? {
             Pick::Ready(account) => {
-                let start = book.board.begin(&account, self.stagger, Some(now));
+                let start = rows.begin(&account, self.stagger, Some(now));
                 Ok(Acquired::Now(Permit { slots: Arc::clone(self), account, start }))
             }
             Pick::Queue(account) => {
-                let ticket = turn.map_or_else(|| book.ticket(), |turn| turn.ticket);
+                let ticket = turn.map_or_else(|| rows.next_ticket(), |turn| turn.ticket);
                 let (sender, wake) = oneshot::channel();
-                let most = book.board.ceiling(&account, ask, now);
-                book.board.enqueue(&account, Waiter { ticket, most, wake: sender });
+                let most = rows.ceiling(&account, ask, now);
+                rows.enqueue(&account, Waiter { ticket, most, wake: sender });
                 Ok(Acquired::Later(QueuedRequest { slots: Arc::clone(self), account, ticket, wake }))
             }
         }
@@ -147,7 +141,7 @@ impl ConcurrencyLimiter {
         ask: &Requirements<'_>,
         now: Millis,
     ) -> Result<Pick, NoAccount> {
-        self.book.lock().board.choose(field, ask, now)
+        self.rows.lock().choose(field, ask, now)
     }
 
     /// Every candidate in the order of the choice, with what it is ranked by or why it does not serve.
@@ -157,68 +151,43 @@ impl ConcurrencyLimiter {
         ask: &Requirements<'_>,
         now: Millis,
     ) -> Vec<(AccountId, Ranking)> {
-        self.book.lock().board.explain(field, ask, now)
+        self.rows.lock().explain(field, ask, now)
     }
 
     /// How many requests an account serves and how many wait for it.
     pub(crate) fn load(&self, account: &AccountId) -> (u32, u32) {
-        self.book.lock().board.load(account)
+        self.rows.lock().load(account)
     }
 
     /// Sends everybody who waits for `account` to choose again: it does not serve any more, or on other terms.
     pub(crate) fn requeue(&self, account: &AccountId) {
-        self.book.lock().board.scatter(account);
+        self.rows.lock().requeue(account);
     }
 
-    /// An account answered a call: its breaker closes. `true` when it was open; then whoever waits chooses again.
+    /// Closes an account's breaker, because the account answered a call. `true` when the breaker was open; the account's waiting
+    /// requests then choose again.
     pub(crate) fn record_success(&self, account: &AccountId) -> bool {
-        let mut book = self.book.lock();
-        let changed = book.board.answered(account);
-        if changed {
-            book.board.scatter(account);
-        }
-        changed
+        self.rows.lock().record_success(account)
     }
 
-    /// A call of an account failed that began at the first of `call`; the second tells conversations apart. `true` when nobody
-    /// may call it now; then whoever waits chooses again.
+    /// Counts a failed call of an account. `call` is when the call began and a hash of its conversation. `true` when the account may not
+    /// be called now; its waiting requests then choose again.
     pub(crate) fn record_failure(&self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
-        let mut book = self.book.lock();
-        let changed = book.board.failed(account, call, now);
-        if changed {
-            book.board.scatter(account);
-        }
-        changed
+        self.rows.lock().record_failure(account, call, now)
+    }
+
+    /// Lets the longest waiting request choose again, because an account may be free without a permit given back.
+    pub(crate) fn wake_longest_waiting(&self) {
+        self.rows.lock().call_next(0);
+    }
+
+    /// Whether an account's breaker is closed.
+    pub(crate) fn is_healthy(&self, account: &AccountId) -> bool {
+        self.rows.lock().is_healthy(account)
     }
 
     fn release(&self, account: &AccountId, start: Start) {
-        self.book.lock().board.release(account, start, self.stagger);
-    }
-
-    /// Somebody may be free whom nobody gave back: whoever waits longest chooses again.
-    pub(crate) fn wake_longest_waiting(&self) {
-        self.book.lock().board.call_next(0);
-    }
-
-    /// Whether an account's last calls say nothing against it.
-    pub(crate) fn is_healthy(&self, account: &AccountId) -> bool {
-        self.book.lock().board.sound(account)
-    }
-
-    /// The call that `ticket` got goes on to whoever waits longest after it.
-    fn pass_on(&self, ticket: u64) {
-        self.book.lock().board.call_next(ticket);
-    }
-
-    fn leave(&self, account: &AccountId, ticket: u64) {
-        self.book.lock().board.leave(account, ticket);
-    }
-}
-
-impl LimiterState {
-    fn ticket(&mut self) -> u64 {
-        self.ticket += 1;
-        self.ticket
+        self.rows.lock().release(account, start, self.stagger);
     }
 }
 
@@ -262,11 +231,12 @@ impl QueuedRequest {
 
 impl Drop for QueuedRequest {
     fn drop(&mut self) {
-        self.slots.leave(&self.account, self.ticket);
+        self.slots.rows.lock().leave(&self.account, self.ticket);
         // The turn may have come in the instant in which the client left.
         match self.wake.try_recv() {
             Ok(WakeUp::Place(start)) => self.slots.release(&self.account, start),
-            Ok(WakeUp::Called) => self.slots.pass_on(self.ticket),
+            // The call goes on to the next waiting request.
+            Ok(WakeUp::Called) => self.slots.rows.lock().call_next(self.ticket),
             Ok(WakeUp::Again) | Err(_) => {}
         }
     }

@@ -59,29 +59,25 @@ impl Dispatch {
     /// When each proxy is due, none without an interval; a check that lies ahead was made by a clock that was set back.
     pub(crate) fn due_checks(&self, now: Millis) -> Vec<(Millis, Proxy)> {
         let Some(interval) = self.check_interval() else { return Vec::new() };
-        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
         let table = self.registry.egress.table();
         let enabled = table.proxies.iter().filter(|proxy| proxy.enabled);
         let due = |proxy: &Proxy| match &proxy.health {
-            Some(health) if health.checked <= now => health.checked.plus(interval),
+            Some(health) if health.checked <= now => health.checked.after(interval),
             _ => now,
         };
         enabled.map(|proxy| (due(proxy), proxy.clone())).collect()
     }
 
     pub(crate) async fn check_round(&self, proxies: &[Proxy]) {
-        if !proxies.is_empty() {
-            let found =
-                check_proxies(&self.runtime.upstream, &self.runtime.settings.proxies.echo, proxies, self.runtime.now())
-                    .await;
-            if let Err(error) = self.take(&found).await {
-                tracing::warn!(%error, "what checks of proxies found is not stored");
-            }
+        if !proxies.is_empty()
+            && let Err(error) = self.check_now(proxies).await
+        {
+            tracing::warn!(%error, "what checks of proxies found is not stored");
         }
         let now = self.runtime.now();
         let last = self.registry.egress.global.lock().as_ref().map(|health| health.checked);
-        let interval = self.check_interval().and_then(|interval| i64::try_from(interval.as_millis()).ok());
-        let due = interval.is_some_and(|interval| last.is_none_or(|last| last > now || last.plus(interval) <= now));
+        let is_due = |interval| last.is_none_or(|last| last > now || last.after(interval) <= now);
+        let due = self.check_interval().is_some_and(is_due);
         if due && self.registry.egress.table().global {
             self.check_global().await;
         }
@@ -95,25 +91,18 @@ impl Dispatch {
         self.on_route_changed(&Route::Global, changed);
     }
 
-    /// Takes over what checks found, and keeps it.
-    async fn take(&self, found: &[ProxyCheck]) -> Result<(), store::Error> {
-        for (id, health) in found {
+    /// Checks these proxies, and applies and stores the results.
+    pub(crate) async fn check_now(&self, proxies: &[Proxy]) -> Result<(), store::Error> {
+        let echo = &self.runtime.settings.proxies.echo;
+        let found = check_proxies(&self.runtime.upstream, echo, proxies, self.runtime.now()).await;
+        for (id, health) in &found {
             let route = Route::Proxy(id.clone());
             let changed = self.registry.egress.edit(&route, |marks| judge(marks, health, health.checked));
             self.on_route_changed(&route, changed);
         }
         let _turn = self.registry.lock.lock().await;
-        let kept = self.runtime.store.set_proxy_health(found).await;
-        self.registry.egress.checked(found);
+        let kept = self.runtime.store.set_proxy_health(&found).await;
+        self.registry.egress.checked(&found);
         kept
-    }
-}
-
-impl Dispatch {
-    pub(crate) async fn check_now(&self, proxies: &[Proxy]) -> Result<(), store::Error> {
-        let found =
-            check_proxies(&self.runtime.upstream, &self.runtime.settings.proxies.echo, proxies, self.runtime.now())
-                .await;
-        self.take(&found).await
     }
 }

@@ -184,8 +184,8 @@ impl ModelLists {
     fn own_lists(&self) -> Vec<AccountList> {
         let list = self.registry.accounts.list();
         let active = |entry: &&Arc<Entry>| entry.account.status == Status::Active;
-        let enabled = |entry: &&Arc<Entry>| entry.relay.is_none() && !entry.account.status.lasts();
-        let (first, rest): (Vec<_>, Vec<_>) = list.iter().filter(enabled).partition(active);
+        let enabled = |entry: &&Arc<Entry>| !entry.account.status.lasts();
+        let (first, rest): (Vec<_>, Vec<_>) = list.accounts().filter(enabled).partition(active);
         let mut own: Vec<AccountList> = Vec::new();
         for entry in first.into_iter().chain(rest) {
             let Some(listing) = &entry.models else { continue };

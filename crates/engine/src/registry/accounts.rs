@@ -428,7 +428,7 @@ impl Accounts {
         // The catalogue of an older list must not overtake that of a newer one.
         let _one_writer = self.edits.lock();
         let list = self.list.load();
-        let own = || list.iter().filter(|entry| entry.relay.is_none());
+        let own = || list.accounts();
         let live = |wanted: bool| {
             let entries = own().filter(move |entry| (entry.account.status == Status::Active) == wanted);
             let enabled = entries.filter(|entry| entry.account.status != Status::Disabled);
@@ -456,6 +456,20 @@ impl Accounts {
 }
 
 impl Entry {
+    /// An account of which nothing is known yet.
+    pub(crate) fn new(account: Account) -> Self {
+        Self {
+            account,
+            tokens: None,
+            models: None,
+            refused_models: Vec::new(),
+            refreshed_at: None,
+            jitter: 0.0,
+            relay: None,
+            exhausted_at: Millis(0),
+        }
+    }
+
     /// How long its tokens stay as they are, whatever the time of day says; zero when they may be refreshed again.
     pub(crate) fn refresh_cooldown(&self) -> Duration {
         self.refreshed_at.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))

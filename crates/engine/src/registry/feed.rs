@@ -156,11 +156,10 @@ impl EventFeed {
     /// Tells what an owner did, here or in another process: the list before and after the writes were taken over.
     pub(crate) fn send_changes(&self, before: &List, after: &List, at: Millis) {
         let own = |list: &List| -> HashMap<AccountId, Arc<Entry>> {
-            let own = list.iter().filter(|entry| entry.relay.is_none());
-            own.map(|entry| (entry.account.id.clone(), Arc::clone(entry))).collect()
+            list.accounts().map(|entry| (entry.account.id.clone(), Arc::clone(entry))).collect()
         };
         let mut old = own(before);
-        for entry in after.iter().filter(|entry| entry.relay.is_none()) {
+        for entry in after.accounts() {
             match old.remove(&entry.account.id) {
                 None => {
                     let (account, label) = (entry.account.id.clone(), entry.account.label.clone());

@@ -79,14 +79,6 @@ pub struct CreatedKey {
     pub text: Secret,
 }
 
-/// Why a key was not made or revoked.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The store failed.
-    #[error("keys: {0}")]
-    Store(#[from] store::Error),
-}
-
 /// The keys in memory.
 pub(crate) struct Keys {
     stored: ArcSwap<HashMap<String, Key>>,
@@ -200,27 +192,6 @@ impl Registry {
             tracing::warn!(%error, "keys not readable");
         }
         self.keys.get(id)
-    }
-
-    /// Makes a key and knows it at once.
-    pub(crate) async fn create_key(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
-        let created = create_key(&self.runtime.store, new, self.runtime.now()).await?;
-        self.reload_keys().await?;
-        Ok(created)
-    }
-
-    /// Sets a client key's hosted tools at once; `false` when there is no such key.
-    pub(crate) async fn set_key_tools(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, KeyError> {
-        let known = self.runtime.store.set_key_tools(id, tools).await?;
-        self.reload_keys().await?;
-        Ok(known)
-    }
-
-    /// Takes a key back at once.
-    pub(crate) async fn revoke_key(&self, id: &str) -> Result<bool, KeyError> {
-        let revoked = self.runtime.store.revoke_key(id, self.runtime.now()).await?;
-        self.reload_keys().await?;
-        Ok(revoked)
     }
 
     /// Reads the keys and puts them in place, one reader at a time: what was read before a key was taken back must not be put in

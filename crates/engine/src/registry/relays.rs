@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pool::catalog::{Model, RelayListing};
 use pool::quota::Quota;
 use pool::relay::{Capability, Relay};
-use pool::{Account, AccountLimits, Millis, Secret, Status};
+use pool::{Account, AccountLimits, Secret, Status};
 
 use super::accounts::{Accounts, Changes, Entry, ModelList, UnsavedState, removed_ids};
 
@@ -68,16 +68,8 @@ impl RelayEntry {
 impl Entry {
     /// The entry of a relay.
     fn of_relay(line: RelayEntry) -> Self {
-        Self {
-            account: line.account(),
-            tokens: None,
-            models: line.configured_models(),
-            refused_models: Vec::new(),
-            refreshed_at: None,
-            jitter: 0.0,
-            exhausted_at: Millis(0),
-            relay: Some(Arc::new(line)),
-        }
+        let (account, models) = (line.account(), line.configured_models());
+        Self { models, relay: Some(Arc::new(line)), ..Self::new(account) }
     }
 
     /// What the relay offers; `None` for accounts and for relays that are switched off or cannot do this.
@@ -102,7 +94,7 @@ impl Accounts {
     pub(crate) fn adopt_relays(&self, lines: Vec<RelayEntry>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
-            let mut next: Vec<_> = old.iter().filter(|entry| entry.relay.is_none()).cloned().collect();
+            let mut next: Vec<_> = old.accounts().cloned().collect();
             for line in lines {
                 let id = line.relay.id.clone();
                 let known = old.get(&id);

@@ -6,9 +6,7 @@ mod body;
 mod choice;
 mod usage;
 
-use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,17 +15,16 @@ use http::{HeaderMap, HeaderValue};
 use pool::AccountId;
 use pool::attempt::{NextAccount as Toward, Outcome};
 use pool::catalog::{Resolved, ServedBy};
-use pool::egress::EgressTable;
 use pool::pick::{self, NoAccount, Pick, Requirements};
 use pool::relay::Service;
 use pool::status::Signal;
 use proto::{Failure, Kind};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use upstream::relay::Forward;
 use upstream::{Answer, Body};
 
-use crate::dispatch::limiter::{Acquired, Candidates, Permit};
-use crate::registry::accounts::{Entry, List};
+use crate::dispatch::limiter::{Acquired, Permit};
+use crate::registry::accounts::Entry;
 use crate::registry::keys::KeyId;
 use crate::registry::relays::RelayEntry;
 use crate::request::attempt::refusal::relay_refusal;
@@ -36,6 +33,7 @@ use crate::request::attempt::{
 };
 use crate::request::reply::{Head, Refusal};
 use crate::request::services::Services;
+use crate::request::stream::Timers;
 use crate::request::usage::{Requested, UsageRecorder};
 use crate::tokens::RefreshFailed;
 pub use body::{BodyFate, Form, ForwardBody};
@@ -67,11 +65,14 @@ impl ForwardRequest {
 
 /// The answer of a forwarded call. Dropping it cancels the upstream.
 pub struct ForwardedReply {
-    head: Head,
-    status: u16,
-    headers: HeaderMap,
+    /// The facts for our own headers.
+    pub head: Head,
+    /// The upstream's status, 2xx.
+    pub status: u16,
+    /// The upstream's headers that a client may see.
+    pub headers: HeaderMap,
     body: Option<Body>,
-    silence: IdleTimer,
+    timers: Timers,
     usage: UsageRecorder,
     counts: UsageFinder,
     _permit: Permit,
@@ -81,13 +82,6 @@ pub struct ForwardedReply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the relay's answer broke off")]
 pub struct BrokenReply;
-
-/// Measures how long the upstream has sent nothing.
-struct IdleTimer {
-    limit: std::time::Duration,
-    heard: Instant,
-    sleep: Pin<Box<Sleep>>,
-}
 
 /// A forwarded call before its answer.
 struct ForwardAttempt {
@@ -153,19 +147,17 @@ impl Attempt for ForwardAttempt {
         if let (Some(permit), Toward::Same) = (held, next.to) {
             return Ok(permit);
         }
-        let services = &self.state.services;
-        let (list, ways, now) =
-            (services.registry.accounts.list(), services.registry.egress.table(), services.runtime.now());
-        let ask = self.requirements();
-        let field = self.candidates((&list, &ways), &self.state.history.tried);
-        match services.dispatch.limiter.acquire(field, &ask, (None, now)) {
-            Ok(Acquired::Now(permit)) => Ok(permit),
-            Ok(Acquired::Later(_)) => {
-                let busy = format!("every {} is busy", ask.kin.noun());
-                Err(Failure::new(Kind::RateLimited, busy).retry_after(1))
+        let (dispatch, requirements) = (&self.state.services.dispatch, self.requirements());
+        dispatch.with_candidates(&self.resolved, (None, &self.state.history.tried), |candidates, now| {
+            match dispatch.limiter.acquire(candidates, &requirements, (None, now)) {
+                Ok(Acquired::Now(permit)) => Ok(permit),
+                Ok(Acquired::Later(_)) => {
+                    let busy = format!("every {} is busy", requirements.kin.noun());
+                    Err(Failure::new(Kind::RateLimited, busy).retry_after(1))
+                }
+                Err(none) => Err(none.failure(next.otherwise.as_ref(), now)),
             }
-            Err(none) => Err(none.failure(next.otherwise.as_ref(), now)),
-        }
+        })
     }
 
     async fn try_once(&mut self, entry: Arc<Entry>, refresh: bool) -> Result<Answer, AttemptError> {
@@ -213,18 +205,6 @@ impl ForwardAttempt {
         }
     }
 
-    fn candidates<'a>(&'a self, (list, ways): (&'a List, &'a EgressTable), tried: &'a [AccountId]) -> Candidates<'a> {
-        Candidates {
-            list,
-            bundled: &self.state.services.dispatch.bundled,
-            custom: false,
-            to: &self.resolved.to,
-            ways,
-            prefer: None,
-            tried,
-        }
-    }
-
     async fn call_relay(&mut self, entry: &Entry, relay: &RelayEntry) -> Result<Answer, CallError> {
         let model = self.model_for(&relay.relay.id).filter(|model| !model.is_empty()).map(str::to_owned);
         let body = self.load.take(model.as_deref());
@@ -242,12 +222,10 @@ impl ForwardAttempt {
     }
 
     fn pick(&self, tried: &[AccountId]) -> Result<Pick, NoAccount> {
-        let (list, ways) = (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
-        self.state.services.dispatch.limiter.preview(
-            self.candidates((&list, &ways), tried),
-            &self.requirements(),
-            self.state.services.runtime.now(),
-        )
+        let (dispatch, requirements) = (&self.state.services.dispatch, self.requirements());
+        dispatch.with_candidates(&self.resolved, (None, tried), |candidates, now| {
+            dispatch.limiter.preview(candidates, &requirements, now)
+        })
     }
 
     fn deliver(self, answer: Answer, permit: Permit) -> ForwardedReply {
@@ -255,41 +233,25 @@ impl ForwardAttempt {
         head.attempts = usage.attempts();
         let counts = UsageFinder::new(&answer.headers);
         usage.set_stream(counts.stream);
-        let silence = IdleTimer::new(services.runtime.settings.idle);
+        let timers = Timers::new(Instant::now(), services.runtime.settings.idle, None);
         let Answer { status, headers, body } = answer;
-        ForwardedReply { head, status, headers, body: Some(body), silence, usage, counts, _permit: permit }
+        ForwardedReply { head, status, headers, body: Some(body), timers, usage, counts, _permit: permit }
     }
 }
 
 impl ForwardedReply {
-    /// The facts for our own headers.
-    pub fn head(&self) -> &Head {
-        &self.head
-    }
-
-    /// The upstream's status, 2xx.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The upstream's headers that a client may see.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
     /// The next bytes, unchanged; `None` at the proper end.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenReply>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let read = match body.poll_chunk(cx) {
             Poll::Ready(read) => read,
             Poll::Pending => {
-                std::task::ready!(self.silence.poll(cx));
-                self.body = None;
-                self.usage.fail();
+                std::task::ready!(self.timers.poll(cx));
+                self.cut();
                 return Poll::Ready(Some(Err(BrokenReply)));
             }
         };
-        self.silence.heard = Instant::now();
+        self.timers.last_read = Instant::now();
         match read {
             Some(Ok(chunk)) => {
                 self.usage.note_first_token();
@@ -297,8 +259,7 @@ impl ForwardedReply {
                 Poll::Ready(Some(Ok(chunk)))
             }
             Some(Err(_)) => {
-                self.body = None;
-                self.usage.fail();
+                self.cut();
                 Poll::Ready(Some(Err(BrokenReply)))
             }
             None => {
@@ -310,29 +271,10 @@ impl ForwardedReply {
         }
     }
 
-    /// Ends the answer because the server stops.
+    /// Ends the answer before its proper end, because the server stops or the upstream broke off.
     pub fn cut(&mut self) {
         if self.body.take().is_some() {
             self.usage.fail();
-        }
-    }
-}
-
-impl IdleTimer {
-    fn new(limit: std::time::Duration) -> Self {
-        let heard = Instant::now();
-        Self { limit, heard, sleep: Box::pin(tokio::time::sleep_until(heard + limit)) }
-    }
-
-    /// Ready when the upstream was silent for too long. The timer is polled only when it fires.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            std::task::ready!(self.sleep.as_mut().poll(cx));
-            let end = self.heard + self.limit;
-            if end <= Instant::now() {
-                return Poll::Ready(());
-            }
-            self.sleep.as_mut().reset(end);
         }
     }
 }

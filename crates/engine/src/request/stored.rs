@@ -20,15 +20,16 @@ use proto::dialect::responses::ListedItem;
 
 pub use self::history::ConnectionHistory;
 pub(crate) use self::pending::{PendingStore, recall, recalled_bytes};
-use self::responses::{Bounds, ByteBudget, ResponseKey, StoredReply, StoredResponses};
+use self::responses::{Bounds, ResponseKey, StoredReply, StoredResponses};
 use super::services::Services;
+use crate::memory::MemoryBudget;
 use crate::registry::keys::KeyId;
 
 /// The stored responses and the memory that connections use.
 pub(crate) struct ResponseStore {
     responses: Mutex<StoredResponses>,
     /// The memory of the connections' histories.
-    histories: ByteBudget,
+    histories: MemoryBudget,
 }
 
 /// Why a response cannot be cancelled.
@@ -46,7 +47,7 @@ impl Default for ResponseStore {
     fn default() -> Self {
         let (bytes, share) = (limits::STORED_BYTES, limits::STORED_SHARE);
         let bounds = Bounds { count: limits::STORED, bytes, share, age: limits::STORED_AGE };
-        Self { responses: Mutex::new(StoredResponses::new(bounds)), histories: ByteBudget::new(limits::TRAIL_BYTES) }
+        Self { responses: Mutex::new(StoredResponses::new(bounds)), histories: MemoryBudget::new(limits::TRAIL_BYTES) }
     }
 }
 

@@ -24,8 +24,7 @@ impl TokenService {
     /// may have the lease by now: then nothing may be sent.
     pub(super) async fn write_intent(&self, ticket: &RefreshLease) -> Result<bool, RefreshFailed> {
         let begun = self.runtime.clock.moment();
-        let declared = self.runtime.store.write_intent(ticket, self.runtime.now()).await;
-        declared.map_err(|error| RefreshFailed::passing(format!("store: {error}")))?;
+        self.runtime.store.write_intent(ticket, self.runtime.now()).await?;
         fail_point!("engine::before_refresh_post");
         // What is left of the lease is enough for the call.
         Ok(begun.elapsed(&self.runtime.clock) < REFRESH_CALL)
@@ -49,9 +48,8 @@ impl TokenService {
             let pause = pauses.next().filter(|pause| wish.waited() && in_trouble(&error, **pause));
             let Some(pause) = pause else { return Err(error) };
             drop(place.take());
-            tokio::select! {
-                () = self.runtime.stop.cancelled() => return Err(error),
-                () = tokio::time::sleep(*pause) => {}
+            if self.runtime.stop.run_until_cancelled(tokio::time::sleep(*pause)).await.is_none() {
+                return Err(error);
             }
             place = Some(self.endpoint_permit().await);
             if self.write_intent(ticket).await != Ok(true) {

@@ -13,6 +13,7 @@ use pool::{AccountId, Millis, Secret, Status, Tokens};
 use store::{LinkedAccount, NewAccount, Origin, RefreshLease};
 use tokio::sync::SemaphorePermit;
 use upstream::authfile::{ImportError, Login};
+use upstream::jwt::Claims;
 use upstream::linked::{self, LinkedFile, NewTokens};
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
@@ -30,7 +31,7 @@ impl TokenService {
         wish: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let seen = self.read_linked_file(id, link).await?;
-        let tokens = stored_tokens(&seen.login, self.runtime.now());
+        let tokens = linked_account(seen.login.clone(), self.runtime.now()).tokens;
         if usable(&tokens, &wish.old_access, self.runtime.backend_now()) {
             return self.adopt_file(id, link, seen.login).await;
         }
@@ -100,8 +101,7 @@ impl TokenService {
                 ),
             ));
         }
-        let settled = i64::try_from(LINK_SETTLED.as_millis()).unwrap_or(i64::MAX);
-        if seen.changed.plus(settled) > now {
+        if seen.changed.after(LINK_SETTLED) > now {
             let why = format!("{file} was written a moment ago; Codex may be refreshing it");
             self.pause_after(id, (Sent::Yes, None), &why);
             return Err(RefreshFailed::passing(why));
@@ -196,13 +196,9 @@ impl TokenService {
         link: &LinkedAccount,
         login: Login,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
-        let store = |error| RefreshFailed::passing(format!("store: {error}"));
-        self.runtime
-            .store
-            .put_account(file_account(&login, self.runtime.now()), self.runtime.now())
-            .await
-            .map_err(store)?;
-        let stored = self.runtime.store.tokens(id).await.map_err(store)?;
+        let now = self.runtime.now();
+        self.runtime.store.put_account(linked_account(login, now), now).await?;
+        let stored = self.runtime.store.tokens(id).await?;
         let stored = stored.ok_or_else(|| RefreshFailed::lasting("the account is gone"))?;
         tracing::debug!(account = %id, file = %link.file.display(), "linked file taken over");
         self.dispatch.signal(id, &Signal::SignedIn);
@@ -236,29 +232,29 @@ fn is_same_account(account: &pool::Account, login: &Login) -> bool {
     account.upstream_id == claims.account_id && (account.user.is_empty() || account.user == claims.user)
 }
 
-/// What of a file's login is stored.
-fn stored_tokens(login: &Login, now: Millis) -> Tokens {
-    Tokens {
-        access: login.access.clone(),
-        refresh: None,
-        id: login.id.clone(),
-        expires: login.claims.expires,
-        refreshed: login.refreshed.unwrap_or(now),
-    }
+/// An account of a file's login, as it is stored.
+pub(crate) fn file_account(login: Login, now: Millis) -> NewAccount {
+    let Login { access, refresh, id, claims, refreshed } = login;
+    let tokens = Tokens { access, refresh, id, expires: claims.expires, refreshed: refreshed.unwrap_or(now) };
+    new_account(claims, tokens, Origin::Import)
 }
 
-/// A linked account as the store takes it.
-pub(crate) fn file_account(login: &Login, now: Millis) -> NewAccount {
-    let claims = &login.claims;
+/// As [`file_account`], without the refresh token, which stays Codex's.
+pub(crate) fn linked_account(login: Login, now: Millis) -> NewAccount {
+    file_account(Login { refresh: None, ..login }, now)
+}
+
+/// An account of these claims and tokens, named by its e-mail.
+pub(crate) fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> NewAccount {
     NewAccount {
         label: String::new(),
-        email: claims.email.clone(),
-        plan: claims.plan.clone(),
-        upstream_id: claims.account_id.clone(),
-        user: claims.user.clone(),
+        email: claims.email,
+        plan: claims.plan,
+        upstream_id: claims.account_id,
+        user: claims.user,
         fedramp: claims.fedramp,
-        tokens: stored_tokens(login, now),
-        origin: Origin::Import,
+        tokens,
+        origin,
         egress: None,
         status: Status::Active,
     }

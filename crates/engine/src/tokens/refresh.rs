@@ -88,10 +88,10 @@ impl TokenService {
         id: &AccountId,
         wish: &RefreshRequest,
     ) -> Option<Result<Arc<Tokens>, RefreshFailed>> {
-        if let Err(error) = self.dispatch.reload_registry().await {
-            return Some(Err(RefreshFailed::passing(format!("store: {error}"))));
+        match self.dispatch.reload_registry().await {
+            Ok(()) => self.known_result(id, wish),
+            Err(error) => Some(Err(error.into())),
         }
-        self.known_result(id, wish)
     }
 
     /// Takes the lease; waits while another process has it.
@@ -99,9 +99,8 @@ impl TokenService {
         loop {
             // First the place, then the lease: a lease ends whether or not its holder got a place.
             let place = self.endpoint_permit().await;
-            let store = |error| RefreshFailed::passing(format!("store: {error}"));
-            let holder = self.runtime.store.holder().map_err(store)?;
-            match self.runtime.store.begin_refresh(id, holder, self.runtime.now()).await.map_err(store)? {
+            let holder = self.runtime.store.holder()?;
+            match self.runtime.store.begin_refresh(id, holder, self.runtime.now()).await? {
                 LeaseOutcome::Granted(ticket)
                     if usable(&ticket.tokens, &wish.old_access, self.runtime.backend_now()) =>
                 {
@@ -118,7 +117,7 @@ impl TokenService {
                 // Bounded: a lease ends after 60 s. One of a process that was killed is not waited for.
                 LeaseOutcome::Held { until } => {
                     drop(place);
-                    if self.runtime.store.free_leases().await.map_err(store)? > 0 {
+                    if self.runtime.store.free_leases().await? > 0 {
                         continue;
                     }
                     let left = Duration::from_millis(self.runtime.now().until(until)).max(Duration::from_millis(10));
@@ -160,8 +159,7 @@ impl TokenService {
         refresh: &Secret,
         wish: &RefreshRequest,
     ) -> Result<Call, RefreshFailed> {
-        let stored = self.runtime.store.tokens(&ticket.id).await;
-        let stored = stored.map_err(|error| RefreshFailed::passing(format!("store: {error}")))?;
+        let stored = self.runtime.store.tokens(&ticket.id).await?;
         if stored.and_then(|tokens| tokens.refresh).is_some_and(|stored| stored != *refresh) {
             self.release_lease(ticket, None).await;
             return Ok(Call::Overtaken);
@@ -262,7 +260,7 @@ impl TokenService {
             let failures = before + 1;
             let asked = Duration::from_secs(retry_after.unwrap_or(0)).min(pool::limits::REFRESH_BACKOFF.1);
             let wait = pool::refresh::backoff(failures, rand::random()).max(asked);
-            let until = now.plus(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+            let until = now.after(wait);
             pauses.insert(id.clone(), Pause { failures, since: now, until, why: why.to_owned(), cooled });
             until
         };

@@ -79,12 +79,11 @@ impl TokenService {
         let now = self.runtime.now();
         let due = self.runtime.skew.ours(pool::refresh::due(entry.tokens.as_deref()?, entry.jitter)?);
         let due = self.pause(id, now).map_or(due, |pause| due.max(pause.until));
-        let settled = i64::try_from(entry.refresh_cooldown().as_millis()).unwrap_or(i64::MAX);
-        let due = if settled > 0 { due.max(now.plus(settled)) } else { due };
+        let cooldown = entry.refresh_cooldown();
+        let due = if cooldown.is_zero() { due } else { due.max(now.after(cooldown)) };
         // Until its way is open again, which is told, or is worth a try.
         let table = self.registry.egress.table();
-        let look = now.plus(i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX));
-        Some(table.stuck(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(look))))
+        Some(table.stuck(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(now.after(LOOK)))))
     }
 
     /// The flight belongs to its own task; whoever wants its result asks for it.

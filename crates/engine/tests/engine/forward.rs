@@ -60,8 +60,8 @@ async fn embeddings_come_back_with_their_figures() {
     able(&bench, "far").await;
     let body = json!({"input": ["a", "b"], "model": "far:text-embedding-3-small", "own": [1, 2]});
     let delivery = bench.engine.forward(errand(Service::Embeddings, &body)).await.expect("an answer");
-    assert_eq!((delivery.status(), delivery.head().relay.as_deref()), (200, Some("far")));
-    assert_eq!(delivery.headers()["content-type"], "application/json");
+    assert_eq!((delivery.status, delivery.head.relay.as_deref()), (200, Some("far")));
+    assert_eq!(delivery.headers["content-type"], "application/json");
     let answer: Value = serde_json::from_str(&whole(delivery).await.expect("whole")).expect("JSON");
     assert_eq!(answer["data"].as_array().map(Vec::len), Some(2));
     let sent = bench.backend.record().at(Endpoint::RelayMedia).next().expect("a call").json();
@@ -90,7 +90,7 @@ async fn speech_and_pictures_come_back_as_they_are() {
     able(&bench, "far").await;
     let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
     let delivery = bench.engine.forward(errand(Service::Speech, &speech)).await.expect("an answer");
-    assert_eq!(delivery.headers()["content-type"], "audio/mpeg");
+    assert_eq!(delivery.headers["content-type"], "audio/mpeg");
     assert!(!whole(delivery).await.expect("whole").is_empty());
     let picture = json!({"model": "gpt-image-1", "prompt": "a cat"});
     let delivery = bench.engine.forward(errand(Service::Generations, &picture)).await.expect("an answer");
@@ -151,7 +151,7 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "text-embedding-3-small"});
     let delivery = bench.engine.forward(errand(Service::Embeddings, &body)).await.expect("the other one");
-    assert_eq!(delivery.head().attempts, 2);
+    assert_eq!(delivery.head.attempts, 2);
 }
 
 #[tokio::test]

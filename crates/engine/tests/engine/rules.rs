@@ -1,6 +1,6 @@
 //! What an account's owner sets for it, and the choice in words.
 
-use engine::{RoutingQuery, TermsChange, TermsError};
+use engine::{AccountError, RoutingQuery, TermsChange};
 use offline::{Plan, Rule};
 use pool::catalog::Chains;
 use proto::{Kind, Text};
@@ -49,10 +49,10 @@ async fn a_lower_priority_serves_first() {
 async fn bad_terms_change_nothing() {
     let bench = Bench::new().await;
     let id = bench.ids[0].0.clone();
-    assert!(matches!(bench.engine.accounts().set_terms(&id, most(100_001)).await, Err(TermsError::Invalid(_))));
+    assert!(matches!(bench.engine.accounts().set_terms(&id, most(100_001)).await, Err(AccountError::Terms(_))));
     let far = TermsChange { max_concurrent: Some(Some(5)), priority: Some(1001) };
-    assert!(matches!(bench.engine.accounts().set_terms(&id, far).await, Err(TermsError::Invalid(_))));
-    assert!(matches!(bench.engine.accounts().set_terms("nobody", most(1)).await, Err(TermsError::Unknown)));
+    assert!(matches!(bench.engine.accounts().set_terms(&id, far).await, Err(AccountError::Terms(_))));
+    assert!(matches!(bench.engine.accounts().set_terms("nobody", most(1)).await, Err(AccountError::Unknown)));
     assert_eq!(bench.store.accounts().await.expect("rows")[0].terms, pool::AccountLimits::default());
 }
 

@@ -2,7 +2,7 @@
 
 mod wire;
 
-use engine::{DevicePoll, Engine, ImportOutcome, Imports, LinkError, LoginProblem, LoginStage};
+use engine::{DevicePoll, DeviceStart, Engine, ImportOutcome, Imports, LinkError, LoginProblem, LoginStart};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use pool::Secret;
@@ -10,10 +10,7 @@ use pool::egress::Egress;
 use proto::{Failure, Kind};
 
 pub(crate) use self::wire::Added;
-use self::wire::{
-    AccountCounts, DeviceStarted, EgressChoice, FromCodex, Login, LogoutRequest, Polled, Relayed, Started, Status,
-    Token, User,
-};
+use self::wire::{AccountCounts, EgressChoice, FromCodex, LogoutRequest, Polled, Relayed, Status, Token, User};
 use super::accounts::batch::MOST;
 use super::input::{AdminRequest, SecretText, admin_id, bounded, read};
 use super::output::{DONE, Done, Removed};
@@ -44,12 +41,7 @@ pub(crate) async fn status(ctx: RequestContext) -> HandlerResult {
         account_id: &view.account_id,
         plan_type: &view.plan,
     });
-    let login = match engine.logins().stage(admin_id(&ctx.caller)).await {
-        None => None,
-        Some(LoginStage::Waiting) => Some(Login::Pending),
-        Some(LoginStage::Done { id }) => Some(Login::Done { account: id }),
-        Some(LoginStage::Failed { why }) => Some(Login::Failed { error: why }),
-    };
+    let login = engine.logins().stage(admin_id(&ctx.caller)).await;
     let pool = AccountCounts {
         total: accounts.len(),
         active: count("active"),
@@ -66,14 +58,13 @@ pub(crate) async fn status(ctx: RequestContext) -> HandlerResult {
 pub(crate) const START: Operation = Operation::new(Tag::Logins, "Begin a login in a browser")
     .more("One waits for each admin token; a new one ends the old one.")
     .may_take::<EgressChoice>()
-    .gives::<Started>(200);
+    .gives::<LoginStart>(200);
 
 /// `POST /auth/login-start`, where wanted with `{"egress": "..."}`
 pub(crate) async fn start(ctx: RequestContext) -> HandlerResult {
     let admin = admin_id(&ctx.caller).to_owned();
     let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
-    let begun = engine.logins().start(&admin, parse_egress(&engine, body.egress.as_deref())?).await;
-    let started = Started { auth_url: begun.url, state: begun.state, listening: begun.listening };
+    let started = engine.logins().start(&admin, parse_egress(&engine, body.egress.as_deref())?).await;
     Ok(answer(StatusCode::OK, &started))
 }
 
@@ -90,7 +81,7 @@ pub(crate) async fn redirect(ctx: RequestContext) -> HandlerResult {
     let egress = parse_egress(&ctx.app.engine, query::single(&ctx.parts, "egress").as_deref())?;
     let begun = ctx.app.engine.logins().start(admin_id(&ctx.caller), egress).await;
     let mut response = no_content(StatusCode::FOUND);
-    response.headers_mut().extend(HeaderValue::from_str(&begun.url).ok().map(|url| (LOCATION, url)));
+    response.headers_mut().extend(HeaderValue::from_str(&begun.auth_url).ok().map(|url| (LOCATION, url)));
     Ok(response)
 }
 
@@ -112,25 +103,14 @@ pub(crate) async fn relay(ctx: RequestContext) -> HandlerResult {
 
 pub(crate) const DEVICE: Operation = Operation::new(Tag::Logins, "Begin a login by a code that is entered elsewhere")
     .may_take::<EgressChoice>()
-    .gives::<DeviceStarted>(200)
+    .gives::<DeviceStart>(200)
     .fails(&[502]);
 
 /// `POST /auth/device-login`, where wanted with `{"egress": "..."}`
 pub(crate) async fn device(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
-    let begun = engine
-        .logins()
-        .device_start(parse_egress(&engine, body.egress.as_deref())?)
-        .await
-        .map_err(|problem| rejection(&problem))?;
-    let started = DeviceStarted {
-        user_code: begun.user_code,
-        verification_uri_complete: begun.page.clone(),
-        verification_uri: begun.page,
-        device_code: begun.code,
-        expires_in: begun.expires_in,
-        interval: begun.interval,
-    };
+    let egress = parse_egress(&engine, body.egress.as_deref())?;
+    let started = engine.logins().device_start(egress).await.map_err(|problem| rejection(&problem))?;
     Ok(answer(StatusCode::OK, &started))
 }
 

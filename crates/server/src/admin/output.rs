@@ -1,27 +1,10 @@
 //! Reply types shared by admin endpoints.
 
 use engine::{Batch, Outcome};
-use pool::Millis;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// An instant in RFC 3339, for bodies with camelCase names; empty for an invalid date.
-#[derive(Debug, ToSchema)]
-#[schema(value_type = String, format = DateTime)]
-pub(crate) struct Date(Millis);
-
-impl From<Millis> for Date {
-    fn from(at: Millis) -> Self {
-        Self(at)
-    }
-}
-
-impl Serialize for Date {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let date = jiff::Timestamp::from_millisecond(self.0.0).map(|stamp| stamp.to_string());
-        serializer.serialize_str(&date.unwrap_or_default())
-    }
-}
+pub(crate) use engine::Date;
 
 /// It is done.
 #[derive(Serialize, ToSchema)]

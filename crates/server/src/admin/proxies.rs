@@ -3,15 +3,14 @@
 mod wire;
 
 use bytes::Bytes;
-use engine::{Moves, ProxyChange, ProxyError};
+use engine::{Moves, ProxyChange, ProxyError, ProxyView};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use pool::egress::Address;
 use proto::{Failure, Kind};
 
 use self::wire::{
-    Apply, Assignment, AssignmentFile, Assignments, Change, Entry, Global, Imported, Interval, List, Outcome,
-    ProxyRequest, SpreadRule,
+    Apply, Assignment, AssignmentFile, Assignments, Change, Imported, Interval, List, Outcome, ProxyRequest, SpreadRule,
 };
 use super::input::{AdminRequest, SecretText, admin_id, bounded, bytes, read};
 use super::output::{DONE, Done};
@@ -32,10 +31,10 @@ pub(crate) const LIST: Operation =
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     let engine = &ctx.app.engine;
     let list = List {
-        proxies: engine.proxies().list().into_iter().map(Entry::from).collect(),
+        proxies: engine.proxies().list(),
         assignments: engine.proxies().egresses().into_iter().map(Assignment::from).collect(),
         health_check_interval_minutes: engine.proxies().check_minutes(),
-        global: engine.proxies().global().map(Global::from),
+        global: engine.proxies().global(),
     };
     Ok(json(StatusCode::OK, &list))
 }
@@ -52,11 +51,11 @@ pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
     let request = request.proxy().map_err(|invalid| rejection(&invalid.into()))?;
     let (view, added) = engine.proxies().add(request).await.map_err(|error| rejection(&error))?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json(status, &Outcome { success: true, added, proxy: view.into() }))
+    Ok(json(status, &Outcome { success: true, added, proxy: view }))
 }
 
 pub(crate) const CHANGE: Operation =
-    Operation::new(Tag::Proxies, "Change a proxy").takes::<Change>().gives::<Entry>(200).fails(&[409]);
+    Operation::new(Tag::Proxies, "Change a proxy").takes::<Change>().gives::<ProxyView>(200).fails(&[409]);
 
 /// `PUT /api/proxies/{id}`
 pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
@@ -65,7 +64,7 @@ pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
     let address = address.map_err(|invalid| rejection(&invalid.into()))?;
     let change = ProxyChange { name: change.name, address, allow_private: change.allow_private, enabled: None };
     let view = engine.proxies().change(&id, change).await.map_err(|error| rejection(&error))?;
-    Ok(json(StatusCode::OK, &Entry::from(view)))
+    Ok(json(StatusCode::OK, &view))
 }
 
 pub(crate) const REMOVE: Operation =
@@ -77,12 +76,12 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &DONE))
 }
 
-pub(crate) const CHECK: Operation = Operation::new(Tag::Proxies, "Check a proxy now").gives::<Entry>(200);
+pub(crate) const CHECK: Operation = Operation::new(Tag::Proxies, "Check a proxy now").gives::<ProxyView>(200);
 
 /// `POST /api/proxies/{id}/check`
 pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     let view = ctx.app.engine.proxies().check(&ctx.param).await.map_err(|error| rejection(&error))?;
-    Ok(json(StatusCode::OK, &Entry::from(view)))
+    Ok(json(StatusCode::OK, &view))
 }
 
 pub(crate) const CHECK_ALL: Operation = Operation::new(Tag::Proxies, "Check every proxy now").gives::<List>(200);
@@ -93,7 +92,7 @@ pub(crate) async fn check_all(ctx: RequestContext) -> HandlerResult {
     list(ctx).await
 }
 
-pub(crate) const ENABLE: Operation = Operation::new(Tag::Proxies, "Switch a proxy on").gives::<Entry>(200);
+pub(crate) const ENABLE: Operation = Operation::new(Tag::Proxies, "Switch a proxy on").gives::<ProxyView>(200);
 
 /// `POST /api/proxies/{id}/enable`
 pub(crate) async fn enable(ctx: RequestContext) -> HandlerResult {
@@ -101,7 +100,7 @@ pub(crate) async fn enable(ctx: RequestContext) -> HandlerResult {
 }
 
 pub(crate) const DISABLE: Operation =
-    Operation::new(Tag::Proxies, "Switch a proxy off; accounts that use only this proxy stop").gives::<Entry>(200);
+    Operation::new(Tag::Proxies, "Switch a proxy off; accounts that use only this proxy stop").gives::<ProxyView>(200);
 
 /// `POST /api/proxies/{id}/disable`
 pub(crate) async fn disable(ctx: RequestContext) -> HandlerResult {
@@ -111,7 +110,7 @@ pub(crate) async fn disable(ctx: RequestContext) -> HandlerResult {
 async fn switch(ctx: RequestContext, enabled: bool) -> HandlerResult {
     let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
     let view = ctx.app.engine.proxies().change(&ctx.param, change).await.map_err(|error| rejection(&error))?;
-    Ok(json(StatusCode::OK, &Entry::from(view)))
+    Ok(json(StatusCode::OK, &view))
 }
 
 pub(crate) const SETTINGS: Operation =

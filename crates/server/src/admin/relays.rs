@@ -9,9 +9,7 @@ use http::StatusCode;
 use proto::{Failure, Kind};
 
 use self::provider::Catalog;
-use self::wire::{
-    Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, RelayRequest, State,
-};
+use self::wire::{Batch, Deleted, Exported, Import, Imported, Key, Label, List, Listed, Outcome, RelayRequest, State};
 use super::input::{AdminRequest, admin_id, bounded, read};
 use crate::failure::store_rejection;
 use crate::operation::{Operation, Tag};
@@ -41,8 +39,7 @@ pub(crate) const LIST: Operation = Operation::new(Tag::Relays, "List the relays,
 
 /// `GET /auth/api-keys`
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
-    let keys = ctx.app.engine.relays().list().into_iter().map(Entry::from).collect();
-    Ok(json(StatusCode::OK, &List { keys }))
+    Ok(json(StatusCode::OK, &List { keys: ctx.app.engine.relays().list() }))
 }
 
 pub(crate) const ADD: Operation = Operation::new(Tag::Relays, "Add a relay")
@@ -55,7 +52,7 @@ pub(crate) const ADD: Operation = Operation::new(Tag::Relays, "Add a relay")
 pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body: request, .. } = read::<RelayRequest>(ctx).await?;
     let view = add_named(&engine, &request).await?;
-    Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
+    Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view] }))
 }
 
 pub(crate) const MODELS: Operation = Operation::new(Tag::Relays, "Ask for the models of a relay that is not added yet")
@@ -125,7 +122,7 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
 }
 
 pub(crate) const RENAME: Operation =
-    Operation::new(Tag::Relays, "Rename a relay").takes::<Label>().gives::<Entry>(200).fails(&[409]);
+    Operation::new(Tag::Relays, "Rename a relay").takes::<Label>().gives::<RelayView>(200).fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/label`
 pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
@@ -135,7 +132,7 @@ pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
 }
 
 pub(crate) const SWITCH: Operation =
-    Operation::new(Tag::Relays, "Switch a relay on or off").takes::<State>().gives::<Entry>(200).fails(&[409]);
+    Operation::new(Tag::Relays, "Switch a relay on or off").takes::<State>().gives::<RelayView>(200).fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/status`
 pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
@@ -145,7 +142,7 @@ pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
 }
 
 pub(crate) const REKEY: Operation =
-    Operation::new(Tag::Relays, "Give a relay another key").takes::<Key>().gives::<Entry>(200).fails(&[409]);
+    Operation::new(Tag::Relays, "Give a relay another key").takes::<Key>().gives::<RelayView>(200).fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/key`
 pub(crate) async fn rekey(ctx: RequestContext) -> HandlerResult {
@@ -155,7 +152,7 @@ pub(crate) async fn rekey(ctx: RequestContext) -> HandlerResult {
 
 async fn change(engine: &Engine, id: &str, change: RelayChange) -> HandlerResult {
     let view = engine.relays().change(id, change).await.map_err(|error| rejection(&error))?;
-    Ok(json(StatusCode::OK, &Entry::from(view)))
+    Ok(json(StatusCode::OK, &view))
 }
 
 /// Adds a relay under its name, or with a number appended where the name is taken and was not given explicitly.

@@ -1,6 +1,6 @@
 //! The selection of accounts: the owner's terms for each, and a dry run that explains which account would serve a request.
 
-use engine::{AccountView, Explained, RoutingQuery, TermsChange, TermsError};
+use engine::{AccountError, AccountView, Explained, RoutingQuery, TermsChange};
 use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::{Deserialize, Deserializer};
@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use super::input::{self, AdminRequest};
 use crate::app::{KEYLESS_API, KEYLESS_OLLAMA};
-use crate::failure::store_rejection;
 use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json};
@@ -79,11 +78,9 @@ fn keyless(settings: &Settings, key: Option<&str>) -> Option<&'static str> {
     }
 }
 
-fn rejection(error: &TermsError) -> Rejection {
-    let failure = match error {
-        TermsError::Unknown => Failure::new(Kind::NotFound, "No account has this id").code("not_found"),
-        TermsError::Invalid(_) => Failure::new(Kind::Invalid, error.to_string()),
-        TermsError::Store(_) => return store_rejection("admin accounts", error),
-    };
-    failure.into()
+fn rejection(error: &AccountError) -> Rejection {
+    match error {
+        AccountError::Unknown => Failure::new(Kind::NotFound, "No account has this id").code("not_found").into(),
+        error => super::accounts::rejection(error),
+    }
 }

@@ -72,11 +72,11 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     let errand = ForwardRequest { service, key, request_id: id, model, content_type, load, turn };
     let delivery = app.engine.forward(errand).await.map_err(rejection)?;
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(delivery.status()).unwrap_or(StatusCode::OK);
-    *response.headers_mut() = delivery.headers().clone();
+    *response.status_mut() = StatusCode::from_u16(delivery.status).unwrap_or(StatusCode::OK);
+    *response.headers_mut() = delivery.headers.clone();
     // Ours is the one by which this request is found again.
     response.headers_mut().remove("x-request-id");
-    response.headers_mut().extend(response_headers(delivery.head().clone()));
+    response.headers_mut().extend(response_headers(delivery.head.clone()));
     *response.body_mut() = Body::Stream(StreamBody::new(Box::new(delivery), Some(permit), &connection));
     Ok(response)
 }

@@ -1,5 +1,4 @@
-//! What an owner does with several accounts at once. What is written is written for all of them or for none, and of each it is said
-//! what became of it.
+//! Changes of several accounts at once. A change is stored for all of them or for none; each account has an outcome.
 
 #[cfg(test)]
 mod tests;
@@ -20,60 +19,60 @@ const TAG: usize = 32;
 const TAGS: usize = 16;
 const FIT: &str = "an account has at most 16 tags of 1 to 32 characters";
 
-/// What became of one of several accounts.
+/// The result for one account of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = AccountFate)]
 pub enum Fate {
-    /// It is as it was to be.
+    /// The change was made.
     Done,
-    /// Nobody has this id.
+    /// No account has this id.
     NotFound,
-    /// It stays as it is until somebody signs it in.
+    /// Nothing was changed: the account must be signed in first.
     NeedsLogin,
-    /// It stays as it is.
+    /// Nothing was changed.
     Failed,
 }
 
-/// An account of a [`Batch`].
+/// The outcome of one account of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = AccountOutcome)]
 pub struct Outcome {
-    /// Its id, as it was given.
+    /// The id as given.
     pub id: String,
-    /// What became of it.
+    /// The result.
     pub result: Fate,
-    /// Why it stays as it is.
+    /// Why nothing was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What was done to several accounts: an outcome for each, in the order of the ids; an id that was given twice counts once.
+/// The outcome of each account, in the order of the ids. An id that was given twice counts once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The outcomes.
     pub outcomes: Vec<Outcome>,
 }
 
-/// What is to become of tags. They are trimmed, and what is said twice counts once.
+/// A change of tags. Tags are trimmed, and a tag that was given twice counts once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagChange {
-    /// To have these and no others.
+    /// Replaces all tags.
     Set(Vec<String>),
-    /// To lose some and get others.
+    /// Removes some tags and adds others.
     Edit {
-        /// What is added behind those that stay.
+        /// Added after the tags that stay.
         add: Vec<String>,
-        /// What is taken away where it is there.
+        /// Removed where present.
         remove: Vec<String>,
     },
 }
 
-/// An account of a batch, by its place there.
+/// An account of a batch with its index there.
 type Picked = (usize, Arc<Entry>);
 
 impl Accounts<'_> {
-    /// Forgets accounts with their tokens. Errors: [`AccountError::Store`]: none was forgotten.
+    /// Removes accounts with their tokens. Errors: [`AccountError::Store`]; nothing was removed then.
     pub async fn remove(self, ids: &[String]) -> Result<Batch, AccountError> {
         let mut batch = Batch::of(ids);
         let ids: Vec<AccountId> = batch.outcomes.iter().map(|outcome| AccountId(outcome.id.clone())).collect();
@@ -83,14 +82,14 @@ impl Accounts<'_> {
         Ok(batch)
     }
 
-    /// Switches accounts on or off. Switching on ends rests too, but no login that is over. Errors: [`AccountError::Store`]: none was
-    /// switched.
+    /// Switches accounts on or off. Switching on also ends pauses, but does not revive an ended login. Errors: [`AccountError::Store`];
+    /// nothing was changed then.
     pub async fn switch(self, ids: &[String], on: bool) -> Result<Batch, AccountError> {
         let services = self.0;
         let mut batch = Batch::of(ids);
         let mut picked = self.picked(&batch);
         if on {
-            // Nothing is written of those: somebody may be signing them in.
+            // Nothing is written for the others: somebody may be signing them in.
             picked.retain(|(at, entry)| batch.may_serve(*at, &entry.account.status, services));
         }
         let (places, ids): (Vec<_>, Vec<_>) = picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
@@ -107,7 +106,8 @@ impl Accounts<'_> {
         Ok(batch)
     }
 
-    /// Names accounts; `None` is their e-mails again. Errors: [`AccountError::Invalid`], [`AccountError::Store`]: none was named.
+    /// Names accounts; `None` restores their e-mails as names. Errors: [`AccountError::Invalid`], [`AccountError::Store`]; nothing was
+    /// changed then.
     pub async fn label(self, ids: &[String], label: Option<&str>) -> Result<Batch, AccountError> {
         let label = label.unwrap_or_default().trim();
         if label.chars().count() > LABEL || label.chars().any(char::is_control) {
@@ -122,12 +122,12 @@ impl Accounts<'_> {
         Ok(batch)
     }
 
-    /// Changes the tags of accounts. One that would have too many keeps those that it has. Errors: [`AccountError::Invalid`],
-    /// [`AccountError::Store`]: no tag was changed.
+    /// Changes the tags of accounts. An account that would have too many keeps its tags. Errors: [`AccountError::Invalid`],
+    /// [`AccountError::Store`]; nothing was changed then.
     pub async fn tag(self, ids: &[String], change: TagChange) -> Result<Batch, AccountError> {
         let services = self.0;
         let change = change.checked()?;
-        // What another process just wrote is to be added to, not undone.
+        // Tags that another process has just written are kept.
         services.dispatch.reload_registry().await?;
         let mut batch = Batch::of(ids);
         let (mut places, mut rows) = (Vec::new(), Vec::new());
@@ -146,7 +146,7 @@ impl Accounts<'_> {
         Ok(batch)
     }
 
-    /// Refreshes the tokens of accounts now, a few at a time; see [`Self::refresh_account`].
+    /// Refreshes the tokens of accounts now, a few at a time; see [`Accounts::refresh`].
     pub async fn refresh_each(self, ids: &[String]) -> Batch {
         let mut batch = Batch::of(ids);
         let refresh = |(at, id): (usize, String)| async move { (at, self.renew_own(&id).await.err()) };
@@ -168,24 +168,24 @@ impl Accounts<'_> {
 }
 
 impl Batch {
-    /// With each of these once, and nothing done yet.
+    /// A batch of these ids, each once, with nothing done yet.
     fn of(ids: &[String]) -> Self {
         let mut seen = HashSet::new();
         let each = ids.iter().filter(|id| seen.insert(id.as_str()));
         Self { outcomes: each.map(|id| Outcome { id: id.clone(), result: Fate::NotFound, error: None }).collect() }
     }
 
-    /// How many are as they were to be.
+    /// The number of accounts that were changed.
     pub fn done(&self) -> usize {
         self.with(Fate::Done).count()
     }
 
-    /// Ids that nobody has.
+    /// The unknown ids.
     pub fn missing(&self) -> Vec<String> {
         self.with(Fate::NotFound).map(|outcome| outcome.id.clone()).collect()
     }
 
-    /// Whether every account that is there is as it was to be.
+    /// Whether every known account was changed.
     pub fn good(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.error.is_none())
     }
@@ -194,14 +194,14 @@ impl Batch {
         self.outcomes.iter().filter(move |outcome| outcome.result == fate)
     }
 
-    /// Notes what the store said of those at `places`, in order.
+    /// Records the store's results for the outcomes at `places`, in order.
     fn set_found(&mut self, places: impl IntoIterator<Item = usize>, found: &[bool]) {
         for (at, found) in places.into_iter().zip(found) {
             self.outcomes[at].result = if *found { Fate::Done } else { Fate::NotFound };
         }
     }
 
-    /// Whether it is to be switched on; notes why not. One whose login is lost serves already, and stays known as that.
+    /// Whether the account can be switched on; records why not. An expiring account serves already and keeps its status.
     fn may_serve(&mut self, at: usize, status: &Status, services: &Services) -> bool {
         let fate = match status {
             Status::Expiring { .. } if status.notice(services.runtime.now()).is_some() => {
@@ -228,7 +228,7 @@ impl Outcome {
 }
 
 impl TagChange {
-    /// The same with tags that can be.
+    /// The change with valid tags.
     fn checked(self) -> Result<Self, AccountError> {
         Ok(match self {
             Self::Set(tags) => Self::Set(fit(tags)?),
@@ -236,7 +236,7 @@ impl TagChange {
         })
     }
 
-    /// What these tags become; `None` when they would be too many.
+    /// Applies the change to these tags; `None` when they would be too many.
     fn apply(&self, mut tags: Vec<String>) -> Option<Vec<String>> {
         match self {
             Self::Set(wanted) => tags.clone_from(wanted),
@@ -271,13 +271,13 @@ fn trimmed(tags: Vec<String>) -> Vec<String> {
 }
 
 impl Accounts<'_> {
-    /// The accounts of a batch that are there.
+    /// The known accounts of a batch.
     fn picked(self, batch: &Batch) -> Vec<Picked> {
         let own = |(at, outcome): (usize, &Outcome)| Some((at, self.0.registry.account(&outcome.id)?));
         batch.outcomes.iter().enumerate().filter_map(own).collect()
     }
 
-    /// Takes over what was just stored. It is done, whether that works now or with the next look at the store.
+    /// Reloads the stored accounts. When that fails, the next look at the store does it.
     async fn take_over(self) {
         if let Err(error) = self.0.dispatch.reload_registry().await {
             tracing::warn!(%error, "what was done to accounts is taken over a moment later");

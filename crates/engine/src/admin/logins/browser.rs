@@ -1,4 +1,4 @@
-//! Browser logins that the admin API began: one for each admin token, ten minutes long, the listener with it.
+//! Browser logins that the admin API began: one for each admin token, with its listener, for ten minutes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,48 +6,49 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pool::Secret;
 use pool::egress::Egress;
+use serde::Serialize;
 use store::PutOutcome;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use upstream::Upstream;
 use upstream::oauth::{Callback, CallbackError, LoginError, Pkce, pasted, state};
+use utoipa::ToSchema;
 
 use super::{LoginProblem, Logins, sign_in, step_by};
 use crate::request::services::Services;
 
-/// How long a login waits for its person.
+/// How long a login waits.
 const LIFETIME: Duration = Duration::from_mins(10);
-/// How long a login waits for the ports of the one before.
+/// How long a login waits for the ports of the previous one.
 const PORT_WAIT: Duration = Duration::from_secs(1);
-/// Named where both ports are taken: the browser shows an error then, and its address can still be pasted.
+/// The redirect where both ports are taken: the browser shows an error, and its address can be pasted.
 const FALLBACK_REDIRECT: &str = "http://127.0.0.1:1455/auth/callback";
 
 /// A browser login that has begun.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LoginStarted)]
 pub struct LoginStart {
     /// Where the person signs in.
-    pub url: String,
-    /// What tells it from other logins.
+    pub auth_url: String,
+    /// Tells this login from others.
     pub state: String,
-    /// Whether the browser's way back ends here. If not, the address that it ends at must be pasted.
+    /// Whether the gateway receives the browser's redirect; if not, the final address must be pasted.
     pub listening: bool,
 }
 
-/// How far a login is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A login in a browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+#[schema(as = Login)]
+#[expect(missing_docs, reason = "the variant's docstring names its field")]
 pub enum LoginStage {
-    /// Its person has not come back.
-    Waiting,
-    /// Signed in.
-    Done {
-        /// The account.
-        id: String,
-    },
+    /// It waits for a person.
+    Pending,
+    /// It gave this account.
+    Done { account: String },
     /// It gave no account.
-    Failed {
-        /// Why.
-        why: String,
-    },
+    Failed { error: String },
 }
 
 /// A login of one admin token.
@@ -56,28 +57,28 @@ pub(super) struct Browser {
     listener: tokio::task::JoinHandle<()>,
 }
 
-/// What its listener and a pasted address share.
+/// The state that the listener and a pasted address share.
 struct Login {
     state: String,
     verifier: Secret,
     redirect: String,
-    /// The way that its calls take, and then its account.
+    /// The egress of its calls and then of its account.
     egress: Option<Egress>,
     until: Instant,
     stage: Mutex<LoginStage>,
-    /// Held while a code is traded: it works once.
+    /// Held while a code is exchanged, which works once.
     trade: tokio::sync::Mutex<()>,
     cancel: CancellationToken,
 }
 
 impl Logins<'_> {
-    /// Begins a browser login in place of the one that this admin token had begun before.
+    /// Begins a browser login, and ends the previous one of this admin token.
     pub async fn start(self, admin: &str, egress: Option<Egress>) -> LoginStart {
         let services = self.services;
         let old = self.pending.browsers.lock().await.remove(admin);
         if let Some(old) = old {
             old.login.cancel.cancel();
-            // Its ports should be free again; one that trades a code just now has let go of them.
+            // Its ports become free. A login that exchanges a code has released them already.
             let _ = tokio::time::timeout(PORT_WAIT, old.listener).await;
         }
         let mut browsers = self.pending.browsers.lock().await;
@@ -86,18 +87,18 @@ impl Logins<'_> {
         let callback =
             Callback::bind(&state).await.inspect_err(|error| tracing::warn!(%error, "no login listener")).ok();
         let redirect = callback.as_ref().map_or_else(|| FALLBACK_REDIRECT.to_owned(), Callback::redirect);
-        let url = services.runtime.upstream.authorize_url(&pkce, &state, &redirect).to_string();
+        let auth_url = services.runtime.upstream.authorize_url(&pkce, &state, &redirect).to_string();
         let listening = callback.is_some();
         let login = Arc::new(Login::new(state.clone(), (pkce.verifier, redirect), egress));
         let listener = services.runtime.tasks.spawn(listen(Arc::clone(services), Arc::clone(&login), callback));
-        // Another one that this token began meanwhile.
+        // Another login that this token began meanwhile.
         if let Some(other) = browsers.insert(admin.to_owned(), Browser { login, listener }) {
             other.login.cancel.cancel();
         }
-        LoginStart { url, state, listening }
+        LoginStart { auth_url, state, listening }
     }
 
-    /// Ends a browser login with the address that its browser ended at. Doing so again is no error.
+    /// Finishes a browser login with the final address of its browser. Repeating that is no error.
     pub async fn paste(self, admin: &str, address: &str) -> Result<(), LoginProblem> {
         let login = self.waiting(admin).await.ok_or(LoginProblem::NotPending)?;
         if matches!(*login.stage.lock(), LoginStage::Done { .. }) {
@@ -105,12 +106,12 @@ impl Logins<'_> {
         }
         let code = pasted(address, &login.state)?;
         let services = Arc::clone(self.services);
-        // A client that leaves must not take the tokens along.
+        // The task stores the tokens also when the client leaves.
         let work = self.services.runtime.tasks.spawn(async move { login.finish(&services, &code).await });
         work.await.unwrap_or(Err(LoginProblem::NotPending))
     }
 
-    /// How far the login is that this admin token began last.
+    /// The state of the login that this admin token began last.
     pub async fn stage(self, admin: &str) -> Option<LoginStage> {
         let login = self.waiting(admin).await?;
         let stage = login.stage.lock().clone();
@@ -124,7 +125,7 @@ impl Logins<'_> {
     }
 }
 
-/// Waits for the browser for as long as the login lives.
+/// Waits for the browser until the login ends.
 async fn listen(services: Arc<Services>, login: Arc<Login>, callback: Option<Callback>) {
     let Some(callback) = callback else { return };
     let code = tokio::select! {
@@ -139,7 +140,7 @@ async fn listen(services: Arc<Services>, login: Arc<Login>, callback: Option<Cal
             }
         }
         Err(CallbackError::Expired) => {}
-        Err(error) => *login.stage.lock() = LoginStage::Failed { why: error.to_string() },
+        Err(error) => *login.stage.lock() = LoginStage::Failed { error: error.to_string() },
     }
 }
 
@@ -151,13 +152,13 @@ impl Login {
             redirect,
             egress,
             until: Instant::now() + LIFETIME,
-            stage: Mutex::new(LoginStage::Waiting),
+            stage: Mutex::new(LoginStage::Pending),
             trade: tokio::sync::Mutex::default(),
             cancel: CancellationToken::new(),
         }
     }
 
-    /// Trades the code and stores what it gave. A code that never reached the provider may be tried again.
+    /// Exchanges the code and stores the account. A code that never reached the provider may be tried again.
     async fn finish(&self, services: &Arc<Services>, code: &Secret) -> Result<(), LoginProblem> {
         let _one = self.trade.lock().await;
         if matches!(*self.stage.lock(), LoginStage::Done { .. }) {
@@ -165,11 +166,11 @@ impl Login {
         }
         let result = self.trade(services, code).await;
         *self.stage.lock() = match &result {
-            Ok(put) => LoginStage::Done { id: put.id.0.clone() },
+            Ok(put) => LoginStage::Done { account: put.id.0.clone() },
             Err(LoginProblem::Provider(LoginError::Failed { sent: upstream::Sent::No, .. }) | LoginProblem::Way(_)) => {
-                LoginStage::Waiting
+                LoginStage::Pending
             }
-            Err(problem) => LoginStage::Failed { why: problem.to_string() },
+            Err(problem) => LoginStage::Failed { error: problem.to_string() },
         };
         if result.is_ok() {
             self.cancel.cancel();

@@ -10,30 +10,34 @@ use upstream::oauth::{Device, Poll, state};
 
 use super::{LoginProblem, Logins, sign_in, step_by};
 
-/// Device logins that may wait at once; the oldest one gives way.
+/// Most device logins that may wait; a new one removes the oldest.
 const MOST: usize = 16;
 
 /// A device login that has begun.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DeviceStarted)]
 pub struct DeviceStart {
-    /// What the person types.
+    /// The code that the person enters.
     pub user_code: String,
-    /// Where.
-    pub page: String,
-    /// What its starter polls with.
-    pub code: String,
+    /// The page where the person enters it.
+    pub verification_uri: String,
+    /// The same page.
+    pub verification_uri_complete: String,
+    /// The code to poll with.
+    pub device_code: String,
     /// Seconds until it ends.
     pub expires_in: u64,
     /// Seconds between two polls.
     pub interval: u64,
 }
 
-/// What a poll came to.
+/// The result of a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DevicePoll {
-    /// Not typed yet.
+    /// The code was not entered yet.
     Pending,
-    /// Asked again too soon; the provider was not asked.
+    /// Polled too soon; the provider was not asked.
     SlowDown,
     /// Signed in.
     Done {
@@ -42,15 +46,15 @@ pub enum DevicePoll {
     },
 }
 
-/// A device login on its way.
+/// A device login that waits.
 pub(super) struct PendingDevice {
     device: Device,
-    /// The way that its calls take, and then its account.
+    /// The egress of its calls and then of its account.
     egress: Option<Egress>,
     begun: Instant,
     /// When the provider was asked last.
     asked: Mutex<Instant>,
-    /// Held while the provider is asked; with the account once there is one.
+    /// Held while the provider is asked; holds the account's id once there is one.
     account: tokio::sync::Mutex<Option<String>>,
 }
 
@@ -62,8 +66,9 @@ impl Logins<'_> {
         let (code, now) = (state(), Instant::now());
         let start = DeviceStart {
             user_code: device.user_code.clone(),
-            page: device.page.to_string(),
-            code: code.clone(),
+            verification_uri: device.page.to_string(),
+            verification_uri_complete: device.page.to_string(),
+            device_code: code.clone(),
             expires_in: device.lifetime.as_secs(),
             interval: device.interval.as_secs(),
         };
@@ -79,14 +84,14 @@ impl Logins<'_> {
         Ok(start)
     }
 
-    /// Asks whether the code was typed, at most as often as the provider wants to be asked.
+    /// Asks whether the code was entered, at most as often as the provider allows.
     pub async fn device_poll(self, code: &str) -> Result<DevicePoll, LoginProblem> {
         let waiting = self.pending.devices.lock().get(code).cloned().ok_or(LoginProblem::NotPending)?;
         if waiting.begun.elapsed() >= waiting.device.lifetime {
             return Err(LoginProblem::NotPending);
         }
         let services = Arc::clone(self.services);
-        // A client that leaves must not take the tokens along.
+        // The task stores the tokens also when the client leaves.
         let work = self.services.runtime.tasks.spawn(async move {
             let mut account = waiting.account.lock().await;
             if let Some(id) = &*account {
@@ -109,7 +114,7 @@ impl Logins<'_> {
 }
 
 impl PendingDevice {
-    /// Whether the provider was asked less than an interval ago; if not, it is asked now.
+    /// Whether the provider was asked less than an interval ago; if not, the interval begins now.
     fn soon(&self) -> bool {
         let mut asked = self.asked.lock();
         let soon = asked.elapsed() < self.device.interval;

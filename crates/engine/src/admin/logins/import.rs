@@ -1,4 +1,4 @@
-//! Takes a file's logins in. What can be said without the network is said first; only then are refresh tokens spent.
+//! Imports the logins of a file. Everything that needs no network is checked first; only then are refresh tokens used.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,26 +6,27 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use pool::egress::Egress;
 use pool::relay::Wire;
-use pool::{AccountId, Secret, Status, Tokens, limits};
+use pool::{AccountId, Secret, Status, limits};
 use store::portable::{self, PortableError};
-use store::{NewAccount, Origin, PutOutcome};
+use store::{NewAccount, PutOutcome};
 use tokio::sync::Semaphore;
 use upstream::authfile::Login;
 use upstream::transfer::{self, Entry, File, FileError, Readiness};
 
-use super::{Logins, keep_login, new_account, spend};
+use super::{Logins, keep_login, spend};
 use crate::admin::relays::{Private, RelayError, RelayWish, add_relay};
 use crate::request::services::Services;
+use crate::tokens::file_account;
 
-/// Where keys of an auth.json are good.
+/// The address of the API keys in an auth.json.
 const OPENAI: &str = "https://api.openai.com/v1";
-/// Names that are tried for its relay.
+/// Most names that are tried for its relay.
 const NAMES: u32 = 99;
 
-/// Passphrases that are worked on at a time: each takes tens of megabytes and a services.
+/// Limits the passphrases in work: each takes tens of megabytes and a thread.
 pub(crate) static PASSPHRASES: Semaphore = Semaphore::const_new(2);
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Clone, Debug, Default, serde::Serialize, utoipa::ToSchema)]
 pub struct Imports {
     /// Whether nothing was wrong.
@@ -38,7 +39,7 @@ pub struct Imports {
     pub unchanged: usize,
     /// Entries that gave no account.
     pub failed: usize,
-    /// Entries that another entry says too.
+    /// Entries that repeat another entry.
     pub duplicates: usize,
     /// Entries of other providers.
     pub skipped: usize,
@@ -50,22 +51,22 @@ pub struct Imports {
     pub entries: Vec<ImportResult>,
 }
 
-/// What became of one entry.
+/// The result of one entry.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct ImportResult {
-    /// Where it begins in the file, from 1.
+    /// Its line in the file, from 1.
     pub line: usize,
     /// Its name there; may be empty.
     pub label: String,
     /// Its account, where there is one.
     pub id: Option<String>,
-    /// What was done.
+    /// The result.
     pub result: ImportOutcome,
     /// Why it failed.
     pub error: Option<String>,
 }
 
-/// What was done with an entry.
+/// The outcome of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ImportFate)]
@@ -78,17 +79,17 @@ pub enum ImportOutcome {
     Unchanged,
     /// Another entry is the same login.
     Duplicate,
-    /// Its tokens cannot be good; nothing was sent.
+    /// Its tokens cannot be valid; nothing was sent.
     Junk,
     /// The provider did not take its refresh token.
     Refused,
-    /// Its refresh token was not sent: no way out that its account may take is open.
+    /// Its refresh token was not sent: no egress route of its account is open.
     NoWayOut,
     /// The store did not take it.
     Failed,
 }
 
-/// Why a file was refused as a whole; nothing is changed then.
+/// Why a file was refused as a whole. Nothing is changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportProblem {
     /// It cannot be read.
@@ -100,16 +101,16 @@ pub enum ImportProblem {
 }
 
 impl Logins<'_> {
-    /// Takes a file's accounts in, and its API keys as relays. Goes on when the caller leaves: a refresh token that is spent must be
-    /// followed by its successor. Errors: [`ImportProblem`] when the file cannot be read as a whole.
+    /// Imports a file's accounts, and its API keys as relays. The import goes on when the caller leaves, because the successor of a used
+    /// refresh token must be stored. Errors: [`ImportProblem`] when the file cannot be read as a whole.
     pub async fn import(self, text: Vec<u8>, passphrase: Option<Secret>) -> Result<Imports, ImportProblem> {
-        // Reading takes a while, and opening is meant to.
+        // Reading is slow, and opening is slow by design.
         let turn = match passphrase {
             Some(_) => PASSPHRASES.acquire().await.ok(),
             None => None,
         };
         let work = tokio::task::spawn_blocking(move || {
-            // Kept to the end of the work, also when the caller leaves.
+            // Held until the work ends, also when the caller leaves.
             let _turn = turn;
             match (transfer::read(&text), passphrase) {
                 (Err(FileError::Sealed), Some(passphrase)) => {
@@ -122,16 +123,15 @@ impl Logins<'_> {
         Ok(self.take_file(file, None).await)
     }
 
-    /// Takes one token in: an access token as it is, a refresh token by using it. The account is assigned to `egress` where
-    /// that is said, and the call goes that way too.
+    /// Imports one token: an access token as it is, a refresh token by using it. The call and the account take `egress`, if given.
     pub async fn add_token(self, access: Option<Secret>, refresh: Option<Secret>, egress: Option<Egress>) -> Imports {
         let entry = Entry { line: 1, access, refresh, ..Entry::default() };
         self.take_file(File { entries: vec![entry], ..File::default() }, egress).await
     }
 
-    /// Takes the login of an auth.json in as it is; nothing is sent. Errors: the store's.
+    /// Imports the login of an auth.json as it is; nothing is sent.
     pub async fn add_login(self, login: Login) -> Result<PutOutcome, store::Error> {
-        let put = keep_login(self.services, linked_account(login, self.services)).await?;
+        let put = keep_login(self.services, file_account(login, self.services.runtime.now())).await?;
         self.services.dispatch.reload_registry().await?;
         Ok(put)
     }
@@ -143,7 +143,7 @@ impl Logins<'_> {
     }
 }
 
-/// An entry on its way.
+/// An entry with its index.
 struct Item {
     at: usize,
     entry: Entry,
@@ -160,7 +160,8 @@ async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> I
     );
     let mut sorted = sort(services, file.entries, &mut done.entries[first..]);
     for (Item { at, entry }, login) in sorted.ready.drain(..) {
-        let kept = keep_login(services, with_entry_facts(&entry, egress, linked_account(login, services))).await;
+        let new = with_entry_facts(&entry, egress, file_account(login, services.runtime.now()));
+        let kept = keep_login(services, new).await;
         done.entries[first + at] = import_result(services, &entry, kept).await;
     }
     for (Item { at, entry }, id) in sorted.known.drain(..) {
@@ -180,7 +181,7 @@ async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> I
     done.count()
 }
 
-/// Keys become relays.
+/// Adds the API keys as relays.
 async fn relays(services: &Services, keys: Vec<Secret>, done: &mut Imports) {
     for key in keys {
         match relay(services, key).await {
@@ -213,16 +214,16 @@ impl Imports {
     }
 }
 
-/// What is left to do once junk and duplicates are told.
+/// The entries that are left without junk and duplicates.
 #[derive(Default)]
 struct Sorted {
     ready: Vec<(Item, Login)>,
-    /// Their refresh token is an account's.
+    /// Entries whose refresh token is stored already, with its account.
     known: Vec<(Item, AccountId)>,
     spend: Vec<(Item, Secret)>,
 }
 
-/// Sorts entries by what is to be done; junk and duplicates get their result at once.
+/// Sorts entries by the work that they need. Junk and duplicates get their result at once.
 fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) -> Sorted {
     let known = account_ids(services);
     let (mut sorted, mut logins, mut seen) = (Sorted::default(), HashMap::new(), HashSet::new());
@@ -249,7 +250,7 @@ fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) 
     sorted
 }
 
-/// Of several entries of one login, the one whose tokens are newest stays; one with a refresh token before any without.
+/// Keeps the newest of several entries of one login; entries with a refresh token are preferred.
 fn newest(
     ready: &mut Vec<(Item, Login)>,
     logins: &mut HashMap<(String, String), usize>,
@@ -271,7 +272,7 @@ fn newest(
     results[older.0.at] = done(&older.0.entry, None, ImportOutcome::Duplicate);
 }
 
-/// The refresh tokens that we have, which must not be spent as somebody's.
+/// The accounts by their refresh tokens. A stored token must not be used by an import.
 fn account_ids(services: &Services) -> HashMap<String, AccountId> {
     let list = services.registry.accounts.list();
     let token = |entry: &Arc<crate::registry::accounts::Entry>| {
@@ -281,25 +282,13 @@ fn account_ids(services: &Services) -> HashMap<String, AccountId> {
     list.iter().filter_map(token).collect()
 }
 
-fn linked_account(login: Login, services: &Services) -> NewAccount {
-    let Login { access, refresh, id, claims, refreshed } = login;
-    let tokens = Tokens {
-        access,
-        refresh,
-        id,
-        expires: claims.expires,
-        refreshed: refreshed.unwrap_or_else(|| services.runtime.now()),
-    };
-    new_account(claims, tokens, Origin::Import)
-}
-
-/// An account with what its entry says beside the tokens, from its first moment on.
+/// The account with its entry's label and state, and the given egress.
 pub(super) fn with_entry_facts(entry: &Entry, egress: Option<&Egress>, new: NewAccount) -> NewAccount {
     let status = if entry.disabled { Status::Disabled } else { new.status };
     NewAccount { label: entry.label.clone(), egress: egress.cloned(), status, ..new }
 }
 
-/// The result of an entry that was stored, with what its file says beside the tokens.
+/// The result of an entry that was stored. The tags of a new account are stored too.
 pub(super) async fn import_result(
     services: &Services,
     entry: &Entry,
@@ -323,7 +312,7 @@ pub(super) async fn import_result(
     done(entry, Some(&put.id), result)
 }
 
-/// An account whose refresh token we have keeps it; the way that was asked for is taken all the same.
+/// Keeps the tokens of a known account, and assigns the given egress.
 async fn keep_known(services: &Services, entry: &Entry, id: &AccountId, egress: Option<&Egress>) -> ImportResult {
     if let Some(egress) = egress
         && let Err(error) = services.runtime.store.set_egresses(&[(id.clone(), egress.clone())]).await
@@ -333,7 +322,7 @@ async fn keep_known(services: &Services, entry: &Entry, id: &AccountId, egress: 
     done(entry, Some(id), ImportOutcome::Unchanged)
 }
 
-/// An API key as a relay; `false` when one has it already.
+/// Adds a relay for an API key; `false` when a relay has the key already.
 async fn relay(services: &Services, key: Secret) -> Result<bool, RelayError> {
     let names: Vec<String> = {
         let list = services.registry.accounts.list();

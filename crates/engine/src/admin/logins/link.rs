@@ -1,6 +1,7 @@
 //! Links an account to Codex's own file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use store::LinkedAccount;
 use upstream::authfile::ImportError;
@@ -8,13 +9,13 @@ use upstream::linked;
 
 use super::Logins;
 use crate::admin::accounts::Accounts;
-use crate::registry::accounts::AccountView;
-use crate::tokens::file_account;
+use crate::registry::accounts::{AccountView, Entry};
+use crate::tokens::linked_account;
 
 /// Why a file was not linked.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The file holds no login that could be followed.
+    /// The file holds no usable login.
     #[error(transparent)]
     File(#[from] ImportError),
     /// Its login has ended.
@@ -34,12 +35,12 @@ pub enum LinkError {
 }
 
 impl Logins<'_> {
-    /// The auth.json that Codex uses, where that is known.
+    /// The auth.json that Codex uses, if known.
     pub fn codex_file(self) -> Option<PathBuf> {
         self.services.runtime.settings.codex_file.clone()
     }
 
-    /// The text of an auth.json, at most 1 MiB; one that is half-written is looked at again.
+    /// The text of an auth.json, at most 1 MiB. A half-written file is read again.
     pub async fn read_codex(self, file: &Path) -> Result<Vec<u8>, ImportError> {
         upstream::authfile::text(file).await
     }
@@ -49,31 +50,21 @@ impl Logins<'_> {
     pub async fn link(self, file: &Path, may_refresh: bool) -> Result<AccountView, LinkError> {
         let services = self.services;
         let io = |source| ImportError::Io { path: file.to_owned(), source };
-        // A link must go on where this process ends, and a symlink is replaced where it leads to.
+        // The link must hold in other processes too, and a symlink must be followed when the file is replaced.
         let file = tokio::fs::canonicalize(file).await.map_err(io)?;
         let seen = linked::read(&file).await?;
         if !may_refresh && seen.login.claims.expires.is_some_and(|end| end <= services.runtime.backend_now()) {
             return Err(LinkError::Ended(file));
         }
         let claims = &seen.login.claims;
-        let known = services
-            .registry
-            .accounts
-            .list()
-            .iter()
-            .find(|entry| {
-                let account = &entry.account;
-                entry.relay.is_none() && account.upstream_id == claims.account_id && account.user == claims.user
-            })
-            .cloned();
+        let same =
+            |entry: &&Arc<Entry>| entry.account.upstream_id == claims.account_id && entry.account.user == claims.user;
+        let known = services.registry.accounts.list().accounts().find(same).cloned();
         if known.is_some_and(|entry| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some())) {
             return Err(LinkError::Own);
         }
-        let put = services
-            .runtime
-            .store
-            .put_account(file_account(&seen.login, services.runtime.now()), services.runtime.now())
-            .await?;
+        let now = services.runtime.now();
+        let put = services.runtime.store.put_account(linked_account(seen.login, now), now).await?;
         services.runtime.store.set_link(&LinkedAccount { account: put.id.clone(), file, may_refresh }).await?;
         services.dispatch.reload_registry().await?;
         Accounts(self.services).get(&put.id.0).ok_or(LinkError::Removed)

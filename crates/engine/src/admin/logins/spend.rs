@@ -1,4 +1,4 @@
-//! One refresh token of an import, used once. Its successor is kept whatever goes wrong after that.
+//! Uses one refresh token of an import, once. Its successor is stored whatever fails afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use super::{issued_account, keep_login, set_aside};
 use crate::dispatch::egress_attempts::{CallFailure, EgressAttempts, NoEgress};
 use crate::request::services::Services;
 
-/// Calls for one token: the first, and one after a passing trouble.
+/// Calls for one token: the first, and one after a transient failure.
 const TRIES: usize = 2;
-/// Pause before the second call, and between tries to store what exists nowhere else.
+/// Pause before the second call, and between tries to store new tokens.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Tries to store what exists nowhere else; the engine's end cuts them short.
+/// Tries to store new tokens; fewer when the engine stops.
 const STORES: usize = 60;
 
-/// Uses an entry's refresh token and stores what comes of it.
+/// Uses an entry's refresh token and stores the new tokens.
 pub(super) async fn spend_token(
     services: &Arc<Services>,
     entry: &Entry,
@@ -45,7 +45,7 @@ pub(super) async fn spend_token(
             Err(CallError::NoEgress(none)) if attempt == 0 => {
                 return failed(entry.line, &entry.label, ImportOutcome::NoWayOut, &none.to_string());
             }
-            // The token may have rotated since the first call: it must be kept.
+            // The token may have rotated since the first call, so the loop goes on to store it.
             Err(CallError::NoEgress(none)) => why = none.to_string(),
             Err(CallError::Refresh(RefreshError::Permanent { message, .. })) => {
                 why = message;
@@ -91,14 +91,14 @@ async fn call(services: &Services, routes: EgressAttempts, token: &Secret) -> Re
     routes.run(call).await
 }
 
-/// The egress routes that were asked for, else those of the entry's account, where it is known.
+/// The routes of the given egress, else those of the entry's account, if known.
 fn routes(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> EgressAttempts {
     let known = if egress.is_none() { account_of(services, entry) } else { None };
     known.map_or_else(|| services.dispatch.egress_attempts_by(egress), |id| services.dispatch.egress_attempts(&id))
 }
 
-/// The account which an entry is. Members of one workspace share its id: an entry that does not say whose it is is one of them
-/// only where there is just one.
+/// The known account of an entry. Members of one workspace share its id, so an entry without a user matches only a workspace with one
+/// account.
 fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
     let claims = match (&entry.access, &entry.id) {
         (Some(access), id) => Claims::of(access, id.as_ref()),
@@ -108,14 +108,13 @@ fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
     let workspace = said.or(entry.account.as_ref()).filter(|id| !id.is_empty())?;
     let list = services.registry.accounts.list();
     let whose = |user: &str| claims.user.is_empty() || user == claims.user;
-    let mut members = list
-        .iter()
-        .filter(|known| known.relay.is_none() && known.account.upstream_id == *workspace && whose(&known.account.user));
+    let mut members =
+        list.accounts().filter(|known| known.account.upstream_id == *workspace && whose(&known.account.user));
     let found = members.next()?;
     members.next().is_none().then(|| found.account.id.clone())
 }
 
-/// Stores what was granted. A grant without a refresh token leaves the old one good.
+/// Stores a grant. Without a refresh token in it, the old one stays valid.
 async fn keep(
     services: &Services,
     entry: &Entry,
@@ -141,7 +140,7 @@ async fn keep(
     import_result(services, entry, kept).await
 }
 
-/// Stores until it holds, a minute long at least, unless the engine ends.
+/// Repeats a store operation until it succeeds, for a minute at most, or until the engine stops.
 pub(super) async fn retry_store<T, F>(services: &Services, store: impl Fn() -> F) -> Result<T, store::Error>
 where
     F: Future<Output = Result<T, store::Error>>,

@@ -1,4 +1,4 @@
-//! Adding, changing and assigning proxies: one way for command line and admin API.
+//! Adding, changing and assigning proxies, for the command line and the admin API.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use pool::egress::{Address, Egress, Invalid, MOST, Proxy, ProxyId, check_name};
 use pool::{AccountId, Millis};
 use store::{NewProxy, Store};
 
-/// Names that are tried when the one made of an address is taken.
+/// Most names that are tried when the one made of an address is taken.
 const TRIES: usize = MOST;
 
-/// A proxy as somebody wants it.
+/// A proxy to add.
 #[derive(Clone, Debug)]
 pub struct ProxyWish {
     /// Its name; `None` is made of its address.
@@ -23,12 +23,12 @@ pub struct ProxyWish {
     pub enabled: bool,
 }
 
-/// What is to be changed of a proxy; `None` stays.
+/// A change of a proxy; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyChange {
     /// Its name.
     pub name: Option<String>,
-    /// Where it is; a hidden password ([`pool::egress::KEPT`]) stays the stored one.
+    /// Its address; a hidden password ([`pool::egress::KEPT`]) keeps the stored one.
     pub address: Option<Address>,
     /// Whether it may be at a private address.
     pub allow_private: Option<bool>,
@@ -39,10 +39,10 @@ pub struct ProxyChange {
 /// Why a proxy was not added, changed or assigned, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
-    /// A value that cannot be.
+    /// An invalid value.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// A file that is wrong; nothing of it was taken.
+    /// An invalid file; nothing was imported.
     #[error("{0}; nothing was imported")]
     File(#[from] FileError),
     /// There is no such proxy.
@@ -51,19 +51,19 @@ pub enum ProxyError {
     /// There is no such account.
     #[error("there is no account {0}; hint: `polygate accounts list` shows those that are there; nothing was assigned")]
     Account(String),
-    /// Several accounts are meant.
+    /// Several accounts match.
     #[error("{0} names several accounts; hint: use an id; nothing was assigned")]
     Ambiguous(String),
     /// Another proxy has the name.
     #[error("a proxy of this name exists; hint: choose another name")]
     Named,
-    /// The way is not open.
+    /// No route of the egress is open.
     #[error("{0}; hint: `polygate proxies list` shows the ways")]
     Stuck(String),
-    /// Accounts need it.
+    /// Accounts use it.
     #[error("{0} of the accounts take this proxy; hint: assign them elsewhere first, they would have no way out")]
     InUse(usize),
-    /// [`MOST`] are there.
+    /// There are [`MOST`] proxies already.
     #[error("at most {MOST} proxies can be kept; hint: remove some first")]
     Full,
     /// The store failed.
@@ -80,9 +80,9 @@ impl From<store::Error> for ProxyError {
     }
 }
 
-/// Stores a new proxy. One with the same address is there already: then its id, and `false`. Errors: [`ProxyError`].
+/// Stores a new proxy. For a known address, returns the known proxy's id and `false`.
 pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(ProxyId, bool), ProxyError> {
-    // A hidden password is nobody's here.
+    // A new proxy has no stored password that a hidden one could mean.
     let address = wish.address.keeping(None)?;
     address.check(wish.allow_private)?;
     let known = store.proxies().await?;
@@ -102,7 +102,7 @@ pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(P
     Ok((ids.into_iter().next().ok_or(ProxyError::Unknown)?, true))
 }
 
-/// The name, or one like it that nobody has.
+/// The name, with a number appended where it is taken.
 fn free_name(name: &str, taken: &HashSet<String>) -> String {
     let name = &name[..name.floor_char_boundary(pool::egress::NAME - 5)];
     let others = (2..=TRIES).map(|number| format!("{name}-{number}"));
@@ -111,7 +111,7 @@ fn free_name(name: &str, taken: &HashSet<String>) -> String {
     free.unwrap_or_else(|| name.to_owned())
 }
 
-/// Changes a stored proxy, by its id or name; its id. Errors: [`ProxyError`].
+/// Changes a stored proxy by its id or name, and returns its id.
 pub async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> Result<ProxyId, ProxyError> {
     let old = find(store, wanted).await?;
     let address = match change.address {
@@ -130,7 +130,7 @@ pub async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> R
     if store.change_proxy(&old.id, &new, moved).await? { Ok(old.id) } else { Err(ProxyError::Unknown) }
 }
 
-/// Removes a stored proxy that no account takes. Errors: [`ProxyError::InUse`], [`ProxyError::Unknown`].
+/// Removes a stored proxy that no account uses. Errors: [`ProxyError::InUse`], [`ProxyError::Unknown`].
 pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyError> {
     let proxy = find(store, wanted).await?;
     if store.remove_proxy(&proxy.id).await? {
@@ -143,7 +143,7 @@ pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyErr
     }
 }
 
-/// Stores the proxies of a file, all or none; how many are new. Those whose address is there already stay as they are. Errors:
+/// Stores the proxies of a file, all or none, and returns how many are new. Known addresses are skipped. Errors:
 /// [`ProxyError::File`] with the line of the first fault.
 pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<usize, ProxyError> {
     let known = store.proxies().await?;
@@ -160,7 +160,7 @@ pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<us
             let problem = "a proxy of this name exists at another address; hint: give this one another name";
             return Err(FileError { line, problem: problem.to_owned() }.into());
         }
-        // One gateway with many users is many proxies at one place.
+        // One gateway with many users is many proxies at one address.
         let name = name.unwrap_or_else(|| free_name(&address.place(), &names));
         names.insert(name.clone());
         new.push(NewProxy { name, address, enabled, allow_private });
@@ -174,8 +174,8 @@ pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<us
     Ok(new.len())
 }
 
-/// Assigns accounts (by id, e-mail or label) to ways (`global`, `direct`, `auto`, or a proxy's id or name), all or none; what was
-/// meant. Errors: [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
+/// Assigns an egress (`global`, `direct`, `auto`, or a proxy's id or name) to accounts (by id, e-mail or label), all or none, and
+/// returns the assignments. Errors: [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
 pub async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(AccountId, Egress)>, ProxyError> {
     let (accounts, proxies) = (store.accounts().await?, store.proxies().await?);
     let mut ways = Vec::with_capacity(wanted.len());
@@ -202,7 +202,7 @@ fn account_id(accounts: &[pool::Account], wanted: &str) -> Result<AccountId, Pro
     }
 }
 
-/// The way that somebody means.
+/// Parses an egress.
 pub(super) fn meant(proxies: &[Proxy], wanted: &str) -> Result<Egress, ProxyError> {
     if Egress::WORDS.contains(&wanted) {
         let Ok(way) = wanted.parse();

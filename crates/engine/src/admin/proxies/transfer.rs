@@ -1,4 +1,4 @@
-//! Assignments as a file: told by e-mail, so that they fit another install, and shown before they are made.
+//! Assignments as a file. Accounts are named by e-mail, so that the file fits another install, and the effect can be previewed.
 
 use pool::egress::{Egress, EgressTable};
 use pool::{Account, AccountId};
@@ -6,7 +6,7 @@ use pool::{Account, AccountId};
 use super::ProxyError;
 use super::manage::meant;
 
-/// Which account takes which way, as a file says it.
+/// The egress of an account, as a file has it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AssignmentTicket)]
@@ -19,7 +19,7 @@ pub struct Ticket {
     pub email: Option<String>,
     /// `global`, `direct`, `auto`, or a proxy's id or name.
     pub proxy_id: String,
-    /// The proxy's name, which another install may know it by.
+    /// The proxy's name, for an install with other ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_name: Option<String>,
 }
@@ -33,23 +33,23 @@ pub struct Move {
     pub account_id: String,
     /// Its e-mail.
     pub email: String,
-    /// The way that it takes now.
+    /// Its egress now.
     pub from: String,
-    /// The way that it would take.
+    /// Its egress after the change.
     pub to: String,
 }
 
-/// What a file would come to.
+/// The effect of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = AssignmentMoves)]
 pub struct Moves {
-    /// Accounts that would take another way.
+    /// Accounts that would get another egress.
     pub changes: Vec<Move>,
-    /// How many already take the way that the file names.
+    /// How many accounts have the file's egress already.
     pub unchanged: usize,
 }
 
-/// The assignments of every account that does not take the global way.
+/// The assignments of every account with an egress of its own.
 pub(super) fn export(table: &EgressTable, accounts: &[Account]) -> Vec<Ticket> {
     let ticket = |account: &Account| {
         let way = table.assigned.get(&account.id)?;
@@ -67,7 +67,7 @@ pub(super) fn export(table: &EgressTable, accounts: &[Account]) -> Vec<Ticket> {
     accounts.iter().filter_map(ticket).collect()
 }
 
-/// What tickets would come to. Accounts are known by their id, else by their e-mail, which several accounts of a person share.
+/// Previews assignments. Accounts are found by id, else by e-mail, which several accounts of a person share.
 pub(super) fn preview(table: &EgressTable, accounts: &[Account], tickets: &[Ticket]) -> Result<Moves, ProxyError> {
     let mut moves = Moves::default();
     for ticket in tickets {

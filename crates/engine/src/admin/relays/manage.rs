@@ -1,4 +1,4 @@
-//! Adding, changing and testing relays: one way for command line, configuration file and admin API.
+//! Adding, changing and testing relays, for the command line, the configuration file and the admin API.
 
 use pool::catalog::Model;
 use pool::guard::{self, Denied};
@@ -10,10 +10,10 @@ use upstream::Fault;
 use upstream::relay::{ListOutcome, ProbeError, RelayClient};
 use uuid::Uuid;
 
-/// The namespace of the ids of relays that the configuration file names.
+/// The UUID namespace of the relays in the configuration file.
 const SPACE: Uuid = Uuid::from_u128(0x3c0d_6a1f_58b2_4e9a_9d17_c2f0_7ae4_61b8);
 
-/// A relay as somebody wants it.
+/// A relay to add.
 #[derive(Clone, Debug)]
 pub struct RelayWish {
     /// Its name.
@@ -22,13 +22,13 @@ pub struct RelayWish {
     pub base_url: String,
     /// Its key; empty for none.
     pub key: Secret,
-    /// The protocol; `None` is told by the address, else by asking.
+    /// The protocol; `None` derives it from the address, else asks the relay.
     pub wire: Option<Wire>,
     /// Its models; empty for its live list.
     pub models: Vec<String>,
     /// What stands before its model names.
     pub prefix: String,
-    /// What it can do; `None` is told by address and protocol.
+    /// Its capabilities; `None` derives them from address and protocol.
     pub capabilities: Option<Capabilities>,
     /// Whether it may be at a private address.
     pub private: Private,
@@ -45,7 +45,7 @@ pub enum Private {
     Refused,
     /// Yes.
     Allowed,
-    /// Yes where the address is such a one, or is a name that means such a one when it is added: whoever says so is the owner at the
+    /// Yes where the address is such a one, or is a name that resolves to such a one when it is added. Only for the owner at the
     /// machine.
     AsGiven,
 }
@@ -53,7 +53,7 @@ pub enum Private {
 /// Why a relay was not added, changed or tested, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
-    /// A value that cannot be.
+    /// An invalid value.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The protocol could not be found out.
@@ -62,10 +62,10 @@ pub enum RelayError {
     /// The relay could not be asked.
     #[error("{0}")]
     Way(#[from] Fault),
-    /// It answered with another status than 200.
+    /// It answered with a status other than 200.
     #[error("the relay answered {0}{hint}", hint = refused(*.0))]
     Status(u16),
-    /// It answered with something that is no model list.
+    /// Its answer is no model list.
     #[error("the relay's answer is no model list: {0}")]
     List(#[from] pool::catalog::ListError),
     /// There is no such relay.
@@ -117,7 +117,7 @@ impl From<Denied> for RelayError {
 }
 
 impl RelayWish {
-    /// The relay, without asking anybody. Where neither format nor address tells the protocol it is Chat, which most speak.
+    /// The relay, without any call. Where neither format nor address tells the protocol it is Chat, which most relays speak.
     pub fn plan(&self, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = PastedAddress::read(&self.base_url)?;
         let wire = self.wire.or_else(|| pasted.detect()).unwrap_or(Wire::Chat);
@@ -125,7 +125,7 @@ impl RelayWish {
         self.relay(&pasted, (wire, private), (id, now))
     }
 
-    /// The relay; its name is looked up, and it is asked for its protocol where neither format nor address tells it.
+    /// The relay. Its host is resolved, and it is asked for its protocol where neither format nor address tells it.
     pub async fn detect(&self, relays: &RelayClient, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = PastedAddress::read(&self.base_url)?;
         let asks = self.private == Private::AsGiven;
@@ -168,7 +168,7 @@ impl RelayWish {
         Ok(relay)
     }
 
-    /// Whether private addresses are allowed for it; `strict` is what is said without leave.
+    /// Whether private addresses are allowed for it; `strict` is the verdict without permission.
     fn allows(&self, strict: Result<(), Denied>) -> Result<bool, Denied> {
         match (self.private, strict) {
             (Private::Allowed, _) => Ok(true),
@@ -179,7 +179,7 @@ impl RelayWish {
     }
 }
 
-/// The id of a relay that the configuration file names.
+/// The id of a relay in the configuration file.
 pub(crate) fn filed_id(name: &str) -> AccountId {
     AccountId(Uuid::new_v5(&SPACE, name.as_bytes()).to_string())
 }
@@ -196,14 +196,13 @@ pub async fn add_relay(
     Ok(Relay { id, ..relay })
 }
 
-/// Gives a stored relay another key; what was said about the old one does not hold any more.
+/// Gives a stored relay another key. A refusal of the old key ends.
 pub async fn rekey_relay(store: &Store, relay: &Relay, key: Secret, now: Millis) -> Result<(), RelayError> {
     store.put_relay(&row(relay, Some(relay.id.clone()), Some(key)), now).await?;
     Ok(())
 }
 
-/// Asks a stored relay for its models, which also shows whether its key is good, and keeps the list. A good answer ends a
-/// refusal of the key.
+/// Asks a stored relay for its models and stores the list. That also tests the key: a good answer ends a refusal of it.
 pub async fn test_relay(store: &Store, relays: &RelayClient, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
     let key = store.relay_key(&relay.id).await?.ok_or(RelayError::Unknown)?;
     let models = relay_models(relays, relay, &key).await?;
@@ -215,7 +214,7 @@ pub async fn test_relay(store: &Store, relays: &RelayClient, relay: &Relay, now:
     Ok(models.len())
 }
 
-/// Ends a refusal of the key, whoever writes beside us.
+/// Ends a refusal of the key, also while others write the relay.
 async fn heal(store: &Store, mut relay: Relay, now: Millis) -> Result<(), RelayError> {
     loop {
         let status = relay.status.apply(&Signal::SignedIn, now);
@@ -227,7 +226,7 @@ async fn heal(store: &Store, mut relay: Relay, now: Millis) -> Result<(), RelayE
     }
 }
 
-/// What a relay lists.
+/// Fetches a relay's model list.
 pub async fn relay_models(relays: &RelayClient, relay: &Relay, key: &Secret) -> Result<Vec<Model>, RelayError> {
     match relays.models(relay, key).await? {
         ListOutcome::Models(models) => Ok(models),
@@ -236,7 +235,7 @@ pub async fn relay_models(relays: &RelayClient, relay: &Relay, key: &Secret) -> 
     }
 }
 
-/// A relay as the store takes it.
+/// The relay in the store's form.
 pub(crate) fn row(relay: &Relay, id: Option<AccountId>, key: Option<Secret>) -> NewRelay {
     NewRelay {
         id,

@@ -44,22 +44,14 @@ enum Missed {
     Lasting(String),
 }
 
-/// Delivers until the engine stops.
+/// Delivers one warning after the other.
 pub(super) async fn run(
     services: Arc<Services>,
     (kind, to): (Kind, Receiver),
     mut waiting: mpsc::Receiver<Arc<Warning>>,
 ) {
-    loop {
-        let next = tokio::select! {
-            () = services.runtime.stop.cancelled() => return,
-            next = waiting.recv() => next,
-        };
-        let Some(warning) = next else { return };
-        tokio::select! {
-            () = services.runtime.stop.cancelled() => return,
-            () = deliver(&services, (kind, &to), &warning) => {}
-        }
+    while let Some(warning) = waiting.recv().await {
+        deliver(&services, (kind, &to), &warning).await;
     }
 }
 

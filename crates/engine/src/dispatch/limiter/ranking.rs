@@ -31,13 +31,15 @@ pub(super) struct RankedRows {
     cards: (Millis, Millis),
     /// Requests in all queues.
     waiting: usize,
+    /// The ticket that was given last.
+    ticket: u64,
 }
 
 impl RankedRows {
     pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
         let never = (Millis(i64::MAX), Millis(i64::MIN));
         let (rows, best, gone) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { strategy, tiers, rows, best, list: List::default(), gone, cards: never, waiting: 0 }
+        Self { strategy, tiers, rows, best, list: List::default(), gone, cards: never, waiting: 0, ticket: 0 }
     }
 
     pub(super) fn choose(
@@ -135,7 +137,8 @@ impl RankedRows {
         self.waiting -= before - more.queue.len();
     }
 
-    pub(super) fn scatter(&mut self, account: &AccountId) {
+    /// Sends every request that waits for this account to choose again.
+    pub(super) fn requeue(&mut self, account: &AccountId) {
         let Some(more) = self.place(account).and_then(|place| place.more.as_mut()) else { return };
         let queue = std::mem::take(&mut more.queue);
         self.waiting -= queue.len();
@@ -144,24 +147,35 @@ impl RankedRows {
         }
     }
 
-    /// A call of an account was answered; `true` when that changes what it may do.
-    pub(super) fn answered(&mut self, account: &AccountId) -> bool {
+    /// See [`super::ConcurrencyLimiter::record_success`].
+    pub(super) fn record_success(&mut self, account: &AccountId) -> bool {
         let more = self.place(account).and_then(|place| place.more.as_mut());
-        more.is_some_and(|more| more.breaker.record_answer())
+        let closes = more.is_some_and(|more| more.breaker.record_answer());
+        if closes {
+            self.requeue(account);
+        }
+        closes
     }
 
-    /// As [`Self::answered`], of one that failed.
-    pub(super) fn failed(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
+    /// See [`super::ConcurrencyLimiter::record_failure`].
+    pub(super) fn record_failure(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
         let Some(place) = self.place(account) else { return false };
         let opens = place.more.get_or_insert_default().breaker.record_failure(call, now, rand::random());
         if opens {
             place.opened();
+            self.requeue(account);
         }
         opens
     }
 
+    /// The ticket of a request that joins a queue. Tickets begin with 1.
+    pub(super) fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
+
     /// Whether an account's breaker is closed.
-    pub(super) fn sound(&self, account: &AccountId) -> bool {
+    pub(super) fn is_healthy(&self, account: &AccountId) -> bool {
         let more = self.row(account).and_then(|row| row.place.more.as_ref());
         more.is_none_or(|more| more.breaker.is_closed())
     }

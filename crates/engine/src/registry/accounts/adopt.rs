@@ -59,7 +59,8 @@ impl Accounts {
                 let unsaved = dirty.get(&account.id).map_or(&[][..], |dirty| &dirty.signals);
                 let Some(known) = known else {
                     changes.added.push(account.id.clone());
-                    next.push(Arc::new(new_entry(account, tokens)));
+                    let (tokens, jitter) = (tokens.map(Arc::new), rand::random());
+                    next.push(Arc::new(Entry { tokens, jitter, ..Entry::new(account) }));
                     continue;
                 };
                 let (entry, signed_in) = join(known, account, tokens, unsaved);
@@ -83,19 +84,6 @@ impl Accounts {
 pub(crate) fn removed_ids(old: &List, next: &[Arc<Entry>]) -> Vec<AccountId> {
     let here: HashSet<_> = next.iter().map(|entry| &entry.account.id).collect();
     old.iter().map(|entry| &entry.account.id).filter(|id| !here.contains(id)).cloned().collect()
-}
-
-fn new_entry(account: Account, tokens: Option<Tokens>) -> Entry {
-    Entry {
-        account,
-        tokens: tokens.map(Arc::new),
-        models: None,
-        refused_models: Vec::new(),
-        refreshed_at: None,
-        jitter: rand::random(),
-        relay: None,
-        exhausted_at: Millis(0),
-    }
 }
 
 /// The known account with what is stored, and whether it was signed in again.

@@ -49,6 +49,11 @@ impl List {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
+    /// The accounts in order, without the relays.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.iter().filter(|entry| entry.relay.is_none())
+    }
+
     /// The one of this id.
     pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<Entry>> {
         let at = *self.at.get(id)?;

@@ -16,7 +16,7 @@ pub(super) fn resolve(services: &Services, service: Service, name: Option<&str>)
     let Some(capability) = service.capability() else { return Ok(by_accounts("")) };
     let catalog = services.registry.accounts.catalog_for(capability);
     let names = Names { default: None, routes: Vec::new(), ..services.runtime.settings.names.clone() };
-    let accounts = service.by_accounts() && services.registry.accounts.list().iter().any(|entry| entry.relay.is_none());
+    let accounts = service.by_accounts() && services.registry.accounts.list().accounts().next().is_some();
     choose(&catalog, &names, (capability, accounts), name)
 }
 

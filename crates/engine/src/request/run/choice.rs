@@ -4,7 +4,6 @@ use pool::pick::{self, CandidateKind, Requirements};
 use proto::Failure;
 
 use super::call::RequestPlan;
-use crate::dispatch::limiter::Candidates;
 use crate::request::services::Services;
 
 impl RequestPlan {
@@ -18,12 +17,10 @@ impl RequestPlan {
 
     /// The failure for the client when no try is left. It takes into account what other accounts have.
     pub(crate) fn final_failure(&self, services: &Services, failure: Failure) -> Failure {
-        let (list, ways, now) =
-            (services.registry.accounts.list(), services.registry.egress.table(), services.runtime.now());
-        let (bundled, custom, to) = (&services.dispatch.bundled, self.resolved.model.custom, &self.resolved.to);
-        let field = Candidates { list: &list, bundled, custom, to, ways: &ways, prefer: None, tried: &[] };
         // An account without quota may be tried, but gives no time to wait for.
-        let ask = Requirements { spent: false, ..self.requirements(services) };
-        pick::final_failure(failure, services.dispatch.limiter.preview(field, &ask, now), now)
+        let requirements = Requirements { spent: false, ..self.requirements(services) };
+        services.dispatch.with_candidates(&self.resolved, (None, &[]), |candidates, now| {
+            pick::final_failure(failure, services.dispatch.limiter.preview(candidates, &requirements, now), now)
+        })
     }
 }

@@ -14,7 +14,7 @@ use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
 use uuid::Uuid;
 
 use super::attempt::{ModelAttempt, first_fallback};
-use super::recall_conversation;
+use super::{recall_conversation, refuse};
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
 use crate::request::reply::{Head, Refusal, Reply, ReplyBody};
@@ -40,11 +40,7 @@ pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     let (call, keep) = recall_conversation(&services, call).await;
     let (resolved, answer) = match keep.and_then(|keep| prepare(&services, &call, keep)) {
         Ok(prepared) => prepared,
-        Err(failure) => {
-            recorder.refuse(&failure);
-            let head = Head { notes: call.notes, ..Head::default() };
-            return Err(Refusal { failure, head: Box::new(head) });
-        }
+        Err(failure) => return Err(refuse(call, failure, recorder)),
     };
     recorder.model(&resolved.model.slug);
     ModelAttempt::new(services, call, resolved, recorder).prewarm(PATIENCE).await;

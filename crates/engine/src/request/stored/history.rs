@@ -22,6 +22,6 @@ impl ConnectionHistory {
 
 impl std::fmt::Debug for ConnectionHistory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Trail")
+        f.write_str("ConnectionHistory")
     }
 }

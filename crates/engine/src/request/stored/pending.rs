@@ -10,7 +10,7 @@ use proto::{Dialect, Failure, Item, Json, Kind, Text};
 use uuid::Uuid;
 
 use super::history::ConnectionHistory;
-use super::responses::{Cancellation, Reservation, ResponseKey, StoredConversation, StoredReply, StoredTurn};
+use super::responses::{Cancellation, ResponseKey, StoredConversation, StoredReply, StoredTurn, TurnReservation};
 use crate::registry::keys::KeyId;
 use crate::request::call::Call;
 use crate::request::estimate;
@@ -29,7 +29,7 @@ pub(crate) struct PendingStore {
     trail: Option<Arc<ConnectionHistory>>,
     before: Vec<Arc<StoredTurn>>,
     /// The request's own items; `None` where nothing is stored.
-    input: Option<(Json, Reservation)>,
+    input: Option<(Json, TurnReservation)>,
     conversation: Uuid,
     /// Its name and number among the stored responses while it runs.
     place: Option<(ResponseKey, u64)>,
@@ -58,7 +58,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
         prepend_history(call, &past)?;
     }
     let marked = stores || previous.is_some();
-    let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - input_bytes(&before) - weight.bytes());
+    let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - input_bytes(&before) - weight.0.bytes());
     if stores && input.is_none() {
         stores = false;
         call.notes.add("not stored: the conversation is too large, or too much is in use");
@@ -123,7 +123,11 @@ fn input_bytes(turns: &[Arc<StoredTurn>]) -> usize {
 }
 
 /// The request's own items, weighed before they are copied; `None` when they cannot be stored.
-fn pack(services: &Services, call: &Call, (stores, before): (bool, &[Arc<StoredTurn>])) -> Option<(Json, Reservation)> {
+fn pack(
+    services: &Services,
+    call: &Call,
+    (stores, before): (bool, &[Arc<StoredTurn>]),
+) -> Option<(Json, TurnReservation)> {
     if before.len() >= limits::STORED_TURNS {
         return None;
     }
@@ -134,9 +138,13 @@ fn pack(services: &Services, call: &Call, (stores, before): (bool, &[Arc<StoredT
     responses::pack(&call.request.items, weigh)
 }
 
-fn reserve(services: &Services, key: &KeyId, (stores, bytes): (bool, usize)) -> Option<Reservation> {
+fn reserve(services: &Services, key: &KeyId, (stores, bytes): (bool, usize)) -> Option<TurnReservation> {
     let stored = &services.stored;
-    if stores { stored.responses.lock().reserve(key, bytes) } else { stored.histories.reserve(bytes) }
+    if stores {
+        stored.responses.lock().reserve(key, bytes)
+    } else {
+        Some((stored.histories.take_exactly(bytes)?, None))
+    }
 }
 
 impl PendingStore {

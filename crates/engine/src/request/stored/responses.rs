@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use proto::dialect::responses::{self, ListedItem};
 use proto::{Item, Json};
 use uuid::Uuid;
 
+use crate::memory::{MemoryBudget, Reservation};
 use crate::registry::keys::KeyId;
 
 /// The memory of a turn beside its bytes, roughly.
@@ -50,60 +51,8 @@ impl ResponseKey {
     }
 }
 
-/// Counts bytes against a limit.
-#[derive(Clone)]
-pub(crate) struct ByteBudget {
-    held: Arc<AtomicUsize>,
-    most: usize,
-}
-
-/// Bytes that a scale counts until they are dropped.
-pub(crate) struct Reservation {
-    held: Arc<AtomicUsize>,
-    bytes: usize,
-    /// The same bytes on the scale of their key.
-    _share: Option<Box<Reservation>>,
-}
-
-impl ByteBudget {
-    /// A scale with this limit.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { held: Arc::default(), most }
-    }
-
-    /// Counts bytes; `None` beyond the limit.
-    pub(crate) fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        self.reserve_with(bytes, None)
-    }
-
-    fn reserve_with(&self, bytes: usize, share: Option<Box<Reservation>>) -> Option<Reservation> {
-        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
-        let put = self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        put.ok().map(|_| Reservation { held: Arc::clone(&self.held), bytes, _share: share })
-    }
-
-    /// By how many bytes `more` would exceed the limit.
-    fn excess(&self, bytes: usize) -> usize {
-        self.held.load(Ordering::Acquire).saturating_add(bytes).saturating_sub(self.most)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.held.load(Ordering::Acquire) == 0
-    }
-}
-
-impl Reservation {
-    /// The number of bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::AcqRel);
-    }
-}
+/// The bytes of a stored turn: reserved in the budget of its key and in that of all keys, or in the one budget of the connections' histories.
+pub(crate) type TurnReservation = (Reservation, Option<Reservation>);
 
 /// One request and its answer, shared by all conversations that continue it.
 pub(crate) struct StoredTurn {
@@ -112,7 +61,7 @@ pub(crate) struct StoredTurn {
     /// The response object.
     pub(crate) response: Json,
     /// The bytes of its input, counted before it was copied, and of its response.
-    reservations: [Reservation; 2],
+    reservations: [TurnReservation; 2],
 }
 
 impl StoredTurn {
@@ -121,13 +70,13 @@ impl StoredTurn {
         input + (before.len() + 1) * size_of::<Arc<Self>>() + OVERHEAD
     }
 
-    pub(crate) fn new((input, response): (Json, Json), weights: [Reservation; 2]) -> Self {
+    pub(crate) fn new((input, response): (Json, Json), weights: [TurnReservation; 2]) -> Self {
         Self { input, response, reservations: weights }
     }
 
     /// Its own bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.reservations.iter().map(Reservation::bytes).sum()
+        self.reservations.iter().map(|(own, _)| own.bytes()).sum()
     }
 
     /// The items that the turn adds to a conversation. Reasoning without its state is left out if the response is not stored upstream: its
@@ -217,9 +166,9 @@ pub(crate) enum StoredReply {
 /// The stored responses of all keys.
 pub(crate) struct StoredResponses {
     bounds: Bounds,
-    budget: ByteBudget,
-    /// The scales of keys that have responses.
-    shares: HashMap<String, ByteBudget>,
+    budget: MemoryBudget,
+    /// The budgets of keys that have responses.
+    shares: HashMap<String, MemoryBudget>,
     entries: HashMap<ResponseKey, StoredEntry>,
     order: BTreeMap<u64, ResponseKey>,
     next: u64,
@@ -234,13 +183,13 @@ struct StoredEntry {
 impl StoredResponses {
     /// An empty store.
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let scale = ByteBudget::new(bounds.bytes);
-        Self { bounds, budget: scale, shares: HashMap::new(), entries: HashMap::new(), order: BTreeMap::new(), next: 0 }
+        let budget = MemoryBudget::new(bounds.bytes);
+        Self { bounds, budget, shares: HashMap::new(), entries: HashMap::new(), order: BTreeMap::new(), next: 0 }
     }
 
     /// Makes room for so many bytes of a key: beyond its share its own oldest responses are dropped, beyond the total the oldest of all.
     /// `None`, and nothing is dropped, when that would not be enough.
-    pub(crate) fn reserve(&mut self, key: &KeyId, bytes: usize) -> Option<Reservation> {
+    pub(crate) fn reserve(&mut self, key: &KeyId, bytes: usize) -> Option<TurnReservation> {
         if bytes > self.bounds.share {
             return None;
         }
@@ -249,16 +198,15 @@ impl StoredResponses {
         self.clear(own);
         let oldest = self.oldest_to_free(None, self.budget.excess(bytes))?;
         self.clear(oldest);
-        let share = share.reserve(bytes)?;
-        self.budget.reserve_with(bytes, Some(Box::new(share)))
+        Some((share.take_exactly(bytes)?, Some(self.budget.take_exactly(bytes)?)))
     }
 
-    fn share(&mut self, key: &KeyId) -> ByteBudget {
+    fn share(&mut self, key: &KeyId) -> MemoryBudget {
         if let Some(share) = self.shares.get(&key.0) {
             return share.clone();
         }
-        self.shares.retain(|_, share| !share.is_empty());
-        let share = ByteBudget::new(self.bounds.share);
+        self.shares.retain(|_, share| !share.is_free());
+        let share = MemoryBudget::new(self.bounds.share);
         self.shares.insert(key.0.clone(), share.clone());
         share
     }

@@ -1,7 +1,5 @@
 //! A committed reply that runs: the upstream's body, the transcoder, the timers. It is polled; no task and no channel lies in between.
 
-mod timers;
-
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,7 +15,7 @@ use tokio::time::Instant;
 use upstream::{Body, Cut};
 use wire_body::offload;
 
-use self::timers::{Due, Timers};
+use super::timers::{Due, Timers};
 use super::transcoder::{Progress, ReplyShape, SideEvent, Transcoder};
 use crate::dispatch::limiter::Permit;
 use crate::request::attempt::Credentials;

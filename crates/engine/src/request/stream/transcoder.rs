@@ -97,7 +97,6 @@ impl Transcoder {
         };
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input_tokens));
         let replies = shape.tool_replies.clone().map(Box::new);
-        let (reader, events, last) = (Some(reader), held, None);
         let keeps = match shape.dialect {
             dialect if !shape.stream => Retention::All(dialect),
             Dialect::Responses => {
@@ -109,20 +108,18 @@ impl Transcoder {
             _ if trim.is_some() => Retention::Waiting,
             _ => Retention::Nothing,
         };
-        let held = ReplyMemory::new(tab, keeps);
-        let (trimmed, side_event) = (Vec::new(), Vec::new());
         Self {
-            reader,
+            reader: Some(reader),
             tool_replies: replies,
             trim,
             output: sink,
-            memory: held,
+            memory: ReplyMemory::new(tab, keeps),
             text_lost: None,
-            events,
-            trimmed,
-            side_events: side_event,
+            events: held,
+            trimmed: Vec::new(),
+            side_events: Vec::new(),
             withheld_failure: None,
-            last_response: last,
+            last_response: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use engine::{AccountView, Engine, TermsChange, TermsError};
+use engine::{AccountError, AccountView, Engine, TermsChange};
 
 use crate::cli::context;
 use crate::cli::failure::UsageError;
@@ -38,7 +38,7 @@ impl Set {
         let change = TermsChange { max_concurrent: self.max_concurrent.map(|most| most.0), priority: self.priority };
         match engine.accounts().set_terms(&account.id, change).await {
             Ok(view) => eprintln!("{}: {}.", view.label, words(&view)),
-            Err(error @ TermsError::Invalid(_)) => return Err(UsageError(error.to_string()).into()),
+            Err(error @ AccountError::Terms(_)) => return Err(UsageError(error.to_string()).into()),
             Err(error) => return Err(error.into()),
         }
         Ok(ExitCode::SUCCESS)

@@ -1,32 +1,11 @@
 //! The bodies of the login endpoints, with the field names of the system that people migrate from.
 
-use engine::ImportOutcome;
+use engine::{ImportOutcome, LoginStage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::accounts::Entry;
 use crate::admin::input::SecretText;
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = LoginStarted)]
-pub(super) struct Started {
-    pub(super) auth_url: String,
-    pub(super) state: String,
-    /// Whether the gateway receives the browser's redirect; if not, the final address must be pasted.
-    pub(super) listening: bool,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct DeviceStarted {
-    pub(super) user_code: String,
-    pub(super) verification_uri: String,
-    pub(super) verification_uri_complete: String,
-    pub(super) device_code: String,
-    pub(super) expires_in: u64,
-    pub(super) interval: u64,
-}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -80,7 +59,7 @@ pub(super) struct Status<'a> {
     pub(super) user: Option<User<'a>>,
     pub(super) pool: AccountCounts,
     /// The browser login that this admin token began last.
-    pub(super) login: Option<Login>,
+    pub(super) login: Option<LoginStage>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -107,18 +86,6 @@ pub(super) struct AccountCounts {
     pub(super) disabled: usize,
     /// The provider refuses them.
     pub(super) banned: usize,
-}
-
-/// A login in a browser.
-#[derive(Serialize, ToSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
-pub(super) enum Login {
-    /// It waits for a person.
-    Pending,
-    /// It gave this account.
-    Done { account: String },
-    /// It gave none.
-    Failed { error: String },
 }
 
 /// The state of a device code.

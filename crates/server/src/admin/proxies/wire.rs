@@ -1,62 +1,20 @@
 //! The bodies of the proxy endpoints: camelCase as in the system that people migrate from.
 
 use engine::{GlobalView, ProxyView, ProxyWish, Ticket};
-use pool::egress::{Address, Health, Invalid};
+use pool::egress::{Address, Invalid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::input::SecretText;
-use crate::admin::output::Date;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Proxies)]
 pub(super) struct List {
-    pub(super) proxies: Vec<Entry>,
+    pub(super) proxies: Vec<ProxyView>,
     pub(super) assignments: Vec<Assignment>,
     pub(super) health_check_interval_minutes: u64,
-    pub(super) global: Option<Global>,
-}
-
-/// A proxy as lists show it.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Proxy)]
-pub(super) struct Entry {
-    id: String,
-    name: String,
-    /// Its password is hidden.
-    url: String,
-    /// `active`, `unreachable` or `disabled`.
-    status: &'static str,
-    health: Option<Finding>,
-    allow_private: bool,
-    /// How many accounts take it and no other.
-    accounts: usize,
-    added_at: Date,
-}
-
-/// The proxy of the configuration.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = GlobalProxy)]
-pub(super) struct Global {
-    url: String,
-    origin: String,
-    status: &'static str,
-    health: Option<Finding>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = ProxyHealth)]
-struct Finding {
-    /// The address that the proxy calls from.
-    #[schema(value_type = Option<String>)]
-    exit_ip: Option<std::net::IpAddr>,
-    latency_ms: Option<u64>,
-    last_checked: Date,
-    error: Option<String>,
+    pub(super) global: Option<GlobalView>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -66,7 +24,7 @@ pub(super) struct Outcome {
     /// Whether it is new.
     pub(super) added: bool,
     #[serde(flatten)]
-    pub(super) proxy: Entry,
+    pub(super) proxy: ProxyView,
 }
 
 /// A proxy to add: its URL, or the parts of one.
@@ -188,33 +146,5 @@ impl Assignment {
 impl From<(String, String)> for Assignment {
     fn from((account_id, proxy_id): (String, String)) -> Self {
         Self { account_id, proxy_id }
-    }
-}
-
-impl From<Health> for Finding {
-    fn from(health: Health) -> Self {
-        let Health { exit_ip, latency_ms, checked, error, .. } = health;
-        Self { exit_ip, latency_ms, last_checked: checked.into(), error }
-    }
-}
-
-impl From<ProxyView> for Entry {
-    fn from(view: ProxyView) -> Self {
-        Self {
-            id: view.id,
-            name: view.name,
-            url: view.url,
-            status: view.status,
-            health: view.health.map(Finding::from),
-            allow_private: view.allow_private,
-            accounts: view.accounts,
-            added_at: view.created.into(),
-        }
-    }
-}
-
-impl From<GlobalView> for Global {
-    fn from(view: GlobalView) -> Self {
-        Self { url: view.url, origin: view.origin, status: view.status, health: view.health.map(Finding::from) }
     }
 }

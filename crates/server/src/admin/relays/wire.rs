@@ -1,6 +1,6 @@
 //! The bodies of the relay endpoints: camelCase as in the system that people migrate from, and our own additions.
 
-use engine::{Private, RelayView, RelayWish};
+use engine::{PROVIDERS, Private, Provider, RelayView, RelayWish};
 use pool::Secret;
 use pool::catalog::Model;
 use pool::relay::{self, Capabilities, Relay};
@@ -8,9 +8,7 @@ use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::provider::{self, Provider};
 use crate::admin::input::SecretText;
-use crate::admin::output::Date;
 
 /// A model.
 #[derive(Serialize, ToSchema)]
@@ -116,33 +114,6 @@ enum Switch {
     Disabled,
 }
 
-/// A relay as lists show it.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Relay)]
-pub(super) struct Entry {
-    id: String,
-    provider: &'static str,
-    label: String,
-    /// All but a few characters are hidden.
-    api_key: String,
-    base_url: String,
-    wire: &'static str,
-    models: Vec<String>,
-    listed: usize,
-    prefix: String,
-    capabilities: Vec<String>,
-    allow_private: bool,
-    weight: u32,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<Date>,
-    origin: engine::RelayOrigin,
-    added_at: Date,
-}
-
 /// A relay as exported; [`RelayRequest`] reads it back.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -155,7 +126,7 @@ struct ExportedRelay {
     wire: &'static str,
     models: Vec<String>,
     prefix: String,
-    capabilities: Vec<String>,
+    capabilities: Vec<&'static str>,
     allow_private: bool,
     weight: u32,
     status: &'static str,
@@ -164,7 +135,7 @@ struct ExportedRelay {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Relays)]
 pub(super) struct List {
-    pub(super) keys: Vec<Entry>,
+    pub(super) keys: Vec<RelayView>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -173,7 +144,7 @@ pub(super) struct Outcome {
     pub(super) success: bool,
     pub(super) added: usize,
     pub(super) failed: usize,
-    pub(super) keys: Vec<Entry>,
+    pub(super) keys: Vec<RelayView>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -230,7 +201,7 @@ impl RelayRequest {
     }
 
     fn provider(&self) -> Option<&'static Provider> {
-        provider::named(self.provider.as_deref()?)
+        PROVIDERS.iter().find(|provider| Some(provider.id) == self.provider.as_deref())
     }
 
     /// The relay to add.
@@ -284,41 +255,17 @@ impl State {
     }
 }
 
-impl From<RelayView> for Entry {
-    fn from(view: RelayView) -> Self {
-        Self {
-            provider: provider::of(&view.base_url),
-            id: view.id,
-            label: view.name,
-            api_key: view.key,
-            base_url: view.base_url,
-            wire: view.format,
-            models: view.models,
-            listed: view.listed,
-            prefix: view.prefix,
-            capabilities: words(&view.capabilities),
-            allow_private: view.allow_private,
-            weight: view.weight,
-            status: view.status,
-            why: view.why,
-            until: view.until.map(Date::from),
-            origin: view.origin,
-            added_at: view.created.into(),
-        }
-    }
-}
-
 impl Exported {
-    pub(super) fn of(relays: Vec<(Relay, Secret)>) -> Self {
-        let clear = |(relay, key): (Relay, Secret)| ExportedRelay {
-            provider: provider::of(&relay.base_url),
+    pub(super) fn of(relays: Vec<(Relay, Secret, &'static str)>) -> Self {
+        let clear = |(relay, key, provider): (Relay, Secret, &'static str)| ExportedRelay {
+            provider,
             name: relay.name,
             api_key: key.expose().to_owned(),
             base_url: relay.base_url,
             wire: relay::format(relay.wire),
             models: relay.models,
             prefix: relay.prefix,
-            capabilities: words(&relay.capabilities.to_string()),
+            capabilities: relay.capabilities.words(),
             allow_private: relay.allow_private,
             weight: relay.weight,
             status: if relay.enabled { "active" } else { "disabled" },
@@ -344,8 +291,4 @@ impl Imported {
         self.success = self.failed == 0;
         self
     }
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -48,7 +48,7 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
         turn: Vec::new(),
     };
     let mut delivery = call.app.engine.forward(errand).await.map_err(rejection)?;
-    let mut said = delivery.head().clone();
+    let mut said = delivery.head.clone();
     said.notes.extend(embed.notes.clone());
     let answer = collect(&mut delivery, call.app.budget.reservation(MOST)).await?;
     let mut response = json_bytes(StatusCode::OK, embed.answer(Some(&answer), began.elapsed())?);

@@ -7,20 +7,20 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 /// The timers of one reply.
-pub(super) struct Timers {
+pub(crate) struct Timers {
     /// When the last byte of the upstream came.
-    pub(super) last_read: Instant,
+    pub(crate) last_read: Instant,
     /// When the client got its last bytes.
-    pub(super) last_write: Instant,
+    pub(crate) last_write: Instant,
     /// How long the upstream may send nothing.
-    pub(super) idle: Duration,
-    /// `None` for collected replies.
+    pub(crate) idle: Duration,
+    /// `None` for collected replies and forwarded calls.
     heartbeat: Option<Duration>,
     sleep: Pin<Box<Sleep>>,
 }
 
 /// The timer that is due.
-pub(super) enum Due {
+pub(crate) enum Due {
     /// The client gets a heartbeat.
     Heartbeat,
     /// The upstream has sent nothing for too long.
@@ -28,16 +28,16 @@ pub(super) enum Due {
 }
 
 impl Timers {
-    /// Timers of a reply whose upstream was last `heard` then.
-    pub(super) fn new(heard: Instant, idle: Duration, heartbeat: Option<Duration>) -> Self {
-        let spoke = Instant::now();
-        let silent = heard + idle;
-        let first = heartbeat.map_or(silent, |heartbeat| silent.min(spoke + heartbeat));
-        Self { last_read: heard, last_write: spoke, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(first)) }
+    /// The timers of a reply whose upstream sent its last byte at `last_read`.
+    pub(crate) fn new(last_read: Instant, idle: Duration, heartbeat: Option<Duration>) -> Self {
+        let last_write = Instant::now();
+        let silent = last_read + idle;
+        let first = heartbeat.map_or(silent, |heartbeat| silent.min(last_write + heartbeat));
+        Self { last_read, last_write, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(first)) }
     }
 
     /// The timer is set for the earliest time at which one could be due, and polled only when it fires: a token moves no timer.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         loop {
             std::task::ready!(self.sleep.as_mut().poll(cx));
             let now = Instant::now();
