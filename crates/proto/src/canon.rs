@@ -48,12 +48,21 @@ pub struct Request {
     pub store: Option<bool>,
     /// How the client wants its reply.
     pub reply: ReplyOptions,
+    /// Whether the answer may come in another shape than the one that the client asked for.
+    pub envelope: SchemaEnvelope,
     /// Unknown top-level fields in their order.
     pub rest: Vec<(String, Json)>,
     /// The body as it came, in the dialect `origin`; a writer of the same dialect patches it field by field.
     pub raw: Option<Bytes>,
     /// The dialect that read the request; `None` when it was built by hand.
     pub origin: Option<Dialect>,
+}
+
+impl Request {
+    /// The client's own body, if it came in `dialect`. The writer of that dialect passes it on.
+    pub(crate) fn own_body(&self, dialect: Dialect) -> Option<&Bytes> {
+        self.raw.as_ref().filter(|_| self.origin == Some(dialect))
+    }
 }
 
 /// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.
@@ -79,8 +88,6 @@ pub struct ReplyOptions {
     pub prewarm: bool,
     /// How much of the reasoning the client asked for.
     pub thinking: Thinking,
-    /// Whether the answer may come in another shape than the one that the client asked for.
-    pub envelope: SchemaEnvelope,
 }
 
 /// Whether an answer may come in another shape than the one that the client asked for, because an upstream knows no other; see
@@ -153,6 +160,12 @@ pub struct Item {
     pub kind: ItemKind,
     /// The item as it came in the responses dialect; `None` once edited or when read from another dialect.
     pub raw: Option<Json>,
+}
+
+impl From<ItemKind> for Item {
+    fn from(kind: ItemKind) -> Self {
+        Self { kind, raw: None }
+    }
 }
 
 /// What an [`Item`] is.
@@ -232,6 +245,13 @@ pub enum ItemKind {
     },
 }
 
+impl ItemKind {
+    /// A message that no upstream gave an id or a phase.
+    pub fn message(role: Role, parts: Vec<Part>) -> Self {
+        Self::Message { id: None, role, parts, phase: None }
+    }
+}
+
 /// Function tools take JSON arguments, custom tools free text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
@@ -284,6 +304,32 @@ pub enum Part {
     Other(Json),
 }
 
+impl Part {
+    /// The text of a text or refusal.
+    pub(crate) fn text(&self) -> Option<&Text> {
+        match self {
+            Self::Text { text, .. } | Self::Refusal(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether this is text or a refusal, and no picture, file or other part.
+    pub(crate) fn is_text(&self) -> bool {
+        self.text().is_some()
+    }
+
+    /// Whether this is a text or refusal that says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text().is_some_and(Text::is_empty)
+    }
+}
+
+impl From<Text> for Part {
+    fn from(text: Text) -> Self {
+        Self::Text { text, annotations: None }
+    }
+}
+
 /// Where the bytes of an image or file are. Never fetched by us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -300,6 +346,12 @@ pub struct Tool {
     pub kind: ToolKind,
     /// The tool as it came in the responses dialect (flat form); `None` once edited or when read from another dialect.
     pub raw: Option<Json>,
+}
+
+impl From<ToolKind> for Tool {
+    fn from(kind: ToolKind) -> Self {
+        Self { kind, raw: None }
+    }
 }
 
 /// What a [`Tool`] is.

@@ -10,12 +10,15 @@ mod open_calls;
 pub mod openai_error;
 mod output_format;
 mod paragraphs;
+mod request_values;
 pub mod responses;
 mod sink;
 mod stream_reader;
 mod tool_form;
 mod tool_pairs;
+mod tool_replies;
 mod tools;
+mod written;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -30,7 +33,9 @@ use crate::framing::{Framing, line_ends};
 use crate::notes::Notes;
 pub use crate::protocol::{Dialect, Wire};
 use crate::text::Json;
-pub(crate) use tool_form::Rules;
+use tool_form::Rules;
+pub use tool_replies::ToolReplies;
+pub use written::{Undo, Written};
 
 /// What a request is written for.
 #[derive(Clone, Debug)]
@@ -106,6 +111,8 @@ pub struct ReplySetting {
     pub created: u64,
     /// How the client wants its reply.
     pub reply: crate::canon::ReplyOptions,
+    /// The shape in which the upstream's text comes ([`Undo::envelope`]).
+    pub envelope: SchemaEnvelope,
     /// Whether the client is Codex (originator or User-Agent `codex*`) and so gets `codex.*` events.
     pub codex: bool,
     /// How the events of the stream are told apart (responses dialect); a WebSocket sends each as a message.
@@ -144,8 +151,7 @@ impl Dialect {
 
     /// The body of a collected reply.
     pub fn whole(self, whole: &Whole, setting: &ReplySetting) -> Bytes {
-        let unwrapped =
-            (setting.reply.envelope != SchemaEnvelope::None).then(|| envelope::whole(whole, setting.reply.envelope));
+        let unwrapped = (setting.envelope != SchemaEnvelope::None).then(|| envelope::whole(whole, setting.envelope));
         let whole = unwrapped.as_ref().unwrap_or(whole);
         match self {
             Self::Responses => responses::whole(whole, setting),
@@ -171,7 +177,7 @@ impl Dialect {
 impl Wire {
     /// Writes a request body for an upstream that speaks this protocol. Errors: `Invalid` where a part cannot be said in this protocol
     /// and must not be dropped.
-    pub fn write_request(self, request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    pub fn write_request(self, request: &Request, target: &Target) -> Result<Written, Failure> {
         if self != Self::Gemini {
             gemini::reject_gemini_only(request)?;
         }
@@ -180,15 +186,16 @@ impl Wire {
             return Err(Failure::new(Kind::Invalid, message).code("compaction_unsupported"));
         }
         let mut changes = Notes::default();
-        let request = self.prepared(request, target, &mut changes);
+        let prepared = self.prepared(request, target, &mut changes);
         let (body, mut notes) = match self {
-            Self::Responses => responses::write_request(&request, target),
-            Self::Chat => chat::write_request(&request, target),
-            Self::Messages => messages::write_request(&request, target),
-            Self::Gemini => gemini::write_request(&request, target),
+            Self::Responses => responses::write_request(&prepared, target),
+            Self::Chat => chat::write_request(&prepared, target),
+            Self::Messages => messages::write_request(&prepared, target),
+            Self::Gemini => gemini::write_request(&prepared, target),
         }?;
         notes.extend(changes);
-        Ok((body, notes))
+        let (left, undo) = (written::left(request, self, target), Undo::of(request, self, target));
+        Ok(Written { body, notes, left, undo })
     }
 
     /// The request in a form that every upstream of this protocol takes.
@@ -295,7 +302,7 @@ enum DialectWriter {
 impl Writer {
     /// A writer for a client that speaks `dialect`.
     pub fn new(dialect: Dialect, setting: ReplySetting) -> Self {
-        let unwrapper = Unwrapper::new(setting.reply.envelope);
+        let unwrapper = Unwrapper::new(setting.envelope);
         let inner = match dialect {
             Dialect::Responses => DialectWriter::Responses(responses::Writer::new(setting)),
             Dialect::Chat if setting.reply.generate => {

@@ -81,7 +81,7 @@ fn item_of(item: &Item, envelope: SchemaEnvelope) -> Item {
     let ItemKind::Message { id, role, parts, phase } = &item.kind else { return item.clone() };
     let parts = parts.iter().map(|part| part_of(part, envelope)).collect();
     let kind = ItemKind::Message { id: id.clone(), role: role.clone(), parts, phase: phase.clone() };
-    Item { kind, raw: None }
+    Item::from(kind)
 }
 
 fn part_of(part: &Part, envelope: SchemaEnvelope) -> Part {

@@ -22,14 +22,13 @@ pub mod protocol;
 pub mod state;
 pub mod text;
 pub mod tokens;
-mod tool_replies;
 pub mod trim;
 pub mod upstream_error;
 
 pub use canon::{Event, Item, Request, What};
+pub use dialect::ToolReplies;
 pub use dialect::{Dialect, Reader, Wire, Writer};
 pub use failure::{Failure, Kind};
 pub use fold::{Fold, Whole};
 pub use notes::Notes;
 pub use text::{Json, Text};
-pub use tool_replies::ToolReplies;

@@ -1,5 +1,7 @@
 //! What a translation dropped or approximated. Notes go to the request log and, joined, to the `x-polygate-notes` header.
 
+use crate::json::node::Fields;
+
 #[cfg(test)]
 mod tests;
 
@@ -27,12 +29,21 @@ impl Notes {
         self.0.push(if self.0.len() == MOST { MORE.to_owned() } else { note });
     }
 
-    /// Notes a field that is not sent on. Names that are long or strange are not repeated.
-    pub(crate) fn dropped_field(&mut self, name: &str) {
-        if is_plain(name) {
-            self.add(format!("dropped {name}"));
-        } else {
-            self.add("dropped unknown fields");
+    /// Notes a field of the object at `path` that is not sent on; the body's path is empty. Names that are long or strange are not
+    /// repeated.
+    pub(crate) fn dropped_field(&mut self, path: &str, name: &str) {
+        self.add(match path {
+            "" if is_plain(name) => format!("dropped {name}"),
+            "" => "dropped unknown fields of the body".to_owned(),
+            path if is_plain(name) => format!("dropped {path}.{name}"),
+            path => format!("dropped unknown fields of {path}"),
+        });
+    }
+
+    /// Notes the fields of the object at `path` that no reader took.
+    pub(crate) fn unread(&mut self, path: &str, fields: Fields<'_>) {
+        for (name, _) in fields.rest().filter(|(_, json)| !json.is_null()) {
+            self.dropped_field(path, &name.plain());
         }
     }
 

@@ -17,6 +17,9 @@ pub struct Json(Bytes);
 pub struct Text(Bytes);
 
 impl Json {
+    /// `{}`
+    pub(crate) const EMPTY: Self = Self(Bytes::from_static(b"{}"));
+
     /// Wraps bytes that the caller knows to be one valid JSON value (a `RawValue`, or output of `serde_json`).
     pub fn from_valid(bytes: Bytes) -> Self {
         Self(bytes)

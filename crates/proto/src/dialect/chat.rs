@@ -21,7 +21,7 @@ pub(super) use reader::Reader;
 pub use writer::Writer;
 
 /// Most stop sequences that OpenAI's own API takes; with more of them none is sent.
-pub const MOST_STOPS: usize = 4;
+pub(super) const MOST_STOPS: usize = 4;
 
 #[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
 pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {

@@ -23,7 +23,7 @@ pub use writer::Writer;
 
 /// Whether an upstream that speaks this dialect takes a stop sequence: Anthropic answers 400 to one of whitespace alone. What is not
 /// sent is applied by [`crate::trim`].
-pub fn takes_stop(stop: &str) -> bool {
+pub(super) fn takes_stop(stop: &str) -> bool {
     !stop.trim().is_empty()
 }
 

@@ -38,22 +38,12 @@ pub fn status(kind: Kind) -> u16 {
 pub(super) fn members(writer: &mut ObjectWriter<'_>, failure: &Failure) {
     writer.string("message", &failure.message);
     writer.string("type", kind_type(failure.kind));
-    match &failure.param {
-        Some(param) => writer.string("param", param),
-        None => writer.literal("param", "null"),
-    }
-    match code(failure) {
-        Some(code) => writer.string("code", code),
-        None => writer.literal("code", "null"),
-    }
+    writer.nullable("param", failure.param.as_deref(), ObjectWriter::string);
+    writer.nullable("code", code(failure), ObjectWriter::string);
     // The Codex client prints the reset time out of the body, not out of Retry-After.
     if failure.kind == Kind::Exhausted {
-        if let Some(at) = failure.resets_at {
-            writer.number("resets_at", at);
-        }
-        if let Some(seconds) = failure.retry_after {
-            writer.number("resets_in_seconds", seconds);
-        }
+        writer.optional("resets_at", failure.resets_at, ObjectWriter::number);
+        writer.optional("resets_in_seconds", failure.retry_after, ObjectWriter::number);
     }
 }
 

@@ -36,16 +36,16 @@ fn says_nothing(items: &[Item]) -> bool {
 /// The request with a message that asks for JSON; `None` where none is needed. OpenAI's upstreams refuse JSON mode where no
 /// message speaks of JSON, and Anthropic's have no such mode. The client's own body is sent as it came.
 pub(super) fn ask_for_json(request: &Request, wire: Wire, notes: &mut Notes) -> Option<Request> {
-    let own = request.raw.is_some() && request.origin == Some(wire.into());
+    let own = request.own_body(wire.into()).is_some();
     let silent = request.format == Some(Format::JsonObject) && !speaks_of_json(&request.items);
     if own || wire == Wire::Gemini || !silent {
         return None;
     }
     notes.add("asked for JSON in words");
-    let parts = vec![Part::Text { text: Text::from_plain(IN_JSON), annotations: None }];
-    let kind = ItemKind::Message { id: None, role: Role::Developer, parts, phase: None };
+    let parts = vec![Part::from(Text::from_plain(IN_JSON))];
+    let kind = ItemKind::message(Role::Developer, parts);
     let mut asking = request.clone();
-    asking.items.insert(0, Item { kind, raw: None });
+    asking.items.insert(0, Item::from(kind));
     Some(asking)
 }
 
@@ -63,18 +63,14 @@ pub(super) fn note_envelope(request: &mut Request) {
     let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return };
     // A responses client gets the upstream's own frames, which nobody turns back.
     let able = matches!(request.origin, Some(origin) if origin != Dialect::Responses);
-    if able
-        && wants(request, *strict)
-        && schema::needs_envelope(schema)
-        && request.reply.envelope == SchemaEnvelope::None
-    {
-        request.reply.envelope = SchemaEnvelope::Json;
+    if able && wants(request, *strict) && schema::needs_envelope(schema) && request.envelope == SchemaEnvelope::None {
+        request.envelope = SchemaEnvelope::Json;
     }
 }
 
 /// The schema of the output format.
 pub(super) fn format(request: &Request, schema: &Json, strict: Option<bool>, notes: &mut Notes) -> WrittenSchema {
-    let form = if request.reply.envelope == SchemaEnvelope::None { Form::Plain } else { Form::Envelope };
+    let form = if request.envelope == SchemaEnvelope::None { Form::Plain } else { Form::Envelope };
     if !wants(request, strict) {
         return WrittenSchema { schema: schema::permissive(schema, form), strict };
     }

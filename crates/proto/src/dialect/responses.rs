@@ -26,11 +26,12 @@ pub use frame::{metadata, refusal};
 pub use item::draws;
 pub use reader::Reader;
 pub use request::MOST_ITEMS;
+pub(super) use request::input;
 pub use stored::{ListedItem, Stored, list_items, pack, unpack};
 pub use writer::Writer;
 
 /// The least `max_output_tokens` that the public API takes; other protocols know smaller limits.
-pub const LEAST_OUTPUT: u64 = 16;
+pub(super) const LEAST_OUTPUT: u64 = 16;
 
 pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::read(body)

@@ -53,6 +53,11 @@ impl<'o> Sink<'o> {
         self.out.push(Event::new(what));
     }
 
+    /// Leaves the frame out: no event carries it.
+    pub(super) fn drop_frame(&mut self) {
+        self.frame = None;
+    }
+
     /// Makes sure that the frame is carried.
     pub(super) fn finish(&mut self) {
         if self.frame.is_some() {

@@ -1,14 +1,12 @@
 //! Tools as an upstream can take them: free-text tools as functions where it knows only those, names in the characters that it
-//! allows, and call ids that are short enough. [`crate::tool_replies`] turns the calls of its answer back.
+//! allows, and call ids that are short enough. [`super::tool_replies`] turns the calls of its answer back.
 //!
 //! All of it depends on the request and the protocol alone, so that the next turn of a conversation is written the same. A client's
 //! own body is left to the service that it was written for; OpenAI's Responses are edited item by item.
 
 use std::fmt::Write as _;
 
-use bytes::{BufMut, BytesMut};
-
-use super::{Dialect, Target, Wire};
+use super::{Target, Wire};
 use crate::canon::{CallKind, Item, ItemKind, Request, Tool, ToolChoice, ToolKind};
 use crate::json::emit;
 use crate::json::patch::{Edit, patch, set};
@@ -25,7 +23,7 @@ const LONGEST_ID: usize = 64;
 
 /// What an upstream takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(super) struct Rules {
     wire: Wire,
     /// Whether it knows functions only.
     pub(crate) functions_only: bool,
@@ -34,7 +32,7 @@ pub(crate) struct Rules {
 impl Rules {
     /// The rules for a request; `None` for a client's own body.
     pub(crate) fn of(request: &Request, wire: Wire, target: &Target) -> Option<Self> {
-        let own = request.raw.is_some() && request.origin == Some(Dialect::from(wire));
+        let own = request.own_body(wire.into()).is_some();
         if own && wire != Wire::Responses {
             return None;
         }
@@ -156,9 +154,7 @@ impl Rules {
     fn allowed(self, choice: &Json) -> Option<Json> {
         let tools: Vec<Json> = choice.get("tools")?.elements().collect();
         let fitted: Vec<Json> = tools.iter().map(|tool| self.allowed_tool(tool)).collect();
-        let mut list = BytesMut::new();
-        emit::array(&mut list, &fitted, |out, tool| out.put_slice(tool.bytes()));
-        (tools != fitted).then(|| set(choice, "tools", &Json::from_valid(list.freeze())))
+        (tools != fitted).then(|| set(choice, "tools", &emit::list(&fitted)))
     }
 
     fn allowed_tool(self, tool: &Json) -> Json {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
-use super::{Dialect, Wire};
+use super::Wire;
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
 use crate::notes::Notes;
 use crate::text::Text;
@@ -22,7 +22,7 @@ const NO_RESULT: &str = "The tool gave no result.";
 /// The request with a result for every call and a call for every result; `None` when nothing is to be repaired. The
 /// client's own body is left to the service that it was written for.
 pub(super) fn repair(request: &Request, wire: Wire, notes: &mut Notes) -> Option<Request> {
-    let own = request.raw.is_some() && request.origin == Some(Dialect::from(wire));
+    let own = request.own_body(wire.into()).is_some();
     if own && wire != Wire::Responses {
         return None;
     }
@@ -148,16 +148,12 @@ impl<'a> Pairs<'a> {
 }
 
 fn no_result(kind: CallKind, call_id: Text) -> Item {
-    let parts = vec![Part::Text { text: Text::from(NO_RESULT), annotations: None }];
-    Item { kind: ItemKind::Output { kind, call_id, parts, failed: true }, raw: None }
+    let parts = vec![Part::from(Text::from(NO_RESULT))];
+    ItemKind::Output { kind, call_id, parts, failed: true }.into()
 }
 
 /// What a result says, as a message; `None` where it says nothing.
 fn result_message(parts: &[Part]) -> Option<Item> {
-    let blank = |part: &Part| matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty());
-    if parts.iter().all(blank) {
-        return None;
-    }
-    let kind = ItemKind::Message { id: None, role: Role::User, parts: parts.to_vec(), phase: None };
-    Some(Item { kind, raw: None })
+    let blank = parts.iter().all(Part::is_empty);
+    (!blank).then(|| ItemKind::message(Role::User, parts.to_vec()).into())
 }

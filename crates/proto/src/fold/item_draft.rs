@@ -6,10 +6,9 @@
 #[cfg(test)]
 mod tests;
 
-use bytes::BytesMut;
-
 use super::chunks::Chunks;
 use crate::canon::{Channel, Head, Item, ItemKind, Part, Role};
+use crate::json::emit;
 use crate::text::{Json, Text};
 
 /// Bytes of text that a brief slot keeps.
@@ -142,7 +141,7 @@ impl ItemDraft {
             Head::Search => ItemKind::Search { id: None, action: None },
             Head::Image | Head::Other => return None,
         };
-        Some(Item { kind, raw: None })
+        Some(Item::from(kind))
     }
 
     /// The head of an item whose opening was never said.
@@ -209,14 +208,6 @@ impl Piece {
         if self.annotations.is_empty() {
             return None;
         }
-        let mut list = BytesMut::from(&b"["[..]);
-        for (index, annotation) in self.annotations.iter().enumerate() {
-            if index > 0 {
-                list.extend_from_slice(b",");
-            }
-            list.extend_from_slice(annotation.bytes());
-        }
-        list.extend_from_slice(b"]");
-        Some(Json::from_valid(list.freeze()))
+        Some(emit::list(&self.annotations))
     }
 }

@@ -1,5 +1,6 @@
 //! Writing JSON straight into a buffer: keys are ours, values are slices that are already escaped.
 
+use std::borrow::Borrow;
 use std::io::Write;
 
 use bytes::{BufMut, BytesMut};
@@ -44,8 +45,21 @@ impl ObjectWriter<'_> {
 
     /// A string that is already escaped, left out when there is none.
     pub(crate) fn optional_text(&mut self, key: &str, text: Option<&Text>) {
-        if let Some(text) = text {
-            self.text(key, text);
+        self.optional(key, text, ObjectWriter::text);
+    }
+
+    /// A value that `write` writes, left out when there is none.
+    pub(crate) fn optional<V>(&mut self, key: &str, value: Option<V>, write: impl FnOnce(&mut Self, &str, V)) {
+        if let Some(value) = value {
+            write(self, key, value);
+        }
+    }
+
+    /// A value that `write` writes, or `null`.
+    pub(crate) fn nullable<V>(&mut self, key: &str, value: Option<V>, write: impl FnOnce(&mut Self, &str, V)) {
+        match value {
+            Some(value) => write(self, key, value),
+            None => self.literal(key, "null"),
         }
     }
 
@@ -83,6 +97,23 @@ impl ObjectWriter<'_> {
     ) {
         array(self.key(key), items, write);
     }
+
+    /// An array whose elements may have no form. Errors: the first of them.
+    pub(crate) fn try_array<T, E>(
+        &mut self,
+        key: &str,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut BytesMut, T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut written = Ok(());
+        self.array(key, items, |out, item| {
+            let one = write(out, item);
+            if written.is_ok() {
+                written = one;
+            }
+        });
+        written
+    }
 }
 
 /// Writes an object.
@@ -119,6 +150,13 @@ pub(crate) fn array<T>(
         write(out, item);
     }
     out.put_u8(b']');
+}
+
+/// An array of values as they are.
+pub(crate) fn list<J: Borrow<Json>>(elements: impl IntoIterator<Item = J>) -> Json {
+    let mut out = BytesMut::new();
+    array(&mut out, elements, |out, element| out.put_slice(element.borrow().bytes()));
+    Json::from_valid(out.freeze())
 }
 
 /// Writes an escaped text between quotes.

@@ -4,7 +4,7 @@ use async_openai::types::chat::{
     CreateChatCompletionRequest, CreateChatCompletionResponse, CreateChatCompletionStreamResponse, FinishReason,
 };
 use bytes::Bytes;
-use proto::dialect::{Relay, Target};
+use proto::dialect::{Relay, Target, Written};
 use proto::{Dialect, Wire};
 
 use crate::{corpus, fold, read, setting, shared, strange, utf8, write};
@@ -156,7 +156,7 @@ fn requests_for_relays() {
     for (name, body) in corpus("requests/chat", ".json") {
         let (mut request, _) = Dialect::Chat.read_request(body).unwrap();
         (request.raw, request.origin) = (None, None);
-        let (out, _) = Wire::Chat.write_request(&request, &target).unwrap();
+        let Written { body: out, .. } = Wire::Chat.write_request(&request, &target).unwrap();
         let read: CreateChatCompletionRequest = match serde_json::from_slice(&out) {
             Ok(read) => read,
             // The oracle does not know the custom calls and allowed tools of the real API.

@@ -1,7 +1,7 @@
 //! Requests: what is read, what is written from it, and what is refused with which path.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target};
+use proto::dialect::{Codex, Relay, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::{corpus, utf8};
@@ -29,14 +29,14 @@ fn requests_written_for_every_upstream() {
         let (mut request, read) = Dialect::Chat.read_request(body).unwrap();
         // The patched body is tested on its own.
         (request.raw, request.origin) = (None, None);
-        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?}", request.reply)];
+        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?} {:?}", request.reply, request.envelope)];
         let targets = [
             ("classic", Wire::Responses, codex(false)),
             ("lite", Wire::Responses, codex(true)),
             ("chat", Wire::Chat, relay()),
         ];
         for (target_name, wire, target) in targets {
-            let (out, written) = wire.write_request(&request, &target).unwrap();
+            let Written { body: out, notes: written, .. } = wire.write_request(&request, &target).unwrap();
             lines.push(format!("{target_name}: {}\n{}", notes(&written), utf8(&out)));
         }
         insta::assert_snapshot!(name, lines.join("\n\n"));
@@ -47,14 +47,14 @@ fn requests_written_for_every_upstream() {
 fn chat_to_chat_changes_only_what_it_must() {
     let body = r#"{ "x":{"k":1.50}, "stream_options":{"include_usage":false,"y":null},"model":"gpt","messages":[{"role":"user","content":"\u00e9"}] }"#;
     let (request, _) = read(body).unwrap();
-    let (out, notes) = Wire::Chat.write_request(&request, &relay()).unwrap();
+    let Written { body: out, notes, .. } = Wire::Chat.write_request(&request, &relay()).unwrap();
     assert_eq!(
         utf8(&out),
         r#"{"x":{"k":1.50},"stream_options":{"include_usage":true,"y":null},"model":"relay-large","messages":[{"role":"user","content":"\u00e9"}],"stream":true}"#
     );
     assert!(notes.is_empty());
     let effort = Target::Relay(Relay { model: "m".to_owned(), effort: Some("high".to_owned()), ..Relay::default() });
-    let (out, _) = Wire::Chat.write_request(&request, &effort).unwrap();
+    let Written { body: out, .. } = Wire::Chat.write_request(&request, &effort).unwrap();
     assert!(utf8(&out).ends_with(r#","stream":true,"reasoning_effort":"high"}"#));
 }
 
@@ -237,7 +237,8 @@ fn results_follow_their_calls_and_pictures_follow_them() {
     let (_, body) = corpus("requests/chat", "conversation.json").remove(0);
     let (mut request, _) = Dialect::Chat.read_request(body).unwrap();
     (request.raw, request.origin) = (None, None);
-    let (out, _) = Wire::Chat.write_request(&request, &relay()).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let Written { body: out, .. } =
+        Wire::Chat.write_request(&request, &relay()).unwrap_or_else(|failure| panic!("{failure:?}"));
     let roles: Vec<&str> =
         utf8(&out).split(r#"{"role":""#).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(roles, ["system", "system", "user", "assistant", "tool", "tool", "tool", "user", "assistant", "user"]);
@@ -246,7 +247,7 @@ fn results_follow_their_calls_and_pictures_follow_them() {
 /// What a request of another dialect becomes for this relay, and the notes of that.
 fn translated(dialect: Dialect, body: &str, relay: Relay) -> (serde_json::Value, String) {
     let (request, _) = dialect.read_request(Bytes::copy_from_slice(body.as_bytes())).unwrap();
-    let (out, written) = Wire::Chat.write_request(&request, &Target::Relay(relay)).unwrap();
+    let Written { body: out, notes: written, .. } = Wire::Chat.write_request(&request, &Target::Relay(relay)).unwrap();
     (serde_json::from_slice(&out).unwrap(), notes(&written))
 }
 
@@ -323,7 +324,7 @@ fn words_for_json_are_noted_where_they_are_sent() {
         (Wire::Chat, relay(), false),
         (Wire::Gemini, relay(), false),
     ] {
-        let (out, written) = wire.write_request(&request, &target).unwrap();
+        let Written { body: out, notes: written, .. } = wire.write_request(&request, &target).unwrap();
         assert_eq!(utf8(&out).contains("Answer in JSON."), hinted, "{}", utf8(&out));
         assert_eq!(notes(&written).contains("asked for JSON in words"), hinted, "{}", notes(&written));
     }
@@ -337,7 +338,7 @@ fn words_of_the_client_for_json_reach_every_upstream() {
     for body in [plain.clone(), plain.replace(r#""model":"m""#, r#""response_format":{"type":"json_object"}"#)] {
         let (request, _) = read(&body).unwrap();
         for wire in [Wire::Responses, Wire::Chat, Wire::Messages, Wire::Gemini] {
-            let (out, written) = wire.write_request(&request, &relay()).unwrap();
+            let Written { body: out, notes: written, .. } = wire.write_request(&request, &relay()).unwrap();
             assert_eq!(utf8(&out).matches("Answer in JSON.").count(), 1, "{wire:?}: {}", utf8(&out));
             assert!(!notes(&written).contains("asked for JSON"), "{wire:?}: {}", notes(&written));
         }

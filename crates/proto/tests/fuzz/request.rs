@@ -2,7 +2,7 @@
 //! was written once is written the same way again.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target, ollama};
+use proto::dialect::{Codex, Relay, Target, Written, ollama};
 use proto::{Dialect, Failure, Kind, Notes, Request, json};
 
 /// Checks a chat body.
@@ -55,7 +55,7 @@ fn checked(client: Dialect, read: Result<(Request, Notes), Failure>) {
 
 /// Writes for `upstream`, reads that and writes it again: the second body is the first.
 fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target) {
-    let (body, notes) = match upstream.wire().expect("an upstream's").write_request(request, target) {
+    let Written { body, notes, .. } = match upstream.wire().expect("an upstream's").write_request(request, target) {
         Ok(written) => written,
         Err(failure) => return refused(client, &failure),
     };
@@ -69,7 +69,7 @@ fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target)
         }
         Err(failure) => panic!("our own body is refused: {failure:?}: {}", body.escape_ascii()),
     };
-    let (second, _) = upstream
+    let Written { body: second, .. } = upstream
         .wire()
         .expect("an upstream's")
         .write_request(&again, target)

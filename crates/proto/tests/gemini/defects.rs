@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use proto::canon::{CallKind, Channel, Finish, ItemKind, Part, Role, SchemaEnvelope};
+use proto::dialect::Written;
 use proto::{Dialect, Event, What, Wire};
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::{corpus, fold, read as events, setting, utf8, write};
 
 fn sent(body: &str) -> Value {
     let (request, _) = read(body).unwrap();
-    serde_json::from_slice(&Wire::Responses.write_request(&request, &codex(false)).unwrap().0).unwrap()
+    serde_json::from_slice(&Wire::Responses.write_request(&request, &codex(false)).unwrap().body).unwrap()
 }
 
 fn pairs(body: &Value) -> Vec<(String, String)> {
@@ -69,7 +70,7 @@ fn ids_come_first_then_names_in_order() {
 fn tuples_and_lists_at_the_root_come_back_right() {
     let (_, body) = corpus("requests/gemini", "schema-tuples.json").remove(0);
     let (request, _) = Dialect::Gemini.read_request(body).unwrap();
-    assert_eq!(request.reply.envelope, SchemaEnvelope::Json);
+    assert_eq!(request.envelope, SchemaEnvelope::Json);
     let format = &sent(utf8(request.raw.as_ref().unwrap()))["text"]["format"];
     assert_eq!((&format["strict"], &format["schema"]["type"]), (&Value::from(true), &"object".into()));
     let answer = r#"{"__value":[{"at":{"__0":1.5,"__1":-2},"name":"a {\"__0\"}","note":null},{"at":{"__0":0,"__1":3},"name":"b","note":""}]}"#;
@@ -78,7 +79,7 @@ fn tuples_and_lists_at_the_root_come_back_right() {
         let stream = responses_stream(answer, size);
         let events = events(Dialect::Responses, [stream.as_bytes()]);
         let mut setting = setting(Dialect::Gemini);
-        setting.reply.envelope = request.reply.envelope;
+        setting.envelope = request.envelope;
         let out = write(Dialect::Gemini, setting.clone(), &events);
         let said = crate::sdk::collect(&crate::sdk::javascript(&out).0);
         assert_eq!(said["parts"][0]["text"], wanted, "{size}");
@@ -93,7 +94,7 @@ fn an_enum_comes_back_without_quotes() {
     let (request, _) = Dialect::Gemini.read_request(body).unwrap();
     let events = events(Dialect::Responses, [responses_stream(r#"{"__value":"RED"}"#, 4).as_bytes()]);
     let mut setting = setting(Dialect::Gemini);
-    setting.reply.envelope = request.reply.envelope;
+    setting.envelope = request.envelope;
     let out = write(Dialect::Gemini, setting, &events);
     assert_eq!(crate::sdk::collect(&crate::sdk::javascript(&out).0)["parts"][0]["text"], "RED");
 }
@@ -165,7 +166,7 @@ fn python_s_base64_alphabet_is_understood() {
 fn tools_and_images_reach_a_gemini_relay() {
     let chat = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw=="}}]}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"p":{"type":"string"}}}}}],"tool_choice":"required"}"#;
     let (request, _) = Dialect::Chat.read_request(Bytes::from(chat)).unwrap();
-    let (out, _) = Wire::Gemini.write_request(&request, &relay("gemini-2.5-pro")).unwrap();
+    let Written { body: out, .. } = Wire::Gemini.write_request(&request, &relay("gemini-2.5-pro")).unwrap();
     let out: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(out["contents"][0]["parts"][1]["inlineData"]["data"], "iVBORw==");
     assert_eq!(out["tools"][0]["functionDeclarations"][0]["parameters"]["type"], "OBJECT");
@@ -176,7 +177,7 @@ fn tools_and_images_reach_a_gemini_relay() {
 fn nothing_is_dropped_in_silence() {
     let (_, body) = corpus("requests/gemini", "search.json").remove(0);
     let (request, read) = Dialect::Gemini.read_request(body).unwrap();
-    let (_, written) = Wire::Responses.write_request(&request, &codex(false)).unwrap();
+    let Written { notes: written, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
     let said = format!("{}; {}", notes(&read), notes(&written));
     for wanted in ["urlContext", "codeExecution", "safetySettings", "labels", "mediaResolution"] {
         assert!(said.contains(wanted), "{wanted} in {said}");
@@ -187,7 +188,7 @@ fn nothing_is_dropped_in_silence() {
 fn a_format_that_cannot_be_strict_is_sent_all_the_same() {
     let (_, body) = corpus("requests/gemini", "schema-free.json").remove(0);
     let (request, _) = Dialect::Gemini.read_request(body).unwrap();
-    let (out, written) = Wire::Responses.write_request(&request, &codex(false)).unwrap();
+    let Written { body: out, notes: written, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
     let out: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(out["text"]["format"]["strict"], false);
     assert!(notes(&written).contains("free keys"));
@@ -243,7 +244,7 @@ fn the_first_call_is_signed_and_text_before_it_is_not() {
                 {"role": "user", "parts": [result("a"), result("b")]},
             ]});
             let (request, _) = Dialect::Gemini.read_request(body.to_string().into()).unwrap();
-            let (out, _) = Wire::Responses.write_request(&request, &codex(false)).unwrap();
+            let Written { body: out, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
             let sent: Value = serde_json::from_slice(&out).unwrap();
             let kinds = sent["input"].as_array().unwrap().iter();
             kinds.map(|item| item["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")

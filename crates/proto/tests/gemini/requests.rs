@@ -1,8 +1,7 @@
 //! Requests: what is read, what is written from it, and what is refused with which path.
 
 use bytes::Bytes;
-use proto::dialect::gemini::MOST_STOPS;
-use proto::dialect::{Codex, Relay, Target};
+use proto::dialect::{Codex, Relay, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::{corpus, utf8};
@@ -28,7 +27,7 @@ pub(crate) fn notes(notes: &Notes) -> String {
 fn requests_written_for_every_upstream() {
     for (name, body) in corpus("requests/gemini", ".json") {
         let (request, read) = Dialect::Gemini.read_request(body).unwrap();
-        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?}", request.reply)];
+        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?} {:?}", request.reply, request.envelope)];
         let mut bare = request.clone();
         // The patched body is tested on its own.
         bare.raw = None;
@@ -43,7 +42,9 @@ fn requests_written_for_every_upstream() {
         ];
         for (target_name, wire, target) in targets {
             let line = match wire.write_request(&bare, &target) {
-                Ok((out, written)) => format!("{target_name}: {}\n{}", notes(&written), utf8(&out)),
+                Ok(Written { body: out, notes: written, .. }) => {
+                    format!("{target_name}: {}\n{}", notes(&written), utf8(&out))
+                }
                 Err(failure) => format!("{target_name}: {failure:?}"),
             };
             lines.push(line);
@@ -62,7 +63,7 @@ fn every_dialects_requests_for_a_gemini_relay() {
         for (name, body) in corpus(folder, ".json") {
             let Ok((request, _)) = dialect.read_request(body) else { continue };
             let line = match Wire::Gemini.write_request(&request, &relay("gemini-3-pro")) {
-                Ok((out, written)) => format!("{}\n{}", notes(&written), utf8(&out)),
+                Ok(Written { body: out, notes: written, .. }) => format!("{}\n{}", notes(&written), utf8(&out)),
                 Err(failure) => format!("{failure:?}"),
             };
             insta::assert_snapshot!(format!("to_gemini_{dialect:?}_{name}").to_lowercase(), line);
@@ -76,10 +77,12 @@ fn what_we_write_we_read_the_same_way() {
         let dialect = if body.windows(10).any(|w| w == b"\"contents\"") { Dialect::Gemini } else { Dialect::Chat };
         let (mut request, _) = dialect.read_request(body).unwrap();
         request.raw = None;
-        let Ok((once, _)) = Wire::Gemini.write_request(&request, &relay("gemini-2.5-pro")) else { continue };
+        let Ok(Written { body: once, .. }) = Wire::Gemini.write_request(&request, &relay("gemini-2.5-pro")) else {
+            continue;
+        };
         let (mut again, _) = Dialect::Gemini.read_request(once.clone()).unwrap();
         again.raw = None;
-        let (twice, _) = Wire::Gemini.write_request(&again, &relay("gemini-2.5-pro")).unwrap();
+        let Written { body: twice, .. } = Wire::Gemini.write_request(&again, &relay("gemini-2.5-pro")).unwrap();
         assert_eq!(utf8(&twice), utf8(&once), "{name}");
     }
 }
@@ -88,7 +91,7 @@ fn what_we_write_we_read_the_same_way() {
 fn gemini_to_gemini_changes_only_what_it_must() {
     let body = r#"{ "x":{"k":1.50}, "model":"models/other", "contents":[{"parts":[{"text":"\u00e9"}]}], "generation_config":{"top_k":1} }"#;
     let (request, _) = read(body).unwrap();
-    let (out, notes) = Wire::Gemini.write_request(&request, &relay("gemini-3-pro")).unwrap();
+    let Written { body: out, notes, .. } = Wire::Gemini.write_request(&request, &relay("gemini-3-pro")).unwrap();
     assert_eq!(
         utf8(&out),
         r#"{"x":{"k":1.50},"contents":[{"parts":[{"text":"\u00e9"}]}],"generation_config":{"top_k":1}}"#
@@ -96,11 +99,11 @@ fn gemini_to_gemini_changes_only_what_it_must() {
     assert!(notes.is_empty());
     let same = r#"{ "contents" : [] , "tools":null}"#.replace("[]", r#"[{"parts":[{"text":"a"}]}]"#);
     let (request, _) = read(&same).unwrap();
-    assert_eq!(utf8(&Wire::Gemini.write_request(&request, &relay("gemini-3-pro")).unwrap().0), same);
+    assert_eq!(utf8(&Wire::Gemini.write_request(&request, &relay("gemini-3-pro")).unwrap().body), same);
     let effort = |model: &str| {
         let relay = Relay { model: model.to_owned(), effort: Some("high".to_owned()), ..Relay::default() };
         let (request, _) = read(body).unwrap();
-        let (out, _) = Wire::Gemini.write_request(&request, &Target::Relay(relay)).unwrap();
+        let Written { body: out, .. } = Wire::Gemini.write_request(&request, &Target::Relay(relay)).unwrap();
         utf8(&out).to_owned()
     };
     assert!(effort("gemini-3-pro").ends_with(r#"{"top_k":1,"thinkingConfig":{"thinkingLevel":"high"}}}"#));
@@ -112,7 +115,7 @@ fn gemini_to_gemini_changes_only_what_it_must() {
 fn signatures_of_others_do_not_reach_a_gemini_relay() {
     let (_, body) = corpus("requests/gemini", "signatures.json").remove(0);
     let (request, _) = Dialect::Gemini.read_request(body).unwrap();
-    let write = |target: Target| utf8(&Wire::Gemini.write_request(&request, &target).unwrap().0).to_owned();
+    let write = |target: Target| utf8(&Wire::Gemini.write_request(&request, &target).unwrap().body).to_owned();
     let out = write(relay("gemini-3-pro"));
     assert!(
         out.contains(r#""thoughtSignature": "R2VtaW5pIG93bg==""#)
@@ -234,7 +237,7 @@ fn a_schema_may_be_large_but_not_endless() {
 fn from_chat(member: &str, model: &str) -> (serde_json::Value, String) {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],{member}}}"#);
     let (request, _) = Dialect::Chat.read_request(Bytes::from(body)).unwrap();
-    let (out, written) = Wire::Gemini.write_request(&request, &relay(model)).unwrap();
+    let Written { body: out, notes: written, .. } = Wire::Gemini.write_request(&request, &relay(model)).unwrap();
     (serde_json::from_slice(&out).unwrap(), notes(&written))
 }
 
@@ -277,7 +280,8 @@ fn a_models_suffix_counts_where_the_client_did_not_say_how_much_to_think() {
             let (request, _) = read(&config(&format!(r#""topK":1,"{name}":{thinking}"#))).unwrap();
             let model = "gemini-3-pro".to_owned();
             let target = Relay { model, effort: Some("xhigh".to_owned()), ..Relay::default() };
-            let (out, written) = Wire::Gemini.write_request(&request, &Target::Relay(target)).unwrap();
+            let Written { body: out, notes: written, .. } =
+                Wire::Gemini.write_request(&request, &Target::Relay(target)).unwrap();
             assert!(utf8(&out).contains(&format!(r#"g":{wanted}}}"#)), "{}", utf8(&out));
             assert_eq!(notes(&written).is_empty(), !wanted.contains("high"));
         }
@@ -305,10 +309,10 @@ fn a_request_searches_or_calls_functions() {
 
 #[test]
 fn more_stops_than_google_takes_are_left_to_the_gateway() {
-    for count in [MOST_STOPS, MOST_STOPS + 1] {
+    for count in [5, 6] {
         let stops: Vec<String> = (0..count).map(|at| at.to_string()).collect();
         let (out, written) = from_chat(&format!(r#""stop":{}"#, serde_json::json!(stops)), "gemini-3-pro");
-        let sent = count == MOST_STOPS;
+        let sent = count == 5;
         assert_eq!(!out["generationConfig"]["stopSequences"].is_null(), sent);
         assert_eq!(written, if sent { "" } else { "stop applied by the gateway" });
     }

@@ -1,6 +1,7 @@
 //! What other gateways get wrong on this protocol, each as a test that we pass.
 
 use proto::canon::{ItemKind, Part, Source, Thinking, ToolChoice};
+use proto::dialect::Written;
 use proto::failure::{Failure, Kind};
 use proto::{Dialect, Request, Wire};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::{events, fold, sdk, seeing, setting, utf8, write};
 /// The body that the Codex backend gets.
 fn sent(body: &str) -> Value {
     let (request, _) = read(body).unwrap();
-    let (out, _) = Wire::Responses.write_request(&request, &codex(false)).unwrap();
+    let Written { body: out, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
     serde_json::from_slice(&out).unwrap()
 }
 
@@ -98,7 +99,8 @@ fn the_texts_of_a_result_stay_apart() {
 fn the_texts_of_a_result_stay_apart_in_gemini_too() {
     let texts = r#"{"type":"text","text":"a.txt"},{"type":"text","text":"b.txt"}"#;
     let result = format!(r#"{{"type":"tool_result","tool_use_id":"c","content":[{texts}]}}"#);
-    let (out, _) = Wire::Gemini.write_request(&request(&answered(&result)), &relay("gemini-2.5-pro")).unwrap();
+    let Written { body: out, .. } =
+        Wire::Gemini.write_request(&request(&answered(&result)), &relay("gemini-2.5-pro")).unwrap();
     let body: Value = serde_json::from_slice(&out).unwrap();
     let response = &body["contents"][1]["parts"][0]["functionResponse"]["response"];
     assert_eq!(*response, json!({"output": "a.txt\nb.txt"}), "{body}");
@@ -110,7 +112,7 @@ fn pictures_of_the_operator_are_noted_on_the_way_to_gemini() {
     let text = json!({"type": "input_text", "text": "s"});
     let body = json!({"model": "m", "input": [{"role": "developer", "content": [text, image]}, {"role": "user", "content": "a"}]});
     let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
-    let (_, written) = Wire::Gemini.write_request(&request, &relay("gemini-2.5-pro")).unwrap();
+    let Written { notes: written, .. } = Wire::Gemini.write_request(&request, &relay("gemini-2.5-pro")).unwrap();
     assert_eq!(notes(&written), "dropped pictures and files of the operator");
 }
 
@@ -120,10 +122,10 @@ fn a_failed_result_says_so() {
     assert_eq!(sent(&answered(result))["input"][1]["output"], "Error: no");
     let call = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"c","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":"no","is_error":true}]}]}"#;
     let request = foreign(request(call));
-    let (out, written) = Wire::Chat.write_request(&request, &relay("m")).unwrap();
+    let Written { body: out, notes: written, .. } = Wire::Chat.write_request(&request, &relay("m")).unwrap();
     assert!(utf8(&out).contains(r#"{"role":"tool","tool_call_id":"c","content":"Error: no"}"#));
     assert_eq!(notes(&written), "said that a tool failed in words");
-    let (out, _) = Wire::Messages.write_request(&request, &relay("m")).unwrap();
+    let Written { body: out, .. } = Wire::Messages.write_request(&request, &relay("m")).unwrap();
     assert!(utf8(&out).contains(r#"{"type":"tool_result","tool_use_id":"c","is_error":true,"content":"no"}"#));
 }
 
@@ -154,10 +156,10 @@ fn state_of_anthropic_comes_back_bare_and_goes_nowhere_else() {
     let whole: Value = serde_json::from_slice(&whole).unwrap();
     let body = json!({"model":"m","input":[{"role":"user","content":"a"}, whole["output"][0], whole["output"][1], whole["output"][2], {"role":"user","content":"b"}]});
     let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
-    let (out, _) = Wire::Messages.write_request(&request, &relay("claude-opus-4-6")).unwrap();
+    let Written { body: out, .. } = Wire::Messages.write_request(&request, &relay("claude-opus-4-6")).unwrap();
     let again: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(again["messages"][1]["content"], message["content"]);
-    let (out, written) = Wire::Responses.write_request(&request, &codex(false)).unwrap();
+    let Written { body: out, notes: written, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
     assert_eq!(notes(&written), "dropped reasoning state of another protocol");
     assert!(!utf8(&out).contains("pg1."));
 }
@@ -269,7 +271,7 @@ fn operators_speak_wherever_they_stand() {
     assert_eq!(request.reply.thinking, Thinking::Sealed);
     assert!(notes(&read).contains("dropped x-anthropic-billing-header"));
     for lite in [false, true] {
-        let (out, written) = Wire::Responses.write_request(&request, &codex(lite)).unwrap();
+        let Written { body: out, notes: written, .. } = Wire::Responses.write_request(&request, &codex(lite)).unwrap();
         assert!(!utf8(&out).contains(r#""role":"system""#) && !utf8(&out).contains("billing"));
         assert_eq!(utf8(&out).matches("Tools may change.").count(), 1);
         assert!(notes(&written).contains("dropped context_management"));
@@ -294,7 +296,7 @@ fn names_of_one_function_called_twice_keep_their_ids() {
 fn relays_get_tools_limits_and_images_in_this_protocols_form() {
     let chat = r#"{"model":"m","max_tokens":77,"temperature":0.5,"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBO"}}]}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"tool_choice":"auto"}"#;
     let (request, _) = Dialect::Chat.read_request(chat.to_owned().into()).unwrap();
-    let (out, _) = Wire::Messages.write_request(&request, &relay("claude-opus-4-6")).unwrap();
+    let Written { body: out, .. } = Wire::Messages.write_request(&request, &relay("claude-opus-4-6")).unwrap();
     let body: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!((&body["max_tokens"], &body["temperature"], &body["system"]), (&json!(77), &json!(0.5), &json!("s")));
     assert_eq!(body["tools"], json!([{"name":"f","input_schema":{"type":"object","properties":{}}}]));
@@ -332,7 +334,7 @@ fn stop_sequences_of_whitespace_are_not_sent() {
         let (own, _) = read(&body(stop)).unwrap();
         assert_eq!(own.limits.stop.len(), 2);
         for request in [own.clone(), foreign(own)] {
-            let (out, _) = Wire::Messages.write_request(&request, &relay("m")).unwrap();
+            let Written { body: out, .. } = Wire::Messages.write_request(&request, &relay("m")).unwrap();
             match sent {
                 Some(sent) => assert!(utf8(&out).contains(sent), "{}", utf8(&out)),
                 None => assert!(!utf8(&out).contains("stop_sequences"), "{}", utf8(&out)),

@@ -1,6 +1,6 @@
 //! What upstreams of this protocol get of a history that they did not make, and how much they are asked to think.
 
-use proto::dialect::{Relay, Target};
+use proto::dialect::{Relay, Target, Written};
 use proto::{Dialect, Wire};
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ fn patched(body: &Value, relay: Relay) -> (Value, String) {
 
 fn written(dialect: Dialect, body: &Value, relay: Relay) -> (Value, String) {
     let (request, _) = dialect.read_request(body.to_string().into()).unwrap();
-    let (out, written) = Wire::Messages.write_request(&request, &Target::Relay(relay)).unwrap();
+    let Written { body: out, notes: written, .. } =
+        Wire::Messages.write_request(&request, &Target::Relay(relay)).unwrap();
     (serde_json::from_slice(&out).unwrap(), notes(&written))
 }
 
@@ -167,6 +168,7 @@ fn searches_of_other_models_do_not_reach_anthropic() {
     assert_eq!(out["messages"], messages(kept));
     assert_eq!(noted, "dropped a web search that another model made; dropped citations that another model made");
     let own = json!({"model":"m","max_tokens":9,"stream":true,"messages":[user, said(&theirs), user]}).to_string();
-    let (out, written) = Wire::Messages.write_request(&read(&own).unwrap().0, &Target::Relay(named("m"))).unwrap();
+    let Written { body: out, notes: written, .. } =
+        Wire::Messages.write_request(&read(&own).unwrap().0, &Target::Relay(named("m"))).unwrap();
     assert_eq!((utf8(&out), notes(&written)), (own.as_str(), String::new()));
 }

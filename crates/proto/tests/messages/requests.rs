@@ -1,7 +1,7 @@
 //! Requests: what is read, what is written from it, and what is refused with which path.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target};
+use proto::dialect::{Codex, Relay, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::{corpus, utf8};
@@ -35,7 +35,7 @@ fn requests_written_for_every_upstream() {
         let (request, read) = Dialect::Messages.read_request(body).unwrap();
         // The patched body is tested on its own.
         let request = foreign(request);
-        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?}", request.reply)];
+        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?} {:?}", request.reply, request.envelope)];
         let targets = [
             ("classic", Wire::Responses, codex(false)),
             ("lite", Wire::Responses, codex(true)),
@@ -45,7 +45,7 @@ fn requests_written_for_every_upstream() {
         ];
         for (target_name, wire, target) in targets {
             match wire.write_request(&request, &target) {
-                Ok((out, written)) => {
+                Ok(Written { body: out, notes: written, .. }) => {
                     assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok(), "{name} {target_name}");
                     lines.push(format!("{target_name}: {}\n{}", notes(&written), utf8(&out)));
                 }
@@ -64,7 +64,9 @@ fn requests_of_other_clients_written_as_messages() {
             let mut lines = Vec::new();
             for model in ["claude-haiku-4-5", "claude-opus-4-6"] {
                 match Wire::Messages.write_request(&request, &relay(model)) {
-                    Ok((out, written)) => lines.push(format!("{}\n{}", notes(&written), utf8(&out))),
+                    Ok(Written { body: out, notes: written, .. }) => {
+                        lines.push(format!("{}\n{}", notes(&written), utf8(&out)));
+                    }
                     Err(failure) => lines.push(format!("refused: {}", failure.message)),
                 }
             }
@@ -79,7 +81,7 @@ fn requests_of_other_clients_written_as_messages() {
 fn messages_to_messages_changes_only_what_it_must() {
     let body = r#"{ "x":{"k":1.50}, "model":"opus","max_tokens":9,"messages":[{"role":"user","content":"\u00e9"}],"thinking":{"type":"adaptive"} }"#;
     let (request, _) = read(body).unwrap();
-    let (out, written) = Wire::Messages.write_request(&request, &relay("m")).unwrap();
+    let Written { body: out, notes: written, .. } = Wire::Messages.write_request(&request, &relay("m")).unwrap();
     assert_eq!(
         utf8(&out),
         r#"{"x":{"k":1.50},"model":"m","max_tokens":9,"messages":[{"role":"user","content":"\u00e9"}],"thinking":{"type":"adaptive"},"stream":true}"#
@@ -93,7 +95,8 @@ fn the_effort_of_a_suffix_becomes_thinking_where_the_client_is_silent() {
     let written = |model: &str, body: &str| {
         let (effort, max_output) = (Some("high".to_owned()), Some(20_000));
         let relay = Target::Relay(Relay { model: model.to_owned(), effort, max_output, ..Relay::default() });
-        let (out, written) = Wire::Messages.write_request(&read(body).unwrap().0, &relay).unwrap();
+        let Written { body: out, notes: written, .. } =
+            Wire::Messages.write_request(&read(body).unwrap().0, &relay).unwrap();
         (utf8(&out).to_owned(), notes(&written))
     };
     let (out, noted) = written("claude-opus-4-6", body);
@@ -114,16 +117,17 @@ fn the_effort_of_a_suffix_becomes_thinking_where_the_client_is_silent() {
 fn thoughts_of_other_models_do_not_reach_anthropic() {
     let (_, body) = corpus("requests/messages", "claude-code.json").remove(0);
     let (request, _) = Dialect::Messages.read_request(body.clone()).unwrap();
-    let (out, written) = Wire::Messages.write_request(&request, &relay("claude-opus-5-5")).unwrap();
+    let Written { body: out, notes: written, .. } =
+        Wire::Messages.write_request(&request, &relay("claude-opus-5-5")).unwrap();
     assert_eq!(notes(&written), "dropped reasoning that another model signed");
     let thought = r#"{"type":"thinking","thinking":"A file is wanted.","signature":"pg1.r.rs_1.gAAAAABstate"},"#;
     assert_eq!(utf8(&out), utf8(&body).trim_end().replace(thought, ""));
     let own = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"b","signature":"EnSigned=="}]},{"role":"user","content":"c"}],"stream":true}"#;
     let (request, _) = read(own).unwrap();
-    let (out, written) = Wire::Messages.write_request(&request, &relay("m")).unwrap();
+    let Written { body: out, notes: written, .. } = Wire::Messages.write_request(&request, &relay("m")).unwrap();
     assert_eq!((utf8(&out), notes(&written)), (own, String::new()));
     let moved = Relay { model: "m".to_owned(), without_replay: true, ..Relay::default() };
-    let (out, _) = Wire::Messages.write_request(&request, &Target::Relay(moved)).unwrap();
+    let Written { body: out, .. } = Wire::Messages.write_request(&request, &Target::Relay(moved)).unwrap();
     assert!(!utf8(&out).contains("EnSigned") && !utf8(&out).contains("assistant"));
 }
 
@@ -133,7 +137,8 @@ fn a_limit_beyond_the_model_is_lowered() {
     let (request, _) = read(body).unwrap();
     for (most, limit, said) in [(8000, 8000, "lowered max_tokens to 8000"), (9000, 9000, "")] {
         let target = Relay { model: "m".to_owned(), max_output: Some(most), ..Relay::default() };
-        let (out, written) = Wire::Messages.write_request(&request, &Target::Relay(target)).unwrap();
+        let Written { body: out, notes: written, .. } =
+            Wire::Messages.write_request(&request, &Target::Relay(target)).unwrap();
         assert!(utf8(&out).contains(&format!(r#""max_tokens":{limit},"#)), "{}", utf8(&out));
         assert_eq!(notes(&written), said);
     }
@@ -275,7 +280,7 @@ fn what_is_dropped_is_noted() {
     let body = r#"{"model":"m","max_tokens":9,"odd":1,"container":null,"mcp_servers":[],"messages":[{"role":"user","mood":1,"content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"},"strange name":1}]}]}"#;
     let (request, dropped) = read(body).unwrap();
     assert_eq!(notes(&dropped), "dropped unknown fields of messages.content; dropped messages.mood");
-    let (_, written) = Wire::Responses.write_request(&request, &codex(false)).unwrap();
+    let Written { notes: written, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
     assert_eq!(notes(&written), "max_output_tokens applied by the gateway; dropped odd; dropped mcp_servers");
 }
 

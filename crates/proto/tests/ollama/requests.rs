@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proto::canon::{ItemKind, Thinking};
 use proto::dialect::ollama::{self, Asked};
-use proto::dialect::{Codex, Relay, Target};
+use proto::dialect::{Codex, Relay, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::corpus;
@@ -29,11 +29,14 @@ fn requests_written_for_every_upstream() {
             if generate { ollama::read_generate(body) } else { Dialect::Ollama.read_request(body) }.unwrap();
         let codex = Codex { model: "gpt-5.5".to_owned(), cache_key: "conversation-1".to_owned(), ..Codex::default() };
         let relay = Relay { model: "relay-large".to_owned(), ..Relay::default() };
-        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?} {:?}", request.model, request.reply)];
+        let mut lines = vec![
+            format!("read: {}", notes(&read)),
+            format!("{:?} {:?} {:?}", request.model, request.reply, request.envelope),
+        ];
         for (name, wire, target) in
             [("codex", Wire::Responses, Target::Codex(codex)), ("chat", Wire::Chat, Target::Relay(relay))]
         {
-            let (out, written) = wire.write_request(&request, &target).unwrap();
+            let Written { body: out, notes: written, .. } = wire.write_request(&request, &target).unwrap();
             lines.push(format!("{name}: {}\n{}", notes(&written), std::str::from_utf8(&out).unwrap()));
         }
         insta::assert_snapshot!(format!("request_{name}"), lines.join("\n\n"));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_openai::types::responses::ResponseStreamEvent;
 use bytes::Bytes;
 use proto::canon::{Finish, ItemKind, Part};
-use proto::dialect::{Codex, Target};
+use proto::dialect::{Codex, Target, Written};
 use proto::{Dialect, What, Whole, Wire};
 use serde_json::Value;
 
@@ -208,7 +208,8 @@ fn the_official_clients_requests_pass_unchanged() {
             priority_tier: true,
             ..Codex::default()
         };
-        let (written, notes) = Wire::Responses.write_request(&request, &Target::Codex(target)).unwrap();
+        let Written { body: written, notes, .. } =
+            Wire::Responses.write_request(&request, &Target::Codex(target)).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), body, "{name}");
         assert_eq!(written, body.to_string(), "{name}");
         assert!(notes.is_empty(), "{name}: {notes:?}");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use proto::canon::{ItemKind, Part, Role, ToolChoice, ToolKind};
-use proto::dialect::{Codex, Relay, Target};
+use proto::dialect::{Codex, Relay, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 use serde_json::{Value, json};
 
@@ -28,12 +28,14 @@ fn lite() -> Codex {
 }
 
 fn write(request: &Request, target: &Codex) -> (Bytes, Notes) {
-    Wire::Responses.write_request(request, &Target::Codex(target.clone())).unwrap()
+    let Written { body, notes, .. } = Wire::Responses.write_request(request, &Target::Codex(target.clone())).unwrap();
+    (body, notes)
 }
 
 fn relay(request: &Request) -> (Bytes, Notes) {
     let target = Relay { model: "gpt-x".into(), effort: Some("low".into()), ..Relay::default() };
-    Wire::Responses.write_request(request, &Target::Relay(target)).unwrap()
+    let Written { body, notes, .. } = Wire::Responses.write_request(request, &Target::Relay(target)).unwrap();
+    (body, notes)
 }
 
 /// A body as text, one top-level field a line, and its notes.
@@ -125,7 +127,8 @@ fn another_account_gets_no_replay_items() {
     assert!(!String::from_utf8_lossy(&body).contains("gAAAA"));
     assert!(notes.iter().any(|note| note == "dropped reasoning state of another account"));
     let target = Relay { model: "gpt-x".into(), without_replay: true, ..Relay::default() };
-    let (body, notes) = Wire::Responses.write_request(&read(RICH).unwrap(), &Target::Relay(target)).unwrap();
+    let Written { body, notes, .. } =
+        Wire::Responses.write_request(&read(RICH).unwrap(), &Target::Relay(target)).unwrap();
     assert!(!String::from_utf8_lossy(&body).contains("gAAAA"));
     assert!(notes.iter().any(|note| note == "dropped reasoning state of another upstream"));
 }
@@ -142,7 +145,7 @@ fn a_relay_is_asked_for_the_state_of_what_it_thinks() {
     let plain = r#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
     let (request, _) = Dialect::Chat.read_request(plain.into()).unwrap();
     let target = Target::Relay(Relay { model: "gpt-x".into(), ..Relay::default() });
-    let (body, _) = Wire::Responses.write_request(&request, &target).unwrap();
+    let Written { body, .. } = Wire::Responses.write_request(&request, &target).unwrap();
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert!(body.get("include").is_none() && body.get("reasoning").is_none(), "{body}");
 }

@@ -12,7 +12,7 @@ mod side;
 mod tokens;
 
 use pool::Millis;
-use proto::dialect::{Codex, Target};
+use proto::dialect::{Codex, Target, Written};
 use proto::{Dialect, Wire};
 use serde_json::Value;
 use upstream::profile::{Platform, agent};
@@ -300,7 +300,7 @@ fn written(body: &Value) -> bytes::Bytes {
         priority_tier: true,
         ..Codex::default()
     };
-    let (written, notes) = Wire::Responses.write_request(&request, &Target::Codex(target)).unwrap();
+    let Written { body: written, notes, .. } = Wire::Responses.write_request(&request, &Target::Codex(target)).unwrap();
     assert!(notes.is_empty(), "{notes:?}");
     written
 }

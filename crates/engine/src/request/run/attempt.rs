@@ -256,11 +256,13 @@ impl ModelAttempt {
             Dialect::Messages => "msg_",
             Dialect::Gemini | Dialect::Ollama => "",
         };
+        let (limits, undo) = self.left_and_undo();
         let setting = ReplySetting {
             id: format!("{prefix}{}", Uuid::new_v4().simple()),
             model: self.plan.resolved.model.slug.clone(),
             created: u64::try_from(self.state.services.runtime.now().seconds()).unwrap_or(0),
             reply: request.reply.clone(),
+            envelope: undo.envelope,
             codex: self.plan.client.codex,
             framing: self.plan.client.framing(),
             stored: self.pending_store.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
@@ -269,8 +271,8 @@ impl ModelAttempt {
         ReplyShape {
             dialect: self.call.dialect,
             setting,
-            limits: self.limits(),
-            tool_replies: self.replies(),
+            limits,
+            tool_replies: undo.tools,
             input_tokens: self.state.usage.input(),
             stream: request.reply.stream,
         }

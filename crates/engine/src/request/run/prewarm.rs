@@ -64,6 +64,7 @@ fn prepare(
         model,
         created: u64::try_from(services.runtime.now().seconds()).unwrap_or(0),
         reply: call.request.reply.clone(),
+        envelope: call.request.envelope,
         codex: call.client.codex,
         framing: call.client.framing(),
         stored: keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),

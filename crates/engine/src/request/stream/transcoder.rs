@@ -100,8 +100,7 @@ impl Transcoder {
         let keeps = match shape.dialect {
             dialect if !shape.stream => Retention::All(dialect),
             Dialect::Responses => {
-                let edited =
-                    trim.is_some() || replies.is_some() || shape.setting.reply.envelope != SchemaEnvelope::None;
+                let edited = trim.is_some() || replies.is_some() || shape.setting.envelope != SchemaEnvelope::None;
                 Retention::Text { passes: !edited }
             }
             // What waits for the end of a stop sequence is kept.

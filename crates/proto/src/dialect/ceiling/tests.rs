@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::Relay;
+use super::super::{Relay, Written};
 use super::*;
 
 /// A client's body that wishes for so many tokens.
@@ -25,7 +25,7 @@ fn body(dialect: Dialect, wish: u64) -> String {
 fn asked(dialect: Dialect, wire: Wire, wish: u64, ceiling: Option<u64>) -> (Option<u64>, String) {
     let (request, _) = dialect.read_request(Bytes::from(body(dialect, wish))).unwrap();
     let target = Target::Relay(Relay { model: "m".to_owned(), ceiling, ..Relay::default() });
-    let (bytes, notes) = wire.write_request(&request, &target).unwrap();
+    let Written { body: bytes, notes, .. } = wire.write_request(&request, &target).unwrap();
     let sent: Value = serde_json::from_slice(&bytes).unwrap();
     let limits = ["/max_tokens", "/max_completion_tokens", "/max_output_tokens", "/generationConfig/maxOutputTokens"];
     let mut said = limits.iter().filter_map(|path| sent.pointer(path)?.as_u64());
@@ -72,7 +72,7 @@ fn thinking_is_lowered_with_its_limit() {
         "messages":[{"role":"user","content":"hi"}]}"#;
     let (request, _) = Dialect::Messages.read_request(Bytes::from_static(body.as_bytes())).unwrap();
     let target = Target::Relay(Relay { model: "m".to_owned(), ceiling: Some(4096), ..Relay::default() });
-    let (bytes, _) = Wire::Messages.write_request(&request, &target).unwrap();
+    let Written { body: bytes, .. } = Wire::Messages.write_request(&request, &target).unwrap();
     let sent: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!((&sent["max_tokens"], &sent["thinking"]["budget_tokens"]), (&4096.into(), &2048.into()));
 }

@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::encode;
 use super::request::{Common, stream_options};
-use crate::canon::{Finish, Item, ItemKind, Part, Request, Role};
+use crate::canon::{Finish, ItemKind, Part, Request, Role};
 use crate::dialect::{Dialect, ReplySetting};
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -39,8 +39,8 @@ pub fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
     request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
     request.reply.include_usage = fields.read("stream_options", stream_options)?.unwrap_or(false);
     let text = fields.need("prompt", prompt)?;
-    let parts = vec![Part::Text { text, annotations: None }];
-    request.items.push(Item { kind: ItemKind::Message { id: None, role: Role::User, parts, phase: None }, raw: None });
+    let parts = vec![Part::from(text)];
+    request.items.push(ItemKind::message(Role::User, parts).into());
     let Common { limits, sampling, key } = Common::read(&mut fields)?;
     (request.limits, request.sampling, request.cache_key) = (limits, sampling, key);
     request.rest = fields.rest().map(|(name, json)| (name.plain().into_owned(), json)).collect();
@@ -105,10 +105,7 @@ pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
 /// The texts that an item says.
 fn texts(kind: &ItemKind) -> impl Iterator<Item = &Text> {
     let parts = if let ItemKind::Message { parts, .. } = kind { parts.as_slice() } else { &[] };
-    parts.iter().filter_map(|part| match part {
-        Part::Text { text, .. } | Part::Refusal(text) => Some(text),
-        _ => None,
-    })
+    parts.iter().filter_map(Part::text)
 }
 
 /// What all objects of a reply begin with.
@@ -130,8 +127,5 @@ fn choice(writer: &mut ObjectWriter<'_>, text: &[u8], finish: Option<&str>) {
     out.put_u8(b'"');
     writer.literal("index", "0");
     writer.literal("logprobs", "null");
-    match finish {
-        Some(finish) => writer.string("finish_reason", finish),
-        None => writer.literal("finish_reason", "null"),
-    }
+    writer.nullable("finish_reason", finish, ObjectWriter::string);
 }

@@ -27,7 +27,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
         Target::Relay(relay) => relay.clone(),
     };
     let effort = request.reasoning.effort.as_ref().or(relay.effort.as_ref()).map(String::as_str);
-    let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Chat));
+    let own = request.own_body(Dialect::Chat);
     if let Some(raw) = own {
         return Ok((patch::body(raw, &relay.model, effort), Notes::default()));
     }
@@ -38,9 +38,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
         messages::write(writer, request, takes_thoughts(&relay), &mut notes)?;
         tools::write(writer, request, &mut notes);
         options(writer, request, &relay, &mut notes)?;
-        if let Some(effort) = effort {
-            writer.string("reasoning_effort", effort);
-        }
+        writer.optional("reasoning_effort", effort, ObjectWriter::string);
         rest(writer, request, relay.strict, &mut notes);
         writer.literal("stream", "true");
         writer.literal("stream_options", r#"{"include_usage":true}"#);
@@ -53,12 +51,8 @@ fn options(writer: &mut ObjectWriter<'_>, request: &Request, relay: &Relay, note
     if let Some(format) = &request.format {
         response_format(writer, request, format, notes)?;
     }
-    if let Some(verbosity) = &request.verbosity {
-        writer.string("verbosity", verbosity);
-    }
-    if let Some(limit) = request.limits.max_tokens {
-        writer.number(limit_name(&relay.model), limit);
-    }
+    writer.optional("verbosity", request.verbosity.as_deref(), ObjectWriter::string);
+    writer.optional(limit_name(&relay.model), request.limits.max_tokens, ObjectWriter::number);
     let stops = &request.limits.stop;
     if stops.len() > MOST_STOPS {
         notes.add("stop applied by the gateway");
@@ -66,12 +60,8 @@ fn options(writer: &mut ObjectWriter<'_>, request: &Request, relay: &Relay, note
         writer.array("stop", stops, |out, stop| emit::escape(out, stop));
     }
     sampling(writer, request, relay.strict, notes);
-    if let Some(tier) = &request.tier {
-        writer.string("service_tier", tier);
-    }
-    if let Some(key) = &request.cache_key {
-        writer.text("prompt_cache_key", key);
-    }
+    writer.optional("service_tier", request.tier.as_deref(), ObjectWriter::string);
+    writer.optional_text("prompt_cache_key", request.cache_key.as_ref());
     // `auto` is what every chat server does by itself.
     if request.reasoning.summary.as_deref().is_some_and(|summary| summary != "auto") {
         notes.add("dropped reasoning.summary");
@@ -123,9 +113,7 @@ fn response_format(
             writer.object("json_schema", |writer| {
                 let shape = output_format::format(request, schema, *strict, notes);
                 writer.text("name", name);
-                if let Some(description) = description {
-                    writer.text("description", description);
-                }
+                writer.optional_text("description", description.as_ref());
                 writer.json("schema", &shape.schema);
                 if let Some(strict) = shape.strict {
                     writer.literal("strict", if strict { "true" } else { "false" });
@@ -145,7 +133,7 @@ fn rest(writer: &mut ObjectWriter<'_>, request: &Request, strict: bool, notes: &
         if SHARED.contains(&name.as_str()) && !(strict && FOREIGN.contains(&name.as_str())) {
             writer.json(name, value);
         } else {
-            notes.dropped_field(name);
+            notes.dropped_field("", name);
         }
     }
 }

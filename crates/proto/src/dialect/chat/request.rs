@@ -1,6 +1,5 @@
 //! Chat Completions request body to canonical request.
 
-mod input;
 mod messages;
 mod options;
 mod parts;
@@ -10,16 +9,14 @@ pub(super) use self::options::Common;
 use bytes::Bytes;
 
 use self::messages::History;
-use crate::canon::{Request, ToolKind};
-use crate::dialect::Dialect;
+use crate::canon::{Item, ItemKind, Part, Request, ToolKind};
+use crate::dialect::output_format::require_content;
+use crate::dialect::{Dialect, responses};
 use crate::failure::Failure;
 use crate::json::Path;
 use crate::json::node::{self, Fields, Node, ReadResult};
-use crate::notes::{self, Notes};
+use crate::notes::Notes;
 use crate::text::Json;
-
-/// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
-const MAX_UNKNOWN: usize = 16;
 
 /// Reads a chat request.
 pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
@@ -34,7 +31,6 @@ pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
 #[derive(Default)]
 struct Scope {
     notes: Notes,
-    unknown: usize,
 }
 
 impl Scope {
@@ -58,11 +54,10 @@ impl Scope {
     fn conversation(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         request.instructions = fields.read("instructions", node::text)?;
         request.previous = fields.read("previous_response_id", node::string)?;
-        let mut history = History::default();
         request.items = if fields.has("messages") || !fields.has("input") {
-            fields.need("messages", |node| self.messages(node, &mut history))?
+            fields.need("messages", |node| self.messages(node, &mut History::default()))?
         } else {
-            fields.need("input", |node| self.input(node, &mut history))?
+            fields.need("input", input)?
         };
         Ok(())
     }
@@ -91,23 +86,19 @@ impl Scope {
         }
         Ok(())
     }
+}
 
-    /// Notes members that nobody reads.
-    fn leftover(&mut self, place: &str, fields: Fields<'_>) {
-        for (name, _) in fields.rest().filter(|(_, json)| !json.is_null()) {
-            self.dropped(place, &name.plain());
+/// The responses form of the conversation. Its parts must have a form in chat.
+fn input(node: Node<'_>) -> ReadResult<Vec<Item>> {
+    let items = responses::input(node)?;
+    for (at, item) in items.iter().enumerate() {
+        let ItemKind::Message { parts, .. } = &item.kind else { continue };
+        if let Some(part) = parts.iter().position(|part| matches!(part, Part::Other(_))) {
+            let (item, content) = (node.path().index(at), "content");
+            return Err(item.field(content).index(part).field("type").bad("such parts are not supported here."));
         }
     }
-
-    fn dropped(&mut self, place: &str, name: &str) {
-        let plain = notes::is_plain(name);
-        if self.unknown < MAX_UNKNOWN && plain {
-            self.unknown += 1;
-            self.notes.add(format!("dropped {place}.{name}"));
-        } else {
-            self.notes.add(format!("dropped unknown fields of {place}"));
-        }
-    }
+    require_content(items, node)
 }
 
 /// Whether usage is wanted at the end of a stream.

@@ -50,7 +50,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     let effort = request.reasoning.effort.as_ref().or(effort.as_ref()).map(String::as_str);
     let facts = Facts { family: family(model), effort, without_replay };
     let mut notes = Notes::default();
-    let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Gemini));
+    let own = request.own_body(Dialect::Gemini);
     if let Some(raw) = own {
         let bytes = patch::body(raw, &facts, &mut notes);
         return Ok((bytes, notes));

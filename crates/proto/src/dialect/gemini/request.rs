@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::canon::Request;
 use crate::dialect::Dialect;
+use crate::dialect::request_values::joined;
 use crate::failure::{Failure, Kind};
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape};
@@ -114,7 +115,7 @@ fn system(node: Node<'_>) -> ReadResult<Option<Text>> {
         fields.either("role", node::text)?;
         fields.either("parts", system_parts)?.unwrap_or_default()
     };
-    Ok(join(&texts))
+    Ok(joined(&texts))
 }
 
 fn system_parts(node: Node<'_>) -> ReadResult<Vec<Text>> {
@@ -137,16 +138,4 @@ fn several<T>(node: Node<'_>, mut read: impl FnMut(Node<'_>) -> ReadResult<T>) -
 /// A model's name without its collection.
 fn bare(name: &str) -> &str {
     name.strip_prefix("models/").unwrap_or(name)
-}
-
-/// Paragraphs as one text.
-fn join(texts: &[Text]) -> Option<Text> {
-    match texts {
-        [] => None,
-        [text] => Some(text.clone()),
-        texts => {
-            let all: Vec<&[u8]> = texts.iter().map(|text| &text.escaped()[..]).collect();
-            Some(Text::from_escaped(Bytes::from(all.join(&b"\\n\\n"[..]))))
-        }
-    }
 }

@@ -34,7 +34,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
         }
         Target::Codex(codex) => Relay { model: codex.model.clone(), effort: codex.effort.clone(), ..Relay::default() },
     };
-    let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Messages));
+    let own = request.own_body(Dialect::Messages);
     match own {
         Some(raw) => Ok(patch::body(raw, request, &relay)),
         None => fresh(request, &relay),
@@ -90,9 +90,7 @@ fn output(
         return Ok(());
     }
     writer.object("output_config", |writer| {
-        if let Some(effort) = plan.effort {
-            writer.string("effort", effort);
-        }
+        writer.optional("effort", plan.effort, ObjectWriter::string);
         if let Some(schema) = schema {
             writer.object("format", |writer| {
                 writer.string("type", "json_schema");
@@ -143,7 +141,7 @@ fn dropped(request: &Request, notes: &mut Notes) {
         notes.add("dropped prompt_cache_key");
     }
     for (name, _) in &request.rest {
-        notes.dropped_field(name);
+        notes.dropped_field("", name);
     }
 }
 

@@ -39,7 +39,6 @@ impl Answer for MessagesAnswer {
             }
             None => self.event(name, frame.data, &mut sink)?,
         };
-        // An end without a reason is written anew, without its frame.
         if progress == Progress::More {
             sink.finish();
         }
@@ -80,6 +79,10 @@ impl MessagesAnswer {
         match kind {
             Kind::Error => return Err(upstream_error::from_event(&json)),
             Kind::Stop => {
+                // An end without a reason is written anew.
+                if !self.finished() {
+                    sink.drop_frame();
+                }
                 self.end(sink);
                 return Ok(Progress::Done);
             }

@@ -13,11 +13,9 @@ use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::json::Path;
 use crate::json::node::{self, Fields, Node, ReadResult};
-use crate::notes::{self, Notes};
+use crate::notes::Notes;
 use crate::text::Json;
 
-/// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
-const MAX_UNKNOWN: usize = 16;
 /// The code by which Anthropic's SDKs know that they must go on without a thread.
 pub(super) const NO_THREAD: &str = "thread_unsupported_request";
 
@@ -34,7 +32,6 @@ pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
 #[derive(Default)]
 struct Scope {
     notes: Notes,
-    unknown: usize,
 }
 
 impl Scope {
@@ -56,25 +53,10 @@ impl Scope {
         Ok(request)
     }
 
-    /// Notes members that nobody reads.
-    fn leftover(&mut self, place: &str, fields: Fields<'_>) {
-        for (name, json) in fields.rest() {
-            if !json.is_null() && !name.is("cache_control") {
-                self.dropped(place, &name.plain());
-            }
-        }
-    }
-
-    fn dropped(&mut self, place: &str, name: &str) {
-        let plain = notes::is_plain(name);
-        let note = if plain { format!("dropped {place}.{name}") } else { format!("dropped unknown fields of {place}") };
-        if self.unknown >= MAX_UNKNOWN {
-            return self.notes.add("dropped more unknown fields");
-        }
-        if !self.notes.iter().any(|known| known == note) {
-            self.unknown += 1;
-            self.notes.add(note);
-        }
+    /// Notes members that nobody reads. Advice on caching is none of them.
+    fn unread(&mut self, path: &str, mut fields: Fields<'_>) {
+        fields.take("cache_control");
+        self.notes.unread(path, fields);
     }
 }
 

@@ -157,10 +157,7 @@ impl Writer {
             frame("message_delta", out, |writer| {
                 writer.object("delta", |writer| {
                     writer.string("stop_reason", reason);
-                    match &stop {
-                        Some(sequence) => writer.text("stop_sequence", sequence),
-                        None => writer.literal("stop_sequence", "null"),
-                    }
+                    writer.nullable("stop_sequence", stop.as_ref(), ObjectWriter::text);
                 });
                 writer.object("usage", |writer| encode::usage(writer, &usage, searches));
             });

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::request::{Scope, keep_alive};
+use super::request::keep_alive;
 use crate::failure::{Failure, Kind};
-use crate::json::emit;
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::node::{self, Node, ReadResult};
 use crate::json::{Path, Shape};
 use crate::notes::Notes;
@@ -34,21 +34,19 @@ pub fn read(body: &Bytes, single: bool) -> Result<Embed, Failure> {
     fields.read("keep_alive", keep_alive)?;
     let input = fields.read(if single { "prompt" } else { "input" }, |node| texts(node, single))?.flatten();
     let dimensions = fields.read("dimensions", node::positive)?;
-    let mut scope = Scope::default();
-    scope.leftover("", fields);
+    let mut notes = Notes::default();
+    notes.unread("", fields);
     let body = input.map(|input| {
         let mut out = BytesMut::with_capacity(input.bytes().len() + 128);
         emit::object(&mut out, |writer| {
             writer.string("model", &model);
             writer.json("input", &input);
             writer.string("encoding_format", "float");
-            if let Some(dimensions) = dimensions {
-                writer.number("dimensions", dimensions);
-            }
+            writer.optional("dimensions", dimensions, ObjectWriter::number);
         });
         out.freeze()
     });
-    Ok(Embed { model, body, single, notes: scope.notes })
+    Ok(Embed { model, body, single, notes })
 }
 
 /// A text, or a list of texts where those are taken; `None` when there is none to embed.

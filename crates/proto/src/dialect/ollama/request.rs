@@ -8,16 +8,13 @@ mod tools;
 use bytes::Bytes;
 
 use self::messages::Calls;
-use crate::canon::{Item, ItemKind, Part, Request, Role};
+use crate::canon::{ItemKind, Request, Role};
 use crate::dialect::{Dialect, output_format};
 use crate::failure::Failure;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape};
-use crate::notes::{self, Notes};
-use crate::text::{Json, Text};
-
-/// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
-const MAX_UNKNOWN: usize = 16;
+use crate::notes::Notes;
+use crate::text::Json;
 
 /// What a body asks for.
 #[derive(Clone, Debug)]
@@ -77,9 +74,8 @@ pub(super) fn keep_alive(node: Node<'_>) -> ReadResult<bool> {
 
 /// What the readers of the single values share.
 #[derive(Default)]
-pub(super) struct Scope {
-    pub(super) notes: Notes,
-    unknown: usize,
+struct Scope {
+    notes: Notes,
 }
 
 impl Scope {
@@ -97,7 +93,7 @@ impl Scope {
         self.options(&mut fields, &mut request)?;
         // There is nothing here that a model is kept loaded in.
         fields.read("keep_alive", keep_alive)?;
-        self.leftover("", fields);
+        self.notes.unread("", fields);
         Ok(request)
     }
 
@@ -106,25 +102,10 @@ impl Scope {
         refuse(fields)?;
         request.instructions = fields.read("system", node::text)?.filter(|system| !system.is_empty());
         let text = fields.read("prompt", node::text)?.unwrap_or_default();
-        let mut parts = vec![Part::Text { text, annotations: None }];
+        let mut parts = vec![text.into()];
         parts.extend(fields.read("images", |node| self.images(node))?.into_iter().flatten());
-        request.items = vec![message(Role::User, parts)];
+        request.items = vec![ItemKind::message(Role::User, parts).into()];
         Ok(())
-    }
-
-    /// Notes members that nobody read.
-    pub(super) fn leftover(&mut self, place: &str, fields: Fields<'_>) {
-        for (name, _) in fields.rest().filter(|(_, json)| !json.is_null()) {
-            let name = name.plain();
-            let plain = notes::is_plain(&name);
-            if self.unknown < MAX_UNKNOWN && plain {
-                self.unknown += 1;
-                self.notes.add(format!("dropped {place}{name}"));
-            } else {
-                self.notes
-                    .add(format!("dropped unknown fields of {}", if place.is_empty() { "the body" } else { place }));
-            }
-        }
     }
 }
 
@@ -154,16 +135,4 @@ fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
 /// Whether a field is an empty string or array.
 fn is_empty(fields: &Fields<'_>, name: &str) -> bool {
     fields.get(name).is_some_and(|json| matches!(json.bytes().trim_ascii(), b"\"\"" | b"[]"))
-}
-
-fn message(role: Role, parts: Vec<Part>) -> Item {
-    item(ItemKind::Message { id: None, role, parts, phase: None })
-}
-
-fn item(kind: ItemKind) -> Item {
-    Item { kind, raw: None }
-}
-
-fn text_part(text: Text) -> Part {
-    Part::Text { text, annotations: None }
 }

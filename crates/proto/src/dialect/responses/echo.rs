@@ -19,7 +19,7 @@ pub struct Echo(Vec<(&'static str, Json)>);
 impl Echo {
     /// The fields of a request of this dialect, in buffers of their own; none of a request of another dialect.
     pub fn of(request: &Request) -> Self {
-        let Some(raw) = request.raw.clone().filter(|_| request.origin == Some(Dialect::Responses)) else {
+        let Some(raw) = request.own_body(Dialect::Responses).cloned() else {
             return Self::default();
         };
         let known = |(key, value): (crate::Text, Json)| {

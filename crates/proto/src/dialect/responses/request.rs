@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{item, tool};
-use crate::canon::{Item, ItemKind, Part, Reasoning, Request, Role};
+use crate::canon::{Item, ItemKind, Reasoning, Request, Role};
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::json::node::{self, Node, ReadResult};
@@ -75,17 +75,16 @@ fn known(request: &mut Request, key: &str, node: Node<'_>) -> ReadResult<bool> {
     Ok(true)
 }
 
-fn input(node: Node<'_>) -> ReadResult<Vec<Item>> {
-    if !node.is(Shape::String) {
-        return if node.is(Shape::Array) {
-            node.each(MOST_ITEMS, item::read)
-        } else {
-            Err(node.wrong("a string or an array of items"))
-        };
+/// Reads `input`: a string, or a list of items.
+pub(crate) fn input(node: Node<'_>) -> ReadResult<Vec<Item>> {
+    if node.is(Shape::String) {
+        return Ok(vec![ItemKind::message(Role::User, vec![node.text()?.into()]).into()]);
     }
-    let parts = vec![Part::Text { text: node.text()?, annotations: None }];
-    let kind = ItemKind::Message { id: None, role: Role::User, parts, phase: None };
-    Ok(vec![Item { kind, raw: None }])
+    if node.is(Shape::Array) {
+        node.each(MOST_ITEMS, item::read)
+    } else {
+        Err(node.wrong("a string or an array of items"))
+    }
 }
 
 fn reasoning(node: Node<'_>) -> ReadResult<Reasoning> {

@@ -123,9 +123,7 @@ pub(super) fn tool_json(tool: &Tool) -> Json {
             writer.string("type", "custom");
             writer.text("name", name);
             writer.optional_text("description", description.as_ref());
-            if let Some(format) = format {
-                writer.json("format", format);
-            }
+            writer.optional("format", format.as_ref(), ObjectWriter::json);
         }
         ToolKind::Hosted { kind } => writer.string("type", kind),
     })

@@ -9,7 +9,7 @@ fn relay(functions_only: bool) -> Target {
 
 fn sent(dialect: Dialect, body: &str, wire: Wire, target: &Target) -> Value {
     let (request, _) = dialect.read_request(Bytes::copy_from_slice(body.as_bytes())).unwrap();
-    serde_json::from_slice(&wire.write_request(&request, target).unwrap().0).unwrap()
+    serde_json::from_slice(&wire.write_request(&request, target).unwrap().body).unwrap()
 }
 
 /// A history with a free-text call, as Codex sends it.

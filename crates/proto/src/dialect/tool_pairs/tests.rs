@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::{Codex, Relay, Target};
+use super::super::{Codex, Dialect, Relay, Target, Written};
 use super::*;
 
 const WIRES: [Wire; 4] = [Wire::Responses, Wire::Chat, Wire::Messages, Wire::Gemini];
@@ -67,7 +67,7 @@ fn steps(wire: Wire, body: &Value) -> Vec<String> {
 /// What an upstream reads of a client's body, and the notes.
 fn sent(dialect: Dialect, body: &Value, wire: Wire, target: &Target) -> (Vec<String>, String) {
     let (request, _) = dialect.read_request(Bytes::from(body.to_string())).unwrap();
-    let (out, notes) = wire.write_request(&request, target).unwrap();
+    let Written { body: out, notes, .. } = wire.write_request(&request, target).unwrap();
     (steps(wire, &serde_json::from_slice(&out).unwrap()), notes.header())
 }
 
@@ -153,7 +153,7 @@ fn what_was_put_in_says_so() {
     ] });
     let written = |wire: Wire| {
         let (request, _) = Dialect::Messages.read_request(Bytes::from(body.to_string())).unwrap();
-        let (out, _) = wire.write_request(&request, &targets(wire)[0]).unwrap();
+        let Written { body: out, .. } = wire.write_request(&request, &targets(wire)[0]).unwrap();
         serde_json::from_slice::<Value>(&out).unwrap()
     };
     let said = "Error: The tool gave no result.";
@@ -214,7 +214,7 @@ fn nothing_else_changes() {
         let body = json!({ "model": "m", "input": input });
         let (request, _) = Dialect::Responses.read_request(Bytes::from(body.to_string())).unwrap();
         for target in targets(Wire::Responses) {
-            let (out, notes) = Wire::Responses.write_request(&request, &target).unwrap();
+            let Written { body: out, notes, .. } = Wire::Responses.write_request(&request, &target).unwrap();
             let sent: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(sent["input"], input, "{input}");
             assert!(!notes.header().contains("tool"), "{input}: {}", notes.header());

@@ -8,9 +8,9 @@ use pool::catalog::Resolved;
 use pool::hosted::Hosted;
 use pool::learned::ModelKey;
 use proto::canon::Limits;
-use proto::dialect::responses::{Echo, LEAST_OUTPUT};
-use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
-use proto::{Failure, Kind, Notes, ToolReplies};
+use proto::dialect::responses::Echo;
+use proto::dialect::{Codex, Relay, Target, Undo, Wire, Written};
+use proto::{Failure, Kind};
 use upstream::TurnMetadata;
 use wire_body::{INLINE, offload};
 
@@ -35,11 +35,7 @@ pub(super) struct WrittenBody {
     pub(super) without_replay: bool,
     /// The hosted tools that were added.
     tools: Vec<Hosted>,
-    /// The conversion of the answer's tool calls.
-    replies: Option<ToolReplies>,
-    /// Notes from writing the body.
-    pub(super) notes: Notes,
-    bytes: Bytes,
+    written: Written,
     /// The turn metadata in the body.
     metadata: Option<Arc<TurnMetadata>>,
 }
@@ -56,7 +52,7 @@ impl ModelAttempt {
             && (&body.relay, &body.account, body.without_replay, &body.tools)
                 == (&relay, &account, without_replay, &tools)
         {
-            return Ok(body.bytes.clone());
+            return Ok(body.written.body.clone());
         }
         let (target, metadata) = if let Some(relay) = line {
             (Target::Relay(self.relay_target(relay, without_replay)), None)
@@ -69,15 +65,14 @@ impl ModelAttempt {
             (Target::Codex(codex), metadata)
         };
         let wire = entry.wire();
-        let (bytes, notes, replies) = self.write(wire, target).await?;
-        let written =
-            WrittenBody { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata, replies };
-        self.body = Some(Box::new(written));
+        let written = self.write(wire, target).await?;
+        let bytes = written.body.clone();
+        self.body = Some(Box::new(WrittenBody { relay, account, wire, without_replay, tools, written, metadata }));
         Ok(bytes)
     }
 
-    /// The request in this protocol, and the conversion of the answer's tool calls.
-    async fn write(&mut self, wire: Wire, target: Target) -> Result<(Bytes, Notes, Option<ToolReplies>), Failure> {
+    /// The request in this protocol.
+    async fn write(&mut self, wire: Wire, target: Target) -> Result<Written, Failure> {
         // The body lies in memory beside the client's own until it is sent. A small one is not counted.
         let space = match self.size {
             0..=UNCHARGED => None,
@@ -86,27 +81,26 @@ impl ModelAttempt {
         let request = std::mem::take(&mut self.call.request);
         let work = move || {
             let written = wire.write_request(&request, &target);
-            let replies = ToolReplies::new(&request, wire, &target);
-            (request, written.map(|(bytes, notes)| (bytes, notes, replies)))
+            (request, written)
         };
         let (request, written) = offload(self.size, work).await;
         self.call.request = request;
-        let (bytes, notes, replies) = written?;
-        let bytes = match space {
-            Some(space) => space.seal(bytes),
-            None => bytes,
-        };
-        Ok((bytes, notes, replies))
+        let mut written = written?;
+        if let Some(space) = space {
+            written.body = space.seal(written.body);
+        }
+        Ok(written)
     }
 
     /// The body as written last.
     pub(super) fn written(&self) -> Bytes {
-        self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default()
+        self.body.as_ref().map(|body| body.written.body.clone()).unwrap_or_default()
     }
 
-    /// The conversion of the answer's tool calls for the last written body.
-    pub(super) fn replies(&self) -> Option<ToolReplies> {
-        self.body.as_ref().and_then(|body| body.replies.clone())
+    /// What the last written body leaves to do for its reply: the limits to apply and what to turn back.
+    pub(super) fn left_and_undo(&self) -> (Limits, Undo) {
+        let written = self.body.as_ref().map(|body| &body.written);
+        written.map(|written| (written.left.clone(), written.undo.clone())).unwrap_or_default()
     }
 
     /// The turn metadata of the last written body.
@@ -117,7 +111,7 @@ impl ModelAttempt {
     /// Takes over the notes of the last written body. Notes of earlier bodies do not count.
     pub(super) fn note_body(&mut self) {
         if let Some(body) = &mut self.body {
-            self.state.head.notes.extend(std::mem::take(&mut body.notes));
+            self.state.head.notes.extend(std::mem::take(&mut body.written.notes));
         }
     }
 
@@ -199,35 +193,11 @@ impl ModelAttempt {
         let own = self.body.as_ref().is_some_and(|body| body.wire != Wire::Responses);
         if own { Echo::of(&self.call.request) } else { Echo::default() }
     }
-
-    /// The limits that the upstream's protocol has no field for.
-    pub(super) fn limits(&self) -> Limits {
-        let limits = &self.call.request.limits;
-        match self.body.as_ref().and_then(|body| body.relay.as_ref().map(|_| body.wire)) {
-            None => limits.clone(),
-            // A limit below the upstream's minimum was raised when the request was written.
-            Some(Wire::Responses) => {
-                Limits { max_tokens: limits.max_tokens.filter(|limit| *limit < LEAST_OUTPUT), ..limits.clone() }
-            }
-            Some(Wire::Chat) => dropped_limits(limits, chat::MOST_STOPS),
-            Some(Wire::Gemini) => dropped_limits(limits, gemini::MOST_STOPS),
-            Some(Wire::Messages) => {
-                let stop = limits.stop.iter().filter(|stop| !messages::takes_stop(stop)).cloned().collect();
-                Limits { max_tokens: None, stop }
-            }
-        }
-    }
 }
 
 fn over_memory() -> Failure {
     let failure = Failure::new(Kind::Overloaded, "too many request bodies are in flight");
     failure.code("overloaded").retry_after(1)
-}
-
-/// The stop sequences of a request that has more than the upstream takes; such a request sends none.
-fn dropped_limits(limits: &Limits, most: usize) -> Limits {
-    let stop = if limits.stop.len() > most { limits.stop.clone() } else { Vec::new() };
-    Limits { max_tokens: None, stop }
 }
 
 pub(super) fn lists_priority(resolved: &Resolved) -> bool {

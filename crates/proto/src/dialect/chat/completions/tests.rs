@@ -1,5 +1,6 @@
 use super::*;
-use crate::canon::{Event, ReplyOptions};
+
+use crate::canon::{Event, Item, ReplyOptions};
 use crate::dialect;
 use crate::dialect::{Reader, Wire};
 use crate::fold::Fold;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use bytes::{BufMut, BytesMut};
 
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
+use crate::dialect::request_values::joined;
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::notes::{Notes, sanitized};
@@ -23,14 +24,8 @@ pub(super) fn write(
         let message = "nothing in this conversation can be sent to an upstream that speaks Chat Completions";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
-    let mut failed = None;
     let instructions = request.instructions.iter().map(Message::Instructions);
-    writer.array("messages", instructions.chain(turns.done), |out, turn| {
-        if let Err(failure) = message(out, &turn) {
-            failed.get_or_insert(failure);
-        }
-    });
-    failed.map_or(Ok(()), Err)
+    writer.try_array("messages", instructions.chain(turns.done), |out, turn| message(out, &turn))
 }
 
 /// One chat message.
@@ -165,8 +160,7 @@ impl<'a> Messages<'a> {
         found.sort_by_key(|waiting| waiting.at);
         let mut shown = Vec::new();
         for PendingResult { call_id, parts, failed, .. } in found {
-            let is_text = |part: &&Part| matches!(part, Part::Text { .. } | Part::Refusal(_));
-            let (text, other): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(is_text);
+            let (text, other): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| part.is_text());
             shown.extend(other);
             self.done.push(Message::Result { call_id, parts: text, failed });
         }
@@ -231,13 +225,8 @@ fn assistant(writer: &mut ObjectWriter<'_>, answer: &Answer<'_>) -> Result<(), F
     } else {
         content(writer, &said)?;
     }
-    if let Some(refusal) = refusal {
-        writer.text("refusal", refusal);
-    }
-    if !answer.thoughts.is_empty() {
-        let paragraphs: Vec<&[u8]> = answer.thoughts.iter().map(|text| &text.escaped()[..]).collect();
-        writer.text("reasoning_content", &Text::from_escaped(paragraphs.join(&br"\n\n"[..]).into()));
-    }
+    writer.optional_text("refusal", refusal);
+    writer.optional_text("reasoning_content", joined(answer.thoughts.iter().copied()).as_ref());
     if !answer.calls.is_empty() {
         writer.array("tool_calls", &answer.calls, |out, call| emit::object(out, |writer| call_member(writer, call)));
     }
@@ -266,7 +255,7 @@ fn failure(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure
         out.put_slice(b"\"");
         return Ok(());
     }
-    let mark = Part::Text { text: Text::from("Error:"), annotations: None };
+    let mark = Part::from(Text::from("Error:"));
     let all: Vec<&Part> = [&mark].into_iter().chain(parts.iter().copied()).collect();
     content(writer, &all)
 }
@@ -277,13 +266,7 @@ fn content(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure
         [] => writer.string("content", ""),
         [Part::Text { text, .. }] => writer.text("content", text),
         parts => {
-            let mut failed = None;
-            writer.array("content", parts, |out, part| {
-                if let Err(failure) = emit::object(out, |writer| one(writer, part)) {
-                    failed.get_or_insert(failure);
-                }
-            });
-            return failed.map_or(Ok(()), Err);
+            return writer.try_array("content", parts, |out, part| emit::object(out, |writer| one(writer, part)));
         }
     }
     Ok(())
@@ -303,9 +286,7 @@ fn one(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
             writer.string("type", "image_url");
             writer.object("image_url", |writer| {
                 writer.text("url", url);
-                if let Some(detail) = detail {
-                    writer.text("detail", detail);
-                }
+                writer.optional_text("detail", detail.as_ref());
             });
         }
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
@@ -325,9 +306,7 @@ fn file(writer: &mut ObjectWriter<'_>, source: &Source, name: Option<&Text>) -> 
     writer.string("type", "file");
     writer.object("file", |writer| {
         writer.text(key, value);
-        if let Some(name) = name {
-            writer.text("filename", name);
-        }
+        writer.optional_text("filename", name);
     });
     Ok(())
 }

@@ -9,9 +9,9 @@ use crate::text::{Json, Text};
 /// `raw` for this model, streamed and with usage.
 pub(super) fn body(raw: &Bytes, model: &str, effort: Option<&str>) -> Bytes {
     let body = Json::from_valid(raw.clone());
-    let yes = Json::from_valid(Bytes::from_static(b"true"));
+    let yes = Json::of(&true);
     let options = body.get("stream_options").filter(|options| options.shape() == Shape::Object);
-    let options = options.unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
+    let options = options.unwrap_or(Json::EMPTY);
     let options = patch::set(&options, "include_usage", &yes);
     let body = patch::set(&body, "model", &Text::from_plain(model).quoted());
     let body = patch::set(&body, "stream", &yes);

@@ -62,9 +62,7 @@ fn one(writer: &mut ObjectWriter<'_>, kind: &ToolKind) {
 
 fn head(writer: &mut ObjectWriter<'_>, name: &Text, description: Option<&Text>) {
     writer.text("name", name);
-    if let Some(description) = description {
-        writer.text("description", description);
-    }
+    writer.optional_text("description", description);
 }
 
 /// The flat responses form `{type, syntax, definition}` to chat's nested one; every other format as it is.

@@ -199,7 +199,7 @@ impl ChatAnswer {
             prompt: None,
         };
         sink.say(What::ItemOpen { at, head: Head::Image });
-        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item::from(kind) });
     }
 
     fn take_index(&mut self) -> u32 {

@@ -151,6 +151,6 @@ impl Known {
         let (call_id, name) = (self.call_id.clone(), self.name.clone());
         let input = Text::from_escaped(Bytes::from(input));
         let kind = ItemKind::Call { kind: self.kind, id: None, call_id, name, namespace: None, input };
-        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item::from(kind) });
     }
 }

@@ -68,13 +68,13 @@ impl Scope {
             "function" => items.push(self.function_result(&mut fields, history)?),
             other => return Err(fields.unknown("role", other)),
         }
-        self.leftover("messages", fields);
+        self.notes.unread("messages", fields);
         Ok(())
     }
 
     fn said(&mut self, fields: &mut Fields<'_>, role: Role, allowed: Allowed) -> ReadResult<Item> {
         let parts = fields.need("content", |node| self.content(node, allowed))?;
-        Ok(message(role, parts))
+        Ok(ItemKind::message(role, parts).into())
     }
 
     fn assistant(&mut self, fields: &mut Fields<'_>, history: &mut History, items: &mut Vec<Item>) -> ReadResult<()> {
@@ -84,9 +84,8 @@ impl Scope {
         parts.extend(refusal.filter(|refusal| !refusal.is_empty()).map(Part::Refusal));
         let calls = fields.read("tool_calls", |node| node.each(usize::MAX, |node| self.call(node, history)))?;
         let legacy = fields.read("function_call", |node| self.legacy(node, history))?;
-        let silent = |part: &Part| matches!(part, Part::Text { text, .. } if text.is_empty());
-        if !parts.iter().all(silent) {
-            items.push(message(Role::Assistant, parts));
+        if !parts.iter().all(Part::is_empty) {
+            items.push(ItemKind::message(Role::Assistant, parts).into());
         }
         items.extend(calls.into_iter().flatten().chain(legacy));
         self.replayed(fields)?;
@@ -130,8 +129,8 @@ impl Scope {
             }
             other => return Err(fields.unknown("type", other)),
         };
-        self.leftover("messages.tool_calls", fields);
-        Ok(item(ItemKind::Call { kind, id: None, call_id, name, namespace: None, input }))
+        self.notes.unread("messages.tool_calls", fields);
+        Ok(ItemKind::Call { kind, id: None, call_id, name, namespace: None, input }.into())
     }
 
     /// `{name, arguments}` or `{name, input}`.
@@ -142,41 +141,33 @@ impl Scope {
             // Some servers hand out, and so some clients send back, arguments as an object.
             if node.is(Shape::Object) { Ok(Text::from_plain(node.json().as_str())) } else { node.text() }
         })?;
-        self.leftover("messages.tool_calls", fields);
+        self.notes.unread("messages.tool_calls", fields);
         Ok((name, input.unwrap_or_default()))
     }
 
     fn legacy(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<Item> {
         let (name, input) = self.called(node, "arguments")?;
         let call_id = history.legacy_call(&name);
-        Ok(item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }))
+        Ok(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }.into())
     }
 
     fn tool_result(&mut self, fields: &mut Fields<'_>, history: &History) -> ReadResult<Item> {
         let call_id = fields.need("tool_call_id", node::filled)?;
         let parts = self.result(fields)?;
         fields.take("name");
-        Ok(item(ItemKind::Output { kind: history.kind(&call_id), call_id, parts, failed: false }))
+        Ok(ItemKind::Output { kind: history.kind(&call_id), call_id, parts, failed: false }.into())
     }
 
     fn function_result(&mut self, fields: &mut Fields<'_>, history: &mut History) -> ReadResult<Item> {
         let name = fields.need("name", node::filled)?;
         let parts = self.result(fields)?;
         let call_id = history.legacy_result(&name);
-        Ok(item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }))
+        Ok(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }.into())
     }
 
     /// A tool's result may be text, images and files; a missing one is the empty text.
     fn result(&mut self, fields: &mut Fields<'_>) -> ReadResult<Vec<Part>> {
         let parts = fields.read("content", |node| self.content(node, Allowed::Everything))?;
-        Ok(parts.unwrap_or_else(|| vec![Part::Text { text: Text::default(), annotations: None }]))
+        Ok(parts.unwrap_or_else(|| vec![Part::from(Text::default())]))
     }
-}
-
-pub(super) fn message(role: Role, parts: Vec<Part>) -> Item {
-    item(ItemKind::Message { id: None, role, parts, phase: None })
-}
-
-pub(super) fn item(kind: ItemKind) -> Item {
-    Item { kind, raw: None }
 }

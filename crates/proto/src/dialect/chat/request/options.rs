@@ -2,14 +2,10 @@
 
 use super::Scope;
 use crate::canon::{Format, Limits, Reasoning, Request};
+use crate::dialect::request_values;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
-
-/// OpenAI takes 4 stop sequences; other servers more, so we do too.
-const MAX_STOPS: usize = 16;
-/// Longest stop sequence in bytes: as much text as this may be held back.
-const MAX_STOP: usize = 4096;
 
 /// Names of the output limit, the one that wins first.
 const LIMITS: [&str; 3] = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
@@ -103,7 +99,7 @@ impl Scope {
         let effort = fields.read("effort", node::string)?;
         let off = (enabled == Some(false)).then(|| "none".to_owned());
         let summary = fields.read("summary", node::string)?;
-        self.leftover("reasoning", fields);
+        self.notes.unread("reasoning", fields);
         Ok(Reasoning { effort: off.or(effort), summary })
     }
 
@@ -114,7 +110,7 @@ impl Scope {
         let format = fields.read("format", |node| self.format(node))?.flatten();
         request.verbosity = request.verbosity.take().or(verbosity);
         request.format = request.format.take().or(format);
-        self.leftover("text", fields);
+        self.notes.unread("text", fields);
         Ok(())
     }
 
@@ -142,15 +138,14 @@ impl Scope {
             schema: fields.need("schema", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         };
-        self.leftover("response_format", fields);
+        self.notes.unread("response_format", fields);
         Ok(format)
     }
 }
 
 fn schema_name(node: Node<'_>) -> ReadResult<Text> {
     let name = node.filled()?;
-    let legal = name.escaped().iter().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(b));
-    if legal && name.escaped().len() <= 64 {
+    if request_values::is_format_name(&name) {
         return Ok(name);
     }
     Err(node.bad("expected 1 to 64 characters of 'A-Z', 'a-z', '0-9', '_' and '-'."))
@@ -162,20 +157,6 @@ fn limits(fields: &mut Fields<'_>) -> ReadResult<Limits> {
         let limit = fields.read(name, node::positive)?;
         limits.max_tokens = limits.max_tokens.or(limit);
     }
-    limits.stop = fields.read("stop", stops)?.unwrap_or_default();
+    limits.stop = fields.read("stop", request_values::stop_or_stops)?.unwrap_or_default();
     Ok(limits)
-}
-
-fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
-    let mut stops = if node.is(Shape::Array) { node.each(MAX_STOPS, stop)? } else { vec![stop(node)?] };
-    stops.retain(|stop| !stop.is_empty());
-    Ok(stops)
-}
-
-fn stop(node: Node<'_>) -> ReadResult<String> {
-    let stop = node.string().map_err(|_| node.wrong("a string or an array of strings"))?;
-    if stop.len() > MAX_STOP {
-        return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));
-    }
-    Ok(stop)
 }

@@ -2,6 +2,7 @@
 
 use super::Scope;
 use crate::canon::{Part, Source};
+use crate::dialect::request_values::{begins, is_web, web_url};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Text, standard_base64};
@@ -21,7 +22,7 @@ impl Scope {
     /// A string or an array of parts.
     pub(super) fn content(&mut self, node: Node<'_>, allowed: Allowed) -> ReadResult<Vec<Part>> {
         if node.is(Shape::String) {
-            return Ok(vec![Part::Text { text: node.text()?, annotations: None }]);
+            return Ok(vec![Part::from(node.text()?)]);
         }
         if !node.is(Shape::Array) {
             return Err(node.wrong("a string or an array of parts"));
@@ -41,7 +42,7 @@ impl Scope {
         if !fits {
             return Err(fields.unknown("type", &kind));
         }
-        self.leftover("messages.content", fields);
+        self.notes.unread("messages.content", fields);
         Ok(part)
     }
 
@@ -51,7 +52,7 @@ impl Scope {
                 // Replayed replies carry them; there is no way to send them back.
                 fields.take("annotations");
                 fields.take("logprobs");
-                Ok(Part::Text { text: fields.need("text", node::text)?, annotations: None })
+                Ok(Part::from(fields.need("text", node::text)?))
             }
             "refusal" => fields.need("refusal", node::text).map(Part::Refusal),
             "image_url" => {
@@ -62,7 +63,7 @@ impl Scope {
             "file" => fields.need("file", |node| {
                 let mut fields = node.object()?;
                 let file = self.file(&mut fields)?;
-                self.leftover("messages.content.file", fields);
+                self.notes.unread("messages.content.file", fields);
                 Ok(file)
             }),
             "input_file" => self.file(fields),
@@ -81,7 +82,7 @@ impl Scope {
         let mut fields = node.object()?;
         let url = fields.need("url", image_url)?;
         let detail = fields.read("detail", node::text)?.or(detail);
-        self.leftover("messages.content.image_url", fields);
+        self.notes.unread("messages.content.image_url", fields);
         Ok(Part::Image { source: Source::Url(url), detail })
     }
 
@@ -111,7 +112,7 @@ impl Scope {
     fn file_data(&mut self, node: Node<'_>, name: Option<&Text>) -> ReadResult<Text> {
         let data = node.filled()?;
         let plain = data.plain();
-        if starts(&plain, "data:") {
+        if begins(&plain, "data:") {
             return base64_url(node, &plain, "data:").map(|()| data.clone());
         }
         let base64 = standard_base64(&plain).ok_or_else(|| node.bad("expected a data URL or base64."))?;
@@ -125,7 +126,7 @@ impl Scope {
 fn image_url(node: Node<'_>) -> ReadResult<Text> {
     let url = node.filled()?;
     let plain = url.plain();
-    if starts(&plain, "data:") {
+    if begins(&plain, "data:") {
         base64_url(node, &plain, "data:image/")?;
     } else if !is_web(&plain) {
         return Err(node.bad("expected an http, https or base64 data URL."));
@@ -133,25 +134,12 @@ fn image_url(node: Node<'_>) -> ReadResult<Text> {
     Ok(url)
 }
 
-fn web_url(node: Node<'_>) -> ReadResult<Text> {
-    let url = node.filled()?;
-    if is_web(&url.plain()) { Ok(url) } else { Err(node.bad("expected an http or https URL.")) }
-}
-
 fn base64_url(node: Node<'_>, plain: &str, prefix: &str) -> ReadResult<()> {
     let parts = plain.split_once(',').filter(|(head, data)| head.ends_with(";base64") && !data.is_empty());
-    if parts.is_some() && starts(plain, prefix) {
+    if parts.is_some() && begins(plain, prefix) {
         return Ok(());
     }
     Err(node.bad(&format!("expected a data URL of the form '{prefix}...;base64,...' with some data.")))
-}
-
-fn is_web(url: &str) -> bool {
-    starts(url, "https://") || starts(url, "http://")
-}
-
-fn starts(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
 
 fn media_type(name: &str) -> &'static str {

@@ -4,6 +4,7 @@ use super::Scope;
 use crate::canon::{Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
 use crate::json::Shape;
+use crate::json::emit::ObjectWriter;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{emit, patch, schema};
 use crate::notes::sanitized;
@@ -25,14 +26,14 @@ impl Scope {
         match kind.as_str() {
             "function" if fields.has("function") => {
                 let tool = fields.need("function", |node| self.function(node.object()?))?;
-                self.leftover("tools", fields);
+                self.notes.unread("tools", fields);
                 Ok(tool)
             }
             "function" if fields.has("name") => self.function(fields),
             "function" => Err(fields.missing("function")),
             "custom" if fields.has("custom") => {
                 let tool = fields.need("custom", |node| self.custom(node.object()?))?;
-                self.leftover("tools", fields);
+                self.notes.unread("tools", fields);
                 Ok(tool)
             }
             "custom" if fields.has("name") => self.custom(fields),
@@ -54,8 +55,8 @@ impl Scope {
             parameters: fields.read("parameters", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         };
-        self.leftover("tools.function", fields);
-        Ok(Tool { kind, raw: None })
+        self.notes.unread("tools.function", fields);
+        Ok(Tool::from(kind))
     }
 
     fn custom(&mut self, mut fields: Fields<'_>) -> ReadResult<Tool> {
@@ -64,8 +65,8 @@ impl Scope {
             description: fields.read("description", node::text)?,
             format: fields.read("format", grammar)?,
         };
-        self.leftover("tools.custom", fields);
-        Ok(Tool { kind, raw: None })
+        self.notes.unread("tools.custom", fields);
+        Ok(Tool::from(kind))
     }
 
     /// The hosted search tool that `web_search_options` asks for.
@@ -73,15 +74,11 @@ impl Scope {
         let mut fields = node.object()?;
         let size = fields.read("search_context_size", node::text)?;
         let place = fields.read("user_location", location)?;
-        self.leftover("web_search_options", fields);
+        self.notes.unread("web_search_options", fields);
         let raw = emit::json(|writer| {
             writer.string("type", "web_search");
-            if let Some(size) = &size {
-                writer.text("search_context_size", size);
-            }
-            if let Some(place) = &place {
-                writer.json("user_location", place);
-            }
+            writer.optional_text("search_context_size", size.as_ref());
+            writer.optional("user_location", place.as_ref(), ObjectWriter::json);
         });
         Ok(Tool { kind: ToolKind::Hosted { kind: "web_search".to_owned() }, raw: Some(raw) })
     }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::super::{encode, reasoning_state};
 use super::{Facts, Family};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
+use crate::dialect::request_values::{begins, is_at_google, is_web};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::notes::{Notes, sanitized};
@@ -29,19 +30,12 @@ pub(super) fn write(
             writer.array("parts", system, |out, text| emit::object(out, |writer| writer.text("text", text)));
         });
     }
-    let mut failed = Ok(());
-    writer.array("contents", &turns.done, |out, turn| {
+    writer.try_array("contents", &turns.done, |out, turn| {
         emit::object(out, |writer| {
             writer.string("role", if turn.model { "model" } else { "user" });
-            writer.array("parts", &turn.pieces, |out, piece| {
-                let written = emit::object(out, |writer| one(writer, piece));
-                if failed.is_ok() {
-                    failed = written;
-                }
-            });
-        });
-    });
-    failed
+            writer.try_array("parts", &turn.pieces, |out, piece| emit::object(out, |writer| one(writer, piece)))
+        })
+    })
 }
 
 /// One content.
@@ -120,7 +114,7 @@ impl<'a, 'f> Contents<'a, 'f> {
     fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
         match kind {
             ItemKind::Message { role: Role::Assistant, parts, .. } => {
-                parts.iter().filter(|part| !is_silent(part)).for_each(|part| self.model(PieceKind::Part(part)));
+                parts.iter().filter(|part| !part.is_empty()).for_each(|part| self.model(PieceKind::Part(part)));
             }
             ItemKind::Message { role, parts, .. } => self.operator_message(role, parts, notes),
             ItemKind::Reasoning { encrypted, .. } => self.thought(encrypted.as_ref(), notes),
@@ -142,7 +136,7 @@ impl<'a, 'f> Contents<'a, 'f> {
         let texts =
             || parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None });
         if *role != Role::User && self.done.is_empty() {
-            if !parts.iter().all(is_text) {
+            if !parts.iter().all(Part::is_text) {
                 notes.add("dropped pictures and files of the operator");
             }
             return self.system.extend(texts());
@@ -151,7 +145,7 @@ impl<'a, 'f> Contents<'a, 'f> {
             notes.add("sent a system message as a user's");
         }
         self.answer();
-        let pieces = parts.iter().filter(|part| !is_silent(part)).map(PieceKind::Part).collect();
+        let pieces = parts.iter().filter(|part| !part.is_empty()).map(PieceKind::Part).collect();
         self.user(pieces);
     }
 
@@ -211,18 +205,10 @@ impl<'a, 'f> Contents<'a, 'f> {
         if let Some((id, parts, failed)) = next {
             let mut said = vec![PieceKind::Result { id, name, parts, failed }];
             // Not every version takes them inside the result.
-            said.extend(parts.iter().filter(|part| !is_text(part)).map(PieceKind::Part));
+            said.extend(parts.iter().filter(|part| !part.is_text()).map(PieceKind::Part));
             self.user(said);
         }
     }
-}
-
-fn is_text(part: &Part) -> bool {
-    matches!(part, Part::Text { .. } | Part::Refusal(_))
-}
-
-fn is_silent(part: &Part) -> bool {
-    matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty())
 }
 
 fn one(writer: &mut ObjectWriter<'_>, piece: &OutboundPart<'_>) -> Result<(), Failure> {
@@ -237,11 +223,7 @@ fn one(writer: &mut ObjectWriter<'_>, piece: &OutboundPart<'_>) -> Result<(), Fa
                 Some(name) => writer.text("name", name),
                 None => writer.string("name", "unknown"),
             }
-            let texts = parts.iter().filter_map(|part| match part {
-                Part::Text { text, .. } | Part::Refusal(text) => Some(text),
-                _ => None,
-            });
-            let texts: Vec<&[u8]> = texts.map(|text| &text.escaped()[..]).collect();
+            let texts: Vec<&[u8]> = parts.iter().filter_map(Part::text).map(|text| &text.escaped()[..]).collect();
             let text = Text::from_escaped(texts.join(&br"\n"[..]).into());
             writer.object("response", |writer| writer.text(if *failed { "error" } else { "output" }, &text));
         }),
@@ -256,11 +238,7 @@ fn part(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
         Part::Image { source: Source::Url(url), .. } => bytes(writer, url, None)?,
         Part::File { source: Source::Url(url), name } => bytes(writer, url, name.as_ref())?,
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
-        Part::File { source: Source::Id(id), .. }
-            if id.as_str().starts_with("files/") || id.as_str().starts_with("gs://") =>
-        {
-            bytes(writer, id, None)?;
-        }
+        Part::File { source: Source::Id(id), .. } if is_at_google(id.as_str()) => bytes(writer, id, None)?,
         Part::File { .. } => return Err(refused("a file by id")),
         Part::Other(_) => return Err(refused("a content part of an unknown type")),
     }
@@ -270,8 +248,7 @@ fn part(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
 /// Bytes inline, or by an address that Google fetches.
 fn bytes(writer: &mut ObjectWriter<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
     let plain = url.plain();
-    let starts = |prefix: &str| plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    if starts("data:") {
+    if begins(&plain, "data:") {
         let inline = plain[5..].split_once(";base64,").filter(|(_, data)| !data.is_empty());
         let inline = inline.and_then(|(kind, data)| Some((kind, standard_base64(data)?)));
         let (kind, data) = inline.ok_or_else(|| refused("a data URL that is not base64"))?;
@@ -285,15 +262,13 @@ fn bytes(writer: &mut ObjectWriter<'_>, url: &Text, name: Option<&Text>) -> Resu
         return Ok(());
     }
     let blank = plain.bytes().any(|byte| byte <= b' ');
-    if blank || !["https://", "http://", "gs://", "files/"].into_iter().any(starts) {
+    if blank || !is_web(&plain) && !is_at_google(&plain) {
         return Err(refused("a file that is neither inline nor on the web"));
     }
     let named = name.map(|name| name.plain().into_owned());
     let kind = type_of(named.as_deref().unwrap_or(&plain));
     writer.object("fileData", |writer| {
-        if let Some(kind) = kind {
-            writer.string("mimeType", kind);
-        }
+        writer.optional("mimeType", kind, ObjectWriter::string);
         writer.text("fileUri", url);
     });
     Ok(())

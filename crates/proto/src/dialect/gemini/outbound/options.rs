@@ -51,9 +51,7 @@ fn config(
     facts: &Facts<'_>,
     notes: &mut Notes,
 ) -> Result<(), Failure> {
-    if let Some(limit) = request.limits.max_tokens {
-        writer.number("maxOutputTokens", limit);
-    }
+    writer.optional("maxOutputTokens", request.limits.max_tokens, ObjectWriter::number);
     let stops = &request.limits.stop;
     if stops.len() > MOST_STOPS {
         notes.add("stop applied by the gateway");

@@ -1,6 +1,6 @@
 //! The client's own body for another Gemini upstream: key order and unknown fields stay as they came.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memmem;
 
 use super::super::{encode, reasoning_state};
@@ -48,7 +48,7 @@ fn says_effort(body: &Json) -> bool {
 /// Changes the object that is called by one of these names, or adds it by the first.
 fn within(json: &Json, names: [&'static str; 2], change: &dyn Fn(&Json) -> Json) -> Json {
     let has = json.fields().any(|(key, value)| names.contains(&key.as_str()) && value.shape() == Shape::Object);
-    let fresh = (!has).then(|| (names[0], change(&Json::from_valid(Bytes::from_static(b"{}")))));
+    let fresh = (!has).then(|| (names[0], change(&Json::EMPTY)));
     let edit = |key: &Text, value: &Json| match names.contains(&key.as_str()) {
         true if has && value.shape() == Shape::Object => Edit::Set(change(value)),
         // `null` stands where nothing is said.
@@ -90,9 +90,7 @@ fn each(list: &Json, change: &dyn Fn(&Json) -> Json) -> Json {
     if list.shape() != Shape::Array {
         return change(list);
     }
-    let mut out = BytesMut::with_capacity(list.bytes().len());
-    emit::array(&mut out, list.elements(), |out, element| out.put_slice(change(&element).bytes()));
-    Json::from_valid(out.freeze())
+    emit::list(list.elements().map(|element| change(&element)))
 }
 
 fn set(old: &Json, new: &Json) -> Edit {

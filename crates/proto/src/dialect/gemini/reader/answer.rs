@@ -229,7 +229,7 @@ impl GeminiAnswer {
         let at = self.take_index();
         sink.say(What::ItemOpen { at, head: Head::Search });
         let kind = ItemKind::Search { id: None, action: Some(action) };
-        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item::from(kind) });
     }
 
     /// State that no shown thought took is an item of its own.
@@ -239,7 +239,7 @@ impl GeminiAnswer {
         sink.say(What::ItemOpen { at, head: Head::Reasoning });
         let (summary, text) = (Vec::new(), Vec::new());
         let kind = ItemKind::Reasoning { id, summary, text, encrypted: Some(state) };
-        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item::from(kind) });
     }
 
     fn image(&mut self, data: &Json, sink: &mut Sink<'_>) {
@@ -251,7 +251,7 @@ impl GeminiAnswer {
         let at = self.take_index();
         let kind = ItemKind::Image { id: None, result, format: Some(Text::from_plain(format)), prompt: None };
         sink.say(What::ItemOpen { at, head: Head::Image });
-        sink.say(What::ItemDone { at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at, item: Item::from(kind) });
     }
 
     fn take_index(&mut self) -> u32 {

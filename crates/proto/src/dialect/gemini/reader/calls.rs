@@ -94,6 +94,6 @@ impl Calls {
         sink.say(What::Delta { at: open.at, part: 0, channel: Channel::Arguments, data: input.clone() });
         let (call_id, name) = (open.id, open.name);
         let kind = ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input };
-        sink.say(What::ItemDone { at: open.at, item: Item { kind, raw: None } });
+        sink.say(What::ItemDone { at: open.at, item: Item::from(kind) });
     }
 }

@@ -24,7 +24,7 @@ impl Scope {
 
     fn content(&mut self, node: Node<'_>, history: &mut History) -> ReadResult<()> {
         if node.is(Shape::String) {
-            history.user(vec![Part::Text { text: node.text()?, annotations: None }]);
+            history.user(vec![Part::from(node.text()?)]);
             return Ok(());
         }
         let mut fields = node.object()?;
@@ -57,7 +57,7 @@ impl Scope {
             self.leftover("contents.parts", fields);
             return Ok(());
         }
-        said.extend(self.part(&mut fields)?.filter(|part| !is_silent(part)));
+        said.extend(self.part(&mut fields)?.filter(|part| !part.is_empty()));
         self.leftover("contents.parts", fields);
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Scope {
             return Err(fields.missing("name"));
         }
         let (text, failed) = fields.either("response", response)?.unwrap_or_default();
-        let mut parts = vec![Part::Text { text, annotations: None }];
+        let mut parts = vec![Part::from(text)];
         let shown = fields.either("parts", |node| several(node, |node| self.shown(node)))?;
         parts.extend(shown.into_iter().flatten().flatten());
         self.leftover("contents.parts.functionResponse", fields);
@@ -118,10 +118,6 @@ impl Scope {
         self.leftover("contents.parts.functionResponse.parts", fields);
         Ok(part)
     }
-}
-
-fn is_silent(part: &Part) -> bool {
-    matches!(part, Part::Text { text, .. } if text.is_empty())
 }
 
 fn speaker(node: Node<'_>) -> ReadResult<Speaker> {

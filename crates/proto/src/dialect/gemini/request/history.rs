@@ -49,7 +49,7 @@ impl History {
     pub(super) fn user(&mut self, parts: Vec<Part>) {
         self.close();
         if !parts.is_empty() {
-            self.push(ItemKind::Message { id: None, role: Role::User, parts, phase: None });
+            self.push(ItemKind::message(Role::User, parts));
         }
     }
 
@@ -68,7 +68,7 @@ impl History {
         self.close();
         match self.items.last_mut().map(|item| &mut item.kind) {
             Some(ItemKind::Message { role: Role::Assistant, parts, .. }) => parts.push(part),
-            _ => self.push(ItemKind::Message { id: None, role: Role::Assistant, parts: vec![part], phase: None }),
+            _ => self.push(ItemKind::message(Role::Assistant, vec![part])),
         }
     }
 
@@ -87,7 +87,7 @@ impl History {
             _ => {
                 let (summary, text) = (Vec::new(), Vec::new());
                 let kind = ItemKind::Reasoning { id: made, summary, text, encrypted: Some(state) };
-                self.items.insert(place, Item { kind, raw: None });
+                self.items.insert(place, Item::from(kind));
             }
         }
     }
@@ -160,10 +160,10 @@ impl History {
         if voice == TextKind::Thought {
             return self.push(ItemKind::Reasoning { id: None, summary: vec![text], text: Vec::new(), encrypted: None });
         }
-        self.shown(Part::Text { text, annotations: None });
+        self.shown(Part::from(text));
     }
 
     fn push(&mut self, kind: ItemKind) {
-        self.items.push(Item { kind, raw: None });
+        self.items.push(Item::from(kind));
     }
 }

@@ -3,14 +3,10 @@
 use super::tools::{gemini_schema, hosted, plain_schema};
 use super::{Scope, several};
 use crate::canon::{Format, Reasoning, Request, SchemaEnvelope};
+use crate::dialect::request_values::{MAX_STOPS, stops};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Json, Text};
-
-/// Gemini takes 5 stop sequences; we take more.
-const MAX_STOPS: usize = 16;
-/// Longest stop sequence in bytes: as much text as this may be held back.
-const MAX_STOP: usize = 4096;
 
 /// Sampling fields: Gemini's name, the canonical one, their shape.
 const SAMPLING: [(&str, &str, Shape, &str); 8] = [
@@ -31,7 +27,7 @@ impl Scope {
             if node.positive()? > 1 { Err(node.unsupported("only one candidate is supported.")) } else { Ok(()) }
         })?;
         request.limits.max_tokens = fields.either("maxOutputTokens", node::positive)?;
-        request.limits.stop = fields.either("stopSequences", stops)?.unwrap_or_default();
+        request.limits.stop = fields.either("stopSequences", |node| stops(node, MAX_STOPS))?.unwrap_or_default();
         for (name, canonical, shape, expected) in SAMPLING {
             let value = fields.either(name, |node| node.shaped(shape, expected))?;
             request.sampling.extend(value.map(|value| (canonical, value)));
@@ -78,7 +74,7 @@ impl Scope {
             ("" | "application/json", Some(schema)) => request.format = Some(structured(schema)),
             ("text/x.enum", Some(schema)) => {
                 request.format = Some(structured(schema));
-                request.reply.envelope = SchemaEnvelope::BareString;
+                request.envelope = SchemaEnvelope::BareString;
             }
             ("text/x.enum", None) => return Err(fields.missing("responseSchema")),
             ("text/plain", Some(_)) => self.notes.add("dropped generationConfig.responseSchema"),
@@ -119,16 +115,4 @@ fn level(node: Node<'_>) -> ReadResult<Option<&'static str>> {
         "HIGH" => "high",
         _ => return Err(node.bad("supported are 'MINIMAL', 'LOW', 'MEDIUM' and 'HIGH'.")),
     }))
-}
-
-fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
-    let mut stops = node.each(MAX_STOPS, |node| {
-        let stop = node.string()?;
-        if stop.len() > MAX_STOP {
-            return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));
-        }
-        Ok(stop)
-    })?;
-    stops.retain(|stop| !stop.is_empty());
-    Ok(stops)
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Scope;
 use crate::canon::{Part, Source};
+use crate::dialect::request_values::{is_at_google, is_web};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Text, media_type, standard_base64};
@@ -24,7 +25,7 @@ impl Scope {
                 Ok(())
             })?;
         }
-        let text = text.map(|text| Part::Text { text, annotations: None });
+        let text = text.map(Part::from);
         Ok(text.or(inline).or(file))
     }
 
@@ -66,9 +67,7 @@ fn base64(node: Node<'_>) -> ReadResult<String> {
 fn uri(node: Node<'_>) -> ReadResult<Text> {
     let uri = node.filled()?;
     let plain = uri.plain();
-    let known = ["https://", "http://", "gs://", "files/"];
-    let legal = known.iter().any(|start| plain.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)));
-    if legal && !plain.bytes().any(|b| b <= b' ') {
+    if (is_web(&plain) || is_at_google(&plain)) && !plain.bytes().any(|b| b <= b' ') {
         return Ok(uri.clone());
     }
     Err(node.bad("expected an http, https or gs URL."))

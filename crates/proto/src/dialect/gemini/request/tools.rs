@@ -54,7 +54,7 @@ impl Scope {
         fields.either("behavior", |node| blocking(&node.string()?, node))?;
         self.leftover("tools.functionDeclarations", fields);
         let kind = ToolKind::Function { name, description, parameters: plain.or(own), strict: None };
-        Ok(Tool { kind, raw: None })
+        Ok(Tool::from(kind))
     }
 
     pub(super) fn tool_config(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<()> {

@@ -101,9 +101,7 @@ impl Frames {
         emit::members(out, |writer| {
             writer.string("finishReason", reason);
             writer.number("index", 0);
-            if let Some(grounding) = grounding {
-                writer.json("groundingMetadata", grounding);
-            }
+            writer.optional("groundingMetadata", grounding, ObjectWriter::json);
         });
         out.put_slice(b"}]");
         if let Some(usage) = usage {

@@ -11,6 +11,7 @@ use super::super::reasoning_state::Sealed;
 use super::turns::Block;
 use super::{id, refused};
 use crate::canon::{CallKind, Part, Source};
+use crate::dialect::request_values::is_web;
 use crate::failure::Failure;
 use crate::json;
 use crate::json::emit::{self, ObjectWriter};
@@ -104,24 +105,13 @@ fn depth(bytes: &[u8]) -> usize {
 }
 
 fn result(writer: &mut ObjectWriter<'_>, parts: &[Part]) -> Result<(), Failure> {
-    let empty = |part: &&Part| matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty());
-    let shown: Vec<&Part> = parts.iter().filter(|part| !empty(part)).collect();
+    let shown: Vec<&Part> = parts.iter().filter(|part| !part.is_empty()).collect();
     match shown[..] {
         [] => {}
         [Part::Text { text, .. }] => writer.text("content", text),
-        _ => return list(writer, &shown),
+        _ => return writer.try_array("content", shown, |out, part| emit::object(out, |writer| one(writer, part))),
     }
     Ok(())
-}
-
-fn list(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure> {
-    let mut failed = None;
-    writer.array("content", parts, |out, part| {
-        if let Err(failure) = emit::object(out, |writer| one(writer, part)) {
-            failed.get_or_insert(failure);
-        }
-    });
-    failed.map_or(Ok(()), Err)
 }
 
 fn one(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
@@ -134,7 +124,7 @@ fn one(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
             writer.string("type", "image");
             match inline(url) {
                 Some((media, data)) if media.starts_with("image/") => base64_source(writer, &media, &data),
-                None if is_web(url) => url_source(writer, url),
+                None if is_web(&url.plain()) => url_source(writer, url),
                 _ => return Err(refused("an image by such a URL")),
             }
         }
@@ -150,7 +140,7 @@ fn one(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
 fn document(writer: &mut ObjectWriter<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
     writer.string("type", "document");
     match inline(url) {
-        None if is_web(url) => url_source(writer, url),
+        None if is_web(&url.plain()) => url_source(writer, url),
         None => return Err(refused("a file by such a URL")),
         Some((media, data)) if media == "application/pdf" => base64_source(writer, &media, &data),
         Some((media, data)) => {
@@ -183,13 +173,6 @@ fn url_source(writer: &mut ObjectWriter<'_>, url: &Text) {
         writer.string("type", "url");
         writer.text("url", url);
     });
-}
-
-fn is_web(url: &Text) -> bool {
-    let plain = url.plain();
-    ["http://", "https://"]
-        .iter()
-        .any(|prefix| plain.get(..prefix.len()).is_some_and(|s| s.eq_ignore_ascii_case(prefix)))
 }
 
 /// Media type and base64 of a data URL.

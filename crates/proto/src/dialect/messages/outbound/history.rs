@@ -1,11 +1,11 @@
 //! The client's own messages: what in them another upstream cannot read, and whether they let a model think.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memmem;
 
 use super::super::{encode, reasoning_state};
 use crate::dialect::Relay;
-use crate::json::emit;
+use crate::json::emit::list;
 use crate::json::patch::{Edit, patch};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -132,11 +132,4 @@ impl MessageFacts {
         let results = speaker == Speaker::User && first.into_iter().chain(kinds).any(|kind| kind.is("tool_result"));
         Self { speaker, thinks, results }
     }
-}
-
-/// A JSON array.
-pub(super) fn list<'j>(elements: impl IntoIterator<Item = &'j Json>) -> Json {
-    let mut out = BytesMut::new();
-    emit::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
-    Json::from_valid(out.freeze())
 }

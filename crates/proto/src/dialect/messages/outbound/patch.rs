@@ -93,7 +93,7 @@ fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, 
     }
     if let Some(effort) = plan.effort {
         let config = get(fields, "output_config").cloned();
-        let config = config.unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
+        let config = config.unwrap_or(Json::EMPTY);
         put(fields, "output_config", set(&config, "effort", &Json::of(effort)));
     }
 }
@@ -128,6 +128,6 @@ fn drop_thinking(fields: &mut Vec<(Text, Json)>, why: &str, notes: &mut Notes) {
     let about = |edit: &&Json| edit.text("type").is_some_and(|kind| kind.as_str().starts_with("clear_thinking"));
     let others: Vec<&Json> = edits.iter().filter(|edit| !about(edit)).collect();
     if others.len() < edits.len() {
-        put(fields, "context_management", set(&rules, "edits", &history::list(others)));
+        put(fields, "context_management", set(&rules, "edits", &emit::list(others)));
     }
 }

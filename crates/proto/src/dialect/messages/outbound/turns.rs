@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use bytes::BytesMut;
-
 use super::super::reasoning_state::{self, Sealed};
 use super::{blocks, refused};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
@@ -103,7 +101,7 @@ impl<'a> Messages<'a> {
                 self.add_text(Speaker::Assistant, parts, notes);
             }
             ItemKind::Message { role: Role::System | Role::Developer, parts, .. } if self.done.is_empty() => {
-                if !parts.iter().all(is_text) {
+                if !parts.iter().all(Part::is_text) {
                     notes.add("dropped pictures and files of the operator");
                 }
                 self.system.extend(parts);
@@ -133,7 +131,7 @@ impl<'a> Messages<'a> {
 
     fn add_text(&mut self, speaker: Speaker, parts: &'a [Part], notes: &mut Notes) {
         // The model's own turns hold no pictures and files here.
-        let shown = |part: &&Part| speaker == Speaker::User || is_text(part) || matches!(part, Part::Other(_));
+        let shown = |part: &&Part| speaker == Speaker::User || part.is_text() || matches!(part, Part::Other(_));
         if !parts.iter().all(|part| shown(&part)) {
             notes.add("dropped pictures and files of the assistant");
         }
@@ -186,25 +184,17 @@ impl<'a> Messages<'a> {
         notes: &mut Notes,
     ) -> Result<(), Failure> {
         self.operator(writer, request.instructions.as_ref());
-        let mut failed = None;
         let began = self.done.first().is_some_and(|turn| turn.speaker == Speaker::User);
         if !began {
             notes.add("put a user turn before the first assistant turn");
         }
         let first = (!began).then_some(None);
-        writer.array("messages", first.into_iter().chain(self.done.iter().map(Some)), |out, turn| {
-            if let Err(failure) = write_turn(out, turn, notes) {
-                failed.get_or_insert(failure);
-            }
-        });
-        failed.map_or(Ok(()), Err)
+        let turns = first.into_iter().chain(self.done.iter().map(Some));
+        writer.try_array("messages", turns, |out, turn| emit::object(out, |writer| write_turn(writer, turn, notes)))
     }
 
     fn operator(&self, writer: &mut ObjectWriter<'_>, instructions: Option<&Text>) {
-        let said = self.system.iter().filter_map(|part| match part {
-            Part::Text { text, .. } | Part::Refusal(text) => Some(text),
-            _ => None,
-        });
+        let said = self.system.iter().filter_map(|part| part.text());
         let texts: Vec<&Text> = instructions.into_iter().chain(said).filter(|text| !text.is_empty()).collect();
         match texts[..] {
             [] => {}
@@ -220,26 +210,14 @@ impl<'a> Messages<'a> {
 }
 
 /// One message; `None` is the turn that must come before an assistant's.
-fn write_turn(out: &mut BytesMut, turn: Option<&Message<'_>>, notes: &mut Notes) -> Result<(), Failure> {
-    let mut failed = None;
-    emit::object(out, |writer| {
-        let Some(turn) = turn else {
-            writer.string("role", "user");
-            return writer.string("content", "...");
-        };
-        let assistant = turn.speaker == Speaker::Assistant;
-        writer.string("role", if assistant { "assistant" } else { "user" });
-        writer.array("content", &turn.blocks, |out, block| {
-            if let Err(failure) = blocks::write(out, block, notes) {
-                failed.get_or_insert(failure);
-            }
-        });
-    });
-    failed.map_or(Ok(()), Err)
-}
-
-fn is_text(part: &Part) -> bool {
-    matches!(part, Part::Text { .. } | Part::Refusal(_))
+fn write_turn(writer: &mut ObjectWriter<'_>, turn: Option<&Message<'_>>, notes: &mut Notes) -> Result<(), Failure> {
+    let assistant = turn.is_some_and(|turn| turn.speaker == Speaker::Assistant);
+    writer.string("role", if assistant { "assistant" } else { "user" });
+    let Some(turn) = turn else {
+        writer.string("content", "...");
+        return Ok(());
+    };
+    writer.try_array("content", &turn.blocks, |out, block| blocks::write(out, block, notes))
 }
 
 /// Whether an item has a part that only its own dialect knows.
@@ -250,8 +228,5 @@ fn has_other(item: &Item) -> bool {
 
 /// Whether a part is text without any; Anthropic refuses such blocks.
 fn blank(part: &Part) -> bool {
-    match part {
-        Part::Text { text, .. } | Part::Refusal(text) => text.plain().trim().is_empty(),
-        _ => false,
-    }
+    part.text().is_some_and(|text| text.plain().trim().is_empty())
 }

@@ -76,27 +76,23 @@ impl Input {
 pub(super) fn thought(text: Text, signature: BytesMut) -> Item {
     let (id, encrypted) = reasoning_state::from_signature(&Text::from_escaped(signature.freeze()));
     let summary = if text.is_empty() { Vec::new() } else { vec![text] };
-    item(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted })
+    Item::from(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted })
 }
 
 /// A finished thought that nobody can read.
 pub(super) fn redacted(data: &Text) -> Item {
     let (id, encrypted) = reasoning_state::from_redacted(data);
-    item(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted })
+    Item::from(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted })
 }
 
 /// A finished call.
 pub(super) fn call(call_id: Text, name: Text, input: Text) -> Item {
-    item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
+    Item::from(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
 }
 
 /// A finished search.
 pub(super) fn search(id: Text, query: &Text, sources: &[Text]) -> Item {
-    item(ItemKind::Search { id: Some(id), action: Some(encode::action(query, sources)) })
-}
-
-pub(super) fn item(kind: ItemKind) -> Item {
-    Item { kind, raw: None }
+    Item::from(ItemKind::Search { id: Some(id), action: Some(encode::action(query, sources)) })
 }
 
 /// Token counts so far: the first figures come at the start, the last ones at the end.

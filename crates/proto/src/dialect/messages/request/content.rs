@@ -45,7 +45,7 @@ impl Scope {
             }
         }
         self.cited(&mut fields);
-        self.leftover("messages.content", fields);
+        self.unread("messages.content", fields);
         Ok(())
     }
 
@@ -60,7 +60,7 @@ impl Scope {
         match kind {
             "text" => {
                 let text = fields.need("text", node::text)?;
-                parts.extend((!text.is_empty()).then_some(Part::Text { text, annotations: None }));
+                parts.extend((!text.is_empty()).then_some(Part::from(text)));
             }
             "image" => parts.push(self.image(fields, node)?),
             "document" => self.document(fields, node, parts)?,
@@ -81,7 +81,7 @@ impl Scope {
         let failed = fields.read("is_error", node::boolean)?.unwrap_or(false);
         let mut parts = fields.read("content", |node| self.result_content(node))?.unwrap_or_default();
         if parts.is_empty() {
-            parts.push(Part::Text { text: Text::default(), annotations: None });
+            parts.push(Part::from(Text::default()));
         }
         turn.item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed });
         Ok(())
@@ -89,7 +89,7 @@ impl Scope {
 
     fn result_content(&mut self, node: Node<'_>) -> ReadResult<Vec<Part>> {
         if node.is(Shape::String) {
-            return Ok(vec![Part::Text { text: node.text()?, annotations: None }]);
+            return Ok(vec![Part::from(node.text()?)]);
         }
         if !node.is(Shape::Array) {
             return Err(node.wrong("a string or an array of content blocks"));
@@ -102,7 +102,7 @@ impl Scope {
             self.shown(&kind, &mut fields, node, &mut parts)?;
             if known {
                 self.cited(&mut fields);
-                self.leftover("messages.content.content", fields);
+                self.unread("messages.content.content", fields);
             }
             Ok(())
         })?;
@@ -160,5 +160,5 @@ fn server_call(fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
 
 /// A text part of ours.
 pub(super) fn text_part(text: &str) -> Part {
-    Part::Text { text: Text::from_plain(text), annotations: None }
+    Part::from(Text::from_plain(text))
 }

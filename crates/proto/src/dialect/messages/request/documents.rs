@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use bytes::{BufMut, BytesMut};
-
 use super::Scope;
 use super::content::text_part;
 use super::history::label;
 use crate::canon::{Part, Source};
+use crate::dialect::request_values::web_url;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Text, media_type, standard_base64};
@@ -47,10 +46,10 @@ impl Scope {
         if matches!(origin, Origin::Plain(_) | Origin::Parts(_)) {
             parts.extend(title.iter().map(|title| text_part(&label("Document", title))));
         }
-        parts.extend(context.map(|text| Part::Text { text, annotations: None }));
+        parts.extend(context.map(Part::from));
         match origin {
             Origin::Url(url) => parts.push(Part::File { name: name(title, &url), source: Source::Url(url) }),
-            Origin::Plain(text) => parts.push(Part::Text { text, annotations: None }),
+            Origin::Plain(text) => parts.push(Part::from(text)),
             Origin::Parts(inner) => parts.extend(inner),
             Origin::Stored => parts.push(Part::Other(node.json())),
         }
@@ -82,7 +81,7 @@ impl Scope {
     /// Text and images inside a document.
     fn inner(&mut self, node: Node<'_>) -> ReadResult<Vec<Part>> {
         if node.is(Shape::String) {
-            return Ok(vec![Part::Text { text: node.text()?, annotations: None }]);
+            return Ok(vec![Part::from(node.text()?)]);
         }
         if !node.is(Shape::Array) {
             return Err(node.wrong("a string or an array of content blocks"));
@@ -111,24 +110,7 @@ fn inline(fields: &mut Fields<'_>, media: &str) -> ReadResult<Text> {
         let data = node.filled()?;
         standard_base64(&data.plain()).map(Cow::into_owned).ok_or_else(|| node.bad("expected base64."))
     })?;
-    let mut url = BytesMut::with_capacity(data.len() + kind.len() + 16);
-    url.put_slice(b"data:");
-    url.put_slice(kind.as_bytes());
-    url.put_slice(b";base64,");
-    url.put_slice(data.as_bytes());
-    Ok(Text::from_escaped(url.freeze()))
-}
-
-/// A page or file that the upstream fetches; we never do.
-fn web_url(node: Node<'_>) -> ReadResult<Text> {
-    let url = node.filled()?;
-    let plain = url.plain();
-    let starts = |prefix: &str| plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    if starts("https://") || starts("http://") {
-        drop(plain);
-        return Ok(url);
-    }
-    Err(node.bad("expected an http or https URL."))
+    Ok(Text::from_escaped(format!("data:{kind};base64,{data}").into()))
 }
 
 /// A file's name: some upstreams refuse inline files without one.

@@ -1,10 +1,9 @@
 //! The conversation: `system` and `messages` to instructions and items.
 
-use bytes::{BufMut, BytesMut};
-
 use super::Scope;
 use crate::canon::{Item, ItemKind, Part, Role};
 use crate::dialect::output_format::require_content;
+use crate::dialect::request_values::joined;
 use crate::json::Shape;
 use crate::json::node::{self, Node, ReadResult};
 use crate::text::Text;
@@ -24,20 +23,20 @@ impl OpenMessage<'_> {
     /// Adds an item of its own after the parts so far.
     pub(super) fn item(&mut self, kind: ItemKind) {
         self.flush();
-        self.items.push(Item { kind, raw: None });
+        self.items.push(Item::from(kind));
     }
 
     /// Adds text that is not empty.
     pub(super) fn text(&mut self, text: Text) {
         if !text.is_empty() {
-            self.parts.push(Part::Text { text, annotations: None });
+            self.parts.push(Part::from(text));
         }
     }
 
     fn flush(&mut self) {
         if !self.parts.is_empty() {
             let (role, parts) = (self.role.clone(), std::mem::take(&mut self.parts));
-            self.items.push(Item { kind: ItemKind::Message { id: None, role, parts, phase: None }, raw: None });
+            self.items.push(ItemKind::message(role, parts).into());
         }
     }
 }
@@ -53,7 +52,7 @@ impl Scope {
         }
         let mut texts = node.each(usize::MAX, |node| self.system_block(node))?;
         texts.retain(|text| !text.is_empty());
-        Ok(joined(texts))
+        Ok(joined(&texts))
     }
 
     fn system_block(&mut self, node: Node<'_>) -> ReadResult<Text> {
@@ -64,7 +63,7 @@ impl Scope {
         }
         let text = fields.need("text", node::text)?;
         self.cited(&mut fields);
-        self.leftover("system", fields);
+        self.unread("system", fields);
         Ok(self.unbilled(text))
     }
 
@@ -103,7 +102,7 @@ impl Scope {
         if items.len() == before {
             self.notes.add("dropped an empty message");
         }
-        self.leftover("messages", fields);
+        self.unread("messages", fields);
         Ok(())
     }
 
@@ -124,21 +123,6 @@ impl Scope {
         let operator = matches!(turn.role, Role::System | Role::Developer);
         turn.text(if operator { self.unbilled(text) } else { text });
     }
-}
-
-/// The texts with blank lines between them; one text stays the slice that it is.
-fn joined(mut texts: Vec<Text>) -> Option<Text> {
-    if texts.len() < 2 {
-        return texts.pop();
-    }
-    let mut all = BytesMut::with_capacity(texts.iter().map(|text| text.escaped().len() + 4).sum());
-    for text in &texts {
-        if !all.is_empty() {
-            all.put_slice(b"\\n\\n");
-        }
-        all.put_slice(text.escaped());
-    }
-    Some(Text::from_escaped(all.freeze()))
 }
 
 /// A client's text behind a word of ours.

@@ -2,14 +2,13 @@
 
 use super::Scope;
 use crate::canon::{Format, Reasoning, Request, Thinking};
+use crate::dialect::request_values::stops;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{self, Shape, schema};
 use crate::text::{Json, Text};
 
 /// Most stop sequences.
 const MAX_STOPS: usize = 64;
-/// Longest stop sequence in bytes: as much text as this may be held back.
-const MAX_STOP: usize = 4096;
 /// Sampling fields; relays get them as they came.
 const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 /// What older versions of Claude Code put before the session in `metadata.user_id`.
@@ -28,7 +27,7 @@ struct Thought {
 impl Scope {
     pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         request.limits.max_tokens = fields.read("max_tokens", node::positive)?;
-        request.limits.stop = fields.read("stop_sequences", stops)?.unwrap_or_default();
+        request.limits.stop = fields.read("stop_sequences", |node| stops(node, MAX_STOPS))?.unwrap_or_default();
         for name in SAMPLING {
             let value = fields.read(name, |node| node.shaped(Shape::Number, "a number"))?;
             request.sampling.extend(value.map(|value| (name, value)));
@@ -62,7 +61,7 @@ impl Scope {
             "disabled" => Thought { effort: None, off: true, view: Thinking::Hidden },
             other => return Err(fields.unknown("type", other)),
         };
-        self.leftover("thinking", fields);
+        self.unread("thinking", fields);
         Ok(thought)
     }
 
@@ -71,7 +70,7 @@ impl Scope {
         let mut fields = node.object()?;
         let effort = fields.read("effort", node::string)?;
         request.format = fields.read("format", |node| self.format(node))?.flatten();
-        self.leftover("output_config", fields);
+        self.unread("output_config", fields);
         Ok(effort)
     }
 
@@ -87,7 +86,7 @@ impl Scope {
         }
         let name = fields.read("name", node::filled)?.unwrap_or_else(|| Text::from("output"));
         let schema = fields.need("schema", schema::read)?;
-        self.leftover("output_config.format", fields);
+        self.unread("output_config.format", fields);
         Ok(Some(Format::JsonSchema { name, description: None, schema, strict: Some(true) }))
     }
 
@@ -95,7 +94,7 @@ impl Scope {
     fn metadata(&mut self, node: Node<'_>) -> ReadResult<Option<Text>> {
         let mut fields = node.object()?;
         let user = fields.read("user_id", node::string)?.unwrap_or_default();
-        self.leftover("metadata", fields);
+        self.unread("metadata", fields);
         let session = session(&user).filter(|session| !session.is_empty() && session.len() <= 64);
         if session.is_none() && !user.is_empty() {
             self.notes.add("dropped metadata.user_id");
@@ -127,18 +126,4 @@ fn tier(fields: &mut Fields<'_>) -> ReadResult<Option<String>> {
         return Ok(Some("priority".to_owned()));
     }
     Ok(tier.map(|tier| if tier == "standard_only" { "default".to_owned() } else { tier }))
-}
-
-fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
-    let mut stops = node.each(MAX_STOPS, stop)?;
-    stops.retain(|stop| !stop.is_empty());
-    Ok(stops)
-}
-
-fn stop(node: Node<'_>) -> ReadResult<String> {
-    let stop = node.string()?;
-    if stop.len() > MAX_STOP {
-        return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));
-    }
-    Ok(stop)
 }

@@ -4,6 +4,7 @@ use super::super::encode;
 use super::Scope;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
+use crate::json::emit::ObjectWriter;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, emit, schema};
 use crate::notes::sanitized;
@@ -63,8 +64,8 @@ impl Scope {
             parameters: Some(Json::from_valid(schema.as_bytes().into())),
             strict: None,
         };
-        self.leftover("tools", fields);
-        Ok(Some(Tool { kind, raw: None }))
+        self.unread("tools", fields);
+        Ok(Some(Tool::from(kind)))
     }
 
     fn custom(&mut self, mut fields: Fields<'_>) -> ReadResult<Tool> {
@@ -75,7 +76,7 @@ impl Scope {
         if fields.read("defer_loading", node::boolean)? == Some(true) {
             self.notes.add("offered deferred tools at once");
         }
-        self.leftover("tools", fields);
+        self.unread("tools", fields);
         Ok(Tool { kind: ToolKind::Function { name, description, parameters, strict }, raw: None })
     }
 
@@ -87,15 +88,13 @@ impl Scope {
             Ok(node.json())
         })?;
         let location = fields.read("user_location", |node| node.shaped(Shape::Object, "an object"))?;
-        self.leftover("tools", fields);
+        self.unread("tools", fields);
         let raw = emit::json(|writer| {
             writer.string("type", encode::SEARCH);
             if let Some(domains) = domains.filter(|domains| domains.elements().next().is_some()) {
                 writer.object("filters", |writer| writer.json("allowed_domains", &domains));
             }
-            if let Some(location) = location {
-                writer.json("user_location", &location);
-            }
+            writer.optional("user_location", location.as_ref(), ObjectWriter::json);
         });
         Ok(Tool { kind: ToolKind::Hosted { kind: encode::SEARCH.to_owned() }, raw: Some(raw) })
     }

@@ -64,15 +64,13 @@ impl Assembly {
     /// The message.
     pub(super) fn message(self) -> Bytes {
         let Self { message, blocks, fields, usage } = self;
-        let message = message.unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
-        let mut content = BytesMut::new();
-        emit::array(&mut content, blocks, |out, block| out.put_slice(block.whole().bytes()));
+        let message = message.unwrap_or(Json::EMPTY);
         let mut fields = fields;
-        fields.push((Text::from("content"), Json::from_valid(content.freeze())));
+        fields.push((Text::from("content"), emit::list(blocks.into_iter().map(Block::whole))));
         if let Some(first) = message.get("usage").filter(|first| first.shape() == Shape::Object) {
             fields.push((Text::from("usage"), overlay(&first, usage)));
         } else if !usage.is_empty() {
-            fields.push((Text::from("usage"), overlay(&Json::from_valid(Bytes::from_static(b"{}")), usage)));
+            fields.push((Text::from("usage"), overlay(&Json::EMPTY, usage)));
         }
         overlay(&message, fields).bytes().clone()
     }
@@ -133,9 +131,7 @@ impl Block {
         let Self { first, mut grown, citations, .. } = self;
         let cited = |list: Option<&Json>| {
             let all = list.into_iter().flat_map(Json::elements).chain(citations.iter().cloned());
-            let mut out = BytesMut::new();
-            emit::array(&mut out, all, |out, citation| out.put_slice(citation.bytes()));
-            Json::from_valid(out.freeze())
+            emit::list(all)
         };
         let has_list = first.get("citations").is_some();
         let edited = patch(

@@ -2,6 +2,7 @@
 
 use super::Scope;
 use crate::canon::{Part, Source};
+use crate::dialect::request_values::{begins, is_web};
 use crate::json::node::{Node, ReadResult};
 use crate::text::{Text, standard_base64};
 
@@ -42,7 +43,6 @@ impl Scope {
 }
 
 fn is_url(text: &str) -> bool {
-    let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    let data = starts("data:image/") && text.split_once(";base64,").is_some_and(|(_, data)| !data.is_empty());
-    data || starts("https://") || starts("http://")
+    let data = begins(text, "data:image/") && text.split_once(";base64,").is_some_and(|(_, data)| !data.is_empty());
+    data || is_web(text)
 }

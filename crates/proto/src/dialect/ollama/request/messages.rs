@@ -1,6 +1,6 @@
 //! The conversation.
 
-use super::{Scope, item, message, text_part};
+use super::Scope;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
 use crate::dialect::output_format::require_content;
 use crate::json::Shape;
@@ -58,7 +58,7 @@ impl Scope {
             "developer" => items.push(operator_message(&mut fields, Role::Developer)?),
             "user" => {
                 let parts = self.shown(&mut fields)?;
-                items.push(message(Role::User, parts));
+                items.push(ItemKind::message(Role::User, parts).into());
             }
             "assistant" => self.assistant(&mut fields, calls, items)?,
             "tool" => items.push(self.result(&mut fields, calls)?),
@@ -70,7 +70,7 @@ impl Scope {
                 fields.take(name);
             }
         }
-        self.leftover("messages.", fields);
+        self.notes.unread("messages", fields);
         Ok(())
     }
 
@@ -79,13 +79,13 @@ impl Scope {
         let text = fields.read("content", node::text)?.unwrap_or_default();
         let images = fields.read("images", |node| self.images(node))?.unwrap_or_default();
         let text = Some(text).filter(|text| !text.is_empty() || images.is_empty());
-        Ok(text.map(text_part).into_iter().chain(images).collect())
+        Ok(text.map(Part::from).into_iter().chain(images).collect())
     }
 
     fn assistant(&mut self, fields: &mut Fields<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> ReadResult<()> {
         let before = items.len();
         let text = fields.read("content", node::text)?.filter(|text| !text.is_empty());
-        items.extend(text.map(|text| message(Role::Assistant, vec![text_part(text)])));
+        items.extend(text.map(|text| ItemKind::message(Role::Assistant, vec![text.into()]).into()));
         let made = fields.read("tool_calls", |node| node.each(usize::MAX, |node| self.call(node, calls)))?;
         items.extend(made.into_iter().flatten());
         let thinking = fields.read("thinking", node::text)?;
@@ -106,8 +106,8 @@ impl Scope {
         fields.take("type");
         let (name, input) = fields.need("function", |node| self.called(node))?;
         calls.begin(&name, &call_id);
-        self.leftover("messages.tool_calls.", fields);
-        Ok(item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }))
+        self.notes.unread("messages.tool_calls", fields);
+        Ok(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }.into())
     }
 
     fn called(&mut self, node: Node<'_>) -> ReadResult<(Text, Text)> {
@@ -120,7 +120,7 @@ impl Scope {
         })?;
         fields.take("index");
         fields.take("description");
-        self.leftover("messages.tool_calls.function.", fields);
+        self.notes.unread("messages.tool_calls.function", fields);
         Ok((name, input.unwrap_or_else(|| Text::from_plain("{}"))))
     }
 
@@ -132,12 +132,12 @@ impl Scope {
         // The writers repair a result without its call.
         let call_id = calls.answer(id.as_ref(), name.as_ref()).or(id).unwrap_or_else(|| calls.id());
         let parts = self.shown(fields)?;
-        Ok(item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }))
+        Ok(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }.into())
     }
 }
 
 /// What the operator says: text only.
 fn operator_message(fields: &mut Fields<'_>, role: Role) -> ReadResult<Item> {
     let text = fields.read("content", node::text)?.unwrap_or_default();
-    Ok(message(role, vec![text_part(text)]))
+    Ok(ItemKind::message(role, vec![text.into()]).into())
 }

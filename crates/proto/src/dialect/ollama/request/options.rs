@@ -2,14 +2,11 @@
 
 use super::Scope;
 use crate::canon::{Format, Limits, Reasoning, Request, Thinking};
+use crate::dialect::request_values;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
 
-/// Most stop sequences.
-const MAX_STOPS: usize = 16;
-/// Longest stop sequence in bytes: as much text as this may be held back.
-const MAX_STOP: usize = 4096;
 /// Sampling options; Ollama's names are OpenAI's.
 const SAMPLING: [&str; 7] = ["temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty"];
 /// Options that tell a runner how to use its machine and change nothing in a reply.
@@ -39,7 +36,7 @@ impl Scope {
         let mut fields = node.object()?;
         request.limits = Limits {
             max_tokens: fields.read("num_predict", predict)?.flatten(),
-            stop: fields.read("stop", stops)?.unwrap_or_default(),
+            stop: fields.read("stop", request_values::stop_or_stops)?.unwrap_or_default(),
         };
         for name in SAMPLING {
             let value = fields.read(name, |node| node.shaped(Shape::Number, "a number"))?;
@@ -48,7 +45,7 @@ impl Scope {
         for name in MACHINE {
             fields.take(name);
         }
-        self.leftover("options.", fields);
+        self.notes.unread("options", fields);
         Ok(())
     }
 }
@@ -85,11 +82,7 @@ fn format(node: Node<'_>) -> ReadResult<Option<Format>> {
 }
 
 fn named(schema: Json) -> Format {
-    let legal = |name: &Text| {
-        let bytes = name.escaped();
-        (1..=64).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(b))
-    };
-    let name = schema.text("title").filter(legal).unwrap_or_else(|| Text::from("response"));
+    let name = schema.text("title").filter(request_values::is_format_name).unwrap_or_else(|| Text::from("response"));
     Format::JsonSchema { name, description: None, schema, strict: None }
 }
 
@@ -101,18 +94,4 @@ fn predict(node: Node<'_>) -> ReadResult<Option<u64>> {
     }
     let limit = number.as_u64().ok_or_else(|| node.bad("expected an integer."))?;
     Ok(Some(limit).filter(|limit| *limit > 0))
-}
-
-fn stops(node: Node<'_>) -> ReadResult<Vec<String>> {
-    let mut stops = if node.is(Shape::Array) { node.each(MAX_STOPS, stop)? } else { vec![stop(node)?] };
-    stops.retain(|stop| !stop.is_empty());
-    Ok(stops)
-}
-
-fn stop(node: Node<'_>) -> ReadResult<String> {
-    let stop = node.string().map_err(|_| node.wrong("a string or an array of strings"))?;
-    if stop.len() > MAX_STOP {
-        return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));
-    }
-    Ok(stop)
 }

@@ -19,8 +19,8 @@ impl Scope {
             return Err(fields.unknown("type", &kind));
         }
         let kind = fields.need("function", |node| self.function(node))?;
-        self.leftover("tools.", fields);
-        Ok(Tool { kind, raw: None })
+        self.notes.unread("tools", fields);
+        Ok(Tool::from(kind))
     }
 
     fn function(&mut self, node: Node<'_>) -> ReadResult<ToolKind> {
@@ -31,7 +31,7 @@ impl Scope {
             parameters: fields.read("parameters", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         };
-        self.leftover("tools.function.", fields);
+        self.notes.unread("tools.function", fields);
         Ok(kind)
     }
 }

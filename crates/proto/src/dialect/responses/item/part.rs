@@ -36,7 +36,7 @@ pub(super) fn list(node: Node<'_>, side: Side) -> ReadResult<Parts> {
         let mut out = BytesMut::new();
         emit::array(&mut out, [&text], |out, text| emit::object(out, |writer| self::text(writer, side.text(), text)));
         let normal = Some(Json::from_valid(out.freeze()));
-        return Ok(Parts { parts: vec![Part::Text { text, annotations: None }], normal });
+        return Ok(Parts { parts: vec![Part::from(text)], normal });
     }
     if !node.is(Shape::Array) {
         return Err(node.wrong("a string or an array of content parts"));
@@ -47,11 +47,7 @@ pub(super) fn list(node: Node<'_>, side: Side) -> ReadResult<Parts> {
         changed |= read.1 != node.json();
         Ok(read)
     })?;
-    let normal = changed.then(|| {
-        let mut out = BytesMut::new();
-        emit::array(&mut out, &read, |out, (_, json)| out.extend_from_slice(json.bytes()));
-        Json::from_valid(out.freeze())
-    });
+    let normal = changed.then(|| emit::list(read.iter().map(|(_, json)| json)));
     Ok(Parts { parts: read.into_iter().map(|(part, _)| part).collect(), normal })
 }
 
@@ -60,7 +56,7 @@ fn part(node: Node<'_>, side: Side) -> ReadResult<(Part, Json)> {
     if node.is(Shape::String) {
         let text = node.text()?;
         let json = emit::json(|writer| self::text(writer, side.text(), &text));
-        return Ok((Part::Text { text, annotations: None }, json));
+        return Ok((Part::from(text), json));
     }
     let mut fields = node.object()?;
     let kind = fields.need("type", node::string)?;
@@ -179,12 +175,7 @@ pub(crate) fn without_detail(raw: &Json, notes: &mut Notes) -> Json {
         }
         notes.add("dropped image detail");
         let strip = |key: &Text, _: &Json| if key.is("detail") { Edit::Drop } else { Edit::Keep };
-        let mut out = BytesMut::new();
-        emit::array(&mut out, value.elements(), |out, part| {
-            let part = if has(&part) { patch(&part, strip, []) } else { part };
-            out.extend_from_slice(part.bytes());
-        });
-        Edit::Set(Json::from_valid(out.freeze()))
+        Edit::Set(emit::list(value.elements().map(|part| if has(&part) { patch(&part, strip, []) } else { part })))
     };
     patch(raw, edit, [])
 }

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::client_body::ClientBody;
 use super::tool;
 use crate::canon::{Request, Tool};
+use crate::json::emit::ObjectWriter;
 use crate::json::{emit, walk};
 use crate::notes::Notes;
 use crate::text::Json;
@@ -65,9 +66,7 @@ pub(super) fn text(request: &Request, own: Option<&ClientBody>, notes: &mut Note
         return None;
     }
     Some(emit::json(|writer| {
-        if let Some(verbosity) = &request.verbosity {
-            writer.string("verbosity", verbosity);
-        }
+        writer.optional("verbosity", request.verbosity.as_deref(), ObjectWriter::string);
         tool::write_format(writer, request, notes);
     }))
 }

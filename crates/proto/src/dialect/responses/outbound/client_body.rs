@@ -11,7 +11,7 @@ pub(super) struct ClientBody(Vec<(Text, Json)>);
 impl ClientBody {
     /// The fields of `request`'s body; `None` when it came in another dialect.
     pub(super) fn of(request: &Request) -> Option<Self> {
-        let raw = request.raw.clone().filter(|_| request.origin == Some(Dialect::Responses))?;
+        let raw = request.own_body(Dialect::Responses)?.clone();
         Some(Self(Json::from_valid(raw).fields().collect()))
     }
 

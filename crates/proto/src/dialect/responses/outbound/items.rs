@@ -145,7 +145,7 @@ fn output(writer: &mut ObjectWriter<'_>, parts: &[Part], failed: bool, notes: &m
         parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();
     let out = writer.key("output");
     let Some(texts) = texts else {
-        let mark = failed.then(|| Part::Text { text: Text::from(FAILED.trim_end()), annotations: None });
+        let mark = failed.then(|| Part::from(Text::from(FAILED.trim_end())));
         return write_parts(out, mark.iter().chain(parts), Side::Input, notes);
     };
     out.put_u8(b'"');

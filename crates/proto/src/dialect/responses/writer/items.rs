@@ -316,7 +316,7 @@ impl Writer {
             writer.number(index_name, part.into());
             writer.object("part", |writer| match channel {
                 Channel::Refusal => write_part(writer, &Part::Refusal(text.clone())),
-                Channel::Text => write_part(writer, &Part::Text { text: text.clone(), annotations: None }),
+                Channel::Text => write_part(writer, &Part::from(text.clone())),
                 Channel::Summary => item::text(writer, "summary_text", text),
                 _ => item::text(writer, "reasoning_text", text),
             });

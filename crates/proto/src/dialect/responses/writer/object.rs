@@ -81,10 +81,9 @@ impl Facts {
             writer.string("status", status);
             writer.literal("background", "false");
             error(writer, facets.failure.as_ref());
-            match facets.incomplete {
-                Some(reason) => writer.object("incomplete_details", |writer| writer.string("reason", reason)),
-                None => writer.literal("incomplete_details", "null"),
-            }
+            writer.nullable("incomplete_details", facets.incomplete, |writer, key, reason| {
+                writer.object(key, |writer| writer.string("reason", reason));
+            });
             self.repeat(writer, "instructions", "null");
             self.repeat(writer, "max_output_tokens", "null");
             self.repeat(writer, "metadata", "{}");
@@ -92,10 +91,7 @@ impl Facts {
             writer.array("output", &facets.output, |out, item| out.extend_from_slice(item.bytes()));
             self.repeat(writer, "parallel_tool_calls", "true");
             let stored = self.stored();
-            match &stored.previous {
-                Some(previous) => writer.text("previous_response_id", previous),
-                None => writer.literal("previous_response_id", "null"),
-            }
+            writer.nullable("previous_response_id", stored.previous.as_ref(), ObjectWriter::text);
             self.repeat(writer, "reasoning", r#"{"effort":null,"summary":null}"#);
             writer.literal("store", if stored.store == Some(true) { "true" } else { "false" });
             self.repeat(writer, "temperature", "1.0");
@@ -104,10 +100,9 @@ impl Facts {
             self.repeat(writer, "tools", "[]");
             self.repeat(writer, "top_p", "1.0");
             self.repeat(writer, "truncation", r#""disabled""#);
-            match &facets.usage {
-                Some(usage) => writer.object("usage", |writer| tokens(writer, usage)),
-                None => writer.literal("usage", "null"),
-            }
+            writer.nullable("usage", facets.usage.as_ref(), |writer, key, usage| {
+                writer.object(key, |writer| tokens(writer, usage));
+            });
             self.repeat(writer, "user", "null");
         })
     }
@@ -160,9 +155,7 @@ pub(super) fn with_output(response: &Json, output: &[Json], always: bool) -> Jso
     if stays || response.shape() != Shape::Object {
         return response.clone();
     }
-    let mut list = BytesMut::new();
-    emit::array(&mut list, output, |out, item| out.extend_from_slice(item.bytes()));
-    set(response, "output", &Json::from_valid(list.freeze()))
+    set(response, "output", &emit::list(output))
 }
 
 /// A finished output item; `None` for one that only another dialect could say.

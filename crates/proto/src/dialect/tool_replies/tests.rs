@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{ToolReplies, input};
 use crate::canon::{Event, Finish, ItemKind, What};
-use crate::dialect::{Dialect, Reader, Relay, ReplySetting, Target, Wire, Writer};
+use crate::dialect::{Dialect, Reader, Relay, ReplySetting, Target, Wire, Writer, Written};
 use crate::fold::{Fold, Whole};
 use crate::text::Text;
 use crate::{Json, Request};
@@ -145,12 +145,12 @@ fn names_come_back_as_the_client_has_them() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"mcp/list.files"}}]}"#;
     let request = request(Dialect::Chat, body);
     for wire in [Wire::Messages, Wire::Gemini, Wire::Responses] {
-        let (sent, notes) = wire.write_request(&request, &relay()).unwrap();
+        let Written { body: sent, notes, .. } = wire.write_request(&request, &relay()).unwrap();
         let sent = String::from_utf8(sent.to_vec()).unwrap();
         assert!(!sent.contains("mcp/list"), "{wire:?}: {sent}");
         assert!(notes.header().contains("renamed tools"), "{wire:?}");
     }
-    let (sent, _) = Wire::Messages.write_request(&request, &relay()).unwrap();
+    let Written { body: sent, .. } = Wire::Messages.write_request(&request, &relay()).unwrap();
     let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
     let name = sent["tools"][0]["name"].as_str().unwrap();
     assert!(name.starts_with("mcp_list_files_") && name.len() <= 64, "{name}");
@@ -168,7 +168,7 @@ fn a_renamed_call_is_renamed_in_the_terminal_object_too() {
         Dialect::Responses,
         r#"{"model":"m","input":"a","tools":[{"type":"function","name":"a/b","parameters":{}}]}"#,
     );
-    let (sent, _) = Wire::Responses.write_request(&request, &relay()).unwrap();
+    let Written { body: sent, .. } = Wire::Responses.write_request(&request, &relay()).unwrap();
     let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
     let name = sent["tools"][0]["name"].as_str().unwrap();
     assert!(name.starts_with("a_b_"), "{name}");

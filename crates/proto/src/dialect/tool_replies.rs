@@ -10,11 +10,9 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::{BufMut, BytesMut};
-
 use self::input::Input;
+use super::{Dialect, Rules, Target, Wire};
 use crate::canon::{CallKind, Carrier, Channel, Event, Finish, Head, Item, ItemKind, Request, ToolKind, What};
-use crate::dialect::{Dialect, Rules, Target, Wire};
 use crate::json::emit;
 use crate::json::patch::set;
 use crate::notes::sanitized;
@@ -188,9 +186,7 @@ impl ToolReplies {
     fn response(&self, response: &Json) -> Option<Json> {
         let items: Vec<Json> = response.get("output")?.elements().collect();
         let named: Vec<Json> = items.iter().map(|item| self.named(item)).collect();
-        let mut list = BytesMut::new();
-        emit::array(&mut list, &named, |out, item| out.put_slice(item.bytes()));
-        (items != named).then(|| set(response, "output", &Json::from_valid(list.freeze())))
+        (items != named).then(|| set(response, "output", &emit::list(&named)))
     }
 
     fn named(&self, item: &Json) -> Json {
