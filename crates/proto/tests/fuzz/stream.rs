@@ -47,8 +47,10 @@ fn check(upstream: Dialect, input: &[u8]) {
         assert!(bytes.len() > input.len() || *way == events, "another chunking gives other events");
     }
     let garbled = legal::garbled(&bytes);
+    // A large frame passes in pieces, also one that the upstream never ends.
+    let unreadable = legal::garbled(&[&bytes[..], b"\n\n"].concat());
     let legal = |client: Dialect, out: &[u8]| {
-        if client == upstream { legal::passed(client, out, &garbled) } else { legal::ours(client, out) }
+        if client == upstream { legal::passed(client, out, &unreadable) } else { legal::ours(client, out) }
     };
     for client in CLIENTS {
         for mut setting in settings() {
