@@ -41,27 +41,27 @@ pub struct Account {
     pub status: Status,
     /// Last known quota.
     pub quota: Quota,
-    /// What its owner set for it.
+    /// The limits that its owner set.
     pub terms: AccountLimits,
     /// When it was added.
     pub created: Millis,
     /// Grows with every write of its row; fences late writers.
     pub version: i64,
-    /// Grows with every write of its status, by a sign-in too; fences what was learned of an older one.
+    /// Grows with every write of the status, a sign-in included; fences results that were learned under an older status.
     pub status_rev: i64,
 }
 
 impl Account {
-    /// Whether its plan can draw: the backend drops the image tool of others without a word. What is not known may.
+    /// Whether the plan can draw. The backend drops the image tool for other plans without a notice. An unknown plan counts as able.
     pub fn draws(&self) -> bool {
         !PLAIN.iter().any(|plan| self.plan.eq_ignore_ascii_case(plan))
     }
 }
 
-/// Plans without images (icebear0828/codex-proxy's account tests, 2026; `guest` and `free_workspace` by their kind).
+/// Plans without images (icebear0828/codex-proxy's account tests, 2026; `guest` and `free_workspace` are kinds of free plans).
 const PLAIN: [&str; 3] = ["free", "guest", "free_workspace"];
 
-/// What its owner set for an account.
+/// The limits that an owner set for an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountLimits {
@@ -76,7 +76,7 @@ pub const PRIORITY: i32 = 1000;
 /// The highest ceiling of requests at a time.
 pub const CEILING: u32 = 100_000;
 
-/// Limits that cannot be kept.
+/// Why limits are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLimits {
     /// The ceiling is too high.
@@ -88,7 +88,7 @@ pub enum InvalidLimits {
 }
 
 impl AccountLimits {
-    /// Whether they may be kept. Errors: [`InvalidLimits`] for the first that is out of bounds.
+    /// Checks that the limits are within bounds. Errors: [`InvalidLimits`] for the first that is not.
     pub fn check(self) -> Result<Self, InvalidLimits> {
         match self {
             Self { max_concurrent: Some(most), .. } if most > CEILING => Err(InvalidLimits::Ceiling(most)),

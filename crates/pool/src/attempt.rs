@@ -1,12 +1,12 @@
 //! What a request may do after a try: the retry table, one pure function.
 //!
-//! Only tries before the first client byte come here; after it there is nothing left to decide.
+//! Only tries before the first client byte come here. After that byte no retry is possible.
 //!
 //! | try | account | request |
 //! |---|---|---|
 //! | nothing sent | - | once more: another account, else the same |
 //! | sent, no status | - | 502 (cut) or 504 (timeout) |
-//! | sent over a socket that had waited and was dead, or had forgotten the chain | - | the same account, once more |
+//! | sent over an idle socket that was dead or had lost its conversation | - | the same account, once more |
 //! | 401 | - | refresh, the same account, outside the cap |
 //! | 401 after a refresh, or the refresh fails for good | needs login | another account, outside the cap |
 //! | 402, 403, empty 404, 429 | exhausted, cooling or blocked | another account |
@@ -16,12 +16,12 @@
 //! | `previous_response_not_found`, `invalid_encrypted_content` | - | the same account, once, without replay-only items |
 //! | anything else | - | given to the client |
 //!
-//! A relay has a key instead of a login: a 401 is the end of it at once, unless it is about a scope. That and a 403 may be about the
-//! one request, which goes to another relay. A 5xx that says how long rests it.
+//! A relay has a key instead of a login. A 401 ends the key at once, unless the key only lacks a scope. A missing scope or a 403 may
+//! concern this request only, so the request goes to another relay. A 5xx with a `Retry-After` makes the relay rest that long.
 //!
-//! Whatever the row says, a request makes at most [`limits::MODEL_POSTS`] model POSTs. Every POST that got an answer counts,
-//! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only a 401 for a login does not count: it is a
-//! certain refusal, and each account gets new tokens once.
+//! A request makes at most [`limits::MODEL_POSTS`] model POSTs, whichever rows apply. Every answered POST counts, refused ones
+//! included, so a storm of 429 costs at most two POSTs per client request. Only a 401 for a login does not count: it is
+//! certainly a refusal, and each account gets new tokens once.
 
 mod error_body;
 mod refusal;
@@ -44,9 +44,9 @@ use crate::{Millis, Secret, limits, sanitize};
 /// How much of a request may have reached the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// Not one byte, or none that was looked at: trying again costs nothing.
+    /// Nothing, or nothing that the upstream processed. A retry costs nothing.
     No,
-    /// Perhaps all of it: trying again might spend quota twice.
+    /// Perhaps all of it. A retry might spend quota twice.
     Maybe,
     /// All of it, and the upstream answered.
     Yes,
@@ -80,7 +80,7 @@ pub enum TroubleKind {
     Protocol,
 }
 
-/// What one try came to, when it did not come to a stream.
+/// The result of a try that produced no stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing was sent ([`Sent::No`]).
@@ -93,8 +93,8 @@ pub enum Outcome {
         /// Why.
         cause: Trouble,
     },
-    /// Sent over a socket that had waited since an earlier turn, which broke within seconds or refused because of what it had
-    /// forgotten. It most likely did nothing.
+    /// Sent over a socket that was idle since an earlier turn. The socket broke within seconds, or refused because it had lost the
+    /// conversation. The request most likely had no effect.
     Stale {
         /// Why.
         cause: Trouble,
@@ -108,7 +108,7 @@ pub enum Outcome {
         /// What the headers say.
         retry: Retry,
     },
-    /// As `Status`, of an upstream whose protocol has read the body.
+    /// Like `Status`, with a body that the relay's protocol has read already.
     Refused {
         /// The status code.
         code: u16,
@@ -121,7 +121,7 @@ pub enum Outcome {
     EarlyFail(Failure),
     /// The refresh that [`Step::Again`] asked for gave no new tokens.
     NotRefreshed {
-        /// Whether only a person can help (revoked, reused, no refresh token); else the token endpoint is in trouble.
+        /// Whether only a person can help (revoked, reused, no refresh token); else the token endpoint itself fails.
         lasting: bool,
         /// What it said.
         why: String,
@@ -138,19 +138,19 @@ pub struct History {
     pub unsent: u32,
     /// Whether the current account's tokens were refreshed for this request.
     pub refreshed: bool,
-    /// Whether tokens that somebody else had got before took the place of refused ones of the current account.
+    /// Whether the current account's refused tokens were replaced by tokens that another task or node had refreshed before.
     pub adopted: bool,
     /// Whether replay-only items were taken out; stays so for all later tries.
     pub stripped: bool,
     /// Accounts in the order of their tries; the last is the current one.
     pub tried: Vec<AccountId>,
-    /// Accounts that it tried for the models before this one (fallback chains).
+    /// Accounts that were tried for earlier models of a fallback chain.
     pub skipped_accounts: usize,
-    /// Rest of an account after a rate limit that says nothing about time; `None` is [`limits::RATE_BACKOFF`].
+    /// How long an account rests after a rate limit without a time; `None` is [`limits::RATE_BACKOFF`].
     pub rest: Option<Duration>,
     /// Whether relays serve: their keys cannot be refreshed.
     pub keyed: bool,
-    /// Whether a call was sent of which nobody knows what became: its answer may have been paid for.
+    /// Whether a call was sent whose result is unknown: its answer may have been paid for.
     pub lost: bool,
 }
 
@@ -168,12 +168,12 @@ pub enum Step {
         /// What to tell the client when no account can take the next try ([`crate::pick::NoAccount::failure`]).
         otherwise: Failure,
     },
-    /// Answer the client; where it is about a limit, in the words of [`crate::pick::final_failure`].
+    /// Answer the client. [`crate::pick::final_failure`] rewrites failures about limits.
     Fail(Failure),
 }
 
 impl Step {
-    /// The same with no other try.
+    /// This step without another try.
     #[must_use]
     pub fn or_fail(self) -> Self {
         match self {
@@ -194,8 +194,8 @@ pub enum NextAccount {
 }
 
 impl Outcome {
-    /// Without the secret that the try was sent with: services repeat it in what they say of it, and what they say goes to clients,
-    /// logs and the account's state.
+    /// Removes the secret that the try was sent with. Services repeat it in their messages, and these messages go to clients, logs
+    /// and the account's state.
     pub fn hide(&mut self, secret: &Secret) {
         match self {
             Self::NotSent { cause } | Self::NoStatus { cause } | Self::Stale { cause } => {
@@ -220,7 +220,7 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// Whether whoever was asked works ([`crate::breaker`]): an answer that refuses is one. `None` when nobody was asked.
+    /// Whether the account or relay works ([`crate::breaker`]). A refusal is an answer too. `None` when the try proves neither.
     pub fn proves_working(&self) -> Option<bool> {
         match self {
             Self::NotSent { cause } if cause.kind == TroubleKind::Proxy => None,
@@ -233,8 +233,8 @@ impl Outcome {
         }
     }
 
-    /// Whether the next try is a second call that all requests share a budget for ([`crate::budget`]): one after an answer or a
-    /// stale connection. Tries that sent nothing, new tokens and stripped histories are bounded by themselves.
+    /// Whether the next try spends the budget that all requests share ([`crate::budget`]): a try after an answer or a stale
+    /// connection does. Tries that sent nothing, new tokens and stripped histories have bounds of their own.
     pub fn spends_budget(&self, step: &Step) -> bool {
         let sent = matches!(self, Self::Stale { .. } | Self::Status { .. } | Self::Refused { .. } | Self::EarlyFail(_));
         sent && matches!(step, Step::Again { refresh: false, strip_replay: false, .. })
@@ -242,7 +242,7 @@ impl Outcome {
 }
 
 impl History {
-    /// Notes that `account` came to `outcome` and says what is next. The one call that the engine needs.
+    /// Records the `outcome` of a try with `account` and returns the next step. The only call that the engine needs.
     pub fn on_outcome(&mut self, account: &AccountId, outcome: &Outcome, now: Millis) -> (Signal, Step) {
         if self.tried.last() != Some(account) {
             self.tried.push(account.clone());
@@ -263,16 +263,16 @@ impl History {
         (signal, step)
     }
 
-    /// Notes that the tokens which took the place of refused ones are older than the refusal: somebody else had refreshed before.
-    /// If they are refused too, that says nothing about the login: it gets new tokens once more.
+    /// Records that the tokens which replaced refused ones are older than the refusal: another task or node had refreshed before.
+    /// If these tokens are refused too, the login may still be good, so one more refresh is allowed.
     pub fn allow_another_refresh(&mut self) {
         if !self.adopted {
             (self.adopted, self.refreshed) = (true, false);
         }
     }
 
-    /// Whether another model may be asked after `failure` (fallback chains): one that could heal it, nothing of which the
-    /// answer may have been paid for, and a POST left. What is wrong with the request itself stays wrong.
+    /// Whether another model may be tried after `failure` (fallback chains). Another model must be able to help, no earlier answer may
+    /// have been paid for, and a POST must be left. A faulty request stays faulty with another model.
     pub fn may_fall_back(&self, failure: &Failure) -> bool {
         let limits = matches!(failure.kind, Kind::RateLimited | Kind::Exhausted | Kind::Overloaded);
         let lacks = matches!(failure.kind, Kind::NoAccount | Kind::ModelNotFound);
@@ -280,7 +280,7 @@ impl History {
         (limits || lacks || breaks) && !self.lost && self.has_attempt_left()
     }
 
-    /// The history with which another model is asked: what was sent still counts, who was asked does not.
+    /// The history for a try with another model. Sent calls still count; tried accounts do not.
     #[must_use]
     pub fn for_fallback(&self, keyed: bool) -> Self {
         let walked = self.walked();
@@ -294,7 +294,7 @@ impl History {
         }
     }
 
-    /// Whether it may walk past one more account whose login is dead.
+    /// Whether the request may skip one more account whose login is dead.
     pub fn may_skip_dead_login(&self) -> bool {
         self.walked() < limits::LOGIN_WALK
     }
@@ -308,7 +308,7 @@ impl History {
     }
 }
 
-/// The table: what `outcome` says about the account, and what the request does next. `history` includes this try.
+/// The retry table: the signal for the account and the next step of the request. `history` includes this try.
 pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step) {
     match outcome {
         Outcome::NotSent { cause } => {
@@ -336,7 +336,7 @@ pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step)
     }
 }
 
-/// The rows for an answer that refuses.
+/// The rows of the table for refusals.
 fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
     let Refusal { class, until, failure } = refusal;
     let why = failure.message.clone();
@@ -361,7 +361,7 @@ fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
     }
 }
 
-/// Once more when `again`, else the answer.
+/// Another try when `again`, else the failure.
 fn step(again: bool, to: NextAccount, failure: Failure) -> Step {
     if again {
         Step::Again { to, refresh: false, strip_replay: false, otherwise: failure }
@@ -370,7 +370,7 @@ fn step(again: bool, to: NextAccount, failure: Failure) -> Step {
     }
 }
 
-/// Once more with the same account when `again`: with new tokens, or without replay-only items.
+/// Another try with the same account when `again`: with new tokens, or without replay-only items.
 fn repeat(again: bool, refresh: bool, failure: Failure) -> Step {
     if again {
         Step::Again { to: NextAccount::Same, refresh, strip_replay: !refresh, otherwise: failure }
@@ -379,7 +379,7 @@ fn repeat(again: bool, refresh: bool, failure: Failure) -> Step {
     }
 }
 
-/// The login is dead: the next account, whatever the count, for a bounded number of accounts.
+/// The step after a dead login: the next account, outside the cap of POSTs, for a bounded number of accounts.
 fn after_dead_login(history: &History, why: &str) -> Step {
     let failure = Failure::new(Kind::Upstream, why);
     step(history.may_skip_dead_login(), NextAccount::Other, failure)
@@ -394,13 +394,13 @@ fn refresh_failed(lasting: bool, why: &str, now: Millis) -> Signal {
     }
 }
 
-/// The answer for a connection that gave none.
+/// The failure for a connection that brought no answer.
 fn connection_failure(cause: &Trouble) -> Failure {
     let kind = if cause.kind == TroubleKind::Timeout { Kind::Timeout } else { Kind::Upstream };
     Failure::new(kind, error_body::clean(&cause.message))
 }
 
-/// A failure without the secret that its request was sent with.
+/// Removes the secret that the request was sent with from a failure.
 pub fn hide(failure: &mut Failure, secret: &Secret) {
     sanitize::hide(&mut failure.message, secret);
     for text in [&mut failure.code, &mut failure.param].into_iter().flatten() {

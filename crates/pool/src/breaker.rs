@@ -1,5 +1,5 @@
-//! Leaves an upstream alone that does not work: after some failures in a row nobody calls it for a while, then one call
-//! tries. What it refuses (429, 401, ...) is no failure here: it answers, and its status says the rest.
+//! A circuit breaker. After several failures in a row an upstream is not called for a while; then one call probes it. A refusal
+//! (429, 401, ...) is an answer and no failure here; the account's status records it.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ use crate::{Millis, limits};
 /// The breaker of one account or relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
-    /// When its last calls failed and whose they were, oldest first; empty after one that did not.
+    /// The last failures in a row, with their instants and conversations, oldest first.
     failures: Vec<(Millis, u64)>,
     open: Option<Open>,
 }
@@ -28,20 +28,20 @@ pub enum BreakerState {
     /// As always.
     #[default]
     Sound,
-    /// By one call at a time: the next tells.
+    /// By one call at a time, as a probe.
     Probe,
     /// Not before this instant.
     Broken(Millis),
 }
 
 impl Breaker {
-    /// A call that began at `begun` failed. `jitter` is a random number from 0 to 1. `true` when nobody may call from now on
-    /// who might a moment ago.
+    /// Records a failure of a call that began at `begun`. `jitter` is a random number from 0 to 1. Returns `true` when the breaker
+    /// opens.
     ///
-    /// `by` tells conversations apart: a request that no upstream survives must not shut out everybody else, so the failures
-    /// of one conversation alone break nothing.
+    /// `by` identifies the conversation. The failures of one conversation alone never open the breaker, because a single request
+    /// may fail at every upstream.
     ///
-    /// The time doubles with a failed probe only: calls that were under way when it opened say nothing new.
+    /// Only a failed probe doubles the time: a call that was in progress when the breaker opened says nothing new.
     pub fn record_failure(&mut self, (begun, by): (Millis, u64), now: Millis, jitter: f64) -> bool {
         match self.open {
             Some(open) if begun < open.until => false,
@@ -64,7 +64,7 @@ impl Breaker {
         }
     }
 
-    /// A call was answered. `true` when it was not trusted until now.
+    /// Records an answer. Returns `true` when the breaker was open.
     pub fn record_answer(&mut self) -> bool {
         self.failures.clear();
         self.open.take().is_some()
@@ -75,7 +75,7 @@ impl Breaker {
         self.open.is_none()
     }
 
-    /// Whether it may be called at `now`. A clock that was set back does not make the wait longer.
+    /// Whether the upstream may be called at `now`. A clock that was set back does not make the wait longer.
     pub fn state(&self, now: Millis) -> BreakerState {
         match self.open {
             None => BreakerState::Sound,

@@ -1,11 +1,11 @@
-//! How many second calls all requests together may make: a trouble that meets every request must not double the load.
+//! A shared budget for retries, so that a failure of every request does not double the load.
 
 #[cfg(test)]
 mod tests;
 
 use crate::{Millis, limits};
 
-/// Seconds that are looked back at.
+/// Seconds that count.
 const SPAN: u8 = 10;
 
 /// Requests and second calls of the last seconds.
@@ -22,12 +22,12 @@ struct Second {
 }
 
 impl Budget {
-    /// A request came.
+    /// Counts a request.
     pub fn record_request(&mut self, now: Millis) {
         self.second(now).requests += 1;
     }
 
-    /// Takes a second call from the budget; `false` when there is none left: one for every tenth request of the last ten
+    /// Takes a retry from the budget; `false` when none is left. The budget is one retry for every tenth request of the last ten
     /// seconds, but at least three a second ([`limits::RETRIES`]).
     pub fn try_spend(&mut self, now: Millis) -> bool {
         let (requests, spent) = self.sums(now);

@@ -1,11 +1,11 @@
-//! Which models exist and which one a name means.
+//! Which models exist, and how a name resolves to one.
 //!
 //! A name is looked up in this order: the catalogue as it stands; relays that list it (by its own name, or as `relay:model`);
 //! our own aliases; the same without suffixes (`-high`, `-fast`, both); the same without a vendor prefix; aliases that are patterns
-//! (`claude-*opus*`), for the name without its suffixes; the retirement table;
-//! the relay that it chooses, which may serve more than it lists. What is not found then is a 404 that names models which
-//! exist: never another model in silence. Because the catalogue comes first, a live name is never treated as retired,
-//! suffixed or prefixed. The owner's routes then say who serves the model that was found, or the name that nobody lists.
+//! (`claude-*opus*`), for the name without its suffixes; the retirement table; the relay that the name selects, which may serve
+//! unlisted models. A name without a result is a 404 that names existing models; another model never takes its place silently.
+//! Because the catalogue comes first, a live name is never treated as retired, suffixed or prefixed. The owner's routes then
+//! decide who serves the model that was found, or a name that nobody lists.
 
 mod chains;
 mod codex;
@@ -33,16 +33,16 @@ pub use self::routes::Provider;
 use crate::account::AccountId;
 use crate::learned::{LearnedLimits, ModelKey};
 
-/// Aliases of aliases that are followed.
+/// How many aliases of aliases are followed.
 const HOPS: u32 = 4;
-/// Since when retired models are gone, at the latest, in Unix seconds: 2026-06-01 (openai/codex#26053; missing in the catalogue of
-/// client 0.169.0, 2026-11).
+/// The latest instant at which the retired models were withdrawn, Unix seconds: 2026-06-01 (openai/codex#26053; missing in the
+/// catalogue of client 0.169.0, 2026-11).
 pub const RETIRED: u64 = 1_780_272_000;
 
 /// Models that a 404 names.
 const NAMED: usize = 6;
 
-/// Alias target: the model that requests without a name get.
+/// Alias target: the model for requests that name none.
 const FIRST: &str = "@first";
 /// Alias target: the first listed model of a small kind.
 const SMALLEST: &str = "@smallest";
@@ -50,7 +50,7 @@ const SMALLEST: &str = "@smallest";
 /// How a name is looked up.
 type Find = fn(&Catalog, &str) -> Option<Found>;
 
-/// What a name was found to be.
+/// The model that a name resolves to, and who serves it.
 struct Found {
     model: Model,
     to: ServedBy,
@@ -79,11 +79,11 @@ pub struct Model {
     pub max_output: Option<u64>,
     /// Input modalities (`text`, `image`).
     pub modalities: Vec<String>,
-    /// Whether it is shown in lists; hidden ones can be asked for by name.
+    /// Whether lists show it. Requests can name hidden models.
     pub listed: bool,
     /// Lower comes first.
     pub priority: i64,
-    /// Whether only its owner has put it into the list ([`Custom`]): every account may be asked for it.
+    /// Whether only the owner has listed it ([`CustomModel`]): every account may be asked for it.
     pub custom: bool,
     /// The whole entry as it came.
     pub raw: Json,
@@ -100,8 +100,8 @@ pub enum ListError {
     Empty,
 }
 
-/// The models that can be asked for: the union of the accounts' live lists, or the bundled one until the first arrives; beside
-/// them those of relays.
+/// The models that requests can name: the union of the accounts' live lists, or the bundled list until the first one arrives, and
+/// the models of relays.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     models: Vec<Model>,
@@ -110,28 +110,28 @@ pub struct Catalog {
     shelves: RelayIndex,
     /// Models of accounts that are routed to relays.
     away: Vec<Model>,
-    /// Whether there is nobody at all who could serve.
+    /// Whether there is neither an account nor a relay.
     vacant: bool,
 }
 
-/// Names of our own.
+/// The configured names of models.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Client name to model name. A `*` in a client name stands for anything but a slash, alone for any name; the first pattern
-    /// that fits counts, after all names without one. Targets may be aliases, carry suffixes, or be `@first` (the first listed model) or `@smallest` (the first listed
-    /// one of a small kind); an empty target is none.
+    /// Client name to model name. A `*` in a client name matches anything but a slash; a lone `*` matches any name. Names without
+    /// a `*` have priority; then the first matching pattern counts. Targets may be aliases, carry suffixes, or be `@first` (the
+    /// first listed model) or `@smallest` (the first listed model of a small kind). An empty target counts as missing.
     pub aliases: Vec<(String, String)>,
-    /// Model for requests that name none; else the first listed one.
+    /// Model for requests that name none; `None` is the first listed one.
     pub default: Option<String>,
-    /// Who serves a model, whoever else lists it: a name, alias or pattern, and the provider. The first that fits counts, those
-    /// without a `*` before all others.
+    /// Routes: a name, alias or pattern, and the provider that serves it, even where others list the model. The first match counts;
+    /// routes without a `*` have priority.
     pub routes: Vec<(String, Provider)>,
 }
 
-/// What a name means.
+/// The result of resolving a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The catalogue entry; for relays its slug is the name that the first of them knows.
+    /// The catalogue entry; for relays its slug is the first relay's own name for the model.
     pub model: Model,
     /// Who serves it.
     pub to: ServedBy,
@@ -139,7 +139,7 @@ pub struct Resolved {
     pub effort: Option<String>,
     /// Tier from a suffix: `fast` or `flex`.
     pub tier: Option<String>,
-    /// The retired name that this model took over; such answers carry a `Deprecation` header.
+    /// The retired name that this model replaces; such answers carry a `Deprecation` header.
     pub retired_from: Option<String>,
 }
 
@@ -148,7 +148,7 @@ pub fn parse_models(body: &[u8]) -> Result<Vec<Model>, ListError> {
     wire::parse(body)
 }
 
-/// The list that is built in: facts about the models of the time of writing. Serves only until the first live one.
+/// The built-in list: the models at the time of writing. It is used only until the first live list arrives.
 pub fn bundled() -> Vec<Model> {
     BUNDLED.clone()
 }
@@ -163,20 +163,20 @@ impl Catalog {
         Self::of(bundled(), false)
     }
 
-    /// The same where there is neither an account nor a relay. Its names still mean something, so that a request is told to log in and
-    /// not that its model is unknown.
+    /// This catalogue for a gateway without accounts and relays. Names still resolve, so that the client is told to log in and not
+    /// that its model is unknown.
     #[must_use]
     pub fn vacant(self) -> Self {
         Self { vacant: true, ..self }
     }
 
-    /// Whether there is neither an account nor a relay, so that nothing it holds can be served.
+    /// Whether there is neither an account nor a relay, so that none of its models can be served.
     pub fn is_vacant(&self) -> bool {
         self.vacant
     }
 
-    /// The union of live lists, usable accounts first: the first entry of a slug counts. Pass the lists of all accounts that
-    /// are not switched off, also of exhausted ones, so that a name which only those list is answered with their reset and
+    /// The union of live lists, usable accounts first: the first entry of a slug counts. Pass the lists of all accounts that are
+    /// not switched off, exhausted ones included. A name that only exhausted accounts list is then answered with their reset and
     /// not with 404.
     pub fn live<'a>(lists: impl IntoIterator<Item = &'a [Model]>) -> Self {
         let mut seen = std::collections::HashSet::new();
@@ -190,8 +190,8 @@ impl Catalog {
         Self { models, at, live, shelves: RelayIndex::default(), away: Vec::new(), vacant: false }
     }
 
-    /// With the owner's rows for accounts: laid over the entries of their names, else as models of their own, of which what is
-    /// built in is known.
+    /// Adds the owner's models for accounts. A row changes the entry of its name; without one it becomes an entry, based on the
+    /// built-in list.
     #[must_use]
     pub fn with_custom(self, rows: &[CustomModel]) -> Self {
         let Self { mut models, live, shelves, .. } = self;
@@ -204,15 +204,15 @@ impl Catalog {
         Self { shelves, ..Self::of(models, live) }
     }
 
-    /// With the models of these relays and the owner's rows for them; of a name that several list, the first one's entry counts.
+    /// Adds the models of these relays and the owner's rows for them. Where several relays list a name, the first entry counts.
     #[must_use]
     pub fn with_relays<'a>(mut self, relays: impl IntoIterator<Item = RelayListing<'a>>, rows: &[CustomModel]) -> Self {
         self.shelves = RelayIndex::new(relays, rows, |name| self.at.contains_key(name));
         self
     }
 
-    /// The same models for clients of another version, for which these lists were asked: of each model the first entry counts, and one that
-    /// no list has is left out. Relays' models stay.
+    /// The catalogue for clients of another version, from lists that were requested for that version. The first entry of a model
+    /// counts; a model without an entry is left out. The models of relays stay.
     #[must_use]
     pub fn for_client_version<'a>(&self, lists: impl IntoIterator<Item = &'a [Model]>) -> Self {
         let mut entries: HashMap<&str, &Model> = HashMap::new();
@@ -224,7 +224,7 @@ impl Catalog {
         Self { shelves: self.shelves.clone(), ..Self::of(models, self.live) }
     }
 
-    /// With the limits that were learned of its models, where they are lower than what is listed, or nothing is.
+    /// Applies learned limits where they are lower than the listed ones, or where none is listed.
     #[must_use]
     pub fn with_learned_limits(mut self, known: impl Fn(ModelKey) -> LearnedLimits) -> Self {
         let narrow = |model: &mut Model, relay: Option<&AccountId>| {
@@ -235,7 +235,7 @@ impl Catalog {
         self
     }
 
-    /// The relays' models to show, relay by relay; those that accounts have too are named `relay:model`.
+    /// The listed models of relays, relay by relay. A model that accounts have too is named `relay:model`.
     pub fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
         self.shelves.offers()
     }
@@ -245,7 +245,7 @@ impl Catalog {
         self.shelves.count()
     }
 
-    /// What `name` means where there is one relay only, which is asked for any model unless its owner chose them.
+    /// Resolves `name` to the only relay. That relay serves any model unless its owner fixed the list.
     pub fn at_only_relay(&self, name: &str) -> Option<Resolved> {
         let Found { model, to } = self.shelves.only(name)?;
         Some(Resolved { model, to, effort: None, tier: None, retired_from: None })
@@ -271,8 +271,7 @@ impl Catalog {
         self.at.get(slug).map(|at| &self.models[*at])
     }
 
-    /// What `name` means; `None` asks for the default, an empty name for nothing that exists. The order is in the module's
-    /// head.
+    /// Resolves `name`; `None` is the default model, and an empty name never resolves. The order is in the module's docs.
     pub fn resolve(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
         let asked = name.or(names.default.as_deref());
         let found = self.reroute(asked, self.find(name, names), names);
@@ -283,7 +282,7 @@ impl Catalog {
         lower.or_else(|| again(self.case_insensitive(asked, names)?)).map_or(found, Ok)
     }
 
-    /// The one name that is `asked` but for the case of its letters.
+    /// The one known name that differs from `asked` only in the case of its letters.
     fn case_insensitive<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
         let own = self.models.iter().map(|model| model.slug.as_str());
         let aliases = names.aliases.iter().map(|(alias, _)| alias.as_str()).filter(|alias| !alias.contains('*'));
@@ -294,7 +293,7 @@ impl Catalog {
         found.all(|other| other == one).then_some(one)
     }
 
-    /// What `name` means where no route is looked at.
+    /// Resolves `name` without routes.
     fn find(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
         let Some(asked) = name.or(names.default.as_deref()) else {
             let Found { model, to } = self.first().ok_or_else(|| self.missing("", names))?;
@@ -328,7 +327,7 @@ impl Catalog {
         own.or_else(|| self.shelves.find(self.offers().find(|offer| names::is_small(offer.name))?.name))
     }
 
-    /// What the first pattern makes of a name. The name is taken without its suffixes, which would fit a pattern too.
+    /// Resolves a name by the first matching pattern. Suffixes are removed first, because a pattern would match them too.
     fn pattern<'n>(&self, asked: &'n str, names: &'n Names) -> Option<(Found, Reading<'n>)> {
         let all: Vec<_> = readings(asked).collect();
         let (reading, target) =
@@ -336,7 +335,7 @@ impl Catalog {
         readings(target).find_map(|inner| self.seek(Self::place, reading.over(inner), names, HOPS))
     }
 
-    /// Who lists exactly this name.
+    /// The model that is listed by exactly this name.
     fn place(&self, name: &str) -> Option<Found> {
         match name {
             FIRST => return self.first(),
@@ -351,12 +350,12 @@ impl Catalog {
         self.get(names::successor(name)?).map(Found::account_model)
     }
 
-    /// The relay that a name chooses, whatever it lists.
+    /// The relay that a name selects, even for a model that it does not list.
     fn unlisted_at_relay(&self, name: &str) -> Option<Found> {
         self.shelves.unlisted(name)
     }
 
-    /// What `find` makes of a reading, or of what our aliases make of it.
+    /// Applies `find` to a reading, then to the targets of its aliases.
     fn seek<'n>(&self, find: Find, reading: Reading<'n>, names: &'n Names, hops: u32) -> Option<(Found, Reading<'n>)> {
         if let Some(found) = find(self, reading.base) {
             return Some((found, reading));
@@ -379,7 +378,7 @@ impl Catalog {
         Failure::new(Kind::ModelNotFound, message).code("model_not_found").at("model")
     }
 
-    /// Some models that exist: of the relay that the name chooses, else of all.
+    /// A hint with some existing models: of the relay that the name selects, else of all.
     fn hint(&self, asked: &str) -> String {
         if self.vacant {
             return "There is no account and no relay yet; run `polygate login` or `polygate relays add`.".to_owned();
@@ -421,7 +420,7 @@ impl Model {
 }
 
 impl Model {
-    /// Puts learned limits in the place of what is listed, where they are lower or nothing is.
+    /// Replaces listed limits by learned ones that are lower, and adds missing ones.
     fn apply_limits(&mut self, known: LearnedLimits) {
         let LearnedLimits { window, output } = known;
         if known == LearnedLimits::default() {
@@ -445,8 +444,8 @@ impl Found {
 }
 
 impl Names {
-    /// These names and, after them, the patterns that are shipped, so that clients of other vendors work with no model set. One of
-    /// the same spelling in these names counts instead.
+    /// Appends the shipped patterns, so that clients of other vendors work without a configured model. A configured alias with the
+    /// same spelling has priority.
     #[must_use]
     pub fn with_shipped(mut self) -> Self {
         for (pattern, target) in names::SHIPPED {
@@ -457,8 +456,8 @@ impl Names {
         self
     }
 
-    /// The target of the first pattern that fits. A name with a slash is another vendor's name or no name at all, so it fits only
-    /// a pattern with a slash, or the lone star.
+    /// The target of the first matching pattern. A name with a slash belongs to another vendor or to nobody, so only a pattern with
+    /// a slash, or the lone star, matches it.
     fn pattern(&self, name: &str) -> Option<&str> {
         let reaches = |alias: &str| !name.contains('/') || alias.contains('/') || alias == "*";
         let fits = |(alias, _): &&(String, String)| alias.contains('*') && reaches(alias) && names::fits(alias, name);

@@ -3,7 +3,7 @@
 use crate::lenient::Number;
 use crate::{Millis, limits};
 
-/// The instant that a `Date` header names; `None` for what is no date.
+/// The instant of a `Date` header; `None` when it is no date.
 pub fn read(value: &str) -> Option<Millis> {
     Some(Millis(unix(value.trim())?.saturating_mul(1000)))
 }

@@ -1,7 +1,7 @@
-//! The ways out: proxies, which of them an account's calls take, and which of them answer.
+//! Egress: the proxies, which of them an account's calls take, and which of them answer.
 //!
-//! An account never goes another way than the one that its owner chose. Where that way does not answer the account cannot serve, and
-//! says so: a direct connection instead would show an address that must not be seen.
+//! An account uses only the route that its owner chose. When that route does not answer, the account cannot serve and reports it.
+//! A direct connection instead would reveal an address that must stay hidden.
 
 mod address;
 pub mod file;
@@ -59,9 +59,9 @@ pub struct Proxy {
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Health {
-    /// Whether anything came back through it.
+    /// Whether an answer came through it.
     pub ok: bool,
-    /// The address that others see; `None` when the echo service did not say.
+    /// The address that others see; `None` when the echo service did not report it.
     pub exit_ip: Option<IpAddr>,
     /// How long the echo service's answer took, milliseconds.
     pub latency_ms: Option<u64>,
@@ -71,7 +71,7 @@ pub struct Health {
     pub error: Option<String>,
 }
 
-/// Which way an account's calls take.
+/// Which route an account's calls take, as its owner chose.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Egress {
     /// The proxy of the configuration, if there is one; else direct.
@@ -79,7 +79,7 @@ pub enum Egress {
     Global,
     /// No proxy, also where the configuration has one.
     Direct,
-    /// The proxies that answer, in turn.
+    /// The answering proxies, in turn.
     Auto,
     /// This proxy and no other.
     Fixed(ProxyId),
@@ -114,7 +114,7 @@ impl fmt::Display for Egress {
     }
 }
 
-/// The way that one call takes.
+/// The route of one call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
     /// No proxy.
@@ -125,14 +125,14 @@ pub enum Route {
     Proxy(ProxyId),
 }
 
-/// Everything that the choice of a way depends on.
+/// Everything that the choice of a route depends on.
 #[derive(Clone, Debug, Default)]
 pub struct EgressTable {
     /// Every proxy, oldest first.
     pub proxies: Vec<Proxy>,
     /// The accounts that do not take [`Egress::Global`].
     pub assigned: HashMap<AccountId, Egress>,
-    /// The ways that do not answer, and when each may be tried again.
+    /// The routes that do not answer, and when each may be tried again.
     pub down: HashMap<Route, Millis>,
     /// Whether the configuration has a proxy.
     pub global: bool,
@@ -143,7 +143,7 @@ pub struct EgressTable {
 pub enum EgressUnavailable<'a> {
     /// The proxy does not answer.
     Down {
-        /// Its name; `None` for that of the configuration.
+        /// Its name; `None` for the proxy of the configuration.
         name: Option<&'a str>,
         /// When it may be tried again.
         until: Millis,
@@ -168,7 +168,7 @@ impl From<EgressUnavailable<'_>> for Reason {
 }
 
 impl EgressUnavailable<'_> {
-    /// When this may end by itself; `None` when only its owner ends it.
+    /// When this may end by itself; `None` when only the owner can end it.
     pub fn until(self) -> Option<Millis> {
         match self {
             Self::Down { until, .. } | Self::AllDown { until } => Some(until),
@@ -190,7 +190,7 @@ impl fmt::Display for EgressUnavailable<'_> {
     }
 }
 
-/// Which of several ways is taken.
+/// The state of the rotation among several proxies.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation<'a> {
     /// Grows by one with every choice.
@@ -215,8 +215,8 @@ impl EgressTable {
         self.proxies.iter().find(|proxy| proxy.id.0 == wanted || proxy.name == wanted)
     }
 
-    /// The way of the next call. [`Egress::Auto`] takes the proxies that answer in turn; one that did not is tried again when its rest
-    /// is over and no other is left. Errors: [`EgressUnavailable`], instead of another way than the chosen one.
+    /// The route of the next call. [`Egress::Auto`] rotates among the answering proxies; a failed proxy is tried again when its rest
+    /// is over and no other is left. Errors: [`EgressUnavailable`]; a route that the owner did not choose is never taken.
     pub fn route(&self, egress: &Egress, turn: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
         match egress {
             Egress::Direct => Ok(Route::Direct),
@@ -230,7 +230,7 @@ impl EgressTable {
         }
     }
 
-    /// Why an account cannot go out now; `None` when it can.
+    /// Why an account's calls cannot go out now; `None` when they can.
     pub fn stuck(&self, account: &AccountId, now: Millis) -> Option<EgressUnavailable<'_>> {
         if self.assigned.is_empty() && self.down.is_empty() {
             return None;
@@ -264,8 +264,8 @@ impl EgressTable {
         Err(rests.min().map_or(EgressUnavailable::Empty, |until| EgressUnavailable::AllDown { until }))
     }
 
-    /// When a way that does not answer may be tried again; `None` when it may be now. An end further away than any that is set can only
-    /// come from a clock that was set back.
+    /// When a failed route may be tried again; `None` when it may be now. An instant further away than [`REST`] can only come from a
+    /// clock that was set back.
     fn rest(&self, route: &Route, now: Millis) -> Option<Millis> {
         let until = *self.down.get(route)?;
         (until > now && until <= now.plus(REST)).then_some(until)

@@ -1,9 +1,9 @@
-//! Where a relay's address may lead: rules against being used to reach what only this machine can reach (SSRF).
+//! Which addresses a relay may have: rules against server-side request forgery (SSRF).
 //!
-//! An address is parsed once, with `url`, and what is checked is what is dialled: [`check_url`] looks at its text, [`check_ip`] at
-//! each address that its name means, at the moment of dialling. Hosts in octal, hex or IDN need no rule, the parser has normalised
-//! them. `allow_private` is for people who run a model on their own machine or network; no setting allows metadata services, which
-//! give a cloud machine's credentials to whoever asks, or this gateway's own listeners.
+//! An address is parsed once, with `url`, and the checked address is the dialled one: [`check_url`] checks its text, [`check_ip`]
+//! each address of its name at the moment of dialling. Hosts in octal, hex or IDN need no rule, because the parser normalises
+//! them. `allow_private` is for people who run a model on their own machine or network. No setting allows metadata services, which
+//! give a cloud machine's credentials to any caller, or this gateway's own listeners.
 
 mod ranges;
 #[cfg(test)]
@@ -18,7 +18,7 @@ use self::ranges::Verdict;
 /// Ports below 1024 that a relay may have.
 const WEB: [u16; 2] = [80, 443];
 
-/// Why an address is not called. Each says what to do; none shows the address.
+/// Why an address is refused. Each message has a hint; none shows the address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// Neither https nor http.
@@ -30,7 +30,7 @@ pub enum Denied {
     /// A user name or password in it.
     #[error("the address holds a user name or password; hint: remove it, the key is given by itself")]
     Credentials,
-    /// A query or fragment, which no base URL has.
+    /// A query or fragment, which a base URL cannot have.
     #[error("the address has a query or fragment; hint: leave out everything from the `?` or `#` on")]
     Extras,
     /// http without `allow_private`.
@@ -39,7 +39,7 @@ pub enum Denied {
     /// A port below 1024 other than 80 and 443, or 0.
     #[error("the address has port {0}, which is another service's; hint: use 80, 443 or a port from 1024 on")]
     Port(u16),
-    /// Not a public address, and no `allow_private`. The text says what it is.
+    /// Not a public address, without `allow_private`. The text describes the address.
     #[error("the address is {0}; hint: set allow_private for this relay if that is what you want")]
     Private(&'static str),
     /// A metadata service of a cloud; never allowed.
@@ -51,19 +51,19 @@ pub enum Denied {
 }
 
 impl Denied {
-    /// Whether `allow_private` would lift it.
+    /// Whether `allow_private` would allow the address.
     pub fn liftable(&self) -> bool {
         matches!(self, Self::Plain | Self::Private(_))
     }
 }
 
-/// Whether a host, as a URL or a setting writes it, is this machine's loopback by its text. No resolver is asked.
+/// Whether a host from a URL or setting is this machine's loopback, by its text alone.
 pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Whether a base URL may be called as far as its text tells; [`check_ip`] must follow for every address of its name.
+/// Checks a base URL by its text. [`check_ip`] must follow for every address of its name.
 pub fn check_url(url: &Url, allow_private: bool) -> Result<(), Denied> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Denied::Extras);
@@ -71,7 +71,7 @@ pub fn check_url(url: &Url, allow_private: bool) -> Result<(), Denied> {
     check_target(url, allow_private)
 }
 
-/// As [`check_url`] for the URL of a call, which may have a query.
+/// Like [`check_url`], for the URL of a call, which may have a query.
 pub fn check_target(url: &Url, allow_private: bool) -> Result<(), Denied> {
     let secure = match url.scheme() {
         "https" => true,
@@ -88,7 +88,7 @@ pub fn check_target(url: &Url, allow_private: bool) -> Result<(), Denied> {
     if secure || allow_private { Ok(()) } else { Err(Denied::Plain) }
 }
 
-/// Whether a host may be called as far as its text tells; [`check_ip`] must follow for every address of a name.
+/// Checks a host by its text. [`check_ip`] must follow for every address of a name.
 pub fn check_host(host: &Host<&str>, allow_private: bool) -> Result<(), Denied> {
     match host {
         Host::Domain(name) => check_name(name, allow_private),
@@ -111,11 +111,11 @@ pub fn check_ip(address: IpAddr, allow_private: bool) -> Result<(), Denied> {
     }
 }
 
-/// Whether a name may be looked up. Names of this machine and of metadata services are known without asking anybody.
+/// Whether a name may be resolved. Names of metadata services, and of this machine without `allow_private`, are refused unresolved.
 fn check_name(name: &str, allow_private: bool) -> Result<(), Denied> {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let under = |parent: &str| name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    // No name has an empty part, and `0x7f.1..` is an address to whoever drops the dots.
+    // No name has an empty part, and some resolvers drop the dots of `0x7f.1..` and read an address.
     if name.split('.').any(str::is_empty) {
         return Err(Denied::NoHost);
     }
@@ -128,8 +128,8 @@ fn check_name(name: &str, allow_private: bool) -> Result<(), Denied> {
     Ok(())
 }
 
-/// Whether dialling `target` would reach one of our `listeners`. `local` says whether an address is one of this machine's; it is
-/// asked only where a listener takes connections to all of them.
+/// Whether dialling `target` would reach one of our `listeners`. `local` tells whether an address belongs to this machine; it is
+/// called only for listeners on all addresses.
 pub fn is_own_listener(target: SocketAddr, listeners: &[SocketAddr], local: impl Fn(IpAddr) -> bool) -> bool {
     let address = target.ip().to_canonical();
     // Connecting to the unspecified address reaches this machine.

@@ -1,4 +1,4 @@
-//! Tools that the backend runs itself, where requests get them without asking: an owner's default, and what a key says instead.
+//! Tools that the backend runs itself and that requests get by default: the owner's setting, or that of a key.
 
 #[cfg(test)]
 mod tests;
@@ -62,7 +62,7 @@ pub fn list(text: &str) -> Result<Vec<Hosted>, UnknownHosted> {
     Ok(tools)
 }
 
-/// The same of a text that a newer program may have written: words that are no tools here are left out.
+/// Reads a list that a newer version may have written. Unknown words are left out.
 pub fn known(text: &str) -> Vec<Hosted> {
     let words = text.split(',').map(str::trim);
     let known = |word: &str| Hosted::ALL.into_iter().find(|tool| tool.name() == word);

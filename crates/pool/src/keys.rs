@@ -1,8 +1,8 @@
-//! Keys that clients and admins present: their text, their stored form, what they may do.
+//! Keys of clients and admins: their text, their stored form, their scopes.
 //!
 //! `pgk_` (client) or `pga_` (admin) + 8-char id + `_` + 43 base62 chars (256 bit) + 6-char CRC32. The prefix lets secret
-//! scanners find a leaked one, the checksum refuses a typo without a database hit. Stored is an HMAC with a pepper that
-//! every install has of its own; high entropy needs no slow hash.
+//! scanners find a leaked one, the checksum refuses a typo without a database hit. The store holds an HMAC with a pepper of the
+//! installation; high entropy needs no slow hash.
 
 mod base62;
 #[cfg(test)]
@@ -16,7 +16,7 @@ use sha2::Sha256;
 use crate::hosted::Hosted;
 use crate::{Millis, Secret};
 
-/// Random bytes that one key takes: 8 for the id, 32 for the secret.
+/// Random bytes of one key: 8 for the id, 32 for the secret.
 pub const RANDOM: usize = 40;
 
 const PREFIX: usize = 4;
@@ -25,12 +25,12 @@ const SECRET: usize = 43;
 const SUM: usize = 6;
 const LENGTH: usize = PREFIX + ID + 1 + SECRET + SUM;
 
-/// Characters from which on a user-chosen key may guard a public address.
+/// Least characters of a user-chosen key for a public address.
 const STRONG: usize = 24;
 /// Keys that documentation and sample files of gateways show, in lower case.
 const SAMPLES: [&str; 9] =
     ["codex-proxy", "sk-tmp", "pwd", "password", "secret", "test", "sk-test", "sk-xxx", "sk-codex-proxy"];
-/// Beginnings of such keys.
+/// Prefixes of such keys.
 const SAMPLE_PREFIXES: [&str; 6] = ["your-api-key", "your_api_key", "changeme", "change-me", "change_me", "sk-your-"];
 
 /// Whose key it is. The two never stand in for each other.
@@ -82,7 +82,7 @@ pub struct Key {
     pub tools: Option<Vec<Hosted>>,
 }
 
-/// A new key. The text is shown once and kept nowhere.
+/// A new key. The text is shown once and never stored.
 #[derive(Debug)]
 pub struct Minted {
     /// 8 characters.
@@ -93,7 +93,7 @@ pub struct Minted {
     pub digest: Digest,
 }
 
-/// A presented text that has the form of a key of ours; says nothing about its validity.
+/// A presented text with the form of our keys. The key itself may still be unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parsed<'a> {
     /// Client or admin.
@@ -102,7 +102,7 @@ pub struct Parsed<'a> {
     pub id: &'a str,
 }
 
-/// Why a presented text is no key of ours.
+/// Why a presented text is not one of our keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Another prefix: perhaps a user-chosen key.
@@ -120,7 +120,7 @@ pub struct Digest(pub [u8; 32]);
 /// A key that its owner chose (configuration, environment).
 #[derive(Debug)]
 pub struct Fixed {
-    /// `fixed-` and 8 hex digits of the digest: stable, tells nothing.
+    /// `fixed-` and 8 hex digits of the digest: stable, and reveals nothing.
     pub id: String,
     /// What is compared.
     pub digest: Digest,
@@ -142,10 +142,10 @@ pub enum Strength {
 /// Why a stored key does not work any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyEnded {
-    /// Its time is over.
+    /// It has expired.
     #[error("the key has expired")]
     Expired,
-    /// Somebody took it back.
+    /// It was revoked.
     #[error("the key was revoked")]
     Revoked,
 }
@@ -175,8 +175,8 @@ pub fn parse(text: &str) -> Result<Parsed<'_>, ParseError> {
     Ok(Parsed { kind, id })
 }
 
-/// The key in a presented text: the text itself, or the signature of a JWT that is a client key of ours. A Codex client can
-/// present nothing but the token of its login; what the token says of itself is not looked at.
+/// The key in a presented text: the text itself, or the signature of a JWT when that is one of our client keys. A Codex client can
+/// only present the token of its login. The claims of the token are ignored.
 pub fn bare(presented: &str) -> &str {
     let mut parts = presented.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -192,7 +192,7 @@ pub fn digest(text: &str, pepper: &[u8; 32]) -> Digest {
     Digest(mac.finalize().into_bytes().into())
 }
 
-/// Judges and digests a key that its owner chose.
+/// Rates and digests a key that its owner chose.
 pub fn fixed(text: &str, pepper: &[u8; 32]) -> Fixed {
     let digest = digest(text, pepper);
     let id = digest.0[..4].iter().fold("fixed-".to_owned(), |id, byte| format!("{id}{byte:02x}"));
@@ -204,7 +204,7 @@ fn checksum(body: &str) -> String {
 }
 
 impl Strength {
-    /// Judges a key by its text alone.
+    /// Rates a key by its text alone.
     pub fn of(text: &str) -> Self {
         let lower = text.trim().to_ascii_lowercase();
         if SAMPLES.contains(&lower.as_str()) || SAMPLE_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {

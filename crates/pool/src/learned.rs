@@ -1,8 +1,8 @@
-//! Limits of models that upstreams have named in refusals: how long a prompt may be, and how much of an answer may be asked for.
+//! Limits of models that upstreams have named in refusals: the longest prompt, and the most output of one answer.
 //!
-//! What a refusal says counts more than any list, also one that comes later: the list said so before, and the model was refused all the
-//! same. It holds for [`limits::LEARNED`], as limits may be raised, and ends before when a larger request is served. Nothing is ever
-//! guessed: a refusal without a number teaches nothing, nor does one whose number cannot be true of the request that it is about.
+//! A refusal has priority over every list, later lists included: the earlier list had the same figure, and the model refused anyway.
+//! A limit holds for [`limits::LEARNED`], because providers may raise it, and ends earlier when a larger request is served. Nothing is
+//! guessed: a refusal without a number teaches nothing, nor does a number that cannot be true for the refused request.
 
 #[cfg(test)]
 mod tests;
@@ -15,27 +15,27 @@ use proto::upstream_error::bounds::Bounds;
 use crate::account::AccountId;
 use crate::{Millis, limits};
 
-/// Windows that are believed, in tokens.
+/// Plausible windows, in tokens.
 const WINDOW: (u64, u64) = (1024, 1 << 27);
-/// Most outputs that are believed, in tokens.
+/// Plausible output limits, in tokens.
 const OUTPUT: (u64, u64) = (256, 1 << 27);
-/// Tokens that an upstream may put around a prompt of its own accord.
+/// Tokens that an upstream may add to a prompt.
 const FRAME: u64 = 1024;
 /// A thousandth is the unit of [`Limit::scale`].
 const MILLE: u64 = 1000;
-/// How many tokens an upstream may count where we count a thousand; else one of us did not count the same.
+/// Plausible upstream counts for a thousand tokens of ours. Outside of them the two counted different texts.
 const SCALE: (u64, u64) = (MILLE / 2, MILLE * 2);
 
-/// A model of somebody's. All accounts reach the same ones.
+/// A model at a provider. All accounts are one provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelKey {
     /// The relay that has it; `None` for the ChatGPT accounts.
     pub relay: Option<AccountId>,
-    /// The name by which it is asked for there.
+    /// Its name at the provider.
     pub model: String,
 }
 
-/// What a refused request was like.
+/// Facts about a refused request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RefusedRequest {
     /// Bytes of its body; a prompt has no more tokens.
@@ -46,7 +46,7 @@ pub struct RefusedRequest {
     pub listed: Option<u64>,
 }
 
-/// What was learned of a model.
+/// The learned limits of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LearnedLimits {
     /// Tokens that its context holds.
@@ -55,7 +55,7 @@ pub struct LearnedLimits {
     pub output: Option<u64>,
 }
 
-/// Everything that was learned.
+/// All learned limits.
 #[derive(Clone, Debug, Default)]
 pub struct Learned(HashMap<ModelKey, Entry>);
 
@@ -68,14 +68,14 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     tokens: u64,
-    /// When it was said last.
+    /// When it was last learned.
     at: Millis,
     /// Tokens that the upstream counted where we counted a thousand words; `None` while that is not known.
     scale: Option<u64>,
 }
 
 impl Learned {
-    /// Takes over what the refusal of a request says; `true` when a limit is another one now.
+    /// Learns from the refusal of a request; `true` when a limit has changed.
     pub fn note(&mut self, of: &ModelKey, said: &Bounds, asked: RefusedRequest, now: Millis) -> bool {
         let window = said.window.filter(|window| holds(*window, said, asked));
         let output = said.output.filter(|most| within(*most, OUTPUT) && asked.output.is_none_or(|asked| asked > *most));
@@ -91,7 +91,7 @@ impl Learned {
         self.known(of, now) != before
     }
 
-    /// Takes over how an upstream counts: its figure for a refused prompt, beside ours.
+    /// Learns how an upstream counts, from its figure for a refused prompt and ours.
     pub fn scale(&mut self, of: &ModelKey, said: &Bounds, ours: Words) {
         let (Some(prompt), true) = (said.prompt, ours.all && ours.tokens > 0) else { return };
         let scale = prompt.saturating_mul(MILLE) / ours.tokens;
@@ -101,22 +101,22 @@ impl Learned {
         }
     }
 
-    /// What is known of a model.
+    /// The limits of a model that still hold.
     pub fn known(&self, of: &ModelKey, now: Millis) -> LearnedLimits {
         let Some(entry) = self.0.get(of) else { return LearnedLimits::default() };
         let tokens = |limit: Option<Limit>| limit.filter(|limit| limit.fresh(now)).map(|limit| limit.tokens);
         LearnedLimits { window: tokens(entry.window), output: tokens(entry.output) }
     }
 
-    /// What is known of a model, whenever that was said; [`Self::sweep`] takes out what is too old.
+    /// The limits of a model regardless of their age; [`Self::sweep`] removes old ones.
     pub fn last(&self, of: &ModelKey) -> LearnedLimits {
         let Some(entry) = self.0.get(of) else { return LearnedLimits::default() };
         LearnedLimits { window: entry.window.map(|limit| limit.tokens), output: entry.output.map(|limit| limit.tokens) }
     }
 
-    /// The tokens that a prompt has by the upstream's count, when they are sure to be more than its window holds. Tokenisers differ by
-    /// language, so what is a little over by our count is left to the upstream to judge: a twentieth where it has once said how it
-    /// counts, else a quarter.
+    /// The upstream's expected token count of a prompt that certainly exceeds the window. Tokenisers differ by language, so the
+    /// upstream itself decides about a prompt that is only a little over by our count: by a twentieth where its way of counting is
+    /// known, else by a quarter.
     pub fn over_window(&self, of: &ModelKey, ours: Words, now: Millis) -> Option<u64> {
         let entry = self.0.get(of)?;
         let window = entry.window.filter(|limit| limit.fresh(now))?;
@@ -125,7 +125,7 @@ impl Learned {
         (expected > window.tokens.saturating_add(slack)).then_some(expected)
     }
 
-    /// A request of so many tokens in and out was served: smaller limits are wrong. `true` when there was one.
+    /// Removes limits below the input and output tokens of a served request; `true` when there was one.
     pub fn served(&mut self, of: &ModelKey, (input, output): (u64, u64)) -> bool {
         let Some(entry) = self.0.get_mut(of) else { return false };
         let before = (entry.window.is_some(), entry.output.is_some());
@@ -134,7 +134,7 @@ impl Learned {
         (entry.window.is_some(), entry.output.is_some()) != before
     }
 
-    /// Forgets what is too old; `true` when there was any.
+    /// Removes old limits; `true` when there was any.
     pub fn sweep(&mut self, now: Millis) -> bool {
         let mut old = false;
         self.0.retain(|_, entry| {
@@ -152,12 +152,12 @@ impl Learned {
         self.0.is_empty()
     }
 
-    /// Forgets all of a relay, which is another one now.
+    /// Removes the limits of a relay, because it leads to another service now.
     pub fn forget(&mut self, relay: &AccountId) {
         self.0.retain(|of, _| of.relay.as_ref() != Some(relay));
     }
 
-    /// Forgets what was said longest ago while there is too much: clients may ask for any name.
+    /// Removes the oldest limits while there are too many, because clients may name any model.
     fn trim(&mut self) {
         while self.0.len() > limits::LEARNED_MODELS {
             let oldest = self.0.iter().min_by_key(|(_, entry)| entry.last_learned()).map(|(key, _)| key.clone());
@@ -167,22 +167,22 @@ impl Learned {
 }
 
 impl Entry {
-    /// When it was last told anything.
+    /// When a limit was last learned.
     fn last_learned(&self) -> Option<Millis> {
         [self.window, self.output].into_iter().flatten().map(|limit| limit.at).max()
     }
 }
 
 impl Limit {
-    /// Whether it still counts. A clock that was set back does not make it last.
+    /// Whether the limit still holds. A clock that was set back does not prolong it.
     fn fresh(&self, now: Millis) -> bool {
         let age = self.at.believed(now).until(now);
         u128::from(age) < limits::LEARNED.as_millis()
     }
 }
 
-/// Whether a window can be true: a prompt that was refused for it is longer, and has no more tokens than bytes. One far below the list
-/// needs more than a sentence, which somebody else may have said.
+/// Whether a window is plausible. The refused prompt must exceed it, and a prompt has no more tokens than bytes. A window far below
+/// the listed one needs a code or a figure besides the message, because the message may quote other text.
 fn holds(window: u64, said: &Bounds, asked: RefusedRequest) -> bool {
     let most = asked.bytes.saturating_add(FRAME).saturating_add(asked.output.unwrap_or(0));
     let output = asked.output.max(said.asked).unwrap_or(0);

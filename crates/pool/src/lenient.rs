@@ -1,4 +1,4 @@
-//! Reading JSON of others: a field of an unexpected type counts as absent instead of spoiling the whole.
+//! Lenient reading of JSON from outside: a field of an unexpected type counts as absent and does not fail the whole document.
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ pub(crate) fn field<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> 
     Ok(serde_json::from_str(raw.get()).ok())
 }
 
-/// A finite number, written as one or as its decimal text.
+/// A finite number, written as a number or as decimal text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Number(pub(crate) f64);
 

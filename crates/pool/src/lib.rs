@@ -1,6 +1,6 @@
-//! The rules over accounts, as pure functions: what a signal does to an account, which account serves a request, what an
-//! attempt may do next, which way out it takes, when its owner is warned, which model a name means, what a key is, what a relay is
-//! and where its address may lead.
+//! The rules over accounts, as pure functions: how a signal changes an account, which account serves a request, what a request does
+//! after a failed try, which egress route a call takes, when an owner is warned, how a model name resolves, how keys are made and
+//! read, and which relays and addresses are allowed.
 //!
 //! Sans-IO: no async, clock, randomness, environment or files; `now` and random bytes are arguments.
 
@@ -72,7 +72,7 @@ impl Millis {
         u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0)
     }
 
-    /// This instant, unless only a clock that ran ahead and was set back since can have told it at `now`: then never (0).
+    /// This instant; 0 (never) when it lies so far after `now` that it must come from a clock that has been set back since.
     #[must_use]
     pub fn believed(self, now: Self) -> Self {
         if self > now.after(limits::CLOCK_SLACK) { Self(0) } else { self }

@@ -1,4 +1,4 @@
-//! Which account serves a request: a pure choice over candidates, or one reason per account.
+//! Chooses the account for a request: a pure function over candidates that returns an account, or one reason per account.
 
 mod explain;
 mod group;
@@ -19,38 +19,38 @@ pub use group::{Best, Bound, Group};
 use order::{QueueRank, Rank};
 pub use order::{Snapshot, SnapshotRules, Strategy};
 
-/// An account as the choice sees it.
+/// An account with the facts that the choice depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     /// The account.
     pub account: &'a Account,
-    /// What the choice needs of it.
+    /// The facts that are worked out once.
     pub card: Snapshot,
     /// Requests that it serves now.
     pub in_flight: u32,
-    /// Those of them that began before its breaker opened last.
+    /// Requests of `in_flight` that began before its breaker last opened.
     pub older: u32,
-    /// Requests that wait for it.
+    /// Requests in its queue.
     pub waiting: u32,
     /// When it was last chosen; 0 for never.
     pub last_used: Millis,
     /// Milliseconds until it may begin the next request (stagger).
     pub wait: u64,
-    /// Whether it may be called at all, by its breaker.
+    /// The state of its breaker.
     pub trust: BreakerState,
     /// Whether its catalogue (live, else bundled) lists the model.
     pub lists_model: bool,
-    /// Until when the model's own limit is used up there, and which limit that is.
+    /// When the used-up limit of this model resets there, and the limit's id.
     pub rests: Option<(Millis, &'a str)>,
-    /// Why its way out is not open; `None` when it is.
+    /// Why its egress is unavailable; `None` when it is available.
     pub stuck: Option<EgressUnavailable<'a>>,
-    /// Whether it owns the conversation; taken when it has a free place.
+    /// Whether it owns the conversation. The owner is preferred when it has a free place.
     pub owner: bool,
     /// Whether this request has tried it.
     pub tried: bool,
 }
 
-/// What the candidates are, for the words of a refusal.
+/// The kind of candidates, for messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CandidateKind {
     /// ChatGPT logins.
@@ -60,12 +60,12 @@ pub enum CandidateKind {
     Relays,
 }
 
-/// What a request asks of an account.
+/// The requirements of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Requirements<'a> {
     /// Catalogue slug, for the message.
     pub model: &'a str,
-    /// Requests per account at the same time where its owner has not said; 0 is no limit.
+    /// Requests per account at the same time unless its owner set a limit; 0 is no limit.
     pub max_concurrent: u32,
     /// How to choose among the usable.
     pub strategy: Strategy,
@@ -73,11 +73,11 @@ pub struct Requirements<'a> {
     pub kin: CandidateKind,
     /// Whether accounts whose quota is used up may serve, after all others.
     pub spent: bool,
-    /// Whether it takes a plan that can draw.
+    /// Whether the plan must be able to draw.
     pub draws: bool,
 }
 
-/// A choice.
+/// The chosen account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pick {
     /// This account has a free place.
@@ -86,7 +86,7 @@ pub enum Pick {
     Queue(AccountId),
 }
 
-/// No account can serve, and why each cannot.
+/// No account can serve, with the reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoAccount {
     /// The model that was asked for.
@@ -97,8 +97,8 @@ pub struct NoAccount {
     pub kin: CandidateKind,
 }
 
-/// Chooses an account, in as few groups as can hold the best; copies nothing unless it fails. What is said when it fails is
-/// in the order of the groups.
+/// Chooses an account. Only groups that can hold the best candidate are searched, and nothing is copied unless the choice fails.
+/// The reasons of a failure are in the order of the groups.
 pub fn pick<'a, I>(groups: &[Group<I>], ask: &Requirements<'_>, now: Millis) -> Result<Pick, NoAccount>
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
@@ -120,8 +120,8 @@ where
     Err(NoAccount { model: ask.model.to_owned(), reasons, kin: ask.kin })
 }
 
-/// The best with a free place. Groups are looked at in the order of what they could hold, until that is worse than what was
-/// found.
+/// The best candidate with a free place. Groups are searched in the order of their bounds, until a bound is worse than the
+/// candidate found.
 fn free<'a, I>(groups: &[Group<I>], ask: &Requirements<'_>, now: Millis) -> Option<&'a AccountId>
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
@@ -148,7 +148,7 @@ fn better<'a, R: Ord>(best: &mut Option<(R, &'a AccountId)>, rank: R, id: &'a Ac
     }
 }
 
-/// What a candidate is to a request.
+/// How a candidate can take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// It has a free place.
@@ -157,7 +157,7 @@ enum Standing {
     Queues,
 }
 
-/// It is out of the question; [`Candidate::reason`] says why.
+/// The candidate cannot take the request; [`Candidate::reason`] tells why.
 struct OutOfQuestion;
 
 impl Candidate<'_> {
@@ -170,29 +170,29 @@ impl Candidate<'_> {
         }
     }
 
-    /// Whether it has what is asked for.
+    /// Whether it has the model and, if needed, can draw.
     fn fits(&self, ask: &Requirements<'_>) -> bool {
         self.lists_model && (!ask.draws || self.card.draws())
     }
 
-    /// Whether its state allows it.
+    /// Whether its state allows the request.
     fn serves(&self, ask: &Requirements<'_>, now: Millis) -> bool {
         let may_try = self.card.exhausted() || self.card.gate().open(now);
         !self.spent(now) || ask.spent && may_try
     }
 
-    /// Whether its state, or the model's own limit, speaks against it.
+    /// Whether it rests, or the limit of this model is used up.
     fn spent(&self, now: Millis) -> bool {
         !self.card.gate().open(now) || self.rests.is_some()
     }
 
-    /// Why it does not serve whatever else holds.
+    /// The reason from its state or the limit of this model.
     fn over(&self, now: Millis) -> Option<Reason> {
         let model = || self.rests.map(|(until, limit)| Reason::Exhausted { until, window: limit.to_owned() });
         self.account.status.usable(now).err().or_else(model)
     }
 
-    /// Why it does not serve. What holds for every request is said before what holds for this one.
+    /// Why it does not serve. Reasons for every request come before reasons for this request.
     fn reason(&self, ask: &Requirements<'_>, now: Millis) -> Reason {
         if !self.lists_model {
             return Reason::NoModel;
@@ -215,7 +215,7 @@ impl Candidate<'_> {
 
     fn free(&self, ask: &Requirements<'_>) -> bool {
         let most = self.ceiling(ask);
-        // One call tells whether an upstream works again.
+        // One call at a time probes the upstream.
         let probed = self.trust == BreakerState::Probe && self.in_flight > self.older;
         (most == 0 || self.in_flight < most) && !probed && self.soon()
     }
@@ -225,7 +225,7 @@ impl Candidate<'_> {
         self.card.ceiling().unwrap_or(ask.max_concurrent)
     }
 
-    /// Whether its next start is one that a request may wait for.
+    /// Whether a request may wait for its next start.
     fn soon(&self) -> bool {
         u128::from(self.wait) <= limits::QUEUE_WAIT.as_millis()
     }
@@ -236,9 +236,9 @@ impl Candidate<'_> {
 }
 
 impl NoAccount {
-    /// The answer for the client: `ModelNotFound` when no account lists the model, 429 with the earliest reset when time
-    /// heals it, else 503 with what to do. `last` is the failure of the previous try: it is the answer when the only
-    /// accounts left are those that this request has tried. Never 401.
+    /// The failure for the client: `ModelNotFound` when no account lists the model, 429 with the earliest reset when waiting helps,
+    /// else 503 with a hint. `last` is the failure of the previous try and is returned when this request has tried all accounts
+    /// that are left. Never 401.
     pub fn failure(&self, last: Option<&Failure>, now: Millis) -> Failure {
         let noun = self.kin.noun();
         if self.reasons.is_empty() {
@@ -259,7 +259,7 @@ impl NoAccount {
         if let (Some(last), true) = (last, self.has(|why| matches!(why, Reason::Tried))) {
             return last.clone();
         }
-        // What ends first decides whether a client should try again, and when.
+        // The reason that ends first decides whether and when a client should try again.
         let first =
             self.reasons.iter().filter_map(|(_, why)| Some((why.until()?, why))).min_by_key(|(until, _)| *until);
         match first {
@@ -270,7 +270,7 @@ impl NoAccount {
         }
     }
 
-    /// None can serve, and waiting alone does not help; or a way out may be open again at `again`.
+    /// The failure when waiting does not help, or when an egress route may answer again at `again`.
     fn shut(&self, again: Option<Millis>, now: Millis) -> Failure {
         let (noun, summary) = (self.kin.noun(), self.summary(now));
         let failure = lacking(format!("no {noun} can serve: {summary}; {}", self.cure()));
@@ -280,12 +280,12 @@ impl NoAccount {
         }
     }
 
-    /// What to do about these reasons.
+    /// The hint for these reasons.
     fn cure(&self) -> &'static str {
         if self.has(|why| matches!(why, Reason::NoWay { .. })) {
             return "see `polygate proxies list`";
         }
-        // Who has a good login that is switched off needs no other one.
+        // Switching on a good login is easier than a new login.
         let off = self.has(|why| matches!(why, Reason::Disabled));
         let lost = self.has(|why| matches!(why, Reason::NeedsLogin { .. }));
         match self.kin {
@@ -300,7 +300,7 @@ impl NoAccount {
         self.reasons.iter().any(|(_, why)| reason(why))
     }
 
-    /// The reasons for people: each kind with its number of accounts, in the words of the one that ends first.
+    /// The reasons for people: each kind with its number of accounts, described by the reason that ends first.
     fn summary(&self, now: Millis) -> String {
         let mut groups: Vec<(&Reason, u32)> = Vec::new();
         for (_, why) in self.reasons.iter().filter(|(_, why)| !matches!(why, Reason::NoModel | Reason::NoImages)) {
@@ -323,8 +323,8 @@ impl NoAccount {
     }
 }
 
-/// What a client is told when its tries are over and `failure` was the last: an account's limit is not the pool's. `now_free`
-/// is a fresh [`pick`] without `tried`. Failures that are not about limits stay as they are.
+/// The failure for the client after the last try. One account's limit is not the pool's, so a failure about limits is replaced by
+/// the state of the pool: `now_free` is a new [`pick`] without `tried`. Other failures stay as they are.
 pub fn final_failure(failure: Failure, now_free: Result<Pick, NoAccount>, now: Millis) -> Failure {
     if !matches!(failure.kind, Kind::RateLimited | Kind::Exhausted) {
         return failure;
@@ -341,7 +341,7 @@ pub fn final_failure(failure: Failure, now_free: Result<Pick, NoAccount>, now: M
 }
 
 impl CandidateKind {
-    /// One of them.
+    /// The singular noun.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Accounts => "account",
@@ -349,7 +349,7 @@ impl CandidateKind {
         }
     }
 
-    /// What to do when none can serve.
+    /// The hint when none can serve.
     fn cure(self) -> &'static str {
         match self {
             Self::Accounts => "run `polygate login`",
@@ -357,7 +357,7 @@ impl CandidateKind {
         }
     }
 
-    /// A reason for people; a relay has a key and no login.
+    /// Describes a reason. A relay has a key and no login.
     pub fn why(self, reason: &Reason, now: Millis) -> String {
         match (self, reason) {
             (Self::Relays, Reason::NeedsLogin { why }) => why.clone(),
@@ -384,7 +384,7 @@ fn failing(until: Millis, summary: String, now: Millis) -> Failure {
     Failure::new(Kind::Overloaded, summary).code("upstream_failing").retry_after(wait)
 }
 
-/// Who could serve has plans that cannot draw; no waiting changes that.
+/// The failure when no usable account's plan can draw. Waiting does not help.
 fn cannot_draw(noun: &str) -> Failure {
     let message = format!(
         "No {noun} here has a plan with image generation; leave the image tool out, or sign in with another plan."

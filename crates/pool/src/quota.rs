@@ -1,7 +1,7 @@
-//! Quota windows: what headers, stream events and the usage poll say.
+//! Quota windows, from response headers, stream events and usage polls.
 //!
-//! Everything here comes from outside: figures are bounded, dates are clamped to [`limits::RESET_MAX`], strings are short
-//! and few. Where a source gives both a span and an instant the span counts, because it holds whatever our clock says.
+//! All of it comes from outside: figures are bounded, dates are clamped to [`limits::RESET_MAX`], strings are short and few.
+//! Where a source gives both a span and an instant, the span counts, because a wrong clock does not change it.
 
 pub mod credits;
 pub mod forecast;
@@ -125,12 +125,12 @@ impl Quota {
         headers::read(headers, now)
     }
 
-    /// From a `codex.rate_limits` event. `None` when it says nothing that we know.
+    /// From a `codex.rate_limits` event. `None` when it has no known field.
     pub fn from_event(event: &Json, now: Millis) -> Option<Self> {
         json::event(event.bytes(), now)
     }
 
-    /// From the body of `GET /wham/usage`. `None` when it says nothing that we know.
+    /// From the body of `GET /wham/usage`. `None` when it has no known field.
     pub fn from_usage(body: &[u8], now: Millis) -> Option<Self> {
         json::usage(body, now)
     }
@@ -140,8 +140,8 @@ impl Quota {
         headers::write(self, now)
     }
 
-    /// Takes over what `newer` says and keeps the rest (headers know less than a usage poll, for example). An older answer
-    /// that arrives late changes nothing: `false`.
+    /// Takes over the fields of `newer` and keeps the others (headers have fewer than a usage poll, for example). An older answer
+    /// that arrives late changes nothing and returns `false`.
     pub fn merge(&mut self, newer: Self) -> bool {
         if newer.updated < self.updated.believed(newer.updated) {
             return false;
@@ -151,8 +151,7 @@ impl Quota {
             (self.primary, self.secondary) = (newer.primary, newer.secondary);
             self.trail.note(self.primary, self.secondary, newer.updated);
         }
-        // These hold for the moment of an answer: the next one says them again or takes them back. Plans without windows
-        // have nothing else.
+        // These hold only until the next answer, which repeats or clears them. Plans without windows have nothing else.
         (self.allowed, self.reached) = (newer.allowed, newer.reached);
         for limit in newer.named {
             self.name(limit);
@@ -176,7 +175,7 @@ impl Quota {
         }
     }
 
-    /// The higher share of the two windows at `now`, 0 to 100; a window that has reset counts as 0.
+    /// The higher used share of the two windows at `now`, 0 to 100; a window that has reset counts as 0.
     pub fn used(&self, now: Millis) -> f64 {
         let used = |window: Option<Window>| window.map_or(0.0, |window| window.used(now));
         used(self.primary).max(used(self.secondary))
@@ -193,7 +192,7 @@ impl Quota {
         full.max_by_key(|(_, resets_at)| *resets_at)
     }
 
-    /// As [`Self::full`], of the limit with this id alone.
+    /// Like [`Self::full`], for the limit with this id.
     pub fn full_of(&self, id: &str, now: Millis) -> Option<(&'static str, Option<Millis>)> {
         let limit = self.named.iter().find(|limit| limit.id == id)?;
         let own = Self { primary: limit.primary, secondary: limit.secondary, ..Self::default() };
@@ -206,7 +205,7 @@ impl Quota {
         open.map(|limit| limit.id.clone()).collect()
     }
 
-    /// What these figures say about the account: `Exhaust`, `Ample`, or `None` when they say nothing.
+    /// The signal of these figures: `Exhaust`, `Ample`, or `None` when they prove nothing.
     pub fn signal(&self, now: Millis) -> Signal {
         let backoff = |span: std::time::Duration| now.plus(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
         if let Some((window, resets_at)) = self.full(now) {
@@ -222,8 +221,8 @@ impl Quota {
         if self.windowed() || self.allowed == Some(true) { Signal::Ample } else { Signal::None }
     }
 
-    /// As [`Self::signal`] of an account that was refused at `refused` because its quota was used up: figures from before say
-    /// nothing against that, and newer ones know better until when.
+    /// Like [`Self::signal`], for an account that was refused at `refused` because its quota was used up. Older figures do not
+    /// disprove the refusal; newer figures correct its end.
     pub fn verdict(&self, refused: Millis, now: Millis) -> Signal {
         let refused = refused.believed(now);
         match self.signal(now) {
@@ -244,14 +243,14 @@ impl Quota {
         self.primary.is_some() || self.secondary.is_some()
     }
 
-    /// Whether credits are left, which serve when the windows are used up.
+    /// Whether credits are left. Credits serve when the windows are used up.
     fn has_credits(&self) -> bool {
         let withheld = self.spend.as_ref().is_some_and(|spend| spend.reached);
         !withheld && self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited)
     }
 }
 
-/// The id of a single model's limit as a header names it (`codex_` and more); `None` for the account's own limits (`codex`,
+/// The id of one model's limit from a header (`codex_` and more); `None` for the limits of the whole account (`codex`,
 /// `premium`).
 pub fn named(limit: &str) -> Option<String> {
     let id = limit.trim().to_ascii_lowercase().replace('-', "_");

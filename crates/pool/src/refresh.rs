@@ -1,4 +1,4 @@
-//! When tokens are refreshed, how long to wait after the token endpoint failed, and whose clock counts.
+//! When tokens are refreshed, how long to wait after the token endpoint failed, and the skew of the clocks.
 
 #[cfg(test)]
 mod tests;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::account::Tokens;
 use crate::{Millis, limits};
 
-/// When `tokens` are due: five minutes before their end, up to 15 % earlier by `jitter` (0 to 1) so that accounts which
-/// were added together do not refresh together; eight days after the last refresh when the end cannot be read; never less
-/// than [`limits::REFRESH_GAP`] after the last refresh, so that a wrong clock makes no storm. `None` for an account without
-/// a refresh token. What a wrong clock leaves too late, a 401 refreshes.
+/// When `tokens` are due: five minutes before their end, up to 15 % earlier by `jitter` (0 to 1), so that accounts which were added
+/// together do not refresh together. When the end cannot be read, eight days after the last refresh. Never less than
+/// [`limits::REFRESH_GAP`] after the last refresh, so that a wrong clock causes no storm. `None` for an account without a refresh
+/// token. If a wrong clock delays a refresh too long, a 401 triggers it.
 pub fn due(tokens: &Tokens, jitter: f64) -> Option<Millis> {
     tokens.refresh.as_ref()?;
     let ahead = spread(limits::REFRESH_AHEAD, jitter);
@@ -28,16 +28,16 @@ pub fn backoff(failures: u32, jitter: f64) -> Duration {
     Duration::from_millis(u64::try_from(spread(base, jitter)).unwrap_or(0))
 }
 
-/// How long after the first one the `nth` (from 0) of `of` overdue accounts begins: evenly over [`limits::REFRESH_SPREAD`].
+/// The delay of the `nth` (from 0) of `of` overdue accounts after the first one: evenly over [`limits::REFRESH_SPREAD`].
 pub fn turn(nth: usize, of: usize) -> Duration {
     let part = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let gaps = part(of).saturating_sub(1).max(1);
     limits::REFRESH_SPREAD * part(nth).min(gaps) / gaps
 }
 
-/// By how much the backend's clock is ahead of ours when it said `date` between our `asked` and our `now`, milliseconds; `before` is what
-/// was held so far. Up to ten seconds are the header's rounding and the way, and count as none. What was held stays while it can be
-/// true, give or take those ten seconds: an answer that was long on its way, or that this machine slept over, does not say when it was dated.
+/// How far the backend's clock is ahead of ours, milliseconds, when it sent `date` between our `asked` and our `now`. `before` is the
+/// previous result. Up to ten seconds count as no skew, because of the header's rounding and the network. `before` stays while it is
+/// possible within ten seconds, because a slow answer, or one that this machine slept through, does not show when it was dated.
 pub fn skew(date: Millis, (asked, now): (Millis, Millis), before: i64) -> i64 {
     const NOISE: i64 = 10_000;
     let (least, most) = (date.0.saturating_sub(now.0), date.0.saturating_sub(asked.0));

@@ -1,8 +1,8 @@
-//! What a relay is: another service that serves models over one of four protocols, reached at a base URL with a key.
+//! A relay: another service that serves models over one of four protocols, at a base URL with a key.
 //!
-//! Here are its rules: names, what it can do ([`Capabilities`], [`Service`]), how the address that a person pastes becomes a base
-//! URL and tells the protocol ([`Pasted`]), which URL a call goes to, and how its model lists are read ([`models`]). Whether an
-//! address may be called at all is [`crate::guard`]'s; the calls are `upstream`'s.
+//! This module holds its rules: names, capabilities ([`Capabilities`], [`Service`]), how a pasted address becomes a base URL and
+//! reveals the protocol ([`PastedAddress`]), the URL of a call, and how model lists are read ([`models`]). [`crate::guard`] decides
+//! whether an address may be called; `upstream` makes the calls.
 
 mod address;
 pub mod models;
@@ -35,13 +35,13 @@ pub struct Relay {
     pub id: AccountId,
     /// Unique; the `provider` of `provider:model`. Lower case letters, digits, `_` and `-`, at most 32.
     pub name: String,
-    /// Where it is, as [`Pasted::base`] gives it: without a trailing slash, user name, query or fragment.
+    /// Its base URL, as [`PastedAddress::base`] returns it: without a trailing slash, user name, query or fragment.
     pub base_url: String,
     /// The protocol that it speaks.
     pub wire: Wire,
     /// Its models; empty for its live list.
     pub models: Vec<String>,
-    /// What is put before its model names, and taken off again; empty for nothing.
+    /// The prefix of its model names for clients, removed before a call; empty for none.
     pub prefix: String,
     /// What it can do.
     pub capabilities: Capabilities,
@@ -83,7 +83,7 @@ pub enum Capability {
     Images,
 }
 
-/// A call that is handed to a relay as it came and whose answer is handed back: OpenAI's endpoints beside the conversation.
+/// A call that is forwarded unchanged, and so is its answer: OpenAI's endpoints other than conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     /// `POST /embeddings`.
@@ -104,7 +104,7 @@ pub enum Service {
     Search,
 }
 
-/// Why a relay cannot be kept.
+/// Why a relay is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// Not a name.
@@ -127,7 +127,7 @@ pub enum Invalid {
     /// Weight out of bounds.
     #[error("the weight {0} is out of bounds; hint: 1 to 1000")]
     Weight(u32),
-    /// Nothing that it could do.
+    /// No capability.
     #[error("the relay has no capability; hint: chat, embeddings, audio, images")]
     Incapable,
     /// The address cannot be read.
@@ -144,7 +144,7 @@ pub enum Invalid {
 pub struct NoCapability(pub String);
 
 impl Relay {
-    /// Whether it may be kept: its name, prefix, models and address, as far as the address's text tells.
+    /// Checks its name, prefix, models, weight and capabilities, and the address by its text.
     pub fn check(&self) -> Result<(), Invalid> {
         check_name(&self.name)?;
         check_prefix(&self.prefix)?;
@@ -160,7 +160,7 @@ impl Relay {
     }
 
     /// The relay's own name for a model that a client names by `provider:model` or by the prefix; `None` for a name that does not
-    /// choose this relay.
+    /// select this relay.
     pub fn chosen<'n>(&self, model: &'n str) -> Option<&'n str> {
         let named = model.strip_prefix(self.name.as_str()).and_then(|rest| rest.strip_prefix(':'));
         let prefixed = || model.strip_prefix(self.prefix.as_str()).filter(|_| !self.prefix.is_empty());
@@ -172,7 +172,7 @@ impl Relay {
         services::strict(&self.base_url)
     }
 
-    /// Whether it is to get only functions in Chat: free-text tools are OpenAI's, and other services refuse them.
+    /// Whether it takes only function tools in Chat. Free-text tools are OpenAI's, and other services refuse them.
     pub fn functions_only(&self) -> bool {
         !services::openai(&self.base_url)
     }
@@ -196,14 +196,14 @@ pub fn check_name(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Whether `prefix` can stand before model names. No colon: that is `provider:model`.
+/// Checks a prefix of model names. It has no colon, because that means `provider:model`.
 pub fn check_prefix(prefix: &str) -> Result<(), Invalid> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let good = prefix.len() <= NAME && prefix.bytes().all(plain);
     if good { Ok(()) } else { Err(Invalid::Prefix(crate::sanitize::short(prefix, 64))) }
 }
 
-/// Whether a fixed list of models can be kept.
+/// Checks a fixed list of models.
 pub fn check_models(names: &[String]) -> Result<(), Invalid> {
     if names.len() > models::MOST {
         return Err(Invalid::Models(names.len()));
@@ -222,7 +222,7 @@ pub fn format(wire: Wire) -> &'static str {
     }
 }
 
-/// The protocol of a name: [`format()`]'s, or what people call it. Any case.
+/// The protocol of a name from [`format()`], or of a common other name, in any case.
 pub fn wire(name: &str) -> Option<Wire> {
     Some(match name.trim().to_ascii_lowercase().as_str() {
         // Exports of the system that people come from have `codex-responses`.
@@ -242,8 +242,8 @@ impl Capabilities {
     /// Everything.
     pub const ALL: Self = Self { chat: true, embeddings: true, audio: true, images: true };
 
-    /// What a relay of this protocol at this address can do when nobody says: everything for OpenAI itself, embeddings for others
-    /// that speak its protocols, conversations for the rest.
+    /// The default capabilities of a relay with this protocol and address: everything for OpenAI itself, embeddings for others with
+    /// its protocols, conversations for the rest.
     pub fn likely(wire: Wire, base_url: &str) -> Self {
         let openai = services::host(base_url).is_some_and(|host| host == "api.openai.com");
         match wire {
@@ -337,12 +337,12 @@ impl Service {
         Self::Variations,
     ];
 
-    /// Whether accounts have it, too: the backend draws, and searches.
+    /// Whether accounts have it too: the backend draws and searches.
     pub fn by_accounts(self) -> bool {
         matches!(self, Self::Generations | Self::Edits | Self::Search)
     }
 
-    /// Whether it takes a plan that can draw.
+    /// Whether the plan must be able to draw.
     pub fn draws(self) -> bool {
         matches!(self, Self::Generations | Self::Edits)
     }
@@ -366,7 +366,7 @@ impl Service {
         }
     }
 
-    /// What a relay must be able to do for it; `None` where no relay can.
+    /// The capability that it needs; `None` where no relay has it.
     pub fn capability(self) -> Option<Capability> {
         match self {
             Self::Embeddings => Some(Capability::Embeddings),

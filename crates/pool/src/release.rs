@@ -1,5 +1,4 @@
-//! Versions of the official clients, as their makers publish them. What comes from a feed is believed only where it can be true: a
-//! wrong one would be said with every call.
+//! Versions of the official clients from public feeds. Only a plausible version is accepted, because every call sends it.
 
 #[cfg(test)]
 mod tests;
@@ -11,17 +10,17 @@ use serde::Deserialize;
 
 /// Longest text of a version, bytes.
 const TEXT: usize = 32;
-/// The largest number of a version: the desktop app's third one is a build number of five digits.
+/// The largest number in a version. The third number of the desktop app is a build number of five digits.
 const NUMBER: u32 = 9_999_999;
-/// How far ahead of the known version a new one may be, by its first number and its second: the desktop app counts years and, in the
-/// second, months and days; the command line has some hundred versions a year.
+/// How far a new version may be ahead of the known one, in the first and the second number. The desktop app has the year in the first
+/// and month and day in the second; the command line has some hundred versions a year.
 const LEAP: (u32, u32) = (1, 1300);
 
 /// A version of three numbers, such as `0.169.0` or `26.908.40834`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Release([u32; 3]);
 
-/// Why a published version is not taken over.
+/// Why a published version is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Not three numbers.
@@ -35,7 +34,7 @@ pub enum Refused {
     Absurd,
 }
 
-/// Where versions are published, which decides how they are read.
+/// The feeds of versions, which have different formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feed {
     /// The newest release of the command line: GitHub's document, whose tag is `rust-v0.169.0`, or an npm registry's,
@@ -55,7 +54,7 @@ struct Document {
 }
 
 impl Release {
-    /// Reads a version: three numbers and nothing else, so no test version either.
+    /// Reads a version of exactly three numbers. Pre-releases are refused.
     pub fn read(text: &str) -> Option<Self> {
         if text.len() > TEXT {
             return None;
@@ -70,13 +69,12 @@ impl Release {
         parts.next().is_none().then_some(release)
     }
 
-    /// The version after this one where `text` is the published one: this one itself, a newer one that is not absurdly far ahead, or an
-    /// older one, because a release that was a mistake is withdrawn. Never one below `built`, which is built in. Errors: [`Refused`]
-    /// says why it is not taken over.
+    /// The version to use after `text` was published: the same, a newer one that is not too far ahead, or an older one, because a
+    /// faulty release may be withdrawn. Never older than the built-in version `built`. Errors: [`Refused`] when `text` is not used.
     pub fn next(self, built: Self, text: &str) -> Result<Self, Refused> {
         let next = Self::read(text).ok_or(Refused::Junk)?;
         let [major, minor, _] = next.0;
-        // After a step of the first number the second one begins anew.
+        // The second number restarts after a step of the first.
         let from = [self, built].into_iter().find(|known| known.0[0] == major).map_or(0, |known| known.0[1]);
         if next < built {
             Err(Refused::Older)
@@ -96,7 +94,7 @@ impl fmt::Display for Release {
 }
 
 impl Feed {
-    /// The version that a feed's body names first, as it stands there.
+    /// The first version in a feed's body, as text.
     pub fn read(self, body: &[u8]) -> Option<String> {
         match self {
             Self::Codex => serde_json::from_slice(body).ok().and_then(Document::version),
@@ -106,7 +104,7 @@ impl Feed {
 }
 
 impl Document {
-    /// A tag of another kind names another program's release.
+    /// A tag without [`TAG`] belongs to another program.
     fn version(self) -> Option<String> {
         match self.tag_name {
             Some(tag) => tag.strip_prefix(TAG).map(str::to_owned),
@@ -115,7 +113,7 @@ impl Document {
     }
 }
 
-/// The first `sparkle:shortVersionString`, which stands as an attribute or as an element.
+/// The first `sparkle:shortVersionString`, as an attribute or an element.
 fn appcast(body: &[u8]) -> Option<String> {
     const NAME: &[u8] = b"sparkle:shortVersionString";
     let behind = &body[memmem::find(body, NAME)? + NAME.len()..];

@@ -1,7 +1,7 @@
-//! Where the backend wants an account's model calls: what `GET /wham/accounts/check` says of its workspace.
+//! Where the backend wants an account's model calls, from `GET /wham/accounts/check`.
 //!
-//! The official client refuses to work with an answer that it does not understand. Here such a part is left out with a word
-//! about it: a call without it is refused by the backend at worst, and then the account says so itself.
+//! The official client refuses to work with an answer that it does not understand. Here such a part is ignored with a notice. At
+//! worst the backend refuses a call without it, and the account's status then shows the refusal.
 
 #[cfg(test)]
 mod tests;
@@ -12,28 +12,28 @@ use url::{Host, Url};
 use crate::lenient;
 use crate::sanitize::short;
 
-/// What stands for no rule.
+/// The value for no rule.
 const FREE: &str = "NO_CONSTRAINT";
 /// Longest name of a region, bytes.
 const REGION: usize = 32;
-/// The backend's own domain; an origin elsewhere would be handed the account's tokens.
+/// The backend's own domain. An origin elsewhere would get the account's tokens.
 const DOMAIN: &str = "chatgpt.com";
 
-/// What holds for an account's model calls.
+/// The routing of an account's model calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routing {
     /// The header `x-openai-account-routing-override` (`us`).
     pub region: Option<String>,
-    /// What stands in the place of the backend's scheme, host and port.
+    /// Replaces the backend's scheme, host and port.
     pub origin: Option<Url>,
 }
 
-/// What an answer says, and what of it is not followed.
+/// An answer, and its ignored parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read {
-    /// What is followed.
+    /// The parts that are followed.
     pub routing: Routing,
-    /// One line for each part that is not.
+    /// One line for each ignored part.
     pub ignored: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ struct Entry {
     account_routing_override: Option<String>,
 }
 
-/// Reads the answer for the account with this id at the provider; `None` when it is no such answer, or not about it.
+/// Reads the answer for the account with this id at the provider; `None` when it has another shape or lacks the account.
 pub fn read(body: &[u8], account: &str) -> Option<Read> {
     let check: Check = serde_json::from_slice(body).ok()?;
     let entry = check.accounts.into_iter().find(|entry| entry.id.as_deref() == Some(account))?;
@@ -79,7 +79,7 @@ fn region(text: &str) -> bool {
     (1..=REGION).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// An https origin of the backend's own domain, without anything behind it.
+/// An https origin of the backend's own domain, without path, query or credentials.
 fn origin(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let bare =
@@ -95,8 +95,8 @@ fn is_own_host(host: &str) -> bool {
 }
 
 impl Routing {
-    /// Where a model call goes whose usual place is `usual`. A place elsewhere than in the backend's domain is one that the owner
-    /// has chosen, such as one for tests, and stays.
+    /// The URL of a model call that goes to `usual` by default. A URL outside the backend's domain was chosen by the owner, for tests
+    /// for example, and stays.
     pub fn place(&self, usual: &Url) -> Url {
         let mut place = usual.clone();
         let host = self.origin.as_ref().and_then(Url::host_str).filter(|_| usual.host_str().is_some_and(is_own_host));

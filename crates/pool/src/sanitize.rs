@@ -1,17 +1,17 @@
-//! Texts of others, made fit for people, clients and logs.
+//! Sanitises texts from outside for people, clients and logs.
 
 #[cfg(test)]
 mod tests;
 
 use crate::Secret;
 
-/// Shorter words are no tokens.
+/// Least length of a token, bytes.
 const TOKEN: usize = 20;
-/// Beginnings of the tokens that we, the provider and services behind relays hand out, and of JSON Web Tokens.
+/// Prefixes of tokens that we, the provider and services behind relays issue, and of JSON Web Tokens.
 const PREFIXES: [&str; 12] =
     ["eyJ", "sk-", "rt_", "ac_", "oaistb_", "pgk_", "pga_", "gsk_", "AIza", "xai-", "pplx-", "hf_"];
 
-/// `text` at most `most` bytes long, without control characters and what turns the direction of text, and with `***` where something looks like a token.
+/// `text` without control characters and direction marks, with `***` instead of anything like a token, at most `most` bytes.
 pub fn clean(text: &str, most: usize) -> String {
     let text = short(text, 2 * most);
     let mut out = String::with_capacity(text.len());
@@ -28,11 +28,11 @@ pub fn clean(text: &str, most: usize) -> String {
     short(&out, most)
 }
 
-/// A secret shorter than this is not looked for: it would be found in ordinary words.
+/// Least length of a secret that is searched for. Shorter ones would match ordinary words.
 const FINDABLE: usize = 8;
 
-/// Puts `***` in the place of a secret in what its receiver says, whatever the secret looks like: as it is, as in a URL and as in JSON,
-/// and where the end of the text has cut it off after [`FINDABLE`] bytes.
+/// Replaces a secret by `***` in a text of its receiver: the secret as it is, as in a URL and as in JSON, and a prefix of at least
+/// [`FINDABLE`] bytes at the end of the text.
 pub(crate) fn hide(text: &mut String, secret: &Secret) {
     if secret.expose().len() < FINDABLE {
         return;
@@ -49,8 +49,8 @@ pub(crate) fn hide(text: &mut String, secret: &Secret) {
     }
 }
 
-/// A body without a secret. JSON may escape what it need not (`\/`, `\u002B`): a secret that is written so is looked for in the JSON
-/// without these escapes, which then takes the body's place.
+/// A body without a secret. JSON may hold needless escapes (`\/`, `\u002B`). So the JSON is also searched without these escapes, and
+/// that form replaces the body when it holds the secret.
 pub(crate) fn hidden(body: &[u8], secret: &Secret) -> String {
     let without = |mut text: String| {
         let before = text.clone();
@@ -63,7 +63,7 @@ pub(crate) fn hidden(body: &[u8], secret: &Secret) -> String {
     json.and_then(|json| without(json.to_string())).or_else(|| without(text.clone())).unwrap_or(text)
 }
 
-/// How a secret may be written.
+/// The forms in which a secret may be written.
 fn forms(secret: &str) -> [String; 5] {
     let escaped = |escape: fn(u8) -> String| -> String {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
@@ -75,7 +75,7 @@ fn forms(secret: &str) -> [String; 5] {
     [secret.to_owned(), escaped(|byte| format!("%{byte:02X}")), escaped(|byte| format!("%{byte:02x}")), json, slashes]
 }
 
-/// `text` without control characters and what turns its direction, at most `most` bytes, cut at a character.
+/// `text` without control characters and direction marks, at most `most` bytes, cut at a character.
 pub(crate) fn short(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len().min(most));
     for c in text.chars() {
@@ -88,7 +88,7 @@ pub(crate) fn short(text: &str, most: usize) -> String {
     out
 }
 
-/// Whether all that follows is shown in another direction: a terminal or page would show something else than is there.
+/// Whether a character changes the direction of the text after it, so that a terminal or page would show another text.
 fn turns(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -97,7 +97,7 @@ fn token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.~+/=".contains(c)
 }
 
-/// Where a token begins in `word`: at its start, or after a sign inside it (`refresh_token=rt_...`).
+/// Where a token begins in `word`: at its start, or after a punctuation mark (`refresh_token=rt_...`).
 fn token(word: &str) -> Option<usize> {
     let starts = |at: usize| at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
     let last = (word.len() + 1).checked_sub(TOKEN)?;

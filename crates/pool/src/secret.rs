@@ -1,4 +1,4 @@
-//! A string that never shows itself.
+//! A string that is never shown.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes the text into custody.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself, for the one place that must send or seal it.
+    /// The text, for code that sends or seals it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

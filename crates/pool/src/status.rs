@@ -1,7 +1,7 @@
-//! Whether an account can serve: one sum type, every transition named by its signal.
+//! Whether an account can serve: one enum, whose transitions are named by signals.
 //!
-//! Signals come from [`crate::attempt`] (what an answer said), [`crate::quota`] (what the figures say) and from people
-//! signing in. Passing states end by themselves when their time is over; nobody has to write `Active` back.
+//! Signals come from [`crate::attempt`] (answers), [`crate::quota`] (figures) and from people who sign in. Passing states end by
+//! themselves when their time is over; no write of `Active` is needed.
 
 mod describe;
 #[cfg(test)]
@@ -33,11 +33,11 @@ pub enum Status {
         /// `primary`, `secondary` or a named limit.
         window: String,
     },
-    /// Its login cannot be refreshed any more, and its access token serves until it ends or is refused.
+    /// Its login cannot be refreshed any more. Its access token serves until it ends or is refused.
     Expiring {
         /// What the token endpoint said.
         why: String,
-        /// When it serves: from the end of its last rest on.
+        /// When it serves again: the end of its last rest.
         from: Millis,
         /// When the access token ends.
         until: Millis,
@@ -56,13 +56,13 @@ pub enum Status {
     Disabled,
 }
 
-/// What was learned about an account.
+/// An event that may change an account's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Nothing about the account itself.
     None,
-    /// It served a request. Give it before the figures of the same answer, which may say that this reply used the quota up.
-    /// Ends no rest that lasts: a resting account is sent nothing, so the request is older than the refusal.
+    /// It served a request. Apply this signal before the figures of the same answer, which may show that the reply used the quota
+    /// up. It does not end a rest: a resting account gets no requests, so the request is older than the refusal.
     Served,
     /// Fresh figures show quota left. Heals `Exhausted` only: a cooling account may still be rate limited.
     Ample,
@@ -94,7 +94,7 @@ pub enum Signal {
         /// `primary`, `secondary`, `credits`, `plan` or a named limit.
         window: String,
     },
-    /// Figures that are newer than the last refusal show a used-up window: they know better until when than it did.
+    /// Figures that are newer than the last refusal show a used-up window. Their end replaces that of the refusal.
     Measured {
         /// When it resets.
         until: Millis,
@@ -113,8 +113,8 @@ pub enum Signal {
         /// What it said.
         why: String,
     },
-    /// The account does not have the model after all: its catalogue is stale, and the model is left out of it until the next
-    /// one. No change of state.
+    /// The account does not have the model although its catalogue lists it. The model is left out of that catalogue until the next
+    /// one arrives. No change of state.
     ModelMissing,
 }
 
@@ -147,9 +147,9 @@ pub enum Reason {
     },
     /// [`Status::Disabled`].
     Disabled,
-    /// The way out that its owner chose is not open. It never takes another one.
+    /// The egress route that its owner chose is unavailable. No other route is taken.
     NoWay {
-        /// When it may be open again; `None` when only its owner can see to it.
+        /// When it may be available again; `None` when only the owner can fix it.
         until: Option<Millis>,
         /// What is wrong with it.
         why: String,
@@ -162,23 +162,23 @@ pub enum Reason {
     Tried,
     /// All its places and its whole queue are taken.
     Full,
-    /// Its last calls all failed ([`crate::breaker`]).
+    /// Its breaker is open ([`crate::breaker`]).
     Failing {
         /// When one call may try it again.
         until: Millis,
     },
 }
 
-/// When a status lets an account serve.
+/// When a status allows an account to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
     /// Now.
     Open,
-    /// From an instant on.
+    /// From this instant.
     Until(Millis),
-    /// From an instant on, and before another.
+    /// From the first instant until the second.
     Between(Millis, Millis),
-    /// When a person ends it.
+    /// Not before a person changes the status.
     Shut,
 }
 
@@ -196,7 +196,7 @@ impl Availability {
 }
 
 impl Signal {
-    /// Until when it lets an account rest.
+    /// The end of the rest that it causes.
     fn rest(&self) -> Option<Millis> {
         match self {
             Self::Cool { until, .. } | Self::Exhaust { until, .. } | Self::Measured { until, .. } => Some(*until),
@@ -208,9 +208,10 @@ impl Signal {
 impl Status {
     /// The state after `signal` at `now`.
     ///
-    /// Nothing that the provider says changes `Disabled`. `Expiring` takes rests, and ends in `NeedsLogin` at a refusal. `Blocked` and `NeedsLogin` end only when a person signs in, so a
-    /// late answer or quota figure never brings such an account back. Of two rests the later end wins, so that concurrent
-    /// refusals never shorten each other; only newer figures shorten what a refusal said. Ends are clamped to [`limits::RESET_MAX`].
+    /// No signal of the provider changes `Disabled`. `Expiring` takes rests, and a refusal turns it into `NeedsLogin`. `Blocked` and
+    /// `NeedsLogin` end only when a person signs in, so a late answer or quota figure never brings such an account back. The later end
+    /// of two rests wins, so concurrent refusals never shorten each other; only newer figures shorten the rest of a refusal. Ends are
+    /// clamped to [`limits::RESET_MAX`].
     #[must_use]
     pub fn apply(&self, signal: &Signal, now: Millis) -> Self {
         match (self, signal) {
@@ -241,7 +242,7 @@ impl Status {
         }
     }
 
-    /// A rest of an account whose login is lost: it serves from its end on, for as long as its access token does.
+    /// Applies a rest to an expiring account. It serves after the rest until its access token ends.
     fn rests_while_expiring(&self, signal: &Signal, now: Millis) -> Self {
         let (Self::Expiring { why, from, until: end }, Some(rest)) = (self, signal.rest()) else { return self.clone() };
         let from = if rested(*from, now) { rest } else { rest.max(*from) }.min(latest(now));
@@ -253,7 +254,7 @@ impl Status {
         self.gate().open(now)
     }
 
-    /// When it lets the account serve.
+    /// When the account may serve.
     pub fn gate(&self) -> Availability {
         match self {
             Self::Active => Availability::Open,
@@ -268,12 +269,12 @@ impl Status {
         matches!(self, Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled)
     }
 
-    /// Whether its tokens may be refreshed: its owner and the provider let it serve, and its login was not refused.
+    /// Whether its tokens may be refreshed: the account is not switched off or blocked, and its login was not refused.
     pub fn refreshes(&self) -> bool {
         !self.lasts() && !matches!(self, Self::Expiring { .. })
     }
 
-    /// What its owner should know although it serves at `now`.
+    /// A notice for the owner although the account serves at `now`.
     pub fn notice(&self, now: Millis) -> Option<String> {
         match self {
             Self::Expiring { why, until, .. } if *until > now => {
@@ -283,7 +284,7 @@ impl Status {
         }
     }
 
-    /// Whether the account may serve at `now`, and if not why.
+    /// `Ok` when the account may serve at `now`, else the reason.
     pub fn usable(&self, now: Millis) -> Result<(), Reason> {
         match self {
             _ if self.serves(now) => Ok(()),
@@ -330,8 +331,8 @@ fn latest(now: Millis) -> Millis {
     now.plus(i64::try_from(limits::RESET_MAX.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Whether a rest that ends at `until` is over. An end further away than any that is accepted can only come from a clock
-/// that was set back, and is not waited for.
+/// Whether a rest that ends at `until` is over. An end beyond the longest rest can only come from a clock that was set back, and
+/// counts as over.
 fn rested(until: Millis, now: Millis) -> bool {
     until <= now || until > latest(now)
 }

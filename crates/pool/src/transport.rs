@@ -1,17 +1,17 @@
-//! Which leg a model call to the backend takes: a WebSocket of its conversation, or a POST.
+//! Which transport a model call to the backend takes: the WebSocket of its conversation, or a POST.
 //!
-//! A socket serves one conversation, one turn at a time, and remembers it: a turn sends what is new and waits for no handshake.
-//! The first turn pays for it with a handshake that a POST over a connection in use does not need.
+//! A socket serves one conversation, one turn at a time, and the backend keeps that conversation. Later turns send only new items and
+//! need no handshake. The first turn needs a handshake that a POST over an open connection does not.
 
 #[cfg(test)]
 mod tests;
 
 use crate::Millis;
 
-/// What the owner chose.
+/// The owner's setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// A socket where a conversation goes on; a POST where it does not, or where sockets do not work.
+    /// A socket for a conversation with several turns; a POST for a single turn, or where sockets do not work.
     #[default]
     Auto,
     /// Sockets only.
@@ -21,7 +21,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The setting's word.
+    /// The value in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -30,7 +30,7 @@ impl Transport {
         }
     }
 
-    /// The choice of a setting's word.
+    /// Reads the value of a setting.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Auto, Self::WebSocket, Self::Http].into_iter().find(|transport| transport.as_str() == word)
     }
@@ -45,25 +45,25 @@ impl Transport {
     }
 }
 
-/// What is known of a conversation before its next turn.
+/// Facts about a conversation before its next turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConversationFacts {
     /// The client is Codex, whose own client speaks over sockets.
     pub codex: bool,
-    /// The model has spoken in it before.
+    /// It has earlier answers of the model.
     pub history: bool,
-    /// It has tools, whose results will come.
+    /// It has tools, so turns with their results will follow.
     pub tools: bool,
 }
 
-/// Sockets that fail, one after the other, before an account's are left alone.
+/// Failures in a row after which an account's sockets rest.
 const FAILURES: u32 = 3;
-/// How long they are left alone for then, in milliseconds.
+/// How long they rest then, in milliseconds.
 const REST: i64 = 10 * 60_000;
-/// The same after the backend said that it wants no sockets (426).
+/// How long they rest after the backend refused sockets (426), in milliseconds.
 const REFUSED: i64 = 60 * 60_000;
 
-/// Whether sockets work for an account, by what became of the last ones.
+/// Whether sockets work for an account, by its last sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketHealth {
     failures: u32,
@@ -76,17 +76,17 @@ impl SocketHealth {
         self.until.is_none_or(|until| until <= now)
     }
 
-    /// The backend took a socket.
+    /// Records that the backend accepted a socket.
     pub fn set_working(&mut self) {
         *self = Self::default();
     }
 
-    /// The backend wants none.
+    /// Records that the backend refuses sockets.
     pub fn set_refused(&mut self, now: Millis) {
         self.until = Some(now.plus(REFUSED));
     }
 
-    /// A socket could not be opened, for no reason that a POST would meet too.
+    /// Records a socket that could not be opened for a reason that would not affect a POST.
     pub fn set_failed(&mut self, now: Millis) {
         self.failures += 1;
         if self.failures >= FAILURES {

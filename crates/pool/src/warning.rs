@@ -1,7 +1,7 @@
-//! When an owner is warned: a window's share passes a threshold, or an account can only be brought back by a person.
+//! When an owner is warned: the used share of a window passes a threshold, or only a person can bring an account back.
 //!
-//! Each warning is given once per window and threshold, and again after a reset. What was given is data ([`Issued`]), so that it
-//! survives a restart.
+//! Each warning is issued once per window and threshold, and again after a reset. Issued warnings are data ([`Issued`]) that survives
+//! a restart.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use crate::account::{Account, AccountId};
 use crate::quota::{Quota, Window};
 use crate::status::{Span, Status};
 
-/// A reset instant that moves by less has not moved, milliseconds: spans are said in seconds, and answers take time.
+/// Tolerance for equal reset instants, milliseconds: spans come in seconds, and answers take time.
 const SLACK: u64 = 60_000;
 /// Points by which a share must fall below a threshold before that threshold counts again: less is rounding.
 const FALL: f64 = 5.0;
@@ -29,7 +29,7 @@ pub enum WindowKind {
     Secondary,
 }
 
-/// Shares at which is warned, percent.
+/// Used shares at which a warning is issued, percent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// Of the first window.
@@ -91,7 +91,7 @@ pub enum What {
     },
 }
 
-/// The warnings of one account that were given and still stand.
+/// The issued warnings of one account that still hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Issued {
@@ -104,7 +104,7 @@ pub struct Issued {
     state: Option<String>,
 }
 
-/// A threshold that was told, and the window it belongs to.
+/// The last threshold that was reported, and its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct LastThreshold {
     threshold: u8,
@@ -114,7 +114,7 @@ struct LastThreshold {
     learned: Millis,
 }
 
-/// Every warning that stands for an account, whether it was given or not: the highest threshold of each window, and its state.
+/// Every current warning of an account, issued or not: the highest threshold of each window, and its state.
 pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
     let of = |what| Warning { account: account.id.clone(), label: account.label.clone(), what, at: now };
     let windows = match account.status {
@@ -130,8 +130,8 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
     windows.into_iter().flatten().chain(state).map(of).collect()
 }
 
-/// The warnings to give now; `given` is what was given before, and is brought up to date. Nodes that share `given` may judge figures
-/// of different age: older ones move no reset instant, and only newer ones show that a share has fallen.
+/// The warnings to issue now; updates `given`, the warnings issued before. Nodes that share `given` may have figures of different
+/// age: older figures move no reset instant, and only newer figures show that a share has fallen.
 pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
     for slot in [WindowKind::Primary, WindowKind::Secondary] {
         let window = slot.window(&account.quota);
@@ -191,14 +191,14 @@ impl WindowKind {
 }
 
 impl LastThreshold {
-    /// Keeps up with a reset instant that was moved.
+    /// Takes over a reset instant that has moved.
     fn follow(&mut self, resets_at: Option<Millis>) {
         if !self.resets_at.zip(resets_at).is_some_and(|(old, new)| is_same_instant(old, new)) {
             self.resets_at = resets_at;
         }
     }
 
-    /// Whether the window was reset since: its time is over, or its share has fallen by figures that were learned later.
+    /// Whether the window was reset since: its time is over, or newer figures show a lower share.
     fn over(&self, window: Option<Window>, updated: Millis, now: Millis) -> bool {
         let ahead = |at: Millis| {
             window.and_then(|window| window.resets_at).is_some_and(|new| now < new && is_same_instant(at, new))
@@ -209,7 +209,7 @@ impl LastThreshold {
     }
 }
 
-/// Whether two instants are the same one, told twice.
+/// Whether two instants are the same within [`SLACK`].
 fn is_same_instant(old: Millis, new: Millis) -> bool {
     old.until(new).max(new.until(old)) < SLACK
 }
@@ -222,7 +222,7 @@ impl Issued {
         }
     }
 
-    /// Whether a threshold is news; it is not any more then.
+    /// Records a threshold; `true` when it was not reported before.
     fn take(&mut self, slot: WindowKind, passed: LastThreshold) -> bool {
         let told = self.slot(slot);
         let news = told.is_none_or(|told| told.threshold < passed.threshold);
@@ -232,7 +232,7 @@ impl Issued {
         news
     }
 
-    /// Whether nothing was given.
+    /// Whether nothing was issued.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -250,7 +250,7 @@ impl Warning {
         }
     }
 
-    /// What is the matter and what to do, for people.
+    /// The problem and its remedy, for people.
     pub fn describe(&self) -> String {
         match &self.what {
             What::Quota { window, used_percent, resets_at, minutes, .. } => {
@@ -268,7 +268,7 @@ impl Warning {
         }
     }
 
-    /// Whether it should wake somebody.
+    /// Whether it is urgent.
     pub fn urgent(&self) -> bool {
         !matches!(self.what, What::Quota { threshold, .. } if threshold < URGENT)
     }

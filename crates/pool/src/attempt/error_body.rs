@@ -56,7 +56,7 @@ impl ErrorBody {
         self.code.as_ref().or(kind).cloned()
     }
 
-    /// The class that code, type or wording names.
+    /// The class by code, type or wording.
     pub(super) fn class(&self) -> Option<Class> {
         let words = [self.code.as_deref(), self.kind.as_deref()];
         let worded = || Class::of(Cause::of_message(self.message.as_deref()?)?);
@@ -68,7 +68,7 @@ fn class_of_code(code: &str) -> Option<Class> {
     Class::of(Cause::of_code(code)?)
 }
 
-/// A machine-readable word of the upstream, fit to be passed on; an empty one is none.
+/// A code of the upstream, sanitised for clients; `None` when it is empty.
 pub(super) fn sanitized_code(word: Option<&str>) -> Option<String> {
     word.map(|word| sanitize::short(word, 128)).filter(|word| !word.is_empty())
 }

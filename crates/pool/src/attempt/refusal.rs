@@ -1,4 +1,4 @@
-//! Reads a refusal (status, body, headers, or a failure event) into the class that the table decides by.
+//! Reads a refusal (status, body, headers, or a failure event) into the class that the retry table uses.
 //!
 //! The shapes and codes are those that `proto::upstream_error` knows; an unknown code falls back to what its status means.
 
@@ -19,11 +19,11 @@ pub(super) enum Class {
     Login,
     /// Cloudflare in front of the backend: a challenge page, or its empty 404.
     Challenge,
-    /// This account or this exit may not do it, for now (403, country).
+    /// The account or its exit address is refused for now (403, country).
     Forbidden,
-    /// This request is not for this relay (403, a scope that its key lacks); others may be.
+    /// The relay refuses this request only (403, its key lacks a scope).
     KeyScope,
-    /// The account itself, for good.
+    /// The account is refused for good.
     Banned,
     /// Too many requests (plain 429).
     Limited,
@@ -33,11 +33,11 @@ pub(super) enum Class {
     ModelLimit(String),
     /// The account does not have the model.
     NoModel,
-    /// State of an earlier reply that this account does not know.
+    /// The request refers to an earlier reply that this account does not know.
     Replay,
-    /// The backend is in trouble.
+    /// The backend fails.
     Unsteady,
-    /// As `Unsteady`, and it says how long.
+    /// Like `Unsteady`, with a time to wait.
     RetryAfter,
     /// The request itself.
     Final,
@@ -71,11 +71,11 @@ impl Class {
 /// A refusal, read.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
-    /// What it is about.
+    /// The class.
     pub(super) class: Class,
     /// When the account may serve again, for `Limited`, `Spent` and the like.
     pub(super) until: Millis,
-    /// What a client is told.
+    /// The failure for the client.
     pub(super) failure: Failure,
 }
 
@@ -121,7 +121,7 @@ pub(super) fn read_early_failure(failure: &Failure, rest: Option<Duration>, now:
     finish(class, &said, &retry, failure.kind, now)
 }
 
-/// Class by what was said, else by status.
+/// The class by the body, else by the status.
 fn classify(status: u16, empty: bool, said: &ErrorBody, retry: &Retry) -> Class {
     if let Some(class) = said.class().filter(|class| fits(class, status)) {
         return class;
@@ -137,8 +137,8 @@ fn classify(status: u16, empty: bool, said: &ErrorBody, retry: &Retry) -> Class 
     }
 }
 
-/// Whether a code may decide under a status: a 400 that names `server_error` is still a 400, only a 401 is about the login,
-/// and a 5xx says nothing sure about the account.
+/// Whether the class of a code may override the status. A 400 with `server_error` stays a 400, only a 401 concerns the login, and
+/// a 5xx proves nothing about the account.
 fn fits(class: &Class, status: u16) -> bool {
     match class {
         Class::Unsteady => false,
@@ -147,7 +147,7 @@ fn fits(class: &Class, status: u16) -> bool {
     }
 }
 
-/// Builds the answer. A time that has passed already counts as not given: our clock or theirs is off.
+/// Builds the refusal. A time in the past counts as missing, because one of the clocks is wrong.
 fn finish(class: Class, said: &ErrorBody, retry: &Retry, kind: Kind, now: Millis) -> Refusal {
     let until = until(&class, said, retry, now);
     let wait = now.until(until).div_ceil(1000);
@@ -202,7 +202,7 @@ pub(super) fn rest(class: &Class, seconds: Option<u64>, retry: &Retry) -> i64 {
     i64::try_from(rest.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Whether a used-up limit is the whole account's, whatever limit a model has.
+/// Whether a used-up limit belongs to the whole account and not to a model.
 fn is_whole_account(window: &str) -> bool {
     matches!(window, "credits" | "plan" | "workspace")
 }

@@ -1,7 +1,7 @@
-//! Refusals of an upstream that takes a key of its own (a relay), after its protocol has read them into a [`Failure`].
+//! Reads refusals of relays, which their protocol has turned into a [`Failure`].
 //!
-//! What differs from an account: there is nothing to refresh, a 403 may be about the request, and a 404 about the address that
-//! its owner gave us.
+//! A relay differs from an account: its key cannot be refreshed, a 403 may concern only the request, and a 404 may concern the
+//! address that its owner configured.
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +47,7 @@ fn class(status: u16, failure: &Failure, timed: bool) -> Class {
     }
 }
 
-/// Anthropic names no code for a thinking signature that it did not make.
+/// Anthropic sends no code when it refuses a thinking signature that it did not make.
 fn is_signature_refusal(failure: &Failure) -> bool {
     failure.kind == Kind::Invalid && failure.message.contains("signature") && failure.message.contains("thinking")
 }
@@ -68,7 +68,7 @@ fn for_client(class: &Class, failure: Failure, after: Option<u64>) -> Failure {
         Class::Limited => Failure { retry_after: after, ..said(Kind::RateLimited) },
         Class::NoModel => said(Kind::ModelNotFound).code("model_not_found").at("model"),
         Class::RetryAfter => Failure { retry_after: after, ..failure },
-        // The address is its owner's setting; the client has asked for nothing wrong.
+        // The owner configured the address, so the client's request is not at fault.
         Class::Final if matches!(failure.kind, Kind::NotFound | Kind::Method) => said(Kind::Upstream),
         _ => failure,
     }

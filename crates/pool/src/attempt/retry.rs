@@ -1,11 +1,11 @@
-//! What the headers of a refusal say.
+//! Retry hints in the headers of a refusal.
 
 use std::time::Duration;
 
 use crate::quota::{self, Quota};
 use crate::{Millis, date};
 
-/// What the headers of a refusal say.
+/// Retry hints in the headers of a refusal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
     /// `Retry-After` in seconds.
@@ -14,13 +14,13 @@ pub struct Retry {
     pub resets_at: Option<i64>,
     /// The used-up window: `primary` or `secondary`.
     pub window: Option<&'static str>,
-    /// The limit that was reached, when it is that of one model: `x-codex-active-limit`, as an id (`codex_bengalfox`).
+    /// The reached limit, when it belongs to one model: `x-codex-active-limit`, as an id (`codex_bengalfox`).
     pub limit: Option<String>,
     /// `x-codex-rate-limit-reached-type`.
     pub reached: Option<String>,
-    /// `cf-mitigated` is there: Cloudflare answered, not the backend.
+    /// Whether `cf-mitigated` is present: Cloudflare answered, not the backend.
     pub challenged: bool,
-    /// Rest after a rate limit that says nothing about time; `None` is [`crate::limits::RATE_BACKOFF`]. Taken from [`super::History`].
+    /// How long to rest after a rate limit without a time; `None` is [`crate::limits::RATE_BACKOFF`]. Taken from [`super::History`].
     pub rest: Option<Duration>,
 }
 
@@ -50,7 +50,7 @@ impl Retry {
         retry
     }
 
-    /// The window, credits or workspace limit that the headers call used up.
+    /// The window, credits or workspace limit that is used up by the headers.
     pub(super) fn spent(&self) -> Option<&'static str> {
         match self.reached.as_deref() {
             Some(reached) if reached.contains("credits") => Some("credits"),

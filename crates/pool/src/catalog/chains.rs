@@ -1,15 +1,15 @@
-//! What is asked instead when a model cannot serve.
+//! Fallback chains: which models are tried when a model cannot serve.
 
 use super::names;
 
-/// Fallback chains: a name, alias or pattern, and the models that are asked instead, in order. A target is whatever
-/// [`Catalog::resolve`](super::Catalog::resolve) takes, `provider:model` too.
+/// Fallback chains: a name, alias or pattern, and the models that replace it, in order. A target is any name that
+/// [`Catalog::resolve`](super::Catalog::resolve) takes, `provider:model` included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chains(pub Vec<(String, Vec<String>)>);
 
 impl Chains {
-    /// The chain of a request: that of the name as the client gave it, else of the model that it means, else the first
-    /// pattern that fits either. Empty for none. Chains of what is asked instead do not count: nothing goes in circles.
+    /// The chain of a request: by the client's name, else by the resolved model, else by the first pattern that matches either.
+    /// Empty without a chain. The chains of fallback models are not followed, so there are no circles.
     pub fn of(&self, asked: Option<&str>, model: Option<&str>) -> &[String] {
         let named = |name: &str| self.0.iter().find(|(from, _)| from == name);
         let fits = |(from, _): &&(String, Vec<String>)| {

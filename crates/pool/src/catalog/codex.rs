@@ -1,6 +1,5 @@
-//! The catalogue as Codex clients read it. They drop a list without a word when one of its entries lacks a key that they
-//! know (seen of 0.169.0 on 2026-11-21), so every entry is completed: what the backend said stays as it came, and what is
-//! not there is filled in with facts of ours.
+//! The catalogue for Codex clients. A client silently drops a list when an entry lacks a key that it knows (seen with 0.169.0 on
+//! 2026-11-21). So every entry is completed: the backend's fields stay as they came, and missing fields get our values.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Catalog, Model};
 
-/// How a model is told to work when its entry brings no words of the backend's own.
+/// Instructions for models whose entry has none from the backend.
 const INSTRUCTIONS: &str = include_str!("../../data/instructions.md");
 /// The largest priority; clients read it as 32 bits.
 const LAST: i64 = 1_000_000;
@@ -33,7 +32,7 @@ const EFFORTS: [(&str, &str); 8] = [
 /// The list of all models for Codex clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodexList {
-    /// Another one whenever the body is another one.
+    /// Changes with the body.
     pub etag: String,
     /// `{"models":[...]}`.
     pub body: Bytes,
@@ -119,7 +118,7 @@ struct List {
 }
 
 impl Catalog {
-    /// Every model, hidden ones too, and after them the relays'.
+    /// Every model of the accounts, hidden ones included, then those of the relays.
     pub fn codex(&self) -> CodexList {
         let own = self.models().iter().map(completed);
         let relays = self.offers().map(|offer| raw(&Entry::of(offer.name, offer.model, Owner::Relay)));
@@ -131,7 +130,7 @@ impl Catalog {
     }
 }
 
-/// An account's entry as it came, with what it lacks.
+/// An account's entry as it came, with its missing fields.
 fn completed(model: &Model) -> Box<RawValue> {
     let came: BTreeMap<String, Box<RawValue>> = serde_json::from_str(model.raw.as_str()).unwrap_or_default();
     let filled = raw(&Entry::of(&model.slug, model, Owner::Account));
@@ -146,7 +145,7 @@ fn completed(model: &Model) -> Box<RawValue> {
     raw(&entry)
 }
 
-/// The windows that are smaller than what came: learned from refusals.
+/// The windows that are smaller than the listed ones, as learned from refusals.
 fn narrowed(model: &Model, came: &BTreeMap<String, Box<RawValue>>) -> BTreeMap<String, Box<RawValue>> {
     let windows = [("context_window", model.context), ("max_context_window", model.max_context)];
     let smaller = |(key, window): (&str, Option<u64>)| {

@@ -1,4 +1,4 @@
-//! Models that the owner puts into the catalogue, and what the owner knows better about those that are there.
+//! Models that the owner adds to the catalogue, and the owner's changes to listed models.
 
 #[cfg(test)]
 mod tests;
@@ -10,9 +10,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::Model;
 
-/// Where such models come in lists: after those that somebody lists with a place of their own.
+/// Priority of custom models: after every model that is listed with a priority.
 const LAST: i64 = i64::MAX - 1;
-/// A row of the owner's: a model with what is known of it. What is `None` stays as others list it.
+/// The owner's description of a model. A field that is `None` stays as listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomModel {
     /// The relay that has the model; `None` for the accounts.
@@ -37,12 +37,12 @@ pub struct CustomModel {
     pub max_output: Option<u64>,
     /// Input modalities (`text`, `image`).
     pub modalities: Option<Vec<String>>,
-    /// What a Codex client is told of the model for people.
+    /// The description that Codex clients show.
     pub description: Option<String>,
 }
 
 impl CustomModel {
-    /// Lays what the row says over an entry.
+    /// Replaces the entry's fields by those that the row sets.
     pub(super) fn overlay(&self, model: &mut Model) {
         replace(&mut model.lite, self.lite.as_ref());
         replace(&mut model.display, self.display.as_ref());
@@ -52,14 +52,14 @@ impl CustomModel {
         fill(&mut model.default_effort, self.default_effort.as_ref());
         fill(&mut model.max_output, self.max_output.as_ref());
         if self.windows() {
-            // A window that is set is the whole of it: a larger one that others know is no more.
+            // A configured window replaces both listed windows, so a larger listed one does not survive.
             model.context = self.context.or(self.max_context);
             model.max_context = self.max_context.or(self.context);
         }
         model.raw = self.raw(&model.raw);
     }
 
-    /// The row as an entry of its own, over what was once known of the model.
+    /// The row as a new entry, based on `known`.
     pub(super) fn model(&self, known: Option<&Model>) -> Model {
         let known = known.cloned().unwrap_or_else(|| Model::bare(&self.slug));
         let mut model = Model { priority: LAST, custom: true, listed: true, ..known };
@@ -71,11 +71,11 @@ impl CustomModel {
         self.context.is_some() || self.max_context.is_some()
     }
 
-    /// The backend's entry without what the row has set, so that it is written anew.
+    /// The backend's entry without the fields that the row sets, so that they are written again.
     fn raw(&self, came: &Json) -> Json {
         let mut entry: BTreeMap<String, Box<RawValue>> = serde_json::from_str(came.as_str()).unwrap_or_default();
         let said: [(bool, &[&str]); 8] = [
-            // Where it stands, and that it is listed, is the owner's word too.
+            // The owner also decides the position and the visibility.
             (true, &["visibility", "priority"]),
             (self.lite.is_some(), &["use_responses_lite"]),
             (self.display.is_some(), &["display_name"]),

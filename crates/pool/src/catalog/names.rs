@@ -1,4 +1,4 @@
-//! Readings of a model name: what it may mean once suffixes and vendor prefixes are taken off, and which names are retired.
+//! Readings of a model name without suffixes and vendor prefixes, and the table of retired names.
 
 /// Tier suffixes.
 const TIERS: [&str; 2] = ["fast", "flex"];
@@ -6,10 +6,10 @@ const TIERS: [&str; 2] = ["fast", "flex"];
 const EFFORTS: [&str; 8] = ["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"];
 /// Prefixes that clients and routers put before a name: vendors, and `codex:` for the accounts beside relays.
 const VENDORS: [&str; 4] = ["openai/", "anthropic/", "google/", "codex:"];
-/// Beginnings of names of image models; those take no suffixes.
+/// Prefixes of the names of image models, which take no suffixes.
 const IMAGES: [&str; 3] = ["gpt-image", "chatgpt-image", "dall-e"];
 
-/// Aliases for the names that clients of other vendors ask for when nobody chose a model.
+/// Aliases for the default model names of other vendors' clients.
 pub(super) const SHIPPED: [(&str, &str); 5] = [
     ("claude-*opus*", super::FIRST),
     ("claude-*sonnet*", super::FIRST),
@@ -20,7 +20,7 @@ pub(super) const SHIPPED: [(&str, &str); 5] = [
 /// Words in the names of small models.
 const SMALL: [&str; 3] = ["mini", "luna", "nano"];
 
-/// A name with what its suffixes said.
+/// A name without suffixes, and their values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading<'a> {
     pub(super) base: &'a str,
@@ -39,7 +39,7 @@ pub(super) fn readings(name: &str) -> impl Iterator<Item = Reading<'_>> {
 }
 
 impl<'a> Reading<'a> {
-    /// With one more suffix taken off: at most one tier and one effort, in either order.
+    /// Removes one more suffix: at most one tier and one effort, in either order.
     fn shorter(&self) -> Option<Self> {
         let (base, suffix) = self.base.rsplit_once('-')?;
         if base.is_empty() || is_image_model(base) {
@@ -52,7 +52,7 @@ impl<'a> Reading<'a> {
         effort.then_some(Self { base, effort: Some(suffix), ..*self })
     }
 
-    /// These suffixes on top of those of an inner reading; the outer ones, which the client wrote, count.
+    /// The inner reading's name with the suffixes of both. The outer suffixes, which the client wrote, have priority.
     pub(super) fn over(self, inner: Reading<'a>) -> Self {
         Self { base: inner.base, effort: self.effort.or(inner.effort), tier: self.tier.or(inner.tier) }
     }
@@ -63,7 +63,7 @@ pub(super) fn is_small(name: &str) -> bool {
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| SMALL.contains(&word))
 }
 
-/// Whether `name` fits a pattern, in which `*` stands for anything, nothing too.
+/// Whether `name` matches a pattern. A `*` matches any text, the empty one included.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut left) = name.strip_prefix(start) else { return false };
@@ -96,13 +96,13 @@ pub(super) fn successor(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a name is of OpenAI's families; other vendors have minis too.
+/// Whether a name belongs to an OpenAI family. Other vendors have minis too.
 fn is_openai_family(name: &str) -> bool {
     let numbered = name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     name.starts_with("gpt-") || name.starts_with("codex-") || numbered
 }
 
-/// Why a name that people will try does not work here, where there is more to say than that nobody lists it.
+/// An explanation for well-known names that cannot work here.
 pub(super) fn why_unknown(name: &str) -> Option<&'static str> {
     if name == "gpt-5.3-codex-spark" {
         Some("It was a preview for some plans and has no successor of its kind; a small fast model is the nearest.")

@@ -1,4 +1,4 @@
-//! The models of relays beside those of accounts: by their own name behind a relay's prefix, and as `relay:model`.
+//! The models of relays: by prefix and name, and as `relay:model`.
 
 #[cfg(test)]
 mod tests;
@@ -8,21 +8,21 @@ use std::collections::HashMap;
 use super::{CustomModel, Found, Model};
 use crate::account::AccountId;
 
-/// Longest model name that a relay is asked for although it does not list it, bytes.
+/// Longest name of an unlisted model, bytes.
 const NAME: usize = 256;
 
-/// What a relay offers.
+/// A relay with its models.
 #[derive(Clone, Copy, Debug)]
 pub struct RelayListing<'a> {
     /// Its id.
     pub id: &'a AccountId,
     /// Its name, the `relay` of `relay:model`.
     pub name: &'a str,
-    /// What stands before its models' names for clients; empty for nothing.
+    /// The prefix of its models' names for clients; empty for none.
     pub prefix: &'a str,
     /// Its models, best first; empty while they are not known.
     pub models: &'a [Model],
-    /// Whether its owner chose the models; then it serves no other.
+    /// Whether its owner fixed the list; then it serves no other model.
     pub fixed: bool,
 }
 
@@ -38,10 +38,10 @@ pub struct RelayTarget {
 /// Who serves a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ServedBy {
-    /// An account that lists the model.
+    /// Any account that lists the model.
     #[default]
     Accounts,
-    /// One of these relays, never none.
+    /// One of these relays; never empty.
     Relays(Vec<RelayTarget>),
 }
 
@@ -61,11 +61,11 @@ pub struct Offer<'a> {
 pub(super) struct RelayIndex {
     relays: Vec<Relay>,
     books: Vec<RelayModel>,
-    /// `relay:model` to its book.
+    /// `relay:model` to its index in `books`.
     full: HashMap<String, usize>,
-    /// Prefix and name to the books of all relays that list it.
+    /// Prefix and name to the indexes of all relays that list it.
     public: HashMap<String, Vec<usize>>,
-    /// The names to show, and their books.
+    /// The listed names and their indexes.
     shown: Vec<(String, usize)>,
 }
 
@@ -85,8 +85,8 @@ struct RelayModel {
 }
 
 impl RelayIndex {
-    /// Joins shelves and the owner's rows for them; `taken` says which names accounts have. Such a model of a relay is asked for as
-    /// `relay:model`.
+    /// Builds the index from listings and the owner's rows for them. `taken` tells the names that accounts have; a relay's model of
+    /// such a name is listed as `relay:model`.
     pub(super) fn new<'a>(
         shelves: impl IntoIterator<Item = RelayListing<'a>>,
         rows: &[CustomModel],
@@ -108,7 +108,7 @@ impl RelayIndex {
                 }
                 all.place(model, &taken);
             }
-            // Those that it does not list; one that it does is there already.
+            // Models that the relay does not list; listed ones are in the index already.
             for row in own {
                 all.place(row.model(None), &taken);
             }
@@ -121,7 +121,7 @@ impl RelayIndex {
         self.full.keys().map(String::as_str)
     }
 
-    /// Puts a model of the last relay in its place.
+    /// Adds a model of the last relay.
     fn place(&mut self, model: Model, taken: impl Fn(&str) -> bool) {
         let (relay, at) = (self.relays.len() - 1, self.books.len());
         let Relay { name, prefix, .. } = &self.relays[relay];
@@ -142,7 +142,7 @@ impl RelayIndex {
         self.shown.extend(shown.filter(|_| listed).map(|name| (name, at)));
     }
 
-    /// Changes each model, with the relay that has it.
+    /// Calls `change` for each model with its relay.
     pub(super) fn each(&mut self, change: impl Fn(&mut Model, &AccountId)) {
         for RelayModel { relay, model } in &mut self.books {
             change(model, &self.relays[*relay].id);
@@ -166,8 +166,8 @@ impl RelayIndex {
         Some(Found { model, to: ServedBy::Relays(books.iter().map(stop).collect()) })
     }
 
-    /// The relay that `name` chooses by its own name or its prefix. Lists of relays are often shorter than what they serve, so
-    /// it is asked for models that it does not list, unless its owner chose them.
+    /// The relay that `name` selects by the relay's name or prefix. Relays often serve more than they list, so an unlisted model is
+    /// requested too, unless the owner fixed the list.
     pub(super) fn unlisted(&self, name: &str) -> Option<Found> {
         let (relay, slug) = self.chosen(name).or_else(|| self.behind_prefix(name))?;
         if relay.fixed || slug.len() > NAME {
@@ -182,7 +182,7 @@ impl RelayIndex {
         self.relays.len()
     }
 
-    /// The one relay that there is, for any name.
+    /// The only relay, for any name.
     pub(super) fn only(&self, name: &str) -> Option<Found> {
         let [relay] = self.relays.as_slice() else { return None };
         let stop = || RelayTarget { relay: relay.id.clone(), model: name.to_owned() };
@@ -190,14 +190,14 @@ impl RelayIndex {
         asked.then(|| Found { model: Model::bare(name), to: ServedBy::Relays(vec![stop()]) })
     }
 
-    /// The models of the relay that `name` chooses, for a 404.
+    /// The models of the relay that `name` selects, for a 404.
     pub(super) fn hint(&self, name: &str) -> Option<(&str, Vec<&str>)> {
         let (relay, _) = self.chosen(name)?;
         let own = self.books.iter().filter(|book| self.relays[book.relay].id == relay.id);
         Some((&relay.name, own.map(|book| book.model.slug.as_str()).collect()))
     }
 
-    /// Whether `name` chooses a relay that is there, by its name or its prefix.
+    /// Whether `name` selects an existing relay by its name or prefix.
     pub(super) fn chooses(&self, name: &str) -> bool {
         self.chosen(name).or_else(|| self.behind_prefix(name)).is_some()
     }
@@ -207,7 +207,7 @@ impl RelayIndex {
         Some((self.relays.iter().find(|known| known.name == relay)?, slug))
     }
 
-    /// The longest prefix counts.
+    /// The relay with the longest matching prefix.
     fn behind_prefix<'n>(&self, name: &'n str) -> Option<(&Relay, &'n str)> {
         let named = self.relays.iter().filter(|relay| !relay.prefix.is_empty());
         let fits = named.filter_map(|relay| Some((relay, name.strip_prefix(relay.prefix.as_str())?)));

@@ -1,4 +1,4 @@
-//! The owner's routes: who serves a model, whoever else lists it. A route says who, and never which model.
+//! The owner's routes: which provider serves a model that several list. A route selects a provider and never a model.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ use super::names::{self, Reading, readings};
 use super::{Catalog, Found, HOPS, Names, Resolved, ServedBy};
 use crate::sanitize::short;
 
-/// What stands for the accounts where a relay's name could stand; no relay has it.
+/// The provider name of the accounts. No relay can have it.
 const ACCOUNTS: &str = "codex";
 
 /// Who serves a routed model.
@@ -29,7 +29,7 @@ impl Provider {
 }
 
 impl Catalog {
-    /// Without the accounts' models that are routed to relays: they are listed as the relays', with what those know of them.
+    /// Removes the accounts' models that are routed to relays. The relays list them with their own facts.
     #[must_use]
     pub fn routed(self, names: &Names) -> Self {
         if names.routes.is_empty() {
@@ -44,8 +44,8 @@ impl Catalog {
         Self { shelves, away, ..Self::of(models, live) }
     }
 
-    /// What a name was `found` to mean, with the provider that a route says. A name that says itself who serves it is not routed;
-    /// one that is routed to somebody who does not have the model is refused, as another must not serve it in silence.
+    /// Applies the routes to what a name was `found` to mean. A name that selects its provider itself is not routed. A name whose
+    /// provider does not have the model is refused, because another provider must not serve it silently.
     pub(super) fn reroute(
         &self,
         asked: Option<&str>,
@@ -78,7 +78,7 @@ impl Catalog {
         Ok(Resolved { model, to, effort, tier, retired_from })
     }
 
-    /// An account's model that is routed to a relay, for a name that chooses the accounts.
+    /// An account's model that is routed to a relay, for a name that selects the accounts.
     fn away(&self, name: &str) -> Option<Resolved> {
         let (model, reading) = readings(name).find_map(|reading| {
             let model = self.away.iter().find(|model| model.slug == reading.base)?;
@@ -93,7 +93,7 @@ impl Catalog {
         self.away.iter().any(|model| model.slug == slug)
     }
 
-    /// The readings of a name and then those of what aliases make of it. A name that is there is no alias.
+    /// The readings of a name, then those of its aliases' targets. A listed name is not an alias.
     fn meanings<'n>(&self, asked: &'n str, names: &'n Names) -> Vec<Reading<'n>> {
         let mut all: Vec<_> = readings(asked).collect();
         let mut from = 0;
@@ -110,8 +110,8 @@ impl Catalog {
         names.alias(name).filter(|_| self.place(name).is_none() && !self.is_away(name))
     }
 
-    /// The route of a name, and the reading that it is for. Of a name that means something it is the name itself, an alias, or the
-    /// model that counts: a shorter reading may be another model. Routes by name count before patterns.
+    /// The route of a name, and its reading. For a name that resolves, only the name itself, an alias or the resolved model counts,
+    /// because a shorter reading may be another model. Routes by name have priority over patterns.
     fn route<'n>(
         &self,
         meanings: &[Reading<'n>],
@@ -131,13 +131,13 @@ impl Catalog {
         all.iter().find_map(named).or_else(|| {
             let fits = |pattern: &str| all.iter().any(|reading| names::fits(pattern, reading.base));
             let provider = names.route_pattern(fits)?;
-            // What no list says is asked for without its suffixes.
+            // An unlisted model is requested without its suffixes.
             let barest = meanings.iter().rev().find(|reading| names.routes_to(reading.base, provider)).copied();
             Some((own.filter(|own| names.routes_to(own.base, provider)).or(barest)?, provider))
         })
     }
 
-    /// What a relay makes of the readings: the most literal one that it lists, else it is asked for `wanted`.
+    /// The relay's model: the most literal reading that it lists, else `wanted`.
     fn at_relay<'n>(&self, relay: &str, meanings: &[Reading<'n>], wanted: Reading<'n>) -> Option<(Found, Reading<'n>)> {
         let full = |slug: &str| format!("{relay}:{slug}");
         let all = || meanings.iter().copied().chain([wanted]);
@@ -147,7 +147,7 @@ impl Catalog {
 }
 
 impl Resolved {
-    /// The reading that it is of.
+    /// The reading of the resolved model.
     fn reading(&self) -> Reading<'_> {
         Reading { base: &self.model.slug, effort: self.effort.as_deref(), tier: self.tier.as_deref() }
     }
@@ -158,13 +158,13 @@ impl Names {
         self.routes.iter().find(|(from, _)| from == name).map(|(_, provider)| provider)
     }
 
-    /// The provider of the first pattern that fits.
+    /// The provider of the first matching pattern.
     fn route_pattern(&self, fits: impl Fn(&str) -> bool) -> Option<&Provider> {
         let pattern = |(from, _): &&(String, Provider)| from.contains('*') && fits(from);
         self.routes.iter().find(pattern).map(|(_, provider)| provider)
     }
 
-    /// Whether a pattern that fits a name leads to this provider.
+    /// Whether the first pattern that matches a name leads to this provider.
     fn routes_to(&self, name: &str, provider: &Provider) -> bool {
         self.route_pattern(|pattern| names::fits(pattern, name)) == Some(provider)
     }

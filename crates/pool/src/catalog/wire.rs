@@ -1,4 +1,4 @@
-//! The body of `GET /codex/models`: typed where we use it, whole in `raw`.
+//! The body of `GET /codex/models`: used fields typed, the whole entry in `raw`.
 
 use bytes::Bytes;
 use proto::text::Json;
@@ -65,8 +65,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Model>, ListError> {
     if models.is_empty() { Err(ListError::Empty) } else { Ok(models) }
 }
 
-/// One entry; `None` for one that cannot be named in a request. The backend has also listed `auto`, which is a menu row of
-/// its own clients and no model.
+/// One entry; `None` when a request cannot name it. The backend has also listed `auto`, which is a menu entry of its own
+/// clients and no model.
 fn model(body: &Bytes, raw: &RawValue) -> Option<Model> {
     let entry: Entry = serde_json::from_str(raw.get()).ok()?;
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\`<>".contains(&byte);

@@ -7,7 +7,7 @@ use url::{Host, Url};
 use crate::Secret;
 use crate::guard::{self, Denied};
 
-/// What stands for a password that is not shown; whoever sends it back keeps the stored one.
+/// Replaces a password in output. A client that sends it back keeps the stored password.
 pub const KEPT: &str = "***";
 /// Longest address, bytes.
 const LONGEST: usize = 2048;
@@ -26,7 +26,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// All of them with their names in URLs and the ports that they have without being told.
+    /// All schemes with their names in URLs and their default ports.
     const ALL: [(&'static str, Self, u16); 4] = [
         ("http", Self::Http, 80),
         ("https", Self::Https, 443),
@@ -49,7 +49,7 @@ impl Scheme {
     }
 }
 
-/// Why something is no proxy, in words that say what to do. None shows the address, which may hold a password.
+/// Why a proxy is refused, with a hint. No message shows the address, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// No URL.
@@ -67,7 +67,7 @@ pub enum Invalid {
     /// See [`super::check_name`].
     #[error("the proxy's name is not usable; hint: 1 to 64 characters that are not `global`, `direct` or `auto`")]
     Name,
-    /// Not a public address, and no leave for it.
+    /// Not a public address, and private ones are not allowed.
     #[error("the proxy's address is {0}; hint: set allow_private for it if that is what you want")]
     Private(&'static str),
     /// A metadata service of a cloud.
@@ -107,7 +107,7 @@ impl Address {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").filter(|_| text.len() <= LONGEST).ok_or(Invalid::Unreadable)?;
         let scheme = Scheme::named(scheme).ok_or(Invalid::Scheme)?;
-        // The parser knows hosts of web addresses only, and drops the port that is the scheme's own.
+        // The parser reads hosts of web addresses only, and drops the default port of the scheme.
         let web = |scheme: &str| Url::parse(&format!("{scheme}://{rest}")).map_err(|_| Invalid::Unreadable);
         let (url, other) = (web("http")?, web("https")?);
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
@@ -139,8 +139,8 @@ impl Address {
         Ok(address)
     }
 
-    /// Whether it may be called as far as its text tells; its name is looked up and checked again when it is dialled. Errors:
-    /// [`Invalid::Private`] without leave, [`Invalid::Metadata`] always.
+    /// Checks the address by its text. The name is resolved and checked again when it is dialled. Errors: [`Invalid::Private`] unless
+    /// `allow_private`, [`Invalid::Metadata`] always.
     pub fn check(&self, allow_private: bool) -> Result<(), Invalid> {
         let host = match &self.host {
             Host::Domain(name) => Host::Domain(name.as_str()),
@@ -150,8 +150,8 @@ impl Address {
         guard::check_host(&host, allow_private).map_err(Invalid::from)
     }
 
-    /// This address with the password of `old` where it holds [`KEPT`] instead of one. A password goes only where it was given for.
-    /// Errors: [`Invalid::Password`] when the address is another one.
+    /// Takes the password of `old` when this address holds [`KEPT`]. A password is only sent to the address that it was given for.
+    /// Errors: [`Invalid::Password`] when the addresses differ.
     pub fn keeping(self, old: Option<&Self>) -> Result<Self, Invalid> {
         let hidden = self.password.as_ref().is_some_and(|password| [KEPT, "%2A%2A%2A"].contains(&password.expose()));
         if !hidden {
@@ -174,7 +174,7 @@ impl Address {
         format!("{}://{}:{}", self.scheme.name(), self.host, self.port)
     }
 
-    /// `host:port`: the name of a proxy that was given none.
+    /// `host:port`: the default name of a proxy.
     pub fn place(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }

@@ -47,7 +47,7 @@ struct Named {
 /// A URL, or a table.
 struct Entry(Parts);
 
-/// The fields of an entry, in the words of several systems. Others are let pass: exports have times and states.
+/// The fields of an entry, with the names that several systems use. Unknown fields are ignored: exports have times and states.
 #[derive(Default, Deserialize)]
 struct Parts {
     name: Option<String>,
@@ -81,7 +81,7 @@ pub fn read(text: &str) -> Result<Vec<ProxyEntry>, FileError> {
     let mut all: Vec<ProxyEntry> = Vec::with_capacity(entries.len());
     for (line, entry) in entries {
         let wanted = entry.wanted(line).map_err(|invalid| fault(line, invalid.to_string()))?;
-        // The lists of some providers say a proxy twice.
+        // The lists of some providers repeat a proxy.
         if all.iter().any(|other| other.address == wanted.address) {
             continue;
         }
@@ -93,7 +93,7 @@ pub fn read(text: &str) -> Result<Vec<ProxyEntry>, FileError> {
     Ok(all)
 }
 
-/// The file of these proxies, with their passwords in clear. YAML; its values are JSON strings, which YAML reads as they are.
+/// Writes these proxies as YAML, with their passwords in clear. The values are JSON strings, which are valid YAML.
 pub fn write<'a>(proxies: impl IntoIterator<Item = &'a Proxy>) -> Secret {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut file = String::from("proxies:\n");
@@ -140,7 +140,7 @@ impl Entry {
 
     fn wanted(self, line: u64) -> Result<ProxyEntry, Invalid> {
         let Self(parts) = self;
-        // The hidden password of a list is none.
+        // A hidden password is refused here: no stored password belongs to a file.
         let address = parts.address()?.keeping(None)?;
         address.check(parts.allow_private)?;
         let name = parts.name;
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
-/// Not an untagged enum: that would lose the lines.
+/// A visitor, because an untagged enum would lose the line numbers.
 struct Reading;
 
 impl<'de> Visitor<'de> for Reading {

@@ -1,13 +1,13 @@
-//! Which addresses are what. IANA's special-purpose registries as of 2026, and the metadata services of the clouds.
+//! Classifies addresses: IANA's special-purpose registries as of 2026, and the metadata services of clouds.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What an address is.
+/// The class of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Anybody's.
+    /// Reachable from everywhere.
     Public,
-    /// Not reachable from everywhere; what it is, in words.
+    /// Not reachable from everywhere; with a description.
     Private(&'static str),
     /// A metadata service.
     Metadata,
@@ -58,7 +58,7 @@ const V4: [Block<Ipv4Addr>; 14] = [
     (Ipv4Addr::new(192, 0, 2, 0), 24, EXAMPLE),
     (Ipv4Addr::new(192, 88, 99, 0), 24, RESERVED),
     (Ipv4Addr::new(192, 168, 0, 0), 16, PRIVATE),
-    // Names that all mean such an address are the work of a VPN client with fake-IP DNS.
+    // A VPN client with fake-IP DNS resolves every name to such an address.
     (Ipv4Addr::new(198, 18, 0, 0), 15, "for benchmarks (198.18.0.0/15, also what fake-IP DNS of VPN clients gives)"),
     (Ipv4Addr::new(198, 51, 100, 0), 24, EXAMPLE),
     (Ipv4Addr::new(203, 0, 113, 0), 24, EXAMPLE),
@@ -66,7 +66,7 @@ const V4: [Block<Ipv4Addr>; 14] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4, RESERVED),
 ];
 
-/// Global unicast; what lies outside is nobody's on the internet.
+/// Global unicast. Addresses outside it are unassigned on the internet.
 const GLOBAL: Block<Ipv6Addr> = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3, "");
 
 const V6: [Block<Ipv6Addr>; 9] = [
@@ -82,7 +82,7 @@ const V6: [Block<Ipv6Addr>; 9] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, EXAMPLE),
 ];
 
-/// What an IPv4 address is.
+/// Classifies an IPv4 address.
 pub(super) fn v4(address: Ipv4Addr) -> Verdict {
     let within =
         |(first, length, _): &&Block<Ipv4Addr>| (address.to_bits() ^ first.to_bits()).leading_zeros() >= *length;
@@ -93,7 +93,7 @@ pub(super) fn v4(address: Ipv4Addr) -> Verdict {
     }
 }
 
-/// What an IPv6 address is, the IPv4 address that it may carry included.
+/// Classifies an IPv6 address and any IPv4 address embedded in it.
 pub(super) fn v6(address: Ipv6Addr) -> Verdict {
     let within =
         |(first, length, _): &&Block<Ipv6Addr>| (address.to_bits() ^ first.to_bits()).leading_zeros() >= *length;
@@ -130,13 +130,13 @@ fn link_local_service(address: Ipv6Addr) -> bool {
     local && last(address).is_link_local()
 }
 
-/// Whether the system or a translator turns it into IPv4, so that the IPv4 address is the one that counts: v4-mapped, and NAT64
-/// under its well-known prefix (RFC 6052), which machines without IPv4 use for every IPv4 host.
+/// Whether the system or a translator turns the address into IPv4, so that the IPv4 address decides: v4-mapped, and NAT64 under its
+/// well-known prefix (RFC 6052), which machines without IPv4 use for every IPv4 host.
 fn translated(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [0, 0, 0, 0, 0, 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _])
 }
 
-/// The IPv4 addresses that it may lead to.
+/// The IPv4 addresses that the address may lead to.
 fn embedded_ipv4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let bits = address.to_bits();
     let at = |shift: u32| Some(Ipv4Addr::from_bits(u32::try_from(bits >> shift & 0xffff_ffff).unwrap_or(0)));

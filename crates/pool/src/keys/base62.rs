@@ -2,8 +2,8 @@
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The number that `bytes` spell (big endian), in `width` characters. What does not fit is lost from the top, so a width
-/// that holds all of it keeps all of its randomness: 43 characters for 32 bytes, 6 for 4.
+/// Encodes `bytes` as one big-endian number in `width` characters. Digits that do not fit are dropped at the top. A large enough
+/// width keeps all of the randomness: 43 characters for 32 bytes, 6 for 4.
 pub(super) fn encode(bytes: &[u8], width: usize) -> String {
     let mut number = bytes.to_vec();
     let mut digits: Vec<u8> = (0..width).map(|_| ALPHABET[usize::from(divide(&mut number))]).collect();
@@ -11,7 +11,7 @@ pub(super) fn encode(bytes: &[u8], width: usize) -> String {
     String::from_utf8(digits).expect("invariant: the alphabet is ASCII")
 }
 
-/// Whether `text` holds nothing else.
+/// Whether `text` holds only characters of the alphabet.
 pub(super) fn is(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

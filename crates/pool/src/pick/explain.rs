@@ -1,5 +1,4 @@
-//! The choice in words: every candidate in the order of [`pick`](super::pick), with what it was ranked by or why it does not
-//! serve.
+//! Explains the choice: every candidate in the order of [`pick`](super::pick), with its score or the reason against it.
 
 use super::order::{QueueRank, Rank};
 use super::{Candidate, Requirements, Standing, Strategy};
@@ -8,12 +7,12 @@ use crate::account::AccountId;
 use crate::breaker::BreakerState;
 use crate::status::{Reason, Span};
 
-/// Where a candidate stands.
+/// The position of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ranking {
     /// It has a free place; the first of these is chosen.
     Serves(Score),
-    /// It is busy and may be waited for; the first of these is, when no candidate has a free place.
+    /// It is busy and its queue has room; the first of these is chosen when no candidate has a free place.
     Queues(Score),
     /// It does not serve this request.
     Out(Reason),
@@ -46,7 +45,7 @@ pub struct Score {
     pub probe: bool,
 }
 
-/// Every candidate, those that would be chosen first, first; then the others in the order in which they came.
+/// Every candidate: usable ones in the order of the choice, then the others in the order of `candidates`.
 pub fn explain<'a, I>(candidates: I, ask: &Requirements<'_>, now: Millis) -> Vec<(&'a AccountId, Ranking)>
 where
     I: Iterator<Item = Candidate<'a>>,
@@ -84,7 +83,7 @@ impl Score {
         }
     }
 
-    /// The score for people, what counts most first; what says nothing is left out.
+    /// The score for people, the most important part first. Parts with their default value are left out.
     pub fn describe(&self, strategy: Strategy, now: Millis) -> String {
         let mut parts = Vec::new();
         let mut say = |counts: bool, part: String| parts.extend(counts.then_some(part));
@@ -110,7 +109,7 @@ impl Score {
     }
 }
 
-/// The share of quota used, and how it counts.
+/// The used share of the quota, and how it counts.
 fn quota(percent: u8, strategy: Strategy) -> String {
     match (strategy, percent) {
         (_, 100) => "quota used up".into(),

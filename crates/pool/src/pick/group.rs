@@ -1,29 +1,29 @@
-//! Candidates in groups, each with a bound: a choice among ten thousand looks into few of them.
+//! Groups of candidates with a bound for each, so that a choice among ten thousand accounts searches few groups.
 
 use super::order::Rank;
 use super::{Candidate, Strategy};
 use crate::status::Availability;
 
-/// Candidates that lie together.
+/// A group of candidates.
 #[derive(Clone, Debug)]
 pub struct Group<I> {
-    /// What none of them beats.
+    /// The bound of the group.
     pub best: Best,
-    /// Whether the conversation's owner is among them.
+    /// Whether it contains the conversation's owner.
     pub owner: bool,
     /// The candidates.
     pub candidates: I,
 }
 
-/// What no candidate of a group beats, for any request at any time until one of them changes. Better ones are lower.
+/// The bound of a group: no candidate ranks better, for any request at any time, until a candidate changes. Lower is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Best {
-    /// It was not worked out: the group has to be looked at.
+    /// Not computed: the group must be searched.
     #[default]
     Unknown,
-    /// A rank that none is below.
+    /// No candidate ranks below this.
     Rank(Bound),
-    /// None of them serves anything until a person changes that.
+    /// No candidate serves until a person changes its state.
     Nobody,
 }
 
@@ -32,7 +32,7 @@ pub enum Best {
 pub struct Bound(pub(super) Rank);
 
 impl Best {
-    /// The bound of these candidates. What changes with the clock or the request counts as its best.
+    /// The bound of these candidates. Facts that change with the clock or the request count with their best value.
     pub fn of<'a>(candidates: impl Iterator<Item = Candidate<'a>>, strategy: Strategy) -> Self {
         let open = candidates.filter(|candidate| candidate.card.gate() != Availability::Shut);
         match open.map(|candidate| Rank::least(&candidate, strategy)).min() {
@@ -43,12 +43,12 @@ impl Best {
 }
 
 impl<I> Group<I> {
-    /// Candidates of which nothing is known beforehand.
+    /// A group without a bound.
     pub fn unknown(candidates: I) -> Self {
         Self { best: Best::Unknown, owner: false, candidates }
     }
 
-    /// What none of them beats for this request.
+    /// The bound for this request.
     pub(super) fn bound(&self) -> Best {
         match self.best {
             Best::Rank(Bound(rank)) => Best::Rank(Bound(rank.of_owner(self.owner))),

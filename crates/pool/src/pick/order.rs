@@ -1,4 +1,4 @@
-//! In which order usable accounts with a free place serve.
+//! The order of usable accounts with a free place.
 
 use super::{Candidate, Requirements};
 use crate::Millis;
@@ -6,7 +6,7 @@ use crate::account::Account;
 use crate::quota::{Quota, Window};
 use crate::status::{Availability, Status};
 
-/// How long a card holds that looks at the time left until a reset, milliseconds.
+/// How long a snapshot holds that depends on the time until a reset, milliseconds.
 const MOMENT: i64 = 30_000;
 
 /// How to choose among usable accounts with a free place.
@@ -33,14 +33,14 @@ impl Strategy {
         ("quota_aware", Self::QuotaAware),
     ];
 
-    /// The strategy that settings name so.
+    /// The strategy of this name in settings.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, strategy)| strategy)
     }
 }
 
-/// What the choice needs of an account, worked out once and good until [`Snapshot::until`]: a choice among ten thousand
-/// reads only these.
+/// The facts about an account that the choice needs, computed once and valid until [`Snapshot::until`]. A choice among ten
+/// thousand accounts reads only these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     gate: Availability,
@@ -54,12 +54,12 @@ pub struct Snapshot {
     tenth: u8,
     pace: i64,
     weight: u32,
-    /// Place among all by id; makes the order total.
+    /// Position among all accounts by id; makes the order total.
     order: u32,
     until: Millis,
 }
 
-/// What cards are made by.
+/// The settings that snapshots depend on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SnapshotRules<'a> {
     /// How to choose among the usable.
@@ -69,7 +69,7 @@ pub struct SnapshotRules<'a> {
     pub tiers: &'a [String],
 }
 
-/// An account's place in the order; lower serves first.
+/// An account's position in the order; lower serves first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     spent: bool,
@@ -84,8 +84,8 @@ pub(super) struct Rank {
     order: u32,
 }
 
-/// An account's place in the order of queues; lower is waited for first. The owner's prompt cache is worth waiting for when
-/// everybody has to wait.
+/// An account's position in the order of queues; lower is chosen first. The owner comes first: when every account is busy, its
+/// prompt cache is worth the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct QueueRank {
     stranger: bool,
@@ -95,8 +95,8 @@ pub(super) struct QueueRank {
 }
 
 impl Snapshot {
-    /// The card of `account`. `weight` is its share of simultaneous requests against the others', from 1; `order` its place
-    /// among all by id.
+    /// The snapshot of `account`. `weight` is its share of simultaneous requests against the others', from 1; `order` is its
+    /// position among all accounts by id.
     pub fn of(account: &Account, rules: &SnapshotRules<'_>, (weight, order): (u32, u32), now: Millis) -> Self {
         let place = rules.tiers.iter().position(|plan| account.plan.eq_ignore_ascii_case(plan));
         let quota = &account.quota;
@@ -121,7 +121,7 @@ impl Snapshot {
         }
     }
 
-    /// When the card no longer says what its account is, though the account did not change.
+    /// When the snapshot becomes stale although its account did not change.
     #[must_use]
     pub fn until(&self) -> Millis {
         self.until
@@ -166,7 +166,7 @@ impl Rank {
         }
     }
 
-    /// The lowest that a candidate's rank can be until it changes: at its best time, for a request of somebody else.
+    /// The lowest rank that a candidate can have until it changes: without rest or wait, for a conversation that it does not own.
     pub(super) fn least(candidate: &Candidate<'_>, strategy: Strategy) -> Self {
         let Snapshot { priority, tier, tenth, pace, order, .. } = candidate.card;
         let first = match strategy {
@@ -189,7 +189,7 @@ impl Rank {
         }
     }
 
-    /// The same for a conversation that its account owns, or does not.
+    /// This rank for a group with or without the owner of the conversation.
     pub(super) fn of_owner(self, owner: bool) -> Self {
         Self { stranger: !owner, ..self }
     }
@@ -218,8 +218,8 @@ fn tenth(quota: &Quota, now: Millis) -> u8 {
     (quota.used(now) / 10.0) as u8
 }
 
-/// How fast an account may be used up, in steps of a factor of two: what is left per hour until the reset, of its tightest
-/// window. An account of which nothing is known is fastest, so that its first answer tells.
+/// How fast an account may be used up, in steps of a factor of two: the share left per hour until the reset, of its tightest
+/// window. An account without figures is the fastest, so that its first answer brings some.
 fn pace(quota: &Quota, now: Millis) -> i64 {
     let windows = [quota.primary, quota.secondary].into_iter().flatten();
     let rates = windows.filter_map(|window| Some((100.0 - window.used(now)).max(0.01) / hours(&window, now)?));
@@ -232,11 +232,11 @@ fn pace(quota: &Quota, now: Millis) -> i64 {
     steps.min(i64::from(i32::MAX))
 }
 
-/// How many hours the rest of a window has to last; `None` for one that has just reset and does not say how long it is.
+/// How many hours the rest of a window must last; `None` for a window that has reset and has no known length.
 fn hours(window: &Window, now: Millis) -> Option<f64> {
-    /// A window that is about to reset.
+    /// Least hours, for a window that is about to reset.
     const LEAST: f64 = 0.1;
-    /// A window that does not say when it resets.
+    /// Hours for a window without a reset time.
     const WEEK: f64 = 7.0 * 24.0;
     #[expect(clippy::cast_precision_loss, reason = "resets are at most a month away")]
     match window.resets_at {

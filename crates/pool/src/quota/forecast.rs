@@ -1,4 +1,4 @@
-//! When a window will be used up at the pace of late.
+//! Forecasts when a window will be used up at its recent pace.
 
 #[cfg(test)]
 mod tests;
@@ -8,9 +8,9 @@ use super::{Quota, Window};
 use crate::Millis;
 use crate::status::Span;
 
-/// Least time that a pace is told from, milliseconds; for long windows the 60th part of their length.
+/// Least time for computing a pace, milliseconds; for long windows a 60th of their length.
 const LEAST: i64 = 5 * 60_000;
-/// Figures older than this say nothing about now, milliseconds; for long windows the tenth part of their length.
+/// Age at which figures are stale, milliseconds; for long windows a tenth of their length.
 const STALE: i64 = 30 * 60_000;
 
 /// What becomes of a window at the pace of late.
@@ -62,7 +62,7 @@ pub struct Forecasts {
 }
 
 impl Quota {
-    /// What becomes of the windows at the pace of late.
+    /// The forecasts at the recent pace.
     pub fn forecast(&self, now: Millis) -> Forecasts {
         let of = |window: Option<Window>, track: &WindowHistory| window.map(|window| track.forecast(&window, now));
         Forecasts {
@@ -97,8 +97,8 @@ impl WindowHistory {
     }
 }
 
-/// When a share that grew from `first` to `last` is 100; `None` when it does not grow, or for longer than is foreseen. Time that
-/// has passed since without use counts as time, so that a pause is not taken for work.
+/// When a share that grew from `first` to `last` reaches 100; `None` when it does not grow, or not within [`crate::limits::RESET_MAX`].
+/// The time since `last` counts too, so that a pause lowers the pace.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "spans are far below 2^53 ms")]
 fn run_out(first: (Millis, f64), last: (Millis, f64), now: Millis) -> Option<Millis> {
     let pace = (last.1 - first.1) / (now.0.max(last.0.0) - first.0.0) as f64;

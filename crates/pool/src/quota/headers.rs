@@ -50,7 +50,7 @@ pub(super) fn read<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: M
     seen.then_some(quota)
 }
 
-/// Files one header of a window family; leaves others alone.
+/// Adds one header of a window to its family; ignores other headers.
 fn window(families: &mut Vec<Family>, name: &str, value: &str) {
     let slot = |word: &str| name.split_once(word);
     if let Some((limit, field)) = slot("-primary-") {
@@ -80,7 +80,7 @@ fn setter(field: &str) -> Option<fn(&mut Parts, Number)> {
     })
 }
 
-/// The family of `limit`, new when there is room; for the account's own there always is.
+/// The family of `limit`, created when there is room. The account's own limit always has room.
 fn family<'f>(families: &'f mut Vec<Family>, limit: &str) -> Option<&'f mut Family> {
     let at = families.iter().position(|family| family.limit == limit);
     let room = limit == BASE || !limit.is_empty() && limit.len() <= TEXT && families.len() < NAMED;

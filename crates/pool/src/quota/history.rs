@@ -1,4 +1,4 @@
-//! What the windows of an account were at, over time: enough to tell a pace, and never more than that.
+//! The used shares of an account's windows over time, bounded to what a forecast needs.
 
 use super::{Quota, Window};
 use crate::Millis;
@@ -42,7 +42,7 @@ impl QuotaHistory {
         self.primary.figures.is_empty() && self.secondary.figures.is_empty()
     }
 
-    /// Takes down what the windows are at.
+    /// Records the current figures.
     pub(super) fn note(&mut self, primary: Option<Window>, secondary: Option<Window>, at: Millis) {
         self.primary.note(primary, at);
         self.secondary.note(secondary, at);
@@ -50,7 +50,7 @@ impl QuotaHistory {
 }
 
 impl Quota {
-    /// The same figures without their history, for people.
+    /// These figures without their history, for people.
     #[must_use]
     pub fn now_only(&self) -> Self {
         Self { trail: QuotaHistory::default(), ..self.clone() }
@@ -64,7 +64,7 @@ impl WindowHistory {
             self.figures.clear();
         }
         (self.minutes, self.resets_at) = (window.minutes, window.resets_at);
-        // The newest figure stands in for those close to it, so that the last one is always there.
+        // The newest figure replaces those close to it, so that the last one is always kept.
         let before = self.figures.len().checked_sub(2).and_then(|at| self.figures.get(at));
         if before.is_some_and(|(then, _)| at.0.saturating_sub(then.0) < self.step()) {
             self.figures.pop();
@@ -75,7 +75,7 @@ impl WindowHistory {
         }
     }
 
-    /// Whether the window is another one than that of the figures: of another length, or reset since.
+    /// Whether `window` is not the window of the figures: it has another length, or was reset since.
     fn another(&self, window: &Window, at: Millis) -> bool {
         let over = self.resets_at.is_some_and(|resets_at| resets_at <= at);
         let fell = self.figures.last().is_some_and(|(_, used)| window.used_percent + FALL < *used);

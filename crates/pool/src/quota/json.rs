@@ -1,4 +1,4 @@
-//! Quota in JSON: the `codex.rate_limits` event and the body of `GET /wham/usage`. The two name the same things differently.
+//! Quota in JSON: the `codex.rate_limits` event and the body of `GET /wham/usage`, which use different names for the same fields.
 
 use std::collections::BTreeMap;
 
@@ -172,7 +172,7 @@ fn review(limit: Option<Limit>, now: Millis) -> Option<Named> {
     limit.map(|limit| limit.named("code_review", None, now))
 }
 
-/// `None` for figures that say nothing.
+/// `None` for figures without any field.
 fn non_empty(quota: Quota) -> Option<Quota> {
     (quota != Quota { updated: quota.updated, ..Quota::default() }).then_some(quota)
 }
@@ -199,7 +199,7 @@ impl WindowFields {
 }
 
 impl Balance {
-    /// Credits beyond a limit on them are none.
+    /// Credits do not count once their limit is reached.
     fn credits(self) -> Credits {
         let usable = !self.overage_limit_reached.unwrap_or(false);
         Credits {

@@ -1,4 +1,4 @@
-//! When an account's figures are asked for: paced over the interval, each at an instant of its own.
+//! When an account's quota is polled. Polls are spread over the interval.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ const GAP: Duration = Duration::from_secs(1);
 /// How polls are paced.
 #[derive(Clone, Copy, Debug)]
 pub struct PollPace {
-    /// How old figures may grow; zero is never to ask.
+    /// How old figures may grow; zero disables polls.
     pub every: Duration,
     /// How many accounts there are.
     pub accounts: usize,
@@ -26,21 +26,21 @@ pub struct PollPace {
     pub since: Millis,
 }
 
-/// What is known of an account's polls.
+/// The last polls of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Asked {
-    /// When it was last asked; 0 for never.
+    /// When it was last polled; 0 for never.
     pub at: Millis,
     /// Polls that failed since the last good one.
     pub failures: u32,
-    /// 0 to 1, new for each poll: so that accounts never fall into step.
+    /// 0 to 1, new for each poll, so that accounts are not polled at the same instant.
     pub jitter: f64,
 }
 
 impl PollPace {
-    /// When an account is asked next; `None` for never. `updated` is when its figures were last learned, by whatever way: traffic
-    /// makes a poll needless. Resting accounts are asked, because a window may be reset early; those that only a person can bring
-    /// back are not. Times that only a clock can have told that was set back since count for nothing.
+    /// When an account is polled next; `None` for never. `updated` is when its figures were last learned from any source: traffic
+    /// makes a poll needless. Resting accounts are polled, because a window may be reset early. Accounts that only a person can
+    /// bring back are not. Instants that must come from a clock that was set back are ignored.
     pub fn due(&self, status: &Status, (updated, now): (Millis, Millis), asked: &Asked) -> Option<Millis> {
         if self.every.is_zero() || status.lasts() {
             return None;

@@ -1,5 +1,5 @@
-//! The limits of all accounts together, as a client is told them that knows of one account only. Such a client must not be
-//! stopped while any account can serve: so it hears of whoever serves its next request, and of an end only when nobody can.
+//! The limits of all accounts for a client that expects one account. Such a client must not stop while any account can serve. So it
+//! gets the figures of the account that serves its next request, and a used-up quota only when no account can serve.
 
 #[cfg(test)]
 mod tests;
@@ -7,7 +7,7 @@ mod tests;
 use super::{Credits, Quota, Window};
 use crate::Millis;
 
-/// Who serves the next request.
+/// The provider of the next request.
 #[derive(Clone, Copy, Debug)]
 pub enum Next<'a> {
     /// An account, by its last figures.
@@ -18,11 +18,11 @@ pub enum Next<'a> {
     Nobody,
 }
 
-/// What is said when nobody can serve and no account says why.
+/// The reason when nobody can serve and no account has one.
 const REACHED: &str = "rate_limit_reached";
 
-/// What a client is told: `next` is who serves its next request, `all` the last figures of every account that is switched on.
-/// `allowed` is always said. Spending limits, reset credits and the balance of credits are their owners' business and left out.
+/// The figures for a client: `next` is the provider of its next request, `all` the last figures of every account that is switched
+/// on. `allowed` is always set. Spending limits, reset credits and the balance of credits are private to the owners and left out.
 pub fn summary<'a>(next: Next<'a>, all: impl Iterator<Item = &'a Quota>, now: Millis) -> Quota {
     match next {
         Next::Account(quota) => Quota { allowed: Some(true), reached: None, ..current_windows(quota, now) },
@@ -36,8 +36,8 @@ pub fn summary<'a>(next: Next<'a>, all: impl Iterator<Item = &'a Quota>, now: Mi
     }
 }
 
-/// When an account is back: of those that say when, the first one; then those that do not say; then those that have nothing
-/// to wait for and are kept from serving by something else.
+/// The sort key for when an account is back: first the accounts with a reset time, by that time; then those without one; then those
+/// whose quota is not used up and that cannot serve for another reason.
 fn back_at(quota: &Quota, now: Millis) -> (u8, Millis) {
     match quota.full(now) {
         Some((_, Some(at))) => (0, at),

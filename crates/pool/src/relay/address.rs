@@ -1,8 +1,7 @@
-//! From the address that a person pastes to a base URL and its protocol, and from a base URL to the URL of a call.
+//! Turns a pasted address into a base URL and its protocol, and a base URL into the URL of a call.
 //!
-//! People paste what they have: a host, the base URL of some SDK (with `/v1` for OpenAI's, without for Anthropic's), a whole
-//! endpoint out of a `curl` command, an Ollama address. A base URL as kept ends where the endpoint's own path begins:
-//! `{base}/chat/completions`.
+//! People paste a host, the base URL of an SDK (with `/v1` for OpenAI's, without for Anthropic's), a whole endpoint from a `curl`
+//! command, or an Ollama address. A stored base URL ends where the path of the endpoint begins: `{base}/chat/completions`.
 
 use proto::Wire;
 use url::{Host, Url};
@@ -17,7 +16,7 @@ const OLLAMA: u16 = 11434;
 /// Entries of a list that one call asks for.
 const PAGE: &str = "1000";
 
-/// Ends of paths that belong to an endpoint and not to the base URL, the longer ones first, and what they tell.
+/// Path suffixes that belong to an endpoint and not to the base URL, longer ones first, with their hints.
 const ENDPOINTS: [(&str, EndpointHint); 18] = [
     ("/messages/count_tokens", EndpointHint::Base(Some(Wire::Messages))),
     ("/messages", EndpointHint::Base(Some(Wire::Messages))),
@@ -39,27 +38,27 @@ const ENDPOINTS: [(&str, EndpointHint); 18] = [
     ("/api/show", EndpointHint::Ollama),
 ];
 
-/// What an endpoint's path tells about an address.
+/// What an endpoint's path reveals about an address.
 #[derive(Clone, Copy)]
 enum EndpointHint {
-    /// What stands before it is the base URL; perhaps also the protocol.
+    /// The path before it is the base URL; the endpoint may reveal the protocol.
     Base(Option<Wire>),
-    /// What stands before it is an Ollama's root, which serves OpenAI's protocol below `/v1`.
+    /// The path before it is the root of an Ollama, which serves OpenAI's protocol below `/v1`.
     Ollama,
 }
 
-/// An address as somebody pasted it, read.
+/// A pasted address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastedAddress {
-    /// Without what belongs to an endpoint; its path has no trailing slash.
+    /// The URL without the endpoint's path; no trailing slash.
     url: Url,
-    /// What the endpoint told.
+    /// The protocol of the endpoint, if it had one.
     wire: Option<Wire>,
-    /// Whether an endpoint followed, so that nothing may be added to the path.
+    /// Whether the address had an endpoint, so that nothing may be added to the path.
     whole: bool,
 }
 
-/// Why an address cannot be read. None shows it: it may hold a secret.
+/// Why an address cannot be read. No message shows the address, which may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Nothing in it.
@@ -101,12 +100,12 @@ impl PastedAddress {
         &self.url
     }
 
-    /// The protocol, where the address tells it; else it must be asked for.
+    /// The protocol, where the address reveals it.
     pub fn detect(&self) -> Option<Wire> {
         self.wire.or_else(|| detect(&self.url))
     }
 
-    /// The base URL for a protocol: with the version that the endpoint's path needs, unless that is there.
+    /// The base URL for a protocol, completed with the version that the endpoint's path needs.
     pub fn base(&self, wire: Wire) -> String {
         let mut url = self.url.clone();
         if !self.whole {
@@ -117,19 +116,19 @@ impl PastedAddress {
     }
 }
 
-/// Reads a base URL as it is kept ([`Relay::base_url`]).
+/// Reads a stored base URL ([`Relay::base_url`]).
 pub fn base(text: &str) -> Result<Url, AddressError> {
     let url = Url::parse(text).map_err(|error| AddressError::Unreadable(error.to_string()))?;
     judged(url)
 }
 
-/// Whether two addresses lead to the same scheme, host and port: a key that was given for one is not sent to another.
+/// Whether two addresses have the same scheme, host and port. A key is only sent to the target that it was given for.
 pub fn same_target(one: &str, other: &str) -> bool {
     let origin = |text: &str| Url::parse(text).ok().filter(Url::has_host).map(|url| url.origin().ascii_serialization());
     origin(one).is_some_and(|one| Some(one) == origin(other))
 }
 
-/// Where a model call goes.
+/// The URL of a model call.
 pub fn call_url(relay: &Relay, model: &str) -> Result<Url, AddressError> {
     let url = base(&relay.base_url)?;
     Ok(match relay.wire {
@@ -148,7 +147,7 @@ pub fn call_url(relay: &Relay, model: &str) -> Result<Url, AddressError> {
     })
 }
 
-/// Where the model list is; `after` continues a list that came in pages.
+/// The URL of the model list; `after` selects the next page.
 pub fn models_url(base_url: &str, wire: Wire, after: Option<&models::Next>) -> Result<Url, AddressError> {
     let url = base(base_url)?;
     let mut url = match wire {
@@ -169,7 +168,7 @@ pub fn models_url(base_url: &str, wire: Wire, after: Option<&models::Next>) -> R
     Ok(url)
 }
 
-/// Where an Ollama at this base URL lists its models.
+/// The URL where an Ollama at this base URL lists its models.
 pub fn tags_url(base_url: &str) -> Result<Url, AddressError> {
     let mut url = base(base_url)?;
     let root = url.path().trim_end_matches('/');
@@ -178,7 +177,7 @@ pub fn tags_url(base_url: &str) -> Result<Url, AddressError> {
     Ok(below(url, "/api/tags"))
 }
 
-/// Where a call beside the conversation goes; `None` where the relay's protocol has none.
+/// The URL of a forwarded call; `None` where the relay's protocol has none.
 pub fn service_url(relay: &Relay, service: Service) -> Result<Option<Url>, AddressError> {
     let url = base(&relay.base_url)?;
     Ok(match relay.wire {
@@ -194,7 +193,7 @@ fn parse(text: &str) -> Result<Url, AddressError> {
     if text.is_empty() {
         return Err(AddressError::Empty);
     }
-    // The parser drops tabs and line breaks, and what a person sees should be what is called.
+    // The parser drops tabs and line breaks, but the called address must be the one that a person sees.
     if text.len() > LONGEST || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(AddressError::Unreadable("it is too long, or holds spaces".to_owned()));
     }
@@ -211,7 +210,7 @@ fn starts(text: &str, scheme: &str) -> bool {
     text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-/// Whether a host without a scheme is one that speaks plain http.
+/// Whether a host that was given without a scheme speaks plain http.
 fn is_plain_http_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
@@ -237,7 +236,7 @@ fn judged(url: Url) -> Result<Url, AddressError> {
     Ok(url)
 }
 
-/// The base of a path that ends in an endpoint, and what that tells.
+/// The path before an endpoint, and the hint of that endpoint.
 fn endpoint(path: &str) -> Option<(&str, EndpointHint)> {
     let named = ENDPOINTS.iter().find_map(|(end, tells)| Some((path.strip_suffix(end)?, *tells)));
     named.or_else(|| {
@@ -271,7 +270,7 @@ fn detect(url: &Url) -> Option<Wire> {
     }
 }
 
-/// The path with what is missing for a protocol.
+/// The path, completed for a protocol.
 fn completed(url: &Url, wire: Wire) -> String {
     let path = url.path().trim_end_matches('/');
     let last = parts(url).last().is_some_and(version);
@@ -283,7 +282,7 @@ fn completed(url: &Url, wire: Wire) -> String {
         Wire::Gemini => format!("{path}/v1beta"),
         Wire::Chat | Wire::Responses => match service {
             Some(known) => known.path.to_owned(),
-            // A version anywhere: gateways put a provider's name behind it.
+            // The version may be anywhere in the path: gateways put a provider's name behind it.
             None if parts(url).any(version) => path.to_owned(),
             None => format!("{path}/v1"),
         },
@@ -311,7 +310,7 @@ fn below(mut url: Url, path: &str) -> Url {
     url
 }
 
-/// Its text without the slash that an empty path is written with.
+/// The URL as text, without the trailing slash of an empty path.
 fn plain(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }

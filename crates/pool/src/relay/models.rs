@@ -1,7 +1,7 @@
-//! Model lists of relays: OpenAI's, Anthropic's, Gemini's and Ollama's shapes, and what aggregators add to them.
+//! Model lists of relays: OpenAI's, Anthropic's, Gemini's and Ollama's shapes, and the additions of aggregators.
 //!
-//! One loose reader for all: the list is under `data` or `models` or is the whole body; an entry's name is under `id`, `slug`,
-//! `model` or `name`; figures are taken where some service puts them. An entry that cannot be named in a request is left out.
+//! One lenient reader takes all of them: the list is under `data` or `models` or is the whole body; an entry's name is under `id`,
+//! `slug`, `model` or `name`; figures are under the names of several services. An entry that a request cannot name is left out.
 
 use bytes::Bytes;
 use proto::text::Json;
@@ -26,9 +26,9 @@ const MARK: usize = 1024;
 pub struct Page {
     /// Its models, in its order, each name once; perhaps none.
     pub models: Vec<Model>,
-    /// How the list goes on.
+    /// The next page, if there is one.
     pub next: Option<Next>,
-    /// Whose list it looks like.
+    /// The shape of the list.
     pub shape: Shape,
 }
 
@@ -41,10 +41,10 @@ pub enum Next {
     Token(String),
 }
 
-/// Whose shape a list has.
+/// The vendor's shape of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// OpenAI's, or none that is known better.
+    /// OpenAI's, or an unknown one.
     OpenAi,
     /// Anthropic's: `{"data":[{"type":"model"}],"has_more":..}`.
     Anthropic,
@@ -68,7 +68,7 @@ struct List<'a> {
     next_page_token: Option<String>,
 }
 
-/// An entry. Every field is optional and loose: a field of an unexpected type is none.
+/// An entry. Every field is optional, and a field of an unexpected type counts as absent.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry {
@@ -147,7 +147,7 @@ struct Meta {
     n_ctx_train: Option<Number>,
 }
 
-/// Reads one page, or what [`write`] wrote. An empty list is one.
+/// Reads one page, or the output of [`write()`]. A list may be empty.
 pub fn read(body: &[u8]) -> Result<Page, ListError> {
     let body = Bytes::copy_from_slice(body);
     let shape_error = |error: serde_json::Error| ListError::Shape(short(&error.to_string(), 256));
@@ -179,7 +179,7 @@ pub fn read(body: &[u8]) -> Result<Page, ListError> {
     Ok(Page { models: models.filter(|model| seen.insert(model.slug.clone())).collect(), next, shape })
 }
 
-/// A list as one body that [`read`] reads back.
+/// Writes a list as one body for [`read`].
 pub fn write(models: &[Model]) -> Bytes {
     let mut out = b"{\"models\":[".to_vec();
     for (at, model) in models.iter().enumerate() {
@@ -190,7 +190,7 @@ pub fn write(models: &[Model]) -> Bytes {
     out.into()
 }
 
-/// A model that somebody named by hand.
+/// A model of which a person gave the name.
 pub fn named(name: &str) -> Option<Model> {
     let id = serde_json::to_string(name).ok()?;
     let raw = Json::from_valid(Bytes::from(format!("{{\"id\":{id}}}")));
@@ -227,7 +227,7 @@ impl Entry {
         if !plain(slug) {
             return None;
         }
-        // A second name beside the one that is sent is the one for people.
+        // A second name besides the one that is sent is for people.
         let own = self.name.as_ref().filter(|_| name.is_some());
         let display = self.display_name.as_ref().or(self.camel_display_name.as_ref()).or(own);
         Some(Model {
@@ -273,7 +273,7 @@ impl Entry {
         named.unwrap_or_else(seen).into_iter().take(MODALITIES).map(|word| short(&word, NAME)).collect()
     }
 
-    /// Whether it is one for conversations, as far as its entry says.
+    /// Whether the model is for conversations, by its entry.
     fn talks(&self) -> bool {
         let embeds = self.kind.as_ref().is_some_and(|kind| kind.starts_with("embedding"));
         let generates = |methods: &Vec<String>| methods.iter().any(|method| method == "generateContent");
@@ -281,7 +281,7 @@ impl Entry {
     }
 }
 
-/// The first figure that is one.
+/// The first positive figure.
 fn first(figures: &[Option<Number>]) -> Option<u64> {
     figures.iter().flatten().find_map(|figure| figure.count().filter(|count| *count > 0))
 }

@@ -1,5 +1,4 @@
-//! Services whose addresses people paste in a shorter form than their API has. Facts as of 2026; what is not here gets the usual
-//! form.
+//! Facts about known services by host, as of 2026: the protocol, the path of the API, and quirks. Other hosts get the defaults.
 
 use proto::Wire;
 use url::Url;
@@ -60,7 +59,7 @@ pub(super) fn google(base_url: &str) -> bool {
     host(base_url).is_some_and(|host| host == GOOGLE)
 }
 
-/// Whether it refuses fields of other services.
+/// Whether it refuses fields that OpenAI's API does not have.
 pub(super) fn strict(base_url: &str) -> bool {
     host(base_url).is_some_and(|host| STRICT.contains(&host.as_str()) || host.ends_with(".openai.azure.com"))
 }

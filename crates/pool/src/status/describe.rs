@@ -1,4 +1,4 @@
-//! What was learned about an account, for people.
+//! Signals in words, for people.
 
 use super::Signal;
 
