@@ -1,5 +1,4 @@
-//! The wall clock, so that tests can have one of their own, what it is worth beside the backend's, and how it went against one
-//! that nobody sets.
+//! The wall clock, which tests can replace, its difference to the backend's clock, and its leaps against the monotonic clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool::Millis;
 
-/// Tells the time of day. Durations are measured by the runtime's own clock.
+/// The time of day. Durations are measured by the runtime's own clock.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The system's clock.
@@ -54,7 +53,7 @@ impl Clock {
     }
 }
 
-/// A moment by two clocks: one that can be set, and one that cannot, but stands still while the machine sleeps.
+/// A moment by two clocks: the wall clock, which can be set, and the monotonic one, which stands still while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     wall: Millis,
@@ -62,12 +61,12 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// Time since then, by the clock that says more.
+    /// The time since then, by the clock that shows more.
     pub(crate) fn elapsed(&self, clock: &Clock) -> Duration {
         self.steady.elapsed().max(self.by_wall(clock))
     }
 
-    /// How much further the wall clock has gone than the steady one: the machine slept, or somebody set the clock.
+    /// By how much the wall clock is ahead of the monotonic one: the machine slept, or the clock was set.
     pub(crate) fn leap(&self, clock: &Clock) -> Duration {
         self.by_wall(clock).saturating_sub(self.steady.elapsed())
     }
@@ -82,7 +81,7 @@ impl Moment {
 pub(crate) struct Skew(Arc<AtomicI64>);
 
 impl Skew {
-    /// Takes over the `Date` of an answer, which was asked for and came at these times of ours.
+    /// Learns from the `Date` of an answer, with our times of its request and its arrival.
     pub(crate) fn hear(&self, date: Millis, (asked, now): (Millis, Millis)) {
         const NEWS: u64 = 60_000;
         let before = self.0.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! Who serves a request: places on accounts, the conversations that they keep, their breakers, and the way out of a call.
+//! Chooses the account or relay of a request: permits, conversation affinity, breakers, and the egress of a call.
 //!
-//! What calls say about accounts comes in here: it changes the account in the registry, and sends those who wait for one that does
-//! not serve any more to choose again.
+//! The results of calls come in here. They change the account in the registry, and requests that wait for an account that has stopped
+//! serving choose again.
 
 pub(crate) mod affinity;
 pub(crate) mod backend_routing;
@@ -30,23 +30,23 @@ use backend_routing::BackendRouting;
 use limiter::ConcurrencyLimiter;
 use model_queue::ModelFetchQueue;
 
-/// Chooses accounts and relays for requests, and learns from what became of their calls.
+/// Chooses accounts and relays for requests, and learns from the results of their calls.
 pub(crate) struct Dispatch {
     runtime: Arc<Runtime>,
     registry: Arc<Registry>,
     pub(crate) limiter: Arc<ConcurrencyLimiter>,
     pub(crate) affinity: Affinity,
-    /// Second calls that all requests together may make.
+    /// The retries that all requests together may make.
     pub(crate) budget: Mutex<Budget>,
-    /// Model lists that are to be fetched.
+    /// The model lists to fetch.
     pub(crate) model_queue: ModelFetchQueue,
     pub(crate) routes: BackendRouting,
-    /// What an account is taken to list until its live list came.
+    /// The models of an account without a live list.
     pub(crate) bundled: Catalog,
 }
 
 impl Dispatch {
-    /// Nobody is served yet.
+    /// A dispatch without requests.
     pub(crate) fn new(runtime: Arc<Runtime>, registry: Arc<Registry>) -> Self {
         let settings = &runtime.settings;
         Self {
@@ -61,7 +61,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes over now what the keeper would take over with its next look.
+    /// Reloads the registry now, instead of with the next look at the store.
     pub(crate) async fn reload_registry(&self) -> Result<(), store::Error> {
         let _turn = self.registry.lock.lock().await;
         let changes = self.registry.reload().await?;
@@ -69,7 +69,7 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Makes known what changed.
+    /// Applies the consequences of changes in the registry.
     pub(crate) fn on_registry_changes(&self, changes: &Changes) {
         for id in changes.added.iter().chain(&changes.signed_in) {
             self.routes.forget(id);
@@ -86,13 +86,13 @@ impl Dispatch {
         }
     }
 
-    /// Applies what was learned about an account. Whoever waits for one that does not serve any more chooses again.
+    /// Applies a signal about an account. When the account stops serving, the requests that wait for it choose again.
     pub(crate) fn signal(&self, id: &AccountId, signal: &Signal) {
         let lost = self.registry.accounts.signal(id, signal, self.runtime.now());
         self.on_status_lost(lost, id, signal);
     }
 
-    /// As [`Self::signal`], of a relay as it was when it was called.
+    /// As [`Self::signal`], for a relay as it was when it was called.
     pub(crate) fn signal_relay(&self, line: &RelayEntry, signal: &Signal) {
         let lost = self.registry.accounts.report(line, signal, self.runtime.now());
         self.on_status_lost(lost, &line.relay.id, signal);
@@ -106,8 +106,8 @@ impl Dispatch {
         }
     }
 
-    /// Tells an account's or relay's breaker what a call came to. The call's first part is when it began, the second tells
-    /// conversations apart.
+    /// Reports the outcome of a call to the breaker of its account or relay. `call` is when the call began and a hash of its
+    /// conversation.
     pub(crate) fn record_outcome(&self, id: &AccountId, call: (Millis, u64), outcome: &Outcome) {
         match outcome.proves_working() {
             Some(true) => self.mark_answering(id),
@@ -123,7 +123,7 @@ impl Dispatch {
         }
     }
 
-    /// An account or relay answered a call.
+    /// Reports an answered call to the breaker.
     pub(crate) fn mark_answering(&self, id: &AccountId) {
         if self.limiter.record_success(id) {
             let who = self.registry.accounts.who(id);
@@ -131,7 +131,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes over what a call said about the model that it asked an account for.
+    /// Records what a call showed about a model of an account.
     pub(crate) fn note_model(&self, id: &AccountId, slug: &str, signal: &Signal) {
         match signal {
             Signal::ModelMissing => self.note_missing_model(id, slug),
@@ -150,14 +150,14 @@ impl Dispatch {
         }
     }
 
-    /// Notes that a model was refused that the list has, and asks for a newer list.
+    /// Records the refusal of a listed model, and asks for a newer list.
     pub(crate) fn note_missing_model(&self, id: &AccountId, slug: &str) {
         if self.registry.accounts.note_missing_model(id, slug, self.runtime.now()) {
             self.model_queue.request_doubted(id);
         }
     }
 
-    /// Takes over newer quota figures.
+    /// Applies newer quota figures.
     pub(crate) fn learn_quota(&self, id: &AccountId, quota: pool::quota::Quota) {
         if self.registry.accounts.learn(id, quota, self.runtime.now()) {
             tracing::info!(account = %id, "account's quota is used up");

@@ -34,7 +34,7 @@ use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::tokens::Guest;
 
-/// What an engine is made of.
+/// The parts of an engine.
 pub struct Parts {
     /// Accounts, keys, usage.
     pub store: Store,
@@ -69,7 +69,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// An engine for one command: it reads the store, does what it is asked, and nothing by itself.
+    /// An engine for one command: it reads the store and runs no background tasks.
     pub async fn for_command(parts: Parts) -> Result<Self, StartError> {
         let engine = Self::new(parts);
         StoreSync::open(Arc::clone(&engine.services)).await?;
@@ -82,8 +82,7 @@ impl Engine {
         Self { services: Arc::new(Services::new(runtime)), pending: Arc::default() }
     }
 
-    /// Whether anything runs that its caller's end does not end: refreshes and imports, and the background tasks of an engine that was
-    /// started.
+    /// Whether tasks run that survive their caller: refreshes, imports, and the background tasks of a started engine.
     pub fn has_running_work(&self) -> bool {
         !self.services.runtime.tasks.is_empty()
     }
@@ -94,12 +93,12 @@ impl Engine {
         self.services.runtime.stop.cancel();
         self.services.runtime.tasks.close();
         self.services.runtime.tasks.wait().await;
-        // An idle engine has nobody else who writes it.
+        // An engine for one command has no background task that writes it.
         StoreSync::of(Arc::clone(&self.services)).save(true).await;
         self.services.runtime.store.usage().flush().await;
     }
 
-    /// Notes that the server waits for no request any more: one that is dropped from now on and was not answered was told `why`, and not
+    /// Notes that the server waits for no request any more: an unanswered request that is dropped from now on was refused with `why`, not
     /// left by its client.
     pub fn announce_shutdown(&self, why: Failure) {
         // Only the first one counts.
@@ -127,12 +126,12 @@ impl Engine {
         }
     }
 
-    /// Whose client key `presented` is.
+    /// Authenticates a client key.
     pub async fn authenticate(&self, presented: &str) -> Result<KeyId, AuthError> {
         self.services.registry.authenticate_client(presented).await
     }
 
-    /// Whose admin token `presented` is.
+    /// Authenticates an admin token.
     pub async fn authenticate_admin(&self, presented: &str) -> Result<AdminId, AuthError> {
         self.services.registry.authenticate_admin(presented).await
     }
@@ -147,15 +146,13 @@ impl Engine {
         self.services.registry.store_away.lock().map(|since| since.elapsed())
     }
 
-    /// The limits of all accounts together: those of whoever would serve a request for the default model next.
-    /// And what time it is.
+    /// The limits of all accounts together, from the one that would serve the default model next, and the time of day.
     pub fn limits(&self) -> (Quota, Millis) {
         let resolved = self.models().resolve(None).ok();
         (self.services.dispatch.pool_quota(resolved.as_ref(), None), self.services.runtime.now())
     }
 
-    /// Whose login or client key `presented` is. A login lets in only where its owner has linked the file that it is from. Errors: as
-    /// [`Engine::authenticate`].
+    /// Authenticates a client key, or a login whose file the owner has linked. Errors: as [`Engine::authenticate`].
     pub async fn authenticate_native(&self, presented: &str) -> Result<Guest, AuthError> {
         match self.services.registry.authenticate_client(presented).await {
             Err(AuthError::Unknown) => self.services.tokens.authenticate_login(presented).await,
@@ -163,7 +160,7 @@ impl Engine {
         }
     }
 
-    /// Watches what happens to accounts; `None` when too many do.
+    /// Watches the events of accounts; `None` with too many watchers.
     pub fn watch(&self) -> Option<Watcher> {
         self.services.registry.accounts.feed.watch()
     }

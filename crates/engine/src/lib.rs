@@ -1,11 +1,11 @@
-//! The loop of a request: model name, account, attempt, upstream, events, usage. And what keeps accounts alive beside it:
-//! token refresh, model lists, quota figures, warnings.
+//! The loop of a request: model name, account, attempt, upstream, events, usage. Background jobs keep the accounts usable: token
+//! refresh, model lists, quota figures, warnings.
 //!
-//! The server and the command line see only what this file exports; they never see the store or the upstream. Policy is
-//! `pool`'s, bytes are `proto`'s: here they meet sockets, clocks and tasks.
+//! The server and the command line see only the exports of this file, never the store or the upstream. Policy is in `pool`, wire
+//! formats are in `proto`; this crate connects them to sockets, clocks and tasks.
 //!
 //! ```text
-//! Call -> run -> (catalogue, slots, refresh) -> ModelAttempt -> commit barrier -> ReplyStream | Whole
+//! Call -> run -> (catalogue, limiter, refresh) -> ModelAttempt -> commit barrier -> ReplyStream | Whole
 //! ```
 
 mod admin;

@@ -1,5 +1,5 @@
-//! The live model list of each account and relay: fetched beside the requests, at the start, for a new account, and when an
-//! answer names another etag; of relays also every hour. The bundled list serves only until the first live one.
+//! The live model list of each account and relay. It is fetched in the background: at the start, for a new account, when an answer
+//! names another etag, and at an interval. The bundled list serves only until the first live one.
 
 pub(crate) mod editions;
 mod relays;
@@ -38,7 +38,7 @@ pub(crate) struct ModelLists {
 }
 
 impl ModelLists {
-    /// No list is known yet.
+    /// A service without lists.
     pub(crate) fn new(
         runtime: Arc<Runtime>,
         registry: Arc<Registry>,
@@ -59,7 +59,7 @@ impl ModelLists {
     }
 }
 
-/// Restores the stored lists of this client version and asks for all of them.
+/// Restores the stored lists of this client version, and schedules a fetch of every list.
 pub(crate) async fn restore(service: &ModelLists) {
     match service.runtime.store.all_models().await {
         Ok(stored) => service.registry.accounts.set_model_lists(restored(service, stored)),
@@ -105,7 +105,7 @@ pub(crate) async fn one(service: Arc<ModelLists>, id: AccountId, failures: u32) 
     }
 }
 
-/// Asks once more where an account is served, which was not to be learned when its list came.
+/// Asks again for an account's routing, which failed when its list came.
 pub(crate) async fn again(service: Arc<ModelLists>, id: AccountId, failures: u32) {
     let Some(entry) = service.registry.account(&id.0).filter(|entry| has_list(entry)) else { return };
     match service.tokens.usable_tokens(&entry, RefreshRequest::background).await {
@@ -114,7 +114,7 @@ pub(crate) async fn again(service: Arc<ModelLists>, id: AccountId, failures: u32
     }
 }
 
-/// Asks where an account is served. That this fails says nothing about its list, and is made up for at its own pace.
+/// Asks for an account's routing. A failure does not affect its list, and is retried by its own schedule.
 async fn locate(service: &Arc<ModelLists>, entry: &Entry, tokens: &Tokens, failures: u32) {
     let id = &entry.account.id;
     if let Err(error) = service.locate_region(entry, tokens).await {
@@ -124,13 +124,13 @@ async fn locate(service: &Arc<ModelLists>, entry: &Entry, tokens: &Tokens, failu
     }
 }
 
-/// Whether it has a list that can be asked for.
+/// Whether its list can be fetched.
 pub(crate) fn has_list(entry: &Entry) -> bool {
     !entry.account.status.lasts() || relays::asks_again(entry)
 }
 
 impl ModelLists {
-    /// Fetches a list now. Nothing is asked of one that is gone or has none.
+    /// Fetches a list now. Removed accounts and those without a list are skipped.
     pub(crate) async fn fetch_list(self: &Arc<Self>, id: &AccountId) -> Result<(), NotListed> {
         let Some(entry) = self.registry.accounts.get(id).filter(|entry| has_list(entry)) else { return Ok(()) };
         match &entry.relay {
@@ -166,7 +166,7 @@ async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), NotListed
     Ok(())
 }
 
-/// Asks an account for its list for clients of a version, else of ours; with new tokens where those are refused.
+/// Asks an account for its list for clients of a version, else of ours. Refused tokens are replaced.
 async fn ask(
     service: &Arc<ModelLists>,
     entry: &Entry,
@@ -194,13 +194,13 @@ async fn save(service: &ModelLists, id: &AccountId, models: StoredModels) {
     }
 }
 
-/// The list depends on the client version that is asked for.
+/// Our client version, which the lists depend on.
 fn version(service: &ModelLists) -> String {
     service.runtime.upstream.profile().version.clone()
 }
 
 impl ModelLists {
-    /// Asks where an account's model calls belong, unless that is known.
+    /// Asks for the routing of an account's model calls, unless it is known.
     async fn locate_region(self: &Arc<Self>, entry: &Entry, tokens: &Tokens) -> Result<(), NotListed> {
         let account = &entry.account;
         let now = self.runtime.now();

@@ -1,4 +1,4 @@
-//! An account's figures and reset credits, asked for now; and in the background, see `background`.
+//! An account's quota figures and reset credits, fetched on demand. `background` fetches figures at an interval.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ use crate::registry::accounts::Entry;
 use crate::request::services::Services;
 use crate::tokens::RefreshFailed;
 
-/// Accounts asked at the same time when somebody waits for all.
+/// Accounts that are asked at the same time on demand.
 const PARALLEL: usize = 4;
 
-/// Figures that were just asked for.
+/// Figures that were just fetched.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = QuotaMeasured)]
 pub struct Measured {
-    /// As everybody sees them.
+    /// The figures in our form.
     pub quota: Quota,
-    /// As the backend said them.
+    /// The figures in the backend's form.
     #[schema(value_type = serde_json::Value)]
     pub raw: Box<RawValue>,
 }
 
-/// What consuming a reset credit came to.
+/// The result of consuming a reset credit.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Consumed {
-    /// What the backend said.
+    /// The backend's outcome.
     pub outcome: Redeemed,
     /// The request's id: given again, it consumes no second credit.
     pub redeem_request_id: String,
@@ -44,7 +44,7 @@ pub struct Consumed {
     pub quota: Quota,
 }
 
-/// How long an account's windows last.
+/// The forecast of an account's windows.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Outlook {
     /// Our id.
@@ -60,7 +60,7 @@ pub struct Outlook {
     pub words: Vec<String>,
 }
 
-/// Why figures or credits are not there.
+/// Why there are no figures or credits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuotaError {
     /// No account has this id.
@@ -86,7 +86,7 @@ pub enum QuotaError {
     Refused(u16),
 }
 
-/// What is asked of the backend.
+/// A call of the backend.
 #[derive(Clone, Copy)]
 enum QuotaCall<'a> {
     Usage,
@@ -106,18 +106,18 @@ impl From<Fault> for QuotaError {
     }
 }
 
-/// Figures, forecasts and reset credits; see [`crate::Engine::quotas`].
+/// The handle that [`crate::Engine::quotas`] returns.
 #[derive(Clone, Copy)]
 pub struct Quotas<'e>(pub(crate) &'e Arc<Services>);
 
 impl Quotas<'_> {
-    /// Asks the backend for an account's figures now, and takes them over.
+    /// Fetches an account's figures now.
     pub async fn measure(self, id: &str) -> Result<Measured, QuotaError> {
         let entry = known(self.0, id)?;
         measure(self.0, &entry).await
     }
 
-    /// As [`Self::quota_fresh`] of every account that can be asked, a few at a time; what went wrong, by id.
+    /// As [`Self::measure`], for every account that can be asked, a few at a time. Returns the errors by id.
     pub async fn measure_all(self) -> HashMap<String, QuotaError> {
         let list = self.0.registry.accounts.list();
         let own: Vec<_> = list.accounts().filter(|entry| !entry.account.status.lasts()).cloned().collect();
@@ -192,7 +192,7 @@ fn uuid(text: &str) -> Result<String, QuotaError> {
     uuid::Uuid::parse_str(text).map(|id| id.to_string()).map_err(|_| QuotaError::RequestId)
 }
 
-/// The id of a try that was claimed before anything is sent.
+/// The id of a claimed try. It is claimed before anything is sent.
 fn claimed(begun: Result<CreditClaim, store::Error>, now: Millis) -> Result<String, QuotaError> {
     match begun.map_err(|error| QuotaError::Store(error.to_string()))? {
         CreditClaim::Begun { request } => Ok(request),
@@ -232,23 +232,23 @@ async fn redeem(services: &Arc<Services>, entry: &Entry, request: &str) -> Resul
     let asked = ask(services, entry, QuotaCall::Consume(request)).await;
     let body = asked.map_err(|error| match error {
         QuotaError::Upstream(why) => unsure(why),
-        // Nobody knows how far the call came that ended in such an answer.
+        // Such an answer does not show how far the call came.
         QuotaError::Refused(code @ (408 | 500..)) => unsure(format!("it answered with status {code}")),
         error => error,
     })?;
     Redeemed::read(&body).ok_or_else(|| unsure("what it sent is no outcome".into()))
 }
 
-/// Notes that an outcome is known. Where that is not stored the next try has the same id, and consumes nothing.
+/// Records that the outcome is known. If that fails, the next try has the same id and consumes no second credit.
 async fn end_credit(services: &Services, id: &AccountId, request: &str) {
     if let Err(error) = services.runtime.store.end_credit(id, request).await {
         tracing::warn!(account = %id, %error, "the outcome of a reset credit is not noted");
     }
 }
 
-/// Asks for an account's figures and takes them over.
+/// Fetches an account's figures and applies them.
 pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<Measured, QuotaError> {
-    // Figures are as old as the question: what was learned while it was under way is newer.
+    // Figures are as old as their request: what was learned since is newer.
     let asked = services.runtime.now();
     let body = ask(services, entry, QuotaCall::Usage).await?;
     let unreadable = || QuotaError::Upstream("what it sent are no figures".into());
@@ -272,7 +272,7 @@ async fn ask(services: &Arc<Services>, entry: &Entry, errand: QuotaCall<'_>) -> 
     }
 }
 
-/// Goes out the account's own way.
+/// Sends the call by the account's own egress.
 async fn send(
     services: &Arc<Services>,
     entry: &Entry,
@@ -288,7 +288,7 @@ async fn send(
     }?)
 }
 
-/// What a refusal says: only that an account is lost is taken from it. A limit on these calls is none on model calls.
+/// Judges a refusal. Only the loss of the account is applied, because a limit on these calls is no limit on model calls.
 fn refused(services: &Services, id: &AccountId, code: u16, body: bytes::Bytes) -> QuotaError {
     let history = History { refreshed: true, ..History::default() };
     let outcome = Outcome::Status { code, body, retry: Retry::default() };

@@ -1,6 +1,6 @@
-//! Who can serve and who may call, as the store has it and as it was learned since: accounts, relays, keys, proxies.
+//! Accounts, relays, keys and proxies in memory: as stored, with what was learned since.
 //!
-//! Requests read snapshots without waiting. Everything that takes stored rows over does so under [`Registry::lock`].
+//! Requests read snapshots without waiting. Every reload of stored rows holds [`Registry::lock`].
 
 pub(crate) mod accounts;
 pub(crate) mod egress;
@@ -27,9 +27,9 @@ use extras::AccountExtras;
 use keys::Keys;
 use relays::{RelayEntry, RelayOrigin};
 
-/// A clock that leaps further than this between two looks says that the machine slept.
+/// A leap of the clock by more than this between two looks means that the machine slept.
 const SLEPT: Duration = Duration::from_secs(5);
-/// Accounts that are read one by one; where more changed, all are read at once.
+/// Most accounts that are read one by one; when more have changed, all are read at once.
 const SINGLY: usize = 64;
 
 /// The accounts, relays, keys and proxies of this node.
@@ -41,12 +41,11 @@ pub(crate) struct Registry {
     pub(crate) egress: Egress,
     /// The relays of the configuration file.
     pub(crate) file_relays: Mutex<Vec<RelayEntry>>,
-    /// Held while memory takes over what the store holds, and while what was learned is written: neither may work on what the
-    /// other is just outdating.
+    /// Held during a reload and during a write of learned state, because each makes the data of the other outdated.
     pub(crate) lock: tokio::sync::Mutex<()>,
     /// Since when the store cannot be read; `None` while it can.
     pub(crate) store_away: Mutex<Option<Instant>>,
-    /// When it was last seen that the machine is awake.
+    /// The last moment at which the machine was awake.
     awake: Mutex<Moment>,
 }
 
@@ -67,7 +66,7 @@ impl Registry {
         }
     }
 
-    /// Notices a sleep that is over: connections are dead at their other ends, and tokens may be overdue.
+    /// Detects that the machine slept. Then idle connections are closed, because they are dead, and overdue tokens are refreshed.
     pub(crate) fn wake(&self) {
         let clock = &self.runtime.clock;
         let slept = std::mem::replace(&mut *self.awake.lock(), clock.moment()).leap(clock);
@@ -83,7 +82,7 @@ impl Registry {
         self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
     }
 
-    /// The words for an account's way: `global`, `direct` or `auto` twice, or a proxy's id and its name.
+    /// The id and the name of an account's egress: `global`, `direct` or `auto` twice, or a proxy's id and name.
     pub(crate) fn egress_words(&self, id: &AccountId) -> (String, String) {
         let table = self.egress.table();
         let way = table.egress(id);
@@ -91,13 +90,13 @@ impl Registry {
         (way.to_string(), proxy.map_or_else(|| way.to_string(), |proxy| proxy.name.clone()))
     }
 
-    /// Reads the ways from the store. The caller holds [`Self::lock`].
+    /// Reloads proxies and egress from the store. The caller holds [`Self::lock`].
     pub(crate) async fn reload_egress(&self) -> Result<(), store::Error> {
         let proxies = self.runtime.store.proxies().await?;
         let assigned = self.runtime.store.egresses().await?.into_iter().collect();
         let minutes = self.runtime.store.setting(INTERVAL).await?.and_then(|text| text.parse().ok());
         self.egress.minutes.store(minutes.unwrap_or(-1), Ordering::Relaxed);
-        // What is switched off keeps no connection either.
+        // Disabled proxies keep no connections.
         self.runtime
             .upstream
             .retain_proxies(&proxies.iter().filter(|proxy| proxy.enabled).cloned().collect::<Vec<_>>());
@@ -107,7 +106,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes over the relays of the store, and those of the configuration file, which win where a name is in both. The caller
+    /// Reloads the relays of the store, and adds those of the configuration file, which win where a name is in both. The caller
     /// holds [`Registry::lock`].
     pub(crate) async fn reload_relays(&self) -> Result<Changes, store::Error> {
         let stored = self.runtime.store.relays().await?;
@@ -130,7 +129,7 @@ impl Registry {
         let origin = RelayOrigin::Store;
         match self.runtime.store.relay_key(&relay.id).await {
             Ok(key) => Ok(key.map(|key| RelayEntry { relay, key, origin })),
-            // One damaged row must not take the others with it.
+            // One damaged row must not affect the others.
             Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
                 tracing::error!(relay = %relay.name, %error, "key is not readable");
                 let status = Status::NeedsLogin {
@@ -142,16 +141,16 @@ impl Registry {
         }
     }
 
-    /// Takes over what the store holds. The caller holds [`Self::lock`].
+    /// Reloads everything from the store. The caller holds [`Self::lock`].
     pub(crate) async fn reload(&self) -> Result<Changes, store::Error> {
         let store = &self.runtime.store;
-        // Accounts first: what of one that is added in between belongs to it is not looked for.
+        // Accounts first, so that the other tables hold at least their rows.
         let rows = self.stored_accounts().await?;
-        // Published before the accounts, so that none is there before its way.
+        // Published before the accounts, so that no account is used without its egress.
         self.reload_egress().await?;
         self.reload_keys().await?;
         self.extras.adopt(store.tags().await?, store.links().await?);
-        // Only now: what an owner did meanwhile has been told already.
+        // Read only now, because changes of the owner up to here have been reported already.
         let before = self.accounts.list();
         let mut changes = self.accounts.adopt(rows);
         changes.merge(self.reload_relays().await?);
@@ -159,7 +158,7 @@ impl Registry {
         Ok(changes)
     }
 
-    /// The accounts of the store; only those are read that somebody else changed since.
+    /// The accounts of the store. Only changed accounts are read.
     async fn stored_accounts(&self) -> Result<Vec<StoredAccount>, store::Error> {
         let (store, list) = (&self.runtime.store, self.accounts.list());
         let versions = store.account_versions().await?;
@@ -190,7 +189,7 @@ impl Registry {
     }
 }
 
-/// An account's tokens. One damaged row must not take the other accounts with it.
+/// An account's tokens. One damaged row must not affect the other accounts.
 fn readable(id: &AccountId, found: Option<Result<Tokens, store::Error>>) -> Option<Tokens> {
     found?.inspect_err(|error| tracing::error!(account = %id, %error, "tokens are not readable")).ok()
 }

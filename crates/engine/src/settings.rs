@@ -1,4 +1,4 @@
-//! What the composition root tells the engine. Nothing here is read from files or the environment.
+//! The engine's settings, from the composition root. Nothing here is read from files or the environment.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Settings {
     pub custom: Vec<CustomModel>,
     /// What is asked instead when a model cannot serve.
     pub chains: Chains,
-    /// Effort when neither the request nor the model's name asks for one; `None` leaves it to the catalogue.
+    /// The effort when neither the request nor the model's name has one; `None` leaves it to the catalogue.
     pub effort: Option<String>,
     /// Whether accounts are asked for the fast tier, where the model lists it, when neither the request nor the model's name says
     /// a tier.
@@ -31,7 +31,7 @@ pub struct Settings {
     pub max_concurrent: u32,
     /// How an account is chosen.
     pub strategy: Strategy,
-    /// Plans in the order in which their accounts serve; see [`pool::pick::Ask::tiers`].
+    /// Plans in the order in which their accounts serve.
     pub tiers: Vec<String>,
     /// The least time between two requests' starts on one account.
     pub stagger: Duration,
@@ -41,7 +41,7 @@ pub struct Settings {
     pub refresh_retries: [Duration; 3],
     /// Longest wait for a free place on an account.
     pub queue_wait: Duration,
-    /// Which leg calls to the backend take.
+    /// The transport of calls to the backend.
     pub transport: Transport,
     /// Longest silence of the upstream inside a reply.
     pub idle: Duration,

@@ -1,7 +1,7 @@
-//! Keeps access tokens fresh. A refresh token works once, so all of this is about using it once and losing no successor.
+//! Keeps access tokens fresh. A refresh token works once, so it must be used once, and its successor must never be lost.
 //!
-//! One refresh per account at a time, in this process (everybody waits for the same [`SharedRefresh`]) and over all processes (the
-//! store's lease). It runs in a task of its own: a client that leaves cancels nothing. Order: lease and re-read, durable
+//! Each account has one refresh at a time, in this process (all callers wait for the same [`SharedRefresh`]) and over all processes
+//! (the store's lease). A refresh runs in its own task, so a client that leaves cancels nothing. Order: lease and re-read, durable
 //! intent, POST, durable commit, publish.
 
 mod call;
@@ -32,13 +32,13 @@ pub use guest::Guest;
 pub(crate) use linked::{file_account, linked_account, new_account};
 pub(crate) use schedule::StaggeredStarts;
 
-/// The places at which a test may end or stop the process.
+/// The points at which a test may end or stop the process.
 pub const FAILPOINTS: [&str; 5] = [
     "engine::before_refresh_post", "engine::after_refresh_post", "engine::before_refresh_commit",
     "engine::after_refresh_commit", "engine::before_refresh_publish",
 ];
 
-/// A token that ends sooner than this is waited for; one that ends later is still used while it is refreshed.
+/// A token that ends sooner than this is refreshed before the call; one that ends later is used while it is refreshed.
 const TOO_LATE: i64 = 10_000;
 
 /// A refresh gave no tokens.
@@ -47,7 +47,7 @@ const TOO_LATE: i64 = 10_000;
 pub(crate) struct RefreshFailed {
     /// Whether only a person can help.
     pub(crate) lasting: bool,
-    /// What was said.
+    /// The reason, for people.
     pub(crate) why: String,
 }
 
@@ -59,16 +59,16 @@ pub(crate) struct TokenService {
     runtime: Arc<Runtime>,
     registry: Arc<Registry>,
     dispatch: Arc<Dispatch>,
-    /// Refreshes under way, each with its wish's mark that a request waits.
+    /// The running refreshes, each with its mark that a request waits.
     flights: Mutex<HashMap<AccountId, (SharedRefresh, Arc<AtomicBool>)>>,
     pauses: Mutex<HashMap<AccountId, Pause>>,
     /// Calls of the token endpoint at the same time.
     pub(crate) endpoint_permits: Semaphore,
-    /// When the last look at the linked files began.
+    /// When the linked files were last read.
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
 
-/// A pause after passing failures.
+/// A pause after transient failures.
 #[derive(Clone, Debug)]
 struct Pause {
     failures: u32,
@@ -85,17 +85,17 @@ pub(crate) struct RefreshRequest {
     /// The access token that is about to end or was refused.
     old_access: Secret,
     reason: RefreshReason,
-    /// Whether a request waits for them: set by its own wish, or when one joins the refresh.
+    /// Whether a request waits for them: set from the beginning, or when a request joins the refresh.
     waited: Arc<AtomicBool>,
 }
 
 impl RefreshRequest {
-    /// The wish for other tokens than these.
+    /// A refresh of these tokens without a waiting request.
     pub(crate) fn background(tokens: &Tokens, reason: RefreshReason) -> Self {
         Self { old_access: tokens.access.clone(), reason, waited: Arc::default() }
     }
 
-    /// The wish of a request, which waits.
+    /// A refresh for a request, which waits.
     pub(crate) fn waiting(tokens: &Tokens, reason: RefreshReason) -> Self {
         Self { waited: Arc::new(AtomicBool::new(true)), ..Self::background(tokens, reason) }
     }
@@ -105,10 +105,10 @@ impl RefreshRequest {
     }
 }
 
-/// Tokens in the place of refused ones.
+/// Tokens that replace refused ones.
 pub(crate) struct Replacement {
     pub(crate) tokens: Arc<Tokens>,
-    /// Whether somebody had got them before the refusal. They may be refused too, and that says nothing about the login.
+    /// Whether they are older than the refusal. Their refusal then says nothing about the login.
     pub(crate) found: bool,
 }
 
@@ -137,7 +137,7 @@ impl From<RefreshFailed> for Outcome {
 }
 
 impl TokenService {
-    /// Nothing is refreshed yet.
+    /// A service without running refreshes.
     pub(crate) fn new(runtime: Arc<Runtime>, registry: Arc<Registry>, dispatch: Arc<Dispatch>) -> Self {
         Self {
             runtime,
@@ -155,12 +155,12 @@ impl TokenService {
         self.flights.lock().contains_key(id)
     }
 
-    /// The pause that is on. A clock that was set back does not make it longer.
+    /// The current pause. A clock that was set back does not extend it.
     fn pause(&self, id: &AccountId, now: Millis) -> Option<Pause> {
         self.pauses.lock().get(id).filter(|pause| (pause.since..pause.until).contains(&now)).cloned()
     }
 
-    /// Other tokens than those that a backend has refused (401).
+    /// Replaces tokens that a backend has refused (401).
     pub(crate) async fn replace_refused(
         self: &Arc<Self>,
         id: &AccountId,
@@ -173,8 +173,8 @@ impl TokenService {
         Ok(Replacement { tokens, found })
     }
 
-    /// Makes a call in the background with an account's tokens, and again with others when they are refused (401): twice at most, as
-    /// tokens that another process had got before may be refused too, and that says nothing about the login.
+    /// Makes a background call with an account's tokens, and repeats it with new tokens when they are refused (401). It repeats twice at
+    /// most, because tokens that another process got before may be refused too.
     pub(crate) async fn call_with_tokens<T, E, F>(
         self: &Arc<Self>,
         entry: &Entry,
@@ -201,16 +201,16 @@ impl TokenService {
         Ok((answer, tokens))
     }
 
-    /// Tokens that can be sent now. One that is about to end is refreshed beside the call, an ended one before it, by
-    /// [`RefreshRequest::waiting`] for a request and by [`RefreshRequest::background`] for anything else.
+    /// Tokens for a call now. Tokens that end soon are refreshed beside the call, ended tokens before it: with
+    /// [`RefreshRequest::waiting`] for a request and with [`RefreshRequest::background`] for anything else.
     pub(crate) async fn usable_tokens(
         self: &Arc<Self>,
         entry: &Entry,
         wish: fn(&Tokens, RefreshReason) -> RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let Some(tokens) = &entry.tokens else { return Err(RefreshFailed::lasting("it has no tokens")) };
-        // A clock may be wrong. Tokens that we have just refreshed are sent as they are, and so are those that nothing can be
-        // done about: a 401 says for certain that they have ended.
+        // The clock may be wrong. Tokens that we have just refreshed, and tokens that cannot be refreshed, are sent as they are: only a
+        // 401 shows for certain that they have ended.
         let fixed = tokens.refresh.is_none() && self.registry.extras.link(&entry.account.id).is_none();
         if fixed || !entry.refresh_cooldown().is_zero() {
             return Ok(Arc::clone(tokens));
@@ -230,8 +230,7 @@ impl TokenService {
         flight.await
     }
 
-    /// Refreshes an account's tokens, or joins the refresh under way. Gives what is there already when that is newer than
-    /// what was seen.
+    /// Refreshes an account's tokens, or joins the running refresh. Returns the known tokens when they are newer than the request's.
     pub(crate) fn refresh(self: &Arc<Self>, id: &AccountId, wish: RefreshRequest) -> SharedRefresh {
         let mut flights = self.flights.lock();
         if let Some((flight, waited)) = flights.get(id) {
@@ -241,7 +240,7 @@ impl TokenService {
         if let Some(known) = self.known_result(id, &wish) {
             return std::future::ready(known).boxed().shared();
         }
-        // Counted before the look: the engine's end waits for every refresh that begins before it, and none begins after it.
+        // Counted before the check: the engine's end waits for every refresh that begins before it, and none begins after it.
         let counted = self.runtime.tasks.token();
         if self.runtime.stop.is_cancelled() {
             return std::future::ready(Err(RefreshFailed::passing("this process is ending"))).boxed().shared();
@@ -261,7 +260,7 @@ impl TokenService {
         flight
     }
 
-    /// What can be said without a refresh: newer tokens are there, the login is over, or a pause is on.
+    /// The result without a refresh: newer tokens, an ended login, or a pause.
     fn known_result(&self, id: &AccountId, wish: &RefreshRequest) -> Option<Result<Arc<Tokens>, RefreshFailed>> {
         let Some(entry) = self.registry.accounts.get(id) else {
             return Some(Err(RefreshFailed::lasting("the account is gone")));
@@ -278,12 +277,12 @@ impl TokenService {
     }
 }
 
-/// Whether `tokens` are others than those that were seen to fail, and not about to end; `now` is the backend's.
+/// Whether `tokens` differ from the failed ones and do not end soon; `now` is the backend's.
 fn usable(tokens: &Tokens, seen: &Secret, now: Millis) -> bool {
     tokens.access != *seen && tokens.expires.is_none_or(|end| end > now.plus(TOO_LATE))
 }
 
-/// Takes the flight off the list when its task ends, also by panic.
+/// Removes the refresh from the list when its task ends, also by panic.
 struct FlightGuard {
     tokens: Arc<TokenService>,
     id: AccountId,

@@ -1,4 +1,4 @@
-//! Warns an owner: judges what the feed tells, remembers what was given, and hands warnings to the couriers.
+//! Warns the owner: judges the events of the feed, remembers the warnings that were given, and hands new ones to the couriers.
 
 mod courier;
 
@@ -12,21 +12,21 @@ use tokio::sync::mpsc;
 use crate::registry::feed::AccountEvent;
 use crate::request::services::Services;
 
-/// The store's setting that remembers what was given, for all nodes.
+/// The stored setting with the warnings that were given, for all nodes.
 const MEMORY: &str = "alerts.given";
 /// Warnings that may wait for one receiver.
 const WAITING: usize = 64;
 
-/// What was given for each account, by its id, as all nodes remember it.
+/// The warnings given for each account, by its id, as stored for all nodes.
 type Shared = BTreeMap<String, Issued>;
-/// The same as this node knows it.
+/// The same, as this node knows it.
 type Memory = BTreeMap<String, Known>;
 
-/// What this node knows of what was given for an account.
+/// The warnings given for one account.
 #[derive(Default)]
 struct Known {
     given: Issued,
-    /// Whether the store did not take it, and so may say what is over.
+    /// Whether storing them failed, so that the stored state may be old.
     unsaved: bool,
 }
 
@@ -73,8 +73,8 @@ async fn all(services: &Arc<Services>, memory: &mut Memory, couriers: &[mpsc::Se
     }
 }
 
-/// Judges one account. Every node tells its own feed; of several that see the same, the first one sends. What is given is stored
-/// before it is sent: a warning that is lost in a crash is better than one that comes with every restart.
+/// Judges one account. Every node reports to its own feed; of several nodes that see the same, the first one sends. A warning is
+/// stored before it is sent: a warning lost in a crash is better than one that repeats with every restart.
 async fn one(services: &Arc<Services>, id: &AccountId, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
     let Some(entry) = services.registry.account(&id.0) else { return };
     let known = memory.entry(id.0.clone()).or_default();
@@ -118,7 +118,7 @@ fn judge_account(services: &Services, given: &mut Issued, account: &Account) -> 
     newly_due(given, account, &services.runtime.settings.alerts.thresholds, services.runtime.now())
 }
 
-/// What was given before, without accounts that are gone.
+/// The stored warnings, without those of removed accounts.
 async fn restore(services: &Services) -> Memory {
     let known = |shared: &mut Shared| {
         shared.retain(|id, _| services.registry.accounts.get(&AccountId(id.clone())).is_some());
@@ -131,9 +131,9 @@ async fn restore(services: &Services) -> Memory {
     shared.into_iter().map(|(id, given)| (id, Known { given, unsaved: false })).collect()
 }
 
-/// Changes what all nodes remember, as long as nobody else does meanwhile.
+/// Changes the stored warnings of all nodes; repeats when another node changed them meanwhile.
 async fn share<T>(services: &Services, change: impl Fn(&mut Shared) -> T) -> Result<T, store::Error> {
-    // Has no bound of its own: each turn but the last is another node's success.
+    // Needs no bound: each repetition means that another node succeeded.
     loop {
         let known = services.runtime.store.setting(MEMORY).await?;
         let before: Shared = known.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();

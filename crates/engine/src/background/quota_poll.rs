@@ -1,4 +1,4 @@
-//! Asks for figures before they are old: paced over the interval, each account at an instant of its own, two at a time at most.
+//! Measures quotas before they are old: spread over the interval, each account at a time of its own, two at a time at most.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::request::services::Services;
 
 /// Accounts asked at the same time.
 const PARALLEL: usize = 2;
-/// The wall clock may jump, and accounts come and go: it is looked at this often, or more often where figures are wanted newer.
+/// Longest pause between two looks, because the wall clock may jump and accounts come and go.
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Measures accounts when their figures are due.
@@ -39,22 +39,22 @@ pub(crate) async fn keep_measured(services: Arc<Services>) {
     }
 }
 
-/// What is to be done next.
+/// The next step.
 enum Next {
-    /// To ask this one.
+    /// Measure this account.
     Ask(AccountId),
-    /// To wait this long, or until somebody answers.
+    /// Wait this long, or until an account answers.
     Wait(Duration),
 }
 
-/// Whose turn it is: one that answers late holds up nobody else.
+/// The schedule of polls. An account that answers late delays no other.
 struct PollSchedule {
     since: Millis,
-    /// What was asked of whom.
+    /// The last poll of each account.
     book: HashMap<AccountId, Asked>,
-    /// Who is being asked.
+    /// The accounts that are being measured.
     asking: HashSet<AccountId>,
-    /// No start before this.
+    /// The earliest next start.
     turn: Instant,
 }
 
@@ -63,7 +63,7 @@ impl PollSchedule {
         Self { since, book: HashMap::new(), asking: HashSet::new(), turn: Instant::now() }
     }
 
-    /// Who is due first, once a place and the pause between two starts allow it. The list is looked at only then.
+    /// The next step. The accounts are looked at only when another poll may start.
     fn next(&mut self, services: &Services) -> Next {
         let early = self.turn.saturating_duration_since(Instant::now());
         if self.asking.len() >= PARALLEL || !early.is_zero() {
@@ -87,7 +87,7 @@ impl PollSchedule {
         }
     }
 
-    /// When an account is to be asked; `None` when it is not, or is being asked.
+    /// When an account is due; `None` when it is never polled, or is being measured.
     fn due<'a>(&mut self, pace: &PollPace, account: &'a Account, now: Millis) -> Option<(Millis, &'a AccountId)> {
         if self.asking.contains(&account.id) {
             return None;
@@ -97,7 +97,7 @@ impl PollSchedule {
         Some((at, &account.id))
     }
 
-    /// Notes how asking one went.
+    /// Records the result of a poll.
     fn record_result(&mut self, id: AccountId, good: bool, now: Millis) {
         self.asking.remove(&id);
         let failures = self.book.get(&id).map_or(0, |asked| asked.failures);
@@ -110,7 +110,7 @@ fn fresh() -> Asked {
     Asked { jitter: rand::random(), ..Asked::default() }
 }
 
-/// Asks one; whether that went well. An account that is gone or lost by now is no failure of the way.
+/// Measures one account and returns whether that succeeded. An account that is gone or has lost its login counts as success.
 async fn one(services: &Arc<Services>, id: AccountId) -> (AccountId, bool) {
     let Some(entry) = services.registry.accounts.get(&id) else { return (id, true) };
     let good = match measure(services, &entry).await {

@@ -1,5 +1,5 @@
-//! Which versions of the official clients are the published ones. They are asked for beside everything else; the last good ones are
-//! stored, so that a feed that is gone takes nothing back.
+//! Follows the published versions of the official clients. The last good versions are stored, so that they survive the loss of a
+//! feed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn version(feed: Feed, profile: &Profile) -> Option<Release> {
     }
 }
 
-/// Takes over the stored versions, where they are newer than those that are built in.
+/// Applies the stored versions that are newer than the built-in ones.
 pub(crate) async fn restore(services: &Services) {
     for (feed, url) in both(&services.runtime.settings.feeds) {
         if url.is_none() {
@@ -44,7 +44,7 @@ pub(crate) async fn restore(services: &Services) {
     }
 }
 
-/// Looks at the feeds until the engine stops.
+/// Checks the feeds until the engine stops.
 pub(crate) async fn keep_current(services: Arc<Services>) {
     let Feeds { every, first, .. } = services.runtime.settings.feeds;
     if every.is_zero() || both(&services.runtime.settings.feeds).iter().all(|(_, url)| url.is_none()) {
@@ -68,7 +68,7 @@ fn both(feeds: &Feeds) -> [(Feed, Option<&Url>); 2] {
 }
 
 async fn look_at(services: &Arc<Services>, feed: Feed, url: &Url) {
-    // The look ends with the engine; what it has learned is stored in any case.
+    // The request ends with the engine; a version that was read is stored in any case.
     let text = services.runtime.stop.run_until_cancelled(published(services, feed, url)).await;
     let Some(text) = text.flatten() else { return };
     match adopt(services, feed, &text) {
@@ -85,7 +85,7 @@ async fn look_at(services: &Arc<Services>, feed: Feed, url: &Url) {
     }
 }
 
-/// What a feed names, by the global way out.
+/// The version that a feed names, asked by the global egress.
 async fn published(services: &Arc<Services>, feed: Feed, url: &Url) -> Option<String> {
     let way = match services.dispatch.egress_attempts_by(None).next() {
         Ok(way) => way,
@@ -113,8 +113,7 @@ async fn published(services: &Arc<Services>, feed: Feed, url: &Url) -> Option<St
     }
 }
 
-/// Takes a version over; whether it is another one than before. New calls name it, and lists are asked for anew: they
-/// depend on it.
+/// Applies a version; `true` when it changed. New calls name it, and the model lists, which depend on it, are fetched again.
 fn adopt(services: &Services, feed: Feed, text: &str) -> Result<bool, pool::release::Refused> {
     let profile = services.runtime.upstream.profile();
     let Some(known) = version(feed, &profile) else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! Sockets between two turns: looked after beside the requests.
+//! Maintains the idle sockets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tokio::time::sleep;
 
 use crate::request::services::Services;
 
-/// Between two looks: the backend's pings wait for an answer no longer, and a socket that it closed is soon let go.
+/// Between two rounds: pings of the backend wait no longer for an answer, and closed sockets are released.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Looks after waiting sockets until the engine stops.
+/// Maintains idle sockets until the engine stops, then closes them.
 pub(crate) async fn tend_sockets(services: Arc<Services>) {
     while services.runtime.stop.run_until_cancelled(sleep(EVERY)).await.is_some() {
         services.runtime.upstream.maintain_sockets();

@@ -1,6 +1,6 @@
-//! Keeps memory and store the same: takes over what other processes wrote, writes back what was learned here.
+//! Synchronises memory and store: reloads the changes of other processes, and writes back what this node learned.
 //!
-//! Both happen in turns ([`Registry::lock`]), so a reload never reads a row that is being written.
+//! Both hold [`crate::registry::Registry::lock`], so a reload never reads a row that is being written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use crate::registry::accounts::{Changes, Entry, UnsavedState};
 use crate::registry::relays::RelayOrigin;
 use crate::request::services::Services;
 
-/// How often the store is asked whether somebody wrote.
+/// How often the store is asked for changes.
 const LOOK: Duration = Duration::from_millis(500);
 /// Quota figures and cookies are written at most this often.
 const FIGURES: Duration = Duration::from_secs(5);
 
-/// An account or relay with what of it is not written.
+/// An account or relay with its unsaved state.
 type Unsaved = (Arc<Entry>, UnsavedState);
 
-/// What is remembered between its rounds.
+/// The state of the synchronisation.
 pub(crate) struct StoreSync {
     services: Arc<Services>,
     generation: Option<i64>,
-    /// Cookies as stored last.
+    /// The cookies as stored last.
     cookies: HashMap<AccountId, Secret>,
     figures: Instant,
-    /// Linked files as they were when they were last taken over.
+    /// The modification times of the linked files when they were last read.
     files: HashMap<AccountId, SystemTime>,
 }
 
 impl StoreSync {
-    /// One that knows nothing yet.
+    /// A synchronisation that has read nothing yet.
     pub(crate) fn of(services: Arc<Services>) -> Self {
         Self { services, generation: None, cookies: HashMap::new(), figures: Instant::now(), files: HashMap::new() }
     }
@@ -49,7 +49,7 @@ impl StoreSync {
         Ok(sync)
     }
 
-    /// Works until the engine stops, then writes what is left.
+    /// Runs until the engine stops, then writes everything unsaved.
     pub(crate) async fn run(mut self) {
         let services = Arc::clone(&self.services);
         let mut look = interval(LOOK);
@@ -64,7 +64,7 @@ impl StoreSync {
         self.save(true).await;
     }
 
-    /// One look at the store, and the figures when it is time.
+    /// Reloads changes, and writes the figures when it is time.
     async fn look(&mut self) {
         self.services.registry.wake();
         self.services.stored.expire(self.services.runtime.now());
@@ -94,7 +94,7 @@ impl StoreSync {
         Ok(())
     }
 
-    /// What follows from a reload.
+    /// Applies the consequences of a reload.
     async fn take_over(&mut self, changes: &Changes) {
         for id in &changes.added {
             self.restore_cookies(id).await;
@@ -103,7 +103,7 @@ impl StoreSync {
         self.cookies.retain(|id, _| self.services.registry.accounts.get(id).is_some());
     }
 
-    /// Looks at linked files that were written since.
+    /// Reads the linked files that have changed.
     async fn follow_links(&mut self) {
         let services = Arc::clone(&self.services);
         for link in services.registry.extras.links() {
@@ -136,14 +136,14 @@ impl StoreSync {
         }
     }
 
-    /// Writes statuses, and with `all` figures and cookies too. What fails is tried again with the next round.
+    /// Writes statuses, and with `all` figures and cookies too. Failed writes are repeated in the next round.
     pub(crate) async fn save(&mut self, all: bool) {
         let services = Arc::clone(&self.services);
         let _turn = services.registry.lock.lock().await;
         if !self.save_dirty(all).await {
             return;
         }
-        // Somebody wrote a status since it was read: what was learned is applied to that one.
+        // Another process wrote a status: reload it, apply the learned signals to it, and write again.
         match Box::pin(services.registry.reload()).await {
             Ok(changes) => {
                 self.take_over(&changes).await;
@@ -153,7 +153,7 @@ impl StoreSync {
         }
     }
 
-    /// Writes once; `true` when a status was another than the one that is known, so that ours waits still.
+    /// Writes once; `true` when another process had changed a status, so that ours is still unsaved.
     async fn save_dirty(&mut self, all: bool) -> bool {
         let of = |(id, left)| self.services.registry.accounts.get(&id).map(|entry| (entry, left));
         let mut round: Vec<Unsaved> =
@@ -169,7 +169,7 @@ impl StoreSync {
         overtaken
     }
 
-    /// Statuses of accounts, in one transaction; `true` when somebody has written one of them since.
+    /// Writes the statuses of accounts, in one transaction; `true` when another process had changed one.
     async fn save_statuses(&self, round: &mut [Unsaved]) -> bool {
         let mut due: Vec<_> = round.iter_mut().filter(|(entry, left)| entry.relay.is_none() && left.status()).collect();
         let row = |account: &Account| (account.id.clone(), account.status.clone(), account.status_rev);
@@ -186,7 +186,7 @@ impl StoreSync {
         saved.contains(&false)
     }
 
-    /// Statuses of relays; those of the file are not stored.
+    /// Writes the statuses of relays. Relays of the file are not stored.
     async fn save_relays(&self, round: &mut [Unsaved]) {
         for (entry, left) in round.iter_mut().filter(|(_, left)| left.status()) {
             let Some(line) = &entry.relay else { continue };
@@ -197,7 +197,7 @@ impl StoreSync {
         }
     }
 
-    /// Quota figures, and the cookies that changed since.
+    /// Writes quota figures and changed cookies.
     async fn save_figures(&mut self, round: &mut [Unsaved]) {
         let mut due: Vec<_> = round.iter_mut().filter(|(_, left)| left.quota).collect();
         let rows: Vec<_> =
@@ -212,7 +212,7 @@ impl StoreSync {
         self.save_cookies(rows.into_iter().map(|(id, _)| id)).await;
     }
 
-    /// A row that somebody changed meanwhile counts, and is taken over with the next look.
+    /// Writes a relay's status. A row that another process changed meanwhile is kept, and reloaded with the next look.
     async fn save_relay(&self, relay: &Account) -> Result<(), store::Error> {
         if self.services.runtime.store.set_relay_status(&relay.id, &relay.status, relay.version).await? {
             self.services.registry.accounts.written(&relay.id);
@@ -229,7 +229,7 @@ impl StoreSync {
     }
 }
 
-/// The result of writing so many rows. What is not written stays, and is tried again.
+/// Logs a failed write of so many rows.
 fn done<T>(rows: usize, result: Result<T, store::Error>) -> Option<T> {
     result.inspect_err(|error| tracing::warn!(rows, %error, "account state not stored")).ok()
 }

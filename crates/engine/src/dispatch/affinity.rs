@@ -1,6 +1,6 @@
-//! Which account served a conversation last, so that its prompt cache and its encrypted state are found again.
+//! Remembers which account served a conversation last, so that its prompt cache and encrypted state are used again.
 //!
-//! Bounded without bookkeeping: two generations of a map, the older one is forgotten when the younger is full.
+//! Two generations of a map bound the memory: when the young one is full, it replaces the old one.
 
 #[cfg(test)]
 mod tests;
@@ -14,17 +14,17 @@ use uuid::{Builder, Uuid};
 /// Conversations of one generation.
 const GENERATION: usize = 8192;
 
-/// What is remembered of a conversation.
+/// The memory of one conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AffinityRecord {
     /// The account that served it last.
     pub(crate) account: AccountId,
-    /// Fingerprint of the turn state that this account gave; it means nothing to any other.
+    /// The fingerprint of the turn state that this account gave; other accounts do not know it.
     pub(crate) turn: Option<Uuid>,
-    /// Fingerprint of the last replay-only item of its history that this account cannot read: it comes again with every turn,
+    /// The fingerprint of the last replay-only item in the history that this account cannot read. The item comes again with every turn,
     /// until the client begins a clean history (a compaction).
     pub(crate) foreign: Option<u64>,
-    /// Whether a relay answered last in its place (fallback chains): this account cannot read the relay's items.
+    /// Whether a relay answered last instead (fallback chains): this account cannot read the relay's items.
     pub(crate) away: bool,
     /// The last turns, if the identity towards the backend describes turns.
     pub(crate) turns: Vec<TurnRecord>,
@@ -48,7 +48,7 @@ impl TurnRecord {
     }
 }
 
-/// The memory.
+/// The accounts of conversations.
 #[derive(Default)]
 pub(crate) struct Affinity(Mutex<Generations>);
 
@@ -59,13 +59,13 @@ struct Generations {
 }
 
 impl Affinity {
-    /// Who served the conversation last.
+    /// The record of a conversation.
     pub(crate) fn get(&self, conversation: Uuid) -> Option<AffinityRecord> {
         let generations = self.0.lock();
         generations.young.get(&conversation).or_else(|| generations.old.get(&conversation)).cloned()
     }
 
-    /// Remembers the turn state that this account gave midway, if it serves the conversation and gave none before.
+    /// Sets the turn state that this account gave midway, if the account serves the conversation and gave none before.
     pub(crate) fn bind(&self, conversation: Uuid, account: &AccountId, turn: Uuid) {
         let mut generations = self.0.lock();
         let Generations { young, old } = &mut *generations;
@@ -75,7 +75,7 @@ impl Affinity {
         }
     }
 
-    /// Remembers who served it.
+    /// Sets the record of a conversation.
     pub(crate) fn set(&self, conversation: Uuid, bond: AffinityRecord) {
         let mut generations = self.0.lock();
         if generations.young.len() >= GENERATION && !generations.young.contains_key(&conversation) {

@@ -1,5 +1,5 @@
-//! Where the backend wants each account's model calls: asked for beside the requests, with the account's model list, and kept while
-//! its login is the same.
+//! The backend's routing of each account's model calls. It is fetched with the account's model list and kept while the login is the
+//! same.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use pool::{AccountId, Millis, limits};
 
 use crate::dispatch::model_queue::FetchSchedule;
 
-/// What is known of each account.
+/// The routing of each account.
 #[derive(Default)]
 pub(crate) struct BackendRouting {
     known: Mutex<HashMap<AccountId, Known>>,
-    /// Of whom it could not be learned.
+    /// The accounts whose routing must be fetched again.
     pub(crate) again: FetchSchedule,
 }
 
@@ -24,18 +24,18 @@ struct Known {
 }
 
 impl BackendRouting {
-    /// What holds for an account; `None` while that is not known.
+    /// An account's routing; `None` while it is not known.
     pub(crate) fn of(&self, id: &AccountId) -> Option<Arc<Routing>> {
         self.known.lock().get(id).map(|known| Arc::clone(&known.routing))
     }
 
-    /// Forgets an account, whose login is another one or gone.
+    /// Forgets an account with a new login or without one.
     pub(crate) fn forget(&self, id: &AccountId) {
         self.known.lock().remove(id);
         self.again.forget(id);
     }
 
-    /// Whether there is nothing to ask. A clock that was set back does not make that last.
+    /// Whether an account's routing is known and recent. A routing from the future of a clock that was set back is not recent.
     pub(crate) fn fresh(&self, id: &AccountId, now: Millis) -> bool {
         let span = |at: Millis| at <= now && u128::from(at.until(now)) < limits::ROUTING.as_millis();
         self.known.lock().get(id).is_some_and(|known| span(known.at))

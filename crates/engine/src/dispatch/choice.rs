@@ -1,4 +1,4 @@
-//! Whom a request goes to: what a model asks of an account or relay, and who would serve it now.
+//! The requirements of a model on accounts and relays, and the choice among them.
 
 use pool::catalog::{Resolved, ServedBy};
 use pool::pick::{CandidateKind, Pick, Requirements};
@@ -11,7 +11,7 @@ use super::Dispatch;
 use super::limiter::Candidates;
 
 impl Dispatch {
-    /// What a request for this model asks of an account or relay.
+    /// The requirements of a request for this model.
     pub(crate) fn pick_query<'a>(&self, resolved: &'a Resolved) -> Requirements<'a> {
         let (kin, max_concurrent) = match resolved.to {
             ServedBy::Accounts => (CandidateKind::Accounts, self.runtime.settings.max_concurrent),
@@ -51,7 +51,7 @@ impl Dispatch {
         })
     }
 
-    /// What a client that knows of one account is told of limits; of a conversation, by whom it is kept.
+    /// The quota of all accounts together, for clients that know one account only; `prefer` is the account of the conversation.
     pub(crate) fn pool_quota(&self, resolved: Option<&Resolved>, prefer: Option<&AccountId>) -> Quota {
         let (list, now) = (self.registry.accounts.list(), self.runtime.now());
         let next = resolved.and_then(|resolved| self.choose(resolved, prefer).ok());
@@ -63,7 +63,7 @@ impl Dispatch {
         };
         let enabled = list.accounts().filter(|entry| entry.account.status != Status::Disabled);
         let told = summary(next, enabled.map(|entry| &entry.account.quota), now);
-        // Before the first figures its tokens have said it.
+        // Before the first figures, the plan in its tokens counts.
         let plan = told.plan.clone().or_else(|| chosen.map(|entry| entry.account.plan.clone()));
         Quota { plan: plan.filter(|plan| !plan.is_empty()), ..told }
     }

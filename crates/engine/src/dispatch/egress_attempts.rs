@@ -1,4 +1,4 @@
-//! The egress routes of one call, and what a call shows about its route.
+//! The egress routes of one call, and what the result of a call shows about its route.
 //!
 //! The rules are [`pool::egress`]'s. A call for an account gets its routes from [`Dispatch::egress_attempts`]; nothing that belongs to
 //! an account goes out by another one.
@@ -16,7 +16,7 @@ use super::Dispatch;
 /// Proxies that one call tries at most.
 const ROUTES: usize = 3;
 
-/// Why nothing of an account can go out.
+/// Why an account has no open egress route.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NoEgress(String);
@@ -66,19 +66,19 @@ pub(crate) struct EgressAttempts {
 }
 
 impl Dispatch {
-    /// The ways that a call for this account may take.
+    /// The egress routes of a call for this account.
     pub(crate) fn egress_attempts(self: &Arc<Self>, account: &AccountId) -> EgressAttempts {
         let egress = self.registry.egress.table().egress(account).clone();
         EgressAttempts { dispatch: Arc::clone(self), egress, tried: Vec::new() }
     }
 
-    /// The ways that a call may take for which somebody named one, of a login that is no account yet; the global one when nobody did.
+    /// The routes of this egress, for a call without an account; of the global one by default.
     pub(crate) fn egress_attempts_by(self: &Arc<Self>, egress: Option<&Egress>) -> EgressAttempts {
         let egress = egress.cloned().unwrap_or(Egress::Global);
         EgressAttempts { dispatch: Arc::clone(self), egress, tried: Vec::new() }
     }
 
-    /// The backend by the account's way, for a call that is made once.
+    /// The backend by the account's egress, for a single call.
     pub(crate) fn egress(self: &Arc<Self>, account: &AccountId) -> Result<Upstream, NoEgress> {
         self.egress_attempts(account).next()
     }
@@ -99,7 +99,7 @@ impl Dispatch {
         Ok(self.runtime.upstream.via(way.with_listener(heard)))
     }
 
-    /// A call by a way came to this. Only what no byte of the request passed speaks against the way.
+    /// Records the result of a call by a route. Only a failure before any byte of the request counts against the route.
     fn on_call_outcome(&self, route: &Route, outcome: Result<(), &Fault>) {
         match outcome {
             Ok(()) if self.registry.egress.clean(route) => {}
@@ -113,7 +113,7 @@ impl Dispatch {
         }
     }
 
-    /// Says that a way does not answer, or does again, and sends those who wait for an account that takes it to choose again.
+    /// Logs that a route went down or came back. When it went down, the requests that wait for its accounts choose again.
     pub(super) fn on_route_changed(&self, route: &Route, changed: bool) {
         if !changed {
             return;
@@ -139,7 +139,7 @@ impl Dispatch {
 }
 
 impl EgressAttempts {
-    /// Makes the call by one route after the other, as long as nothing of it was sent and the account's owner left the choice to us.
+    /// Makes the call by one route after the other, while nothing of it was sent and the account's egress is `auto`.
     pub(crate) async fn run<T, E: CallFailure, F>(mut self, call: impl Fn(Upstream) -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
@@ -165,7 +165,7 @@ impl EgressAttempts {
         self.dispatch.upstream_by(&table, route)
     }
 
-    /// Whether there is another route for a call that ended so.
+    /// Whether another route may be tried after this failure.
     fn may_try_another(&self, sent: Sent) -> bool {
         let turn = Rotation { number: 0, tried: &self.tried };
         sent == Sent::No

@@ -1,4 +1,4 @@
-//! What an upstream's response headers say: to us, and to the client.
+//! The upstream's response headers: what the gateway learns from them, and which of them the client gets.
 
 use http::{HeaderMap, HeaderName};
 use pool::AccountId;
@@ -7,17 +7,17 @@ use pool::status::Signal;
 
 use super::Dispatch;
 
-/// Remembered by a Codex client for its turn.
+/// The turn state, which a Codex client echoes.
 pub(crate) const TURN_STATE: &str = "x-codex-turn-state";
 /// Changes when the account's model list does.
 pub(crate) const MODELS_ETAG: &str = "x-models-etag";
 
-/// The model that answered; Codex takes another one than it asked for as rerouted, and warns of it.
+/// The model that answered. Codex warns when it is not the one that was asked for.
 pub(crate) const MODEL: &str = "openai-model";
 
-/// What every client may see besides the rate-limit family.
+/// Headers for every client, besides the rate-limit family.
 const OPEN: [&str; 1] = [MODEL];
-/// What only Codex clients know how to read.
+/// Headers for Codex clients only.
 const CODEX: [&str; 3] = [TURN_STATE, MODELS_ETAG, "x-reasoning-included"];
 /// The rate-limit family: `x-codex-` followed by a name with one of these.
 const FAMILY: [&str; 9] = [
@@ -32,7 +32,7 @@ pub(crate) fn passed(headers: &HeaderMap, codex: bool) -> HeaderMap {
     headers.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Takes out what says how much one account has used.
+/// Removes the rate-limit family, which is about one account.
 pub(crate) fn forget_limits(headers: &mut HeaderMap) {
     let limits: Vec<_> = headers.keys().filter(|name| family(name.as_str())).cloned().collect();
     for name in limits {
@@ -40,7 +40,7 @@ pub(crate) fn forget_limits(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes over what the head of a 200 says about the account.
+/// Learns from the headers of a 200.
 pub(crate) fn served(dispatch: &Dispatch, id: &AccountId, headers: &HeaderMap) {
     dispatch.signal(id, &Signal::Served);
     quota(dispatch, id, headers);
@@ -49,7 +49,7 @@ pub(crate) fn served(dispatch: &Dispatch, id: &AccountId, headers: &HeaderMap) {
     }
 }
 
-/// Takes over the quota figures of any answer.
+/// Learns the quota figures of any answer.
 pub(crate) fn quota(dispatch: &Dispatch, id: &AccountId, headers: &HeaderMap) {
     if let Some(quota) = Quota::from_headers(pairs(headers), dispatch.runtime.now()) {
         dispatch.learn_quota(id, quota);
@@ -61,7 +61,7 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The headers as text; those that are none are left out.
+/// The headers with text values.
 pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
 }

@@ -1,8 +1,8 @@
-//! Places on accounts: who is served now, who waits for whom.
+//! Limits the requests that an account serves at a time, and queues the others.
 //!
-//! Picking and taking a place is one step under one short lock, so `max_concurrent` holds. Each account has a fair queue
-//! (first come, first served); a place that nobody waits for goes to the longest waiting request of any account. A place is
-//! given back when its [`Permit`] is dropped.
+//! Choosing an account and taking a permit is one step under one short lock, so `max_concurrent` holds. Each account has a fair queue
+//! (first come, first served). A free permit that its account's queue does not need goes to the longest waiting request of any
+//! account. A [`Permit`] is given back on drop.
 
 mod queue;
 mod ranking;
@@ -32,60 +32,60 @@ pub(crate) struct ConcurrencyLimiter {
     stagger: Duration,
 }
 
-/// What ends a wait.
+/// The reason why a wait ends.
 #[derive(Debug)]
 enum WakeUp {
-    /// The place is the waiter's, from then on.
+    /// The waiting request has the permit.
     Place(Start),
-    /// The account does not serve any more, or on other terms: choose again.
+    /// The account has stopped serving or has other terms: choose again.
     Again,
-    /// Another account has a free place: choose again.
+    /// Another account may have a free permit: choose again.
     Called,
 }
 
-/// Among whom is chosen.
+/// The candidates of a choice.
 #[derive(Clone, Copy)]
 pub(crate) struct Candidates<'a> {
     /// Every account and relay.
     pub(crate) list: &'a List,
-    /// What an account is taken to list until its live list came.
+    /// The models of an account without a live list.
     pub(crate) bundled: &'a Catalog,
-    /// Whether every account is asked for the model, whatever it lists.
+    /// Whether every account may serve the model, whatever it lists.
     pub(crate) custom: bool,
-    /// Whom the model's name means.
+    /// The accounts or relays that serve the model.
     pub(crate) to: &'a ServedBy,
-    /// Which ways out are open.
+    /// The open egress routes.
     pub(crate) ways: &'a EgressTable,
-    /// Who owns the conversation; taken when it has a free place.
+    /// The account of the conversation; chosen when it has a free permit.
     pub(crate) prefer: Option<&'a AccountId>,
-    /// Whom this request has tried.
+    /// The accounts and relays that this request has tried.
     pub(crate) tried: &'a [AccountId],
 }
 
-/// The turn of a request that waited before.
+/// The turn of a request that has waited before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueTurn {
     ticket: u64,
-    /// Whether it was called for a free place, which others may use when it cannot.
+    /// Whether it was called for a free permit. When it cannot use that permit, the next request is called.
     called: bool,
 }
 
-/// A place on an account, held while a request is served.
+/// The right to one request on an account, held while the request is served.
 pub(crate) struct Permit {
     slots: Arc<ConcurrencyLimiter>,
     account: AccountId,
     start: Start,
 }
 
-/// What asking for a place came to.
+/// The result of asking for a permit.
 pub(crate) enum Acquired {
-    /// A place.
+    /// A permit.
     Now(Permit),
-    /// A place in the queue.
+    /// A position in the queue.
     Later(QueuedRequest),
 }
 
-/// A place in an account's queue.
+/// A request in an account's queue.
 pub(crate) struct QueuedRequest {
     slots: Arc<ConcurrencyLimiter>,
     account: AccountId,
@@ -95,7 +95,7 @@ pub(crate) struct QueuedRequest {
 
 /// How a wait ended.
 pub(crate) enum WaitOutcome {
-    /// With a place.
+    /// With a permit.
     Permit(Permit),
     /// Choose again; the ticket keeps the turn.
     Again(QueueTurn),
@@ -107,7 +107,7 @@ impl ConcurrencyLimiter {
         Self { rows: Mutex::new(RankedRows::new(strategy, tiers)), stagger }
     }
 
-    /// Chooses an account and takes a place on it or in its queue. `turn` is that of a request that waited before.
+    /// Chooses an account, and takes a permit or a position in its queue. `turn` is that of a request that has waited before.
     pub(crate) fn acquire(
         self: &Arc<Self>,
         field: Candidates<'_>,
@@ -134,7 +134,7 @@ impl ConcurrencyLimiter {
         }
     }
 
-    /// What a choice would come to now; takes nothing.
+    /// The choice as it would be now, without a permit.
     pub(crate) fn preview(
         &self,
         field: Candidates<'_>,
@@ -144,7 +144,7 @@ impl ConcurrencyLimiter {
         self.rows.lock().choose(field, ask, now)
     }
 
-    /// Every candidate in the order of the choice, with what it is ranked by or why it does not serve.
+    /// Every candidate in the order of the choice, with its score or the reason why it does not serve.
     pub(crate) fn explain(
         &self,
         field: Candidates<'_>,
@@ -154,12 +154,12 @@ impl ConcurrencyLimiter {
         self.rows.lock().explain(field, ask, now)
     }
 
-    /// How many requests an account serves and how many wait for it.
+    /// How many requests an account serves, and how many wait for it.
     pub(crate) fn load(&self, account: &AccountId) -> (u32, u32) {
         self.rows.lock().load(account)
     }
 
-    /// Sends everybody who waits for `account` to choose again: it does not serve any more, or on other terms.
+    /// Lets the requests that wait for `account` choose again, because it has stopped serving or has other terms.
     pub(crate) fn requeue(&self, account: &AccountId) {
         self.rows.lock().requeue(account);
     }
@@ -192,7 +192,7 @@ impl ConcurrencyLimiter {
 }
 
 impl Permit {
-    /// The account that the place is on.
+    /// The account of the permit.
     pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
@@ -232,7 +232,7 @@ impl QueuedRequest {
 impl Drop for QueuedRequest {
     fn drop(&mut self) {
         self.slots.rows.lock().leave(&self.account, self.ticket);
-        // The turn may have come in the instant in which the client left.
+        // The permit may have come in the instant in which the client left.
         match self.wake.try_recv() {
             Ok(WakeUp::Place(start)) => self.slots.release(&self.account, start),
             // The call goes on to the next waiting request.

@@ -1,4 +1,4 @@
-//! Model lists that are to be fetched, and when.
+//! The schedule of fetches of model lists.
 
 #[cfg(test)]
 mod tests;
@@ -16,21 +16,21 @@ use crate::registry::accounts::Accounts;
 
 /// First and longest pause after a failure; doubles in between.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_hours(1));
-/// Lists that are to be fetched.
+/// The model lists to fetch.
 #[derive(Default)]
 pub(crate) struct ModelFetchQueue {
     pub(crate) wants: FetchSchedule,
-    /// The etag that an account's answers named when its list was last asked for: an etag that never matches the list's own
-    /// must not cause a fetch per request.
+    /// The etag that an account's answers named when its list was last asked for. Without this memory, an etag that never matches the
+    /// list's own would cause a fetch per request.
     named: Mutex<HashMap<AccountId, String>>,
-    /// When a list was last asked for because an answer belied it.
+    /// When a list was last asked for because a refusal contradicted it.
     doubted: Mutex<HashMap<AccountId, Instant>>,
-    /// When somebody last asked for all lists.
+    /// When the last round over all lists began.
     round: Arc<tokio::sync::Mutex<Option<Instant>>>,
     pub(crate) wake: Notify,
 }
 
-/// Of whom something is to be fetched, and when.
+/// When to fetch something for which account or relay.
 #[derive(Default)]
 pub(crate) struct FetchSchedule(Mutex<HashMap<AccountId, ScheduledFetch>>);
 
@@ -40,28 +40,29 @@ struct ScheduledFetch {
     at: Instant,
 }
 
-/// Why a list did not come.
+/// Why a list was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotListed {
-    /// The way there, or what must come before.
+    /// The upstream, the egress or the tokens failed.
     #[error("{0}")]
     Upstream(String),
-    /// Another status than 200.
+    /// A status other than 200.
     #[error("answered {0}")]
     Refused(u16),
-    /// Not a list.
+    /// The answer is no list.
     #[error("{0}")]
     Unreadable(#[from] pool::catalog::ListError),
 }
 
 impl ModelFetchQueue {
-    /// Asks for an account's list.
+    /// Schedules a fetch of this list now.
     pub(crate) fn request(&self, id: &AccountId) {
         self.wants.0.lock().insert(id.clone(), ScheduledFetch { failures: 0, at: Instant::now() });
         self.wake.notify_one();
     }
 
-    /// Asks for a list that an answer has belied, at most every [`limits::MODEL_REST`]: the next list may be no better.
+    /// Schedules a fetch of a list that a refusal contradicted, at most every [`limits::MODEL_REST`], because the next list may be the
+    /// same.
     pub(crate) fn request_doubted(&self, id: &AccountId) {
         let now = Instant::now();
         let mut doubted = self.doubted.lock();
@@ -72,7 +73,8 @@ impl ModelFetchQueue {
         self.request(id);
     }
 
-    /// Begins a round over all lists; `None` while one runs, and less than `rest` after the last one began. It ends with its drop.
+    /// Begins a round over all lists, which ends with the drop of its guard; `None` while one runs, or less than `rest` after the last one
+    /// began.
     pub(crate) fn round(&self, rest: Duration) -> Option<OwnedMutexGuard<Option<Instant>>> {
         let mut last = Arc::clone(&self.round).try_lock_owned().ok()?;
         let now = Instant::now();
@@ -83,7 +85,8 @@ impl ModelFetchQueue {
         Some(last)
     }
 
-    /// An answer named the etag of the account's list. What a relay passes on is about an account of its own.
+    /// Notes the etag of a list in an account's answer, and schedules a fetch when it is new. Relays pass on etags of their own accounts,
+    /// which do not count.
     pub(crate) fn saw_etag(&self, accounts: &Accounts, id: &AccountId, etag: &str) {
         let Some(entry) = accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
         let current = entry.models.as_ref().and_then(|listing| listing.etag.clone());
@@ -96,8 +99,7 @@ impl ModelFetchQueue {
         }
     }
 
-    /// Asks once more when the list is `ttl` old: nothing tells when a relay's changes, and an account's answers only tell while it
-    /// is used. Zero is never.
+    /// Schedules the next fetch after `ttl`, because relays announce no change, and accounts only while they are used. Zero is never.
     pub(crate) fn schedule_refresh(&self, id: AccountId, ttl: Duration) {
         if !ttl.is_zero() {
             self.wants.0.lock().entry(id).or_insert(ScheduledFetch { failures: 0, at: Instant::now() + ttl });
@@ -118,18 +120,18 @@ impl FetchSchedule {
         self.0.lock().values().map(|want| want.at).min()
     }
 
-    /// Whether an account's turn is still to come.
+    /// Whether a fetch is scheduled.
     pub(crate) fn is_scheduled(&self, id: &AccountId) -> bool {
         self.0.lock().contains_key(id)
     }
 
-    /// Asks again later, unless somebody asked for it meanwhile.
+    /// Schedules a retry, unless a fetch is scheduled already.
     pub(crate) fn retry_later(&self, id: AccountId, failures: u32) {
         let pause = PAUSE.0.saturating_mul(1 << failures.min(10)).min(PAUSE.1);
         self.0.lock().entry(id).or_insert(ScheduledFetch { failures: failures + 1, at: Instant::now() + pause });
     }
 
-    /// Asks no more.
+    /// Removes the scheduled fetch.
     pub(crate) fn forget(&self, id: &AccountId) {
         self.0.lock().remove(id);
     }

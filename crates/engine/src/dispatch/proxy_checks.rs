@@ -1,4 +1,4 @@
-//! Checks of proxies: beside the requests at an interval, and when somebody asks.
+//! Checks of proxies, at an interval and on demand.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,11 +17,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Checks at the same time.
 const PARALLEL: usize = 8;
 
-/// A proxy, and what its check found.
+/// A proxy with the result of its check.
 pub type ProxyCheck = (ProxyId, Health);
 
-/// Checks proxies: first the echo service, which also tells the exit address; where that does not answer, the backend, without
-/// credentials. What the echo service cannot do says nothing about the proxy.
+/// Checks proxies: first by the echo service, which also returns the exit address, then by the backend, without credentials, because a
+/// failure may be the echo service's own.
 pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], now: Millis) -> Vec<ProxyCheck> {
     let one = async |proxy: &Proxy| {
         let way = upstream.via(ResolvedEgress::through(proxy.clone()));
@@ -56,7 +56,7 @@ impl Dispatch {
         (!interval.is_zero()).then_some(interval)
     }
 
-    /// When each proxy is due, none without an interval; a check that lies ahead was made by a clock that was set back.
+    /// When each proxy is due; none without an interval. A proxy with a check in the future is due now, because the clock was set back.
     pub(crate) fn due_checks(&self, now: Millis) -> Vec<(Millis, Proxy)> {
         let Some(interval) = self.check_interval() else { return Vec::new() };
         let table = self.registry.egress.table();

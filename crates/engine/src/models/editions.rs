@@ -1,5 +1,5 @@
-//! The lists for Codex clients of other versions than the one that we present: the backend lists by version. They are fetched when such a
-//! client asks, once for each list of ours, and say how a model is told to it; which models there are is what our own lists say.
+//! The lists for Codex clients of other versions than ours, because the backend lists by version. They are fetched when such a client
+//! asks, once for each list of ours. They describe the models for that client; our own lists decide which models there are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use upstream::ModelsAnswer;
 use super::{ModelLists, NotListed, ask};
 use crate::registry::accounts::{Entry, ModelList};
 
-/// Lists of ours that are asked for once more; most accounts share one.
+/// Most lists of ours that are fetched for another version; most accounts share one.
 const LISTS: usize = 8;
-/// Age of a list that is not to be asked for again while ours stays the same.
+/// The age of a list that is not fetched again while ours stays the same.
 const NEVER: Duration = Duration::from_hours(365 * 24);
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -32,13 +32,13 @@ struct VersionedCatalog {
     asked: Instant,
     /// When it is fetched again, whatever happens.
     next: Instant,
-    /// Whether something failed the last time: then nothing is fetched before that.
+    /// Whether the last fetch failed; then nothing is fetched before `next`.
     failed: bool,
-    /// Those that came, by the etags of ours that they stand beside.
+    /// The fetched lists, by the etags of our own lists.
     lists: HashMap<String, Arc<ModelList>>,
     /// Held while they are fetched.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// What was made of them last, and of which catalogue.
+    /// The list made of them last, with its catalogue.
     made: Option<(Arc<Catalog>, CodexList)>,
 }
 
@@ -46,7 +46,7 @@ struct VersionedCatalog {
 type AccountList = (String, Arc<Entry>);
 
 impl VersionedCatalogs {
-    /// Takes a version in, or notes that it is asked for once more; `None` when there are too many.
+    /// Adds a version, or notes another request for it; `None` when there are too many versions.
     fn admit(&self, version: &str) -> Option<Arc<tokio::sync::Mutex<()>>> {
         let (mut held, now) = (self.0.lock(), Instant::now());
         if let Some(edition) = held.iter_mut().find(|edition| edition.version == version) {
@@ -75,7 +75,7 @@ impl VersionedCatalogs {
         Some(turn)
     }
 
-    /// Whether a version's lists are to be fetched: they are old, or one of ours is another one.
+    /// Whether a version's lists must be fetched: they are old, or one of ours has changed.
     fn due(&self, version: &str, own: &[AccountList]) -> bool {
         let held = self.0.lock();
         let Some(edition) = held.iter().find(|edition| edition.version == version) else { return false };
@@ -88,7 +88,7 @@ impl VersionedCatalogs {
         held.iter().find(|edition| edition.version == version)?.lists.get(etag).cloned()
     }
 
-    /// Takes over what was fetched.
+    /// Stores the fetched lists.
     fn fetched(&self, version: &str, lists: HashMap<String, Arc<ModelList>>, (next, failed): (Instant, bool)) {
         let mut held = self.0.lock();
         if let Some(edition) = held.iter_mut().find(|edition| edition.version == version) {
@@ -105,14 +105,14 @@ impl ModelLists {
         version.and_then(|version| self.made(version, &catalog)).unwrap_or_else(|| self.cached_codex_list(catalog))
     }
 
-    /// Fetches the lists for a client's version where that is due, and waits for them for a while. Nothing is asked for our own version,
-    /// nor for what is none.
+    /// Fetches the lists for a client's version if due, and waits for `patience` at most. Our own version and invalid versions are not
+    /// fetched.
     pub(crate) async fn look_up(self: &Arc<Self>, version: &str, patience: Duration) {
         if version == self.runtime.upstream.profile().version || !is_version(version) {
             return;
         }
         let own = self.own_lists();
-        // Without a list of our own there is none to stand beside.
+        // Without a list of ours there is nothing to fetch.
         let admitted = if own.is_empty() { None } else { self.editions.admit(version) };
         let Some(turn) = admitted else { return };
         if self.editions.due(version, &own)
@@ -124,7 +124,7 @@ impl ModelLists {
                 drop(guard);
             });
         }
-        // Who does not want to wait longer gets what is known.
+        // After that the client gets the known list.
         let _ = timeout(patience, turn.lock()).await;
     }
 
@@ -172,7 +172,7 @@ impl ModelLists {
             return Some(list.clone());
         }
         let own = self.own_lists();
-        // What did not come for this version counts as it came for ours.
+        // A list that was not fetched for this version is replaced by ours.
         let lists = own.iter().filter_map(|(etag, entry)| edition.lists.get(etag).or(entry.models.as_ref()));
         let made = catalog.for_client_version(lists.map(|listing| listing.models.as_slice()));
         let list = self.registry.accounts.with_learned_limits(made).codex();

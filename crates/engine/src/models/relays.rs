@@ -1,4 +1,4 @@
-//! Reading relays and their model lists: from the store, and from the relays themselves.
+//! The model lists of relays: from the store, and from the relays themselves.
 
 use std::sync::Arc;
 
@@ -27,15 +27,15 @@ pub(crate) async fn restore_models(service: &ModelLists, entry: &Entry) {
     }
 }
 
-/// Whether it is worth asking although its key was refused. Nobody can test a relay of the file, so its key may be good again without a
-/// word; the stored ones are tested by their owner.
+/// Whether to ask a relay although its key was refused. Only for relays of the file, whose key may become valid without notice; stored
+/// relays are tested by their owner.
 pub(crate) fn asks_again(entry: &Entry) -> bool {
     let filed = entry.relay.as_ref().is_some_and(|line| line.origin == RelayOrigin::File);
     filed && matches!(entry.account.status, Status::NeedsLogin { .. })
 }
 
-/// Fetches a relay's list. One that has none is asked for any model. A list says nothing bad about a key, which may be for other calls
-/// only; but a good one ends a refusal.
+/// Fetches a relay's list. A refused list does not count against the key, which may be for other calls only; a good list ends a refusal
+/// of the key.
 pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<(), NotListed> {
     let Some(line) = &entry.relay else { return Ok(()) };
     let (fixed, again) = (!line.relay.models.is_empty(), asks_again(entry));

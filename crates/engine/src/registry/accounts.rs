@@ -33,7 +33,7 @@ pub(crate) use adopt::{Changes, StoredAccount, removed_ids};
 pub(crate) use list::{CHUNK, List};
 pub use view::{AccountView, Ready};
 
-/// One account or relay with what only the engine needs.
+/// One account or relay with the engine's own state.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// The account; its status and quota are the newest known.
@@ -42,10 +42,9 @@ pub(crate) struct Entry {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// Its live model list; `None` until the first came.
     pub(crate) models: Option<Arc<ModelList>>,
-    /// Models that it refused in spite of its list; forgotten when a new list comes, or after a while. And those whose own limit
-    /// is used up.
+    /// Listed models that it refused, until a new list comes or some time has passed, and models whose own limit is used up.
     pub(crate) refused_models: Vec<RefusedModel>,
-    /// When we last refreshed its tokens, by a clock that nobody sets.
+    /// When we last refreshed its tokens, by the monotonic clock.
     pub(crate) refreshed_at: Option<Instant>,
     /// 0 to 1: how much earlier than needed its tokens are refreshed.
     pub(crate) jitter: f64,
@@ -55,7 +54,7 @@ pub(crate) struct Entry {
     pub(crate) exhausted_at: Millis,
 }
 
-/// Who a line of the log is about: an account by its id, a relay by its name.
+/// The subject of a log line: an account by its id, a relay by its name.
 #[derive(Clone, Debug)]
 pub(crate) enum LogSubject {
     Account(AccountId),
@@ -79,14 +78,14 @@ impl LogSubject {
 pub(crate) struct RefusedModel {
     slug: String,
     at: Millis,
-    /// The model is there, and its own limit is used up: which one, and until when.
+    /// Set when the model exists and its own limit is used up: the limit, and until when.
     spent: Option<(String, Millis)>,
 }
 
-/// Versions of a row that is to be read again; no row has them, however often it is written.
+/// The version that marks a row for reading again; no stored row has it.
 const STALE: i64 = i64::MIN;
 
-/// What relays can do beside conversations.
+/// The capabilities of relays beside conversations.
 const SIDE_CAPABILITIES: [Capability; 3] = [Capability::Embeddings, Capability::Audio, Capability::Images];
 
 /// An account's live model list.
@@ -98,11 +97,11 @@ pub(crate) struct ModelList {
     pub(crate) models: Vec<Model>,
 }
 
-/// What of an account is not written yet.
+/// The unsaved state of an account.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnsavedState {
-    /// What its status went through since it was written last, oldest first: it is applied once more to a status that somebody else
-    /// wrote meanwhile. The latest [`SIGNALS`], each of which says more than those before it.
+    /// The signals since its status was last written, oldest first. They are applied again to a status that another process wrote
+    /// meanwhile. Only the latest [`SIGNALS`] are kept.
     pub(crate) signals: Vec<(Signal, Millis)>,
     pub(crate) quota: bool,
 }
@@ -132,7 +131,7 @@ impl UnsavedState {
 pub(crate) struct Accounts {
     list: ArcSwap<List>,
     catalog: ArcSwap<Catalog>,
-    /// The models of relays for calls beside conversations, in the order of [`SIDES`].
+    /// The models of relays for calls beside conversations, in the order of [`SIDE_CAPABILITIES`].
     capability_catalogs: ArcSwap<[Arc<Catalog>; 3]>,
     /// The owner's rows of the catalogue.
     custom_models: Vec<CustomModel>,
@@ -140,21 +139,21 @@ pub(crate) struct Accounts {
     names: Names,
     /// Limits of models that refusals have named.
     learned: Mutex<Learned>,
-    /// Whether there are any. Changed under the lock, and read without.
+    /// Whether any were learned. Written under the lock, read without it.
     has_learned: AtomicBool,
-    /// Taken by writers, so that no edit is lost; readers never wait.
+    /// Held by writers, so that no edit is lost. Readers never wait.
     edits: Mutex<()>,
     dirty: Mutex<HashMap<AccountId, UnsavedState>>,
     /// A status waits to be written.
     pub(crate) unsaved: Notify,
-    /// Tokens or accounts changed: the refresh schedule is another one.
+    /// Tokens or accounts changed, so the refresh schedule changed.
     pub(crate) rescheduled: Notify,
-    /// Where changes are told.
+    /// The feed of changes.
     pub(crate) feed: EventFeed,
 }
 
 impl Accounts {
-    /// None yet, and the bundled catalogue with these rows and routes.
+    /// No accounts, and the bundled catalogue with these rows and routes.
     pub(crate) fn new(rows: Vec<CustomModel>, names: Names) -> Self {
         Self {
             list: ArcSwap::default(),
@@ -182,7 +181,7 @@ impl Accounts {
         self.list.load().get(id).cloned()
     }
 
-    /// How the log names an account or relay.
+    /// The account or relay for a log line.
     pub(crate) fn who(&self, id: &AccountId) -> LogSubject {
         let name = self.get(id).and_then(|entry| Some(entry.relay.as_ref()?.relay.name.clone()));
         name.map_or_else(|| LogSubject::Account(id.clone()), LogSubject::Relay)
@@ -193,26 +192,25 @@ impl Accounts {
         self.catalog.load_full()
     }
 
-    /// The models of relays that can do this.
+    /// The models of relays with this capability.
     pub(crate) fn catalog_for(&self, capability: Capability) -> Arc<Catalog> {
         let at = SIDE_CAPABILITIES.iter().position(|side| *side == capability);
         at.map_or_else(|| self.catalog(), |at| Arc::clone(&self.capability_catalogs.load()[at]))
     }
 
-    /// Applies what was learned about an account; `true` when it served before and does not now.
+    /// Applies a signal about an account; `true` when it stopped serving.
     pub(crate) fn signal(&self, id: &AccountId, signal: &Signal, now: Millis) -> bool {
         self.apply(id, (signal, now), |_| true)
     }
 
-    /// As [`Self::signal`], of a relay as it was when it was called: what an address or key came to that is another one by now
-    /// says nothing.
+    /// As [`Self::signal`], for a relay as it was when it was called. A signal about a former address or key is ignored.
     pub(crate) fn report(&self, line: &RelayEntry, signal: &Signal, now: Millis) -> bool {
         let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.is_same_service(line));
         self.apply(&line.relay.id, (signal, now), same)
     }
 
     fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&Entry) -> bool) -> bool {
-        // The signal of nearly every request: nothing to say that is not known.
+        // Nearly every request gives such a signal, which changes nothing.
         let idle = matches!(signal, Signal::None | Signal::ModelMissing | Signal::ModelSpent { .. });
         let known = matches!(signal, Signal::Served | Signal::Ample) && self.status(id) == Some(Status::Active);
         if idle || known {
@@ -236,7 +234,7 @@ impl Accounts {
             if entry.relay.is_none() && before.as_str() != entry.account.status.as_str() {
                 self.feed.send_status(&entry.account, &before, (signal.describe(), now));
             }
-            // While no reload can come between.
+            // Still under the lock, so that no reload comes between.
             self.dirty.lock().entry(id.clone()).or_default().learn([(signal.clone(), now)]);
             self.unsaved.notify_one();
             true
@@ -244,11 +242,11 @@ impl Accounts {
         lost
     }
 
-    /// Takes over newer figures; `true` as in [`Self::signal`].
+    /// Merges newer figures; `true` as in [`Self::signal`].
     pub(crate) fn learn(&self, id: &AccountId, quota: Quota, now: Millis) -> bool {
         let mut signal = Signal::None;
         let learned = self.edit(id, |entry| {
-            // A relay may pass on the figures of an account of its own.
+            // A relay may pass on the figures of its own account.
             if entry.relay.is_some() {
                 return false;
             }
@@ -270,7 +268,7 @@ impl Accounts {
         self.signal(id, &signal, now)
     }
 
-    /// Publishes refreshed tokens, which the store has already.
+    /// Publishes refreshed tokens, which are stored already.
     pub(crate) fn renew(&self, id: &AccountId, tokens: Arc<Tokens>) {
         self.edit(id, |entry| {
             entry.tokens = Some(tokens);
@@ -291,7 +289,7 @@ impl Accounts {
         self.rebuild_catalog();
     }
 
-    /// As [`Self::listed`], of many accounts at once.
+    /// As [`Self::set_model_list`], for many accounts at once.
     pub(crate) fn set_model_lists(&self, mut listings: HashMap<AccountId, Arc<ModelList>>) {
         let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
             Some(listing) => {
@@ -304,7 +302,7 @@ impl Accounts {
         self.replace(|list, _| list.iter().map(&mut own).collect());
     }
 
-    /// Takes over what an account's owner set.
+    /// Sets an account's terms.
     pub(crate) fn set_terms(&self, id: &AccountId, terms: AccountLimits) {
         self.edit(id, |entry| {
             entry.account.terms = terms;
@@ -312,8 +310,8 @@ impl Accounts {
         });
     }
 
-    /// Notes that a model was refused that the list has; `true` when that is news. Of relays only what they list is kept: they are
-    /// asked for any name that a client thinks of.
+    /// Records the refusal of a listed model; `true` when it is new. For relays only listed models count, because they are asked for any
+    /// name that a client sends.
     pub(crate) fn note_missing_model(&self, id: &AccountId, slug: &str, now: Millis) -> bool {
         self.edit(id, |entry| {
             let news = (entry.relay.is_none() || entry.lists_model(slug)) && !entry.refused_recently(slug, now);
@@ -325,7 +323,7 @@ impl Accounts {
         })
     }
 
-    /// Notes that a model's own limit is used up.
+    /// Records that a model's own limit is used up.
     pub(crate) fn note_model_limit(&self, id: &AccountId, slug: &str, (limit, until, now): (&str, Millis, Millis)) {
         self.edit(id, |entry| {
             entry.refused_models.retain(|lack| lack.slug != slug);
@@ -338,7 +336,7 @@ impl Accounts {
         });
     }
 
-    /// Notes that the account's status was written once more by us.
+    /// Counts our own write of the account's status.
     pub(crate) fn status_written(&self, id: &AccountId) {
         self.edit(id, |entry| {
             entry.account.status_rev += 1;
@@ -347,8 +345,8 @@ impl Accounts {
         });
     }
 
-    /// Notes that the account's row is another one than is known: the next reload reads it, and until then no status is written over it.
-    /// To count on instead would be wrong where a reload has read the new row already.
+    /// Marks the account's row as changed by another process. The next reload reads it, and until then no status is written over it.
+    /// Counting the version instead would be wrong where a reload has read the new row already.
     pub(crate) fn mark_stale(&self, id: &AccountId) {
         self.edit(id, |entry| {
             entry.account.status_rev = STALE;
@@ -357,7 +355,7 @@ impl Accounts {
         });
     }
 
-    /// Notes that the row was written once more by us.
+    /// Counts our own write of the row.
     pub(crate) fn written(&self, id: &AccountId) {
         self.edit(id, |entry| {
             entry.account.version += 1;
@@ -365,7 +363,7 @@ impl Accounts {
         });
     }
 
-    /// Puts the status in place that the owner wants and that the store has already: nothing learned before counts any more.
+    /// Sets the status that the owner chose, which is stored already. Unsaved signals are dropped.
     pub(crate) fn status_set(&self, id: &AccountId, status: &Status, now: Millis) {
         self.edit(id, |entry| {
             let before = std::mem::replace(&mut entry.account.status, status.clone());
@@ -379,12 +377,12 @@ impl Accounts {
         });
     }
 
-    /// What waits to be written; the caller writes it and gives back what failed.
+    /// Takes the unsaved state. The caller writes it and restores what failed.
     pub(crate) fn take_unsaved(&self) -> HashMap<AccountId, UnsavedState> {
         std::mem::take(&mut *self.dirty.lock())
     }
 
-    /// Marks what could not be written.
+    /// Restores state that could not be written.
     pub(crate) fn restore_unsaved(&self, id: AccountId, failed: UnsavedState) {
         let mut dirty = self.dirty.lock();
         let entry = dirty.entry(id).or_default();
@@ -397,7 +395,7 @@ impl Accounts {
         self.list.load().get(id).map(|entry| entry.account.status.clone())
     }
 
-    /// Edits one entry; the change is published when `edit` says that there is one.
+    /// Edits one entry. The change is published when `edit` returns `true`.
     fn edit(&self, id: &AccountId, edit: impl FnOnce(&mut Entry) -> bool) -> bool {
         let _one_writer = self.edits.lock();
         let list = self.list.load_full();
@@ -410,7 +408,7 @@ impl Accounts {
         changed
     }
 
-    /// Puts another list in place, made of the current one and what is not written yet.
+    /// Replaces the list by one made of the current list and the unsaved state.
     pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, UnsavedState>) -> Vec<Arc<Entry>>) {
         {
             let _one_writer = self.edits.lock();
@@ -423,7 +421,7 @@ impl Accounts {
         self.rescheduled.notify_one();
     }
 
-    /// Joins the live lists: accounts that can serve first, so that their entry of a model counts.
+    /// Rebuilds the catalogue of the live lists. Accounts that can serve come first, so that their entry of a model counts.
     fn rebuild_catalog(&self) {
         // The catalogue of an older list must not overtake that of a newer one.
         let _one_writer = self.edits.lock();
@@ -441,7 +439,7 @@ impl Accounts {
         let relays = |capability| list.iter().filter_map(move |entry| entry.relay_listing(capability));
         let catalog = match (lists.is_empty(), own().next().is_none() && !list.is_empty()) {
             (false, _) => Catalog::live(lists).with_custom(&self.custom_models),
-            // Nobody here could serve what the bundled list names.
+            // No account here could serve the bundled models.
             (true, true) => Catalog::default(),
             (true, false) => Catalog::bundled().with_custom(&self.custom_models),
         };
@@ -470,18 +468,18 @@ impl Entry {
         }
     }
 
-    /// How long its tokens stay as they are, whatever the time of day says; zero when they may be refreshed again.
+    /// How long its tokens must not be refreshed again; zero when they may be.
     pub(crate) fn refresh_cooldown(&self) -> Duration {
         self.refreshed_at.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))
     }
 
-    /// The protocol that it is spoken to in.
+    /// The protocol of its calls.
     pub(crate) fn wire(&self) -> Wire {
         self.relay.as_ref().map_or(Wire::Responses, |line| line.relay.wire)
     }
 
-    /// Whether the account can take the model: by its live list, else by the bundled one; a `custom` one whatever they say. A relay
-    /// is asked for models only that a name has chosen it for.
+    /// Whether the account can serve the model: by its live list, else by the bundled one; a `custom` model always. A relay is asked only
+    /// for models whose name selected it.
     pub(crate) fn can_serve_model(&self, (slug, custom): (&str, bool), bundled: &Catalog, now: Millis) -> bool {
         if self.refused_recently(slug, now) {
             return false;
@@ -489,12 +487,12 @@ impl Entry {
         custom || self.relay.is_some() || self.lists_model(slug) || self.models.is_none() && bundled.get(slug).is_some()
     }
 
-    /// Whether its live list, or the one that its owner chose, has the model.
+    /// Whether its live list, or the list of its owner, has the model.
     fn lists_model(&self, slug: &str) -> bool {
         self.models.as_ref().is_some_and(|listing| listing.models.iter().any(|model| model.slug == slug))
     }
 
-    /// Whether it refused the model lately. A clock that was set back does not make that last.
+    /// Whether it refused the model recently. A refusal from the future of a clock that was set back does not count.
     fn refused_recently(&self, slug: &str, now: Millis) -> bool {
         let lately = |lack: &RefusedModel| {
             lack.spent.is_none() && lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis()
@@ -502,7 +500,7 @@ impl Entry {
         self.refused_models.iter().any(|lack| lack.slug == slug && lately(lack))
     }
 
-    /// Until when the model's own limit is used up, and which limit that is. A clock that was set back does not make that last.
+    /// Until when the model's own limit is used up, and which limit. A limit from the future of a clock that was set back does not count.
     pub(crate) fn model_limit(&self, slug: &str, now: Millis) -> Option<(Millis, &str)> {
         let spent = |lack: &'_ RefusedModel| lack.slug == slug && lack.at.believed(now) == lack.at;
         let (limit, until) = self.refused_models.iter().find(|lack| spent(lack))?.spent.as_ref()?;

@@ -1,4 +1,4 @@
-//! The ways out in memory: the stored proxies, which account takes which, and which of them answer.
+//! Egress in memory: the stored proxies, their assignment to accounts, and their health.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tokio::sync::Notify;
 /// The stored setting that beats the configured interval of checks: whole minutes, 0 for none.
 pub const INTERVAL: &str = "proxies.check_minutes";
 
-/// The ways out in memory.
+/// Egress in memory.
 pub(crate) struct Egress {
     table: ArcSwap<EgressTable>,
-    /// Taken by whoever changes the table too.
+    /// Also held by every writer of the table.
     marks: Mutex<HashMap<Route, RouteHealth>>,
     pub(crate) turn: AtomicU64,
-    /// What the last check of the configuration's proxy found.
+    /// The result of the last check of the configuration's proxy.
     pub(crate) global: Mutex<Option<Health>>,
     /// The stored interval, minutes; negative for none.
     pub(crate) minutes: AtomicI64,
-    /// Proxies or the interval are others now.
+    /// Proxies or the interval changed.
     pub(crate) wake: Notify,
 }
 
@@ -39,12 +39,12 @@ impl Egress {
         }
     }
 
-    /// The ways as they are now.
+    /// The current table.
     pub(crate) fn table(&self) -> Arc<EgressTable> {
         self.table.load_full()
     }
 
-    /// Takes over what the store holds. What was learned about a proxy's address ends with the address; a newer check counts as one of
+    /// Applies the stored proxies and assignments. The health of a proxy ends with its address; a newer stored check counts as one of
     /// ours.
     pub(crate) fn adopt(&self, proxies: Vec<Proxy>, assigned: HashMap<AccountId, egress::Egress>, now: Millis) {
         let mut marks = self.marks.lock();
@@ -63,7 +63,7 @@ impl Egress {
         self.table.store(Arc::new(EgressTable { proxies, assigned, down: down_until(&marks), global: old.global }));
     }
 
-    /// Changes what is known about a way; `true` when it does not answer now, or does again.
+    /// Changes the health of a route; `true` when it went down or came back.
     pub(crate) fn edit(&self, route: &Route, edit: impl FnOnce(&mut RouteHealth)) -> bool {
         let mut all = self.marks.lock();
         let marks = all.entry(route.clone()).or_default();
@@ -80,7 +80,7 @@ impl Egress {
         before.is_some() != after.is_some()
     }
 
-    /// Notes what checks found, so that nobody takes them for new when the store is read again.
+    /// Records the results of checks, so that the next reload does not count them as new.
     pub(crate) fn checked(&self, found: &[(ProxyId, Health)]) {
         let _one_writer = self.marks.lock();
         let mut table = EgressTable::clone(&self.table());
@@ -92,7 +92,7 @@ impl Egress {
         self.table.store(Arc::new(table));
     }
 
-    /// Whether nothing speaks against a way.
+    /// Whether a route has no recorded failure.
     pub(crate) fn clean(&self, route: &Route) -> bool {
         !self.marks.lock().contains_key(route)
     }
@@ -106,7 +106,7 @@ fn down_until(marks: &HashMap<Route, RouteHealth>) -> HashMap<Route, Millis> {
     marks.iter().filter_map(|(route, marks)| Some((route.clone(), marks.down()?))).collect()
 }
 
-/// Takes over what a check found.
+/// Applies the result of a check.
 pub(crate) fn judge(marks: &mut RouteHealth, health: &Health, now: Millis) {
     if health.ok { marks.record_success() } else { marks.mark_down(now) }
 }

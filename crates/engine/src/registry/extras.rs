@@ -1,4 +1,4 @@
-//! What belongs to an account and is not in its row: its owner's tags, and the file that its tokens come from.
+//! The data of an account outside its row: the owner's tags, and the file that its tokens come from.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(crate) struct AccountExtras {
 }
 
 impl AccountExtras {
-    /// Takes over what is stored.
+    /// Applies the stored tags and links.
     pub(crate) fn adopt(&self, tags: Vec<(AccountId, Vec<String>)>, links: Vec<LinkedAccount>) {
         self.tags.store(Arc::new(tags.into_iter().collect()));
         self.links.store(Arc::new(links.into_iter().map(|link| (link.account.clone(), Arc::new(link))).collect()));

@@ -1,4 +1,4 @@
-//! What happens to accounts, for whoever watches: bounded, never waited for. A watcher that is too slow is told how much it missed.
+//! The feed of account events. It is bounded and never waits; a slow watcher learns how many events it missed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::registry::accounts::{Entry, List};
 
-/// News that a watcher may be behind.
+/// Events that a watcher may be behind.
 const BEHIND: usize = 256;
 /// Most watchers at once, our own among them.
 const WATCHERS: usize = 64;
 
-/// One piece of news. No secrets.
+/// An event of an account, without secrets.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AccountEvent {
@@ -100,12 +100,12 @@ impl AccountEvent {
     }
 }
 
-/// Somebody who watches. Dropping it is leaving.
+/// A watcher of the feed; dropping it unsubscribes.
 #[derive(Debug)]
 pub struct Watcher(broadcast::Receiver<Arc<AccountEvent>>);
 
 impl Watcher {
-    /// The next news; `None` when there will be none any more. Cancel safe.
+    /// The next event; `None` when the feed has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<Arc<AccountEvent>> {
         match self.0.recv().await {
             Ok(news) => Some(news),
@@ -115,7 +115,7 @@ impl Watcher {
     }
 }
 
-/// Where news are told.
+/// The sender of events.
 pub(crate) struct EventFeed(broadcast::Sender<Arc<AccountEvent>>);
 
 impl EventFeed {
@@ -123,9 +123,9 @@ impl EventFeed {
         Self(broadcast::Sender::new(BEHIND))
     }
 
-    /// Tells everybody who watches.
+    /// Sends an event to all watchers.
     pub(crate) fn send(&self, news: AccountEvent) {
-        // Nobody may be there.
+        // Without watchers the event is dropped.
         let _ = self.0.send(Arc::new(news));
     }
 
@@ -134,7 +134,7 @@ impl EventFeed {
         (self.0.receiver_count() < WATCHERS).then(|| Watcher(self.0.subscribe()))
     }
 
-    /// Tells that a state is another one.
+    /// Reports a change of an account's state.
     pub(crate) fn send_status(&self, account: &Account, from: &Status, (why, at): (String, Millis)) {
         let (id, label) = (account.id.clone(), account.label.clone());
         let notice = account.status.notice(at);
@@ -147,13 +147,13 @@ impl EventFeed {
         self.send(AccountEvent::Account { account: id, label, from, to, why, until, at });
     }
 
-    /// Tells that figures are others.
+    /// Reports a change of an account's figures.
     pub(crate) fn send_quota(&self, account: &Account) {
         let (id, label, quota) = (account.id.clone(), account.label.clone(), account.quota.now_only());
         self.send(AccountEvent::Quota { account: id, label, at: quota.updated, quota: Box::new(quota) });
     }
 
-    /// Tells what an owner did, here or in another process: the list before and after the writes were taken over.
+    /// Reports the owner's changes, made here or in another process: the difference of the lists before and after a reload.
     pub(crate) fn send_changes(&self, before: &List, after: &List, at: Millis) {
         let own = |list: &List| -> HashMap<AccountId, Arc<Entry>> {
             list.accounts().map(|entry| (entry.account.id.clone(), Arc::clone(entry))).collect()
@@ -183,9 +183,9 @@ impl EventFeed {
     }
 }
 
-/// Whether figures differ in what people see: not in when they were learned, nor in the wandering of a reset instant.
+/// Whether figures differ visibly. Neither the time of learning nor small moves of a reset instant count.
 pub(crate) fn quota_differs(old: &Quota, new: &Quota) -> bool {
-    /// A reset that moves by less is said another way, not moved; milliseconds.
+    /// A reset that moves by less has not changed; milliseconds.
     const SLACK: u64 = 120_000;
     let near = |a: Option<Millis>, b: Option<Millis>| match (a, b) {
         (Some(a), Some(b)) => a.until(b).max(b.until(a)) < SLACK,
@@ -193,7 +193,7 @@ pub(crate) fn quota_differs(old: &Quota, new: &Quota) -> bool {
     };
     let same = |a: Option<pool::quota::Window>, b: Option<pool::quota::Window>| match (a, b) {
         (Some(a), Some(b)) => {
-            // Small steps add up: a whole point that was passed is seen, and thresholds are whole points.
+            // Small steps add up: passing a whole point counts, because thresholds are whole points.
             let still = (a.used_percent.floor() - b.used_percent.floor()).abs() < 0.5
                 && (a.used_percent - b.used_percent).abs() < 0.05;
             still && a.minutes == b.minutes && near(a.resets_at, b.resets_at)

@@ -1,4 +1,4 @@
-//! Who may call: client keys and admin tokens, checked against a snapshot in memory.
+//! Client keys and admin tokens, checked against a snapshot in memory.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Registry;
 
-/// A key of our form that nobody knows is looked for in the store, at most this often: it may be a second old.
+/// An unknown key of our form is looked up in the store at most this often: it may be new.
 const LOOK: Duration = Duration::from_millis(200);
 /// No key is longer.
 const LONGEST: usize = 512;
@@ -32,10 +32,10 @@ pub struct AdminId {
     pub scopes: Scopes,
 }
 
-/// Why a presented text lets nobody in.
+/// Why a presented key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// Nobody's key.
+    /// No such key.
     #[error("unknown API key; hint: `polygate keys create` makes one")]
     Unknown,
     /// Our form, but damaged.
@@ -50,7 +50,7 @@ pub enum AuthError {
     /// Its time is over.
     #[error("this key has expired")]
     Expired,
-    /// Somebody took it back.
+    /// It was revoked.
     #[error("this key was revoked")]
     Revoked,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Keys {
     stored: ArcSwap<HashMap<String, Key>>,
     configured: Option<Fixed>,
     looked: Mutex<Option<Instant>>,
-    /// Held by whoever reads the stored keys, until they are in place.
+    /// Held from reading the stored keys until they are published.
     reading: tokio::sync::Mutex<()>,
 }
 
@@ -100,7 +100,7 @@ impl Keys {
         }
     }
 
-    /// Takes over the stored keys.
+    /// Publishes the stored keys.
     pub(crate) fn adopt(&self, stored: Vec<Key>) {
         self.stored.store(Arc::new(stored.into_iter().map(|key| (key.id.clone(), key)).collect()));
     }
@@ -139,7 +139,7 @@ impl Keys {
 }
 
 impl Registry {
-    /// Whose client key `presented` is.
+    /// Authenticates a client key.
     pub(crate) async fn authenticate_client(&self, presented: &str) -> Result<KeyId, AuthError> {
         let presented = keys::bare(presented);
         if presented.len() > LONGEST {
@@ -153,7 +153,7 @@ impl Registry {
         self.check_stored_key(presented, KeyKind::Client).await.map(|key| KeyId(key.id))
     }
 
-    /// Whose admin token `presented` is.
+    /// Authenticates an admin token.
     pub(crate) async fn authenticate_admin(&self, presented: &str) -> Result<AdminId, AuthError> {
         if presented.len() > LONGEST {
             return Err(AuthError::Unknown);
@@ -174,7 +174,7 @@ impl Registry {
         if !keys::digest(presented, self.runtime.store.pepper()).matches(&key.digest) {
             return Err(AuthError::Unknown);
         }
-        // A key that has ended is nobody's, whatever it once opened.
+        // An ended key is refused before its kind is checked.
         key.live(self.runtime.now())?;
         match (key.kind == wanted, wanted) {
             (true, _) => Ok(key),
@@ -183,7 +183,7 @@ impl Registry {
         }
     }
 
-    /// Looks for a key that may have been made since the last look at the store.
+    /// Looks up a key that may have been created since the last reload.
     async fn find_stored_key(&self, id: &str) -> Option<Key> {
         if !self.keys.may_look() {
             return None;
@@ -194,8 +194,7 @@ impl Registry {
         self.keys.get(id)
     }
 
-    /// Reads the keys and puts them in place, one reader at a time: what was read before a key was taken back must not be put in
-    /// place after what was read then.
+    /// Reads and publishes the keys, one reader at a time, so that an older read never replaces a newer one, which may have a revocation.
     pub(crate) async fn reload_keys(&self) -> Result<(), store::Error> {
         let _turn = self.keys.reading.lock().await;
         self.keys.adopt(self.runtime.store.keys().await?);

@@ -1,7 +1,7 @@
 //! Relays as candidates beside the accounts: one entry each, with its key instead of tokens.
 //!
-//! They come from the store and from the configuration file. A relay of the file exists in memory only: what was learned about
-//! it ends with the process.
+//! They come from the store and from the configuration file. The state of a relay of the file is in memory only and ends with the
+//! process.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::accounts::{Accounts, Changes, Entry, ModelList, UnsavedState, removed
 pub enum RelayOrigin {
     /// In the store: added on the command line or over the admin API.
     Store,
-    /// In the configuration file, which alone can change it.
+    /// In the configuration file; it is changed only there.
     File,
 }
 
@@ -31,14 +31,14 @@ pub(crate) struct RelayEntry {
 }
 
 impl RelayEntry {
-    /// Whether both lead to the same service with the same key: what was learned about one holds for the other.
+    /// Whether both are the same service with the same key, so that learned state holds for both.
     pub(crate) fn is_same_service(&self, other: &Self) -> bool {
         let (a, b) = (&self.relay, &other.relay);
         self.key == other.key
             && (&a.base_url, a.wire, &a.models, a.enabled) == (&b.base_url, b.wire, &b.models, b.enabled)
     }
 
-    /// The relay as the choice among candidates sees it.
+    /// The relay in the form of an account, for the choice among candidates.
     fn account(&self) -> Account {
         let relay = &self.relay;
         Account {
@@ -72,7 +72,7 @@ impl Entry {
         Self { models, relay: Some(Arc::new(line)), ..Self::new(account) }
     }
 
-    /// What the relay offers; `None` for accounts and for relays that are switched off or cannot do this.
+    /// The models that the relay offers; `None` for accounts and for relays that are disabled or lack the capability.
     pub(crate) fn relay_listing(&self, capability: Capability) -> Option<RelayListing<'_>> {
         let relay = &self.relay.as_ref()?.relay;
         if !relay.enabled || !relay.capabilities.has(capability) {
@@ -89,8 +89,8 @@ impl Entry {
 }
 
 impl Accounts {
-    /// Takes over the relays of store and configuration. What was learned about a relay stays as long as its address, key and
-    /// protocol do; others count as new.
+    /// Applies the relays of store and configuration. Learned state is kept while a relay's address, key and protocol stay the same; other
+    /// relays count as new.
     pub(crate) fn adopt_relays(&self, lines: Vec<RelayEntry>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
@@ -108,7 +108,7 @@ impl Accounts {
                 next.push(Arc::new(kept.unwrap_or_else(|| Entry::of_relay(line))));
             }
             changes.removed = removed_ids(old, &next);
-            // Before the catalogue of the new list is made.
+            // Before the catalogue of the new list is built.
             changes.added.iter().chain(&changes.removed).for_each(|id| self.forget_relay_limits(id));
             next
         });
@@ -116,15 +116,15 @@ impl Accounts {
     }
 }
 
-/// Whether somebody ended what only a person ends.
+/// Whether a person ended a lasting refusal.
 fn is_healed(known: &Entry, kept: &Entry) -> bool {
     known.account.status.lasts() && !kept.account.status.lasts()
 }
 
-/// The known entry with what is stored now; `None` when nothing of it holds any more.
+/// The known entry with the stored relay; `None` when its learned state no longer holds.
 fn keep_learned(known: &Entry, line: &RelayEntry, unsaved: bool) -> Option<Entry> {
     known.relay.as_ref().filter(|old| old.is_same_service(line))?;
-    // Nobody but us knows the state of a relay of the file; the row of any other may be newer than what we know.
+    // The state of a relay of the file is only in memory; any other relay's row may be newer than memory.
     let ours = unsaved || line.origin == RelayOrigin::File;
     let status = if ours { known.account.status.clone() } else { line.account().status };
     Some(Entry { account: Account { status, ..line.account() }, relay: Some(Arc::new(line.clone())), ..known.clone() })

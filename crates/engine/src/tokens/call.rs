@@ -20,8 +20,8 @@ impl TokenService {
         self.endpoint_permits.acquire().await.expect("invariant: the semaphore is never closed")
     }
 
-    /// Writes the intent. `false` when that took so long, because the process or the machine stood still, that somebody else
-    /// may have the lease by now: then nothing may be sent.
+    /// Writes the intent. `false` when that took so long, because the process or the machine stood still, that another process may hold
+    /// the lease: then nothing may be sent.
     pub(super) async fn write_intent(&self, ticket: &RefreshLease) -> Result<bool, RefreshFailed> {
         let begun = self.runtime.clock.moment();
         self.runtime.store.write_intent(ticket, self.runtime.now()).await?;
@@ -30,8 +30,8 @@ impl TokenService {
         Ok(begun.elapsed(&self.runtime.clock) < REFRESH_CALL)
     }
 
-    /// Uses the refresh token, whose use is announced. An endpoint in trouble is asked again while a request waits for the tokens; the
-    /// place is somebody else's meanwhile.
+    /// Uses the refresh token, whose intent is written. A failing endpoint is called again while a request waits for the tokens; the permit
+    /// is released meanwhile.
     pub(super) async fn call_endpoint(
         self: &Arc<Self>,
         (ticket, place): (&RefreshLease, SemaphorePermit<'_>),
@@ -70,7 +70,7 @@ impl TokenService {
     }
 }
 
-/// Whether the endpoint answered that it is in trouble, gave no token with it, and does not want to be left alone for longer than this.
+/// Whether the endpoint answered with a 5xx, without a token, and allows another call after this pause.
 fn in_trouble(error: &RefreshError, pause: Duration) -> bool {
     let RefreshError::Transient { status: Some(500..=599), retry_after, rotated: None, .. } = error else {
         return false;

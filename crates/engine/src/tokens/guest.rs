@@ -1,4 +1,4 @@
-//! Clients of Codex's own paths that present a ChatGPT login: only one whose file its owner has linked lets in.
+//! Clients of Codex's own paths that present a ChatGPT login. Only a login whose file the owner has linked is accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use super::TokenService;
 use crate::registry::accounts::Entry;
 use crate::registry::keys::{AuthError, KeyId};
 
-/// A linked file may have been written since the keeper's last look; it is looked at for an unknown login at most this often.
+/// For an unknown login the linked files are read at most this often: they may have changed since the last look.
 const LOOK: Duration = Duration::from_millis(200);
-/// Longest wait for a look that another call has begun.
+/// Longest wait for a read that another call has begun.
 const WAIT: Duration = Duration::from_secs(2);
 /// No access token is longer.
 const LONGEST: usize = 16 << 10;
-/// How much of an account's id names its login in logs and usage rows: the part that is random.
+/// The length of the random end of an account's id, which names its login in logs and usage rows.
 const TAIL: usize = 12;
 
-/// Who asks on Codex's own paths.
+/// The caller on Codex's own paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
-    /// What its requests are counted under.
+    /// The key id of its usage rows.
     pub key: KeyId,
-    /// The account whose login it presents: Codex's own, which its owner has linked here.
+    /// The linked account whose login it presents.
     pub login: Option<AccountId>,
 }
 
 impl TokenService {
-    /// Whose linked login an access token is.
+    /// Authenticates an access token of a linked login.
     pub(crate) async fn authenticate_login(self: &Arc<Self>, presented: &str) -> Result<Guest, AuthError> {
         if presented.len() > LONGEST || presented.split('.').count() != 3 {
             return Err(AuthError::Unknown);
@@ -45,10 +45,10 @@ impl TokenService {
         self.guest(&entry)
     }
 
-    /// Returns after a look at all linked files that began at `since` or later, or when another's takes too long. Callers share
-    /// looks: Codex sends several calls at once with its new token, and all of them find it.
+    /// Reads all linked files, unless a read that began at `since` or later has ended; gives up when another's read takes too long.
+    /// Callers share reads, because Codex sends several calls at once with its new token.
     async fn reread_links(self: &Arc<Self>, since: Instant) {
-        // Held while looking, so that one looks and the others wait for it.
+        // Held while reading, so that one call reads and the others wait.
         let Ok(mut looked) = tokio::time::timeout(WAIT, self.looked.lock()).await else { return };
         if looked.is_some_and(|last| last >= since) {
             return;
@@ -81,7 +81,7 @@ impl TokenService {
             .as_ref()
             .and_then(|tokens| tokens.expires)
             .is_some_and(|end| end <= self.runtime.backend_now());
-        // A login that its owner or the provider has ended, or that works no longer, lets nobody in with its last token.
+        // The last token of an ended login is refused.
         if account.status.lasts() {
             return Err(AuthError::Revoked);
         }

@@ -1,8 +1,7 @@
-//! Accounts whose tokens are Codex's own: the file counts, and its refresh token is Codex's to use.
+//! Accounts that follow Codex's own file. Codex uses the refresh token in the file.
 //!
-//! The store holds the access token only, so that nothing here can spend the refresh token by the ordinary way. It is spent
-//! only when the file's token has ended, nobody wrote the file for a minute, and the owner allowed it; then the file gets
-//! the new tokens before anybody else.
+//! The store holds the access token only, so that an ordinary refresh cannot use the refresh token. It is used only when the file's
+//! access token has ended, the file was not written for a minute, and the owner allowed it; the file then gets the new tokens first.
 
 use std::sync::Arc;
 
@@ -57,7 +56,7 @@ impl TokenService {
         outcome
     }
 
-    /// The file now. One of another account is no ground for any call.
+    /// Reads the file. The login of another account ends the link's login.
     async fn read_linked_file(&self, id: &AccountId, link: &LinkedAccount) -> Result<LinkedFile, RefreshFailed> {
         let seen = match linked::read(&link.file).await {
             Ok(seen) => seen,
@@ -76,7 +75,7 @@ impl TokenService {
         Err(self.end_linked_login(id, &format!("{} holds the login of another account now", link.file.display())))
     }
 
-    /// The refresh token, where it may be used now.
+    /// The refresh token, if it may be used now.
     fn spendable_token(
         &self,
         id: &AccountId,
@@ -112,7 +111,7 @@ impl TokenService {
         })
     }
 
-    /// Uses the file's refresh token, once, and gives the file what came of it.
+    /// Uses the file's refresh token, once, and writes the new tokens to the file.
     async fn spend(
         self: &Arc<Self>,
         (ticket, place): (RefreshLease, SemaphorePermit<'_>),
@@ -146,7 +145,7 @@ impl TokenService {
         }
     }
 
-    /// The file first, then the store. A refresh token that the file did not take exists nowhere else, so the store keeps it.
+    /// Writes the file first, then the store. The store keeps the refresh token only when the file could not be written.
     async fn store_in_both(
         self: &Arc<Self>,
         ticket: RefreshLease,
@@ -163,7 +162,7 @@ impl TokenService {
         kept.inspect_err(|error| tracing::warn!(%account, %error, "a linked account's new tokens are not kept"))
     }
 
-    /// An account whose refresh token is in the store has a login of its own from here on: its file's is spent or another.
+    /// Ends the link of an account whose refresh token is in the store: its file's token is used up or another one.
     pub(super) async fn unlink_if_owned(&self, id: &AccountId) {
         let own = |entry: Arc<Entry>| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
         if self.registry.extras.link(id).is_none() || !self.registry.accounts.get(id).is_some_and(own) {
@@ -189,7 +188,7 @@ impl TokenService {
         }
     }
 
-    /// Takes over the file's tokens, without the refresh token.
+    /// Stores and publishes the file's tokens, without the refresh token.
     pub(crate) async fn adopt_file(
         self: &Arc<Self>,
         id: &AccountId,
@@ -205,7 +204,7 @@ impl TokenService {
         Ok(self.publish(id, stored))
     }
 
-    /// Follows a linked file that has changed; `false` when it should be looked at again soon.
+    /// Reads a linked file that has changed; `false` when it should be read again soon.
     pub(crate) async fn follow_link(self: &Arc<Self>, link: &LinkedAccount) -> bool {
         let seen = match linked::read(&link.file).await {
             Ok(seen) => seen,
@@ -216,7 +215,7 @@ impl TokenService {
         };
         let Some(entry) = self.registry.accounts.get(&link.account) else { return true };
         let ended = seen.login.claims.expires.is_some_and(|end| end <= self.runtime.backend_now());
-        // A file that is back as it was heals an account that its absence or another's login had ended.
+        // A restored file revives an account whose login ended by the file's absence or by another account's login in it.
         let over = matches!(entry.account.status, Status::NeedsLogin { .. } | Status::Expiring { .. });
         let known = !over && entry.tokens.as_ref().is_some_and(|tokens| tokens.access == seen.login.access);
         if known || ended || !is_same_account(&entry.account, &seen.login) {
@@ -260,7 +259,7 @@ pub(crate) fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> New
     }
 }
 
-/// The tokens of a call, unless somebody else has replaced them.
+/// The tokens of a call; an error when another process has replaced them.
 fn replaced(call: Call) -> Result<Arc<Tokens>, RefreshFailed> {
     match call {
         Call::Done(tokens) => Ok(tokens),

@@ -15,47 +15,47 @@ use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use super::TokenService;
 use super::{Pause, RefreshFailed, RefreshRequest, TOO_LATE, usable};
 
-/// How often a lease that another process holds is looked at.
+/// How often a lease of another process is checked.
 const HELD: Duration = Duration::from_millis(250);
-/// Pause between two tries to store tokens that exist nowhere else.
+/// Pause between two tries to store new tokens.
 const COMMIT: Duration = Duration::from_secs(1);
-/// Tries to store them once the engine ends.
+/// Tries to store them while the engine stops.
 const LAST_TRIES: u32 = 10;
-/// Leases taken for one refresh at most: the first, one after a reused token, one after a login that came between.
+/// Most leases of one refresh: the first, one after a reused token, one after a login that came between.
 const ROUNDS: usize = 3;
-/// The code of a refresh token that was used before: by another process, or by a try whose answer was lost.
+/// The error code of a refresh token that was used before, by another process or by a try whose answer was lost.
 const REUSED: &str = "refresh_token_reused";
 
-/// What asking for the lease came to.
+/// The result of asking for the lease.
 pub(super) enum Lease<'a> {
-    /// It is ours, and so is a place at the token endpoint.
+    /// We hold it, and a permit for the token endpoint.
     Ours(RefreshLease, SemaphorePermit<'a>),
-    /// Somebody else refreshed meanwhile.
+    /// Another process refreshed meanwhile.
     Done(Tokens),
-    /// Somebody else found meanwhile that the login is over.
+    /// Another process ended the login meanwhile.
     Over,
 }
 
-/// What one call of the token endpoint came to.
+/// The result of one call of the token endpoint.
 pub(super) enum Call {
     Done(Arc<Tokens>),
-    /// Somebody else stored other tokens meanwhile: they count.
+    /// Another process stored other tokens meanwhile, which count.
     Overtaken,
 }
 
 impl TokenService {
-    /// Refreshes one account's tokens. A token that was reused is tried again only when the store holds another by then.
+    /// Refreshes one account's tokens. After a reused token it tries again only when the store holds another one by then.
     pub(super) async fn refresh_once(
         self: &Arc<Self>,
         id: &AccountId,
         wish: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
-        // Where an earlier write-back failed and the link could not be ended.
+        // An earlier write-back may have failed without ending the link.
         self.unlink_if_owned(id).await;
         if let Some(link) = self.registry.extras.link(id) {
             return self.refresh_linked(id, &link, wish).await;
         }
-        // Where nothing can go out, the token is not touched.
+        // Without an open egress route the token is not used.
         self.dispatch.egress(id).map_err(|none| RefreshFailed::passing(none.to_string()))?;
         for _ in 0..ROUNDS {
             let (ticket, place) = match self.lease(id, wish).await? {
@@ -82,7 +82,7 @@ impl TokenService {
         Err(RefreshFailed::passing("its tokens kept changing"))
     }
 
-    /// What whoever overtook us has made of the account, when that is an answer. A spent token is not used once more.
+    /// The result after another process has changed the account; `None` when a refresh is still needed.
     pub(super) async fn after_takeover(
         &self,
         id: &AccountId,
@@ -94,10 +94,10 @@ impl TokenService {
         }
     }
 
-    /// Takes the lease; waits while another process has it.
+    /// Takes the lease; waits while another process holds it.
     pub(super) async fn lease(&self, id: &AccountId, wish: &RefreshRequest) -> Result<Lease<'_>, RefreshFailed> {
         loop {
-            // First the place, then the lease: a lease ends whether or not its holder got a place.
+            // First the permit, then the lease, because a lease runs out while its holder waits.
             let place = self.endpoint_permit().await;
             let holder = self.runtime.store.holder()?;
             match self.runtime.store.begin_refresh(id, holder, self.runtime.now()).await? {
@@ -114,7 +114,7 @@ impl TokenService {
                 }
                 LeaseOutcome::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
                 LeaseOutcome::Gone => return Err(RefreshFailed::lasting("the account is gone")),
-                // Bounded: a lease ends after 60 s. One of a process that was killed is not waited for.
+                // Bounded: a lease ends after 60 s. Leases of dead processes are freed at once.
                 LeaseOutcome::Held { until } => {
                     drop(place);
                     if self.runtime.store.free_leases().await? > 0 {
@@ -151,8 +151,8 @@ impl TokenService {
         }
     }
 
-    /// The token was used before: the end, unless the store holds another one by now. The intent stays open until that is
-    /// decided, and ends in the same statement that says so: a crash in between must not leave a spent token unmarked.
+    /// Handles a token that was used before: the login ends, unless the store holds another token by now. The intent ends in the same
+    /// statement that stores the end, so that a crash in between does not leave a used token unmarked.
     async fn on_reused_token(
         &self,
         ticket: RefreshLease,
@@ -172,7 +172,7 @@ impl TokenService {
         self.end_login(ticket, why, wish).await
     }
 
-    /// Stores what was granted, then publishes it.
+    /// Stores the granted tokens, then publishes them.
     pub(super) async fn store_granted(&self, ticket: RefreshLease, grant: Grant) -> Result<Call, RefreshFailed> {
         let id = ticket.id.clone();
         let old = &ticket.tokens;
@@ -190,8 +190,8 @@ impl TokenService {
         Ok(if stored { Call::Done(self.publish(&id, tokens)) } else { Call::Overtaken })
     }
 
-    /// Commits until it holds; `false` when somebody else stored other tokens. Bounded only once the engine ends: what is in hand
-    /// exists nowhere else.
+    /// Repeats the commit until it succeeds; `false` when another process stored other tokens. Bounded only while the engine stops, because
+    /// these tokens exist nowhere else.
     async fn commit(&self, mut ticket: RefreshLease, tokens: &Tokens) -> Result<bool, RefreshFailed> {
         let mut left = LAST_TRIES;
         loop {
@@ -211,7 +211,7 @@ impl TokenService {
         }
     }
 
-    /// Makes stored tokens the ones that requests use.
+    /// Publishes stored tokens to requests.
     pub(super) fn publish(&self, id: &AccountId, tokens: Tokens) -> Arc<Tokens> {
         let tokens = Arc::new(tokens);
         self.registry.accounts.renew(id, Arc::clone(&tokens));
@@ -222,7 +222,7 @@ impl TokenService {
         tokens
     }
 
-    /// The token endpoint is in trouble: a pause, longer each time. A refresh token that came alone is stored first.
+    /// Pauses after a transient failure, longer each time. A refresh token that came alone is stored first.
     pub(super) async fn pause_for_trouble(
         &self,
         ticket: RefreshLease,
@@ -240,7 +240,7 @@ impl TokenService {
                 self.registry.accounts.renew(&id, Arc::new(tokens));
             }
         } else if sent != Sent::No && status.is_none_or(|status| status < 300) {
-            // The token may be used up, as after a crash: the next answer that comes decides.
+            // The token may be used up, as after a crash: the next answer decides.
             self.release_keeping_intent(ticket).await;
         } else {
             self.release_lease(ticket, None).await;
@@ -255,7 +255,7 @@ impl TokenService {
         let cooled = self.registry.accounts.get(id).is_some_and(|entry| entry.tokens.as_deref().is_some_and(ended));
         let until = {
             let mut pauses = self.pauses.lock();
-            // Where nothing was sent there is nobody to spare: a way that is open again is not waited for.
+            // When nothing was sent, the endpoint needs no longer pause: a route that opens again is used at once.
             let before = pauses.get(id).filter(|_| sent != Sent::No).map_or(0, |pause| pause.failures);
             let failures = before + 1;
             let asked = Duration::from_secs(retry_after.unwrap_or(0)).min(pool::limits::REFRESH_BACKOFF.1);
@@ -269,8 +269,8 @@ impl TokenService {
         }
     }
 
-    /// The login is over: a person must sign in again. Stored with the end of the lease; who has no lease any more does not know that,
-    /// as somebody may have signed in meanwhile.
+    /// Ends the login: a person must sign in again. This is stored together with the end of the lease; without the lease nothing is stored,
+    /// because somebody may have signed in meanwhile.
     pub(super) async fn end_login(
         &self,
         ticket: RefreshLease,
@@ -288,7 +288,7 @@ impl TokenService {
         Err(RefreshFailed::lasting(why))
     }
 
-    /// What is left of a login that cannot be refreshed: an access token that nobody refused serves until it ends.
+    /// The signal of a login that cannot be refreshed: an access token that was not refused serves until it ends.
     fn lost_login_signal(&self, tokens: &Tokens, why: &str, wish: &RefreshRequest) -> Signal {
         let why = why.to_owned();
         let refused = wish.reason == RefreshReason::UnauthorizedRecovery && wish.old_access == tokens.access;
@@ -304,7 +304,7 @@ impl TokenService {
         RefreshFailed::lasting(why)
     }
 
-    /// Ends the lease of a call whose answer was lost. Its intent stays, and says to whoever is next that the token may be used up.
+    /// Ends the lease of a call whose answer was lost. Its intent stays and marks the token as possibly used.
     async fn release_keeping_intent(&self, ticket: RefreshLease) {
         let id = ticket.id.clone();
         if let Err(error) = self.runtime.store.release_lease(ticket).await {
@@ -312,7 +312,7 @@ impl TokenService {
         }
     }
 
-    /// Ends the lease; `false` when another holder has it. When that fails it ends by itself after 60 s.
+    /// Ends the lease; `false` when another process holds it. When that fails, the lease ends by itself after 60 s.
     pub(super) async fn release_lease(&self, ticket: RefreshLease, status: Option<&Status>) -> bool {
         let id = ticket.id.clone();
         let held = self.runtime.store.end_refresh(ticket, status).await;

@@ -12,15 +12,15 @@ use super::RefreshRequest;
 use super::TokenService;
 use crate::registry::accounts::Entry;
 
-/// The wall clock may jump (sleep, correction): it is looked at this often.
+/// Longest pause between two looks, because the wall clock may jump (sleep, correction).
 const LOOK: Duration = Duration::from_secs(30);
 
-/// When each overdue account may begin. Those that are found overdue together, as after a sleep, begin one after the other.
+/// When each overdue account may begin. Accounts that become overdue together, as after a sleep, begin one after the other.
 #[derive(Default)]
 pub(crate) struct StaggeredStarts(HashMap<AccountId, Instant>);
 
 impl StaggeredStarts {
-    /// Those of the overdue whose turn has come; the turns of others stay.
+    /// Takes the overdue accounts that may begin now; the others keep their times.
     fn take(&mut self, overdue: Vec<AccountId>, now: Instant) -> Vec<AccountId> {
         let all: HashSet<&AccountId> = overdue.iter().collect();
         self.0.retain(|id, _| all.contains(id));
@@ -35,14 +35,14 @@ impl StaggeredStarts {
         ready
     }
 
-    /// How long until the next turn.
+    /// The time until the next start.
     fn wait(&self, now: Instant) -> Option<Duration> {
         self.0.values().map(|at| at.saturating_duration_since(now)).min()
     }
 }
 
 impl TokenService {
-    /// Makes up for refreshes that a crash cut off: the token is tried once, else its owner hears that a login is needed.
+    /// Resumes refreshes that a crash interrupted: the token is tried once, else the account needs a login.
     pub(crate) async fn resume(self: &Arc<Self>) {
         let cut = self.runtime.store.interrupted_refreshes(self.runtime.now()).await;
         let cut = cut.inspect_err(|error| tracing::warn!(%error, "interrupted refreshes are not known yet"));
@@ -51,7 +51,7 @@ impl TokenService {
         }
     }
 
-    /// Starts what is due and has its turn; how long until the next look.
+    /// Starts the refreshes that are due, and returns the time until the next look.
     pub(crate) fn begin_due(self: &Arc<Self>, turns: &mut StaggeredStarts) -> Duration {
         let now = self.runtime.now();
         let mut next = LOOK;
@@ -70,7 +70,7 @@ impl TokenService {
         turns.wait(moment).map_or(next, |wait| wait.min(next)).max(Duration::from_millis(1))
     }
 
-    /// When the account's tokens are due, by our clock; `None` when nothing is to be done.
+    /// When the account's tokens are due, by our clock; `None` when no refresh is needed or possible.
     fn due(&self, entry: &Entry) -> Option<Millis> {
         let id = &entry.account.id;
         if over(entry) || self.is_refreshing(id) {
@@ -81,12 +81,12 @@ impl TokenService {
         let due = self.pause(id, now).map_or(due, |pause| due.max(pause.until));
         let cooldown = entry.refresh_cooldown();
         let due = if cooldown.is_zero() { due } else { due.max(now.after(cooldown)) };
-        // Until its way is open again, which is told, or is worth a try.
+        // Not before its egress is open again, which wakes the schedule, or worth another try.
         let table = self.registry.egress.table();
         Some(table.stuck(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(now.after(LOOK)))))
     }
 
-    /// The flight belongs to its own task; whoever wants its result asks for it.
+    /// Starts a refresh in its own task.
     fn start(self: &Arc<Self>, id: &AccountId) {
         let Some(entry) = self.registry.accounts.get(id).filter(|entry| !over(entry)) else { return };
         if let Some(tokens) = &entry.tokens {
@@ -95,7 +95,7 @@ impl TokenService {
     }
 }
 
-/// Whether only a person can change anything about it.
+/// Whether the account's status allows no refresh.
 fn over(entry: &Entry) -> bool {
     !entry.account.status.refreshes()
 }

@@ -1,4 +1,4 @@
-//! Brings warnings to one receiver, one after the other, a few times each.
+//! Delivers warnings to one receiver, one after the other, with a few tries each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const TRIES: u32 = 6;
 /// Longest pause between two of them.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// How a receiver is spoken to.
+/// The protocol of a receiver.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Webhook,
@@ -38,9 +38,9 @@ struct Letter<'a> {
 
 /// Why a delivery failed.
 enum Missed {
-    /// May work later.
+    /// A later try may succeed.
     Passing(String),
-    /// Will not work.
+    /// No try will succeed.
     Lasting(String),
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn run(
 }
 
 async fn deliver(services: &Services, (kind, to): (Kind, &Receiver), warning: &Warning) {
-    // The same for every try, so that a receiver can tell a second one.
+    // The same for every try, so that a receiver can recognise a repetition.
     let id = uuid::Uuid::new_v4().to_string();
     for attempt in 0..TRIES {
         let missed = match send(services, (kind, to), warning, &id).await {

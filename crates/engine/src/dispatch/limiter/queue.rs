@@ -1,4 +1,4 @@
-//! The places of one account: who is served by it, and who waits for it.
+//! The requests of one account: those in flight and those that wait.
 
 use std::collections::VecDeque;
 
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use super::WakeUp;
 
-/// Who is served by an account, and who waits for it.
+/// The requests of one account.
 #[derive(Default)]
 pub(super) struct AccountQueue {
     pub(super) in_flight: u32,
     pub(super) last_used: Millis,
     /// When the next request may begin.
     pub(super) next: Option<Instant>,
-    /// What few accounts have.
+    /// Boxed, because few accounts need it.
     pub(super) more: Option<Box<Contended>>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Contended {
     pub(super) breaker: Breaker,
     /// How often the breaker has opened.
     pub(super) round: u32,
-    /// Requests in flight that began before it opened last; their end tells nothing.
+    /// Requests in flight that began before the breaker opened last. Their results do not count.
     pub(super) older: u32,
 }
 
@@ -62,7 +62,7 @@ impl AccountQueue {
         }
     }
 
-    /// The breaker has opened: whoever is served now began before.
+    /// Notes that the breaker has opened: all requests in flight began before.
     pub(super) fn opened(&mut self) {
         let more = self.more.get_or_insert_default();
         more.round += 1;
@@ -74,7 +74,7 @@ impl AccountQueue {
         self.more.as_ref().map_or(0, |more| more.older)
     }
 
-    /// Whether there is room for one more below `most`, and for a probe where one must tell first.
+    /// Whether one more request is allowed: below `most`, and with an open breaker only as its one probe.
     pub(super) fn room(&self, most: u32) -> bool {
         let probed = self.more.as_ref().is_some_and(|more| !more.breaker.is_closed() && self.in_flight > more.older);
         (most == 0 || self.in_flight < most) && !probed

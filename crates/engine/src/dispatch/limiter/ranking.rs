@@ -1,5 +1,5 @@
-//! What is known of every account and relay in the form in which a choice reads it: one short row each, in the order of the
-//! list, kept up with the list by looking only at what changed.
+//! Every account and relay in the form that a choice reads: one short row each, in the order of the list. An update looks only at
+//! the changed parts of the list.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,13 +21,13 @@ pub(super) struct RankedRows {
     strategy: Strategy,
     tiers: Vec<String>,
     rows: Vec<Row>,
-    /// What no row of a chunk of the list beats; unknown when one of them changed.
+    /// The best candidate of each chunk of the list; unknown when one of its rows changed.
     best: Vec<Best>,
-    /// The list that the rows were made of.
+    /// The list of the rows.
     list: List,
-    /// Places on accounts that are gone, until the last is given back.
+    /// The queues of removed accounts, until their last permit is given back.
     gone: HashMap<AccountId, AccountQueue>,
-    /// When the first card ends, and when the cards were looked at last.
+    /// When the first snapshot ends, and when the snapshots were checked last.
     cards: (Millis, Millis),
     /// Requests in all queues.
     waiting: usize,
@@ -83,7 +83,7 @@ impl RankedRows {
         self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(ask))
     }
 
-    /// Takes a place and says when its request may begin. `chosen` is when that was chosen by its rank.
+    /// Counts a request and returns when it may begin. `chosen` is when the account was chosen by its rank.
     pub(super) fn begin(&mut self, account: &AccountId, stagger: Duration, chosen: Option<Millis>) -> Start {
         let mono = Instant::now();
         let relay = self.row(account).is_some_and(|row| row.relay);
@@ -97,7 +97,8 @@ impl RankedRows {
         place.begin(at)
     }
 
-    /// Gives a place back, to whoever waits longest for this account, else for any. A start that nobody made is not counted.
+    /// Gives a permit back: to the longest waiting request of this account, else of any account. A start that was never used is taken
+    /// back.
     pub(super) fn release(&mut self, account: &AccountId, start: Start, stagger: Duration) {
         let Some(place) = self.place(account) else { return };
         place.end(start);
@@ -180,8 +181,8 @@ impl RankedRows {
         more.is_none_or(|more| more.breaker.is_closed())
     }
 
-    /// A place is free that nobody waits for: of the requests whose ticket is higher than `after`, the one that waits longest
-    /// may choose again; when it cannot use the place, the call goes on. Tickets begin with 1.
+    /// Calls the longest waiting request whose ticket is higher than `after`, because a permit may be free: that request chooses again.
+    /// Tickets begin with 1.
     pub(super) fn call_next(&mut self, after: u64) {
         while self.waiting > 0 {
             let next = |place: &AccountQueue| Some(place.more.as_ref()?.queue.get(place.behind(after))?.ticket);
@@ -200,7 +201,7 @@ impl RankedRows {
         }
     }
 
-    /// Whoever waits longest for an account that has room for one more.
+    /// Takes the longest waiting request of an account, if the account has room for it.
     fn first(&mut self, account: &AccountId) -> Option<Waiter> {
         let place = self.place(account)?;
         let most = place.more.as_ref()?.queue.front()?.most;
@@ -224,14 +225,14 @@ impl RankedRows {
         self.rows.get_mut(*at).map(|row| &mut row.place)
     }
 
-    /// Forgets an account that is gone once nobody is left there.
+    /// Forgets a removed account without requests.
     fn forget(&mut self, account: &AccountId) {
         if self.gone.get(account).is_some_and(|place| place.in_flight == 0 && place.waiting() == 0) {
             self.gone.remove(account);
         }
     }
 
-    /// Takes over what changed in the list, and cards that do not hold any more.
+    /// Applies the changes of the list, and renews snapshots that have ended.
     fn follow(&mut self, list: &List, now: Millis) {
         let rules = SnapshotRules { strategy: self.strategy, tiers: &self.tiers };
         if !list.has_same_ids(&self.list) {
@@ -260,7 +261,7 @@ impl RankedRows {
         self.list = list.clone();
     }
 
-    /// Makes the rows of another list; places stay with their accounts.
+    /// Makes the rows of another list. The queues stay with their accounts.
     fn rebuild(&mut self, list: &List, now: Millis) {
         let mut places = std::mem::take(&mut self.gone);
         for row in self.rows.drain(..) {
@@ -283,7 +284,7 @@ impl RankedRows {
         self.list = list.clone();
     }
 
-    /// Works out what is not known of the chunks.
+    /// Computes the unknown best candidates of the chunks.
     fn weigh(&mut self, moment: Moment) {
         for (rows, best) in self.rows.chunks(CHUNK).zip(&mut self.best) {
             if *best == Best::Unknown {
@@ -311,7 +312,7 @@ impl RankedRows {
         self.rows.chunks(CHUNK).zip(&self.best).enumerate().map(group).collect()
     }
 
-    /// The relays that the model's name means, each with its own name of the model.
+    /// The relays that serve the model, each with its own name of the model.
     fn relays<'a>(&'a self, field: Candidates<'a>, moment: Moment) -> impl Iterator<Item = Candidate<'a>> + Clone {
         let stops = match field.to {
             ServedBy::Accounts => &[],

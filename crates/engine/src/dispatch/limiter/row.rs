@@ -1,4 +1,4 @@
-//! An account or relay as a choice reads it.
+//! An account or relay in the form that a choice reads.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use super::Candidates;
 use super::queue::AccountQueue;
 use crate::registry::accounts::Entry;
 
-/// Model lists whose answer is remembered within one choice; accounts share few.
+/// Model lists whose result is remembered within one choice; accounts share few lists.
 const LISTS: usize = 16;
 
-/// What a choice needs of an account or relay.
+/// The facts of an account or relay for a choice.
 pub(super) struct Row {
     pub(super) entry: Arc<Entry>,
     pub(super) card: Snapshot,
     pub(super) place: AccountQueue,
-    /// Place among all by id.
+    /// Its rank among all ids.
     pub(super) order: u32,
     /// Whether it is a relay.
     pub(super) relay: bool,
     /// Which model list it has.
     list: usize,
-    /// Whether its entry alone tells if it lists a model: it has refused one.
+    /// Whether it has refused a model, so that its list alone is not enough.
     doubted: bool,
 }
 
@@ -38,16 +38,16 @@ pub(super) struct Moment {
     pub(super) mono: Instant,
 }
 
-/// What a request asks of the rows of accounts.
+/// The question of one choice to the rows of accounts.
 pub(super) struct View<'a> {
     pub(super) field: Candidates<'a>,
     pub(super) model: &'a str,
     pub(super) moment: Moment,
-    /// Where in the list the conversation's owner is.
+    /// The index of the conversation's account in the list.
     pub(super) owner: Option<usize>,
-    /// Whom the request has tried, by their order.
+    /// The accounts that the request has tried, by their order.
     pub(super) tried: Vec<u32>,
-    /// What model lists were found to say.
+    /// The model lists that were looked up, with their results.
     pub(super) known: RefCell<Vec<(usize, bool)>>,
 }
 
@@ -81,11 +81,11 @@ impl Row {
         }
     }
 
-    /// Whether the account lists the model. What a list says is looked up once, however many accounts share it.
+    /// Whether the account lists the model. A list is looked up once, however many accounts share it.
     fn lists(&self, view: &View<'_>) -> bool {
         let look = || self.entry.can_serve_model((view.model, view.field.custom), view.field.bundled, view.moment.now);
         if view.model.is_empty() {
-            // What is asked for is no model of a list.
+            // The call names no model of a list.
             return true;
         }
         if self.doubted {
@@ -123,7 +123,7 @@ impl Row {
     }
 }
 
-/// Tells model lists apart; 0 for none.
+/// Identifies a model list; 0 for none.
 fn list_of(entry: &Entry) -> usize {
     entry.models.as_ref().map_or(0, |listing| Arc::as_ptr(listing).addr())
 }

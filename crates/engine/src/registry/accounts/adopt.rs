@@ -1,4 +1,4 @@
-//! Taking over what the store holds.
+//! Applies the stored accounts to the list in memory.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use super::{Accounts, Entry, List};
 /// An account of the store, as a reload found it.
 #[derive(Debug)]
 pub(crate) enum StoredAccount {
-    /// As it was when it was read last.
+    /// Unchanged since it was read last.
     Known(AccountId),
-    /// Read, with the tokens where there are any that can be.
+    /// Read, with its readable tokens.
     Read(Box<Account>, Option<Tokens>),
 }
 
-/// What [`Accounts::adopt`] found.
+/// The changes that [`Accounts::adopt`] found.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Accounts that were not there before.
+    /// New accounts.
     pub(crate) added: Vec<AccountId>,
-    /// Accounts whose tokens are others than before, by somebody else's hand; relays whose key is good again.
+    /// Accounts with new tokens from another process; relays whose key is valid again.
     pub(crate) signed_in: Vec<AccountId>,
     /// Accounts that are gone.
     pub(crate) removed: Vec<AccountId>,
@@ -41,8 +41,8 @@ impl Changes {
 }
 
 impl Accounts {
-    /// Takes over the stored accounts. Memory wins where it is newer: tokens that were refreshed later, statuses that are
-    /// not written yet, figures that were learned later. Tokens of a new login bring their stored status with them.
+    /// Applies the stored accounts. Memory wins where it is newer: tokens that were refreshed later, unsaved statuses, figures that were
+    /// learned later. Tokens of a new login come with their stored status.
     pub(crate) fn adopt(&self, rows: Vec<StoredAccount>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
@@ -80,13 +80,13 @@ impl Accounts {
     }
 }
 
-/// Who is not there any more.
+/// The ids that the next list does not have.
 pub(crate) fn removed_ids(old: &List, next: &[Arc<Entry>]) -> Vec<AccountId> {
     let here: HashSet<_> = next.iter().map(|entry| &entry.account.id).collect();
     old.iter().map(|entry| &entry.account.id).filter(|id| !here.contains(id)).cloned().collect()
 }
 
-/// The known account with what is stored, and whether it was signed in again.
+/// Merges the known and the stored account, and returns whether it was signed in again.
 fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: &[(Signal, Millis)]) -> (Entry, bool) {
     let mut entry = known.clone();
     let same = known.tokens.as_deref() == tokens.as_ref();
@@ -98,7 +98,7 @@ fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: &[(Sign
         entry.jitter = rand::random();
     }
     entry.account = stored;
-    // What was learned of a login says nothing of the next one. Of the same one it counts, whatever else somebody learned meanwhile.
+    // Signals about an old login do not apply to a new one. For the same login they do, also on top of a status from another process.
     if !relogged {
         let learn = |status: Status, (signal, at): &(Signal, Millis)| status.apply(signal, *at);
         entry.account.status = unsaved.iter().fold(entry.account.status, learn);

@@ -1,4 +1,4 @@
-//! What refusals have taught about models' limits, beside the lists: the catalogue shows it, and requests heed it.
+//! Limits of models that refusals have named, beside the lists. The catalogue shows them, and requests respect them.
 
 use std::sync::atomic::Ordering;
 
@@ -11,12 +11,12 @@ use proto::upstream_error::bounds::Bounds;
 use super::{Accounts, Entry};
 
 impl Accounts {
-    /// What is known of a model's limits beyond the lists. Every request asks, and mostly there is nothing to know.
+    /// The learned limits of a model. Every request asks, and mostly there are none.
     pub(crate) fn learned_limits(&self, of: impl FnOnce() -> ModelKey, now: Millis) -> LearnedLimits {
         if self.nothing_learned() { LearnedLimits::default() } else { self.learned.lock().known(&of(), now) }
     }
 
-    /// Takes over what a refusal said.
+    /// Learns limits from a refusal.
     pub(crate) fn learn_from_refusal(&self, of: &ModelKey, said: &Bounds, asked: RefusedRequest, now: Millis) {
         if self.teach(|learned| learned.note(of, said, asked, now)) {
             let Bounds { window, output, .. } = said;
@@ -24,17 +24,17 @@ impl Accounts {
         }
     }
 
-    /// Takes over how an upstream counts tokens.
+    /// Learns how an upstream counts tokens.
     pub(crate) fn learn_token_scale(&self, of: &ModelKey, said: &Bounds, ours: Words) {
         self.learned.lock().scale(of, said, ours);
     }
 
-    /// The tokens of a prompt that is sure to be refused, by the upstream's count.
+    /// The tokens of a prompt, by the upstream's count, if they exceed its learned window.
     pub(crate) fn over_learned_window(&self, of: &ModelKey, ours: Words, now: Millis) -> Option<u64> {
         self.learned.lock().over_window(of, ours, now)
     }
 
-    /// A request of so many tokens in and out was served.
+    /// Learns from a served request with so many tokens in and out.
     pub(crate) fn note_served(&self, id: &AccountId, model: &str, usage: (u64, u64)) {
         if self.nothing_learned() {
             return;
@@ -46,18 +46,18 @@ impl Accounts {
         }
     }
 
-    /// Forgets what is too old.
+    /// Forgets limits that are too old.
     pub(crate) fn forget_old_limits(&self, now: Millis) {
         self.teach(|learned| learned.sweep(now));
     }
 
-    /// A catalogue with what was learned.
+    /// The catalogue with the learned limits.
     pub(crate) fn with_learned_limits(&self, catalog: Catalog) -> Catalog {
         let learned = self.learned.lock();
         if learned.is_empty() { catalog } else { catalog.with_learned_limits(|of| learned.last(&of)) }
     }
 
-    /// Forgets what was learned of a relay that is another one now. The caller makes the catalogue anew.
+    /// Forgets the limits of a relay that has changed. The caller rebuilds the catalogue.
     pub(crate) fn forget_relay_limits(&self, relay: &AccountId) {
         self.change(|learned| learned.forget(relay));
     }
@@ -67,7 +67,7 @@ impl Accounts {
         !self.has_learned.load(Ordering::Acquire)
     }
 
-    /// Changes what is known; lists show it at once.
+    /// Changes the learned limits, and rebuilds the catalogue.
     fn teach(&self, change: impl FnOnce(&mut Learned) -> bool) -> bool {
         let changed = self.change(change);
         if changed {

@@ -1,4 +1,4 @@
-//! The list of accounts and relays: cheap to copy with one entry changed, and to look up by id, however long it is.
+//! The list of accounts and relays. Copying it with one entry changed, and looking up an id, are cheap at any length.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl FromIterator<Arc<Entry>> for List {
     }
 }
 
-/// Of an id that is there twice, which no store gives, the first counts.
+/// For an id that is there twice, which no store has, the first entry counts.
 fn positions_of(entries: &[Arc<Entry>]) -> HashMap<AccountId, usize> {
     let mut at = HashMap::with_capacity(entries.len());
     for (place, entry) in entries.iter().enumerate() {
