@@ -16,7 +16,7 @@ use store::StoredModels;
 use upstream::ModelsAnswer;
 
 use crate::dispatch::Dispatch;
-use crate::dispatch::model_queue::NotListed;
+use crate::dispatch::model_queue::ListFetchError;
 use crate::registry::Registry;
 use crate::registry::accounts::{Entry, ModelList};
 use crate::runtime::Runtime;
@@ -131,7 +131,7 @@ pub(crate) fn has_list(entry: &Entry) -> bool {
 
 impl ModelLists {
     /// Fetches a list now. Removed accounts and those without a list are skipped.
-    pub(crate) async fn fetch_list(self: &Arc<Self>, id: &AccountId) -> Result<(), NotListed> {
+    pub(crate) async fn fetch_list(self: &Arc<Self>, id: &AccountId) -> Result<(), ListFetchError> {
         let Some(entry) = self.registry.accounts.get(id).filter(|entry| has_list(entry)) else { return Ok(()) };
         match &entry.relay {
             Some(_) => relays::fetch_models(self, &entry).await?,
@@ -142,7 +142,7 @@ impl ModelLists {
     }
 }
 
-async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), NotListed> {
+async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), ListFetchError> {
     let id = &entry.account.id;
     let version = version(service);
     // A list for another version is another list.
@@ -151,7 +151,7 @@ async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), NotListed
     let (answer, tokens) = ask(service, entry, (None, etag)).await?;
     match answer {
         ModelsAnswer::NotModified => {}
-        ModelsAnswer::Refused { status, .. } => return Err(NotListed::Refused(status)),
+        ModelsAnswer::Refused { status, .. } => return Err(ListFetchError::Refused(status)),
         ModelsAnswer::Fresh { etag, body } => {
             let models = pool::catalog::parse_models(&body)?;
             let listing = ModelList { etag: etag.clone(), version: version.clone(), models };
@@ -171,9 +171,9 @@ async fn ask(
     service: &Arc<ModelLists>,
     entry: &Entry,
     wish: (Option<&str>, Option<&str>),
-) -> Result<(ModelsAnswer, Arc<Tokens>), NotListed> {
+) -> Result<(ModelsAnswer, Arc<Tokens>), ListFetchError> {
     let id = &entry.account.id;
-    let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
+    let trouble = |why: &dyn std::fmt::Display| ListFetchError::Upstream(why.to_string());
     let is_refused = |answer: &ModelsAnswer| matches!(answer, ModelsAnswer::Refused { status: 401, .. });
     let call = |tokens: Arc<Tokens>| async move {
         let upstream = service.dispatch.egress(id).map_err(|error| trouble(&error))?;
@@ -182,7 +182,7 @@ async fn ask(
     service.tokens.call_with_tokens(entry, is_refused, call).await
 }
 
-impl From<RefreshFailed> for NotListed {
+impl From<RefreshFailed> for ListFetchError {
     fn from(error: RefreshFailed) -> Self {
         Self::Upstream(error.to_string())
     }
@@ -201,19 +201,19 @@ fn version(service: &ModelLists) -> String {
 
 impl ModelLists {
     /// Asks for the routing of an account's model calls, unless it is known.
-    async fn locate_region(self: &Arc<Self>, entry: &Entry, tokens: &Tokens) -> Result<(), NotListed> {
+    async fn locate_region(self: &Arc<Self>, entry: &Entry, tokens: &Tokens) -> Result<(), ListFetchError> {
         let account = &entry.account;
         let now = self.runtime.now();
         if self.dispatch.routes.fresh(&account.id, now) {
             return Ok(());
         }
-        let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
+        let trouble = |why: &dyn std::fmt::Display| ListFetchError::Upstream(why.to_string());
         let way = self.dispatch.egress(&account.id).map_err(|error| trouble(&error))?;
         let answer = way.accounts_check(account, &tokens.access).await.map_err(|fault| trouble(&fault))?;
         if answer.status != 200 {
-            return Err(NotListed::Refused(answer.status));
+            return Err(ListFetchError::Refused(answer.status));
         }
-        let unread = || NotListed::Upstream("the account check does not name the account".into());
+        let unread = || ListFetchError::Upstream("the account check does not name the account".into());
         let read = routing::read(&answer.body, &account.upstream_id).ok_or_else(unread)?;
         for ignored in &read.ignored {
             tracing::warn!(account = %account.id, ignored, "a part of the account's routing is not followed");

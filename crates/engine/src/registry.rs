@@ -83,7 +83,7 @@ impl Registry {
     }
 
     /// The id and the name of an account's egress: `global`, `direct` or `auto` twice, or a proxy's id and name.
-    pub(crate) fn egress_words(&self, id: &AccountId) -> (String, String) {
+    pub(crate) fn egress_labels(&self, id: &AccountId) -> (String, String) {
         let table = self.egress.table();
         let way = table.egress(id);
         let proxy = if let Way::Fixed(id) = way { table.proxy(id) } else { None };

@@ -246,7 +246,7 @@ impl TokenService {
             return std::future::ready(Err(RefreshFailed::passing("this process is ending"))).boxed().shared();
         }
         let (done, result) = oneshot::channel();
-        let landing = FlightGuard { tokens: Arc::clone(self), id: id.clone() };
+        let landing = RefreshGuard { tokens: Arc::clone(self), id: id.clone() };
         let waited = Arc::clone(&wish.waited);
         self.runtime.tasks.spawn(async move {
             let result = landing.run(&wish).await;
@@ -283,12 +283,12 @@ fn usable(tokens: &Tokens, seen: &Secret, now: Millis) -> bool {
 }
 
 /// Removes the refresh from the list when its task ends, also by panic.
-struct FlightGuard {
+struct RefreshGuard {
     tokens: Arc<TokenService>,
     id: AccountId,
 }
 
-impl FlightGuard {
+impl RefreshGuard {
     async fn run(&self, wish: &RefreshRequest) -> Result<Arc<Tokens>, RefreshFailed> {
         let result = self.tokens.refresh_once(&self.id, wish).await;
         match &result {
@@ -301,7 +301,7 @@ impl FlightGuard {
     }
 }
 
-impl Drop for FlightGuard {
+impl Drop for RefreshGuard {
     fn drop(&mut self) {
         self.tokens.flights.lock().remove(&self.id);
         self.tokens.registry.accounts.rescheduled.notify_one();

@@ -141,7 +141,7 @@ impl Accounts<'_> {
     /// Refreshes an account's tokens now. An account that follows a file takes the file's tokens; one without a refresh token serves until
     /// its access token ends.
     pub async fn refresh(self, id: &str) -> Result<AccountView, AccountError> {
-        self.renew_own(id).await?;
+        self.refresh_tokens(id).await?;
         self.get(id).ok_or(AccountError::Unknown)
     }
 
@@ -218,13 +218,13 @@ impl Accounts<'_> {
         let mut view = entry.view(self.0.dispatch.limiter.load(id), now);
         view.tags = self.0.registry.extras.tags(id);
         view.linked = self.0.registry.extras.link(id).map(|link| link.file.display().to_string());
-        (view.egress_id, view.egress) = self.0.registry.egress_words(id);
+        (view.egress_id, view.egress) = self.0.registry.egress_labels(id);
         view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
         view
     }
 
     /// As [`Self::refresh`], without the view.
-    pub(super) async fn renew_own(self, id: &str) -> Result<(), AccountError> {
+    pub(super) async fn refresh_tokens(self, id: &str) -> Result<(), AccountError> {
         let entry = self.0.registry.account(id).ok_or(AccountError::Unknown)?;
         let not = |lasting, why: &str| AccountError::NotRefreshed { lasting, why: why.to_owned() };
         let tokens = entry.tokens.as_ref().ok_or_else(|| not(true, "it has no tokens"))?;

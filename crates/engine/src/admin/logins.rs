@@ -85,7 +85,7 @@ pub(crate) async fn sign_in(
         return Err(LoginProblem::NoAccount);
     }
     let new = NewAccount { egress, ..issued_account(claims, grant, services.runtime.now()) };
-    let put = spend::retry_store(services, || keep_login(services, new.clone())).await?;
+    let put = spend::retry_store(services, || store_login(services, new.clone())).await?;
     if let Err(error) = services.dispatch.reload_registry().await {
         tracing::warn!(%error, "a login is taken over a moment later");
     }
@@ -93,7 +93,7 @@ pub(crate) async fn sign_in(
 }
 
 /// Stores an account; one with a refresh token of its own follows no file any more.
-pub(crate) async fn keep_login(services: &Services, new: NewAccount) -> Result<PutOutcome, store::Error> {
+pub(crate) async fn store_login(services: &Services, new: NewAccount) -> Result<PutOutcome, store::Error> {
     let owned = new.tokens.refresh.is_some();
     let put = services.runtime.store.put_account(new, services.runtime.now()).await?;
     if owned && put.stored {
@@ -155,7 +155,7 @@ fn issued_account(claims: Claims, grant: Grant, now: pool::Millis) -> NewAccount
 }
 
 /// Stores tokens that name no account in a disabled account, because they exist nowhere else.
-async fn set_aside(
+async fn store_unnamed_tokens(
     services: &Services,
     entry: &Entry,
     (access, refresh): (Secret, Option<Secret>),

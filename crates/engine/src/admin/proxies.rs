@@ -63,27 +63,27 @@ impl Proxies<'_> {
     /// Sets the minutes between two checks; 0 for none. Beats the configuration from now on. Errors: [`ProxyError::Store`].
     pub async fn set_check_minutes(self, minutes: u32) -> Result<(), ProxyError> {
         self.0.runtime.store.set_setting(INTERVAL, &minutes.to_string()).await?;
-        self.reread_now().await
+        self.reload().await
     }
 
     /// Adds a proxy; `false` when its address is known already.
     pub async fn add(self, wish: ProxyWish) -> Result<(ProxyView, bool), ProxyError> {
         let (id, added) = manage::add_proxy(&self.0.runtime.store, wish, self.0.runtime.now()).await?;
-        self.reread_now().await?;
+        self.reload().await?;
         Ok((self.proxy(&id).ok_or(ProxyError::Unknown)?, added))
     }
 
     /// Changes a proxy.
     pub async fn change(self, id: &str, change: ProxyChange) -> Result<ProxyView, ProxyError> {
         let id = manage::change_proxy(&self.0.runtime.store, id, change).await?;
-        self.reread_now().await?;
+        self.reload().await?;
         self.proxy(&id).ok_or(ProxyError::Unknown)
     }
 
     /// Removes a proxy that no account uses.
     pub async fn remove(self, id: &str) -> Result<(), ProxyError> {
         manage::remove_proxy(&self.0.runtime.store, id).await?;
-        self.reread_now().await
+        self.reload().await
     }
 
     /// Every proxy as a file, with the passwords in clear.
@@ -96,14 +96,14 @@ impl Proxies<'_> {
     /// Imports the proxies of a file, all or none, and returns how many are new.
     pub async fn import(self, text: &str) -> Result<usize, ProxyError> {
         let added = manage::import_proxies(&self.0.runtime.store, text, self.0.runtime.now()).await?;
-        self.reread_now().await?;
+        self.reload().await?;
         Ok(added)
     }
 
     /// Assigns egress to accounts, all or none; see [`manage::assign`].
     pub async fn assign(self, wanted: &[(&str, &str)]) -> Result<(), ProxyError> {
         manage::assign(&self.0.runtime.store, wanted).await?;
-        self.reread_now().await
+        self.reload().await
     }
 
     /// The assignments as a file.
@@ -121,7 +121,7 @@ impl Proxies<'_> {
         table.proxy(id).map(|proxy| ProxyView::of(&table, proxy))
     }
 
-    async fn reread_now(self) -> Result<(), ProxyError> {
+    async fn reload(self) -> Result<(), ProxyError> {
         let _turn = self.0.registry.lock.lock().await;
         Ok(self.0.registry.reload_egress().await?)
     }

@@ -99,7 +99,7 @@ impl Relays<'_> {
         let services = self.0;
         let (mut lines, mut wrong) = (Vec::new(), Vec::new());
         for wish in wishes {
-            match wish.plan(manage::filed_id(&wish.name), services.runtime.now()) {
+            match wish.plan(manage::file_relay_id(&wish.name), services.runtime.now()) {
                 Ok(relay) => lines.push(RelayEntry { relay, key: wish.key.clone(), origin: RelayOrigin::File }),
                 Err(error) => wrong.push((wish.name.clone(), error)),
             }

@@ -56,7 +56,7 @@ pub(crate) async fn keep_current(services: Arc<Services>) {
             if let Some(url) = url
                 && version(feed, &services.runtime.upstream.profile()).is_some()
             {
-                look_at(&services, feed, url).await;
+                check_feed(&services, feed, url).await;
             }
         }
         pause = jittered(every);
@@ -67,7 +67,7 @@ fn both(feeds: &Feeds) -> [(Feed, Option<&Url>); 2] {
     [(Feed::Codex, feeds.codex.as_ref()), (Feed::Appcast, feeds.app.as_ref())]
 }
 
-async fn look_at(services: &Arc<Services>, feed: Feed, url: &Url) {
+async fn check_feed(services: &Arc<Services>, feed: Feed, url: &Url) {
     // The request ends with the engine; a version that was read is stored in any case.
     let text = services.runtime.stop.run_until_cancelled(published(services, feed, url)).await;
     let Some(text) = text.flatten() else { return };

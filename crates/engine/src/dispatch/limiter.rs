@@ -36,7 +36,7 @@ pub(crate) struct ConcurrencyLimiter {
 #[derive(Debug)]
 enum WakeUp {
     /// The waiting request has the permit.
-    Place(Start),
+    Permit(Start),
     /// The account has stopped serving or has other terms: choose again.
     Again,
     /// Another account may have a free permit: choose again.
@@ -72,7 +72,7 @@ pub(crate) struct QueueTurn {
 
 /// The right to one request on an account, held while the request is served.
 pub(crate) struct Permit {
-    slots: Arc<ConcurrencyLimiter>,
+    limiter: Arc<ConcurrencyLimiter>,
     account: AccountId,
     start: Start,
 }
@@ -87,7 +87,7 @@ pub(crate) enum Acquired {
 
 /// A request in an account's queue.
 pub(crate) struct QueuedRequest {
-    slots: Arc<ConcurrencyLimiter>,
+    limiter: Arc<ConcurrencyLimiter>,
     account: AccountId,
     ticket: u64,
     wake: oneshot::Receiver<WakeUp>,
@@ -122,14 +122,14 @@ impl ConcurrencyLimiter {
         match choice? {
             Pick::Ready(account) => {
                 let start = rows.begin(&account, self.stagger, Some(now));
-                Ok(Acquired::Now(Permit { slots: Arc::clone(self), account, start }))
+                Ok(Acquired::Now(Permit { limiter: Arc::clone(self), account, start }))
             }
             Pick::Queue(account) => {
                 let ticket = turn.map_or_else(|| rows.next_ticket(), |turn| turn.ticket);
                 let (sender, wake) = oneshot::channel();
                 let most = rows.ceiling(&account, ask, now);
                 rows.enqueue(&account, Waiter { ticket, most, wake: sender });
-                Ok(Acquired::Later(QueuedRequest { slots: Arc::clone(self), account, ticket, wake }))
+                Ok(Acquired::Later(QueuedRequest { limiter: Arc::clone(self), account, ticket, wake }))
             }
         }
     }
@@ -212,7 +212,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.slots.release(&self.account, self.start);
+        self.limiter.release(&self.account, self.start);
     }
 }
 
@@ -220,8 +220,8 @@ impl QueuedRequest {
     /// Waits for the turn. Dropping the future leaves the queue.
     pub(crate) async fn turn(mut self) -> WaitOutcome {
         match (&mut self.wake).await {
-            Ok(WakeUp::Place(start)) => {
-                WaitOutcome::Permit(Permit { slots: Arc::clone(&self.slots), account: self.account.clone(), start })
+            Ok(WakeUp::Permit(start)) => {
+                WaitOutcome::Permit(Permit { limiter: Arc::clone(&self.limiter), account: self.account.clone(), start })
             }
             Ok(WakeUp::Called) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: true }),
             Ok(WakeUp::Again) | Err(_) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: false }),
@@ -231,12 +231,12 @@ impl QueuedRequest {
 
 impl Drop for QueuedRequest {
     fn drop(&mut self) {
-        self.slots.rows.lock().leave(&self.account, self.ticket);
+        self.limiter.rows.lock().leave(&self.account, self.ticket);
         // The permit may have come in the instant in which the client left.
         match self.wake.try_recv() {
-            Ok(WakeUp::Place(start)) => self.slots.release(&self.account, start),
+            Ok(WakeUp::Permit(start)) => self.limiter.release(&self.account, start),
             // The call goes on to the next waiting request.
-            Ok(WakeUp::Called) => self.slots.rows.lock().call_next(self.ticket),
+            Ok(WakeUp::Called) => self.limiter.rows.lock().call_next(self.ticket),
             Ok(WakeUp::Again) | Err(_) => {}
         }
     }

@@ -42,7 +42,7 @@ struct ScheduledFetch {
 
 /// Why a list was not fetched.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotListed {
+pub(crate) enum ListFetchError {
     /// The upstream, the egress or the tokens failed.
     #[error("{0}")]
     Upstream(String),

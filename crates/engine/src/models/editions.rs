@@ -11,7 +11,7 @@ use pool::{Status, limits};
 use tokio::time::{Instant, timeout};
 use upstream::ModelsAnswer;
 
-use super::{ModelLists, NotListed, ask};
+use super::{ListFetchError, ModelLists, ask};
 use crate::registry::accounts::{Entry, ModelList};
 
 /// Most lists of ours that are fetched for another version; most accounts share one.
@@ -152,11 +152,11 @@ impl ModelLists {
         entry: &Entry,
         version: &str,
         known: Option<&ModelList>,
-    ) -> Result<Option<ModelList>, NotListed> {
+    ) -> Result<Option<ModelList>, ListFetchError> {
         let etag = known.and_then(|listing| listing.etag.as_deref());
         match ask(self, entry, (Some(version), etag)).await?.0 {
             ModelsAnswer::NotModified => Ok(None),
-            ModelsAnswer::Refused { status, .. } => Err(NotListed::Refused(status)),
+            ModelsAnswer::Refused { status, .. } => Err(ListFetchError::Refused(status)),
             ModelsAnswer::Fresh { etag, body } => {
                 let models = pool::catalog::parse_models(&body)?;
                 Ok(Some(ModelList { etag, version: version.to_owned(), models }))

@@ -10,7 +10,7 @@ use store::RelayModels;
 use upstream::relay::ListOutcome;
 
 use super::ModelLists;
-use crate::dispatch::model_queue::NotListed;
+use crate::dispatch::model_queue::ListFetchError;
 use crate::registry::accounts::{Entry, ModelList};
 use crate::registry::relays::{RelayEntry, RelayOrigin};
 
@@ -36,14 +36,14 @@ pub(crate) fn asks_again(entry: &Entry) -> bool {
 
 /// Fetches a relay's list. A refused list does not count against the key, which may be for other calls only; a good list ends a refusal
 /// of the key.
-pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<(), NotListed> {
+pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<(), ListFetchError> {
     let Some(line) = &entry.relay else { return Ok(()) };
     let (fixed, again) = (!line.relay.models.is_empty(), asks_again(entry));
     if fixed && !again {
         return Ok(());
     }
     let answer = service.runtime.upstream.relays().models(&line.relay, &line.key).await;
-    let answer = answer.map_err(|fault| NotListed::Upstream(fault.to_string()))?;
+    let answer = answer.map_err(|fault| ListFetchError::Upstream(fault.to_string()))?;
     // Where there is no list, the next call finds out.
     if again
         && matches!(answer, ListOutcome::Models(_) | ListOutcome::Unreadable(_) | ListOutcome::Refused(404 | 405 | 501))
@@ -58,7 +58,7 @@ pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<
             keep(service, line, body).await;
             Ok(())
         }
-        ListOutcome::Refused(status) => Err(NotListed::Refused(status)),
+        ListOutcome::Refused(status) => Err(ListFetchError::Refused(status)),
         ListOutcome::Unreadable(error) => Err(error.into()),
     }
 }

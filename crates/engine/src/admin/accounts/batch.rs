@@ -149,7 +149,7 @@ impl Accounts<'_> {
     /// Refreshes the tokens of accounts now, a few at a time; see [`Accounts::refresh`].
     pub async fn refresh_each(self, ids: &[String]) -> Batch {
         let mut batch = Batch::of(ids);
-        let refresh = |(at, id): (usize, String)| async move { (at, self.renew_own(&id).await.err()) };
+        let refresh = |(at, id): (usize, String)| async move { (at, self.refresh_tokens(&id).await.err()) };
         let ids: Vec<_> = batch.outcomes.iter().map(|outcome| outcome.id.clone()).enumerate().collect();
         let mut done = stream::iter(ids).map(refresh).buffer_unordered(limits::REFRESH_PARALLEL);
         while let Some((at, error)) = done.next().await {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use upstream::authfile::Login;
 use upstream::transfer::{self, Entry, File, FileError, Readiness};
 
-use super::{Logins, keep_login, spend};
+use super::{Logins, spend, store_login};
 use crate::admin::relays::{Private, RelayError, RelayWish, add_relay};
 use crate::request::services::Services;
 use crate::tokens::file_account;
@@ -131,7 +131,7 @@ impl Logins<'_> {
 
     /// Imports the login of an auth.json as it is; nothing is sent.
     pub async fn add_login(self, login: Login) -> Result<PutOutcome, store::Error> {
-        let put = keep_login(self.services, file_account(login, self.services.runtime.now())).await?;
+        let put = store_login(self.services, file_account(login, self.services.runtime.now())).await?;
         self.services.dispatch.reload_registry().await?;
         Ok(put)
     }
@@ -161,7 +161,7 @@ async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> I
     let mut sorted = sort(services, file.entries, &mut done.entries[first..]);
     for (Item { at, entry }, login) in sorted.ready.drain(..) {
         let new = with_entry_facts(&entry, egress, file_account(login, services.runtime.now()));
-        let kept = keep_login(services, new).await;
+        let kept = store_login(services, new).await;
         done.entries[first + at] = import_result(services, &entry, kept).await;
     }
     for (Item { at, entry }, id) in sorted.known.drain(..) {
@@ -225,7 +225,7 @@ struct Sorted {
 
 /// Sorts entries by the work that they need. Junk and duplicates get their result at once.
 fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) -> Sorted {
-    let known = account_ids(services);
+    let known = accounts_by_refresh_token(services);
     let (mut sorted, mut logins, mut seen) = (Sorted::default(), HashMap::new(), HashSet::new());
     let mut waiting = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
@@ -273,7 +273,7 @@ fn newest(
 }
 
 /// The accounts by their refresh tokens. A stored token must not be used by an import.
-fn account_ids(services: &Services) -> HashMap<String, AccountId> {
+fn accounts_by_refresh_token(services: &Services) -> HashMap<String, AccountId> {
     let list = services.registry.accounts.list();
     let token = |entry: &Arc<crate::registry::accounts::Entry>| {
         let refresh = entry.tokens.as_ref()?.refresh.as_ref()?;

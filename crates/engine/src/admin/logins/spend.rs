@@ -12,7 +12,7 @@ use upstream::transfer::Entry;
 use upstream::{Sent, Upstream};
 
 use super::import::{ImportOutcome, ImportResult, failed, import_result, with_entry_facts};
-use super::{issued_account, keep_login, set_aside};
+use super::{issued_account, store_login, store_unnamed_tokens};
 use crate::dispatch::egress_attempts::{CallFailure, EgressAttempts, NoEgress};
 use crate::request::services::Services;
 
@@ -60,7 +60,8 @@ pub(super) async fn spend_token(
     }
     if rotated
         && let Err(error) =
-            retry_store(services, || set_aside(services, entry, (Secret::from(""), Some(token.clone())))).await
+            retry_store(services, || store_unnamed_tokens(services, entry, (Secret::from(""), Some(token.clone()))))
+                .await
     {
         why = format!("{why}; and its new refresh token could not be stored: {error}");
     }
@@ -127,8 +128,10 @@ async fn keep(
         claims.account_id = entry.account.clone().unwrap_or_default();
     }
     if claims.account_id.is_empty() {
-        let kept =
-            retry_store(services, || set_aside(services, entry, (grant.access.clone(), grant.refresh.clone()))).await;
+        let kept = retry_store(services, || {
+            store_unnamed_tokens(services, entry, (grant.access.clone(), grant.refresh.clone()))
+        })
+        .await;
         let why = match kept {
             Ok(()) => "its tokens name no ChatGPT account; they are kept in an account that needs a login".to_owned(),
             Err(error) => format!("its tokens name no ChatGPT account and could not be stored: {error}"),
@@ -136,7 +139,7 @@ async fn keep(
         return failed(entry.line, &entry.label, ImportOutcome::Refused, &why);
     }
     let new = with_entry_facts(entry, egress, issued_account(claims, grant, services.runtime.now()));
-    let kept: Result<PutOutcome, store::Error> = retry_store(services, || keep_login(services, new.clone())).await;
+    let kept: Result<PutOutcome, store::Error> = retry_store(services, || store_login(services, new.clone())).await;
     import_result(services, entry, kept).await
 }
 

@@ -180,7 +180,7 @@ impl RelayWish {
 }
 
 /// The id of a relay in the configuration file.
-pub(crate) fn filed_id(name: &str) -> AccountId {
+pub(crate) fn file_relay_id(name: &str) -> AccountId {
     AccountId(Uuid::new_v5(&SPACE, name.as_bytes()).to_string())
 }
 

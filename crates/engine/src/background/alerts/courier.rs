@@ -25,7 +25,7 @@ pub(super) enum Kind {
 
 /// A webhook's body. `text` and `content` are what chat services show.
 #[derive(Serialize)]
-struct Letter<'a> {
+struct WebhookBody<'a> {
     r#type: &'static str,
     id: &'a str,
     title: String,
@@ -37,7 +37,7 @@ struct Letter<'a> {
 }
 
 /// Why a delivery failed.
-enum Missed {
+enum DeliveryError {
     /// A later try may succeed.
     Passing(String),
     /// No try will succeed.
@@ -61,11 +61,11 @@ async fn deliver(services: &Services, (kind, to): (Kind, &Receiver), warning: &W
     for attempt in 0..TRIES {
         let missed = match send(services, (kind, to), warning, &id).await {
             Ok(()) => return,
-            Err(Missed::Lasting(why)) => {
+            Err(DeliveryError::Lasting(why)) => {
                 tracing::error!(?kind, %why, "a warning is not delivered");
                 return;
             }
-            Err(Missed::Passing(why)) => why,
+            Err(DeliveryError::Passing(why)) => why,
         };
         if attempt + 1 == TRIES {
             tracing::error!(?kind, why = %missed, "a warning is given up after {TRIES} tries");
@@ -77,14 +77,19 @@ async fn deliver(services: &Services, (kind, to): (Kind, &Receiver), warning: &W
     }
 }
 
-async fn send(services: &Services, (kind, to): (Kind, &Receiver), warning: &Warning, id: &str) -> Result<(), Missed> {
+async fn send(
+    services: &Services,
+    (kind, to): (Kind, &Receiver),
+    warning: &Warning,
+    id: &str,
+) -> Result<(), DeliveryError> {
     let (private, url, words) = (services.runtime.settings.alerts.allow_private, &to.url.0, warning.describe());
     let relays = services.runtime.upstream.relays();
     let answered = match kind {
         Kind::Webhook => {
             let (title, urgent) = (warning.title(), warning.urgent());
-            let letter = Letter { r#type: "warning", id, title, text: &words, content: &words, urgent, warning };
-            let body = serde_json::to_vec(&letter).map_err(|error| Missed::Lasting(error.to_string()))?;
+            let letter = WebhookBody { r#type: "warning", id, title, text: &words, content: &words, urgent, warning };
+            let body = serde_json::to_vec(&letter).map_err(|error| DeliveryError::Lasting(error.to_string()))?;
             relays.webhook(&Webhook { url, secret: to.secret.as_ref(), private }, body.into()).await
         }
         Kind::Ntfy => {
@@ -94,16 +99,16 @@ async fn send(services: &Services, (kind, to): (Kind, &Receiver), warning: &Warn
     };
     match answered {
         Ok(200..300) => Ok(()),
-        Ok(status @ (408 | 425 | 429 | 500..)) => Err(Missed::Passing(format!("status {status}"))),
-        Ok(status) => Err(Missed::Lasting(format!("status {status}; hint: check the address and its secret"))),
+        Ok(status @ (408 | 425 | 429 | 500..)) => Err(DeliveryError::Passing(format!("status {status}"))),
+        Ok(status) => Err(DeliveryError::Lasting(format!("status {status}; hint: check the address and its secret"))),
         Err(fault)
             if matches!(
                 fault.kind,
                 upstream::FaultKind::Denied | upstream::FaultKind::Unsendable | upstream::FaultKind::Redirect
             ) =>
         {
-            Err(Missed::Lasting(fault.message))
+            Err(DeliveryError::Lasting(fault.message))
         }
-        Err(fault) => Err(Missed::Passing(fault.message)),
+        Err(fault) => Err(DeliveryError::Passing(fault.message)),
     }
 }

@@ -12,7 +12,7 @@ use pool::{AccountId, Millis};
 use tokio::time::Instant;
 
 use super::queue::{AccountQueue, Start, Waiter};
-use super::row::{Moment, Row, View};
+use super::row::{CandidateRow, ChoiceTime, RowQuery};
 use super::{Candidates, WakeUp};
 use crate::registry::accounts::{CHUNK, List};
 
@@ -20,7 +20,7 @@ use crate::registry::accounts::{CHUNK, List};
 pub(super) struct RankedRows {
     strategy: Strategy,
     tiers: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<CandidateRow>,
     /// The best candidate of each chunk of the list; unknown when one of its rows changed.
     best: Vec<Best>,
     /// The list of the rows.
@@ -48,11 +48,11 @@ impl RankedRows {
         ask: &Requirements<'_>,
         now: Millis,
     ) -> Result<Pick, NoAccount> {
-        self.follow(field.list, now);
-        let moment = Moment { now, mono: Instant::now() };
+        self.sync(field.list, now);
+        let moment = ChoiceTime { now, mono: Instant::now() };
         match field.to {
             ServedBy::Accounts => {
-                self.weigh(moment);
+                self.compute_best(moment);
                 pick::pick(&self.accounts(&self.view((field, ask.model), moment)), ask, now)
             }
             ServedBy::Relays(_) => pick::pick(&[Group::unknown(self.relays(field, moment))], ask, now),
@@ -65,8 +65,8 @@ impl RankedRows {
         ask: &Requirements<'_>,
         now: Millis,
     ) -> Vec<(AccountId, pick::Ranking)> {
-        self.follow(field.list, now);
-        let moment = Moment { now, mono: Instant::now() };
+        self.sync(field.list, now);
+        let moment = ChoiceTime { now, mono: Instant::now() };
         let view = self.view((field, ask.model), moment);
         let explained = match field.to {
             ServedBy::Accounts => {
@@ -79,7 +79,7 @@ impl RankedRows {
 
     /// Requests at a time on an account; 0 is no limit.
     pub(super) fn ceiling(&self, account: &AccountId, ask: &Requirements<'_>, now: Millis) -> u32 {
-        let moment = Moment { now, mono: Instant::now() };
+        let moment = ChoiceTime { now, mono: Instant::now() };
         self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(ask))
     }
 
@@ -87,7 +87,7 @@ impl RankedRows {
     pub(super) fn begin(&mut self, account: &AccountId, stagger: Duration, chosen: Option<Millis>) -> Start {
         let mono = Instant::now();
         let relay = self.row(account).is_some_and(|row| row.relay);
-        let Some(place) = self.place(account) else { return Start { at: mono, round: 0 } };
+        let Some(place) = self.queue_mut(account) else { return Start { at: mono, round: 0 } };
         place.last_used = chosen.unwrap_or(place.last_used);
         if relay || stagger.is_zero() {
             return place.begin(mono);
@@ -100,17 +100,17 @@ impl RankedRows {
     /// Gives a permit back: to the longest waiting request of this account, else of any account. A start that was never used is taken
     /// back.
     pub(super) fn release(&mut self, account: &AccountId, start: Start, stagger: Duration) {
-        let Some(place) = self.place(account) else { return };
+        let Some(place) = self.queue_mut(account) else { return };
         place.end(start);
         if start.at > Instant::now() && place.next == Some(start.at + stagger) {
             place.next = Some(start.at);
         }
-        while let Some(waiter) = self.first(account) {
+        while let Some(waiter) = self.pop_first(account) {
             let start = self.begin(account, stagger, None);
-            if waiter.wake.send(WakeUp::Place(start)).is_ok() {
+            if waiter.wake.send(WakeUp::Permit(start)).is_ok() {
                 return;
             }
-            if let Some(place) = self.place(account) {
+            if let Some(place) = self.queue_mut(account) {
                 place.end(start);
             }
         }
@@ -124,7 +124,7 @@ impl RankedRows {
     }
 
     pub(super) fn enqueue(&mut self, account: &AccountId, waiter: Waiter) {
-        let Some(place) = self.place(account) else { return };
+        let Some(place) = self.queue_mut(account) else { return };
         let queue = &mut place.more.get_or_insert_default().queue;
         let at = queue.partition_point(|other| other.ticket <= waiter.ticket);
         queue.insert(at, waiter);
@@ -132,7 +132,7 @@ impl RankedRows {
     }
 
     pub(super) fn leave(&mut self, account: &AccountId, ticket: u64) {
-        let Some(more) = self.place(account).and_then(|place| place.more.as_mut()) else { return };
+        let Some(more) = self.queue_mut(account).and_then(|place| place.more.as_mut()) else { return };
         let before = more.queue.len();
         more.queue.retain(|waiter| waiter.ticket != ticket);
         self.waiting -= before - more.queue.len();
@@ -140,7 +140,7 @@ impl RankedRows {
 
     /// Sends every request that waits for this account to choose again.
     pub(super) fn requeue(&mut self, account: &AccountId) {
-        let Some(more) = self.place(account).and_then(|place| place.more.as_mut()) else { return };
+        let Some(more) = self.queue_mut(account).and_then(|place| place.more.as_mut()) else { return };
         let queue = std::mem::take(&mut more.queue);
         self.waiting -= queue.len();
         for waiter in queue {
@@ -150,7 +150,7 @@ impl RankedRows {
 
     /// See [`super::ConcurrencyLimiter::record_success`].
     pub(super) fn record_success(&mut self, account: &AccountId) -> bool {
-        let more = self.place(account).and_then(|place| place.more.as_mut());
+        let more = self.queue_mut(account).and_then(|place| place.more.as_mut());
         let closes = more.is_some_and(|more| more.breaker.record_answer());
         if closes {
             self.requeue(account);
@@ -160,7 +160,7 @@ impl RankedRows {
 
     /// See [`super::ConcurrencyLimiter::record_failure`].
     pub(super) fn record_failure(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
-        let Some(place) = self.place(account) else { return false };
+        let Some(place) = self.queue_mut(account) else { return false };
         let opens = place.more.get_or_insert_default().breaker.record_failure(call, now, rand::random());
         if opens {
             place.opened();
@@ -202,8 +202,8 @@ impl RankedRows {
     }
 
     /// Takes the longest waiting request of an account, if the account has room for it.
-    fn first(&mut self, account: &AccountId) -> Option<Waiter> {
-        let place = self.place(account)?;
+    fn pop_first(&mut self, account: &AccountId) -> Option<Waiter> {
+        let place = self.queue_mut(account)?;
         let most = place.more.as_ref()?.queue.front()?.most;
         if !place.room(most) {
             return None;
@@ -213,11 +213,11 @@ impl RankedRows {
         Some(waiter)
     }
 
-    fn row(&self, account: &AccountId) -> Option<&Row> {
+    fn row(&self, account: &AccountId) -> Option<&CandidateRow> {
         self.rows.get(*self.list.positions().get(account)?)
     }
 
-    fn place(&mut self, account: &AccountId) -> Option<&mut AccountQueue> {
+    fn queue_mut(&mut self, account: &AccountId) -> Option<&mut AccountQueue> {
         let Some(at) = self.list.positions().get(account) else { return self.gone.get_mut(account) };
         if let Some(best) = self.best.get_mut(at / CHUNK) {
             *best = Best::Unknown;
@@ -233,7 +233,7 @@ impl RankedRows {
     }
 
     /// Applies the changes of the list, and renews snapshots that have ended.
-    fn follow(&mut self, list: &List, now: Millis) {
+    fn sync(&mut self, list: &List, now: Millis) {
         let rules = SnapshotRules { strategy: self.strategy, tiers: &self.tiers };
         if !list.has_same_ids(&self.list) {
             self.rebuild(list, now);
@@ -275,7 +275,7 @@ impl RankedRows {
             let id = &entry.account.id;
             let order = rank.get(id).copied().unwrap_or(0);
             let place = places.remove(id).unwrap_or_default();
-            self.rows.push(Row::new(entry, place, order, (&rules, now)));
+            self.rows.push(CandidateRow::new(entry, place, order, (&rules, now)));
         }
         self.best = vec![Best::Unknown; self.rows.len().div_ceil(CHUNK)];
         self.gone = places;
@@ -285,7 +285,7 @@ impl RankedRows {
     }
 
     /// Computes the unknown best candidates of the chunks.
-    fn weigh(&mut self, moment: Moment) {
+    fn compute_best(&mut self, moment: ChoiceTime) {
         for (rows, best) in self.rows.chunks(CHUNK).zip(&mut self.best) {
             if *best == Best::Unknown {
                 let accounts = rows.iter().filter(|row| !row.relay);
@@ -294,17 +294,17 @@ impl RankedRows {
         }
     }
 
-    fn view<'a>(&self, (field, model): (Candidates<'a>, &'a str), moment: Moment) -> View<'a> {
+    fn view<'a>(&self, (field, model): (Candidates<'a>, &'a str), moment: ChoiceTime) -> RowQuery<'a> {
         let owner = field.prefer.and_then(|account| self.list.positions().get(account)).copied();
         let tried = field.tried.iter().filter_map(|account| Some(self.row(account)?.order)).collect();
-        View { field, model, moment, owner, tried, known: RefCell::default() }
+        RowQuery { field, model, moment, owner, tried, known: RefCell::default() }
     }
 
     /// The accounts, by chunks of the list.
-    fn accounts<'a>(&'a self, view: &'a View<'a>) -> Vec<Group<impl Iterator<Item = Candidate<'a>> + Clone>> {
+    fn accounts<'a>(&'a self, view: &'a RowQuery<'a>) -> Vec<Group<impl Iterator<Item = Candidate<'a>> + Clone>> {
         let owner = view.owner.map(|at| at / CHUNK);
         let order = view.owner.and_then(|at| self.rows.get(at)).map(|row| row.order);
-        let group = |(nth, (rows, best)): (usize, (&'a [Row], &Best))| Group {
+        let group = |(nth, (rows, best)): (usize, (&'a [CandidateRow], &Best))| Group {
             best: *best,
             owner: owner == Some(nth),
             candidates: rows.iter().filter(|row| !row.relay).map(move |row| row.account(view, order)),
@@ -313,7 +313,7 @@ impl RankedRows {
     }
 
     /// The relays that serve the model, each with its own name of the model.
-    fn relays<'a>(&'a self, field: Candidates<'a>, moment: Moment) -> impl Iterator<Item = Candidate<'a>> + Clone {
+    fn relays<'a>(&'a self, field: Candidates<'a>, moment: ChoiceTime) -> impl Iterator<Item = Candidate<'a>> + Clone {
         let stops = match field.to {
             ServedBy::Accounts => &[],
             ServedBy::Relays(stops) => stops.as_slice(),

@@ -17,7 +17,7 @@ use crate::registry::accounts::Entry;
 const LISTS: usize = 16;
 
 /// The facts of an account or relay for a choice.
-pub(super) struct Row {
+pub(super) struct CandidateRow {
     pub(super) entry: Arc<Entry>,
     pub(super) card: Snapshot,
     pub(super) place: AccountQueue,
@@ -33,16 +33,16 @@ pub(super) struct Row {
 
 /// When a choice is made.
 #[derive(Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct ChoiceTime {
     pub(super) now: Millis,
     pub(super) mono: Instant,
 }
 
 /// The question of one choice to the rows of accounts.
-pub(super) struct View<'a> {
+pub(super) struct RowQuery<'a> {
     pub(super) field: Candidates<'a>,
     pub(super) model: &'a str,
-    pub(super) moment: Moment,
+    pub(super) moment: ChoiceTime,
     /// The index of the conversation's account in the list.
     pub(super) owner: Option<usize>,
     /// The accounts that the request has tried, by their order.
@@ -51,7 +51,7 @@ pub(super) struct View<'a> {
     pub(super) known: RefCell<Vec<(usize, bool)>>,
 }
 
-impl Row {
+impl CandidateRow {
     pub(super) fn new(
         entry: &Arc<Entry>,
         place: AccountQueue,
@@ -70,7 +70,7 @@ impl Row {
     }
 
     /// The account as a candidate; `owner` is the order of the conversation's.
-    pub(super) fn account<'a>(&'a self, view: &View<'a>, owner: Option<u32>) -> Candidate<'a> {
+    pub(super) fn account<'a>(&'a self, view: &RowQuery<'a>, owner: Option<u32>) -> Candidate<'a> {
         let now = view.moment.now;
         Candidate {
             owner: owner == Some(self.order),
@@ -82,7 +82,7 @@ impl Row {
     }
 
     /// Whether the account lists the model. A list is looked up once, however many accounts share it.
-    fn lists(&self, view: &View<'_>) -> bool {
+    fn lists(&self, view: &RowQuery<'_>) -> bool {
         let look = || self.entry.can_serve_model((view.model, view.field.custom), view.field.bundled, view.moment.now);
         if view.model.is_empty() {
             // The call names no model of a list.
@@ -102,7 +102,7 @@ impl Row {
         lists
     }
 
-    pub(super) fn candidate(&self, lists_model: bool, moment: Moment) -> Candidate<'_> {
+    pub(super) fn candidate(&self, lists_model: bool, moment: ChoiceTime) -> Candidate<'_> {
         let place = &self.place;
         let wait = place.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
         Candidate {
