@@ -126,7 +126,7 @@ async fn locate(service: &Arc<ModelLists>, entry: &Entry, tokens: &Tokens, failu
 
 /// Whether its list can be fetched.
 pub(crate) fn has_list(entry: &Entry) -> bool {
-    !entry.account.status.lasts() || relays::asks_again(entry)
+    !entry.account.status.needs_person() || relays::asks_again(entry)
 }
 
 impl ModelLists {

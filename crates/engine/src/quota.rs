@@ -120,7 +120,7 @@ impl Quotas<'_> {
     /// As [`Self::measure`], for every account that can be asked, a few at a time. Returns the errors by id.
     pub async fn measure_all(self) -> HashMap<String, QuotaError> {
         let list = self.0.registry.accounts.list();
-        let own: Vec<_> = list.accounts().filter(|entry| !entry.account.status.lasts()).cloned().collect();
+        let own: Vec<_> = list.accounts().filter(|entry| !entry.account.status.needs_person()).cloned().collect();
         let ask = |entry: Arc<Entry>| {
             let services = Arc::clone(self.0);
             async move { Some((entry.account.id.0.clone(), measure(&services, &entry).await.err()?)) }
@@ -261,7 +261,9 @@ pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<M
 /// One small call with the account's tokens; a 401 refreshes them.
 async fn ask(services: &Arc<Services>, entry: &Entry, errand: QuotaCall<'_>) -> Result<bytes::Bytes, QuotaError> {
     let id = &entry.account.id;
-    if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(services.runtime.now())) {
+    if let (true, Err(reason)) =
+        (entry.account.status.needs_person(), entry.account.status.usable(services.runtime.now()))
+    {
         return Err(QuotaError::NotUsable(reason.describe(services.runtime.now())));
     }
     let call = |tokens: Arc<Tokens>| async move { send(services, entry, &tokens.access, errand).await };

@@ -42,7 +42,7 @@ pub struct Account {
     /// Last known quota.
     pub quota: Quota,
     /// The limits that its owner set.
-    pub terms: AccountLimits,
+    pub limits: AccountLimits,
     /// When it was added.
     pub created: Millis,
     /// Grows with every write of its row; fences late writers.

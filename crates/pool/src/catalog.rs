@@ -107,9 +107,9 @@ pub struct Catalog {
     models: Vec<Model>,
     at: HashMap<String, usize>,
     live: bool,
-    shelves: RelayIndex,
+    relay_index: RelayIndex,
     /// Models of accounts that are routed to relays.
-    away: Vec<Model>,
+    routed_away: Vec<Model>,
     /// Whether there is neither an account nor a relay.
     vacant: bool,
 }
@@ -187,27 +187,27 @@ impl Catalog {
     fn of(mut models: Vec<Model>, live: bool) -> Self {
         models.sort_by(|a, b| (a.priority, &a.slug).cmp(&(b.priority, &b.slug)));
         let at = models.iter().enumerate().map(|(at, model)| (model.slug.clone(), at)).collect();
-        Self { models, at, live, shelves: RelayIndex::default(), away: Vec::new(), vacant: false }
+        Self { models, at, live, relay_index: RelayIndex::default(), routed_away: Vec::new(), vacant: false }
     }
 
     /// Adds the owner's models for accounts. A row changes the entry of its name; without one it becomes an entry, based on the
     /// built-in list.
     #[must_use]
     pub fn with_custom(self, rows: &[CustomModel]) -> Self {
-        let Self { mut models, live, shelves, .. } = self;
+        let Self { mut models, live, relay_index: shelves, .. } = self;
         for row in rows.iter().filter(|row| row.relay.is_none()) {
             match models.iter_mut().find(|model| model.slug == row.slug) {
                 Some(model) => row.overlay(model),
                 None => models.push(row.model(BUNDLED.iter().find(|model| model.slug == row.slug))),
             }
         }
-        Self { shelves, ..Self::of(models, live) }
+        Self { relay_index: shelves, ..Self::of(models, live) }
     }
 
     /// Adds the models of these relays and the owner's rows for them. Where several relays list a name, the first entry counts.
     #[must_use]
     pub fn with_relays<'a>(mut self, relays: impl IntoIterator<Item = RelayListing<'a>>, rows: &[CustomModel]) -> Self {
-        self.shelves = RelayIndex::new(relays, rows, |name| self.at.contains_key(name));
+        self.relay_index = RelayIndex::new(relays, rows, |name| self.at.contains_key(name));
         self
     }
 
@@ -221,7 +221,7 @@ impl Catalog {
         }
         let entry = |model: &Model| entries.get(model.slug.as_str()).map(|entry| (*entry).clone());
         let models = self.models.iter().filter_map(entry).collect();
-        Self { shelves: self.shelves.clone(), ..Self::of(models, self.live) }
+        Self { relay_index: self.relay_index.clone(), ..Self::of(models, self.live) }
     }
 
     /// Applies learned limits where they are lower than the listed ones, or where none is listed.
@@ -231,23 +231,23 @@ impl Catalog {
             model.apply_limits(known(ModelKey { relay: relay.cloned(), model: model.slug.clone() }));
         };
         self.models.iter_mut().for_each(|model| narrow(model, None));
-        self.shelves.each(|model, relay| narrow(model, Some(relay)));
+        self.relay_index.each(|model, relay| narrow(model, Some(relay)));
         self
     }
 
     /// The listed models of relays, relay by relay. A model that accounts have too is named `relay:model`.
     pub fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
-        self.shelves.offers()
+        self.relay_index.offers()
     }
 
     /// How many relays there are.
     pub fn relays(&self) -> usize {
-        self.shelves.count()
+        self.relay_index.count()
     }
 
     /// Resolves `name` to the only relay. That relay serves any model unless its owner fixed the list.
     pub fn at_only_relay(&self, name: &str) -> Option<Resolved> {
-        let Found { model, to } = self.shelves.only(name)?;
+        let Found { model, to } = self.relay_index.only(name)?;
         Some(Resolved { model, to, effort: None, tier: None, retired_from: None })
     }
 
@@ -286,7 +286,7 @@ impl Catalog {
     fn case_insensitive<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
         let own = self.models.iter().map(|model| model.slug.as_str());
         let aliases = names.aliases.iter().map(|(alias, _)| alias.as_str()).filter(|alias| !alias.contains('*'));
-        let relays = self.offers().map(|offer| offer.name).chain(self.shelves.full_names());
+        let relays = self.offers().map(|offer| offer.name).chain(self.relay_index.full_names());
         let known = own.chain(relays).chain(aliases);
         let mut found = known.filter(|name| *name != asked && name.eq_ignore_ascii_case(asked));
         let one = found.next()?;
@@ -299,9 +299,9 @@ impl Catalog {
             let Found { model, to } = self.first().ok_or_else(|| self.missing("", names))?;
             return Ok(Resolved { model, to, effort: None, tier: None, retired_from: None });
         };
-        let sought = |find: Find| readings(asked).find_map(|reading| self.seek(find, reading, names, HOPS));
+        let sought = |find: Find| readings(asked).find_map(|reading| self.lookup_alias(find, reading, names, HOPS));
         let plain = |find: Find, retired: bool| Some((sought(find)?, retired));
-        let found = plain(Self::place, false)
+        let found = plain(Self::lookup, false)
             .or_else(|| Some((self.pattern(asked, names)?, false)))
             .or_else(|| plain(Self::successor, true))
             .or_else(|| plain(Self::unlisted_at_relay, false));
@@ -318,13 +318,13 @@ impl Catalog {
     /// The model for requests that name none.
     fn first(&self) -> Option<Found> {
         let own = self.listed().next().map(Found::account_model);
-        own.or_else(|| self.shelves.find(self.offers().next()?.name))
+        own.or_else(|| self.relay_index.find(self.offers().next()?.name))
     }
 
     /// The first listed model of a small kind.
     fn smallest(&self) -> Option<Found> {
         let own = self.listed().find(|model| names::is_small(&model.slug)).map(Found::account_model);
-        own.or_else(|| self.shelves.find(self.offers().find(|offer| names::is_small(offer.name))?.name))
+        own.or_else(|| self.relay_index.find(self.offers().find(|offer| names::is_small(offer.name))?.name))
     }
 
     /// Resolves a name by the first matching pattern. Suffixes are removed first, because a pattern would match them too.
@@ -332,17 +332,17 @@ impl Catalog {
         let all: Vec<_> = readings(asked).collect();
         let (reading, target) =
             all.into_iter().rev().find_map(|reading| Some((reading, names.pattern(reading.base)?)))?;
-        readings(target).find_map(|inner| self.seek(Self::place, reading.over(inner), names, HOPS))
+        readings(target).find_map(|inner| self.lookup_alias(Self::lookup, reading.over(inner), names, HOPS))
     }
 
     /// The model that is listed by exactly this name.
-    fn place(&self, name: &str) -> Option<Found> {
+    fn lookup(&self, name: &str) -> Option<Found> {
         match name {
             FIRST => return self.first(),
             SMALLEST => return self.smallest().or_else(|| self.first()),
             _ => {}
         }
-        self.get(name).map(Found::account_model).or_else(|| self.shelves.find(name))
+        self.get(name).map(Found::account_model).or_else(|| self.relay_index.find(name))
     }
 
     /// The listed successor of a retired name.
@@ -352,16 +352,22 @@ impl Catalog {
 
     /// The relay that a name selects, even for a model that it does not list.
     fn unlisted_at_relay(&self, name: &str) -> Option<Found> {
-        self.shelves.unlisted(name)
+        self.relay_index.unlisted(name)
     }
 
     /// Applies `find` to a reading, then to the targets of its aliases.
-    fn seek<'n>(&self, find: Find, reading: Reading<'n>, names: &'n Names, hops: u32) -> Option<(Found, Reading<'n>)> {
+    fn lookup_alias<'n>(
+        &self,
+        find: Find,
+        reading: Reading<'n>,
+        names: &'n Names,
+        hops: u32,
+    ) -> Option<(Found, Reading<'n>)> {
         if let Some(found) = find(self, reading.base) {
             return Some((found, reading));
         }
         let target = names.alias(reading.base).filter(|_| hops > 0 && !self.is_away(reading.base))?;
-        readings(target).find_map(|inner| self.seek(find, reading.over(inner), names, hops - 1))
+        readings(target).find_map(|inner| self.lookup_alias(find, reading.over(inner), names, hops - 1))
     }
 
     fn missing(&self, asked: &str, names: &Names) -> Failure {
@@ -383,7 +389,7 @@ impl Catalog {
         if self.vacant {
             return "There is no account and no relay yet; run `polygate login` or `polygate relays add`.".to_owned();
         }
-        if let Some((relay, models)) = self.shelves.hint(asked) {
+        if let Some((relay, models)) = self.relay_index.hint(asked) {
             let few: Vec<_> = models.into_iter().take(NAMED).collect();
             return format!("The relay `{relay}` offers: {}.", few.join(", "));
         }

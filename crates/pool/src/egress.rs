@@ -231,7 +231,7 @@ impl EgressTable {
     }
 
     /// Why an account's calls cannot go out now; `None` when they can.
-    pub fn stuck(&self, account: &AccountId, now: Millis) -> Option<EgressUnavailable<'_>> {
+    pub fn unavailable(&self, account: &AccountId, now: Millis) -> Option<EgressUnavailable<'_>> {
         if self.assigned.is_empty() && self.down.is_empty() {
             return None;
         }

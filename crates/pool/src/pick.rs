@@ -25,7 +25,7 @@ pub struct Candidate<'a> {
     /// The account.
     pub account: &'a Account,
     /// The facts that are worked out once.
-    pub card: Snapshot,
+    pub snapshot: Snapshot,
     /// Requests that it serves now.
     pub in_flight: u32,
     /// Requests of `in_flight` that began before its breaker last opened.
@@ -37,13 +37,13 @@ pub struct Candidate<'a> {
     /// Milliseconds until it may begin the next request (stagger).
     pub wait: u64,
     /// The state of its breaker.
-    pub trust: BreakerState,
+    pub breaker: BreakerState,
     /// Whether its catalogue (live, else bundled) lists the model.
     pub lists_model: bool,
     /// When the used-up limit of this model resets there, and the limit's id.
-    pub rests: Option<(Millis, &'a str)>,
+    pub model_limit: Option<(Millis, &'a str)>,
     /// Why its egress is unavailable; `None` when it is available.
-    pub stuck: Option<EgressUnavailable<'a>>,
+    pub unavailable: Option<EgressUnavailable<'a>>,
     /// Whether it owns the conversation. The owner is preferred when it has a free place.
     pub owner: bool,
     /// Whether this request has tried it.
@@ -70,7 +70,7 @@ pub struct Requirements<'a> {
     /// How to choose among the usable.
     pub strategy: Strategy,
     /// What the candidates are.
-    pub kin: CandidateKind,
+    pub kind: CandidateKind,
     /// Whether accounts whose quota is used up may serve, after all others.
     pub spent: bool,
     /// Whether the plan must be able to draw.
@@ -94,7 +94,7 @@ pub struct NoAccount {
     /// One reason per account, in the candidates' order.
     pub reasons: Vec<(AccountId, Reason)>,
     /// What the candidates were.
-    pub kin: CandidateKind,
+    pub kind: CandidateKind,
 }
 
 /// Chooses an account. Only groups that can hold the best candidate are searched, and nothing is copied unless the choice fails.
@@ -117,7 +117,7 @@ where
         return Ok(Pick::Queue(id.clone()));
     }
     let reasons = all.map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
-    Err(NoAccount { model: ask.model.to_owned(), reasons, kin: ask.kin })
+    Err(NoAccount { model: ask.model.to_owned(), reasons, kind: ask.kind })
 }
 
 /// The best candidate with a free place. Groups are searched in the order of their bounds, until a bound is worse than the
@@ -162,7 +162,8 @@ struct OutOfQuestion;
 
 impl Candidate<'_> {
     fn standing(&self, ask: &Requirements<'_>, now: Millis) -> Result<Standing, OutOfQuestion> {
-        let usable = self.fits(ask) && !self.tried && self.serves(ask, now) && !self.broken() && self.stuck.is_none();
+        let usable =
+            self.fits(ask) && !self.tried && self.serves(ask, now) && !self.broken() && self.unavailable.is_none();
         match (usable, self.free(ask), self.room()) {
             (true, true, _) => Ok(Standing::Serves),
             (true, false, true) => Ok(Standing::Queues),
@@ -172,23 +173,23 @@ impl Candidate<'_> {
 
     /// Whether it has the model and, if needed, can draw.
     fn fits(&self, ask: &Requirements<'_>) -> bool {
-        self.lists_model && (!ask.draws || self.card.draws())
+        self.lists_model && (!ask.draws || self.snapshot.draws())
     }
 
     /// Whether its state allows the request.
     fn serves(&self, ask: &Requirements<'_>, now: Millis) -> bool {
-        let may_try = self.card.exhausted() || self.card.gate().open(now);
+        let may_try = self.snapshot.exhausted() || self.snapshot.gate().open(now);
         !self.spent(now) || ask.spent && may_try
     }
 
     /// Whether it rests, or the limit of this model is used up.
     fn spent(&self, now: Millis) -> bool {
-        !self.card.gate().open(now) || self.rests.is_some()
+        !self.snapshot.gate().open(now) || self.model_limit.is_some()
     }
 
     /// The reason from its state or the limit of this model.
     fn over(&self, now: Millis) -> Option<Reason> {
-        let model = || self.rests.map(|(until, limit)| Reason::Exhausted { until, window: limit.to_owned() });
+        let model = || self.model_limit.map(|(until, limit)| Reason::Exhausted { until, window: limit.to_owned() });
         self.account.status.usable(now).err().or_else(model)
     }
 
@@ -200,9 +201,9 @@ impl Candidate<'_> {
         if !self.fits(ask) {
             return Reason::NoImages;
         }
-        match (self.over(now), self.trust) {
+        match (self.over(now), self.breaker) {
             (Some(reason), _) if !self.serves(ask, now) => reason,
-            _ if self.stuck.is_some() => self.stuck.map_or(Reason::Full, Reason::from),
+            _ if self.unavailable.is_some() => self.unavailable.map_or(Reason::Full, Reason::from),
             _ if self.tried => Reason::Tried,
             (_, BreakerState::Broken(until)) => Reason::Failing { until },
             (_, BreakerState::Sound | BreakerState::Probe) => Reason::Full,
@@ -210,19 +211,19 @@ impl Candidate<'_> {
     }
 
     fn broken(&self) -> bool {
-        matches!(self.trust, BreakerState::Broken(_))
+        matches!(self.breaker, BreakerState::Broken(_))
     }
 
     fn free(&self, ask: &Requirements<'_>) -> bool {
         let most = self.ceiling(ask);
         // One call at a time probes the upstream.
-        let probed = self.trust == BreakerState::Probe && self.in_flight > self.older;
+        let probed = self.breaker == BreakerState::Probe && self.in_flight > self.older;
         (most == 0 || self.in_flight < most) && !probed && self.soon()
     }
 
     /// Requests at a time; 0 is no limit.
     pub fn ceiling(&self, ask: &Requirements<'_>) -> u32 {
-        self.card.ceiling().unwrap_or(ask.max_concurrent)
+        self.snapshot.ceiling().unwrap_or(ask.max_concurrent)
     }
 
     /// Whether a request may wait for its next start.
@@ -240,9 +241,9 @@ impl NoAccount {
     /// else 503 with a hint. `last` is the failure of the previous try and is returned when this request has tried all accounts
     /// that are left. Never 401.
     pub fn failure(&self, last: Option<&Failure>, now: Millis) -> Failure {
-        let noun = self.kin.noun();
+        let noun = self.kind.noun();
         if self.reasons.is_empty() {
-            let cure = if self.kin == CandidateKind::Relays { "run `polygate relays add`" } else { self.kin.cure() };
+            let cure = if self.kind == CandidateKind::Relays { "run `polygate relays add`" } else { self.kind.cure() };
             return lacking(format!("no {noun} is configured: {cure}"));
         }
         if !self.has(|why| !matches!(why, Reason::NoModel | Reason::NoImages)) {
@@ -272,7 +273,7 @@ impl NoAccount {
 
     /// The failure when waiting does not help, or when an egress route may answer again at `again`.
     fn shut(&self, again: Option<Millis>, now: Millis) -> Failure {
-        let (noun, summary) = (self.kin.noun(), self.summary(now));
+        let (noun, summary) = (self.kind.noun(), self.summary(now));
         let failure = lacking(format!("no {noun} can serve: {summary}; {}", self.cure()));
         match again {
             Some(until) => failure.retry_after(now.until(until).div_ceil(1000).max(1)),
@@ -288,7 +289,7 @@ impl NoAccount {
         // Switching on a good login is easier than a new login.
         let off = self.has(|why| matches!(why, Reason::Disabled));
         let lost = self.has(|why| matches!(why, Reason::NeedsLogin { .. }));
-        match self.kin {
+        match self.kind {
             CandidateKind::Accounts if off && !lost => "run `polygate accounts enable`",
             CandidateKind::Relays if lost => "give it a key that works; `polygate relays test` tries it",
             CandidateKind::Relays if off => "run `polygate relays enable`",
@@ -315,10 +316,10 @@ impl NoAccount {
                 None => groups.push((why, 1)),
             }
         }
-        let noun = self.kin.noun();
+        let noun = self.kind.noun();
         let plural = |count: u32| if count == 1 { "" } else { "s" };
         let words =
-            |(why, count): &(&Reason, u32)| format!("{} ({count} {noun}{})", self.kin.why(why, now), plural(*count));
+            |(why, count): &(&Reason, u32)| format!("{} ({count} {noun}{})", self.kind.why(why, now), plural(*count));
         crate::sanitize::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
     }
 }

@@ -29,7 +29,7 @@ pub fn backoff(failures: u32, jitter: f64) -> Duration {
 }
 
 /// The delay of the `nth` (from 0) of `of` overdue accounts after the first one: evenly over [`limits::REFRESH_SPREAD`].
-pub fn turn(nth: usize, of: usize) -> Duration {
+pub fn stagger(nth: usize, of: usize) -> Duration {
     let part = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let gaps = part(of).saturating_sub(1).max(1);
     limits::REFRESH_SPREAD * part(nth).min(gaps) / gaps

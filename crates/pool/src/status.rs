@@ -251,11 +251,11 @@ impl Status {
 
     /// Whether the account may serve at `now`.
     pub fn serves(&self, now: Millis) -> bool {
-        self.gate().open(now)
+        self.availability().open(now)
     }
 
     /// When the account may serve.
-    pub fn gate(&self) -> Availability {
+    pub fn availability(&self) -> Availability {
         match self {
             Self::Active => Availability::Open,
             Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Availability::Until(*until),
@@ -265,13 +265,13 @@ impl Status {
     }
 
     /// Whether only a person ends it.
-    pub fn lasts(&self) -> bool {
+    pub fn needs_person(&self) -> bool {
         matches!(self, Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled)
     }
 
     /// Whether its tokens may be refreshed: the account is not switched off or blocked, and its login was not refused.
     pub fn refreshes(&self) -> bool {
-        !self.lasts() && !matches!(self, Self::Expiring { .. })
+        !self.needs_person() && !matches!(self, Self::Expiring { .. })
     }
 
     /// A notice for the owner although the account serves at `now`.

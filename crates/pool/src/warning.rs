@@ -135,8 +135,8 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
 pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
     for slot in [WindowKind::Primary, WindowKind::Secondary] {
         let window = slot.window(&account.quota);
-        let told = given.slot(slot);
-        if told.is_some_and(|told| told.over(window, account.quota.updated, now)) {
+        let told = given.last(slot);
+        if told.is_some_and(|told| told.was_reset(window, account.quota.updated, now)) {
             *told = None;
         }
         if let (Some(told), Some(window)) = (told, window)
@@ -153,7 +153,7 @@ pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds,
     warnings.retain(|warning| match warning.what {
         What::Quota { window, threshold, resets_at, .. } => {
             let passed = LastThreshold { threshold, resets_at, learned: account.quota.updated };
-            given.take(window, passed)
+            given.record(window, passed)
         }
         What::NeedsLogin { .. } | What::Blocked { .. } => entered,
     });
@@ -199,7 +199,7 @@ impl LastThreshold {
     }
 
     /// Whether the window was reset since: its time is over, or newer figures show a lower share.
-    fn over(&self, window: Option<Window>, updated: Millis, now: Millis) -> bool {
+    fn was_reset(&self, window: Option<Window>, updated: Millis, now: Millis) -> bool {
         let ahead = |at: Millis| {
             window.and_then(|window| window.resets_at).is_some_and(|new| now < new && is_same_instant(at, new))
         };
@@ -215,7 +215,7 @@ fn is_same_instant(old: Millis, new: Millis) -> bool {
 }
 
 impl Issued {
-    fn slot(&mut self, slot: WindowKind) -> &mut Option<LastThreshold> {
+    fn last(&mut self, slot: WindowKind) -> &mut Option<LastThreshold> {
         match slot {
             WindowKind::Primary => &mut self.primary,
             WindowKind::Secondary => &mut self.secondary,
@@ -223,8 +223,8 @@ impl Issued {
     }
 
     /// Records a threshold; `true` when it was not reported before.
-    fn take(&mut self, slot: WindowKind, passed: LastThreshold) -> bool {
-        let told = self.slot(slot);
+    fn record(&mut self, slot: WindowKind, passed: LastThreshold) -> bool {
+        let told = self.last(slot);
         let news = told.is_none_or(|told| told.threshold < passed.threshold);
         if news {
             *told = Some(passed);

@@ -297,7 +297,7 @@ fn account(row: &DbRow) -> Result<Account, Error> {
         quota: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
         created: Millis(row.int(9)?),
         version: row.int(10)?,
-        terms: terms(row)?,
+        limits: terms(row)?,
         status_rev: row.int(13)?,
         id: AccountId(id),
     })

@@ -114,7 +114,7 @@ impl Upstream {
     /// The URL of the account's model calls.
     fn model_url(&self, call: &ModelCall<'_>) -> Url {
         let usual = &self.endpoints().responses;
-        call.facts.routing.map_or_else(|| usual.clone(), |routing| routing.place(usual))
+        call.facts.routing.map_or_else(|| usual.clone(), |routing| routing.apply(usual))
     }
 }
 

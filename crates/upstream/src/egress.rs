@@ -78,7 +78,7 @@ impl ResolvedEgress {
             return fault;
         }
         let proxy = match (&self.kind, global) {
-            (Kind::Proxy(proxy), _) => format!("proxy {} ({})", proxy.name, proxy.address.place()),
+            (Kind::Proxy(proxy), _) => format!("proxy {} ({})", proxy.name, proxy.address.host_port()),
             (Kind::Global, Some(url)) => format!("the proxy of the configuration ({})", host_and_port(url)),
             (Kind::Global, None) | (Kind::Direct, _) => return fault,
         };
@@ -105,7 +105,7 @@ impl fmt::Debug for ResolvedEgress {
 }
 
 fn host_and_port(url: &Url) -> String {
-    Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.place())
+    Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.host_port())
 }
 
 /// The client pools of every egress.

@@ -115,7 +115,7 @@ impl Accounts<'_> {
         let _guard = services.registry.lock.lock().await;
         let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
         let id = &entry.account.id;
-        let terms = change.apply(entry.account.terms)?;
+        let terms = change.apply(entry.account.limits)?;
         if !services.runtime.store.set_terms(id, terms).await? {
             return Err(AccountError::Unknown);
         }
@@ -219,7 +219,7 @@ impl Accounts<'_> {
         view.tags = self.0.registry.extras.tags(id);
         view.linked = self.0.registry.extras.link(id).map(|link| link.file.display().to_string());
         (view.egress_id, view.egress) = self.0.registry.egress_labels(id);
-        view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
+        view.why = view.why.or_else(|| ways.unavailable(id, now).map(|stuck| stuck.to_string()));
         view
     }
 

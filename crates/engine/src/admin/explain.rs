@@ -107,7 +107,7 @@ impl Routing<'_> {
     fn candidates(self, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
         let dispatch = &self.0.dispatch;
         let requirements = dispatch.pick_query(resolved);
-        let Requirements { strategy, kin, .. } = requirements;
+        let Requirements { strategy, kind: kin, .. } = requirements;
         dispatch.with_candidates(resolved, (prefer, &[]), |candidates, now| {
             let view = |(id, ranking): (AccountId, Ranking)| {
                 let name = candidates.list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();

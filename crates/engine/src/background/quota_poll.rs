@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use pool::quota::poll::{Asked, PollPace};
+use pool::quota::poll::{LastPoll, PollPace};
 use pool::{Account, AccountId, Millis};
 
 use crate::quota::{QuotaError, measure};
@@ -51,7 +51,7 @@ enum Next {
 struct PollSchedule {
     since: Millis,
     /// The last poll of each account.
-    book: HashMap<AccountId, Asked>,
+    book: HashMap<AccountId, LastPoll>,
     /// The accounts that are being measured.
     asking: HashSet<AccountId>,
     /// The earliest next start.
@@ -102,12 +102,12 @@ impl PollSchedule {
         self.asking.remove(&id);
         let failures = self.book.get(&id).map_or(0, |asked| asked.failures);
         let failures = if good { 0 } else { failures.saturating_add(1) };
-        self.book.insert(id, Asked { at: now, failures, ..fresh() });
+        self.book.insert(id, LastPoll { at: now, failures, ..fresh() });
     }
 }
 
-fn fresh() -> Asked {
-    Asked { jitter: rand::random(), ..Asked::default() }
+fn fresh() -> LastPoll {
+    LastPoll { jitter: rand::random(), ..LastPoll::default() }
 }
 
 /// Measures one account and returns whether that succeeded. An account that is gone or has lost its login counts as success.

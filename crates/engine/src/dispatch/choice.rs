@@ -21,7 +21,7 @@ impl Dispatch {
             model: &resolved.model.slug,
             max_concurrent,
             strategy: self.runtime.settings.strategy,
-            kin,
+            kind: kin,
             spent: !self.runtime.settings.skip_exhausted && kin == CandidateKind::Accounts,
             draws: false,
         }

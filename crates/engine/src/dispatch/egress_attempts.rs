@@ -131,7 +131,7 @@ impl Dispatch {
         }
         tracing::warn!(proxy = name, "the proxy does not answer; accounts that take it rest");
         for entry in self.registry.accounts.list().accounts() {
-            if table.stuck(&entry.account.id, self.runtime.now()).is_some() {
+            if table.unavailable(&entry.account.id, self.runtime.now()).is_some() {
                 self.limiter.requeue(&entry.account.id);
             }
         }

@@ -184,7 +184,7 @@ impl ModelLists {
     fn own_lists(&self) -> Vec<AccountList> {
         let list = self.registry.accounts.list();
         let active = |entry: &&Arc<Entry>| entry.account.status == Status::Active;
-        let enabled = |entry: &&Arc<Entry>| !entry.account.status.lasts();
+        let enabled = |entry: &&Arc<Entry>| !entry.account.status.needs_person();
         let (first, rest): (Vec<_>, Vec<_>) = list.accounts().filter(enabled).partition(active);
         let mut own: Vec<AccountList> = Vec::new();
         for entry in first.into_iter().chain(rest) {

@@ -305,7 +305,7 @@ impl Accounts {
     /// Sets an account's terms.
     pub(crate) fn set_terms(&self, id: &AccountId, terms: AccountLimits) {
         self.edit(id, |entry| {
-            entry.account.terms = terms;
+            entry.account.limits = terms;
             true
         });
     }

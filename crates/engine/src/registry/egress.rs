@@ -67,9 +67,9 @@ impl Egress {
     pub(crate) fn edit(&self, route: &Route, edit: impl FnOnce(&mut RouteHealth)) -> bool {
         let mut all = self.marks.lock();
         let marks = all.entry(route.clone()).or_default();
-        let before = marks.down();
+        let before = marks.resting_until();
         edit(marks);
-        let after = marks.down();
+        let after = marks.resting_until();
         if marks.is_clean() {
             all.remove(route);
         }
@@ -103,7 +103,7 @@ fn same(proxy: &Proxy, known: Option<&Proxy>) -> bool {
 }
 
 fn down_until(marks: &HashMap<Route, RouteHealth>) -> HashMap<Route, Millis> {
-    marks.iter().filter_map(|(route, marks)| Some((route.clone(), marks.down()?))).collect()
+    marks.iter().filter_map(|(route, marks)| Some((route.clone(), marks.resting_until()?))).collect()
 }
 
 /// Applies the result of a check.

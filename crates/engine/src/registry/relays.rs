@@ -51,7 +51,7 @@ impl RelayEntry {
             fedramp: false,
             status: if relay.enabled { relay.status.clone() } else { Status::Disabled },
             quota: Quota::default(),
-            terms: AccountLimits::default(),
+            limits: AccountLimits::default(),
             created: relay.created,
             version: relay.version,
             status_rev: 0,
@@ -118,7 +118,7 @@ impl Accounts {
 
 /// Whether a person ended a lasting refusal.
 fn is_healed(known: &Entry, kept: &Entry) -> bool {
-    known.account.status.lasts() && !kept.account.status.lasts()
+    known.account.status.needs_person() && !kept.account.status.needs_person()
 }
 
 /// The known entry with the stored relay; `None` when its learned state no longer holds.

@@ -152,7 +152,7 @@ impl Attempt for ForwardAttempt {
             match dispatch.limiter.acquire(candidates, &requirements, (None, now)) {
                 Ok(Acquired::Now(permit)) => Ok(permit),
                 Ok(Acquired::Later(_)) => {
-                    let busy = format!("every {} is busy", requirements.kin.noun());
+                    let busy = format!("every {} is busy", requirements.kind.noun());
                     Err(Failure::new(Kind::RateLimited, busy).retry_after(1))
                 }
                 Err(none) => Err(none.failure(next.otherwise.as_ref(), now)),

@@ -82,7 +82,7 @@ impl TokenService {
             .and_then(|tokens| tokens.expires)
             .is_some_and(|end| end <= self.runtime.backend_now());
         // The last token of an ended login is refused.
-        if account.status.lasts() {
+        if account.status.needs_person() {
             return Err(AuthError::Revoked);
         }
         if ended {

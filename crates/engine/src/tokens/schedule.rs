@@ -25,7 +25,7 @@ impl StaggeredStarts {
         let all: HashSet<&AccountId> = overdue.iter().collect();
         self.0.retain(|id, _| all.contains(id));
         let new: Vec<&AccountId> = overdue.iter().filter(|id| !self.0.contains_key(id)).collect();
-        let turns: Vec<_> = (0..new.len()).map(|nth| now + pool::refresh::turn(nth, new.len())).collect();
+        let turns: Vec<_> = (0..new.len()).map(|nth| now + pool::refresh::stagger(nth, new.len())).collect();
         let new: Vec<_> = new.into_iter().cloned().zip(turns).collect();
         self.0.extend(new);
         let ready = overdue.into_iter().filter(|id| self.0.get(id).is_some_and(|at| *at <= now)).collect::<Vec<_>>();
@@ -83,7 +83,7 @@ impl TokenService {
         let due = if cooldown.is_zero() { due } else { due.max(now.after(cooldown)) };
         // Not before its egress is open again, which wakes the schedule, or worth another try.
         let table = self.registry.egress.table();
-        Some(table.stuck(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(now.after(LOOK)))))
+        Some(table.unavailable(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(now.after(LOOK)))))
     }
 
     /// Starts a refresh in its own task.

@@ -31,7 +31,7 @@ async fn the_ceiling_of_an_account_beats_the_settings_and_holds_at_once() {
     for tap in taps {
         tap.rest().await;
     }
-    assert_eq!(bench.store.accounts().await.expect("rows")[0].terms.max_concurrent, Some(3), "kept");
+    assert_eq!(bench.store.accounts().await.expect("rows")[0].limits.max_concurrent, Some(3), "kept");
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn bad_terms_change_nothing() {
     let far = TermsChange { max_concurrent: Some(Some(5)), priority: Some(1001) };
     assert!(matches!(bench.engine.accounts().set_terms(&id, far).await, Err(AccountError::Terms(_))));
     assert!(matches!(bench.engine.accounts().set_terms("nobody", most(1)).await, Err(AccountError::Unknown)));
-    assert_eq!(bench.store.accounts().await.expect("rows")[0].terms, pool::AccountLimits::default());
+    assert_eq!(bench.store.accounts().await.expect("rows")[0].limits, pool::AccountLimits::default());
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ pub struct Offer<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RelayIndex {
     relays: Vec<Relay>,
-    books: Vec<RelayModel>,
+    models: Vec<RelayModel>,
     /// `relay:model` to its index in `books`.
     full: HashMap<String, usize>,
     /// Prefix and name to the indexes of all relays that list it.
@@ -106,11 +106,11 @@ impl RelayIndex {
                 if let Some(row) = own.iter().find(|row| row.slug == model.slug) {
                     row.overlay(&mut model);
                 }
-                all.place(model, &taken);
+                all.add(model, &taken);
             }
             // Models that the relay does not list; listed ones are in the index already.
             for row in own {
-                all.place(row.model(None), &taken);
+                all.add(row.model(None), &taken);
             }
         }
         all
@@ -122,15 +122,15 @@ impl RelayIndex {
     }
 
     /// Adds a model of the last relay.
-    fn place(&mut self, model: Model, taken: impl Fn(&str) -> bool) {
-        let (relay, at) = (self.relays.len() - 1, self.books.len());
+    fn add(&mut self, model: Model, taken: impl Fn(&str) -> bool) {
+        let (relay, at) = (self.relays.len() - 1, self.models.len());
         let Relay { name, prefix, .. } = &self.relays[relay];
         let (full, public) = (format!("{name}:{}", model.slug), format!("{prefix}{}", model.slug));
         if self.full.contains_key(&full) {
             return;
         }
         let listed = model.listed;
-        self.books.push(RelayModel { relay, model });
+        self.models.push(RelayModel { relay, model });
         self.full.insert(full.clone(), at);
         let shown = if taken(&public) {
             Some(full)
@@ -144,7 +144,7 @@ impl RelayIndex {
 
     /// Calls `change` for each model with its relay.
     pub(super) fn each(&mut self, change: impl Fn(&mut Model, &AccountId)) {
-        for RelayModel { relay, model } in &mut self.books {
+        for RelayModel { relay, model } in &mut self.models {
             change(model, &self.relays[*relay].id);
         }
     }
@@ -152,7 +152,7 @@ impl RelayIndex {
     /// The models to show, relay by relay.
     pub(super) fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
         self.shown.iter().map(|(name, at)| {
-            let RelayModel { relay, model } = &self.books[*at];
+            let RelayModel { relay, model } = &self.models[*at];
             Offer { name, owner: &self.relays[*relay].name, model }
         })
     }
@@ -161,8 +161,8 @@ impl RelayIndex {
     pub(super) fn find(&self, name: &str) -> Option<Found> {
         let one = self.full.get(name).map(std::slice::from_ref);
         let books = one.or_else(|| self.public.get(name).map(Vec::as_slice))?;
-        let stop = |at: &usize| self.books[*at].stop(&self.relays);
-        let model = self.books[*books.first()?].model.clone();
+        let stop = |at: &usize| self.models[*at].target(&self.relays);
+        let model = self.models[*books.first()?].model.clone();
         Some(Found { model, to: ServedBy::Relays(books.iter().map(stop).collect()) })
     }
 
@@ -193,7 +193,7 @@ impl RelayIndex {
     /// The models of the relay that `name` selects, for a 404.
     pub(super) fn hint(&self, name: &str) -> Option<(&str, Vec<&str>)> {
         let (relay, _) = self.chosen(name)?;
-        let own = self.books.iter().filter(|book| self.relays[book.relay].id == relay.id);
+        let own = self.models.iter().filter(|book| self.relays[book.relay].id == relay.id);
         Some((&relay.name, own.map(|book| book.model.slug.as_str()).collect()))
     }
 
@@ -216,7 +216,7 @@ impl RelayIndex {
 }
 
 impl RelayModel {
-    fn stop(&self, relays: &[Relay]) -> RelayTarget {
+    fn target(&self, relays: &[Relay]) -> RelayTarget {
         RelayTarget { relay: relays[self.relay].id.clone(), model: self.model.slug.clone() }
     }
 }

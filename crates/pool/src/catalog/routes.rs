@@ -35,13 +35,13 @@ impl Catalog {
         if names.routes.is_empty() {
             return self;
         }
-        let Self { models, live, shelves, .. } = self;
+        let Self { models, live, relay_index: shelves, .. } = self;
         let stays = |slug: &str| {
             let provider = names.route(slug).or_else(|| names.route_pattern(|pattern| names::fits(pattern, slug)));
             !matches!(provider, Some(Provider::Relay(_)))
         };
         let (models, away) = models.into_iter().partition(|model| stays(&model.slug));
-        Self { shelves, away, ..Self::of(models, live) }
+        Self { relay_index: shelves, routed_away: away, ..Self::of(models, live) }
     }
 
     /// Applies the routes to what a name was `found` to mean. A name that selects its provider itself is not routed. A name whose
@@ -52,7 +52,7 @@ impl Catalog {
         found: Result<Resolved, Failure>,
         names: &Names,
     ) -> Result<Resolved, Failure> {
-        if names.routes.is_empty() || asked.is_some_and(|name| self.shelves.chooses(name)) {
+        if names.routes.is_empty() || asked.is_some_and(|name| self.relay_index.chooses(name)) {
             return found;
         }
         if let Some(bare) = asked.and_then(|name| name.strip_prefix(ACCOUNTS)?.strip_prefix(':')) {
@@ -81,7 +81,7 @@ impl Catalog {
     /// An account's model that is routed to a relay, for a name that selects the accounts.
     fn away(&self, name: &str) -> Option<Resolved> {
         let (model, reading) = readings(name).find_map(|reading| {
-            let model = self.away.iter().find(|model| model.slug == reading.base)?;
+            let model = self.routed_away.iter().find(|model| model.slug == reading.base)?;
             Some((model, reading))
         })?;
         let (effort, tier) = (reading.effort.map(str::to_owned), reading.tier.map(str::to_owned));
@@ -90,7 +90,7 @@ impl Catalog {
 
     /// Whether accounts have a model that is routed to a relay.
     pub(super) fn is_away(&self, slug: &str) -> bool {
-        self.away.iter().any(|model| model.slug == slug)
+        self.routed_away.iter().any(|model| model.slug == slug)
     }
 
     /// The readings of a name, then those of its aliases' targets. A listed name is not an alias.
@@ -107,7 +107,7 @@ impl Catalog {
     }
 
     fn alias<'n>(&self, name: &str, names: &'n Names) -> Option<&'n str> {
-        names.alias(name).filter(|_| self.place(name).is_none() && !self.is_away(name))
+        names.alias(name).filter(|_| self.lookup(name).is_none() && !self.is_away(name))
     }
 
     /// The route of a name, and its reading. For a name that resolves, only the name itself, an alias or the resolved model counts,
@@ -141,8 +141,8 @@ impl Catalog {
     fn at_relay<'n>(&self, relay: &str, meanings: &[Reading<'n>], wanted: Reading<'n>) -> Option<(Found, Reading<'n>)> {
         let full = |slug: &str| format!("{relay}:{slug}");
         let all = || meanings.iter().copied().chain([wanted]);
-        let listed = all().find_map(|reading| Some((self.shelves.find(&full(reading.base))?, reading)));
-        listed.or_else(|| Some((self.shelves.unlisted(&full(wanted.base))?, wanted)))
+        let listed = all().find_map(|reading| Some((self.relay_index.find(&full(reading.base))?, reading)));
+        listed.or_else(|| Some((self.relay_index.unlisted(&full(wanted.base))?, wanted)))
     }
 }
 

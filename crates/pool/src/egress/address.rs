@@ -175,7 +175,7 @@ impl Address {
     }
 
     /// `host:port`: the default name of a proxy.
-    pub fn place(&self) -> String {
+    pub fn host_port(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 

@@ -20,7 +20,7 @@ pub struct RouteHealth {
 
 impl RouteHealth {
     /// When the route may be tried again; `None` when it is not down.
-    pub fn down(&self) -> Option<Millis> {
+    pub fn resting_until(&self) -> Option<Millis> {
         self.down_until
     }
 

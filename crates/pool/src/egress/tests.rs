@@ -95,16 +95,16 @@ fn a_call_takes_no_proxy_twice() {
 fn accounts_that_nobody_assigned_take_the_global_way() {
     let mut table = table("a!", false);
     let account = AccountId("one".into());
-    assert_eq!(table.stuck(&account, NOW), None);
+    assert_eq!(table.unavailable(&account, NOW), None);
     table.assigned.insert(account.clone(), Egress::Fixed(id("a")));
-    let stuck = table.stuck(&account, NOW).unwrap();
+    let stuck = table.unavailable(&account, NOW).unwrap();
     assert_eq!(
         (stuck, stuck.until()),
         (EgressUnavailable::Down { name: Some("A"), until: NOW.plus(1000) }, Some(NOW.plus(1000)))
     );
-    assert_eq!(table.stuck(&account, NOW.plus(1000)), None);
+    assert_eq!(table.unavailable(&account, NOW.plus(1000)), None);
     // A clock that was set back does not make a rest longer.
-    assert_eq!(table.stuck(&account, NOW.plus(-REST)), None);
+    assert_eq!(table.unavailable(&account, NOW.plus(-REST)), None);
 }
 
 #[rstest]
@@ -122,11 +122,11 @@ fn three_failures_within_a_minute_mark(#[case] seconds: &[i64], #[case] down: bo
         marks.record_failure(NOW.plus(at * 1000));
     }
     let last = NOW.plus(seconds.last().unwrap() * 1000 + REST);
-    assert_eq!(marks.down(), down.then_some(last));
+    assert_eq!(marks.resting_until(), down.then_some(last));
     marks.record_success();
-    assert!(marks.is_clean() && marks.down().is_none());
+    assert!(marks.is_clean() && marks.resting_until().is_none());
     marks.mark_down(NOW);
-    assert_eq!(marks.down(), Some(NOW.plus(REST)));
+    assert_eq!(marks.resting_until(), Some(NOW.plus(REST)));
 }
 
 #[rstest]

@@ -70,16 +70,16 @@ impl Score {
     fn of(candidate: &Candidate<'_>, ask: &Requirements<'_>) -> Self {
         Self {
             owner: candidate.owner,
-            priority: candidate.account.terms.priority,
-            tier: candidate.card.tier(),
+            priority: candidate.account.limits.priority,
+            tier: candidate.snapshot.tier(),
             last_used: candidate.last_used,
             wait: candidate.wait,
             in_flight: candidate.in_flight,
             waiting: candidate.waiting,
             max_concurrent: candidate.ceiling(ask),
-            weight: candidate.card.weight(),
-            used_percent: candidate.card.tenth() * 10,
-            probe: candidate.trust == BreakerState::Probe,
+            weight: candidate.snapshot.weight(),
+            used_percent: candidate.snapshot.tenth() * 10,
+            probe: candidate.breaker == BreakerState::Probe,
         }
     }
 

@@ -43,7 +43,7 @@ impl Strategy {
 /// thousand accounts reads only these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    gate: Availability,
+    availability: Availability,
     /// Whether its quota is used up.
     exhausted: bool,
     /// Whether its plan can draw.
@@ -107,11 +107,11 @@ impl Snapshot {
             _ => Millis(i64::MAX),
         };
         Self {
-            gate: account.status.gate(),
+            availability: account.status.availability(),
             exhausted: matches!(account.status, Status::Exhausted { .. }),
             draws: account.draws(),
-            ceiling: account.terms.max_concurrent,
-            priority: account.terms.priority,
+            ceiling: account.limits.max_concurrent,
+            priority: account.limits.priority,
             tier: u32::try_from(place.unwrap_or(rules.tiers.len())).unwrap_or(u32::MAX),
             tenth: tenth(quota, now),
             pace: if rules.strategy == Strategy::QuotaAware { pace(quota, now) } else { 0 },
@@ -128,7 +128,7 @@ impl Snapshot {
     }
 
     pub(super) fn gate(&self) -> Availability {
-        self.gate
+        self.availability
     }
 
     pub(super) fn exhausted(&self) -> bool {
@@ -168,7 +168,7 @@ impl Rank {
 
     /// The lowest rank that a candidate can have until it changes: without rest or wait, for a conversation that it does not own.
     pub(super) fn least(candidate: &Candidate<'_>, strategy: Strategy) -> Self {
-        let Snapshot { priority, tier, tenth, pace, order, .. } = candidate.card;
+        let Snapshot { priority, tier, tenth, pace, order, .. } = candidate.snapshot;
         let first = match strategy {
             Strategy::LeastUsed => 0,
             Strategy::RoundRobin => candidate.last_used.0,
@@ -201,7 +201,7 @@ impl QueueRank {
             stranger: !candidate.owner,
             waiting: candidate.waiting,
             last_used: candidate.last_used.0,
-            order: candidate.card.order,
+            order: candidate.snapshot.order,
         }
     }
 }
@@ -210,7 +210,7 @@ impl QueueRank {
 fn share(candidate: &Candidate<'_>) -> u64 {
     /// Weights are compared by their shares of this.
     const WHOLE: u64 = 1 << 20;
-    u64::from(candidate.in_flight) * WHOLE / u64::from(candidate.card.weight)
+    u64::from(candidate.in_flight) * WHOLE / u64::from(candidate.snapshot.weight)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]

@@ -19,7 +19,7 @@ fn account(id: &str, status: Status, used_percent: f64) -> Account {
         fedramp: false,
         status,
         quota: Quota { primary: Some(Window { used_percent, ..Window::default() }), ..Quota::default() },
-        terms: AccountLimits::default(),
+        limits: AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,
@@ -35,16 +35,16 @@ fn by<'a>(account: &'a Account, rules: &SnapshotRules<'_>) -> Candidate<'a> {
     let order = account.id.0.bytes().fold(0_u32, |order, byte| order.wrapping_mul(31).wrapping_add(u32::from(byte)));
     Candidate {
         account,
-        card: Snapshot::of(account, rules, (1, order), NOW),
+        snapshot: Snapshot::of(account, rules, (1, order), NOW),
         in_flight: 0,
         older: 0,
         waiting: 0,
         last_used: Millis(0),
         wait: 0,
-        trust: BreakerState::Sound,
+        breaker: BreakerState::Sound,
         lists_model: true,
-        rests: None,
-        stuck: None,
+        model_limit: None,
+        unavailable: None,
         owner: false,
         tried: false,
     }
@@ -189,9 +189,9 @@ fn an_earlier_tier_serves_while_it_has_a_place() {
 fn what_the_owner_set_counts_before_everything_else() {
     let mut accounts = ["a", "b", "c"].map(|id| account(id, Status::Active, 0.0));
     accounts[0].plan = "pro".into();
-    accounts[1].terms.priority = -1;
-    accounts[1].terms.max_concurrent = Some(2);
-    accounts[2].terms = AccountLimits { max_concurrent: Some(0), priority: 7 };
+    accounts[1].limits.priority = -1;
+    accounts[1].limits.max_concurrent = Some(2);
+    accounts[2].limits = AccountLimits { max_concurrent: Some(0), priority: 7 };
     let tiers = ["pro".to_owned()];
     let rules = SnapshotRules { tiers: &tiers, ..SnapshotRules::default() };
     let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
@@ -224,13 +224,13 @@ fn what_fails_is_left_alone_and_tried_by_one() {
     let accounts = ["a", "b"].map(|id| account(id, Status::Active, 0.0));
     let mut candidates = accounts.each_ref().map(candidate);
     let until = NOW.plus(2500);
-    candidates[0].trust = BreakerState::Broken(until);
+    candidates[0].breaker = BreakerState::Broken(until);
     assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready("b"));
     let none = pick(&candidates[..1], &Requirements::default(), NOW).unwrap_err();
     assert_eq!(none.reasons[0].1, Reason::Failing { until });
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::Overloaded, Some(3)), "{}", failure.message);
-    candidates[0].trust = BreakerState::Probe;
+    candidates[0].breaker = BreakerState::Probe;
     assert_eq!(pick(&candidates[..1], &Requirements::default(), NOW), ready("a"));
     // Streams that began before the failures are not waited for, but fill the places that its owner gave it.
     (candidates[0].in_flight, candidates[0].older) = (3, 3);
@@ -417,7 +417,7 @@ fn used_up_accounts_may_be_tried_last() {
 fn a_used_up_limit_of_a_model_is_that_models() {
     let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 90.0)];
     let mut candidates = accounts.each_ref().map(candidate);
-    candidates[0].rests = Some((NOW.plus(60_000), "codex_x"));
+    candidates[0].model_limit = Some((NOW.plus(60_000), "codex_x"));
     assert_eq!(pick(&candidates, &Requirements::default(), NOW), ready("b"));
     let none = pick(&candidates[..1], &Requirements::default(), NOW).unwrap_err();
     let failure = none.failure(None, NOW);
@@ -435,7 +435,7 @@ fn a_way_that_comes_back_counts_too() {
     let spent = Reason::Exhausted { until: NOW.plus(60_000), window: "primary".into() };
     let failure = |reasons: &[Reason]| {
         let reasons = reasons.iter().map(|why| (AccountId("a".into()), why.clone())).collect();
-        let failure = NoAccount { model: "m".into(), reasons, kin: CandidateKind::Accounts }.failure(None, NOW);
+        let failure = NoAccount { model: "m".into(), reasons, kind: CandidateKind::Accounts }.failure(None, NOW);
         (failure.kind, failure.retry_after)
     };
     assert_eq!(failure(&[spent.clone(), down(5000)]), (Kind::NoAccount, Some(5)));
@@ -456,7 +456,7 @@ fn any() -> impl proptest::strategy::Strategy<Value = (Account, [u32; 6])> {
     (status, 0..101_u32, terms, 0..3_usize, proptest::array::uniform6(0..4_u32)).prop_map(
         |(status, used, (max_concurrent, priority), plan, numbers)| {
             let mut account = account("", status, f64::from(used));
-            account.terms = AccountLimits { max_concurrent, priority };
+            account.limits = AccountLimits { max_concurrent, priority };
             account.plan = ["pro", "plus", "free"][plan].into();
             (account, numbers)
         },
@@ -483,7 +483,7 @@ proptest::proptest! {
             waiting: if *waiting == 3 { limits::QUEUE } else { *waiting },
             last_used: if *used == 0 { Millis(0) } else { NOW.plus(-i64::from(*used)) },
             wait: if *wait == 3 { 40_000 } else { u64::from(*wait) },
-            trust: [BreakerState::Sound, BreakerState::Sound, BreakerState::Probe, BreakerState::Broken(NOW.plus(9))][*trust as usize],
+            breaker: [BreakerState::Sound, BreakerState::Sound, BreakerState::Probe, BreakerState::Broken(NOW.plus(9))][*trust as usize],
             lists_model: *bits != 3,
             owner: *bits == 2,
             tried: *bits == 1,

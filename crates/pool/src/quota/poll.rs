@@ -28,7 +28,7 @@ pub struct PollPace {
 
 /// The last polls of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Asked {
+pub struct LastPoll {
     /// When it was last polled; 0 for never.
     pub at: Millis,
     /// Polls that failed since the last good one.
@@ -41,8 +41,8 @@ impl PollPace {
     /// When an account is polled next; `None` for never. `updated` is when its figures were last learned from any source: traffic
     /// makes a poll needless. Resting accounts are polled, because a window may be reset early. Accounts that only a person can
     /// bring back are not. Instants that must come from a clock that was set back are ignored.
-    pub fn due(&self, status: &Status, (updated, now): (Millis, Millis), asked: &Asked) -> Option<Millis> {
-        if self.every.is_zero() || status.lasts() {
+    pub fn due(&self, status: &Status, (updated, now): (Millis, Millis), asked: &LastPoll) -> Option<Millis> {
+        if self.every.is_zero() || status.needs_person() {
             return None;
         }
         if asked.failures > 0 {

@@ -50,7 +50,7 @@ fn the_pause_doubles_up_to_an_hour(#[case] failures: u32, #[case] jitter: f64, #
 #[case(5, 2, 15_000)]
 #[case(0, 0, 0)]
 fn overdue_accounts_begin_one_after_the_other(#[case] nth: usize, #[case] of: usize, #[case] millis: u64) {
-    assert_eq!(turn(nth, of), Duration::from_millis(millis));
+    assert_eq!(stagger(nth, of), Duration::from_millis(millis));
 }
 
 #[rstest]

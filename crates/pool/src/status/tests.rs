@@ -60,7 +60,7 @@ fn block() -> Signal {
 #[case(blocked(), true)]
 #[case(Status::Disabled, true)]
 fn only_a_person_ends(#[case] status: Status, #[case] lasts: bool) {
-    assert_eq!(status.lasts(), lasts);
+    assert_eq!(status.needs_person(), lasts);
 }
 
 #[rstest]

@@ -35,7 +35,7 @@ fn account() -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
-        terms: crate::AccountLimits::default(),
+        limits: crate::AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,

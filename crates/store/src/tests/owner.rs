@@ -76,7 +76,7 @@ pub(super) async fn links_come_back(site: &Site) {
 pub(super) async fn terms_come_back(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
-    let terms = async || store.accounts().await.unwrap()[0].terms;
+    let terms = async || store.accounts().await.unwrap()[0].limits;
     assert_eq!(terms().await, AccountLimits::default());
     for set in [
         AccountLimits { max_concurrent: Some(0), priority: -7 },

@@ -180,7 +180,7 @@ fn outgoing(name: &str, refresh: Option<&str>) -> ExportedAccount {
             fedramp: false,
             status: Status::Disabled,
             quota: Quota::default(),
-            terms: pool::AccountLimits::default(),
+            limits: pool::AccountLimits::default(),
             created: NOW,
             version: 1,
             status_rev: 1,

@@ -34,7 +34,7 @@ pub(crate) fn account(upstream_id: &str) -> Account {
         fedramp: false,
         status: Status::Active,
         quota: pool::quota::Quota::default(),
-        terms: pool::AccountLimits::default(),
+        limits: pool::AccountLimits::default(),
         created: Millis(0),
         version: 0,
         status_rev: 0,

@@ -94,7 +94,7 @@ pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(P
     }
     let name = match wish.name {
         Some(name) => name,
-        None => free_name(&address.place(), &known.iter().map(|proxy| proxy.name.clone()).collect()),
+        None => free_name(&address.host_port(), &known.iter().map(|proxy| proxy.name.clone()).collect()),
     };
     check_name(&name)?;
     let new = NewProxy { name, address, enabled: wish.enabled, allow_private: wish.allow_private };
@@ -161,7 +161,7 @@ pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<us
             return Err(FileError { line, problem: problem.to_owned() }.into());
         }
         // One gateway with many users is many proxies at one address.
-        let name = name.unwrap_or_else(|| free_name(&address.place(), &names));
+        let name = name.unwrap_or_else(|| free_name(&address.host_port(), &names));
         names.insert(name.clone());
         new.push(NewProxy { name, address, enabled, allow_private });
     }

@@ -75,8 +75,8 @@ impl CandidateRow {
         Candidate {
             owner: owner == Some(self.order),
             tried: view.tried.contains(&self.order),
-            rests: if self.doubted { self.entry.model_limit(view.model, now) } else { None },
-            stuck: view.field.ways.stuck(&self.entry.account.id, now),
+            model_limit: if self.doubted { self.entry.model_limit(view.model, now) } else { None },
+            unavailable: view.field.ways.unavailable(&self.entry.account.id, now),
             ..self.candidate(self.lists(view), view.moment)
         }
     }
@@ -107,16 +107,16 @@ impl CandidateRow {
         let wait = place.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
         Candidate {
             account: &self.entry.account,
-            card: self.card,
+            snapshot: self.card,
             in_flight: place.in_flight,
             older: place.older(),
             waiting: place.waiting(),
             last_used: place.last_used,
             wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            trust: place.more.as_ref().map_or(BreakerState::Sound, |more| more.breaker.state(moment.now)),
+            breaker: place.more.as_ref().map_or(BreakerState::Sound, |more| more.breaker.state(moment.now)),
             lists_model,
-            rests: None,
-            stuck: None,
+            model_limit: None,
+            unavailable: None,
             owner: false,
             tried: false,
         }

@@ -26,7 +26,7 @@ fn account(id: &str) -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
-        terms: pool::AccountLimits::default(),
+        limits: pool::AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,

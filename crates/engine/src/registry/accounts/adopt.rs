@@ -67,7 +67,7 @@ impl Accounts {
                 if signed_in {
                     changes.signed_in.push(entry.account.id.clone());
                 }
-                if entry.account.terms != known.account.terms {
+                if entry.account.limits != known.account.limits {
                     changes.terms_changed.push(entry.account.id.clone());
                 }
                 next.push(Arc::new(entry));

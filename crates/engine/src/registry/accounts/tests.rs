@@ -18,7 +18,7 @@ fn account(id: &str) -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
-        terms: pool::AccountLimits::default(),
+        limits: pool::AccountLimits::default(),
         created: Millis(0),
         version: 1,
         status_rev: 1,
@@ -215,7 +215,7 @@ fn what_an_old_key_came_to_says_nothing_of_the_new_one() {
     assert!(!accounts.report(&old, &refused, NOW));
     assert_eq!(status(), Status::Active);
     assert!(accounts.report(&line("new", &["m"], Status::Active), &refused, NOW));
-    assert!(status().lasts());
+    assert!(status().needs_person());
 }
 
 #[test]

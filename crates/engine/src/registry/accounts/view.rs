@@ -85,8 +85,8 @@ impl Entry {
             status: if reason.is_some() || notice.is_some() { account.status.as_str() } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
             why: reason.map(|reason| reason.describe(now)).or(notice),
-            max_concurrent: account.terms.max_concurrent,
-            priority: account.terms.priority,
+            max_concurrent: account.limits.max_concurrent,
+            priority: account.limits.priority,
             quota: account.quota.now_only(),
             forecast: account.quota.forecast(now),
             expires: self.tokens.as_ref().and_then(|tokens| tokens.expires),
@@ -108,7 +108,7 @@ impl Accounts {
             return Ready { ok: false, reasons: vec!["no account is configured: run `polygate login`".into()] };
         }
         let why = |entry: &Entry| match entry.account.status.usable(now) {
-            Ok(()) if entry.relay.is_none() => ways.stuck(&entry.account.id, now).map(Reason::from),
+            Ok(()) if entry.relay.is_none() => ways.unavailable(&entry.account.id, now).map(Reason::from),
             usable => usable.err(),
         };
         let trouble = |entry: &Entry| {

@@ -8,8 +8,8 @@ const MINUTE: i64 = 60_000;
 
 const PACE: PollPace = PollPace { every: Duration::from_mins(5), accounts: 20, since: LONG_AGO };
 
-fn asked(at: Millis, failures: u32, jitter: f64) -> Asked {
-    Asked { at, failures, jitter }
+fn asked(at: Millis, failures: u32, jitter: f64) -> LastPoll {
+    LastPoll { at, failures, jitter }
 }
 
 fn rests() -> [Status; 2] {
@@ -34,7 +34,7 @@ fn rests() -> [Status; 2] {
 #[case(NOW, asked(NOW, 4, 0.5), Some(40 * MINUTE))]
 #[case(NOW, asked(NOW, 5, 0.5), Some(60 * MINUTE))]
 #[case(NOW, asked(NOW, u32::MAX, 1.0), Some(72 * MINUTE))]
-fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] asked: Asked, #[case] after: Option<i64>) {
+fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] asked: LastPoll, #[case] after: Option<i64>) {
     let expected = after.map(|after| NOW.plus(after));
     assert_eq!(PACE.due(&Status::Active, (updated, NOW), &asked), expected);
     // A window may be reset early, so resting accounts are asked too.
