@@ -3,6 +3,7 @@
 mod array;
 mod ceiling;
 pub mod chat;
+mod collected;
 pub mod gemini;
 pub mod messages;
 pub mod ollama;
@@ -10,6 +11,7 @@ mod open_calls;
 pub mod openai_error;
 mod output_format;
 mod paragraphs;
+mod reply_setting;
 mod request_values;
 pub mod responses;
 mod sink;
@@ -23,19 +25,23 @@ mod written;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::canon::{Event, Request, SchemaEnvelope};
+use crate::canon::{Event, Request, SchemaEnvelope, What};
 use crate::envelope::{self, Rewrite, Unwrapper};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
 use crate::framing::{Framing, line_ends};
 use crate::notes::Notes;
 pub use crate::protocol::{Dialect, Wire};
-use crate::text::Json;
+use crate::text::{Json, Text};
+pub use reply_setting::ReplySetting;
 use tool_form::Rules;
 pub use tool_replies::ToolReplies;
 pub use written::{Undo, Written};
+
+/// A comment of a stream of server-sent events.
+const KEEPALIVE: &[u8] = b": keepalive\n\n";
 
 /// What a request is written for.
 #[derive(Clone, Debug)]
@@ -100,27 +106,10 @@ pub struct Relay {
     pub functions_only: bool,
 }
 
-/// What a writer needs to know that the events do not say.
-#[derive(Clone, Debug, Default)]
-pub struct ReplySetting {
-    /// Id for replies in dialects that need one of their own (`chatcmpl-...`); ASCII, no quotes.
-    pub id: String,
-    /// Model to show when the upstream does not name one.
-    pub model: String,
-    /// Unix seconds to show when the upstream does not say.
-    pub created: u64,
-    /// How the client wants its reply.
-    pub reply: crate::canon::ReplyOptions,
-    /// The shape in which the upstream's text comes ([`Undo::envelope`]).
-    pub envelope: SchemaEnvelope,
-    /// Whether the client is Codex (originator or User-Agent `codex*`) and so gets `codex.*` events.
-    pub codex: bool,
-    /// How the events of the stream are told apart (responses dialect); a WebSocket sends each as a message.
-    pub framing: Framing,
-    /// Whether the response is kept, and what it goes on from (responses dialect).
-    pub stored: responses::Stored,
-    /// What response objects of ours repeat of their request (responses dialect).
-    pub echo: responses::Echo,
+/// The format of a picture as a data URL names it: PNG unless a plain word names another.
+fn image_format(format: Option<&Text>) -> Cow<'_, str> {
+    let plain = |format: &Cow<'_, str>| !format.is_empty() && format.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    format.map(Text::plain).filter(plain).unwrap_or(Cow::Borrowed("png"))
 }
 
 impl Dialect {
@@ -244,13 +233,11 @@ impl Reader {
 
     /// The same for a client whose framing has no place for a frame in pieces.
     #[must_use]
-    pub fn for_framing(self, client: Framing) -> Self {
-        Self(match self.0 {
-            DialectReader::Responses(reader) if client == Framing::Lines => {
-                DialectReader::Responses(reader.without_pieces())
-            }
-            reader => reader,
-        })
+    pub fn for_framing(mut self, client: Framing) -> Self {
+        if let (DialectReader::Responses(reader), Framing::Lines) = (&mut self.0, client) {
+            reader.answer.whole_frames = true;
+        }
+        self
     }
 
     /// Sets the framing of the upstream's stream before its first chunk. Only Responses has another one than server-sent events.
@@ -286,6 +273,8 @@ impl Reader {
 pub struct Writer {
     unwrapper: Option<Unwrapper>,
     inner: DialectWriter,
+    /// Whether the terminal event was written; nothing counts any more.
+    done: bool,
 }
 
 /// The writer of one dialect.
@@ -313,11 +302,14 @@ impl Writer {
             Dialect::Gemini => DialectWriter::Gemini(gemini::Writer::new(setting)),
             Dialect::Ollama => DialectWriter::Ollama(ollama::Writer::new(setting)),
         };
-        Self { unwrapper, inner }
+        Self { unwrapper, inner, done: false }
     }
 
     /// Appends what `event` means in this dialect.
     pub fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        if self.done {
+            return;
+        }
         let rewrite = self.unwrapper.as_mut().map_or(Rewrite::Keep, |unwrapper| unwrapper.event(event));
         let event = match &rewrite {
             Rewrite::Keep => event,
@@ -334,6 +326,7 @@ impl Writer {
             DialectWriter::Ollama(writer) => writer.push(event, out),
         }
         line_ends::escape(out, from, event.carrier.frame().map(|frame| &frame.bytes[..]));
+        self.done = matches!(event.what, What::End { .. } | What::Fail(_));
     }
 
     /// The response object as the client saw it last, where [`ReplySetting::stored`] asks for it.
@@ -356,29 +349,30 @@ impl Writer {
 
     /// Appends what keeps an idle client waiting.
     pub fn heartbeat(&self, out: &mut BytesMut) {
+        if self.done {
+            return;
+        }
         let from = out.len();
         match &self.inner {
             DialectWriter::Responses(writer) => writer.heartbeat(out),
-            DialectWriter::Chat(writer) => writer.heartbeat(out),
-            DialectWriter::Completions(writer) => writer.heartbeat(out),
+            DialectWriter::Chat(_) | DialectWriter::Completions(_) => out.put_slice(KEEPALIVE),
             DialectWriter::Messages(writer) => writer.heartbeat(out),
-            DialectWriter::Gemini(writer) => writer.heartbeat(out),
+            // A blank: Google's Python SDK takes every line that is not data for a reply, comments too.
+            DialectWriter::Gemini(_) => out.put_u8(b'\n'),
             DialectWriter::Ollama(writer) => writer.heartbeat(out),
         }
         line_ends::escape(out, from, None);
     }
 
     /// Closes the stream; writes a failure when no terminal event was pushed, so there is exactly one.
-    pub fn end(self, out: &mut BytesMut) {
-        let from = out.len();
-        match self.inner {
-            DialectWriter::Responses(writer) => writer.end(out),
-            DialectWriter::Chat(writer) => writer.end(out),
-            DialectWriter::Completions(writer) => writer.end(out),
-            DialectWriter::Messages(writer) => writer.end(out),
-            DialectWriter::Gemini(writer) => writer.end(out),
-            DialectWriter::Ollama(writer) => writer.end(out),
+    pub fn end(mut self, out: &mut BytesMut) {
+        if !self.done {
+            let why = match self.inner {
+                DialectWriter::Responses(_) => "The stream ended before the reply was complete.",
+                _ => stream_reader::CUT,
+            };
+            let cut = Failure::new(Kind::Upstream, why).code("stream_cut");
+            self.push(&Event::new(What::Fail(cut)), out);
         }
-        line_ends::escape(out, from, None);
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{CallKind, Item, ItemKind, Part};
+use super::{CallKind, Item, ItemKind, Part, Role};
 use crate::failure::Failure;
 use crate::protocol::Dialect;
 use crate::text::{Json, Text};
@@ -20,6 +20,12 @@ impl Event {
     /// An event of the gateway's own.
     pub fn new(what: What) -> Self {
         Self { what, carrier: Carrier::Ours }
+    }
+
+    /// What a writer of `dialect` passes on, as [`Carrier::passed_in`] says. A failure is written in words of the gateway's own, which
+    /// hold no secrets.
+    pub(crate) fn passed_in(&self, dialect: Dialect) -> Option<&Bytes> {
+        self.carrier.passed_in(dialect).filter(|_| !matches!(self.what, What::Fail(_)))
     }
 }
 
@@ -194,9 +200,33 @@ impl Head {
             ItemKind::Output { .. } | ItemKind::Other { .. } => Self::Other,
         }
     }
+
+    /// The head of an item of which only a piece in `channel` is known; `None` for a call, which has no name then.
+    pub(crate) fn of_channel(channel: Channel) -> Option<Self> {
+        match channel {
+            Channel::Text | Channel::Refusal => Some(Self::Message { phase: None }),
+            Channel::Reasoning | Channel::Summary => Some(Self::Reasoning),
+            Channel::Image => Some(Self::Image),
+            Channel::Arguments => None,
+        }
+    }
 }
 
 impl ItemKind {
+    /// The item as it is when it begins.
+    pub(crate) fn begun(head: &Head) -> Self {
+        match head.clone() {
+            Head::Message { phase } => Self::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase },
+            Head::Reasoning => Self::Reasoning { id: None, summary: Vec::new(), text: Vec::new(), encrypted: None },
+            Head::Call { kind, call_id, name, namespace } => {
+                Self::Call { kind, id: None, call_id, name, namespace, input: Text::default() }
+            }
+            Head::Search => Self::Search { id: None, action: None },
+            Head::Image => Self::Image { id: None, result: Text::default(), format: None, prompt: None },
+            Head::Other => Self::Other { kind: String::new() },
+        }
+    }
+
     /// The texts of an item, with the channel and part index that their deltas have.
     pub(crate) fn texts(&self) -> Vec<(Channel, u32, &Text)> {
         match self {

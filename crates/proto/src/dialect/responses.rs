@@ -24,7 +24,7 @@ use crate::notes::Notes;
 pub use echo::Echo;
 pub use frame::{metadata, refusal};
 pub use item::draws;
-pub use reader::Reader;
+pub(super) use reader::Reader;
 pub use request::MOST_ITEMS;
 pub(super) use request::input;
 pub use stored::{ListedItem, Stored, list_items, pack, unpack};

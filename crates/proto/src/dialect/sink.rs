@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::canon::{Carrier, Event, Frame, What};
+use crate::canon::{Carrier, Event, Frame, Head, Item, ItemKind, What};
 use crate::dialect::Dialect;
 
 /// The events of one frame, or of a whole body.
@@ -40,6 +40,12 @@ impl<'o> Sink<'o> {
             }
             None => self.aside(what),
         }
+    }
+
+    /// An item that comes whole.
+    pub(super) fn item(&mut self, at: u32, kind: ItemKind) {
+        self.say(What::ItemOpen { at, head: Head::of(&kind) });
+        self.say(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 
     /// An event that another event of the frame stands for.

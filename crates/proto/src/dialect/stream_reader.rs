@@ -9,12 +9,15 @@ use crate::canon::{Event, What};
 use crate::dialect::Dialect;
 use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
-use crate::framing;
 use crate::framing::sse::{self, Decoder};
+use crate::framing::{self, ndjson};
 use crate::json;
 
 /// Longest frame, element or whole body, in bytes.
 const LIMIT: usize = 64 << 20;
+
+/// Why a cut answer failed.
+pub(super) const CUT: &str = "The upstream ended its answer early.";
 
 /// One answer in a dialect: what its frames and bodies say.
 pub(super) trait Answer: Default + fmt::Debug {
@@ -25,6 +28,21 @@ pub(super) trait Answer: Default + fmt::Debug {
 
     /// Reads a frame of a stream. A failure ends the answer.
     fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) -> Result<Progress, Failure>;
+
+    /// The failure of an answer that is cut.
+    const CUT: &str = CUT;
+    /// The failure of an answer with a frame or body that is longer than the limit.
+    const TOO_LARGE: &str = "The upstream sent an event of more than 64 MiB.";
+
+    /// The decoder of a stream of server-sent events that refuses frames over `limit` bytes.
+    fn decoder(&self, limit: usize) -> Decoder {
+        Decoder::new(limit)
+    }
+
+    /// Reads a message of a WebSocket.
+    fn message(&mut self, message: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+        self.body(message, out)
+    }
 
     /// Reads a JSON body, or an element of an array. Servers answer so even when a stream was asked for, and most when they refuse.
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure>;
@@ -52,7 +70,7 @@ pub(super) enum Progress {
 #[derive(Debug)]
 pub(super) struct StreamReader<A> {
     form: Form,
-    answer: A,
+    pub(super) answer: A,
     /// Frames of one chunk; kept for its memory.
     frames: Vec<sse::Frame>,
 }
@@ -63,6 +81,8 @@ enum Form {
     /// Nothing but whitespace came.
     Unknown,
     Stream(Decoder),
+    /// The messages of a WebSocket, one a line.
+    Lines(ndjson::Decoder),
     Array(Splitter),
     Body(BytesMut),
     /// A terminal event is out; nothing counts any more.
@@ -74,6 +94,11 @@ impl<A: Answer> StreamReader<A> {
         Self { form: Form::Unknown, answer: A::default(), frames: Vec::new() }
     }
 
+    /// Expects one message a line.
+    pub(in crate::dialect) fn read_lines(&mut self) {
+        self.form = Form::Lines(ndjson::Decoder::new(LIMIT));
+    }
+
     /// Reads one chunk.
     pub(in crate::dialect) fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Event>) {
         if matches!(self.form, Form::Unknown) {
@@ -82,19 +107,17 @@ impl<A: Answer> StreamReader<A> {
             self.form = match chunk.first() {
                 Some(b'{') => Form::Body(BytesMut::new()),
                 Some(b'[') if A::ARRAYS => Form::Array(Splitter::new(LIMIT)),
-                _ => Form::Stream(Decoder::new(LIMIT)),
+                _ => Form::Stream(self.answer.decoder(LIMIT)),
             };
         }
         match &mut self.form {
             Form::Unknown | Form::Done => {}
-            Form::Body(body) if body.len() + chunk.len() > LIMIT => self.fail(too_large(), out),
+            Form::Body(body) if body.len() + chunk.len() > LIMIT => self.fail(too_large::<A>(), out),
             Form::Body(body) => body.extend_from_slice(&chunk),
             Form::Array(splitter) => {
                 let mut elements = Vec::new();
                 let is_array = splitter.push(&chunk, &mut elements);
-                for element in elements {
-                    self.body(element, out);
-                }
+                self.each(elements, A::body, out);
                 if is_array.is_none() {
                     self.fail(garbled(), out);
                 }
@@ -102,10 +125,23 @@ impl<A: Answer> StreamReader<A> {
             Form::Stream(decoder) => {
                 let mut frames = std::mem::take(&mut self.frames);
                 let fits = decoder.push(chunk, &mut frames);
-                self.read(&mut frames, out);
+                for frame in frames.drain(..) {
+                    if !matches!(self.form, Form::Done) {
+                        let read = self.answer.frame(frame, out);
+                        self.settle(read, out);
+                    }
+                }
                 self.frames = frames;
                 if fits.is_err() {
-                    self.fail(too_large(), out);
+                    self.fail(too_large::<A>(), out);
+                }
+            }
+            Form::Lines(decoder) => {
+                let mut lines = Vec::new();
+                let fits = decoder.push(chunk, &mut lines);
+                self.each(lines, A::message, out);
+                if fits.is_err() {
+                    self.fail(too_large::<A>(), out);
                 }
             }
         }
@@ -119,8 +155,14 @@ impl<A: Answer> StreamReader<A> {
             Form::Unknown => false,
             Form::Array(splitter) => splitter.is_over(),
             Form::Body(body) => {
-                self.body(body.freeze(), out);
+                self.each([body.freeze()], A::body, out);
                 true
+            }
+            Form::Lines(decoder) => {
+                let mut lines = Vec::new();
+                decoder.end(&mut lines);
+                self.each(lines, A::message, out);
+                false
             }
             Form::Stream(decoder) => {
                 self.end_of_stream(decoder, out);
@@ -136,32 +178,32 @@ impl<A: Answer> StreamReader<A> {
             let mut sink = if framed { Sink::behind(out, A::DIALECT) } else { Sink::bare(out, A::DIALECT) };
             return self.answer.close(&mut sink);
         }
-        self.fail(Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut"), out);
+        self.fail(Failure::new(Kind::Upstream, A::CUT).code("stream_cut"), out);
     }
 
     fn end_of_stream(&mut self, decoder: Decoder, out: &mut Vec<Event>) {
         let mut frames = Vec::new();
         let rest = if A::ARRAYS { Bytes::copy_from_slice(decoder.held().trim_ascii()) } else { Bytes::new() };
         decoder.end(&mut frames);
-        self.read(&mut frames, out);
+        self.each(frames, A::frame, out);
         // Google's own servers put an error between the frames as it is.
         if rest.first() == Some(&b'{') && json::valid(&rest) {
-            self.body(rest, out);
+            self.each([rest], A::body, out);
         }
     }
 
-    fn read(&mut self, frames: &mut Vec<sse::Frame>, out: &mut Vec<Event>) {
-        for frame in frames.drain(..) {
-            if !matches!(self.form, Form::Done) {
-                let read = self.answer.frame(frame, out);
-                self.settle(read, out);
+    /// Reads frames, messages, elements or a body, up to the one that ends the answer.
+    fn each<T>(
+        &mut self,
+        parts: impl IntoIterator<Item = T>,
+        read: impl Fn(&mut A, T, &mut Vec<Event>) -> Result<Progress, Failure>,
+        out: &mut Vec<Event>,
+    ) {
+        for part in parts {
+            if matches!(self.form, Form::Done) {
+                return;
             }
-        }
-    }
-
-    fn body(&mut self, body: Bytes, out: &mut Vec<Event>) {
-        if !matches!(self.form, Form::Done) {
-            let read = self.answer.body(body, out);
+            let read = read(&mut self.answer, part, out);
             self.settle(read, out);
         }
     }
@@ -187,6 +229,6 @@ fn garbled() -> Failure {
     Failure::new(Kind::Upstream, "The upstream sent something that is not a list of replies.").code("bad_chunk")
 }
 
-fn too_large() -> Failure {
-    Failure::new(Kind::Upstream, "The upstream sent an event of more than 64 MiB.").code("event_too_large")
+fn too_large<A: Answer>() -> Failure {
+    Failure::new(Kind::Upstream, A::TOO_LARGE).code("event_too_large")
 }

@@ -7,7 +7,7 @@
 mod tests;
 
 use super::chunks::Chunks;
-use crate::canon::{Channel, Head, Item, ItemKind, Part, Role};
+use crate::canon::{Channel, Head, Item, ItemKind, Part};
 use crate::json::emit;
 use crate::text::{Json, Text};
 
@@ -50,6 +50,11 @@ impl ItemDraft {
     /// A brief one.
     pub(crate) fn brief() -> Self {
         Self { length: Length::Brief(BRIEF), ..Self::default() }
+    }
+
+    /// A brief one of an item that begins like this.
+    pub(crate) fn begun(head: &Head) -> Self {
+        Self { head: Some(head.clone()), ..Self::brief() }
     }
 
     pub(crate) fn open(&mut self, head: &Head) {
@@ -123,34 +128,16 @@ impl ItemDraft {
         if self.done.is_some() {
             return self.done;
         }
-        let head = self.head.clone().or_else(|| self.guess())?;
-        let kind = match head {
-            Head::Message { phase } => {
-                ItemKind::Message { id: None, role: Role::Assistant, parts: self.parts(), phase }
+        let head = self.head.clone().or_else(|| Head::of_channel(self.pieces.first()?.channel))?;
+        let mut item = Item { kind: ItemKind::begun(&head), raw: None };
+        match &mut item.kind {
+            ItemKind::Call { input, .. } => {
+                *input = self.texts(Channel::Arguments).into_iter().next().unwrap_or_default();
             }
-            Head::Reasoning => ItemKind::Reasoning {
-                id: None,
-                summary: self.texts(Channel::Summary),
-                text: self.texts(Channel::Reasoning),
-                encrypted: None,
-            },
-            Head::Call { kind, call_id, name, namespace } => {
-                let input = self.texts(Channel::Arguments).into_iter().next().unwrap_or_default();
-                ItemKind::Call { kind, id: None, call_id, name, namespace, input }
-            }
-            Head::Search => ItemKind::Search { id: None, action: None },
-            Head::Image | Head::Other => return None,
-        };
-        Some(Item::from(kind))
-    }
-
-    /// The head of an item whose opening was never said.
-    fn guess(&self) -> Option<Head> {
-        match self.pieces.first()?.channel {
-            Channel::Text | Channel::Refusal => Some(Head::Message { phase: None }),
-            Channel::Reasoning | Channel::Summary => Some(Head::Reasoning),
-            Channel::Arguments | Channel::Image => None,
+            ItemKind::Image { .. } | ItemKind::Other { .. } => return None,
+            _ => self.complete(&mut item),
         }
+        Some(item)
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -205,9 +192,6 @@ impl Piece {
     }
 
     fn annotations(&self) -> Option<Json> {
-        if self.annotations.is_empty() {
-            return None;
-        }
-        Some(emit::list(&self.annotations))
+        (!self.annotations.is_empty()).then(|| emit::list(&self.annotations))
     }
 }

@@ -63,6 +63,14 @@ impl ObjectWriter<'_> {
         }
     }
 
+    /// A string of bytes that are already escaped.
+    pub(crate) fn escaped(&mut self, key: &str, bytes: &[u8]) {
+        let out = self.key(key);
+        out.put_u8(b'"');
+        out.put_slice(bytes);
+        out.put_u8(b'"');
+    }
+
     /// A string of ours.
     pub(crate) fn string(&mut self, key: &str, plain: &str) {
         escape(self.key(key), plain);
@@ -86,6 +94,11 @@ impl ObjectWriter<'_> {
     /// An object.
     pub(crate) fn object<T>(&mut self, key: &str, write: impl FnOnce(&mut ObjectWriter<'_>) -> T) -> T {
         object(self.key(key), write)
+    }
+
+    /// An array of values as they are.
+    pub(crate) fn list<J: Borrow<Json>>(&mut self, key: &str, values: impl IntoIterator<Item = J>) {
+        self.array(key, values, raw);
     }
 
     /// An array, one element for each of `items`.
@@ -136,6 +149,11 @@ pub(crate) fn json(write: impl FnOnce(&mut ObjectWriter<'_>)) -> Json {
     Json::from_valid(out.freeze())
 }
 
+/// Writes a value as it is.
+fn raw<J: Borrow<Json>>(out: &mut BytesMut, json: J) {
+    out.put_slice(json.borrow().bytes());
+}
+
 /// Writes an array, one element for each of `items`.
 pub(crate) fn array<T>(
     out: &mut BytesMut,
@@ -155,7 +173,7 @@ pub(crate) fn array<T>(
 /// An array of values as they are.
 pub(crate) fn list<J: Borrow<Json>>(elements: impl IntoIterator<Item = J>) -> Json {
     let mut out = BytesMut::new();
-    array(&mut out, elements, |out, element| out.put_slice(element.borrow().bytes()));
+    array(&mut out, elements, raw);
     Json::from_valid(out.freeze())
 }
 

@@ -1,7 +1,5 @@
 //! An object that arrives in pieces, one in each frame of a stream.
 
-use bytes::BufMut;
-
 use super::Shape;
 use super::emit::ObjectWriter;
 use crate::text::{Json, Text};
@@ -73,9 +71,7 @@ impl Member {
     fn write(&self, key: &Text, writer: &mut ObjectWriter<'_>) {
         match self {
             Self::Value(value) => writer.member(key, value),
-            Self::List(elements) => {
-                writer.array(&key.plain(), elements, |out, element| out.put_slice(element.bytes()));
-            }
+            Self::List(elements) => writer.list(&key.plain(), elements),
         }
     }
 }

@@ -5,11 +5,12 @@
 mod tests;
 mod writer;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::encode;
 use super::request::{Common, stream_options};
-use crate::canon::{Finish, ItemKind, Part, Request, Role};
+use crate::canon::{Finish, ItemKind, Request, Role};
+use crate::dialect::collected::{Collected, Refusals};
 use crate::dialect::{Dialect, ReplySetting};
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -39,7 +40,7 @@ pub fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
     request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
     request.reply.include_usage = fields.read("stream_options", stream_options)?.unwrap_or(false);
     let text = fields.need("prompt", prompt)?;
-    let parts = vec![Part::from(text)];
+    let parts = vec![text.into()];
     request.items.push(ItemKind::message(Role::User, parts).into());
     let Common { limits, sampling, key } = Common::read(&mut fields)?;
     (request.limits, request.sampling, request.cache_key) = (limits, sampling, key);
@@ -85,11 +86,8 @@ fn prompt(node: Node<'_>) -> ReadResult<Text> {
 
 /// Writes a collected reply.
 pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
-    let mut text = BytesMut::new();
-    for item in &whole.items {
-        texts(&item.kind).for_each(|piece| text.put_slice(piece.escaped()));
-    }
-    let created = if whole.created > 0 { whole.created } else { setting.created };
+    let text = Collected::of(&whole.items, Refusals::InText).text;
+    let created = setting.shown_time(whole.created);
     let mut out = BytesMut::with_capacity(text.len() + 512);
     emit::object(&mut out, |writer| {
         head(writer, setting, (whole.model.as_ref(), created));
@@ -102,29 +100,17 @@ pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     out.freeze()
 }
 
-/// The texts that an item says.
-fn texts(kind: &ItemKind) -> impl Iterator<Item = &Text> {
-    let parts = if let ItemKind::Message { parts, .. } = kind { parts.as_slice() } else { &[] };
-    parts.iter().filter_map(Part::text)
-}
-
 /// What all objects of a reply begin with.
 fn head(writer: &mut ObjectWriter<'_>, setting: &ReplySetting, (model, created): (Option<&Text>, u64)) {
     writer.string("id", &setting.id);
     writer.string("object", "text_completion");
     writer.number("created", created);
-    match model {
-        Some(model) => writer.text("model", model),
-        None => writer.string("model", &setting.model),
-    }
+    writer.text("model", &setting.shown_model(model));
 }
 
 /// The members of the one choice; `text` is escaped.
 fn choice(writer: &mut ObjectWriter<'_>, text: &[u8], finish: Option<&str>) {
-    let out = writer.key("text");
-    out.put_u8(b'"');
-    out.put_slice(text);
-    out.put_u8(b'"');
+    writer.escaped("text", text);
     writer.literal("index", "0");
     writer.literal("logprobs", "null");
     writer.nullable("finish_reason", finish, ObjectWriter::string);

@@ -1,10 +1,11 @@
 //! The words of chat that streams and whole bodies share.
 
-use std::borrow::Cow;
-
 use bytes::{BufMut, BytesMut};
 
 use crate::canon::{CallKind, Finish, Usage};
+use crate::dialect::collected::Call;
+use crate::dialect::{image_format, openai_error};
+use crate::failure::Failure;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
@@ -47,7 +48,7 @@ pub(super) fn usage(writer: &mut ObjectWriter<'_>, usage: &Usage) {
 }
 
 /// The members of a call.
-pub(super) fn call(writer: &mut ObjectWriter<'_>, kind: CallKind, (call_id, name, input): (&Text, &Text, &Text)) {
+pub(super) fn call(writer: &mut ObjectWriter<'_>, (kind, call_id, name, input): Call<'_>) {
     writer.text("id", call_id);
     writer.string("type", kind_name(kind));
     writer.object(kind_name(kind), |writer| {
@@ -60,7 +61,7 @@ pub(super) fn call(writer: &mut ObjectWriter<'_>, kind: CallKind, (call_id, name
 pub(super) fn call_start(out: &mut BytesMut, index: usize, kind: CallKind, call_id: &Text, name: &Text) {
     emit::object(out, |writer| {
         writer.number("index", index as u64);
-        call(writer, kind, (call_id, name, &Text::default()));
+        call(writer, (kind, call_id, name, &Text::default()));
     });
 }
 
@@ -88,15 +89,12 @@ fn input_name(kind: CallKind) -> &'static str {
 
 /// A generated picture as a data URL; chat has no form of its own for it, this one is what other gateways use.
 pub(super) fn image(out: &mut BytesMut, result: &Text, format: Option<&Text>) {
-    let format = format.map_or(Cow::Borrowed("png"), Text::plain);
-    let plain = !format.is_empty() && format.bytes().all(|b| b.is_ascii_alphanumeric());
-    let format = if plain { format.as_ref() } else { "png" };
     emit::object(out, |writer| {
         writer.string("type", "image_url");
         writer.object("image_url", |writer| {
             let url = writer.key("url");
             url.put_slice(b"\"data:image/");
-            url.put_slice(format.as_bytes());
+            url.put_slice(image_format(format).as_bytes());
             url.put_slice(b";base64,");
             url.put_slice(result.escaped());
             url.put_u8(b'"');
@@ -133,7 +131,10 @@ pub(super) fn flat_citation(data: &Json) -> Json {
     })
 }
 
-/// A value as it is.
-pub(super) fn raw(out: &mut BytesMut, json: &Json) {
-    out.put_slice(json.bytes());
+/// The frame that ends a stream with a failure.
+pub(super) fn failure(out: &mut BytesMut, failure: &Failure) {
+    let (_, body) = openai_error::write(failure);
+    out.put_slice(b"data: ");
+    out.put_slice(&body);
+    out.put_slice(b"\n\n");
 }

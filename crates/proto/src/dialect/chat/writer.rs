@@ -14,8 +14,7 @@ use self::chunk::Chunks;
 use super::encode;
 use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, PartKey, Usage, What};
 use crate::dialect::paragraphs::Paragraphs;
-use crate::dialect::{Dialect, ReplySetting, openai_error};
-use crate::failure::{Failure, Kind};
+use crate::dialect::{Dialect, ReplySetting};
 use crate::framing::sse;
 use crate::text::{Json, Text};
 
@@ -26,7 +25,7 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 #[derive(Debug)]
 pub struct Writer {
     setting: ReplySetting,
-    stage: Stage,
+    opened: bool,
     chunks: Chunks,
     /// Output index and kind of each call, in the order in which the calls began.
     calls: Vec<(u32, CallKind)>,
@@ -35,13 +34,6 @@ pub struct Writer {
     paragraphs: Paragraphs,
     usage: Option<Usage>,
     passed: Passed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Before,
-    Open,
-    Done,
 }
 
 /// What went out as the upstream's own frames.
@@ -60,7 +52,7 @@ impl Writer {
         Self {
             chunks: Chunks::new(setting.reply.include_usage),
             setting,
-            stage: Stage::Before,
+            opened: false,
             calls: Vec::new(),
             images: Vec::new(),
             paragraphs: Paragraphs::default(),
@@ -70,25 +62,9 @@ impl Writer {
     }
 
     pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
-        if self.stage == Stage::Done {
-            return;
-        }
-        match event.carrier.passed_in(Dialect::Chat) {
-            // A failure is written in our own words, which hold no secrets.
-            Some(frame) if !matches!(event.what, What::Fail(_)) => self.pass(&event.what, frame, out),
-            _ => self.write_event(&event.what, out),
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "the verb is the same in every dialect")]
-    pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
-        out.put_slice(b": keepalive\n\n");
-    }
-
-    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
-        if self.stage != Stage::Done {
-            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
-            self.fail(&failure, out);
+        match event.passed_in(Dialect::Chat) {
+            Some(frame) => self.pass(&event.what, frame, out),
+            None => self.write_event(&event.what, out),
         }
     }
 
@@ -106,7 +82,7 @@ impl Writer {
                 self.finish(*finish, out);
                 out.put_slice(DONE);
             }
-            What::Fail(failure) => self.fail(failure, out),
+            What::Fail(failure) => encode::failure(out, failure),
             What::Limits(_)
             | What::Metadata(_)
             | What::Stopped(_)
@@ -118,8 +94,7 @@ impl Writer {
 
     /// The first chunk, which names the role.
     fn open(&mut self, open: Option<&Open>, out: &mut BytesMut) {
-        if self.stage == Stage::Before {
-            self.stage = Stage::Open;
+        if !std::mem::replace(&mut self.opened, true) {
             self.chunks.prepare(&self.setting, open);
             self.chunks.fixed(r#""role":"assistant","content":"""#, out);
         }
@@ -186,7 +161,7 @@ impl Writer {
     fn annotation(&mut self, data: &Json, out: &mut BytesMut) {
         self.open(None, out);
         if let Some(citation) = encode::citation(data) {
-            self.chunks.delta(out, |writer| writer.array("annotations", [&citation], encode::raw));
+            self.chunks.delta(out, |writer| writer.list("annotations", [&citation]));
         }
     }
 
@@ -226,23 +201,14 @@ impl Writer {
         if let Some(usage) = usage {
             self.chunks.usage(&usage, out);
         }
-        self.stage = Stage::Done;
-    }
-
-    fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
-        let (_, body) = openai_error::write(failure);
-        out.put_slice(b"data: ");
-        out.put_slice(&body);
-        out.put_slice(b"\n\n");
-        self.stage = Stage::Done;
     }
 
     /// An event whose `frame` goes out as it is, or which such a frame covers: then `frame` is empty. The state must know what the frame
     /// says.
     fn pass(&mut self, what: &What, frame: &Bytes, out: &mut BytesMut) {
         match what {
-            What::Open(open) if self.stage == Stage::Before => {
-                self.stage = Stage::Open;
+            What::Open(open) if !self.opened => {
+                self.opened = true;
                 self.chunks.adopt(&self.setting, open);
             }
             What::ItemOpen { at, head: Head::Call { kind, .. } } if self.call_index(*at).is_none() => {

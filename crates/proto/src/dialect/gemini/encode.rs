@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::canon::{CallKind, Finish, Usage};
+use crate::dialect::image_format;
 use crate::json;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
@@ -68,10 +69,8 @@ pub(super) fn call(writer: &mut ObjectWriter<'_>, kind: CallKind, (id, name, inp
 
 /// An inline image as the member of a part.
 pub(super) fn image(writer: &mut ObjectWriter<'_>, result: &Text, format: Option<&Text>) {
-    let format = format.map(Text::plain).unwrap_or_default();
-    let plain = !format.is_empty() && format.bytes().all(|b| b.is_ascii_alphanumeric());
     writer.object("inlineData", |writer| {
-        writer.string("mimeType", &format!("image/{}", if plain { &format } else { "png" }));
+        writer.string("mimeType", &format!("image/{}", image_format(format)));
         writer.text("data", result);
     });
 }

@@ -32,15 +32,8 @@ pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
         if let Some(usage) = &whole.usage {
             writer.object("usageMetadata", |writer| encode::usage(writer, usage));
         }
-        match &whole.model {
-            Some(model) => writer.text("modelVersion", model),
-            None => writer.string("modelVersion", &setting.model),
-        }
-        if setting.id.is_empty() {
-            writer.text("responseId", &whole.id);
-        } else {
-            writer.string("responseId", &setting.id);
-        }
+        writer.text("modelVersion", &setting.shown_model(whole.model.as_ref()));
+        writer.text("responseId", &setting.shown_id(Some(&whole.id)));
     });
     out.freeze()
 }
@@ -169,19 +162,12 @@ fn candidate(writer: &mut ObjectWriter<'_>, whole: &Whole, answer: &Answer<'_>) 
 
 fn piece(writer: &mut ObjectWriter<'_>, piece: &Piece<'_>) {
     match piece {
-        Piece::Text(text) => joined(writer, text),
+        Piece::Text(text) => writer.escaped("text", text),
         Piece::Thought(text) => {
-            joined(writer, text);
+            writer.escaped("text", text);
             writer.literal("thought", "true");
         }
         Piece::Call(kind, id, name, input) => encode::call(writer, *kind, (id, name, input)),
         Piece::Image(result, format) => encode::image(writer, result, *format),
     }
-}
-
-fn joined(writer: &mut ObjectWriter<'_>, text: &[u8]) {
-    let out = writer.key("text");
-    out.put_u8(b'"');
-    out.put_slice(text);
-    out.put_u8(b'"');
 }

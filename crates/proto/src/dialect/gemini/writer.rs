@@ -18,7 +18,7 @@ use crate::canon::{Channel, Event, Finish, Head, Item, ItemKind, Open, Part, Par
 use crate::dialect::open_calls::OpenCalls;
 use crate::dialect::paragraphs::Paragraphs;
 use crate::dialect::{Dialect, ReplySetting};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::framing::sse;
 use crate::json;
 use crate::text::{Json, Text};
@@ -27,7 +27,7 @@ use crate::text::{Json, Text};
 #[derive(Debug)]
 pub struct Writer {
     setting: ReplySetting,
-    stage: Stage,
+    opened: bool,
     frames: Frames,
     paragraphs: Paragraphs,
     calls: OpenCalls,
@@ -42,19 +42,12 @@ pub struct Writer {
     said_finish: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Before,
-    Open,
-    Done,
-}
-
 impl Writer {
     pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         Self {
             frames: Frames::new(&setting.reply),
             setting,
-            stage: Stage::Before,
+            opened: false,
             paragraphs: Paragraphs::default(),
             calls: OpenCalls::default(),
             whole: Vec::new(),
@@ -66,26 +59,9 @@ impl Writer {
     }
 
     pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
-        if self.stage == Stage::Done {
-            return;
-        }
-        match event.carrier.passed_in(Dialect::Gemini) {
-            // A failure is written in our own words, which hold no secrets.
-            Some(frame) if !matches!(event.what, What::Fail(_)) => self.pass(&event.what, frame, out),
-            _ => self.write_event(&event.what, out),
-        }
-    }
-
-    /// A blank: Google's Python SDK takes every line that is not data for a reply, comments too.
-    #[expect(clippy::unused_self, reason = "the verb is the same in every dialect")]
-    pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
-        out.put_u8(b'\n');
-    }
-
-    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
-        if self.stage != Stage::Done {
-            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
-            self.fail(&failure, out);
+        match event.passed_in(Dialect::Gemini) {
+            Some(frame) => self.pass(&event.what, frame, out),
+            None => self.write_event(&event.what, out),
         }
     }
 
@@ -112,8 +88,7 @@ impl Writer {
     }
 
     fn open(&mut self, open: Option<&Open>) {
-        if self.stage == Stage::Before {
-            self.stage = Stage::Open;
+        if !std::mem::replace(&mut self.opened, true) {
             self.frames.prepare(&self.setting, open);
         }
     }
@@ -202,13 +177,11 @@ impl Writer {
             self.frames.last(out, (encode::reason(finish), state.as_ref()), (usage.as_ref(), grounding.as_ref()));
         }
         self.frames.close(out);
-        self.stage = Stage::Done;
     }
 
     fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
         self.frames.error(failure, out);
         self.frames.close(out);
-        self.stage = Stage::Done;
     }
 
     /// An event whose `frame` goes out as it is, or which such a frame covers: then `frame` is empty. The state must know what the frame

@@ -20,8 +20,8 @@ use super::encode::StopSignals;
 use super::wire::Kind as Wired;
 use super::{encode, error};
 use crate::canon::{Event, Finish, Head, Open, Usage, What};
-use crate::dialect::{Dialect, ReplySetting};
-use crate::failure::{Failure, Kind};
+use crate::dialect::{Dialect, KEEPALIVE, ReplySetting};
+use crate::failure::Failure;
 use crate::framing::sse;
 use crate::json;
 use crate::json::emit::{self, ObjectWriter};
@@ -36,7 +36,7 @@ const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n
 #[derive(Debug)]
 pub struct Writer {
     setting: ReplySetting,
-    stage: Stage,
+    opened: bool,
     blocks: Blocks,
     tracks: Tracks,
     searches: Searches,
@@ -49,19 +49,12 @@ pub struct Writer {
     ended: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Before,
-    Open,
-    Done,
-}
-
 impl Writer {
     pub(in crate::dialect) fn new(setting: ReplySetting) -> Self {
         Self {
             searches: Searches::new(&setting.id),
             setting,
-            stage: Stage::Before,
+            opened: false,
             blocks: Blocks::default(),
             tracks: Tracks::default(),
             usage: None,
@@ -73,29 +66,14 @@ impl Writer {
     }
 
     pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
-        if self.stage == Stage::Done {
-            return;
-        }
-        match event.carrier.passed_in(Dialect::Messages) {
-            // A failure is written in our own words, which hold no secrets.
-            Some(frame) if !matches!(event.what, What::Fail(_)) => self.pass(&event.what, frame, out),
-            _ => self.write_event(&event.what, out),
+        match event.passed_in(Dialect::Messages) {
+            Some(frame) => self.pass(&event.what, frame, out),
+            None => self.write_event(&event.what, out),
         }
     }
 
     pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
-        match self.stage {
-            Stage::Before => out.put_slice(b": keepalive\n\n"),
-            Stage::Open => out.put_slice(PING),
-            Stage::Done => {}
-        }
-    }
-
-    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
-        if self.stage != Stage::Done {
-            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
-            self.fail(&failure, out);
-        }
+        out.put_slice(if self.opened { PING } else { KEEPALIVE });
     }
 
     fn write_event(&mut self, what: &What, out: &mut BytesMut) {
@@ -121,23 +99,16 @@ impl Writer {
 
     /// `message_start`, and the ping that follows it.
     fn open(&mut self, open: Option<&Open>, out: &mut BytesMut) {
-        if self.stage != Stage::Before {
+        if std::mem::replace(&mut self.opened, true) {
             return;
         }
-        self.stage = Stage::Open;
         let setting = &self.setting;
         frame("message_start", out, |writer| {
             writer.object("message", |writer| {
-                match open.filter(|_| setting.id.is_empty()) {
-                    Some(open) => writer.text("id", &open.id),
-                    None => writer.string("id", &setting.id),
-                }
+                writer.text("id", &setting.shown_id(open.map(|open| &open.id)));
                 writer.string("type", "message");
                 writer.string("role", "assistant");
-                match open.and_then(|open| open.model.as_ref()) {
-                    Some(model) => writer.text("model", model),
-                    None => writer.string("model", &setting.model),
-                }
+                writer.text("model", &setting.shown_model(open.and_then(|open| open.model.as_ref())));
                 writer.literal("content", "[]");
                 writer.literal("stop_reason", "null");
                 writer.literal("stop_sequence", "null");
@@ -163,7 +134,6 @@ impl Writer {
             });
         }
         out.put_slice(STOP);
-        self.stage = Stage::Done;
     }
 
     /// The `error` event. The open block is ended first: clients keep what they have of it.
@@ -172,7 +142,6 @@ impl Writer {
         out.put_slice(b"event: error\ndata: ");
         error::event(out, failure);
         out.put_slice(b"\n\n");
-        self.stage = Stage::Done;
     }
 
     /// An event whose frame goes out as it is: the state must know what the frame says.
@@ -192,7 +161,7 @@ impl Writer {
             What::ItemDone { at, .. } => self.tracks.done(*at),
             What::Usage(usage) => self.usage = Some(*usage),
             What::Stopped(sequence) => self.stop = Some(sequence.clone()),
-            What::Open(_) if self.stage == Stage::Before => self.stage = Stage::Open,
+            What::Open(_) => self.opened = true,
             What::End { finish, .. } if frame.is_empty() || !self.ended => return self.finish(*finish, out),
             _ => {}
         }
@@ -200,9 +169,6 @@ impl Writer {
             self.follow(&parsed, out);
         }
         self.emit(frame, out);
-        if matches!(what, What::End { .. }) {
-            self.stage = Stage::Done;
-        }
     }
 
     /// Follows the blocks that the upstream's frames begin and end, and names events that come without a name, which the
@@ -210,7 +176,7 @@ impl Writer {
     fn follow(&mut self, frame: &sse::Frame, out: &mut BytesMut) {
         let json = json::valid(&frame.data).then(|| Json::from_valid(frame.data.clone()));
         let Some(name) = json.as_ref().and_then(|json| json.text("type")) else { return };
-        if frame.event().is_empty() && self.stage != Stage::Before {
+        if frame.event().is_empty() && self.opened {
             out.put_slice(b"event: ");
             out.put_slice(name.plain().as_bytes());
             out.put_slice(b"\n");
@@ -227,7 +193,7 @@ impl Writer {
 
     /// A frame as it came; none before `message_start`, where SDKs expect nothing else.
     fn emit(&self, frame: &Bytes, out: &mut BytesMut) {
-        if self.stage != Stage::Before {
+        if self.opened {
             out.put_slice(frame);
         }
     }

@@ -5,13 +5,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::canon::{CallKind, Finish, Usage};
+use crate::dialect::collected::Call;
 use crate::fold::Timing;
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::{Shape, valid};
 use crate::text::{Json, Text};
-
-/// A call: kind, id, name and input.
-pub(super) type Call<'c> = (CallKind, &'c Text, &'c Text, &'c Text);
 
 /// `done` and everything behind it.
 pub(super) fn done(writer: &mut ObjectWriter<'_>, finish: Finish, usage: Option<Usage>, timing: &Timing) {

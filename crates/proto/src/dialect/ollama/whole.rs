@@ -2,34 +2,31 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
-use super::encode::{self, Call};
+use super::encode;
 use super::stamp::stamp;
-use crate::canon::{Finish, ItemKind, Part, Thinking};
+use crate::canon::{Finish, Thinking};
+use crate::dialect::collected::{Collected, Refusals};
 use crate::dialect::{ReplySetting, open_calls};
 use crate::fold::Whole;
 use crate::json::emit::{self, ObjectWriter};
-use crate::text::Text;
 
 /// Writes the body.
 pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let finish = whole.finish.unwrap_or(Finish::Stop);
-    let mut answer = Answer::of(whole);
+    let mut answer = Collected::of(open_calls::complete(whole), Refusals::InText);
     if setting.reply.thinking == Thinking::Hidden {
-        answer.thinking.clear();
+        answer.reasoning.clear();
     }
-    let mut out = BytesMut::with_capacity(answer.content.len() + answer.thinking.len() + 512);
+    let mut out = BytesMut::with_capacity(answer.text.len() + answer.reasoning.len() + 512);
     emit::object(&mut out, |writer| {
-        match &whole.model {
-            Some(model) => writer.text("model", model),
-            None => writer.string("model", &setting.model),
-        }
+        writer.text("model", &setting.shown_model(whole.model.as_ref()));
         created(writer, Duration::from_secs(setting.created));
         if setting.reply.generate {
-            answer.generated(writer);
+            generated(writer, &answer);
         } else {
-            writer.object("message", |writer| answer.message(writer, setting.reply.image_objects));
+            writer.object("message", |writer| message(writer, &answer, setting.reply.image_objects));
         }
         encode::done(writer, finish, whole.usage, &whole.timing);
     });
@@ -42,11 +39,11 @@ pub fn loaded(model: &str, generate: bool, unload: bool, created_at: u64) -> Byt
     emit::object(&mut out, |writer| {
         writer.string("model", model);
         created(writer, Duration::from_secs(created_at));
-        let answer = Answer::default();
+        let answer = Collected::default();
         if generate {
-            answer.generated(writer);
+            generated(writer, &answer);
         } else {
-            writer.object("message", |writer| answer.message(writer, false));
+            writer.object("message", |writer| message(writer, &answer, false));
         }
         writer.literal("done", "true");
         writer.string("done_reason", if unload { "unload" } else { "load" });
@@ -55,80 +52,30 @@ pub fn loaded(model: &str, generate: bool, unload: bool, created_at: u64) -> Byt
 }
 
 fn created(writer: &mut ObjectWriter<'_>, since: Duration) {
-    let out = writer.key("created_at");
-    out.put_u8(b'"');
-    out.put_slice(&stamp(since));
-    out.put_u8(b'"');
+    writer.escaped("created_at", &stamp(since));
 }
 
-/// What one message has room for; texts escaped and joined.
-#[derive(Default)]
-struct Answer<'w> {
-    content: BytesMut,
-    thinking: BytesMut,
-    calls: Vec<Call<'w>>,
-    images: Vec<&'w Text>,
-}
-
-impl<'w> Answer<'w> {
-    fn of(whole: &'w Whole) -> Self {
-        let mut answer = Self::default();
-        open_calls::complete(whole).for_each(|item| answer.add(&item.kind));
-        answer
+fn message(writer: &mut ObjectWriter<'_>, answer: &Collected<'_>, objects: bool) {
+    writer.string("role", "assistant");
+    writer.escaped("content", &answer.text);
+    if !answer.reasoning.is_empty() {
+        writer.escaped("thinking", &answer.reasoning);
     }
-
-    fn add(&mut self, kind: &'w ItemKind) {
-        match kind {
-            ItemKind::Message { parts, .. } => {
-                for part in parts {
-                    if let Part::Text { text, .. } | Part::Refusal(text) = part {
-                        self.content.put_slice(text.escaped());
-                    }
-                }
-            }
-            ItemKind::Reasoning { summary, text, .. } => {
-                for paragraph in summary.iter().chain(text).filter(|text| !text.is_empty()) {
-                    if !self.thinking.is_empty() {
-                        self.thinking.put_slice(b"\\n\\n");
-                    }
-                    self.thinking.put_slice(paragraph.escaped());
-                }
-            }
-            ItemKind::Call { kind, call_id, name, input, .. } => self.calls.push((*kind, call_id, name, input)),
-            ItemKind::Image { result, .. } if !result.is_empty() => self.images.push(result),
-            ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
-        }
+    if !answer.images.is_empty() {
+        encode::images(writer, answer.images.iter().map(|(image, _)| *image), objects);
     }
-
-    fn message(&self, writer: &mut ObjectWriter<'_>, objects: bool) {
-        writer.string("role", "assistant");
-        joined(writer, "content", &self.content);
-        if !self.thinking.is_empty() {
-            joined(writer, "thinking", &self.thinking);
-        }
-        if !self.images.is_empty() {
-            encode::images(writer, self.images.iter().copied(), objects);
-        }
-        if !self.calls.is_empty() {
-            let calls = self.calls.iter().enumerate();
-            writer.array("tool_calls", calls, |out, (index, call)| encode::call(out, index, *call));
-        }
-    }
-
-    fn generated(&self, writer: &mut ObjectWriter<'_>) {
-        joined(writer, "response", &self.content);
-        if !self.thinking.is_empty() {
-            joined(writer, "thinking", &self.thinking);
-        }
-        if let Some(image) = self.images.last() {
-            writer.text("image", image);
-        }
+    if !answer.calls.is_empty() {
+        let calls = answer.calls.iter().enumerate();
+        writer.array("tool_calls", calls, |out, (index, call)| encode::call(out, index, *call));
     }
 }
 
-fn joined(writer: &mut ObjectWriter<'_>, name: &str, text: &[u8]) {
-    let out = writer.key(name);
-    out.put_u8(b'"');
-    out.put_slice(text);
-    out.put_u8(b'"');
+fn generated(writer: &mut ObjectWriter<'_>, answer: &Collected<'_>) {
+    writer.escaped("response", &answer.text);
+    if !answer.reasoning.is_empty() {
+        writer.escaped("thinking", &answer.reasoning);
+    }
+    if let Some((image, _)) = answer.images.last() {
+        writer.text("image", image);
+    }
 }

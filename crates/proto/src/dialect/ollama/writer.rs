@@ -17,7 +17,6 @@ use crate::canon::{Channel, Event, Finish, Head, Item, ItemKind, PartKey, Thinki
 use crate::dialect::ReplySetting;
 use crate::dialect::open_calls::OpenCalls;
 use crate::dialect::paragraphs::Paragraphs;
-use crate::failure::{Failure, Kind};
 use crate::fold::Timing;
 use crate::text::Text;
 
@@ -34,7 +33,6 @@ pub struct Writer {
     usage: Option<Usage>,
     timing: Timing,
     elapsed: Duration,
-    done: bool,
 }
 
 impl Writer {
@@ -48,7 +46,6 @@ impl Writer {
             usage: None,
             timing: Timing::default(),
             elapsed: Duration::ZERO,
-            done: false,
         }
     }
 
@@ -59,9 +56,6 @@ impl Writer {
     }
 
     pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
-        if self.done {
-            return;
-        }
         self.timing.see(&event.what, self.elapsed);
         match &event.what {
             What::Open(open) => self.line.open(open.model.as_ref()),
@@ -72,7 +66,10 @@ impl Writer {
             What::ItemDone { at, item } => self.item_done(*at, item, out),
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, .. } => self.finish(*finish, out),
-            What::Fail(failure) => self.fail(failure, out),
+            What::Fail(failure) => {
+                write_error(failure, out);
+                out.extend_from_slice(b"\n");
+            }
             // A citation has no place in a message of Ollama's.
             What::ItemOpen { .. }
             | What::Annotation { .. }
@@ -87,16 +84,7 @@ impl Writer {
 
     /// A line that says nothing.
     pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
-        if !self.done {
-            self.line.text("", out);
-        }
-    }
-
-    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
-        if !self.done {
-            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
-            self.fail(&failure, out);
-        }
+        self.line.text("", out);
     }
 
     fn delta(&mut self, part: PartKey, data: &Text, out: &mut BytesMut) {
@@ -145,12 +133,5 @@ impl Writer {
         self.open.rest(finish).iter().for_each(|call| self.call(call, out));
         let (usage, timing) = (self.usage, self.timing);
         self.line.last(out, |writer| encode::done(writer, finish, usage, &timing));
-        self.done = true;
-    }
-
-    fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
-        write_error(failure, out);
-        out.extend_from_slice(b"\n");
-        self.done = true;
     }
 }

@@ -12,183 +12,97 @@ mod terminal;
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::item;
 use super::wire::{Kind, head, type_of_head};
 use crate::canon::{CallKind, Carrier, Channel, Event, Frame, Head, Item, ItemKind, Open, PartKey, What};
 use crate::dialect::Dialect;
+use crate::dialect::sink::Sink;
+use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
 use crate::failure::{self, Failure};
-use crate::framing;
-use crate::framing::{ndjson, sse};
+use crate::framing::sse;
 use crate::json;
 use crate::text::{Json, Text};
 use crate::upstream_error;
 use progress::ItemProgress;
 use template::Template;
 
-/// Longest event that is read, in bytes.
-pub(crate) const MAX_EVENT: usize = 64 << 20;
 /// Frames longer than this pass in pieces where their type allows it.
 const SPILL_OVER: usize = 256 << 10;
 
 /// Upstream responses bytes to events.
-#[derive(Debug)]
-pub struct Reader {
-    source: Source,
-    /// Reused between chunks.
-    frames: Vec<sse::Frame>,
-    /// Whether large frames may pass in pieces.
-    pieces: bool,
+pub(in crate::dialect) type Reader = StreamReader<ResponsesAnswer>;
+
+/// One reply as far as it was read.
+#[derive(Debug, Default)]
+pub(in crate::dialect) struct ResponsesAnswer {
+    /// Whether every frame is held until it is whole; else large frames may pass in pieces.
+    pub(in crate::dialect) whole_frames: bool,
     template: Template,
     seen: ItemProgress,
-    state: State,
+    /// Whether the reply began; only preliminaries come before.
+    opened: bool,
 }
 
-/// What form the reply has.
-#[derive(Debug)]
-enum Source {
-    /// Nothing but whitespace came.
-    Unknown,
-    Stream(sse::Decoder),
-    /// The messages of a WebSocket, one a line.
-    Lines(ndjson::Decoder),
-    /// A JSON body: some relays answer so even when a stream was asked for.
-    Body(BytesMut),
-}
+impl Answer for ResponsesAnswer {
+    const DIALECT: Dialect = Dialect::Responses;
+    const CUT: &str = "The upstream's stream ended before the reply was complete.";
+    const TOO_LARGE: &str = "The upstream sent an event that is too large.";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing but preliminaries so far.
-    Before,
-    /// The reply began.
-    Open,
-    /// A terminal event was read; nothing counts any more.
-    Done,
-}
-
-impl Reader {
-    pub(crate) fn new() -> Self {
-        Self {
-            source: Source::Unknown,
-            frames: Vec::new(),
-            pieces: true,
-            template: Template::default(),
-            seen: ItemProgress::default(),
-            state: State::Before,
-        }
+    fn decoder(&self, limit: usize) -> sse::Decoder {
+        let may = |head: &[u8]| type_of_head(head).is_some_and(|name| Kind::of(name).is_opaque());
+        let decoder = sse::Decoder::new(limit);
+        if self.whole_frames { decoder } else { decoder.spilling(sse::Spill { over: SPILL_OVER, may }) }
     }
 
-    /// Holds every frame until it is whole.
-    pub(crate) fn without_pieces(self) -> Self {
-        Self { pieces: false, ..self }
+    #[inline]
+    fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+        if frame.extent != sse::Extent::Whole {
+            let what = What::Piece { last: frame.extent == sse::Extent::Last };
+            out.push(Event { what, carrier: passed(frame.raw) });
+            return Ok(Progress::More);
+        }
+        let (raw, event, data) = frame.into_parts();
+        self.data(data, event, raw, out)
     }
 
-    /// Expects one message a line.
-    pub(crate) fn read_lines(&mut self) {
-        self.source = Source::Lines(ndjson::Decoder::new(MAX_EVENT));
-    }
-
-    /// Reads one chunk.
-    pub(crate) fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Event>) {
-        if self.state == State::Done {
-            return;
-        }
-        if matches!(self.source, Source::Unknown) {
-            let Some(begun) = framing::begin(&chunk) else { return };
-            chunk = begun;
-            self.source = if chunk.starts_with(b"{") {
-                Source::Body(BytesMut::new())
-            } else {
-                Source::Stream(decoder(self.pieces))
-            };
-        }
-        match &mut self.source {
-            Source::Stream(decoder) => {
-                let mut frames = std::mem::take(&mut self.frames);
-                let decoded = decoder.push(chunk, &mut frames);
-                for frame in frames.drain(..) {
-                    self.frame(frame, out);
-                }
-                self.frames = frames;
-                if decoded.is_err() {
-                    self.fail(too_large(), Carrier::Ours, out);
-                }
-            }
-            Source::Lines(decoder) => {
-                let mut lines = Vec::new();
-                let decoded = decoder.push(chunk, &mut lines);
-                for line in lines {
-                    self.line(line, out);
-                }
-                if decoded.is_err() {
-                    self.fail(too_large(), Carrier::Ours, out);
-                }
-            }
-            Source::Body(body) if body.len() + chunk.len() > MAX_EVENT => self.fail(too_large(), Carrier::Ours, out),
-            Source::Body(body) => body.extend_from_slice(&chunk),
-            Source::Unknown => {}
-        }
-    }
-
-    /// The upstream is done or cut.
-    pub(crate) fn end(mut self, out: &mut Vec<Event>) {
-        match std::mem::replace(&mut self.source, Source::Unknown) {
-            Source::Stream(decoder) => {
-                let mut frames = Vec::new();
-                decoder.end(&mut frames);
-                for frame in frames {
-                    self.frame(frame, out);
-                }
-            }
-            Source::Lines(decoder) => {
-                let mut lines = Vec::new();
-                decoder.end(&mut lines);
-                for line in lines {
-                    self.line(line, out);
-                }
-            }
-            Source::Body(body) if json::valid(&body) && self.state != State::Done => {
-                self.body(&Json::from_valid(json::line(body.freeze())), out);
-            }
-            Source::Body(_) | Source::Unknown => {}
-        }
-        let cut = Failure::new(failure::Kind::Upstream, "The upstream's stream ended before the reply was complete.");
-        self.fail(cut.code("stream_cut"), Carrier::Ours, out);
+    fn message(&mut self, message: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+        self.data(message.clone(), 0..0, message, out)
     }
 
     /// A reply that came as one body: a response object or an error.
-    fn body(&mut self, body: &Json, out: &mut Vec<Event>) {
-        if body.get("status").is_some_and(|status| status.as_text().is_some()) {
-            self.terminal(Kind::Completed, body, Carrier::Ours, out);
+    fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+        if !json::valid(&body) {
+            return Ok(Progress::More);
+        }
+        let body = Json::from_valid(json::line(body));
+        if body.text("status").is_some() {
+            self.terminal(Kind::Completed, &body, Carrier::Ours, out)
         } else {
-            self.fail(error(body), Carrier::Ours, out);
+            Err(error(&body))
         }
     }
 
-    fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) {
-        if self.state == State::Done {
-            return;
-        }
-        if frame.extent != sse::Extent::Whole {
-            let what = What::Piece { last: frame.extent == sse::Extent::Last };
-            return out.push(Event { what, carrier: passed(frame.raw) });
-        }
-        let (raw, event, data) = frame.into_parts();
-        self.data(data, event, raw, out);
+    fn is_complete(&self, _whole: bool) -> bool {
+        false
     }
 
-    /// A message of a WebSocket.
-    fn line(&mut self, line: Bytes, out: &mut Vec<Event>) {
-        if self.state != State::Done {
-            self.data(line.clone(), 0..0, line, out);
-        }
-    }
+    fn close(&mut self, _sink: &mut Sink<'_>) {}
+}
 
+impl ResponsesAnswer {
     /// The data of an event; its name lies at `event` in `raw`.
-    fn data(&mut self, data: Bytes, event: Range<usize>, raw: Bytes, out: &mut Vec<Event>) {
+    fn data(
+        &mut self,
+        data: Bytes,
+        event: Range<usize>,
+        raw: Bytes,
+        out: &mut Vec<Event>,
+    ) -> Result<Progress, Failure> {
         if let Some((channel, found)) = self.template.find(&data) {
-            return self.delta(channel, found.cut(data), passed(raw), out);
+            self.delta(channel, found.cut(data), passed(raw), out);
+            return Ok(Progress::More);
         }
         let head = head(&data);
         let kind = Kind::of(head.map_or_else(|| raw.get(event).unwrap_or_default(), |(name, _)| name));
@@ -196,19 +110,21 @@ impl Reader {
             && let Some(scanned) = delta::scan(&data, after, channel)
         {
             self.template.learn(&data, channel, &scanned);
-            return self.delta(channel, scanned.found.cut(data), passed(raw), out);
+            self.delta(channel, scanned.found.cut(data), passed(raw), out);
+            return Ok(Progress::More);
         }
-        self.slow(kind, data, passed(raw), out);
+        self.slow(kind, data, passed(raw), out)
     }
 
     /// Frames other than the usual deltas.
-    fn slow(&mut self, kind: Kind, data: Bytes, carrier: Carrier, out: &mut Vec<Event>) {
+    fn slow(&mut self, kind: Kind, data: Bytes, carrier: Carrier, out: &mut Vec<Event>) -> Result<Progress, Failure> {
         let Some(json) = json::readable(data) else {
             if kind == Kind::Other {
-                return out.push(Event { what: What::Other, carrier });
+                out.push(Event { what: What::Other, carrier });
+                return Ok(Progress::More);
             }
             let garbled = Failure::new(failure::Kind::Upstream, "The upstream sent an event that is not valid JSON.");
-            return self.fail(garbled.code("malformed_event"), Carrier::Ours, out);
+            return Err(garbled.code("malformed_event"));
         };
         // The type may stand elsewhere than at the head of the object.
         let kind = match json.text("type") {
@@ -216,10 +132,10 @@ impl Reader {
             None if kind == Kind::Other && json.get("error").is_some() => Kind::Error,
             None => kind,
         };
-        self.event(kind, &json, carrier, out);
+        self.event(kind, &json, carrier, out)
     }
 
-    fn event(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
+    fn event(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) -> Result<Progress, Failure> {
         match kind {
             Kind::Created | Kind::Begun => self.open(kind, json, carrier, out),
             Kind::ItemAdded => self.added(json, carrier, out),
@@ -230,20 +146,21 @@ impl Reader {
             },
             Kind::Annotation => self.annotation(json, carrier, out),
             Kind::Completed | Kind::Incomplete | Kind::Cancelled | Kind::Failed => {
-                self.terminal(kind, json, carrier, out);
+                return self.terminal(kind, json, carrier, out);
             }
-            Kind::Error => self.fail(error(json), Carrier::Ours, out),
+            Kind::Error => return Err(error(json)),
             Kind::Limits => out.push(Event { what: What::Limits(json.clone()), carrier }),
             Kind::Metadata => out.push(Event { what: What::Metadata(json.clone()), carrier }),
             Kind::Other => out.push(Event { what: What::Other, carrier }),
         }
+        Ok(Progress::More)
     }
 
     fn open(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
-        let Some(response) = json.get("response").filter(|_| self.state == State::Before) else {
+        let Some(response) = json.get("response").filter(|_| !self.opened) else {
             return out.push(Event { what: What::Other, carrier });
         };
-        self.state = State::Open;
+        self.opened = true;
         let what = What::Open(opening(&response));
         // The official SDKs insist on `response.created`; a frame of another type cannot stand for it.
         out.push(if kind == Kind::Created { Event { what, carrier } } else { silent(what) });
@@ -251,8 +168,7 @@ impl Reader {
 
     /// Makes sure that the reply is open, for upstreams that never say so.
     fn opened(&mut self, open: impl FnOnce() -> Open, out: &mut Vec<Event>) {
-        if self.state == State::Before {
-            self.state = State::Open;
+        if !std::mem::replace(&mut self.opened, true) {
             out.push(Event::new(What::Open(open())));
         }
     }
@@ -266,7 +182,7 @@ impl Reader {
         let key = PartKey { at, part: delta.part, channel };
         if !self.seen.delta(key) {
             // Without its opening a call has no name; its item will say all of it.
-            let Some(head) = head_for(channel) else { return out.push(Event { what: What::Other, carrier }) };
+            let Some(head) = Head::of_channel(channel) else { return out.push(Event { what: What::Other, carrier }) };
             self.seen.open(at);
             self.seen.delta(key);
             out.push(silent(What::ItemOpen { at, head }));
@@ -318,26 +234,9 @@ impl Reader {
         out.push(Event { what: What::ItemDone { at, item }, carrier });
     }
 
-    fn fail(&mut self, failure: Failure, carrier: Carrier, out: &mut Vec<Event>) {
-        if self.state != State::Done {
-            self.state = State::Done;
-            out.push(Event { what: What::Fail(failure), carrier });
-        }
-    }
-
     fn at(&self, json: &Json) -> u32 {
         index(json, "output_index").unwrap_or_else(|| self.seen.current())
     }
-}
-
-fn decoder(pieces: bool) -> sse::Decoder {
-    let may = |head: &[u8]| type_of_head(head).is_some_and(|name| Kind::of(name).is_opaque());
-    let decoder = sse::Decoder::new(MAX_EVENT);
-    if pieces { decoder.spilling(sse::Spill { over: SPILL_OVER, may }) } else { decoder }
-}
-
-fn too_large() -> Failure {
-    Failure::new(failure::Kind::Upstream, "The upstream sent an event that is too large.").code("event_too_large")
 }
 
 fn passed(raw: Bytes) -> Carrier {
@@ -349,16 +248,6 @@ const COVERED: Carrier = Carrier::Covered(Dialect::Responses);
 /// An event that the frame of a later event stands for.
 fn silent(what: What) -> Event {
     Event { what, carrier: COVERED }
-}
-
-/// What an item must be that has pieces in `channel`.
-fn head_for(channel: Channel) -> Option<Head> {
-    match channel {
-        Channel::Text | Channel::Refusal => Some(Head::Message { phase: None }),
-        Channel::Reasoning | Channel::Summary => Some(Head::Reasoning),
-        Channel::Image => Some(Head::Image),
-        Channel::Arguments => None,
-    }
 }
 
 fn anonymous() -> Open {

@@ -12,8 +12,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::wire::{data_of, is_message, type_of, type_of_head};
 use crate::canon::{Event, Open, Usage, What};
-use crate::dialect::{Dialect, ReplySetting};
-use crate::failure::{Failure, Kind};
+use crate::dialect::{Dialect, KEEPALIVE, ReplySetting};
 use crate::framing::Framing;
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::readable;
@@ -30,7 +29,7 @@ pub struct Writer {
     facts: Facts,
     codex: bool,
     framing: Framing,
-    state: State,
+    opened: bool,
     /// The number of the next event.
     sequence: u64,
     items: Items,
@@ -41,15 +40,6 @@ pub struct Writer {
     response: Option<Json>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing was written: the official SDKs insist on `response.created` as the first event.
-    Before,
-    Open,
-    /// A terminal event was written.
-    Done,
-}
-
 impl Writer {
     pub(crate) fn new(setting: ReplySetting) -> Self {
         let (codex, framing) = (setting.codex, setting.framing);
@@ -57,7 +47,7 @@ impl Writer {
             facts: Facts::new(setting),
             codex,
             framing,
-            state: State::Before,
+            opened: false,
             sequence: 0,
             items: Items::default(),
             usage: None,
@@ -79,16 +69,14 @@ impl Writer {
 
     /// Appends what `event` means here.
     pub(crate) fn push(&mut self, event: &Event, out: &mut BytesMut) {
-        if self.state == State::Done {
-            return;
-        }
         let raw = event.carrier.passed_in(Dialect::Responses).map(|frame| &frame[..]);
         match &event.what {
             What::Open(open) => self.open(open, raw, out),
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, response } => self.finish(*finish, response.as_ref(), raw, out),
             What::Fail(failure) => self.fail(failure, raw, out),
-            _ if self.state == State::Before => {}
+            // The official SDKs insist on `response.created` as the first event.
+            _ if !self.opened => {}
             What::Piece { last } => self.piece(*last, raw, out),
             // Limits and catalogue of one account: a Codex client has been told those of all of them before its reply.
             What::Limits(_) => {}
@@ -111,29 +99,22 @@ impl Writer {
 
     /// Appends what keeps an idle client waiting: data once the reply is open, as Codex counts no comments.
     pub(crate) fn heartbeat(&self, out: &mut BytesMut) {
-        match (self.state, self.framing) {
-            (State::Done, _) => {}
+        match (self.opened, self.framing) {
             _ if self.pieces.is_some() => {}
-            (State::Before, Framing::ServerSentEvents) => out.put_slice(b": keepalive\n\n"),
-            (State::Before, Framing::Lines) => out.put_slice(b"\n"),
-            (State::Open, Framing::ServerSentEvents) => out.put_slice(b"data: {\"type\":\"keepalive\"}\n\n"),
-            (State::Open, Framing::Lines) => out.put_slice(b"{\"type\":\"keepalive\"}\n"),
+            (false, Framing::ServerSentEvents) => out.put_slice(KEEPALIVE),
+            (false, Framing::Lines) => out.put_slice(b"\n"),
+            (true, Framing::ServerSentEvents) => out.put_slice(b"data: {\"type\":\"keepalive\"}\n\n"),
+            (true, Framing::Lines) => out.put_slice(b"{\"type\":\"keepalive\"}\n"),
         }
     }
 
-    /// Closes the stream.
-    pub(crate) fn end(mut self, out: &mut BytesMut) {
-        let cut = Failure::new(Kind::Upstream, "The stream ended before the reply was complete.");
-        self.fail(&cut.code("stream_cut"), None, out);
-    }
-
     fn open(&mut self, open: &Open, raw: Option<&[u8]>, out: &mut BytesMut) {
-        if self.state != State::Before {
+        if self.opened {
             return self.pass(raw, out);
         }
         let raw = raw.filter(|raw| !raw.is_empty());
         self.facts.open(open, raw.is_some());
-        self.state = State::Open;
+        self.opened = true;
         match raw {
             Some(_) => self.pass_object(raw, false, out),
             None => self.begin(out),
@@ -142,7 +123,7 @@ impl Writer {
 
     /// Writes the opening events.
     fn begin(&mut self, out: &mut BytesMut) {
-        self.state = State::Open;
+        self.opened = true;
         for name in ["response.created", "response.in_progress"] {
             let response = self.facts.response("in_progress", |_| ());
             self.frame(name, out, |writer| writer.json("response", &response));

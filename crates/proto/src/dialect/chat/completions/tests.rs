@@ -1,6 +1,6 @@
 use super::*;
 
-use crate::canon::{Event, Item, ReplyOptions};
+use crate::canon::{Event, Item, Part, ReplyOptions};
 use crate::dialect;
 use crate::dialect::{Reader, Wire};
 use crate::fold::Fold;

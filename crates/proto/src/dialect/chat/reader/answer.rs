@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::encode;
 use super::super::wire::{Choice, Message, Reply};
 use super::calls::Calls;
-use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
+use crate::canon::{Channel, Finish, Head, ItemKind, Open, Usage, What};
 use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
 use crate::fold::ItemDraft;
@@ -140,9 +140,7 @@ impl ChatAnswer {
         if self.thought.is_none() {
             let at = self.take_index();
             sink.say(What::ItemOpen { at, head: Head::Reasoning });
-            let mut slot = ItemDraft::brief();
-            slot.open(&Head::Reasoning);
-            self.thought = Some((at, slot));
+            self.thought = Some((at, ItemDraft::begun(&Head::Reasoning)));
         }
         if let Some((at, slot)) = &mut self.thought {
             slot.delta(0, Channel::Reasoning, &text);
@@ -178,8 +176,7 @@ impl ChatAnswer {
         if self.message.is_none() {
             let at = self.take_index();
             let head = Head::Message { phase: None };
-            let mut slot = ItemDraft::brief();
-            slot.open(&head);
+            let slot = ItemDraft::begun(&head);
             sink.say(What::ItemOpen { at, head });
             self.message = Some(OpenMessage { at, parts: Vec::new(), slot });
         }
@@ -198,8 +195,7 @@ impl ChatAnswer {
             format: Some(Text::from_plain(format)),
             prompt: None,
         };
-        sink.say(What::ItemOpen { at, head: Head::Image });
-        sink.say(What::ItemDone { at, item: Item::from(kind) });
+        sink.item(at, kind);
     }
 
     fn take_index(&mut self) -> u32 {

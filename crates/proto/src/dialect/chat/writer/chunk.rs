@@ -32,9 +32,7 @@ impl Chunks {
 
     /// Renders the head for a reply of ours.
     pub(super) fn prepare(&mut self, setting: &ReplySetting, open: Option<&Open>) {
-        let id = open.map(|open| &open.id).filter(|_| setting.id.is_empty());
-        let id = id.cloned().unwrap_or_else(|| Text::from_plain(&setting.id));
-        self.render(&id, setting, open);
+        self.render(&setting.shown_id(open.map(|open| &open.id)), setting, open);
     }
 
     /// Renders the head for a reply that a chat upstream opened, so that chunks of ours fit between its own.
@@ -48,13 +46,9 @@ impl Chunks {
         head.put_slice(b"data: {\"id\":");
         emit::quote(head, id);
         head.put_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
-        let created = open.map(|open| open.created).filter(|created| *created > 0);
-        emit::digits(head, created.unwrap_or(setting.created));
+        emit::digits(head, setting.shown_time(open.map_or(0, |open| open.created)));
         head.put_slice(b",\"model\":");
-        match open.and_then(|open| open.model.as_ref()) {
-            Some(model) => emit::quote(head, model),
-            None => emit::escape(head, &setting.model),
-        }
+        emit::quote(head, &setting.shown_model(open.and_then(|open| open.model.as_ref())));
         head.put_u8(b',');
         self.base = head.len();
         head.put_slice(b"\"choices\":[{\"index\":0,\"delta\":{");

@@ -1,8 +1,8 @@
 use bytes::{Bytes, BytesMut};
 
-use super::{Writer, says_finish};
+use super::says_finish;
 use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, What};
-use crate::dialect::{Dialect, ReplySetting};
+use crate::dialect::{Dialect, ReplySetting, Writer};
 
 fn frame(dialect: Dialect, text: &str) -> Frame {
     Frame { dialect, bytes: Bytes::copy_from_slice(text.as_bytes()) }
@@ -26,7 +26,8 @@ fn open() -> What {
 }
 
 fn write(events: &[Event]) -> String {
-    let mut writer = Writer::new(ReplySetting { id: "chatcmpl-own".to_owned(), ..ReplySetting::default() });
+    let setting = ReplySetting { id: "chatcmpl-own".to_owned(), ..ReplySetting::default() };
+    let mut writer = Writer::new(Dialect::Chat, setting);
     let mut out = BytesMut::new();
     for event in events {
         writer.push(event, &mut out);

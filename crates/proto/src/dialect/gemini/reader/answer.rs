@@ -8,7 +8,7 @@ use super::super::wire::{Candidate, Part, Reply};
 use super::calls::Calls;
 use super::scan::TextDelta;
 use super::sources;
-use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
+use crate::canon::{Channel, Finish, Head, ItemKind, Open, Usage, What};
 use crate::dialect::sink::Sink;
 use crate::failure::{Failure, Kind};
 use crate::fold::ItemDraft;
@@ -187,8 +187,7 @@ impl GeminiAnswer {
             self.remember(sink);
             let at = self.take_index();
             let head = if channel == Channel::Summary { Head::Reasoning } else { Head::Message { phase: None } };
-            let mut slot = ItemDraft::brief();
-            slot.open(&head);
+            let slot = ItemDraft::begun(&head);
             sink.say(What::ItemOpen { at, head });
             self.open = Some(OpenMessage { at, channel, slot });
         }
@@ -226,20 +225,14 @@ impl GeminiAnswer {
 
     fn search(&mut self, grounding: Option<&Json>, sink: &mut Sink<'_>) {
         let Some(action) = grounding.and_then(sources::search) else { return };
-        let at = self.take_index();
-        sink.say(What::ItemOpen { at, head: Head::Search });
-        let kind = ItemKind::Search { id: None, action: Some(action) };
-        sink.say(What::ItemDone { at, item: Item::from(kind) });
+        sink.item(self.take_index(), ItemKind::Search { id: None, action: Some(action) });
     }
 
     /// State that no shown thought took is an item of its own.
     fn remember(&mut self, sink: &mut Sink<'_>) {
         let Some((id, state)) = self.state.take() else { return };
-        let at = self.take_index();
-        sink.say(What::ItemOpen { at, head: Head::Reasoning });
         let (summary, text) = (Vec::new(), Vec::new());
-        let kind = ItemKind::Reasoning { id, summary, text, encrypted: Some(state) };
-        sink.say(What::ItemDone { at, item: Item::from(kind) });
+        sink.item(self.take_index(), ItemKind::Reasoning { id, summary, text, encrypted: Some(state) });
     }
 
     fn image(&mut self, data: &Json, sink: &mut Sink<'_>) {
@@ -248,10 +241,8 @@ impl GeminiAnswer {
         let Some(format) = kind.strip_prefix("image/") else { return };
         self.settle(sink);
         self.remember(sink);
-        let at = self.take_index();
-        let kind = ItemKind::Image { id: None, result, format: Some(Text::from_plain(format)), prompt: None };
-        sink.say(What::ItemOpen { at, head: Head::Image });
-        sink.say(What::ItemDone { at, item: Item::from(kind) });
+        let format = Some(Text::from_plain(format));
+        sink.item(self.take_index(), ItemKind::Image { id: None, result, format, prompt: None });
     }
 
     fn take_index(&mut self) -> u32 {

@@ -42,15 +42,9 @@ impl Frames {
     pub(super) fn prepare(&mut self, setting: &ReplySetting, open: Option<&Open>) {
         let names = &mut self.names;
         names.put_slice(b",\"modelVersion\":");
-        match open.and_then(|open| open.model.as_ref()) {
-            Some(model) => emit::quote(names, model),
-            None => emit::escape(names, &setting.model),
-        }
+        emit::quote(names, &setting.shown_model(open.and_then(|open| open.model.as_ref())));
         names.put_slice(b",\"responseId\":");
-        match open.map(|open| &open.id).filter(|_| setting.id.is_empty()) {
-            Some(id) => emit::quote(names, id),
-            None => emit::escape(names, &setting.id),
-        }
+        emit::quote(names, &setting.shown_id(open.map(|open| &open.id)));
         names.put_slice(if self.array { b"}" } else { b"}\n\n" });
         self.tail.put_slice(br#"],"role":"model"},"index":0}]"#);
         self.tail.put_slice(&self.names);

@@ -1,8 +1,8 @@
 use bytes::{Bytes, BytesMut};
 
-use super::{Writer, says_finish};
+use super::says_finish;
 use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
-use crate::dialect::{Dialect, ReplySetting};
+use crate::dialect::{Dialect, ReplySetting, Writer};
 use crate::text::Text;
 
 fn frame(dialect: Dialect, bytes: &'static str) -> Frame {
@@ -32,7 +32,7 @@ fn write(events: &[Event], array: bool) -> String {
 
 fn write_for(events: &[Event], reply: ReplyOptions) -> String {
     let setting = ReplySetting { model: "m".to_owned(), reply, ..ReplySetting::default() };
-    let (mut writer, mut out) = (Writer::new(setting), BytesMut::new());
+    let (mut writer, mut out) = (Writer::new(Dialect::Gemini, setting), BytesMut::new());
     for event in events {
         writer.push(event, &mut out);
     }

@@ -327,8 +327,7 @@ impl MessagesAnswer {
         }
         let at = self.take_index();
         let head = Head::Message { phase: None };
-        let mut slot = ItemDraft::brief();
-        slot.open(&head);
+        let slot = ItemDraft::begun(&head);
         sink.aside(What::ItemOpen { at, head });
         self.message = Some(OpenMessage { at, parts: 0, slot });
     }

@@ -1,7 +1,5 @@
 //! Items in our own words.
 
-use std::borrow::Cow;
-
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::encode;
@@ -12,6 +10,7 @@ use super::blocks;
 use super::searches::Source;
 use super::track::Readiness;
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Thinking, What};
+use crate::dialect::image_format;
 use crate::json::emit;
 use crate::text::{Json, Text};
 
@@ -243,11 +242,9 @@ impl Writer {
 
     /// A generated picture, for which this dialect has no block, as Markdown.
     fn image(&mut self, at: u32, result: &Text, format: Option<&Text>, out: &mut BytesMut) {
-        let format = format.map_or(Cow::Borrowed("png"), Text::plain);
-        let plain = !format.is_empty() && format.bytes().all(|b| b.is_ascii_alphanumeric());
         let mut text = BytesMut::with_capacity(result.escaped().len() + 64);
         text.put_slice(b"![image](data:image/");
-        text.put_slice(if plain { format.as_bytes() } else { b"png" });
+        text.put_slice(image_format(format).as_bytes());
         text.put_slice(b";base64,");
         text.put_slice(result.escaped());
         text.put_slice(b")");

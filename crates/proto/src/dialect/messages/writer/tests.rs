@@ -1,13 +1,13 @@
 use bytes::{Bytes, BytesMut};
 
-use super::{PING, Writer};
+use super::PING;
 use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, What};
-use crate::dialect::ReplySetting;
+use crate::dialect::{Dialect, ReplySetting, Writer};
 use crate::text::Text;
 
 fn writer() -> Writer {
     let model = "m".to_owned();
-    Writer::new(ReplySetting { id: "msg_1".to_owned(), model, ..ReplySetting::default() })
+    Writer::new(Dialect::Messages, ReplySetting { id: "msg_1".to_owned(), model, ..ReplySetting::default() })
 }
 
 /// What a writer makes of these events, without the frames that open the reply.

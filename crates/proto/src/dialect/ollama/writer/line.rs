@@ -55,10 +55,7 @@ impl LineWriter {
         let stamped = self.head.get(self.slot..self.slot + LENGTH).and_then(|old| <[u8; LENGTH]>::try_from(old).ok());
         self.head.clear();
         self.head.put_slice(b"{\"model\":");
-        match model {
-            Some(model) => emit::quote(&mut self.head, model),
-            None => emit::escape(&mut self.head, &self.setting.model),
-        }
+        emit::quote(&mut self.head, &self.setting.shown_model(model));
         self.head.put_slice(b",\"created_at\":\"");
         self.slot = self.head.len();
         self.head.put_slice(&stamped.unwrap_or_else(|| stamp(Duration::from_secs(self.setting.created))));

@@ -2,25 +2,32 @@
 
 use super::super::item;
 use super::super::wire::Kind;
-use super::{COVERED, Reader, State, opening, silent};
+use super::{COVERED, ResponsesAnswer, opening, silent};
 use crate::canon::{Carrier, Event, Finish, Usage, What};
+use crate::dialect::stream_reader::Progress;
 use crate::failure::{self, Failure};
 use crate::text::{Json, Text};
 use crate::upstream_error;
 
-impl Reader {
-    pub(super) fn terminal(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
+impl ResponsesAnswer {
+    pub(super) fn terminal(
+        &mut self,
+        kind: Kind,
+        json: &Json,
+        carrier: Carrier,
+        out: &mut Vec<Event>,
+    ) -> Result<Progress, Failure> {
         let response = json.get("response").unwrap_or_else(|| json.clone());
         let [status, usage, details] = response.get_each(["status", "usage", "incomplete_details"]);
         let status = status.and_then(|status| status.as_text());
         let failed = kind == Kind::Failed || status.as_ref().is_some_and(|status| status.is("failed"));
+        if failed && kind == Kind::Failed {
+            out.push(Event { what: What::Fail(failed_response(&response)), carrier });
+            return Ok(Progress::Done);
+        }
         if failed {
             // A frame that calls a failed response completed must not pass.
-            return self.fail(
-                failed_response(&response),
-                if kind == Kind::Failed { carrier } else { Carrier::Ours },
-                out,
-            );
+            return Err(failed_response(&response));
         }
         self.opened(|| opening(&response), out);
         if self.seen.nothing_done() {
@@ -29,9 +36,9 @@ impl Reader {
         if let Some(usage) = usage {
             out.push(silent(What::Usage(tokens(&usage))));
         }
-        self.state = State::Done;
         let finish = self.finish(kind, status.as_ref(), details.as_ref());
         out.push(Event { what: What::End { finish, response: Some(response) }, carrier });
+        Ok(Progress::Done)
     }
 
     /// Items that the terminal object alone tells of.

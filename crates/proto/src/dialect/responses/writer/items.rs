@@ -3,11 +3,12 @@
 use bytes::BytesMut;
 
 use super::super::item;
-use super::super::wire::data_of;
+use super::super::wire::{data_of, part_index_field, piece_field};
 use super::object::{render, write_part};
 use super::{Writer, kept_json};
-use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role, What};
+use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, What};
 use crate::fold::ItemDraft;
+use crate::json::emit::ObjectWriter;
 use crate::text::{Json, Text};
 
 /// The items so far.
@@ -134,7 +135,7 @@ impl Writer {
     pub(super) fn write_event(&mut self, what: &What, out: &mut BytesMut) {
         match what {
             What::ItemOpen { at, head } => {
-                let id = self.facts.item_id(&blank(head), *at);
+                let id = self.facts.item_id(&ItemKind::begun(head), *at);
                 self.items.add(OpenItem::new(*at, head, id, Origin::Us));
                 self.added(*at, out);
             }
@@ -161,8 +162,8 @@ impl Writer {
     fn live(&mut self, at: u32, channel: Channel, out: &mut BytesMut) -> usize {
         let found = self.items.open.iter().rposition(|live| live.at == at);
         let index = found.unwrap_or_else(|| {
-            let head = guess(channel);
-            let id = self.facts.item_id(&blank(&head), at);
+            let head = Head::of_channel(channel).unwrap_or(Head::Other);
+            let id = self.facts.item_id(&ItemKind::begun(&head), at);
             self.items.add(OpenItem::new(at, &head, id, Origin::Silent));
             self.items.open.len() - 1
         });
@@ -171,7 +172,7 @@ impl Writer {
             live.origin = Origin::Us;
             live.slot.open(&live.head);
             if live.id.is_empty() {
-                live.id = self.facts.item_id(&blank(&live.head), at);
+                live.id = self.facts.item_id(&ItemKind::begun(&live.head), at);
             }
             self.added(at, out);
         }
@@ -184,7 +185,7 @@ impl Writer {
         if live.head == Head::Other {
             return;
         }
-        let item = render(&blank(&live.head), &live.id, "in_progress");
+        let item = render(&ItemKind::begun(&live.head), &live.id, "in_progress");
         self.frame("response.output_item.added", out, |writer| {
             writer.number("output_index", at.into());
             writer.json("item", &item);
@@ -198,18 +199,32 @@ impl Writer {
         if live.origin == Origin::Us && !self.items.forgets {
             live.slot.delta(part, channel, data);
         }
-        let (id, function) = (live.id.clone(), is_function(&live.head));
-        let (name, index_name) = delta_names(channel, function);
-        self.frame(name, out, |writer| {
-            writer.text("item_id", &id);
-            writer.number("output_index", at.into());
-            if let Some(index_name) = index_name {
-                writer.number(index_name, part.into());
-            }
-            writer.text(super::super::wire::piece_field(channel), data);
+        let (name, ..) = names(channel, &live.head);
+        self.part_frame(name, (index, part, channel), out, |writer| {
+            writer.text(piece_field(channel), data);
             if channel == Channel::Text {
                 writer.literal("logprobs", "[]");
             }
+        });
+    }
+
+    /// Writes an event about a part of the item at `index` in the list.
+    fn part_frame(
+        &mut self,
+        name: &str,
+        (index, part, channel): (usize, u32, Channel),
+        out: &mut BytesMut,
+        members: impl FnOnce(&mut ObjectWriter<'_>),
+    ) {
+        let live = &self.items.open[index];
+        let (at, id) = (live.at, live.id.clone());
+        self.frame(name, out, |writer| {
+            writer.text("item_id", &id);
+            writer.number("output_index", at.into());
+            if channel != Channel::Arguments {
+                writer.number(part_index_field(channel), part.into());
+            }
+            members(writer);
         });
     }
 
@@ -229,12 +244,9 @@ impl Writer {
         if live.origin == Origin::Us && !self.items.forgets {
             live.slot.annotation(part, data);
         }
-        let (id, number) = (live.id.clone(), live.annotations);
+        let number = live.annotations;
         live.annotations += 1;
-        self.frame("response.output_text.annotation.added", out, |writer| {
-            writer.text("item_id", &id);
-            writer.number("output_index", at.into());
-            writer.number("content_index", part.into());
+        self.part_frame("response.output_text.annotation.added", (index, part, Channel::Text), out, |writer| {
             writer.number("annotation_index", number);
             writer.json("annotation", data);
         });
@@ -275,17 +287,8 @@ impl Writer {
     }
 
     fn end_part(&mut self, index: usize, (part, channel): (u32, Channel), text: &Text, out: &mut BytesMut) {
-        let live = &self.items.open[index];
-        let (at, id) = (live.at, live.id.clone());
-        let (name, field) = done_names(channel, is_function(&live.head));
-        self.frame(name, out, |writer| {
-            writer.text("item_id", &id);
-            writer.number("output_index", at.into());
-            match channel {
-                Channel::Arguments => {}
-                Channel::Summary => writer.number("summary_index", part.into()),
-                _ => writer.number("content_index", part.into()),
-            }
+        let (_, name, field) = names(channel, &self.items.open[index].head);
+        self.part_frame(name, (index, part, channel), out, |writer| {
             writer.text(field, text);
             if channel == Channel::Text {
                 writer.literal("logprobs", "[]");
@@ -303,17 +306,12 @@ impl Writer {
         text: &Text,
         out: &mut BytesMut,
     ) {
-        let live = &self.items.open[index];
-        let (at, id) = (live.at, live.id.clone());
-        let (family, index_name) = match channel {
+        let family = match channel {
             Channel::Arguments | Channel::Image => return,
-            Channel::Summary => ("reasoning_summary_part", "summary_index"),
-            _ => ("content_part", "content_index"),
+            Channel::Summary => "reasoning_summary_part",
+            _ => "content_part",
         };
-        self.frame(&format!("response.{family}.{verb}"), out, |writer| {
-            writer.text("item_id", &id);
-            writer.number("output_index", at.into());
-            writer.number(index_name, part.into());
+        self.part_frame(&format!("response.{family}.{verb}"), (index, part, channel), out, |writer| {
             writer.object("part", |writer| match channel {
                 Channel::Refusal => write_part(writer, &Part::Refusal(text.clone())),
                 Channel::Text => write_part(writer, &Part::from(text.clone())),
@@ -324,40 +322,22 @@ impl Writer {
     }
 }
 
-fn delta_names(channel: Channel, function: bool) -> (&'static str, Option<&'static str>) {
+/// The types of the events with a piece and with the whole text of a part, and the field of that text.
+fn names(channel: Channel, head: &Head) -> (&'static str, &'static str, &'static str) {
+    let custom = matches!(head, Head::Call { kind: CallKind::Custom, .. });
     match channel {
-        Channel::Text => ("response.output_text.delta", Some("content_index")),
-        Channel::Refusal => ("response.refusal.delta", Some("content_index")),
-        Channel::Reasoning => ("response.reasoning_text.delta", Some("content_index")),
-        Channel::Summary => ("response.reasoning_summary_text.delta", Some("summary_index")),
-        Channel::Arguments if function => ("response.function_call_arguments.delta", None),
-        Channel::Arguments => ("response.custom_tool_call_input.delta", None),
-        Channel::Image => ("response.image_generation_call.partial_image", Some("partial_image_index")),
-    }
-}
-
-fn done_names(channel: Channel, function: bool) -> (&'static str, &'static str) {
-    match channel {
-        Channel::Text | Channel::Image => ("response.output_text.done", "text"),
-        Channel::Refusal => ("response.refusal.done", "refusal"),
-        Channel::Reasoning => ("response.reasoning_text.done", "text"),
-        Channel::Summary => ("response.reasoning_summary_text.done", "text"),
-        Channel::Arguments if function => ("response.function_call_arguments.done", "arguments"),
-        Channel::Arguments => ("response.custom_tool_call_input.done", "input"),
-    }
-}
-
-fn is_function(head: &Head) -> bool {
-    !matches!(head, Head::Call { kind: CallKind::Custom, .. })
-}
-
-/// The head of an item of which only a piece is known.
-fn guess(channel: Channel) -> Head {
-    match channel {
-        Channel::Text | Channel::Refusal => Head::Message { phase: None },
-        Channel::Reasoning | Channel::Summary => Head::Reasoning,
-        Channel::Image => Head::Image,
-        Channel::Arguments => Head::Other,
+        Channel::Text => ("response.output_text.delta", "response.output_text.done", "text"),
+        Channel::Refusal => ("response.refusal.delta", "response.refusal.done", "refusal"),
+        Channel::Reasoning => ("response.reasoning_text.delta", "response.reasoning_text.done", "text"),
+        Channel::Summary => ("response.reasoning_summary_text.delta", "response.reasoning_summary_text.done", "text"),
+        Channel::Arguments if custom => {
+            ("response.custom_tool_call_input.delta", "response.custom_tool_call_input.done", "input")
+        }
+        Channel::Arguments => {
+            ("response.function_call_arguments.delta", "response.function_call_arguments.done", "arguments")
+        }
+        // No text of a picture is whole.
+        Channel::Image => ("response.image_generation_call.partial_image", "response.output_text.done", "text"),
     }
 }
 
@@ -372,24 +352,6 @@ fn kept_head(head: &Head) -> Head {
         },
         Head::Message { phase } => Head::Message { phase: phase.as_ref().map(Text::detached) },
         other => other.clone(),
-    }
-}
-
-/// The item as it is when it begins.
-fn blank(head: &Head) -> ItemKind {
-    let empty = Text::default;
-    match head {
-        Head::Message { phase } => {
-            ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: phase.clone() }
-        }
-        Head::Reasoning => ItemKind::Reasoning { id: None, summary: Vec::new(), text: Vec::new(), encrypted: None },
-        Head::Call { kind, call_id, name, namespace } => {
-            let (call_id, name, namespace) = (call_id.clone(), name.clone(), namespace.clone());
-            ItemKind::Call { kind: *kind, id: None, call_id, name, namespace, input: empty() }
-        }
-        Head::Search => ItemKind::Search { id: None, action: None },
-        Head::Image => ItemKind::Image { id: None, result: empty(), format: None, prompt: None },
-        Head::Other => ItemKind::Other { kind: String::new() },
     }
 }
 

@@ -88,7 +88,7 @@ impl Facts {
             self.repeat(writer, "max_output_tokens", "null");
             self.repeat(writer, "metadata", "{}");
             writer.text("model", &self.model);
-            writer.array("output", &facets.output, |out, item| out.extend_from_slice(item.bytes()));
+            writer.list("output", &facets.output);
             self.repeat(writer, "parallel_tool_calls", "true");
             let stored = self.stored();
             writer.nullable("previous_response_id", stored.previous.as_ref(), ObjectWriter::text);

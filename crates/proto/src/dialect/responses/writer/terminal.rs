@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::wire::{is_message, type_of};
+use super::Writer;
 use super::object::{Facets, status, with_output};
-use super::{State, Writer};
 use crate::canon::Finish;
 use crate::failure::Failure;
 use crate::framing::sse;
@@ -18,13 +18,9 @@ impl Writer {
             Some(raw) => self.pass_object(Some(raw), true, out),
             None => self.say_terminal(finish, response, out),
         }
-        self.state = State::Done;
     }
 
     pub(super) fn fail(&mut self, failure: &Failure, raw: Option<&[u8]>, out: &mut BytesMut) {
-        if self.state == State::Done {
-            return;
-        }
         self.enter(out);
         if raw.is_some_and(|raw| !raw.is_empty()) {
             // What a failed response has come to is the upstream's to say.
@@ -38,7 +34,6 @@ impl Writer {
                 .response("failed", |facets| *facets = Facets { output, usage, failure, ..Facets::default() });
             self.close("response.failed", &response, out);
         }
-        self.state = State::Done;
     }
 
     /// Brings the stream to where a terminal event may stand.
@@ -46,7 +41,7 @@ impl Writer {
         if let Some(pieces) = self.pieces.take() {
             pieces.close(out);
         }
-        if self.state == State::Before {
+        if !self.opened {
             self.begin(out);
         }
     }
