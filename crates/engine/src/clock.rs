@@ -82,7 +82,7 @@ pub(crate) struct Skew(Arc<AtomicI64>);
 
 impl Skew {
     /// Learns from the `Date` of an answer, with our times of its request and its arrival.
-    pub(crate) fn hear(&self, date: Millis, (asked, now): (Millis, Millis)) {
+    pub(crate) fn learn(&self, date: Millis, (asked, now): (Millis, Millis)) {
         const NEWS: u64 = 60_000;
         let before = self.0.load(Ordering::Relaxed);
         let skew = pool::refresh::skew(date, (asked, now), before);
@@ -97,12 +97,12 @@ impl Skew {
     }
 
     /// What the backend's clock shows when ours shows `at`.
-    pub(crate) fn theirs(&self, at: Millis) -> Millis {
+    pub(crate) fn to_backend(&self, at: Millis) -> Millis {
         at.plus(self.0.load(Ordering::Relaxed))
     }
 
     /// What our clock shows when the backend's shows `at`.
-    pub(crate) fn ours(&self, at: Millis) -> Millis {
+    pub(crate) fn to_local(&self, at: Millis) -> Millis {
         at.plus(self.0.load(Ordering::Relaxed).saturating_neg())
     }
 }

@@ -94,13 +94,13 @@ impl Dispatch {
 
     /// As [`Self::signal`], for a relay as it was when it was called.
     pub(crate) fn signal_relay(&self, line: &RelayEntry, signal: &Signal) {
-        let lost = self.registry.accounts.report(line, signal, self.runtime.now());
+        let lost = self.registry.accounts.signal_relay(line, signal, self.runtime.now());
         self.on_status_lost(lost, &line.relay.id, signal);
     }
 
     fn on_status_lost(&self, lost: bool, id: &AccountId, signal: &Signal) {
         if lost {
-            let who = self.registry.accounts.who(id);
+            let who = self.registry.accounts.log_subject(id);
             tracing::warn!(account = who.account(), relay = who.relay(), "stops serving: {}", signal.describe());
             self.limiter.requeue(id);
         }
@@ -112,7 +112,7 @@ impl Dispatch {
         match outcome.proves_working() {
             Some(true) => self.mark_answering(id),
             Some(false) if self.limiter.record_failure(id, call, self.runtime.now()) => {
-                let who = self.registry.accounts.who(id);
+                let who = self.registry.accounts.log_subject(id);
                 tracing::warn!(
                     account = who.account(),
                     relay = who.relay(),
@@ -126,7 +126,7 @@ impl Dispatch {
     /// Reports an answered call to the breaker.
     pub(crate) fn mark_answering(&self, id: &AccountId) {
         if self.limiter.record_success(id) {
-            let who = self.registry.accounts.who(id);
+            let who = self.registry.accounts.log_subject(id);
             tracing::info!(account = who.account(), relay = who.relay(), "calls are answered again");
         }
     }
@@ -136,7 +136,7 @@ impl Dispatch {
         match signal {
             Signal::ModelMissing => self.note_missing_model(id, slug),
             Signal::ModelSpent { until, limit } => {
-                let who = self.registry.accounts.who(id);
+                let who = self.registry.accounts.log_subject(id);
                 tracing::info!(
                     account = who.account(),
                     relay = who.relay(),
@@ -159,7 +159,7 @@ impl Dispatch {
 
     /// Applies newer quota figures.
     pub(crate) fn learn_quota(&self, id: &AccountId, quota: pool::quota::Quota) {
-        if self.registry.accounts.learn(id, quota, self.runtime.now()) {
+        if self.registry.accounts.merge_quota(id, quota, self.runtime.now()) {
             tracing::info!(account = %id, "account's quota is used up");
             self.limiter.requeue(id);
         }

@@ -94,7 +94,7 @@ impl Engine {
         self.services.runtime.tasks.close();
         self.services.runtime.tasks.wait().await;
         // An engine for one command has no background task that writes it.
-        StoreSync::of(Arc::clone(&self.services)).save(true).await;
+        StoreSync::new(Arc::clone(&self.services)).save(true).await;
         self.services.runtime.store.usage().flush().await;
     }
 
@@ -120,9 +120,9 @@ impl Engine {
     /// Notes which account made a sealed item: a conversation that brings it goes there.
     pub fn note_sealed_item(&self, item: &Json, account: &AccountId) {
         if let Some(seal) = run::replay::sealed_conversation(item) {
-            let bond =
+            let record =
                 AffinityRecord { account: account.clone(), turn: None, foreign: None, away: false, turns: Vec::new() };
-            self.services.dispatch.affinity.set(seal, bond);
+            self.services.dispatch.affinity.set(seal, record);
         }
     }
 

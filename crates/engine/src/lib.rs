@@ -23,9 +23,9 @@ mod runtime;
 mod settings;
 mod tokens;
 
-pub use admin::accounts::batch::{Batch, Fate as BatchFate, Outcome, TagChange};
-pub use admin::accounts::{AccountError, Accounts, Checked, Health, Pace, TermsChange};
-pub use admin::explain::{CandidateView, Explained, Routing, RoutingQuery};
+pub use admin::accounts::batch::{Batch, BatchOutcome, BatchResult as BatchFate, TagChange};
+pub use admin::accounts::{AccountError, AccountHealth, Accounts, CheckPace, CheckedAccount, TermsChange};
+pub use admin::explain::{CandidateView, Routing, RoutingExplanation, RoutingQuery};
 pub use admin::keys::Keys;
 pub use admin::logins::{
     DevicePoll, DeviceStart, ImportOutcome, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
@@ -33,12 +33,12 @@ pub use admin::logins::{
 };
 pub use admin::models::{ListedModel, Models, Refreshed};
 pub use admin::proxies::{
-    GlobalView, Move, Moves, Proxies, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket, add_proxy, assign,
-    change_proxy, import_proxies, keep_checks, proxy_state, remove_proxy,
+    AssignmentPreview, EgressAssignment, EgressChange, GlobalView, Proxies, ProxyChange, ProxyError, ProxySpec,
+    ProxyView, add_proxy, assign, change_proxy, import_proxies, proxy_state, remove_proxy, store_checks,
 };
 pub use admin::relays::{
-    PROVIDERS, Private, Provider, RelayChange, RelayError, RelayView, RelayWish, Relays, add_relay, host_name, masked,
-    rekey_relay, relay_models, relay_name, relay_state, test_relay,
+    PROVIDERS, PrivateAccess, Provider, RelayChange, RelayError, RelaySpec, RelayView, Relays, add_relay, host_name,
+    masked, rekey_relay, relay_models, relay_name, relay_state, test_relay,
 };
 pub use clock::Clock;
 pub use date::Date;
@@ -57,7 +57,7 @@ pub use request::reply::{Fallback, Head, Refusal, Reply, ReplyBody};
 pub use request::retired::RetiredModel;
 pub use request::stored::{ConnectionHistory, NotCancelled, Responses};
 pub use request::stream::ReplyStream;
-pub use settings::{Alerts, Feeds, Hidden, ProxyChecks, Receiver, Settings};
+pub use settings::{Alerts, Feeds, ProxyChecks, Receiver, SecretUrl, Settings};
 pub use store::portable::PortableError;
 pub use tokens::{FAILPOINTS, Guest};
 pub use upstream::relay::{PASSED_HEADERS as RELAYED, ProbeError};

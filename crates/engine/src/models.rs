@@ -1,7 +1,7 @@
 //! The live model list of each account and relay. It is fetched in the background: at the start, for a new account, when an answer
 //! names another etag, and at an interval. The bundled list serves only until the first live one.
 
-pub(crate) mod editions;
+pub(crate) mod client_versions;
 mod relays;
 pub(crate) use relays::asks_again;
 
@@ -21,7 +21,7 @@ use crate::registry::Registry;
 use crate::registry::accounts::{Entry, ModelList};
 use crate::runtime::Runtime;
 use crate::tokens::{RefreshFailed, RefreshRequest, TokenService};
-use editions::VersionedCatalogs;
+use client_versions::VersionedCatalogs;
 
 /// Lists fetched at the same time.
 pub(crate) const PARALLEL: usize = 4;
@@ -32,7 +32,7 @@ pub(crate) struct ModelLists {
     registry: Arc<Registry>,
     dispatch: Arc<Dispatch>,
     tokens: Arc<TokenService>,
-    editions: VersionedCatalogs,
+    catalogs: VersionedCatalogs,
     /// The Codex list, and the catalogue that it was made of.
     codex: ArcSwapOption<(Arc<Catalog>, CodexList)>,
 }
@@ -44,8 +44,8 @@ impl ModelLists {
         registry: Arc<Registry>,
         (dispatch, tokens): (Arc<Dispatch>, Arc<TokenService>),
     ) -> Self {
-        let (editions, codex) = (VersionedCatalogs::default(), ArcSwapOption::default());
-        Self { runtime, registry, dispatch, tokens, editions, codex }
+        let (catalogs, codex) = (VersionedCatalogs::default(), ArcSwapOption::default());
+        Self { runtime, registry, dispatch, tokens, catalogs, codex }
     }
 
     /// The Codex list of a catalogue, made once for each.
@@ -97,20 +97,20 @@ fn restored(service: &ModelLists, stored: HashMap<AccountId, StoredModels>) -> H
     lists
 }
 
-pub(crate) async fn one(service: Arc<ModelLists>, id: AccountId, failures: u32) {
+pub(crate) async fn fetch_one(service: Arc<ModelLists>, id: AccountId, failures: u32) {
     if let Err(error) = service.fetch_list(&id).await {
-        let who = service.registry.accounts.who(&id);
+        let who = service.registry.accounts.log_subject(&id);
         tracing::warn!(account = who.account(), relay = who.relay(), %error, "model list not fetched");
-        service.dispatch.model_queue.wants.retry_later(id, failures);
+        service.dispatch.model_queue.schedule.retry_later(id, failures);
     }
 }
 
 /// Asks again for an account's routing, which failed when its list came.
-pub(crate) async fn again(service: Arc<ModelLists>, id: AccountId, failures: u32) {
+pub(crate) async fn retry_routing(service: Arc<ModelLists>, id: AccountId, failures: u32) {
     let Some(entry) = service.registry.account(&id.0).filter(|entry| has_list(entry)) else { return };
     match service.tokens.usable_tokens(&entry, RefreshRequest::background).await {
         Ok(tokens) => locate(&service, &entry, &tokens, failures).await,
-        Err(_) => service.dispatch.routes.again.retry_later(id, failures),
+        Err(_) => service.dispatch.routes.retries.retry_later(id, failures),
     }
 }
 
@@ -119,7 +119,7 @@ async fn locate(service: &Arc<ModelLists>, entry: &Entry, tokens: &Tokens, failu
     let id = &entry.account.id;
     if let Err(error) = service.locate_region(entry, tokens).await {
         tracing::warn!(account = %id, %error, "the backend did not say in which region the account is served; it is asked again");
-        service.dispatch.routes.again.retry_later(id.clone(), failures);
+        service.dispatch.routes.retries.retry_later(id.clone(), failures);
         service.dispatch.model_queue.wake.notify_one();
     }
 }
@@ -160,7 +160,7 @@ async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), ListFetch
                 .await;
         }
     }
-    if !service.dispatch.routes.again.is_scheduled(id) {
+    if !service.dispatch.routes.retries.is_scheduled(id) {
         locate(service, entry, &tokens, 0).await;
     }
     Ok(())
@@ -204,7 +204,7 @@ impl ModelLists {
     async fn locate_region(self: &Arc<Self>, entry: &Entry, tokens: &Tokens) -> Result<(), ListFetchError> {
         let account = &entry.account;
         let now = self.runtime.now();
-        if self.dispatch.routes.fresh(&account.id, now) {
+        if self.dispatch.routes.is_fresh(&account.id, now) {
             return Ok(());
         }
         let trouble = |why: &dyn std::fmt::Display| ListFetchError::Upstream(why.to_string());

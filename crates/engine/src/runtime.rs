@@ -27,7 +27,7 @@ impl Runtime {
     pub(crate) fn new(store: Store, upstream: Upstream, settings: Settings, clock: Clock) -> Self {
         let skew = Skew::default();
         let (heard, wall, asked) = (skew.clone(), clock.clone(), clock.clone());
-        upstream.on_date(move || asked.now(), move |date, asked| heard.hear(date, (asked, wall.now())));
+        upstream.on_date(move || asked.now(), move |date, asked| heard.learn(date, (asked, wall.now())));
         Self { store, upstream, settings, clock, skew, tasks: TaskTracker::new(), stop: CancellationToken::new() }
     }
 
@@ -43,6 +43,6 @@ impl Runtime {
 
     /// The time of day at the backend. The ends of tokens are judged by it: the backend's clock wrote them.
     pub(crate) fn backend_now(&self) -> Millis {
-        self.skew.theirs(self.now())
+        self.skew.to_backend(self.now())
     }
 }

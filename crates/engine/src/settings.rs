@@ -99,16 +99,16 @@ pub struct Alerts {
 #[derive(Clone, Debug)]
 pub struct Receiver {
     /// Its address. It may hold a secret, so its `Debug` form is not for logs.
-    pub url: Hidden,
+    pub url: SecretUrl,
     /// The webhook's signing secret, or the topic's access token.
     pub secret: Option<Secret>,
 }
 
 /// An address whose path may be a secret: it is never shown.
 #[derive(Clone)]
-pub struct Hidden(pub Url);
+pub struct SecretUrl(pub Url);
 
-impl std::fmt::Debug for Hidden {
+impl std::fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://***", self.0.scheme())
     }

@@ -60,7 +60,7 @@ pub(crate) struct TokenService {
     registry: Arc<Registry>,
     dispatch: Arc<Dispatch>,
     /// The running refreshes, each with its mark that a request waits.
-    flights: Mutex<HashMap<AccountId, (SharedRefresh, Arc<AtomicBool>)>>,
+    refreshes: Mutex<HashMap<AccountId, (SharedRefresh, Arc<AtomicBool>)>>,
     pauses: Mutex<HashMap<AccountId, Pause>>,
     /// Calls of the token endpoint at the same time.
     pub(crate) endpoint_permits: Semaphore,
@@ -143,7 +143,7 @@ impl TokenService {
             runtime,
             registry,
             dispatch,
-            flights: Mutex::default(),
+            refreshes: Mutex::default(),
             pauses: Mutex::default(),
             endpoint_permits: Semaphore::new(limits::REFRESH_PARALLEL),
             looked: tokio::sync::Mutex::default(),
@@ -152,7 +152,7 @@ impl TokenService {
 
     /// Whether the account's tokens are being refreshed.
     fn is_refreshing(&self, id: &AccountId) -> bool {
-        self.flights.lock().contains_key(id)
+        self.refreshes.lock().contains_key(id)
     }
 
     /// The current pause. A clock that was set back does not extend it.
@@ -165,10 +165,10 @@ impl TokenService {
         self: &Arc<Self>,
         id: &AccountId,
         refused: &Tokens,
-        wish: fn(&Tokens, RefreshReason) -> RefreshRequest,
+        request: fn(&Tokens, RefreshReason) -> RefreshRequest,
     ) -> Result<Replacement, RefreshFailed> {
         let asked = self.runtime.backend_now();
-        let tokens = self.refresh(id, wish(refused, RefreshReason::UnauthorizedRecovery)).await?;
+        let tokens = self.refresh(id, request(refused, RefreshReason::UnauthorizedRecovery)).await?;
         let found = tokens.refreshed < asked;
         Ok(Replacement { tokens, found })
     }
@@ -206,7 +206,7 @@ impl TokenService {
     pub(crate) async fn usable_tokens(
         self: &Arc<Self>,
         entry: &Entry,
-        wish: fn(&Tokens, RefreshReason) -> RefreshRequest,
+        request: fn(&Tokens, RefreshReason) -> RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let Some(tokens) = &entry.tokens else { return Err(RefreshFailed::lasting("it has no tokens")) };
         // The clock may be wrong. Tokens that we have just refreshed, and tokens that cannot be refreshed, are sent as they are: only a
@@ -222,22 +222,22 @@ impl TokenService {
         if !ended && !due {
             return Ok(Arc::clone(tokens));
         }
-        let wish = if ended { wish } else { RefreshRequest::background };
-        let flight = self.refresh(&entry.account.id, wish(tokens, RefreshReason::ProactiveExpiry));
+        let request = if ended { request } else { RefreshRequest::background };
+        let refresh = self.refresh(&entry.account.id, request(tokens, RefreshReason::ProactiveExpiry));
         if !ended {
             return Ok(Arc::clone(tokens));
         }
-        flight.await
+        refresh.await
     }
 
     /// Refreshes an account's tokens, or joins the running refresh. Returns the known tokens when they are newer than the request's.
-    pub(crate) fn refresh(self: &Arc<Self>, id: &AccountId, wish: RefreshRequest) -> SharedRefresh {
-        let mut flights = self.flights.lock();
-        if let Some((flight, waited)) = flights.get(id) {
-            waited.fetch_or(wish.waited(), Ordering::Relaxed);
-            return flight.clone();
+    pub(crate) fn refresh(self: &Arc<Self>, id: &AccountId, request: RefreshRequest) -> SharedRefresh {
+        let mut refreshes = self.refreshes.lock();
+        if let Some((refresh, waited)) = refreshes.get(id) {
+            waited.fetch_or(request.waited(), Ordering::Relaxed);
+            return refresh.clone();
         }
-        if let Some(known) = self.known_result(id, &wish) {
+        if let Some(known) = self.known_result(id, &request) {
             return std::future::ready(known).boxed().shared();
         }
         // Counted before the check: the engine's end waits for every refresh that begins before it, and none begins after it.
@@ -246,27 +246,27 @@ impl TokenService {
             return std::future::ready(Err(RefreshFailed::passing("this process is ending"))).boxed().shared();
         }
         let (done, result) = oneshot::channel();
-        let landing = RefreshGuard { tokens: Arc::clone(self), id: id.clone() };
-        let waited = Arc::clone(&wish.waited);
+        let guard = RefreshGuard { tokens: Arc::clone(self), id: id.clone() };
+        let waited = Arc::clone(&request.waited);
         self.runtime.tasks.spawn(async move {
-            let result = landing.run(&wish).await;
-            drop(landing);
+            let result = guard.run(&request).await;
+            drop(guard);
             let _ = done.send(result);
         });
         drop(counted);
         let died = || Err(RefreshFailed::passing("the refresh ended early"));
-        let flight = result.map(move |result| result.unwrap_or_else(|_| died())).boxed().shared();
-        flights.insert(id.clone(), (flight.clone(), waited));
-        flight
+        let refresh = result.map(move |result| result.unwrap_or_else(|_| died())).boxed().shared();
+        refreshes.insert(id.clone(), (refresh.clone(), waited));
+        refresh
     }
 
     /// The result without a refresh: newer tokens, an ended login, or a pause.
-    fn known_result(&self, id: &AccountId, wish: &RefreshRequest) -> Option<Result<Arc<Tokens>, RefreshFailed>> {
+    fn known_result(&self, id: &AccountId, request: &RefreshRequest) -> Option<Result<Arc<Tokens>, RefreshFailed>> {
         let Some(entry) = self.registry.accounts.get(id) else {
             return Some(Err(RefreshFailed::lasting("the account is gone")));
         };
         let now = self.runtime.backend_now();
-        if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.old_access, now)) {
+        if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &request.old_access, now)) {
             return Some(Ok(tokens));
         }
         if let Status::NeedsLogin { why } | Status::Expiring { why, .. } = &entry.account.status {
@@ -289,8 +289,8 @@ struct RefreshGuard {
 }
 
 impl RefreshGuard {
-    async fn run(&self, wish: &RefreshRequest) -> Result<Arc<Tokens>, RefreshFailed> {
-        let result = self.tokens.refresh_once(&self.id, wish).await;
+    async fn run(&self, request: &RefreshRequest) -> Result<Arc<Tokens>, RefreshFailed> {
+        let result = self.tokens.refresh_once(&self.id, request).await;
         match &result {
             Ok(_) => tracing::debug!(account = %self.id, "tokens refreshed"),
             Err(error) => {
@@ -303,7 +303,7 @@ impl RefreshGuard {
 
 impl Drop for RefreshGuard {
     fn drop(&mut self) {
-        self.tokens.flights.lock().remove(&self.id);
+        self.tokens.refreshes.lock().remove(&self.id);
         self.tokens.registry.accounts.rescheduled.notify_one();
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use engine::{Engine, Private, RelayWish};
+use engine::{Engine, PrivateAccess, RelaySpec};
 use pool::Secret;
 use pool::catalog::Provider;
 use tokio_util::sync::CancellationToken;
@@ -136,8 +136,8 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 /// The engine's form of a relay of the file.
-pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelayWish, KeyFileError> {
-    Ok(RelayWish {
+pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFileError> {
+    Ok(RelaySpec {
         name: relay.name.clone(),
         base_url: relay.base_url.clone(),
         key: key(relay, file)?,
@@ -146,9 +146,9 @@ pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelayWish, KeyFil
         prefix: relay.prefix.clone(),
         capabilities: relay.capabilities,
         private: match relay.allow_private {
-            None => Private::AsGiven,
-            Some(true) => Private::Allowed,
-            Some(false) => Private::Refused,
+            None => PrivateAccess::AsGiven,
+            Some(true) => PrivateAccess::Allowed,
+            Some(false) => PrivateAccess::Refused,
         },
         weight: relay.weight,
         enabled: relay.enabled,

@@ -122,7 +122,7 @@ pub const LEARNED: Duration = Duration::from_hours(24);
 pub const LEARNED_MODELS: usize = 256;
 /// Versions of other Codex clients whose model lists are kept, and how long a version must be unused before another replaces it. Each
 /// version costs a call for every list.
-pub const EDITIONS: (usize, Duration) = (4, Duration::from_hours(1));
+pub const CLIENT_VERSIONS: (usize, Duration) = (4, Duration::from_hours(1));
 /// Longest wait of a Codex client for the list of its version. Then it gets the list of our version.
 pub const EDITION_WAIT: Duration = Duration::from_secs(2);
 /// How long the backend's routing of an account holds. A new login ends it earlier.

@@ -46,7 +46,7 @@ pub enum AccountError {
 
 /// The pace of a check of several accounts.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct CheckPace {
     /// The time between two starts.
     pub stagger: Duration,
     /// Most checks at the same time.
@@ -57,7 +57,7 @@ pub struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = AccountHealth)]
-pub enum Health {
+pub enum AccountHealth {
     /// The backend knows its login.
     Alive,
     /// The backend refuses its login.
@@ -68,7 +68,7 @@ pub enum Health {
 
 /// A checked account.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Checked {
+pub struct CheckedAccount {
     /// Its id.
     pub id: String,
     /// Its e-mail.
@@ -78,7 +78,7 @@ pub struct Checked {
     /// Its state before.
     pub previous_status: &'static str,
     /// The result.
-    pub result: Health,
+    pub result: AccountHealth,
     /// Why not alive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -147,7 +147,7 @@ impl Accounts<'_> {
 
     /// Asks the backend about these accounts, all accounts without `ids`. The call costs no quota and no refresh token, and changes
     /// nothing.
-    pub async fn check(self, ids: Option<&[String]>, pace: Pace) -> Vec<Checked> {
+    pub async fn check(self, ids: Option<&[String]>, pace: CheckPace) -> Vec<CheckedAccount> {
         let list = self.0.registry.accounts.list();
         let ids: Option<HashSet<&str>> = ids.map(|ids| ids.iter().map(String::as_str).collect());
         let wanted = |id: &AccountId| ids.as_ref().is_none_or(|ids| ids.contains(id.0.as_str()));
@@ -232,19 +232,19 @@ impl Accounts<'_> {
         if good && tokens.refresh.is_none() && self.0.registry.extras.link(&entry.account.id).is_none() {
             return Err(not(false, "it has no refresh token; its access token serves until it ends"));
         }
-        let flight = self
+        let refresh = self
             .0
             .tokens
             .refresh(&entry.account.id, RefreshRequest::background(tokens, RefreshReason::ProactiveExpiry));
-        match flight.await {
+        match refresh.await {
             Ok(_) => Ok(()),
             Err(error) => Err(AccountError::NotRefreshed { lasting: error.lasting, why: error.why }),
         }
     }
 
-    async fn check_one(self, entry: &Entry) -> Checked {
+    async fn check_one(self, entry: &Entry) -> CheckedAccount {
         let account = &entry.account;
-        let found = |result, error, duration_ms| Checked {
+        let found = |result, error, duration_ms| CheckedAccount {
             id: account.id.0.clone(),
             email: account.email.clone(),
             label: account.label.clone(),
@@ -256,25 +256,25 @@ impl Accounts<'_> {
         let now = self.0.runtime.backend_now();
         let Some(tokens) = entry.tokens.as_ref().filter(|tokens| tokens.expires.is_none_or(|end| end > now)) else {
             let why = "its access token has ended; it is refreshed when it is used".to_owned();
-            return found(Health::Skipped, Some(why), None);
+            return found(AccountHealth::Skipped, Some(why), None);
         };
         let begun = Instant::now();
         let answer = match self.0.dispatch.egress(&account.id) {
             Ok(upstream) => upstream.accounts_check(account, &tokens.access).await,
-            Err(none) => return found(Health::Skipped, Some(none.to_string()), None),
+            Err(none) => return found(AccountHealth::Skipped, Some(none.to_string()), None),
         };
         let took = Some(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         let html = |body: &[u8]| body.trim_ascii_start().starts_with(b"<");
         match answer {
-            Err(fault) => found(Health::Skipped, Some(fault.to_string()), took),
+            Err(fault) => found(AccountHealth::Skipped, Some(fault.to_string()), took),
             Ok(answer) => match answer.status {
-                200 => found(Health::Alive, None, took),
-                401 => found(Health::Dead, Some("the backend refuses its access token (401)".to_owned()), took),
+                200 => found(AccountHealth::Alive, None, took),
+                401 => found(AccountHealth::Dead, Some("the backend refuses its access token (401)".to_owned()), took),
                 403 if html(&answer.body) => {
-                    found(Health::Skipped, Some("Cloudflare stopped the check (403)".to_owned()), took)
+                    found(AccountHealth::Skipped, Some("Cloudflare stopped the check (403)".to_owned()), took)
                 }
-                403 => found(Health::Dead, Some("the backend refuses the account (403)".to_owned()), took),
-                status => found(Health::Skipped, Some(format!("the backend answered {status}")), took),
+                403 => found(AccountHealth::Dead, Some("the backend refuses the account (403)".to_owned()), took),
+                status => found(AccountHealth::Skipped, Some(format!("the backend answered {status}")), took),
             },
         }
     }

@@ -28,7 +28,7 @@ pub struct RoutingQuery<'a> {
 /// Who would serve a request, and why.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = DryRun)]
-pub struct Explained {
+pub struct RoutingExplanation {
     /// The model that the name means.
     pub model: String,
     /// The strategy.
@@ -81,17 +81,17 @@ impl Routing<'_> {
     }
 
     /// Explains which account or relay would serve a request now. It sends nothing and takes no permit. Errors: an unknown model or key.
-    pub fn explain(self, inquiry: RoutingQuery<'_>) -> Result<Explained, Failure> {
+    pub fn explain(self, inquiry: RoutingQuery<'_>) -> Result<RoutingExplanation, Failure> {
         let services = self.0;
         let (resolved, mut chain) = serving_models(services, inquiry.model)?;
         if inquiry.key.is_some_and(|key| !services.registry.keys.knows(key)) {
             return Err(Failure::new(Kind::Invalid, "No client key has this id").at("key_id"));
         }
-        let bond = inquiry.conversation.and_then(|name| {
+        let record = inquiry.conversation.and_then(|name| {
             let ids = conversation::named(inquiry.key.or(inquiry.keyless).unwrap_or_default(), name);
             ids.into_iter().find_map(|id| services.dispatch.affinity.get(id))
         });
-        let candidates = self.candidates(&resolved, bond.as_ref().map(|bond| &bond.account));
+        let candidates = self.candidates(&resolved, record.as_ref().map(|record| &record.account));
         let able = candidates.first().filter(|first| matches!(first.standing, "serves" | "queues"));
         let (chosen, instead) = match able {
             Some(first) => (Some(first.id.clone()), None),
@@ -101,12 +101,12 @@ impl Routing<'_> {
         };
         let fallbacks = services.runtime.settings.chains.of(inquiry.model, Some(&resolved.model.slug)).to_vec();
         let (model, strategy) = (resolved.model.slug, services.runtime.settings.strategy);
-        Ok(Explained { model, strategy, chosen, instead, candidates, fallbacks })
+        Ok(RoutingExplanation { model, strategy, chosen, instead, candidates, fallbacks })
     }
 
     fn candidates(self, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
         let dispatch = &self.0.dispatch;
-        let requirements = dispatch.pick_query(resolved);
+        let requirements = dispatch.requirements(resolved);
         let Requirements { strategy, kind: kin, .. } = requirements;
         dispatch.with_candidates(resolved, (prefer, &[]), |candidates, now| {
             let view = |(id, ranking): (AccountId, Ranking)| {

@@ -21,7 +21,7 @@ impl Keys<'_> {
     }
 
     /// Sets a client key's hosted tools, `None` to leave them to the settings; `false` when there is no such key.
-    pub async fn equip(self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, store::Error> {
+    pub async fn set_tools(self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, store::Error> {
         let known = self.0.runtime.store.set_key_tools(id, tools).await?;
         self.0.registry.reload_keys().await?;
         Ok(known)

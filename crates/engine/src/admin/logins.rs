@@ -34,7 +34,7 @@ pub use link::LinkError;
 #[derive(Default)]
 pub(crate) struct PendingLogins {
     /// By the admin token that began them; one each.
-    browsers: tokio::sync::Mutex<HashMap<String, browser::Browser>>,
+    browsers: tokio::sync::Mutex<HashMap<String, browser::BrowserLogin>>,
     /// By the code to poll with.
     devices: Mutex<HashMap<String, Arc<device::PendingDevice>>>,
 }
@@ -53,7 +53,7 @@ pub enum LoginProblem {
     Provider(#[from] LoginError),
     /// The egress of the login does not exist or is not open.
     #[error(transparent)]
-    Way(#[from] ProxyError),
+    Egress(#[from] ProxyError),
     /// The tokens name no account.
     #[error("the tokens name no ChatGPT account; hint: sign in again")]
     NoAccount,
@@ -64,7 +64,7 @@ pub enum LoginProblem {
 
 impl From<NoEgress> for LoginProblem {
     fn from(none: NoEgress) -> Self {
-        ProxyError::Stuck(none.to_string()).into()
+        ProxyError::NoEgress(none.to_string()).into()
     }
 }
 

@@ -81,7 +81,7 @@ impl Models<'_> {
     /// Every model in Codex's own form, as the backend lists it for clients of `version`, else for ours. Waits for `patience` at most.
     pub async fn codex(self, version: Option<&str>, patience: Duration) -> CodexList {
         if let Some(version) = version {
-            self.0.models.look_up(version, patience).await;
+            self.0.models.fetch_for_version(version, patience).await;
         }
         self.0.models.codex_list(version)
     }

@@ -14,8 +14,8 @@ use crate::dispatch::proxy_checks::ProxyCheck;
 use crate::registry::egress::INTERVAL;
 use crate::request::services::Services;
 
-pub use manage::{ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_proxy, import_proxies, remove_proxy};
-pub use transfer::{Move, Moves, Ticket};
+pub use manage::{ProxyChange, ProxyError, ProxySpec, add_proxy, assign, change_proxy, import_proxies, remove_proxy};
+pub use transfer::{AssignmentPreview, EgressAssignment, EgressChange};
 pub use view::{GlobalView, ProxyView, proxy_state};
 
 /// The handle that [`crate::Engine::proxies`] returns.
@@ -52,7 +52,7 @@ impl Proxies<'_> {
 
     /// Parses an egress: `global`, `direct`, `auto`, or a proxy's id or name. Errors: [`ProxyError::Unknown`].
     pub fn egress(self, wanted: &str) -> Result<Egress, ProxyError> {
-        manage::meant(&self.0.registry.egress.table().proxies, wanted)
+        manage::parse_egress(&self.0.registry.egress.table().proxies, wanted)
     }
 
     /// Minutes between two checks; 0 for none.
@@ -67,8 +67,8 @@ impl Proxies<'_> {
     }
 
     /// Adds a proxy; `false` when its address is known already.
-    pub async fn add(self, wish: ProxyWish) -> Result<(ProxyView, bool), ProxyError> {
-        let (id, added) = manage::add_proxy(&self.0.runtime.store, wish, self.0.runtime.now()).await?;
+    pub async fn add(self, spec: ProxySpec) -> Result<(ProxyView, bool), ProxyError> {
+        let (id, added) = manage::add_proxy(&self.0.runtime.store, spec, self.0.runtime.now()).await?;
         self.reload().await?;
         Ok((self.proxy(&id).ok_or(ProxyError::Unknown)?, added))
     }
@@ -107,12 +107,12 @@ impl Proxies<'_> {
     }
 
     /// The assignments as a file.
-    pub fn export_egresses(self) -> Vec<Ticket> {
+    pub fn export_egresses(self) -> Vec<EgressAssignment> {
         transfer::export(&self.0.registry.egress.table(), &self.own_accounts())
     }
 
     /// The effect that a file of assignments would have. Errors: [`ProxyError::Account`], [`ProxyError::Unknown`].
-    pub fn preview_egresses(self, tickets: &[Ticket]) -> Result<Moves, ProxyError> {
+    pub fn preview_egresses(self, tickets: &[EgressAssignment]) -> Result<AssignmentPreview, ProxyError> {
         transfer::preview(&self.0.registry.egress.table(), &self.own_accounts(), tickets)
     }
 
@@ -151,6 +151,6 @@ impl Proxies<'_> {
 }
 
 /// Stores the results of checks, for commands beside a running gateway.
-pub async fn keep_checks(store: &Store, found: &[ProxyCheck]) -> Result<(), ProxyError> {
+pub async fn store_checks(store: &Store, found: &[ProxyCheck]) -> Result<(), ProxyError> {
     Ok(store.set_proxy_health(found).await?)
 }

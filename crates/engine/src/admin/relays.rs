@@ -15,7 +15,7 @@ use crate::models;
 use crate::registry::relays::{RelayEntry, RelayOrigin};
 use crate::request::services::Services;
 
-pub use manage::{Private, RelayError, RelayWish, add_relay, rekey_relay, relay_models, test_relay};
+pub use manage::{PrivateAccess, RelayError, RelaySpec, add_relay, rekey_relay, relay_models, test_relay};
 pub use provider::{PROVIDERS, Provider};
 pub use view::{RelayView, masked, status_word as relay_state};
 
@@ -49,12 +49,12 @@ impl Relays<'_> {
     }
 
     /// Adds a relay.
-    pub async fn add(self, wish: &RelayWish) -> Result<RelayView, RelayError> {
+    pub async fn add(self, spec: &RelaySpec) -> Result<RelayView, RelayError> {
         let (runtime, registry) = (&self.0.runtime, &self.0.registry);
-        if registry.file_relays.lock().iter().any(|entry| entry.relay.name == wish.name) {
+        if registry.file_relays.lock().iter().any(|entry| entry.relay.name == spec.name) {
             return Err(RelayError::File);
         }
-        let relay = manage::add_relay(&runtime.store, runtime.upstream.relays(), wish, runtime.now()).await?;
+        let relay = manage::add_relay(&runtime.store, runtime.upstream.relays(), spec, runtime.now()).await?;
         self.reread_relays(&registry.lock.lock().await).await?;
         self.relay(&relay.id).ok_or(RelayError::Unknown)
     }
@@ -68,7 +68,7 @@ impl Relays<'_> {
         relay.name = name.unwrap_or(relay.name);
         relay.enabled = enabled.unwrap_or(relay.enabled);
         relay.check()?;
-        let changed = manage::row(&relay, Some(relay.id.clone()), key);
+        let changed = manage::new_relay(&relay, Some(relay.id.clone()), key);
         let id = runtime.store.put_relay(&changed, runtime.now()).await?;
         self.reread_relays(&guard).await?;
         self.relay(&id).ok_or(RelayError::Unknown)
@@ -87,21 +87,21 @@ impl Relays<'_> {
     }
 
     /// The models of a relay that is not added yet.
-    pub async fn ask_models(self, wish: &RelayWish) -> Result<Vec<Model>, RelayError> {
+    pub async fn ask_models(self, spec: &RelaySpec) -> Result<Vec<Model>, RelayError> {
         let services = self.0;
         let relays = services.runtime.upstream.relays();
-        let relay = wish.detect(relays, AccountId(String::new()), services.runtime.now()).await?;
-        manage::relay_models(relays, &relay, &wish.key).await
+        let relay = spec.detect(relays, AccountId(String::new()), services.runtime.now()).await?;
+        manage::relay_models(relays, &relay, &spec.key).await
     }
 
     /// Replaces the relays of the configuration file, and returns the invalid ones, which are left out.
-    pub async fn put_file(self, wishes: &[RelayWish]) -> Vec<(String, RelayError)> {
+    pub async fn put_file(self, specs: &[RelaySpec]) -> Vec<(String, RelayError)> {
         let services = self.0;
         let (mut lines, mut wrong) = (Vec::new(), Vec::new());
-        for wish in wishes {
-            match wish.plan(manage::file_relay_id(&wish.name), services.runtime.now()) {
-                Ok(relay) => lines.push(RelayEntry { relay, key: wish.key.clone(), origin: RelayOrigin::File }),
-                Err(error) => wrong.push((wish.name.clone(), error)),
+        for spec in specs {
+            match spec.plan(manage::file_relay_id(&spec.name), services.runtime.now()) {
+                Ok(relay) => lines.push(RelayEntry { relay, key: spec.key.clone(), origin: RelayOrigin::File }),
+                Err(error) => wrong.push((spec.name.clone(), error)),
             }
         }
         *services.registry.file_relays.lock() = lines;

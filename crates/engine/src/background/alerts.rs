@@ -35,21 +35,21 @@ pub(crate) async fn keep_warned(services: Arc<Services>) {
     let Some(mut news) = services.registry.accounts.feed.watch() else { return };
     let couriers = couriers(&services);
     let mut memory = restore(&services).await;
-    all(&services, &mut memory, &couriers).await;
+    warn_of_all(&services, &mut memory, &couriers).await;
     while let Some(event) = news.next().await {
         match &*event {
             AccountEvent::Account { account, .. }
             | AccountEvent::Quota { account, .. }
             | AccountEvent::LoginAdded { account, .. } => {
-                one(&services, account, &mut memory, &couriers).await;
+                warn_of(&services, account, &mut memory, &couriers).await;
             }
             AccountEvent::LoginRemoved { account, .. } => {
                 memory.remove(&account.0);
-                if let Err(error) = share(&services, |shared| shared.remove(&account.0)).await {
+                if let Err(error) = update_shared(&services, |shared| shared.remove(&account.0)).await {
                     unsaved(&error);
                 }
             }
-            AccountEvent::Lagged { .. } => all(&services, &mut memory, &couriers).await,
+            AccountEvent::Lagged { .. } => warn_of_all(&services, &mut memory, &couriers).await,
             AccountEvent::Warning(_) | AccountEvent::LoginNeeded { .. } => {}
         }
     }
@@ -67,15 +67,20 @@ fn couriers(services: &Arc<Services>) -> Vec<mpsc::Sender<Arc<Warning>>> {
     routes.map(open).collect()
 }
 
-async fn all(services: &Arc<Services>, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+async fn warn_of_all(services: &Arc<Services>, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
     for entry in services.registry.accounts.list().accounts() {
-        one(services, &entry.account.id, memory, couriers).await;
+        warn_of(services, &entry.account.id, memory, couriers).await;
     }
 }
 
 /// Judges one account. Every node reports to its own feed; of several nodes that see the same, the first one sends. A warning is
 /// stored before it is sent: a warning lost in a crash is better than one that repeats with every restart.
-async fn one(services: &Arc<Services>, id: &AccountId, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+async fn warn_of(
+    services: &Arc<Services>,
+    id: &AccountId,
+    memory: &mut Memory,
+    couriers: &[mpsc::Sender<Arc<Warning>>],
+) {
     let Some(entry) = services.registry.account(&id.0) else { return };
     let known = memory.entry(id.0.clone()).or_default();
     let before = known.given.clone();
@@ -95,7 +100,7 @@ async fn one(services: &Arc<Services>, id: &AccountId, memory: &mut Memory, cour
         }
         judge_account(services, given, &entry.account)
     };
-    let due = share(services, judged).await.unwrap_or_else(|error| {
+    let due = update_shared(services, judged).await.unwrap_or_else(|error| {
         unsaved(&error);
         known.unsaved = true;
         warnings
@@ -124,7 +129,7 @@ async fn restore(services: &Services) -> Memory {
         shared.retain(|id, _| services.registry.accounts.get(&AccountId(id.clone())).is_some());
         shared.clone()
     };
-    let shared = share(services, known).await.unwrap_or_else(|error| {
+    let shared = update_shared(services, known).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "what was warned of before is not readable; it is warned of again");
         Shared::new()
     });
@@ -132,7 +137,7 @@ async fn restore(services: &Services) -> Memory {
 }
 
 /// Changes the stored warnings of all nodes; repeats when another node changed them meanwhile.
-async fn share<T>(services: &Services, change: impl Fn(&mut Shared) -> T) -> Result<T, store::Error> {
+async fn update_shared<T>(services: &Services, change: impl Fn(&mut Shared) -> T) -> Result<T, store::Error> {
     // Needs no bound: each repetition means that another node succeeded.
     loop {
         let known = services.runtime.store.setting(MEMORY).await?;

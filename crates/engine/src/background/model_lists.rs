@@ -7,7 +7,7 @@ use futures_util::future::join;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::models::{PARALLEL, again, one};
+use crate::models::{PARALLEL, fetch_one, retry_routing};
 use crate::request::services::Services;
 
 /// The longest time between two looks.
@@ -18,13 +18,14 @@ pub(crate) async fn keep_listed(services: Arc<Services>) {
     loop {
         services.registry.accounts.forget_old_limits(services.runtime.now());
         let now = Instant::now();
-        let (lists, routes) = (services.dispatch.model_queue.wants.due(now), services.dispatch.routes.again.due(now));
+        let (lists, routes) =
+            (services.dispatch.model_queue.schedule.due(now), services.dispatch.routes.retries.due(now));
         let lists = stream::iter(lists)
-            .for_each_concurrent(PARALLEL, |(id, failures)| one(Arc::clone(&services.models), id, failures));
+            .for_each_concurrent(PARALLEL, |(id, failures)| fetch_one(Arc::clone(&services.models), id, failures));
         let routes = stream::iter(routes)
-            .for_each_concurrent(PARALLEL, |(id, failures)| again(Arc::clone(&services.models), id, failures));
+            .for_each_concurrent(PARALLEL, |(id, failures)| retry_routing(Arc::clone(&services.models), id, failures));
         join(lists, routes).await;
-        let next = [services.dispatch.model_queue.wants.next(), services.dispatch.routes.again.next()];
+        let next = [services.dispatch.model_queue.schedule.next(), services.dispatch.routes.retries.next()];
         let next = next.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + LOOK);
         let _ = timeout_at(next, services.dispatch.model_queue.wake.notified()).await;
     }

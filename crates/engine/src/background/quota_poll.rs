@@ -27,7 +27,7 @@ pub(crate) async fn keep_measured(services: Arc<Services>) {
     loop {
         let pause = match rota.next(&services) {
             Next::Ask(id) => {
-                asks.push(one(&services, id));
+                asks.push(poll_account(&services, id));
                 continue;
             }
             Next::Wait(pause) => pause,
@@ -51,31 +51,31 @@ enum Next {
 struct PollSchedule {
     since: Millis,
     /// The last poll of each account.
-    book: HashMap<AccountId, LastPoll>,
+    last_polls: HashMap<AccountId, LastPoll>,
     /// The accounts that are being measured.
     asking: HashSet<AccountId>,
     /// The earliest next start.
-    turn: Instant,
+    next_start: Instant,
 }
 
 impl PollSchedule {
     fn new(since: Millis) -> Self {
-        Self { since, book: HashMap::new(), asking: HashSet::new(), turn: Instant::now() }
+        Self { since, last_polls: HashMap::new(), asking: HashSet::new(), next_start: Instant::now() }
     }
 
     /// The next step. The accounts are looked at only when another poll may start.
     fn next(&mut self, services: &Services) -> Next {
-        let early = self.turn.saturating_duration_since(Instant::now());
+        let early = self.next_start.saturating_duration_since(Instant::now());
         if self.asking.len() >= PARALLEL || !early.is_zero() {
             return Next::Wait(if early.is_zero() { LOOK } else { early });
         }
         let (list, now) = (services.registry.accounts.list(), services.runtime.now());
         let own: Vec<_> = list.accounts().map(|entry| &entry.account).collect();
         let pace = PollPace { every: services.runtime.settings.quota_every, accounts: own.len(), since: self.since };
-        self.book.retain(|id, _| list.get(id).is_some());
+        self.last_polls.retain(|id, _| list.get(id).is_some());
         match own.into_iter().filter_map(|account| self.due(&pace, account, now)).min() {
             Some((at, id)) if at <= now => {
-                self.turn = Instant::now() + pace.gap();
+                self.next_start = Instant::now() + pace.gap();
                 self.asking.insert(id.clone());
                 Next::Ask(id.clone())
             }
@@ -92,7 +92,7 @@ impl PollSchedule {
         if self.asking.contains(&account.id) {
             return None;
         }
-        let asked = self.book.entry(account.id.clone()).or_insert_with(fresh);
+        let asked = self.last_polls.entry(account.id.clone()).or_insert_with(fresh);
         let at = pace.due(&account.status, (account.quota.updated, now), asked)?;
         Some((at, &account.id))
     }
@@ -100,9 +100,9 @@ impl PollSchedule {
     /// Records the result of a poll.
     fn record_result(&mut self, id: AccountId, good: bool, now: Millis) {
         self.asking.remove(&id);
-        let failures = self.book.get(&id).map_or(0, |asked| asked.failures);
+        let failures = self.last_polls.get(&id).map_or(0, |asked| asked.failures);
         let failures = if good { 0 } else { failures.saturating_add(1) };
-        self.book.insert(id, LastPoll { at: now, failures, ..fresh() });
+        self.last_polls.insert(id, LastPoll { at: now, failures, ..fresh() });
     }
 }
 
@@ -111,7 +111,7 @@ fn fresh() -> LastPoll {
 }
 
 /// Measures one account and returns whether that succeeded. An account that is gone or has lost its login counts as success.
-async fn one(services: &Arc<Services>, id: AccountId) -> (AccountId, bool) {
+async fn poll_account(services: &Arc<Services>, id: AccountId) -> (AccountId, bool) {
     let Some(entry) = services.registry.accounts.get(&id) else { return (id, true) };
     let good = match measure(services, &entry).await {
         Ok(_) | Err(QuotaError::Unknown | QuotaError::NotUsable(_)) => true,

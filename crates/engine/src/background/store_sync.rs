@@ -34,14 +34,14 @@ pub(crate) struct StoreSync {
 
 impl StoreSync {
     /// A synchronisation that has read nothing yet.
-    pub(crate) fn of(services: Arc<Services>) -> Self {
+    pub(crate) fn new(services: Arc<Services>) -> Self {
         Self { services, generation: None, cookies: HashMap::new(), figures: Instant::now(), files: HashMap::new() }
     }
 
     /// Reads everything once.
     pub(crate) async fn open(services: Arc<Services>) -> Result<Self, store::Error> {
         let generation = services.runtime.store.generation().await?;
-        let mut sync = Self { generation: Some(generation), ..Self::of(services) };
+        let mut sync = Self { generation: Some(generation), ..Self::new(services) };
         sync.reload().await?;
         for (id, saved) in sync.services.runtime.store.all_cookies().await? {
             sync.take_cookies(&id, saved.map(Some));
@@ -90,12 +90,12 @@ impl StoreSync {
         }
         let changes = self.reload().await?;
         self.generation = Some(generation);
-        self.take_over(&changes).await;
+        self.on_changes(&changes).await;
         Ok(())
     }
 
     /// Applies the consequences of a reload.
-    async fn take_over(&mut self, changes: &Changes) {
+    async fn on_changes(&mut self, changes: &Changes) {
         for id in &changes.added {
             self.restore_cookies(id).await;
         }
@@ -146,7 +146,7 @@ impl StoreSync {
         // Another process wrote a status: reload it, apply the learned signals to it, and write again.
         match Box::pin(services.registry.reload()).await {
             Ok(changes) => {
-                self.take_over(&changes).await;
+                self.on_changes(&changes).await;
                 self.save_dirty(all).await;
             }
             Err(error) => tracing::warn!(%error, "account state not stored: the store cannot be read"),
@@ -174,10 +174,12 @@ impl StoreSync {
         let mut due: Vec<_> = round.iter_mut().filter(|(entry, left)| entry.relay.is_none() && left.status()).collect();
         let row = |account: &Account| (account.id.clone(), account.status.clone(), account.status_rev);
         let rows: Vec<_> = due.iter().map(|(entry, _)| row(&entry.account)).collect();
-        let Some(saved) = done(rows.len(), self.services.runtime.store.set_statuses(&rows).await) else { return false };
+        let Some(saved) = logged(rows.len(), self.services.runtime.store.set_statuses(&rows).await) else {
+            return false;
+        };
         for ((entry, left), saved) in due.iter_mut().zip(&saved) {
             if *saved {
-                self.services.registry.accounts.status_written(&entry.account.id);
+                self.services.registry.accounts.count_status_write(&entry.account.id);
                 left.signals.clear();
             } else {
                 self.services.registry.accounts.mark_stale(&entry.account.id);
@@ -191,7 +193,7 @@ impl StoreSync {
         for (entry, left) in round.iter_mut().filter(|(_, left)| left.status()) {
             let Some(line) = &entry.relay else { continue };
             let stored = line.origin == RelayOrigin::Store;
-            if !stored || done(1, self.save_relay(&entry.account).await).is_some() {
+            if !stored || logged(1, self.save_relay(&entry.account).await).is_some() {
                 left.signals.clear();
             }
         }
@@ -202,11 +204,11 @@ impl StoreSync {
         let mut due: Vec<_> = round.iter_mut().filter(|(_, left)| left.quota).collect();
         let rows: Vec<_> =
             due.iter().map(|(entry, _)| (entry.account.id.clone(), entry.account.quota.clone())).collect();
-        let Some(saved) = done(rows.len(), self.services.runtime.store.set_quotas(&rows).await) else { return };
+        let Some(saved) = logged(rows.len(), self.services.runtime.store.set_quotas(&rows).await) else { return };
         for ((entry, left), saved) in due.iter_mut().zip(saved) {
             left.quota = false;
             if saved {
-                self.services.registry.accounts.written(&entry.account.id);
+                self.services.registry.accounts.count_write(&entry.account.id);
             }
         }
         self.save_cookies(rows.into_iter().map(|(id, _)| id)).await;
@@ -215,7 +217,7 @@ impl StoreSync {
     /// Writes a relay's status. A row that another process changed meanwhile is kept, and reloaded with the next look.
     async fn save_relay(&self, relay: &Account) -> Result<(), store::Error> {
         if self.services.runtime.store.set_relay_status(&relay.id, &relay.status, relay.version).await? {
-            self.services.registry.accounts.written(&relay.id);
+            self.services.registry.accounts.count_write(&relay.id);
         }
         Ok(())
     }
@@ -223,13 +225,13 @@ impl StoreSync {
     async fn save_cookies(&mut self, ids: impl Iterator<Item = AccountId>) {
         let jars = ids.filter_map(|id| self.services.runtime.upstream.cookies(&id).map(|jar| (id, jar)));
         let jars: Vec<_> = jars.filter(|(id, jar)| self.cookies.get(id) != Some(jar)).collect();
-        if done(jars.len(), self.services.runtime.store.set_cookies(&jars).await).is_some() {
+        if logged(jars.len(), self.services.runtime.store.set_cookies(&jars).await).is_some() {
             self.cookies.extend(jars);
         }
     }
 }
 
 /// Logs a failed write of so many rows.
-fn done<T>(rows: usize, result: Result<T, store::Error>) -> Option<T> {
+fn logged<T>(rows: usize, result: Result<T, store::Error>) -> Option<T> {
     result.inspect_err(|error| tracing::warn!(rows, %error, "account state not stored")).ok()
 }

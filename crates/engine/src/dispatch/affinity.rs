@@ -66,22 +66,24 @@ impl Affinity {
     }
 
     /// Sets the turn state that this account gave midway, if the account serves the conversation and gave none before.
-    pub(crate) fn bind(&self, conversation: Uuid, account: &AccountId, turn: Uuid) {
+    pub(crate) fn set_turn_state(&self, conversation: Uuid, account: &AccountId, turn: Uuid) {
         let mut generations = self.0.lock();
         let Generations { young, old } = &mut *generations;
-        let bond = young.get_mut(&conversation).or_else(|| old.get_mut(&conversation));
-        if let Some(bond) = bond.filter(|bond| bond.account == *account && !bond.away && bond.turn.is_none()) {
-            bond.turn = Some(turn);
+        let record = young.get_mut(&conversation).or_else(|| old.get_mut(&conversation));
+        if let Some(record) =
+            record.filter(|record| record.account == *account && !record.away && record.turn.is_none())
+        {
+            record.turn = Some(turn);
         }
     }
 
     /// Sets the record of a conversation.
-    pub(crate) fn set(&self, conversation: Uuid, bond: AffinityRecord) {
+    pub(crate) fn set(&self, conversation: Uuid, record: AffinityRecord) {
         let mut generations = self.0.lock();
         if generations.young.len() >= GENERATION && !generations.young.contains_key(&conversation) {
             generations.old = std::mem::take(&mut generations.young);
         }
         generations.old.remove(&conversation);
-        generations.young.insert(conversation, bond);
+        generations.young.insert(conversation, record);
     }
 }

@@ -15,7 +15,7 @@ use crate::dispatch::model_queue::FetchSchedule;
 pub(crate) struct BackendRouting {
     known: Mutex<HashMap<AccountId, Known>>,
     /// The accounts whose routing must be fetched again.
-    pub(crate) again: FetchSchedule,
+    pub(crate) retries: FetchSchedule,
 }
 
 struct Known {
@@ -32,11 +32,11 @@ impl BackendRouting {
     /// Forgets an account with a new login or without one.
     pub(crate) fn forget(&self, id: &AccountId) {
         self.known.lock().remove(id);
-        self.again.forget(id);
+        self.retries.forget(id);
     }
 
     /// Whether an account's routing is known and recent. A routing from the future of a clock that was set back is not recent.
-    pub(crate) fn fresh(&self, id: &AccountId, now: Millis) -> bool {
+    pub(crate) fn is_fresh(&self, id: &AccountId, now: Millis) -> bool {
         let span = |at: Millis| at <= now && u128::from(at.until(now)) < limits::ROUTING.as_millis();
         self.known.lock().get(id).is_some_and(|known| span(known.at))
     }

@@ -12,7 +12,7 @@ use super::limiter::Candidates;
 
 impl Dispatch {
     /// The requirements of a request for this model.
-    pub(crate) fn pick_query<'a>(&self, resolved: &'a Resolved) -> Requirements<'a> {
+    pub(crate) fn requirements<'a>(&self, resolved: &'a Resolved) -> Requirements<'a> {
         let (kin, max_concurrent) = match resolved.to {
             ServedBy::Accounts => (CandidateKind::Accounts, self.runtime.settings.max_concurrent),
             ServedBy::Relays(_) => (CandidateKind::Relays, 0),
@@ -42,7 +42,7 @@ impl Dispatch {
 
     /// The account or relay that would serve a request for this model now, or be waited for.
     pub(crate) fn choose(&self, resolved: &Resolved, prefer: Option<&AccountId>) -> Result<AccountId, Failure> {
-        let requirements = self.pick_query(resolved);
+        let requirements = self.requirements(resolved);
         self.with_candidates(resolved, (prefer, &[]), |candidates, now| {
             match self.limiter.preview(candidates, &requirements, now) {
                 Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),

@@ -102,7 +102,7 @@ impl Dispatch {
     /// Records the result of a call by a route. Only a failure before any byte of the request counts against the route.
     fn on_call_outcome(&self, route: &Route, outcome: Result<(), &Fault>) {
         match outcome {
-            Ok(()) if self.registry.egress.clean(route) => {}
+            Ok(()) if self.registry.egress.is_clean(route) => {}
             Ok(()) => self.on_route_changed(route, self.registry.egress.edit(route, RouteHealth::record_success)),
             Err(fault) if fault.sent == Sent::No && matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls) => {
                 let now = self.runtime.now();
@@ -157,7 +157,7 @@ impl EgressAttempts {
     /// The backend by the next route.
     pub(crate) fn next(&mut self) -> Result<Upstream, NoEgress> {
         let table = self.dispatch.registry.egress.table();
-        let number = self.dispatch.registry.egress.turn.fetch_add(1, Ordering::Relaxed);
+        let number = self.dispatch.registry.egress.rotation.fetch_add(1, Ordering::Relaxed);
         let route = table.route(&self.egress, Rotation { number, tried: &self.tried }, self.dispatch.runtime.now())?;
         if let Route::Proxy(id) = &route {
             self.tried.push(id.clone());

@@ -26,15 +26,15 @@ const FAMILY: [&str; 9] = [
 ];
 
 /// The headers that the client may see.
-pub(crate) fn passed(headers: &HeaderMap, codex: bool) -> HeaderMap {
-    let open = |name: &HeaderName| OPEN.contains(&name.as_str()) || family(name.as_str());
+pub(crate) fn client_headers(headers: &HeaderMap, codex: bool) -> HeaderMap {
+    let open = |name: &HeaderName| OPEN.contains(&name.as_str()) || is_rate_limit_header(name.as_str());
     let passes = |name: &HeaderName| open(name) || codex && for_codex(name.as_str());
     headers.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Removes the rate-limit family, which is about one account.
-pub(crate) fn forget_limits(headers: &mut HeaderMap) {
-    let limits: Vec<_> = headers.keys().filter(|name| family(name.as_str())).cloned().collect();
+pub(crate) fn remove_rate_limits(headers: &mut HeaderMap) {
+    let limits: Vec<_> = headers.keys().filter(|name| is_rate_limit_header(name.as_str())).cloned().collect();
     for name in limits {
         headers.remove(name);
     }
@@ -66,7 +66,7 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
 }
 
-fn family(name: &str) -> bool {
+fn is_rate_limit_header(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("x-codex").filter(|rest| rest.starts_with('-')) else { return false };
     rest.starts_with("-credits-") || FAMILY.iter().any(|part| rest.ends_with(part))
 }

@@ -19,14 +19,14 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_hou
 /// The model lists to fetch.
 #[derive(Default)]
 pub(crate) struct ModelFetchQueue {
-    pub(crate) wants: FetchSchedule,
+    pub(crate) schedule: FetchSchedule,
     /// The etag that an account's answers named when its list was last asked for. Without this memory, an etag that never matches the
     /// list's own would cause a fetch per request.
     named: Mutex<HashMap<AccountId, String>>,
     /// When a list was last asked for because a refusal contradicted it.
     doubted: Mutex<HashMap<AccountId, Instant>>,
     /// When the last round over all lists began.
-    round: Arc<tokio::sync::Mutex<Option<Instant>>>,
+    begin_round: Arc<tokio::sync::Mutex<Option<Instant>>>,
     pub(crate) wake: Notify,
 }
 
@@ -57,7 +57,7 @@ pub(crate) enum ListFetchError {
 impl ModelFetchQueue {
     /// Schedules a fetch of this list now.
     pub(crate) fn request(&self, id: &AccountId) {
-        self.wants.0.lock().insert(id.clone(), ScheduledFetch { failures: 0, at: Instant::now() });
+        self.schedule.0.lock().insert(id.clone(), ScheduledFetch { failures: 0, at: Instant::now() });
         self.wake.notify_one();
     }
 
@@ -76,7 +76,7 @@ impl ModelFetchQueue {
     /// Begins a round over all lists, which ends with the drop of its guard; `None` while one runs, or less than `rest` after the last one
     /// began.
     pub(crate) fn round(&self, rest: Duration) -> Option<OwnedMutexGuard<Option<Instant>>> {
-        let mut last = Arc::clone(&self.round).try_lock_owned().ok()?;
+        let mut last = Arc::clone(&self.begin_round).try_lock_owned().ok()?;
         let now = Instant::now();
         if last.is_some_and(|last| now < last + rest) {
             return None;
@@ -102,7 +102,7 @@ impl ModelFetchQueue {
     /// Schedules the next fetch after `ttl`, because relays announce no change, and accounts only while they are used. Zero is never.
     pub(crate) fn schedule_refresh(&self, id: AccountId, ttl: Duration) {
         if !ttl.is_zero() {
-            self.wants.0.lock().entry(id).or_insert(ScheduledFetch { failures: 0, at: Instant::now() + ttl });
+            self.schedule.0.lock().entry(id).or_insert(ScheduledFetch { failures: 0, at: Instant::now() + ttl });
         }
     }
 }

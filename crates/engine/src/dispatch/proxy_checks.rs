@@ -10,7 +10,7 @@ use upstream::{ResolvedEgress, Upstream};
 use url::Url;
 
 use super::Dispatch;
-use crate::registry::egress::judge;
+use crate::registry::egress::apply_check;
 
 /// Longest wait for one answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ impl Dispatch {
     pub(crate) async fn check_global(&self) {
         let way = self.runtime.upstream.via(ResolvedEgress::global());
         let health = check(&way, &self.runtime.settings.proxies.echo, self.runtime.now()).await;
-        let changed = self.registry.egress.edit(&Route::Global, |marks| judge(marks, &health, health.checked));
+        let changed = self.registry.egress.edit(&Route::Global, |marks| apply_check(marks, &health, health.checked));
         *self.registry.egress.global.lock() = Some(health);
         self.on_route_changed(&Route::Global, changed);
     }
@@ -97,7 +97,7 @@ impl Dispatch {
         let found = check_proxies(&self.runtime.upstream, echo, proxies, self.runtime.now()).await;
         for (id, health) in &found {
             let route = Route::Proxy(id.clone());
-            let changed = self.registry.egress.edit(&route, |marks| judge(marks, health, health.checked));
+            let changed = self.registry.egress.edit(&route, |marks| apply_check(marks, health, health.checked));
             self.on_route_changed(&route, changed);
         }
         let _turn = self.registry.lock.lock().await;

@@ -182,7 +182,7 @@ impl Accounts {
     }
 
     /// The account or relay for a log line.
-    pub(crate) fn who(&self, id: &AccountId) -> LogSubject {
+    pub(crate) fn log_subject(&self, id: &AccountId) -> LogSubject {
         let name = self.get(id).and_then(|entry| Some(entry.relay.as_ref()?.relay.name.clone()));
         name.map_or_else(|| LogSubject::Account(id.clone()), LogSubject::Relay)
     }
@@ -204,7 +204,7 @@ impl Accounts {
     }
 
     /// As [`Self::signal`], for a relay as it was when it was called. A signal about a former address or key is ignored.
-    pub(crate) fn report(&self, line: &RelayEntry, signal: &Signal, now: Millis) -> bool {
+    pub(crate) fn signal_relay(&self, line: &RelayEntry, signal: &Signal, now: Millis) -> bool {
         let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.is_same_service(line));
         self.apply(&line.relay.id, (signal, now), same)
     }
@@ -243,7 +243,7 @@ impl Accounts {
     }
 
     /// Merges newer figures; `true` as in [`Self::signal`].
-    pub(crate) fn learn(&self, id: &AccountId, quota: Quota, now: Millis) -> bool {
+    pub(crate) fn merge_quota(&self, id: &AccountId, quota: Quota, now: Millis) -> bool {
         let mut signal = Signal::None;
         let learned = self.edit(id, |entry| {
             // A relay may pass on the figures of its own account.
@@ -269,7 +269,7 @@ impl Accounts {
     }
 
     /// Publishes refreshed tokens, which are stored already.
-    pub(crate) fn renew(&self, id: &AccountId, tokens: Arc<Tokens>) {
+    pub(crate) fn set_tokens(&self, id: &AccountId, tokens: Arc<Tokens>) {
         self.edit(id, |entry| {
             entry.tokens = Some(tokens);
             entry.refreshed_at = Some(Instant::now());
@@ -337,7 +337,7 @@ impl Accounts {
     }
 
     /// Counts our own write of the account's status.
-    pub(crate) fn status_written(&self, id: &AccountId) {
+    pub(crate) fn count_status_write(&self, id: &AccountId) {
         self.edit(id, |entry| {
             entry.account.status_rev += 1;
             entry.account.version += 1;
@@ -356,7 +356,7 @@ impl Accounts {
     }
 
     /// Counts our own write of the row.
-    pub(crate) fn written(&self, id: &AccountId) {
+    pub(crate) fn count_write(&self, id: &AccountId) {
         self.edit(id, |entry| {
             entry.account.version += 1;
             true
@@ -364,7 +364,7 @@ impl Accounts {
     }
 
     /// Sets the status that the owner chose, which is stored already. Unsaved signals are dropped.
-    pub(crate) fn status_set(&self, id: &AccountId, status: &Status, now: Millis) {
+    pub(crate) fn set_status(&self, id: &AccountId, status: &Status, now: Millis) {
         self.edit(id, |entry| {
             let before = std::mem::replace(&mut entry.account.status, status.clone());
             if entry.relay.is_none() && before.as_str() != status.as_str() {
@@ -403,7 +403,7 @@ impl Accounts {
         let mut entry = Entry::clone(known);
         let changed = edit(&mut entry);
         if changed {
-            self.list.store(Arc::new(list.with(entry)));
+            self.list.store(Arc::new(list.with_entry(entry)));
         }
         changed
     }

@@ -18,7 +18,7 @@ pub(crate) struct Egress {
     table: ArcSwap<EgressTable>,
     /// Also held by every writer of the table.
     marks: Mutex<HashMap<Route, RouteHealth>>,
-    pub(crate) turn: AtomicU64,
+    pub(crate) rotation: AtomicU64,
     /// The result of the last check of the configuration's proxy.
     pub(crate) global: Mutex<Option<Health>>,
     /// The stored interval, minutes; negative for none.
@@ -32,7 +32,7 @@ impl Egress {
         Self {
             table: ArcSwap::from_pointee(EgressTable { global, ..EgressTable::default() }),
             marks: Mutex::default(),
-            turn: AtomicU64::new(0),
+            rotation: AtomicU64::new(0),
             global: Mutex::default(),
             minutes: AtomicI64::new(-1),
             wake: Notify::new(),
@@ -57,7 +57,7 @@ impl Egress {
             let known = old.proxy(&proxy.id).filter(|known| known.address == proxy.address);
             let seen = known.and_then(|known| known.health.as_ref()).map(|health| health.checked);
             if let Some(health) = proxy.health.as_ref().filter(|health| Some(health.checked) > seen) {
-                judge(marks.entry(Route::Proxy(proxy.id.clone())).or_default(), health, now);
+                apply_check(marks.entry(Route::Proxy(proxy.id.clone())).or_default(), health, now);
             }
         }
         self.table.store(Arc::new(EgressTable { proxies, assigned, down: down_until(&marks), global: old.global }));
@@ -93,7 +93,7 @@ impl Egress {
     }
 
     /// Whether a route has no recorded failure.
-    pub(crate) fn clean(&self, route: &Route) -> bool {
+    pub(crate) fn is_clean(&self, route: &Route) -> bool {
         !self.marks.lock().contains_key(route)
     }
 }
@@ -107,6 +107,6 @@ fn down_until(marks: &HashMap<Route, RouteHealth>) -> HashMap<Route, Millis> {
 }
 
 /// Applies the result of a check.
-pub(crate) fn judge(marks: &mut RouteHealth, health: &Health, now: Millis) {
+pub(crate) fn apply_check(marks: &mut RouteHealth, health: &Health, now: Millis) {
     if health.ok { marks.record_success() } else { marks.mark_down(now) }
 }

@@ -188,7 +188,7 @@ impl AttemptState {
             step = step.or_fail();
         }
         services.dispatch.record_outcome(id, (self.begun, self.caller), &error.outcome);
-        let (who, request) = (services.registry.accounts.who(id), self.usage.request_id());
+        let (who, request) = (services.registry.accounts.log_subject(id), self.usage.request_id());
         tracing::debug!(request, account = who.account(), relay = who.relay(), outcome = ?error.code, "a try failed");
         self.report(id, model, &signal);
         (step, answered)

@@ -197,7 +197,7 @@ impl Attempt for ForwardAttempt {
 
 impl ForwardAttempt {
     fn requirements(&self) -> Requirements<'_> {
-        let ask = self.state.services.dispatch.pick_query(&self.resolved);
+        let ask = self.state.services.dispatch.requirements(&self.resolved);
         match self.resolved.to {
             // No account lists its image model.
             ServedBy::Accounts => Requirements { model: "", draws: self.service.draws(), ..ask },

@@ -16,7 +16,7 @@ impl Services {
         (resolved, version): (&Resolved, Option<&str>),
         served: Option<&AccountId>,
     ) {
-        head::forget_limits(headers);
+        head::remove_rate_limits(headers);
         let list = self.models.codex_list(version);
         let limits = self.dispatch.pool_quota(Some(resolved), served).headers(self.runtime.now());
         let all = limits.iter().map(|(name, value)| (name.as_str(), value.as_str()));

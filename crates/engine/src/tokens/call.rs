@@ -36,16 +36,16 @@ impl TokenService {
         self: &Arc<Self>,
         (ticket, place): (&RefreshLease, SemaphorePermit<'_>),
         refresh: &Secret,
-        wish: &RefreshRequest,
+        request: &RefreshRequest,
     ) -> Result<Grant, RefreshError> {
         let mut place = Some(place);
         let mut pauses = self.runtime.settings.refresh_retries.iter();
         loop {
-            let error = match self.post_once(&ticket.id, refresh, wish).await {
+            let error = match self.post_once(&ticket.id, refresh, request).await {
                 Ok(grant) => return Ok(grant),
                 Err(error) => error,
             };
-            let pause = pauses.next().filter(|pause| wish.waited() && in_trouble(&error, **pause));
+            let pause = pauses.next().filter(|pause| request.waited() && in_trouble(&error, **pause));
             let Some(pause) = pause else { return Err(error) };
             drop(place.take());
             if self.runtime.stop.run_until_cancelled(tokio::time::sleep(*pause)).await.is_none() {
@@ -63,9 +63,9 @@ impl TokenService {
         self: &Arc<Self>,
         id: &AccountId,
         refresh: &Secret,
-        wish: &RefreshRequest,
+        request: &RefreshRequest,
     ) -> Result<Grant, RefreshError> {
-        let call = |upstream: Upstream| async move { upstream.refresh(refresh, wish.reason).await };
+        let call = |upstream: Upstream| async move { upstream.refresh(refresh, request.reason).await };
         self.dispatch.egress_attempts(id).run(call).await
     }
 }

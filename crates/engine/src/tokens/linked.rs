@@ -17,7 +17,7 @@ use upstream::linked::{self, LinkedFile, NewTokens};
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
 use super::TokenService;
-use super::refresh::{Call, Lease};
+use super::refresh::{CallOutcome, LeaseResult};
 use super::{RefreshFailed, RefreshRequest, usable};
 use crate::registry::accounts::Entry;
 
@@ -27,19 +27,19 @@ impl TokenService {
         self: &Arc<Self>,
         id: &AccountId,
         link: &LinkedAccount,
-        wish: &RefreshRequest,
+        request: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let seen = self.read_linked_file(id, link).await?;
         let tokens = linked_account(seen.login.clone(), self.runtime.now()).tokens;
-        if usable(&tokens, &wish.old_access, self.runtime.backend_now()) {
+        if usable(&tokens, &request.old_access, self.runtime.backend_now()) {
             return self.adopt_file(id, link, seen.login).await;
         }
-        let refresh = self.spendable_token(id, link, &seen, wish)?;
-        let (ticket, place) = match self.lease(id, wish).await? {
-            Lease::Ours(ticket, place) => (ticket, place),
-            Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
-            Lease::Over => {
-                let known = self.after_takeover(id, wish).await;
+        let refresh = self.spendable_token(id, link, &seen, request)?;
+        let (ticket, place) = match self.lease(id, request).await? {
+            LeaseResult::Ours(ticket, place) => (ticket, place),
+            LeaseResult::Done(tokens) => return Ok(self.publish(id, tokens)),
+            LeaseResult::Over => {
+                let known = self.after_takeover(id, request).await;
                 return known.unwrap_or_else(|| Err(RefreshFailed::passing("its login has just changed")));
             }
         };
@@ -51,7 +51,7 @@ impl TokenService {
                 return Err(RefreshFailed::passing("Codex is writing the linked file"));
             }
         }
-        let outcome = self.spend((ticket, place), link, &refresh, wish).await;
+        let outcome = self.use_refresh_token((ticket, place), link, &refresh, request).await;
         self.unlink_if_owned(id).await;
         outcome
     }
@@ -81,11 +81,11 @@ impl TokenService {
         id: &AccountId,
         link: &LinkedAccount,
         seen: &LinkedFile,
-        wish: &RefreshRequest,
+        request: &RefreshRequest,
     ) -> Result<Secret, RefreshFailed> {
         let (now, file) = (self.runtime.now(), link.file.display());
         if seen.login.claims.expires.is_none_or(|end| end > self.runtime.backend_now()) {
-            if wish.reason != RefreshReason::UnauthorizedRecovery {
+            if request.reason != RefreshReason::UnauthorizedRecovery {
                 return Err(RefreshFailed::passing(format!("the login in {file} is still good; Codex renews it")));
             }
             return Err(
@@ -112,19 +112,19 @@ impl TokenService {
     }
 
     /// Uses the file's refresh token, once, and writes the new tokens to the file.
-    async fn spend(
+    async fn use_refresh_token(
         self: &Arc<Self>,
         (ticket, place): (RefreshLease, SemaphorePermit<'_>),
         link: &LinkedAccount,
         refresh: &Secret,
-        wish: &RefreshRequest,
+        request: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let declared = self.write_intent(&ticket).await;
         if declared != Ok(true) {
             self.release_lease(ticket, None).await;
             return declared.and(Err(RefreshFailed::passing("this process stood still")));
         }
-        match self.call_endpoint((&ticket, place), refresh, wish).await {
+        match self.call_endpoint((&ticket, place), refresh, request).await {
             Ok(grant) => self.store_in_both(ticket, link, refresh, grant).await,
             Err(RefreshError::Permanent { message, .. }) => match linked::read(&link.file).await {
                 // Codex was first.
@@ -133,15 +133,15 @@ impl TokenService {
                     self.release_lease(ticket, None).await;
                     self.adopt_file(&id, link, again.login).await
                 }
-                _ => self.end_login(ticket, &message, wish).await.and_then(replaced),
+                _ => self.end_login(ticket, &message, request).await.and_then(replaced),
             },
             Err(RefreshError::Transient { sent, status, retry_after, rotated: Some(next), message }) => {
                 let fresh = NewTokens { refresh: Some(next.clone()), ..NewTokens::default() };
                 let rotated = if self.write_back(link, refresh, fresh).await { None } else { Some(next) };
                 let error = RefreshError::Transient { sent, status, retry_after, rotated, message };
-                self.pause_for_trouble(ticket, error, wish).await.and_then(replaced)
+                self.pause_for_trouble(ticket, error, request).await.and_then(replaced)
             }
-            Err(error) => self.pause_for_trouble(ticket, error, wish).await.and_then(replaced),
+            Err(error) => self.pause_for_trouble(ticket, error, request).await.and_then(replaced),
         }
     }
 
@@ -260,9 +260,9 @@ pub(crate) fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> New
 }
 
 /// The tokens of a call; an error when another process has replaced them.
-fn replaced(call: Call) -> Result<Arc<Tokens>, RefreshFailed> {
+fn replaced(call: CallOutcome) -> Result<Arc<Tokens>, RefreshFailed> {
     match call {
-        Call::Done(tokens) => Ok(tokens),
-        Call::Overtaken => Err(RefreshFailed::passing("its tokens were replaced meanwhile")),
+        CallOutcome::Done(tokens) => Ok(tokens),
+        CallOutcome::Overtaken => Err(RefreshFailed::passing("its tokens were replaced meanwhile")),
     }
 }

@@ -27,7 +27,7 @@ const ROUNDS: usize = 3;
 const REUSED: &str = "refresh_token_reused";
 
 /// The result of asking for the lease.
-pub(super) enum Lease<'a> {
+pub(super) enum LeaseResult<'a> {
     /// We hold it, and a permit for the token endpoint.
     Ours(RefreshLease, SemaphorePermit<'a>),
     /// Another process refreshed meanwhile.
@@ -37,7 +37,7 @@ pub(super) enum Lease<'a> {
 }
 
 /// The result of one call of the token endpoint.
-pub(super) enum Call {
+pub(super) enum CallOutcome {
     Done(Arc<Tokens>),
     /// Another process stored other tokens meanwhile, which count.
     Overtaken,
@@ -48,32 +48,32 @@ impl TokenService {
     pub(super) async fn refresh_once(
         self: &Arc<Self>,
         id: &AccountId,
-        wish: &RefreshRequest,
+        request: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         // An earlier write-back may have failed without ending the link.
         self.unlink_if_owned(id).await;
         if let Some(link) = self.registry.extras.link(id) {
-            return self.refresh_linked(id, &link, wish).await;
+            return self.refresh_linked(id, &link, request).await;
         }
         // Without an open egress route the token is not used.
         self.dispatch.egress(id).map_err(|none| RefreshFailed::passing(none.to_string()))?;
         for _ in 0..ROUNDS {
-            let (ticket, place) = match self.lease(id, wish).await? {
-                Lease::Ours(ticket, place) => (ticket, place),
-                Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
-                Lease::Over => match self.after_takeover(id, wish).await {
+            let (ticket, place) = match self.lease(id, request).await? {
+                LeaseResult::Ours(ticket, place) => (ticket, place),
+                LeaseResult::Done(tokens) => return Ok(self.publish(id, tokens)),
+                LeaseResult::Over => match self.after_takeover(id, request).await {
                     Some(known) => return known,
                     None => continue,
                 },
             };
             let call = match ticket.tokens.refresh.clone() {
-                Some(refresh) => self.exchange((ticket, place), refresh, wish).await?,
-                None => self.end_login(ticket, "its access token ended and it has no refresh token", wish).await?,
+                Some(refresh) => self.exchange((ticket, place), refresh, request).await?,
+                None => self.end_login(ticket, "its access token ended and it has no refresh token", request).await?,
             };
             match call {
-                Call::Done(tokens) => return Ok(tokens),
-                Call::Overtaken => {
-                    if let Some(known) = self.after_takeover(id, wish).await {
+                CallOutcome::Done(tokens) => return Ok(tokens),
+                CallOutcome::Overtaken => {
+                    if let Some(known) = self.after_takeover(id, request).await {
                         return known;
                     }
                 }
@@ -86,33 +86,37 @@ impl TokenService {
     pub(super) async fn after_takeover(
         &self,
         id: &AccountId,
-        wish: &RefreshRequest,
+        request: &RefreshRequest,
     ) -> Option<Result<Arc<Tokens>, RefreshFailed>> {
         match self.dispatch.reload_registry().await {
-            Ok(()) => self.known_result(id, wish),
+            Ok(()) => self.known_result(id, request),
             Err(error) => Some(Err(error.into())),
         }
     }
 
     /// Takes the lease; waits while another process holds it.
-    pub(super) async fn lease(&self, id: &AccountId, wish: &RefreshRequest) -> Result<Lease<'_>, RefreshFailed> {
+    pub(super) async fn lease(
+        &self,
+        id: &AccountId,
+        request: &RefreshRequest,
+    ) -> Result<LeaseResult<'_>, RefreshFailed> {
         loop {
             // First the permit, then the lease, because a lease runs out while its holder waits.
             let place = self.endpoint_permit().await;
             let holder = self.runtime.store.holder()?;
             match self.runtime.store.begin_refresh(id, holder, self.runtime.now()).await? {
                 LeaseOutcome::Granted(ticket)
-                    if usable(&ticket.tokens, &wish.old_access, self.runtime.backend_now()) =>
+                    if usable(&ticket.tokens, &request.old_access, self.runtime.backend_now()) =>
                 {
                     let tokens = ticket.tokens.clone();
                     self.release_lease(ticket, None).await;
-                    return Ok(Lease::Done(tokens));
+                    return Ok(LeaseResult::Done(tokens));
                 }
                 LeaseOutcome::Granted(ticket) if ticket.needs_login => {
                     self.release_lease(ticket, None).await;
-                    return Ok(Lease::Over);
+                    return Ok(LeaseResult::Over);
                 }
-                LeaseOutcome::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
+                LeaseOutcome::Granted(ticket) => return Ok(LeaseResult::Ours(ticket, place)),
                 LeaseOutcome::Gone => return Err(RefreshFailed::lasting("the account is gone")),
                 // Bounded: a lease ends after 60 s. Leases of dead processes are freed at once.
                 LeaseOutcome::Held { until } => {
@@ -132,22 +136,22 @@ impl TokenService {
         self: &Arc<Self>,
         (ticket, place): (RefreshLease, SemaphorePermit<'_>),
         refresh: Secret,
-        wish: &RefreshRequest,
-    ) -> Result<Call, RefreshFailed> {
+        request: &RefreshRequest,
+    ) -> Result<CallOutcome, RefreshFailed> {
         let declared = self.write_intent(&ticket).await;
         if declared != Ok(true) {
             self.release_lease(ticket, None).await;
-            return declared.map(|_late| Call::Overtaken);
+            return declared.map(|_late| CallOutcome::Overtaken);
         }
-        let answer = self.call_endpoint((&ticket, place), &refresh, wish).await;
+        let answer = self.call_endpoint((&ticket, place), &refresh, request).await;
         fail_point!("engine::after_refresh_post");
         match answer {
             Ok(grant) => self.store_granted(ticket, grant).await,
             Err(RefreshError::Permanent { code, .. }) if code == REUSED => {
-                self.on_reused_token(ticket, &refresh, wish).await
+                self.on_reused_token(ticket, &refresh, request).await
             }
-            Err(RefreshError::Permanent { message, .. }) => self.end_login(ticket, &message, wish).await,
-            Err(error @ RefreshError::Transient { .. }) => self.pause_for_trouble(ticket, error, wish).await,
+            Err(RefreshError::Permanent { message, .. }) => self.end_login(ticket, &message, request).await,
+            Err(error @ RefreshError::Transient { .. }) => self.pause_for_trouble(ticket, error, request).await,
         }
     }
 
@@ -157,23 +161,23 @@ impl TokenService {
         &self,
         ticket: RefreshLease,
         refresh: &Secret,
-        wish: &RefreshRequest,
-    ) -> Result<Call, RefreshFailed> {
+        request: &RefreshRequest,
+    ) -> Result<CallOutcome, RefreshFailed> {
         let stored = self.runtime.store.tokens(&ticket.id).await?;
         if stored.and_then(|tokens| tokens.refresh).is_some_and(|stored| stored != *refresh) {
             self.release_lease(ticket, None).await;
-            return Ok(Call::Overtaken);
+            return Ok(CallOutcome::Overtaken);
         }
         let why = if ticket.interrupted {
             "a refresh of ours was cut off after its refresh token had been sent, and the new tokens are lost"
         } else {
             "its refresh token was used elsewhere: by another program with the same login, or by a restored backup"
         };
-        self.end_login(ticket, why, wish).await
+        self.end_login(ticket, why, request).await
     }
 
     /// Stores the granted tokens, then publishes them.
-    pub(super) async fn store_granted(&self, ticket: RefreshLease, grant: Grant) -> Result<Call, RefreshFailed> {
+    pub(super) async fn store_granted(&self, ticket: RefreshLease, grant: Grant) -> Result<CallOutcome, RefreshFailed> {
         let id = ticket.id.clone();
         let old = &ticket.tokens;
         let tokens = Tokens {
@@ -187,7 +191,7 @@ impl TokenService {
         let stored = self.commit(ticket, &tokens).await?;
         fail_point!("engine::after_refresh_commit");
         fail_point!("engine::before_refresh_publish");
-        Ok(if stored { Call::Done(self.publish(&id, tokens)) } else { Call::Overtaken })
+        Ok(if stored { CallOutcome::Done(self.publish(&id, tokens)) } else { CallOutcome::Overtaken })
     }
 
     /// Repeats the commit until it succeeds; `false` when another process stored other tokens. Bounded only while the engine stops, because
@@ -214,7 +218,7 @@ impl TokenService {
     /// Publishes stored tokens to requests.
     pub(super) fn publish(&self, id: &AccountId, tokens: Tokens) -> Arc<Tokens> {
         let tokens = Arc::new(tokens);
-        self.registry.accounts.renew(id, Arc::clone(&tokens));
+        self.registry.accounts.set_tokens(id, Arc::clone(&tokens));
         let pause = self.pauses.lock().remove(id);
         if pause.is_some_and(|pause| pause.cooled) {
             self.dispatch.signal(id, &Signal::Served);
@@ -227,17 +231,17 @@ impl TokenService {
         &self,
         ticket: RefreshLease,
         error: RefreshError,
-        wish: &RefreshRequest,
-    ) -> Result<Call, RefreshFailed> {
+        request: &RefreshRequest,
+    ) -> Result<CallOutcome, RefreshFailed> {
         let RefreshError::Transient { sent, status, retry_after, rotated, message } = error else {
-            return self.end_login(ticket, "the token endpoint refused", wish).await;
+            return self.end_login(ticket, "the token endpoint refused", request).await;
         };
         let id = ticket.id.clone();
         if let Some(refresh) = rotated {
             let tokens =
                 Tokens { refresh: Some(refresh), refreshed: self.runtime.backend_now(), ..ticket.tokens.clone() };
             if matches!(self.commit(ticket, &tokens).await, Ok(true)) {
-                self.registry.accounts.renew(&id, Arc::new(tokens));
+                self.registry.accounts.set_tokens(&id, Arc::new(tokens));
             }
         } else if sent != Sent::No && status.is_none_or(|status| status < 300) {
             // The token may be used up, as after a crash: the next answer decides.
@@ -275,13 +279,13 @@ impl TokenService {
         &self,
         ticket: RefreshLease,
         why: &str,
-        wish: &RefreshRequest,
-    ) -> Result<Call, RefreshFailed> {
-        let signal = self.lost_login_signal(&ticket.tokens, why, wish);
+        request: &RefreshRequest,
+    ) -> Result<CallOutcome, RefreshFailed> {
+        let signal = self.lost_login_signal(&ticket.tokens, why, request);
         let status = Status::Active.apply(&signal, self.runtime.now());
         let id = ticket.id.clone();
         if !self.release_lease(ticket, Some(&status)).await {
-            return Ok(Call::Overtaken);
+            return Ok(CallOutcome::Overtaken);
         }
         self.pauses.lock().remove(&id);
         self.dispatch.signal(&id, &signal);
@@ -289,11 +293,11 @@ impl TokenService {
     }
 
     /// The signal of a login that cannot be refreshed: an access token that was not refused serves until it ends.
-    fn lost_login_signal(&self, tokens: &Tokens, why: &str, wish: &RefreshRequest) -> Signal {
+    fn lost_login_signal(&self, tokens: &Tokens, why: &str, request: &RefreshRequest) -> Signal {
         let why = why.to_owned();
-        let refused = wish.reason == RefreshReason::UnauthorizedRecovery && wish.old_access == tokens.access;
+        let refused = request.reason == RefreshReason::UnauthorizedRecovery && request.old_access == tokens.access;
         match tokens.expires.filter(|end| *end > self.runtime.backend_now().plus(TOO_LATE)) {
-            Some(end) if !refused => Signal::Expiring { why, until: self.runtime.skew.ours(end) },
+            Some(end) if !refused => Signal::Expiring { why, until: self.runtime.skew.to_local(end) },
             _ => Signal::NeedsLogin { why },
         }
     }

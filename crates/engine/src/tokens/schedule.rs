@@ -73,11 +73,11 @@ impl TokenService {
     /// When the account's tokens are due, by our clock; `None` when no refresh is needed or possible.
     fn due(&self, entry: &Entry) -> Option<Millis> {
         let id = &entry.account.id;
-        if over(entry) || self.is_refreshing(id) {
+        if is_over(entry) || self.is_refreshing(id) {
             return None;
         }
         let now = self.runtime.now();
-        let due = self.runtime.skew.ours(pool::refresh::due(entry.tokens.as_deref()?, entry.jitter)?);
+        let due = self.runtime.skew.to_local(pool::refresh::due(entry.tokens.as_deref()?, entry.jitter)?);
         let due = self.pause(id, now).map_or(due, |pause| due.max(pause.until));
         let cooldown = entry.refresh_cooldown();
         let due = if cooldown.is_zero() { due } else { due.max(now.after(cooldown)) };
@@ -88,7 +88,7 @@ impl TokenService {
 
     /// Starts a refresh in its own task.
     fn start(self: &Arc<Self>, id: &AccountId) {
-        let Some(entry) = self.registry.accounts.get(id).filter(|entry| !over(entry)) else { return };
+        let Some(entry) = self.registry.accounts.get(id).filter(|entry| !is_over(entry)) else { return };
         if let Some(tokens) = &entry.tokens {
             drop(self.refresh(id, RefreshRequest::background(tokens, RefreshReason::ProactiveExpiry)));
         }
@@ -96,6 +96,6 @@ impl TokenService {
 }
 
 /// Whether the account's status allows no refresh.
-fn over(entry: &Entry) -> bool {
+fn is_over(entry: &Entry) -> bool {
     !entry.account.status.refreshes()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{AccountEvent, Alerts, Engine, Hidden, Parts, Receiver, Settings, Watcher};
+use engine::{AccountEvent, Alerts, Engine, Parts, Receiver, SecretUrl, Settings, Watcher};
 use offline::{Endpoint, Plan, Quota, Revocation, Rule, Running, Window};
 use pool::Secret;
 use pool::warning::What;
@@ -11,7 +11,7 @@ use upstream::Timeouts;
 use crate::bench::{Bench, PATIENCE, Setup, chat, upstream};
 
 fn receiver(url: &str, secret: &str) -> Receiver {
-    Receiver { url: Hidden(url.parse().expect("a URL")), secret: Some(Secret::from(secret)) }
+    Receiver { url: SecretUrl(url.parse().expect("a URL")), secret: Some(Secret::from(secret)) }
 }
 
 fn alerts(backend: &Running) -> Alerts {

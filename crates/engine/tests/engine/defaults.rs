@@ -87,14 +87,14 @@ async fn a_keys_own_list_counts_instead() {
         assert_eq!(offered(&bench), expected);
     };
     ask(&["web_search"]).await;
-    assert!(bench.engine.keys().equip(&key.id, Some(&[])).await.expect("stored"));
+    assert!(bench.engine.keys().set_tools(&key.id, Some(&[])).await.expect("stored"));
     ask(&[]).await;
-    assert!(bench.engine.keys().equip(&key.id, None).await.expect("stored"));
+    assert!(bench.engine.keys().set_tools(&key.id, None).await.expect("stored"));
     ask(&["web_search", "image_generation"]).await;
-    assert!(!bench.engine.keys().equip("nobody", None).await.expect("asked"));
+    assert!(!bench.engine.keys().set_tools("nobody", None).await.expect("asked"));
     let admin = NewKey { kind: KeyKind::Admin, ..new(None) };
     let admin = bench.engine.keys().create(admin).await.expect("a token");
-    assert!(!bench.engine.keys().equip(&admin.id, Some(&[])).await.expect("asked"), "a token asks for no model");
+    assert!(!bench.engine.keys().set_tools(&admin.id, Some(&[])).await.expect("asked"), "a token asks for no model");
 }
 
 /// The backend drops the image tool of other plans without a word; what nobody asked to be drawn keeps no account from serving.

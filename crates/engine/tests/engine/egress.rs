@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use engine::{Clock, Engine, ImportOutcome, Parts, ProxyChange, ProxyWish, Settings};
+use engine::{Clock, Engine, ImportOutcome, Parts, ProxyChange, ProxySpec, Settings};
 use offline::{
     Endpoint, FakeAccount, NewAccount, Offline, Options, Proxy, ProxyFault, ProxyOptions, ProxyProtocol, Rule,
 };
@@ -61,7 +61,7 @@ impl Rig<'_> {
         let options = store::Options { home: home.path().to_owned(), ..store::Options::default() };
         let store = Store::open(options).await.unwrap();
         for (at, proxy) in proxies.iter().enumerate() {
-            engine::add_proxy(&store, wish(&at.to_string(), &proxy.url()), now()).await.unwrap();
+            engine::add_proxy(&store, spec(&at.to_string(), &proxy.url()), now()).await.unwrap();
         }
         let (mut logins, mut ids) = (Vec::new(), Vec::new());
         for (new, way) in self.accounts {
@@ -137,9 +137,9 @@ impl Site {
     }
 }
 
-fn wish(name: &str, url: &str) -> ProxyWish {
+fn spec(name: &str, url: &str) -> ProxySpec {
     let address = Address::read(url).unwrap();
-    ProxyWish { name: Some(name.to_owned()), address, allow_private: true, enabled: true }
+    ProxySpec { name: Some(name.to_owned()), address, allow_private: true, enabled: true }
 }
 
 fn http() -> ProxyOptions {

@@ -32,10 +32,10 @@ fn errand(service: Service, body: &Value) -> ForwardRequest {
 
 /// A relay that can do everything and lists nothing.
 async fn able(bench: &Bench, name: &str) {
-    let mut wish = CHAT.wish(bench, name);
-    wish.models = Vec::new();
-    wish.capabilities = Some(Capabilities::ALL);
-    bench.engine.relays().add(&wish).await.expect("the relay");
+    let mut spec = CHAT.spec(bench, name);
+    spec.models = Vec::new();
+    spec.capabilities = Some(Capabilities::ALL);
+    bench.engine.relays().add(&spec).await.expect("the relay");
 }
 
 /// The whole answer; `Err` when it broke off.
@@ -142,7 +142,7 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "one:text-embedding-3-small"});
     assert_eq!(refused(bench.engine.forward(errand(Service::Embeddings, &body)).await).failure.kind, Kind::Upstream);
-    let mut lists = CHAT.wish(&bench, "lists");
+    let mut lists = CHAT.spec(&bench, "lists");
     lists.models = vec!["text-embedding-3-small".into()];
     lists.capabilities = Some(Capabilities::ALL);
     bench.engine.relays().add(&lists).await.expect("the relay");
@@ -175,10 +175,10 @@ async fn what_nobody_can_do_is_said() {
 #[tokio::test]
 async fn refusals_and_cuts_are_told_apart() {
     let bench = alone().await;
-    let mut wish = RESPONSES.wish(&bench, "far");
-    wish.capabilities = Some(Capabilities::ALL);
-    wish.models = Vec::new();
-    bench.engine.relays().add(&wish).await.expect("the relay");
+    let mut spec = RESPONSES.spec(&bench, "far");
+    spec.capabilities = Some(Capabilities::ALL);
+    spec.models = Vec::new();
+    bench.engine.relays().add(&spec).await.expect("the relay");
     let body = json!({"input": "a", "model": "text-embedding-3-large"});
     let ask = || bench.engine.forward(errand(Service::Embeddings, &body));
     bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay(RESPONSES.place, 400, "no such size")));
@@ -241,9 +241,9 @@ async fn an_upload_that_breaks_off_is_the_clients() {
 async fn a_relay_that_repeats_its_key_is_not_heard() {
     const KEY: &str = "0f1e2d3c/4b5a6978+8796a5b4";
     let bench = alone().await;
-    let mut wish = CHAT.wish(&bench, "far");
-    (wish.models, wish.capabilities, wish.key) = (Vec::new(), Some(Capabilities::ALL), KEY.into());
-    bench.engine.relays().add(&wish).await.expect("the relay");
+    let mut spec = CHAT.spec(&bench, "far");
+    (spec.models, spec.capabilities, spec.key) = (Vec::new(), Some(Capabilities::ALL), KEY.into());
+    bench.engine.relays().add(&spec).await.expect("the relay");
     for status in [400, 401, 429, 500] {
         let said = format!(r#"{{"error":{{"message":"the key {} is not good"}}}}"#, KEY.replace('/', "\\/"));
         let plan = Plan::text(status, said).header("content-type", "application/json");

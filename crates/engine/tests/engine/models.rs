@@ -111,7 +111,8 @@ async fn a_key_that_was_taken_back_stays_so() {
     let (engine, done) = (bench.engine.clone(), Arc::clone(&stop));
     let others = tokio::spawn(async move {
         while !done.load(Ordering::Relaxed) {
-            let (one, two) = tokio::join!(engine.keys().equip(&busy, None), engine.keys().equip(&busy, Some(&[])));
+            let (one, two) =
+                tokio::join!(engine.keys().set_tools(&busy, None), engine.keys().set_tools(&busy, Some(&[])));
             assert!(one.expect("equipped") && two.expect("equipped"));
         }
     });

@@ -3,7 +3,7 @@
 mod faults;
 mod names;
 
-use engine::{Private, RelayView, RelayWish};
+use engine::{PrivateAccess, RelaySpec, RelayView};
 use offline::Endpoint;
 use pool::{AccountId, Secret};
 use proto::{Dialect, Wire};
@@ -36,8 +36,8 @@ pub(crate) const GEMINI: House =
 
 impl House {
     /// A relay that serves its one model.
-    pub(crate) fn wish(&self, bench: &Bench, name: &str) -> RelayWish {
-        RelayWish {
+    pub(crate) fn spec(&self, bench: &Bench, name: &str) -> RelaySpec {
+        RelaySpec {
             name: name.to_owned(),
             base_url: format!("{}{}", bench.backend.auth_url(), self.path),
             key: Secret::from(KEY),
@@ -45,7 +45,7 @@ impl House {
             models: vec![self.model.to_owned()],
             prefix: String::new(),
             capabilities: None,
-            private: Private::AsGiven,
+            private: PrivateAccess::AsGiven,
             weight: 1,
             enabled: true,
         }
@@ -53,7 +53,7 @@ impl House {
 
     /// Adds it under `name`.
     pub(crate) async fn join(&self, bench: &Bench, name: &str) -> RelayView {
-        bench.engine.relays().add(&self.wish(bench, name)).await.expect("the relay is added")
+        bench.engine.relays().add(&self.spec(bench, name)).await.expect("the relay is added")
     }
 }
 

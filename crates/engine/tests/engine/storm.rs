@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Engine, Parts, RelayWish, Settings};
+use engine::{Engine, Parts, RelaySpec, Settings};
 use offline::{Plan, Rule};
 use proto::{Kind, Text};
 use rstest::rstest;
@@ -190,8 +190,8 @@ async fn a_relay_that_nobody_answers_for_does_not_stop_the_others() {
         CHAT.join(&bench, &format!("relay-{n}")).await;
     }
     let (hole, _waiting, _listener) = black_hole();
-    let wish = RelayWish { base_url: format!("http://{hole}/v1"), ..CHAT.wish(&bench, "hole") };
-    bench.engine.relays().add(&wish).await.expect("the relay is added");
+    let spec = RelaySpec { base_url: format!("http://{hole}/v1"), ..CHAT.spec(&bench, "hole") };
+    bench.engine.relays().add(&spec).await.expect("the relay is added");
     for round in 0..5 {
         let (served, failures) = crowd_for(&bench, CHAT.model, 40, round).await;
         assert_eq!(served, 40, "{failures:?}");

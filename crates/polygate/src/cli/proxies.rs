@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use engine::{ProxyChange, ProxyError, ProxyWish, proxy_state};
+use engine::{ProxyChange, ProxyError, ProxySpec, proxy_state};
 use pool::Secret;
 use pool::egress::{Address, Egress, Health, Proxy, file};
 use serde::Serialize;
@@ -163,7 +163,7 @@ impl Add {
             (None, Some(file)) => read(file)?,
             (None, None) => bail!("no URL is given; hint: `-` reads it from standard input"),
         };
-        let wish = ProxyWish {
+        let wish = ProxySpec {
             name: self.name,
             address: Address::read(text.expose())?,
             allow_private: self.allow_private,
@@ -305,7 +305,7 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
 async fn check_and_store(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::ProxyCheck>> {
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, context::now()).await;
-    engine::keep_checks(store, &found).await?;
+    engine::store_checks(store, &found).await?;
     Ok(found)
 }
 

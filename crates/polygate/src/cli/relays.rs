@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use engine::{Private, RelayOrigin, RelayWish, host_name, masked, relay_state};
+use engine::{PrivateAccess, RelayOrigin, RelaySpec, host_name, masked, relay_state};
 use pool::relay::{Capabilities, PastedAddress, Relay, Wire, format, models, wire};
 use pool::{Secret, Status};
 use serde::Serialize;
@@ -152,11 +152,11 @@ impl Add {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn wish(self) -> anyhow::Result<RelayWish> {
+    fn wish(self) -> anyhow::Result<RelaySpec> {
         let key = self.key.read()?.unwrap_or_else(|| Secret::from(""));
         PastedAddress::read(&self.base_url)?;
         let made = || host_name(&self.base_url).context("the address gives no name for the relay; set one with --name");
-        Ok(RelayWish {
+        Ok(RelaySpec {
             name: self.name.clone().map_or_else(made, Ok)?,
             base_url: self.base_url,
             key,
@@ -164,7 +164,7 @@ impl Add {
             models: self.models,
             prefix: self.prefix,
             capabilities: self.capabilities,
-            private: if self.allow_private { Private::Allowed } else { Private::AsGiven },
+            private: if self.allow_private { PrivateAccess::Allowed } else { PrivateAccess::AsGiven },
             weight: self.weight,
             enabled: true,
         })

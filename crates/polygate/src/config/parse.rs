@@ -195,7 +195,7 @@ pub(super) fn quota(layers: &Layers) -> Result<Quota, ConfigError> {
 pub(super) fn alerts(layers: &Layers) -> Result<Alerts, ConfigError> {
     let receiver = |url_key, secret| {
         let secret = layers.text(secret).map(Secret::new);
-        Ok(url(layers, url_key)?.map(|url| engine::Receiver { url: engine::Hidden(url), secret }))
+        Ok(url(layers, url_key)?.map(|url| engine::Receiver { url: engine::SecretUrl(url), secret }))
     };
     Ok(Alerts {
         webhook: receiver("alerts.webhook_url", "alerts.webhook_secret")?,

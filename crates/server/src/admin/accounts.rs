@@ -8,7 +8,7 @@ mod wire;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use engine::{AccountError, AccountView, Engine, Health, Pace, TagChange};
+use engine::{AccountError, AccountHealth, AccountView, CheckPace, Engine, TagChange};
 use http::StatusCode;
 use pool::Secret;
 use proto::{Failure, Kind};
@@ -116,14 +116,14 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     }
     let ids = body.ids.as_deref();
     bounded(ids.unwrap_or_default().len(), batch::MOST, "ids")?;
-    let pace = Pace { stagger: Duration::from_millis(stagger), parallel };
+    let pace = CheckPace { stagger: Duration::from_millis(stagger), parallel };
     let results = engine.accounts().check(ids, pace).await;
     let count = |health| results.iter().filter(|checked| checked.result == health).count();
     let summary = CheckCounts {
         total: results.len(),
-        alive: count(Health::Alive),
-        dead: count(Health::Dead),
-        skipped: count(Health::Skipped),
+        alive: count(AccountHealth::Alive),
+        dead: count(AccountHealth::Dead),
+        skipped: count(AccountHealth::Skipped),
     };
     let known: HashSet<&str> = results.iter().map(|checked| checked.id.as_str()).collect();
     let missing = ids.unwrap_or_default().iter().filter(|id| !known.contains(id.as_str()));
@@ -138,7 +138,7 @@ pub(crate) const REFRESH: Operation =
 /// `POST /auth/accounts/{id}/refresh`
 pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
     let view = ctx.app.engine.accounts().refresh(&ctx.param).await.map_err(|error| rejection(&error))?;
-    Ok(answer(StatusCode::OK, &Refreshed { success: true, result: Health::Alive, account: view.into() }))
+    Ok(answer(StatusCode::OK, &Refreshed { success: true, result: AccountHealth::Alive, account: view.into() }))
 }
 
 pub(crate) const RENAME: Operation =

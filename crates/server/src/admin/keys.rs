@@ -121,7 +121,7 @@ pub(crate) const CHANGE: Operation =
 pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, param: id, body: ChangeRequest { default_tools } } = input::read(ctx).await?;
     let tools = default_tools.as_deref().map(each_once);
-    if engine.keys().equip(&id, tools.as_deref()).await.map_err(|error| store_rejection("admin keys", &error))? {
+    if engine.keys().set_tools(&id, tools.as_deref()).await.map_err(|error| store_rejection("admin keys", &error))? {
         return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No client key has this id").into())

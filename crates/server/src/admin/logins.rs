@@ -234,7 +234,7 @@ fn rejection(problem: &LoginProblem) -> Rejection {
             StatusCode::BAD_GATEWAY,
             Failure::new(Kind::Upstream, problem.to_string()).code("login_failed"),
         ),
-        LoginProblem::Way(error) => super::proxies::rejection(error),
+        LoginProblem::Egress(error) => super::proxies::rejection(error),
         LoginProblem::Store(_) => store_rejection("admin accounts", problem),
     }
 }

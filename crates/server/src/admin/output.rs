@@ -1,6 +1,6 @@
 //! Reply types shared by admin endpoints.
 
-use engine::{Batch, Outcome};
+use engine::{Batch, BatchOutcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,7 +22,7 @@ pub(crate) struct Removed {
     /// Unknown ids.
     not_found: Vec<String>,
     /// The outcome of each.
-    results: Vec<Outcome>,
+    results: Vec<BatchOutcome>,
 }
 
 /// It is done.

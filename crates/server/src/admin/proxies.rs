@@ -3,7 +3,7 @@
 mod wire;
 
 use bytes::Bytes;
-use engine::{Moves, ProxyChange, ProxyError, ProxyView};
+use engine::{AssignmentPreview, ProxyChange, ProxyError, ProxyView};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use pool::egress::Address;
@@ -199,7 +199,7 @@ pub(crate) async fn export_assignments(ctx: RequestContext) -> HandlerResult {
 pub(crate) const IMPORT_ASSIGNMENTS: Operation =
     Operation::new(Tag::Proxies, "Preview assignments; nothing is changed")
         .takes::<AssignmentFile>()
-        .gives::<Moves>(200);
+        .gives::<AssignmentPreview>(200);
 
 /// `POST /api/proxies/assignments/import`: previews the result, and changes nothing.
 pub(crate) async fn import_assignments(ctx: RequestContext) -> HandlerResult {
@@ -243,9 +243,9 @@ pub(super) fn rejection(error: &ProxyError) -> Rejection {
         ProxyError::File(_) => (Kind::Invalid, None, "invalid_file"),
         ProxyError::Unknown | ProxyError::Account(_) => (Kind::NotFound, None, "not_found"),
         ProxyError::Ambiguous(_) => (Kind::Invalid, None, "ambiguous_account"),
-        ProxyError::Named => (Kind::Invalid, Some(StatusCode::CONFLICT), "name_taken"),
+        ProxyError::NameTaken => (Kind::Invalid, Some(StatusCode::CONFLICT), "name_taken"),
         ProxyError::InUse(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "proxy_in_use"),
-        ProxyError::Stuck(_) => (Kind::Upstream, None, "no_way_out"),
+        ProxyError::NoEgress(_) => (Kind::Upstream, None, "no_way_out"),
         ProxyError::Full => (Kind::Invalid, Some(StatusCode::CONFLICT), "too_many_proxies"),
         ProxyError::Store(_) => return store_rejection("admin proxies", error),
     };

@@ -169,14 +169,14 @@ async fn add_named(engine: &Engine, request: &RelayRequest) -> Result<RelayView,
 fn rejection(error: &RelayError) -> Rejection {
     let (kind, status, code) = match error {
         RelayError::Invalid(_) => (Kind::Invalid, None, "invalid_relay"),
-        RelayError::Taken(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "name_taken"),
+        RelayError::NameTaken(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "name_taken"),
         RelayError::KeyNeeded => (Kind::Invalid, Some(StatusCode::CONFLICT), "key_needed"),
         RelayError::File => (Kind::Invalid, Some(StatusCode::CONFLICT), "set_in_file"),
         RelayError::Unknown => (Kind::NotFound, None, "not_found"),
         RelayError::Status(401 | 403) | RelayError::Probe(ProbeError::Refused(_)) => {
             (Kind::Unauthorized, None, "relay_key_refused")
         }
-        RelayError::Probe(_) | RelayError::Way(_) | RelayError::Status(_) | RelayError::List(_) => {
+        RelayError::Probe(_) | RelayError::Unreachable(_) | RelayError::Status(_) | RelayError::List(_) => {
             (Kind::Upstream, None, "relay_unreachable")
         }
         RelayError::Store(_) => return store_rejection("admin relays", error),

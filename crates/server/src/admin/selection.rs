@@ -1,6 +1,6 @@
 //! The selection of accounts: the owner's terms for each, and a dry run that explains which account would serve a request.
 
-use engine::{AccountError, AccountView, Explained, RoutingQuery, TermsChange};
+use engine::{AccountError, AccountView, RoutingExplanation, RoutingQuery, TermsChange};
 use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::{Deserialize, Deserializer};
@@ -56,7 +56,7 @@ pub(crate) const EXPLAIN: Operation = Operation::new(Tag::Accounts, "Explain whi
         ),
         Param::query("conversation", "The conversation that the request would belong to.", &[]),
     ])
-    .gives::<Explained>(200);
+    .gives::<RoutingExplanation>(200);
 
 /// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself. Requests
 /// that need no key have `open` or `ollama` for its id.

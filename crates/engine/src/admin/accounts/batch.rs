@@ -23,7 +23,7 @@ const FIT: &str = "an account has at most 16 tags of 1 to 32 characters";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = AccountFate)]
-pub enum Fate {
+pub enum BatchResult {
     /// The change was made.
     Done,
     /// No account has this id.
@@ -37,11 +37,11 @@ pub enum Fate {
 /// The outcome of one account of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = AccountOutcome)]
-pub struct Outcome {
+pub struct BatchOutcome {
     /// The id as given.
     pub id: String,
     /// The result.
-    pub result: Fate,
+    pub result: BatchResult,
     /// Why nothing was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -51,7 +51,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The outcomes.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<BatchOutcome>,
 }
 
 /// A change of tags. Tags are trimmed, and a tag that was given twice counts once.
@@ -96,7 +96,7 @@ impl Accounts<'_> {
         let wanted = if on { Status::Active } else { Status::Disabled };
         let found = services.runtime.store.switch(&ids, &wanted).await?;
         for id in &ids {
-            services.registry.accounts.status_set(id, &wanted, services.runtime.now());
+            services.registry.accounts.set_status(id, &wanted, services.runtime.now());
             if !on {
                 services.dispatch.limiter.requeue(id);
             }
@@ -134,7 +134,7 @@ impl Accounts<'_> {
         for (at, entry) in self.picked(&batch) {
             let id = entry.account.id.clone();
             let Some(tags) = change.apply(services.registry.extras.tags(&id)) else {
-                batch.outcomes[at].fail(Fate::Failed, FIT.to_owned());
+                batch.outcomes[at].fail(BatchResult::Failed, FIT.to_owned());
                 continue;
             };
             places.push(at);
@@ -155,12 +155,12 @@ impl Accounts<'_> {
         while let Some((at, error)) = done.next().await {
             let outcome = &mut batch.outcomes[at];
             match error {
-                None => outcome.result = Fate::Done,
+                None => outcome.result = BatchResult::Done,
                 Some(AccountError::Unknown) => {}
                 Some(error @ AccountError::NotRefreshed { lasting: true, .. }) => {
-                    outcome.fail(Fate::NeedsLogin, error.to_string());
+                    outcome.fail(BatchResult::NeedsLogin, error.to_string());
                 }
-                Some(error) => outcome.fail(Fate::Failed, error.to_string()),
+                Some(error) => outcome.fail(BatchResult::Failed, error.to_string()),
             }
         }
         batch
@@ -172,17 +172,21 @@ impl Batch {
     fn of(ids: &[String]) -> Self {
         let mut seen = HashSet::new();
         let each = ids.iter().filter(|id| seen.insert(id.as_str()));
-        Self { outcomes: each.map(|id| Outcome { id: id.clone(), result: Fate::NotFound, error: None }).collect() }
+        Self {
+            outcomes: each
+                .map(|id| BatchOutcome { id: id.clone(), result: BatchResult::NotFound, error: None })
+                .collect(),
+        }
     }
 
     /// The number of accounts that were changed.
     pub fn done(&self) -> usize {
-        self.with(Fate::Done).count()
+        self.with(BatchResult::Done).count()
     }
 
     /// The unknown ids.
     pub fn missing(&self) -> Vec<String> {
-        self.with(Fate::NotFound).map(|outcome| outcome.id.clone()).collect()
+        self.with(BatchResult::NotFound).map(|outcome| outcome.id.clone()).collect()
     }
 
     /// Whether every known account was changed.
@@ -190,14 +194,14 @@ impl Batch {
         self.outcomes.iter().all(|outcome| outcome.error.is_none())
     }
 
-    fn with(&self, fate: Fate) -> impl Iterator<Item = &Outcome> {
+    fn with(&self, fate: BatchResult) -> impl Iterator<Item = &BatchOutcome> {
         self.outcomes.iter().filter(move |outcome| outcome.result == fate)
     }
 
     /// Records the store's results for the outcomes at `places`, in order.
     fn set_found(&mut self, places: impl IntoIterator<Item = usize>, found: &[bool]) {
         for (at, found) in places.into_iter().zip(found) {
-            self.outcomes[at].result = if *found { Fate::Done } else { Fate::NotFound };
+            self.outcomes[at].result = if *found { BatchResult::Done } else { BatchResult::NotFound };
         }
     }
 
@@ -205,11 +209,11 @@ impl Batch {
     fn may_serve(&mut self, at: usize, status: &Status, services: &Services) -> bool {
         let fate = match status {
             Status::Expiring { .. } if status.notice(services.runtime.now()).is_some() => {
-                self.outcomes[at].result = Fate::Done;
+                self.outcomes[at].result = BatchResult::Done;
                 return false;
             }
-            Status::Expiring { .. } | Status::NeedsLogin { .. } => Fate::NeedsLogin,
-            Status::Blocked { .. } => Fate::Failed,
+            Status::Expiring { .. } | Status::NeedsLogin { .. } => BatchResult::NeedsLogin,
+            Status::Blocked { .. } => BatchResult::Failed,
             _ => return true,
         };
         let why = status
@@ -221,8 +225,8 @@ impl Batch {
     }
 }
 
-impl Outcome {
-    fn fail(&mut self, fate: Fate, why: String) {
+impl BatchOutcome {
+    fn fail(&mut self, fate: BatchResult, why: String) {
         (self.result, self.error) = (fate, Some(why));
     }
 }
@@ -273,7 +277,7 @@ fn trimmed(tags: Vec<String>) -> Vec<String> {
 impl Accounts<'_> {
     /// The known accounts of a batch.
     fn picked(self, batch: &Batch) -> Vec<Picked> {
-        let own = |(at, outcome): (usize, &Outcome)| Some((at, self.0.registry.account(&outcome.id)?));
+        let own = |(at, outcome): (usize, &BatchOutcome)| Some((at, self.0.registry.account(&outcome.id)?));
         batch.outcomes.iter().enumerate().filter_map(own).collect()
     }
 

@@ -52,13 +52,13 @@ pub enum LoginStage {
 }
 
 /// A login of one admin token.
-pub(super) struct Browser {
-    login: Arc<Login>,
+pub(super) struct BrowserLogin {
+    login: Arc<PendingLogin>,
     listener: tokio::task::JoinHandle<()>,
 }
 
 /// The state that the listener and a pasted address share.
-struct Login {
+struct PendingLogin {
     state: String,
     verifier: Secret,
     redirect: String,
@@ -89,10 +89,10 @@ impl Logins<'_> {
         let redirect = callback.as_ref().map_or_else(|| FALLBACK_REDIRECT.to_owned(), Callback::redirect);
         let auth_url = services.runtime.upstream.authorize_url(&pkce, &state, &redirect).to_string();
         let listening = callback.is_some();
-        let login = Arc::new(Login::new(state.clone(), (pkce.verifier, redirect), egress));
+        let login = Arc::new(PendingLogin::new(state.clone(), (pkce.verifier, redirect), egress));
         let listener = services.runtime.tasks.spawn(listen(Arc::clone(services), Arc::clone(&login), callback));
         // Another login that this token began meanwhile.
-        if let Some(other) = browsers.insert(admin.to_owned(), Browser { login, listener }) {
+        if let Some(other) = browsers.insert(admin.to_owned(), BrowserLogin { login, listener }) {
             other.login.cancel.cancel();
         }
         LoginStart { auth_url, state, listening }
@@ -118,7 +118,7 @@ impl Logins<'_> {
         Some(stage)
     }
 
-    async fn waiting(self, admin: &str) -> Option<Arc<Login>> {
+    async fn waiting(self, admin: &str) -> Option<Arc<PendingLogin>> {
         let browsers = self.pending.browsers.lock().await;
         let login = Arc::clone(&browsers.get(admin)?.login);
         (login.until > Instant::now()).then_some(login)
@@ -126,7 +126,7 @@ impl Logins<'_> {
 }
 
 /// Waits for the browser until the login ends.
-async fn listen(services: Arc<Services>, login: Arc<Login>, callback: Option<Callback>) {
+async fn listen(services: Arc<Services>, login: Arc<PendingLogin>, callback: Option<Callback>) {
     let Some(callback) = callback else { return };
     let code = tokio::select! {
         () = services.runtime.stop.cancelled() => return,
@@ -144,7 +144,7 @@ async fn listen(services: Arc<Services>, login: Arc<Login>, callback: Option<Cal
     }
 }
 
-impl Login {
+impl PendingLogin {
     fn new(state: String, (verifier, redirect): (Secret, String), egress: Option<Egress>) -> Self {
         Self {
             state,
@@ -167,9 +167,9 @@ impl Login {
         let result = self.trade(services, code).await;
         *self.stage.lock() = match &result {
             Ok(put) => LoginStage::Done { account: put.id.0.clone() },
-            Err(LoginProblem::Provider(LoginError::Failed { sent: upstream::Sent::No, .. }) | LoginProblem::Way(_)) => {
-                LoginStage::Pending
-            }
+            Err(
+                LoginProblem::Provider(LoginError::Failed { sent: upstream::Sent::No, .. }) | LoginProblem::Egress(_),
+            ) => LoginStage::Pending,
             Err(problem) => LoginStage::Failed { error: problem.to_string() },
         };
         if result.is_ok() {

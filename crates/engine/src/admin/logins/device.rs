@@ -97,7 +97,7 @@ impl Logins<'_> {
             if let Some(id) = &*account {
                 return Ok(DevicePoll::Done { id: id.clone() });
             }
-            if waiting.soon() {
+            if waiting.is_too_soon() {
                 return Ok(DevicePoll::SlowDown);
             }
             let device = &waiting.device;
@@ -115,7 +115,7 @@ impl Logins<'_> {
 
 impl PendingDevice {
     /// Whether the provider was asked less than an interval ago; if not, the interval begins now.
-    fn soon(&self) -> bool {
+    fn is_too_soon(&self) -> bool {
         let mut asked = self.asked.lock();
         let soon = asked.elapsed() < self.device.interval;
         if !soon {

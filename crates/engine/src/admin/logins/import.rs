@@ -14,7 +14,7 @@ use upstream::authfile::Login;
 use upstream::transfer::{self, Entry, File, FileError, Readiness};
 
 use super::{Logins, spend, store_login};
-use crate::admin::relays::{Private, RelayError, RelayWish, add_relay};
+use crate::admin::relays::{PrivateAccess, RelayError, RelaySpec, add_relay};
 use crate::request::services::Services;
 use crate::tokens::file_account;
 
@@ -234,7 +234,7 @@ fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) 
             Ok(Readiness::NeedsRefresh(refresh)) => waiting.push((Item { at, entry }, refresh)),
             Ok(Readiness::Ready(login)) => {
                 seen.extend(login.refresh.as_ref().map(|token| token.expose().to_owned()));
-                newest(&mut sorted.ready, &mut logins, (Item { at, entry }, login), results);
+                keep_newest(&mut sorted.ready, &mut logins, (Item { at, entry }, login), results);
             }
         }
     }
@@ -251,7 +251,7 @@ fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) 
 }
 
 /// Keeps the newest of several entries of one login; entries with a refresh token are preferred.
-fn newest(
+fn keep_newest(
     ready: &mut Vec<(Item, Login)>,
     logins: &mut HashMap<(String, String), usize>,
     (item, login): (Item, Login),
@@ -334,7 +334,7 @@ async fn relay(services: &Services, key: Secret) -> Result<bool, RelayError> {
     };
     let others = (2..=NAMES).map(|number| format!("openai-{number}"));
     let free = std::iter::once("openai".to_owned()).chain(others).find(|name| !names.contains(name));
-    let wish = RelayWish {
+    let spec = RelaySpec {
         name: free.unwrap_or_else(|| "openai".to_owned()),
         base_url: OPENAI.to_owned(),
         key,
@@ -342,11 +342,11 @@ async fn relay(services: &Services, key: Secret) -> Result<bool, RelayError> {
         models: Vec::new(),
         prefix: String::new(),
         capabilities: None,
-        private: Private::Refused,
+        private: PrivateAccess::Refused,
         weight: 1,
         enabled: true,
     };
-    add_relay(&services.runtime.store, services.runtime.upstream.relays(), &wish, services.runtime.now()).await?;
+    add_relay(&services.runtime.store, services.runtime.upstream.relays(), &spec, services.runtime.now()).await?;
     Ok(true)
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn spend_token(
             break;
         }
         match call(services, routes(services, entry, egress), &token).await {
-            Ok(grant) => return keep(services, entry, (grant, token), egress).await,
+            Ok(grant) => return store_grant(services, entry, (grant, token), egress).await,
             Err(CallError::NoEgress(none)) if attempt == 0 => {
                 return failed(entry.line, &entry.label, ImportOutcome::NoWayOut, &none.to_string());
             }
@@ -116,7 +116,7 @@ fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
 }
 
 /// Stores a grant. Without a refresh token in it, the old one stays valid.
-async fn keep(
+async fn store_grant(
     services: &Services,
     entry: &Entry,
     (grant, spent): (Grant, Secret),

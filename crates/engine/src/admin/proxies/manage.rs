@@ -12,7 +12,7 @@ const TRIES: usize = MOST;
 
 /// A proxy to add.
 #[derive(Clone, Debug)]
-pub struct ProxyWish {
+pub struct ProxySpec {
     /// Its name; `None` is made of its address.
     pub name: Option<String>,
     /// Where it is.
@@ -56,10 +56,10 @@ pub enum ProxyError {
     Ambiguous(String),
     /// Another proxy has the name.
     #[error("a proxy of this name exists; hint: choose another name")]
-    Named,
+    NameTaken,
     /// No route of the egress is open.
     #[error("{0}; hint: `polygate proxies list` shows the ways")]
-    Stuck(String),
+    NoEgress(String),
     /// Accounts use it.
     #[error("{0} of the accounts take this proxy; hint: assign them elsewhere first, they would have no way out")]
     InUse(usize),
@@ -74,17 +74,17 @@ pub enum ProxyError {
 impl From<store::Error> for ProxyError {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::ProxyNameTaken => Self::Named,
+            store::Error::ProxyNameTaken => Self::NameTaken,
             other => Self::Store(other),
         }
     }
 }
 
 /// Stores a new proxy. For a known address, returns the known proxy's id and `false`.
-pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(ProxyId, bool), ProxyError> {
+pub async fn add_proxy(store: &Store, spec: ProxySpec, now: Millis) -> Result<(ProxyId, bool), ProxyError> {
     // A new proxy has no stored password that a hidden one could mean.
-    let address = wish.address.keeping(None)?;
-    address.check(wish.allow_private)?;
+    let address = spec.address.keeping(None)?;
+    address.check(spec.allow_private)?;
     let known = store.proxies().await?;
     if let Some(same) = known.iter().find(|proxy| proxy.address == address) {
         return Ok((same.id.clone(), false));
@@ -92,12 +92,12 @@ pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(P
     if known.len() >= MOST {
         return Err(ProxyError::Full);
     }
-    let name = match wish.name {
+    let name = match spec.name {
         Some(name) => name,
         None => free_name(&address.host_port(), &known.iter().map(|proxy| proxy.name.clone()).collect()),
     };
     check_name(&name)?;
-    let new = NewProxy { name, address, enabled: wish.enabled, allow_private: wish.allow_private };
+    let new = NewProxy { name, address, enabled: spec.enabled, allow_private: spec.allow_private };
     let ids = store.add_proxies(&[new], now).await?;
     Ok((ids.into_iter().next().ok_or(ProxyError::Unknown)?, true))
 }
@@ -180,7 +180,7 @@ pub async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(Accou
     let (accounts, proxies) = (store.accounts().await?, store.proxies().await?);
     let mut ways = Vec::with_capacity(wanted.len());
     for (account, way) in wanted {
-        ways.push((account_id(&accounts, account)?, meant(&proxies, way)?));
+        ways.push((account_id(&accounts, account)?, parse_egress(&proxies, way)?));
     }
     store.set_egresses(&ways).await?;
     Ok(ways)
@@ -203,7 +203,7 @@ fn account_id(accounts: &[pool::Account], wanted: &str) -> Result<AccountId, Pro
 }
 
 /// Parses an egress.
-pub(super) fn meant(proxies: &[Proxy], wanted: &str) -> Result<Egress, ProxyError> {
+pub(super) fn parse_egress(proxies: &[Proxy], wanted: &str) -> Result<Egress, ProxyError> {
     if Egress::WORDS.contains(&wanted) {
         let Ok(way) = wanted.parse();
         return Ok(way);

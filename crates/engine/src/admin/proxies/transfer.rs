@@ -4,13 +4,13 @@ use pool::egress::{Egress, EgressTable};
 use pool::{Account, AccountId};
 
 use super::ProxyError;
-use super::manage::meant;
+use super::manage::parse_egress;
 
 /// The egress of an account, as a file has it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AssignmentTicket)]
-pub struct Ticket {
+pub struct EgressAssignment {
     /// Our id of the account; another install has another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
@@ -28,7 +28,7 @@ pub struct Ticket {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AssignmentMove)]
-pub struct Move {
+pub struct EgressChange {
     /// The account.
     pub account_id: String,
     /// Its e-mail.
@@ -42,38 +42,43 @@ pub struct Move {
 /// The effect of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = AssignmentMoves)]
-pub struct Moves {
+pub struct AssignmentPreview {
     /// Accounts that would get another egress.
-    pub changes: Vec<Move>,
+    pub changes: Vec<EgressChange>,
     /// How many accounts have the file's egress already.
     pub unchanged: usize,
 }
 
 /// The assignments of every account with an egress of its own.
-pub(super) fn export(table: &EgressTable, accounts: &[Account]) -> Vec<Ticket> {
-    let ticket = |account: &Account| {
+pub(super) fn export(table: &EgressTable, accounts: &[Account]) -> Vec<EgressAssignment> {
+    let assignment = |account: &Account| {
         let way = table.assigned.get(&account.id)?;
         let name = match way {
             Egress::Fixed(id) => table.proxy(id).map(|proxy| proxy.name.clone()),
             _ => None,
         };
-        Some(Ticket {
+        Some(EgressAssignment {
             account_id: Some(account.id.0.clone()),
             email: Some(account.email.clone()).filter(|email| !email.is_empty()),
             proxy_id: way.to_string(),
             proxy_name: name,
         })
     };
-    accounts.iter().filter_map(ticket).collect()
+    accounts.iter().filter_map(assignment).collect()
 }
 
 /// Previews assignments. Accounts are found by id, else by e-mail, which several accounts of a person share.
-pub(super) fn preview(table: &EgressTable, accounts: &[Account], tickets: &[Ticket]) -> Result<Moves, ProxyError> {
-    let mut moves = Moves::default();
-    for ticket in tickets {
-        let way = meant(&table.proxies, &ticket.proxy_id);
-        let way = way.or_else(|_| meant(&table.proxies, ticket.proxy_name.as_deref().unwrap_or_default()))?;
-        for account in whose(accounts, ticket)? {
+pub(super) fn preview(
+    table: &EgressTable,
+    accounts: &[Account],
+    assignments: &[EgressAssignment],
+) -> Result<AssignmentPreview, ProxyError> {
+    let mut moves = AssignmentPreview::default();
+    for assignment in assignments {
+        let way = parse_egress(&table.proxies, &assignment.proxy_id);
+        let way =
+            way.or_else(|_| parse_egress(&table.proxies, assignment.proxy_name.as_deref().unwrap_or_default()))?;
+        for account in matching_accounts(accounts, assignment)? {
             let from = table.egress(&account.id);
             if *from == way {
                 moves.unchanged += 1;
@@ -81,21 +86,24 @@ pub(super) fn preview(table: &EgressTable, accounts: &[Account], tickets: &[Tick
             }
             let id = account.id.0.clone();
             let (from, to) = (from.to_string(), way.to_string());
-            moves.changes.push(Move { account_id: id, email: account.email.clone(), from, to });
+            moves.changes.push(EgressChange { account_id: id, email: account.email.clone(), from, to });
         }
     }
     Ok(moves)
 }
 
-fn whose<'a>(accounts: &'a [Account], ticket: &Ticket) -> Result<Vec<&'a Account>, ProxyError> {
-    let id = ticket.account_id.clone().map(AccountId);
+fn matching_accounts<'a>(
+    accounts: &'a [Account],
+    assignment: &EgressAssignment,
+) -> Result<Vec<&'a Account>, ProxyError> {
+    let id = assignment.account_id.clone().map(AccountId);
     if let Some(account) = accounts.iter().find(|account| Some(&account.id) == id.as_ref()) {
         return Ok(vec![account]);
     }
-    let email = ticket.email.as_deref().filter(|email| !email.is_empty());
+    let email = assignment.email.as_deref().filter(|email| !email.is_empty());
     let found: Vec<_> = accounts.iter().filter(|account| Some(account.email.as_str()) == email).collect();
     if found.is_empty() {
-        let named = ticket.email.clone().or_else(|| ticket.account_id.clone());
+        let named = assignment.email.clone().or_else(|| assignment.account_id.clone());
         return Err(ProxyError::Account(named.unwrap_or_else(|| "without a name".to_owned())));
     }
     Ok(found)

@@ -15,7 +15,7 @@ const SPACE: Uuid = Uuid::from_u128(0x3c0d_6a1f_58b2_4e9a_9d17_c2f0_7ae4_61b8);
 
 /// A relay to add.
 #[derive(Clone, Debug)]
-pub struct RelayWish {
+pub struct RelaySpec {
     /// Its name.
     pub name: String,
     /// Its address, as pasted.
@@ -31,7 +31,7 @@ pub struct RelayWish {
     /// Its capabilities; `None` derives them from address and protocol.
     pub capabilities: Option<Capabilities>,
     /// Whether it may be at a private address.
-    pub private: Private,
+    pub private: PrivateAccess,
     /// Its share among relays that could serve the same request.
     pub weight: u32,
     /// Whether it is switched on.
@@ -40,7 +40,7 @@ pub struct RelayWish {
 
 /// Whether a relay may be reached over plain http or at a private address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Private {
+pub enum PrivateAccess {
     /// No.
     Refused,
     /// Yes.
@@ -61,7 +61,7 @@ pub enum RelayError {
     Probe(#[from] ProbeError),
     /// The relay could not be asked.
     #[error("{0}")]
-    Way(#[from] Fault),
+    Unreachable(#[from] Fault),
     /// It answered with a status other than 200.
     #[error("the relay answered {0}{hint}", hint = refused(*.0))]
     Status(u16),
@@ -73,7 +73,7 @@ pub enum RelayError {
     Unknown,
     /// Another relay has the name.
     #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
-    Taken(String),
+    NameTaken(String),
     /// The stored key was given for another address.
     #[error("the relay's address is another one now; hint: its key must be given with it")]
     KeyNeeded,
@@ -97,7 +97,7 @@ impl From<store::Error> for RelayError {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NoSuchRelay => Self::Unknown,
-            store::Error::RelayNameTaken(name) => Self::Taken(name),
+            store::Error::RelayNameTaken(name) => Self::NameTaken(name),
             store::Error::KeyNeeded => Self::KeyNeeded,
             other => Self::Store(other),
         }
@@ -116,7 +116,7 @@ impl From<Denied> for RelayError {
     }
 }
 
-impl RelayWish {
+impl RelaySpec {
     /// The relay, without any call. Where neither format nor address tells the protocol it is Chat, which most relays speak.
     pub fn plan(&self, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = PastedAddress::read(&self.base_url)?;
@@ -128,7 +128,7 @@ impl RelayWish {
     /// The relay. Its host is resolved, and it is asked for its protocol where neither format nor address tells it.
     pub async fn detect(&self, relays: &RelayClient, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = PastedAddress::read(&self.base_url)?;
-        let asks = self.private == Private::AsGiven;
+        let asks = self.private == PrivateAccess::AsGiven;
         let private = self.allows(if asks { relays.check_public(pasted.url()).await } else { Ok(()) })?;
         let told = self.wire.or_else(|| pasted.detect());
         let wire = if let Some(wire) = told { wire } else { self.probe(relays, &pasted, private).await? };
@@ -171,10 +171,10 @@ impl RelayWish {
     /// Whether private addresses are allowed for it; `strict` is the verdict without permission.
     fn allows(&self, strict: Result<(), Denied>) -> Result<bool, Denied> {
         match (self.private, strict) {
-            (Private::Allowed, _) => Ok(true),
-            (Private::Refused, _) | (Private::AsGiven, Ok(())) => Ok(false),
-            (Private::AsGiven, Err(denied)) if denied.liftable() => Ok(true),
-            (Private::AsGiven, Err(denied)) => Err(denied),
+            (PrivateAccess::Allowed, _) => Ok(true),
+            (PrivateAccess::Refused, _) | (PrivateAccess::AsGiven, Ok(())) => Ok(false),
+            (PrivateAccess::AsGiven, Err(denied)) if denied.liftable() => Ok(true),
+            (PrivateAccess::AsGiven, Err(denied)) => Err(denied),
         }
     }
 }
@@ -188,17 +188,17 @@ pub(crate) fn file_relay_id(name: &str) -> AccountId {
 pub async fn add_relay(
     store: &Store,
     relays: &RelayClient,
-    wish: &RelayWish,
+    spec: &RelaySpec,
     now: Millis,
 ) -> Result<Relay, RelayError> {
-    let relay = wish.detect(relays, AccountId(String::new()), now).await?;
-    let id = store.put_relay(&row(&relay, None, Some(wish.key.clone())), now).await?;
+    let relay = spec.detect(relays, AccountId(String::new()), now).await?;
+    let id = store.put_relay(&new_relay(&relay, None, Some(spec.key.clone())), now).await?;
     Ok(Relay { id, ..relay })
 }
 
 /// Gives a stored relay another key. A refusal of the old key ends.
 pub async fn rekey_relay(store: &Store, relay: &Relay, key: Secret, now: Millis) -> Result<(), RelayError> {
-    store.put_relay(&row(relay, Some(relay.id.clone()), Some(key)), now).await?;
+    store.put_relay(&new_relay(relay, Some(relay.id.clone()), Some(key)), now).await?;
     Ok(())
 }
 
@@ -206,7 +206,7 @@ pub async fn rekey_relay(store: &Store, relay: &Relay, key: Secret, now: Millis)
 pub async fn test_relay(store: &Store, relays: &RelayClient, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
     let key = store.relay_key(&relay.id).await?.ok_or(RelayError::Unknown)?;
     let models = relay_models(relays, relay, &key).await?;
-    heal(store, relay.clone(), now).await?;
+    clear_refusal(store, relay.clone(), now).await?;
     if relay.models.is_empty() {
         let kept = RelayModels { body: pool::relay::models::write(&models), fetched: now };
         store.set_relay_models(&relay.id, &kept).await?;
@@ -215,7 +215,7 @@ pub async fn test_relay(store: &Store, relays: &RelayClient, relay: &Relay, now:
 }
 
 /// Ends a refusal of the key, also while others write the relay.
-async fn heal(store: &Store, mut relay: Relay, now: Millis) -> Result<(), RelayError> {
+async fn clear_refusal(store: &Store, mut relay: Relay, now: Millis) -> Result<(), RelayError> {
     loop {
         let status = relay.status.apply(&Signal::SignedIn, now);
         if status == relay.status || store.set_relay_status(&relay.id, &status, relay.version).await? {
@@ -236,7 +236,7 @@ pub async fn relay_models(relays: &RelayClient, relay: &Relay, key: &Secret) -> 
 }
 
 /// The relay in the store's form.
-pub(crate) fn row(relay: &Relay, id: Option<AccountId>, key: Option<Secret>) -> NewRelay {
+pub(crate) fn new_relay(relay: &Relay, id: Option<AccountId>, key: Option<Secret>) -> NewRelay {
     NewRelay {
         id,
         name: relay.name.clone(),

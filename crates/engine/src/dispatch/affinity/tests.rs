@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn bond(account: &str) -> AffinityRecord {
+fn record(account: &str) -> AffinityRecord {
     AffinityRecord { account: AccountId(account.into()), turn: None, foreign: None, away: false, turns: Vec::new() }
 }
 
@@ -11,9 +11,9 @@ fn the_last_account_counts() {
     let affinity = Affinity::default();
     let conversation = Uuid::from_u128(1);
     assert_eq!(affinity.get(conversation), None);
-    affinity.set(conversation, bond("a"));
-    affinity.set(conversation, bond("b"));
-    assert_eq!(affinity.get(conversation), Some(bond("b")));
+    affinity.set(conversation, record("a"));
+    affinity.set(conversation, record("b"));
+    assert_eq!(affinity.get(conversation), Some(record("b")));
 }
 
 #[test]
@@ -21,15 +21,15 @@ fn the_oldest_are_forgotten_and_the_used_are_kept() {
     let affinity = Affinity::default();
     let kept = Uuid::from_u128(u128::MAX);
     for n in 0..(3 * GENERATION as u128) {
-        affinity.set(Uuid::from_u128(n), bond("a"));
+        affinity.set(Uuid::from_u128(n), record("a"));
         if n % 1000 == 0 {
-            affinity.set(kept, bond("k"));
+            affinity.set(kept, record("k"));
         }
     }
     let generations = affinity.0.lock();
     assert!(generations.young.len() + generations.old.len() <= 2 * GENERATION);
     drop(generations);
-    assert_eq!(affinity.get(kept), Some(bond("k")));
+    assert_eq!(affinity.get(kept), Some(record("k")));
     assert_eq!(affinity.get(Uuid::from_u128(0)), None);
     assert!(affinity.get(Uuid::from_u128(3 * GENERATION as u128 - 1)).is_some());
 }

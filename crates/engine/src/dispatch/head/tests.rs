@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rstest::rstest;
 
-use super::passed;
+use super::client_headers;
 
 #[rstest]
 #[case("x-codex-primary-used-percent", true, true)]
@@ -28,6 +28,6 @@ use super::passed;
 #[case("x-codexprimary-used-percent", false, false)]
 fn passes(#[case] name: &'static str, #[case] everybody: bool, #[case] codex: bool) {
     let headers: HeaderMap = [(HeaderName::from_static(name), HeaderValue::from_static("1"))].into_iter().collect();
-    assert_eq!(passed(&headers, false).len() == 1, everybody);
-    assert_eq!(passed(&headers, true).len() == 1, codex);
+    assert_eq!(client_headers(&headers, false).len() == 1, everybody);
+    assert_eq!(client_headers(&headers, true).len() == 1, codex);
 }

@@ -17,7 +17,7 @@ pub(super) struct AccountQueue {
     /// When the next request may begin.
     pub(super) next: Option<Instant>,
     /// Boxed, because few accounts need it.
-    pub(super) more: Option<Box<Contended>>,
+    pub(super) contended: Option<Box<Contended>>,
 }
 
 #[derive(Default)]
@@ -51,41 +51,42 @@ impl AccountQueue {
     /// Counts one more request, which begins at `at`.
     pub(super) fn begin(&mut self, at: Instant) -> Start {
         self.in_flight += 1;
-        Start { at, round: self.more.as_ref().map_or(0, |more| more.round) }
+        Start { at, round: self.contended.as_ref().map_or(0, |more| more.round) }
     }
 
     /// One request less.
     pub(super) fn end(&mut self, start: Start) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(more) = self.more.as_mut().filter(|more| start.round < more.round) {
+        if let Some(more) = self.contended.as_mut().filter(|more| start.round < more.round) {
             more.older = more.older.saturating_sub(1);
         }
     }
 
     /// Notes that the breaker has opened: all requests in flight began before.
     pub(super) fn opened(&mut self) {
-        let more = self.more.get_or_insert_default();
+        let more = self.contended.get_or_insert_default();
         more.round += 1;
         more.older = self.in_flight;
     }
 
     /// Requests that began before the breaker opened last.
     pub(super) fn older(&self) -> u32 {
-        self.more.as_ref().map_or(0, |more| more.older)
+        self.contended.as_ref().map_or(0, |more| more.older)
     }
 
     /// Whether one more request is allowed: below `most`, and with an open breaker only as its one probe.
     pub(super) fn room(&self, most: u32) -> bool {
-        let probed = self.more.as_ref().is_some_and(|more| !more.breaker.is_closed() && self.in_flight > more.older);
+        let probed =
+            self.contended.as_ref().is_some_and(|more| !more.breaker.is_closed() && self.in_flight > more.older);
         (most == 0 || self.in_flight < most) && !probed
     }
 
     pub(super) fn waiting(&self) -> u32 {
-        self.more.as_ref().map_or(0, |more| u32::try_from(more.queue.len()).unwrap_or(u32::MAX))
+        self.contended.as_ref().map_or(0, |more| u32::try_from(more.queue.len()).unwrap_or(u32::MAX))
     }
 
     /// Where in the queue the tickets higher than `ticket` begin.
     pub(super) fn behind(&self, ticket: u64) -> usize {
-        self.more.as_ref().map_or(0, |more| more.queue.partition_point(|waiter| waiter.ticket <= ticket))
+        self.contended.as_ref().map_or(0, |more| more.queue.partition_point(|waiter| waiter.ticket <= ticket))
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct RankedRows {
     /// The list of the rows.
     list: List,
     /// The queues of removed accounts, until their last permit is given back.
-    gone: HashMap<AccountId, AccountQueue>,
+    removed: HashMap<AccountId, AccountQueue>,
     /// When the first snapshot ends, and when the snapshots were checked last.
     cards: (Millis, Millis),
     /// Requests in all queues.
@@ -39,7 +39,7 @@ impl RankedRows {
     pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
         let never = (Millis(i64::MAX), Millis(i64::MIN));
         let (rows, best, gone) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { strategy, tiers, rows, best, list: List::default(), gone, cards: never, waiting: 0, ticket: 0 }
+        Self { strategy, tiers, rows, best, list: List::default(), removed: gone, cards: never, waiting: 0, ticket: 0 }
     }
 
     pub(super) fn choose(
@@ -119,20 +119,20 @@ impl RankedRows {
     }
 
     pub(super) fn load(&self, account: &AccountId) -> (u32, u32) {
-        let place = self.row(account).map(|row| &row.place).or_else(|| self.gone.get(account));
+        let place = self.row(account).map(|row| &row.place).or_else(|| self.removed.get(account));
         place.map_or((0, 0), |place| (place.in_flight, place.waiting()))
     }
 
     pub(super) fn enqueue(&mut self, account: &AccountId, waiter: Waiter) {
         let Some(place) = self.queue_mut(account) else { return };
-        let queue = &mut place.more.get_or_insert_default().queue;
+        let queue = &mut place.contended.get_or_insert_default().queue;
         let at = queue.partition_point(|other| other.ticket <= waiter.ticket);
         queue.insert(at, waiter);
         self.waiting += 1;
     }
 
     pub(super) fn leave(&mut self, account: &AccountId, ticket: u64) {
-        let Some(more) = self.queue_mut(account).and_then(|place| place.more.as_mut()) else { return };
+        let Some(more) = self.queue_mut(account).and_then(|place| place.contended.as_mut()) else { return };
         let before = more.queue.len();
         more.queue.retain(|waiter| waiter.ticket != ticket);
         self.waiting -= before - more.queue.len();
@@ -140,7 +140,7 @@ impl RankedRows {
 
     /// Sends every request that waits for this account to choose again.
     pub(super) fn requeue(&mut self, account: &AccountId) {
-        let Some(more) = self.queue_mut(account).and_then(|place| place.more.as_mut()) else { return };
+        let Some(more) = self.queue_mut(account).and_then(|place| place.contended.as_mut()) else { return };
         let queue = std::mem::take(&mut more.queue);
         self.waiting -= queue.len();
         for waiter in queue {
@@ -150,7 +150,7 @@ impl RankedRows {
 
     /// See [`super::ConcurrencyLimiter::record_success`].
     pub(super) fn record_success(&mut self, account: &AccountId) -> bool {
-        let more = self.queue_mut(account).and_then(|place| place.more.as_mut());
+        let more = self.queue_mut(account).and_then(|place| place.contended.as_mut());
         let closes = more.is_some_and(|more| more.breaker.record_answer());
         if closes {
             self.requeue(account);
@@ -161,7 +161,7 @@ impl RankedRows {
     /// See [`super::ConcurrencyLimiter::record_failure`].
     pub(super) fn record_failure(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
         let Some(place) = self.queue_mut(account) else { return false };
-        let opens = place.more.get_or_insert_default().breaker.record_failure(call, now, rand::random());
+        let opens = place.contended.get_or_insert_default().breaker.record_failure(call, now, rand::random());
         if opens {
             place.opened();
             self.requeue(account);
@@ -177,7 +177,7 @@ impl RankedRows {
 
     /// Whether an account's breaker is closed.
     pub(super) fn is_healthy(&self, account: &AccountId) -> bool {
-        let more = self.row(account).and_then(|row| row.place.more.as_ref());
+        let more = self.row(account).and_then(|row| row.place.contended.as_ref());
         more.is_none_or(|more| more.breaker.is_closed())
     }
 
@@ -185,15 +185,15 @@ impl RankedRows {
     /// Tickets begin with 1.
     pub(super) fn call_next(&mut self, after: u64) {
         while self.waiting > 0 {
-            let next = |place: &AccountQueue| Some(place.more.as_ref()?.queue.get(place.behind(after))?.ticket);
-            let places = self.rows.iter_mut().map(|row| &mut row.place).chain(self.gone.values_mut());
+            let next = |place: &AccountQueue| Some(place.contended.as_ref()?.queue.get(place.behind(after))?.ticket);
+            let places = self.rows.iter_mut().map(|row| &mut row.place).chain(self.removed.values_mut());
             let Some((_, place)) =
                 places.filter_map(|place| Some((next(place)?, place))).min_by_key(|(ticket, _)| *ticket)
             else {
                 return;
             };
             let at = place.behind(after);
-            let Some(waiter) = place.more.as_mut().and_then(|more| more.queue.remove(at)) else { return };
+            let Some(waiter) = place.contended.as_mut().and_then(|more| more.queue.remove(at)) else { return };
             self.waiting -= 1;
             if waiter.wake.send(WakeUp::Called).is_ok() {
                 return;
@@ -204,11 +204,11 @@ impl RankedRows {
     /// Takes the longest waiting request of an account, if the account has room for it.
     fn pop_first(&mut self, account: &AccountId) -> Option<Waiter> {
         let place = self.queue_mut(account)?;
-        let most = place.more.as_ref()?.queue.front()?.most;
+        let most = place.contended.as_ref()?.queue.front()?.most;
         if !place.room(most) {
             return None;
         }
-        let waiter = place.more.as_mut()?.queue.pop_front()?;
+        let waiter = place.contended.as_mut()?.queue.pop_front()?;
         self.waiting -= 1;
         Some(waiter)
     }
@@ -218,7 +218,7 @@ impl RankedRows {
     }
 
     fn queue_mut(&mut self, account: &AccountId) -> Option<&mut AccountQueue> {
-        let Some(at) = self.list.positions().get(account) else { return self.gone.get_mut(account) };
+        let Some(at) = self.list.positions().get(account) else { return self.removed.get_mut(account) };
         if let Some(best) = self.best.get_mut(at / CHUNK) {
             *best = Best::Unknown;
         }
@@ -227,8 +227,8 @@ impl RankedRows {
 
     /// Forgets a removed account without requests.
     fn forget(&mut self, account: &AccountId) {
-        if self.gone.get(account).is_some_and(|place| place.in_flight == 0 && place.waiting() == 0) {
-            self.gone.remove(account);
+        if self.removed.get(account).is_some_and(|place| place.in_flight == 0 && place.waiting() == 0) {
+            self.removed.remove(account);
         }
     }
 
@@ -251,19 +251,19 @@ impl RankedRows {
                 if all || !Arc::ptr_eq(&row.entry, entry) {
                     row.renew(entry, &rules, now);
                 }
-                self.cards.0 = self.cards.0.min(row.card.until());
+                self.cards.0 = self.cards.0.min(row.snapshot.until());
             }
         }
         self.cards.1 = now;
         if all {
-            self.cards.0 = self.rows.iter().map(|row| row.card.until()).min().unwrap_or(Millis(i64::MAX));
+            self.cards.0 = self.rows.iter().map(|row| row.snapshot.until()).min().unwrap_or(Millis(i64::MAX));
         }
         self.list = list.clone();
     }
 
     /// Makes the rows of another list. The queues stay with their accounts.
     fn rebuild(&mut self, list: &List, now: Millis) {
-        let mut places = std::mem::take(&mut self.gone);
+        let mut places = std::mem::take(&mut self.removed);
         for row in self.rows.drain(..) {
             places.insert(row.entry.account.id.clone(), row.place);
         }
@@ -278,9 +278,9 @@ impl RankedRows {
             self.rows.push(CandidateRow::new(entry, place, order, (&rules, now)));
         }
         self.best = vec![Best::Unknown; self.rows.len().div_ceil(CHUNK)];
-        self.gone = places;
-        self.gone.retain(|_, place| place.in_flight > 0 || place.waiting() > 0);
-        self.cards = (self.rows.iter().map(|row| row.card.until()).min().unwrap_or(Millis(i64::MAX)), now);
+        self.removed = places;
+        self.removed.retain(|_, place| place.in_flight > 0 || place.waiting() > 0);
+        self.cards = (self.rows.iter().map(|row| row.snapshot.until()).min().unwrap_or(Millis(i64::MAX)), now);
         self.list = list.clone();
     }
 

@@ -19,7 +19,7 @@ const LISTS: usize = 16;
 /// The facts of an account or relay for a choice.
 pub(super) struct CandidateRow {
     pub(super) entry: Arc<Entry>,
-    pub(super) card: Snapshot,
+    pub(super) snapshot: Snapshot,
     pub(super) place: AccountQueue,
     /// Its rank among all ids.
     pub(super) order: u32,
@@ -60,11 +60,11 @@ impl CandidateRow {
     ) -> Self {
         let card = card(entry, rules, order, now);
         let (relay, doubted) = (entry.relay.is_some(), !entry.refused_models.is_empty());
-        Self { entry: Arc::clone(entry), card, place, order, relay, list: list_of(entry), doubted }
+        Self { entry: Arc::clone(entry), snapshot: card, place, order, relay, list: list_of(entry), doubted }
     }
 
     pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &SnapshotRules<'_>, now: Millis) {
-        self.card = card(entry, rules, self.order, now);
+        self.snapshot = card(entry, rules, self.order, now);
         (self.doubted, self.list) = (!entry.refused_models.is_empty(), list_of(entry));
         self.entry = Arc::clone(entry);
     }
@@ -107,13 +107,13 @@ impl CandidateRow {
         let wait = place.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
         Candidate {
             account: &self.entry.account,
-            snapshot: self.card,
+            snapshot: self.snapshot,
             in_flight: place.in_flight,
             older: place.older(),
             waiting: place.waiting(),
             last_used: place.last_used,
             wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            breaker: place.more.as_ref().map_or(BreakerState::Sound, |more| more.breaker.state(moment.now)),
+            breaker: place.contended.as_ref().map_or(BreakerState::Sound, |more| more.breaker.state(moment.now)),
             lists_model,
             model_limit: None,
             unavailable: None,

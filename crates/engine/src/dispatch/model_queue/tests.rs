@@ -7,7 +7,7 @@ use super::ModelFetchQueue;
 
 /// How many lists are due, and taken.
 fn due(wanted: &ModelFetchQueue) -> usize {
-    wanted.wants.due(Instant::now()).len()
+    wanted.schedule.due(Instant::now()).len()
 }
 
 #[test]

@@ -18,7 +18,7 @@ impl Accounts {
 
     /// Learns limits from a refusal.
     pub(crate) fn learn_from_refusal(&self, of: &ModelKey, said: &Bounds, asked: RefusedRequest, now: Millis) {
-        if self.teach(|learned| learned.note(of, said, asked, now)) {
+        if self.update_learned(|learned| learned.note(of, said, asked, now)) {
             let Bounds { window, output, .. } = said;
             tracing::info!(relay = ?of.relay, model = of.model, ?window, ?output, "a refusal named limits of a model");
         }
@@ -41,14 +41,14 @@ impl Accounts {
         }
         let Some(entry) = self.get(id) else { return };
         let of = entry.model_key(model);
-        if self.teach(|learned| learned.served(&of, usage)) {
+        if self.update_learned(|learned| learned.served(&of, usage)) {
             tracing::info!(relay = ?of.relay, model, "a larger request than a learned limit was served");
         }
     }
 
     /// Forgets limits that are too old.
     pub(crate) fn forget_old_limits(&self, now: Millis) {
-        self.teach(|learned| learned.sweep(now));
+        self.update_learned(|learned| learned.sweep(now));
     }
 
     /// The catalogue with the learned limits.
@@ -68,7 +68,7 @@ impl Accounts {
     }
 
     /// Changes the learned limits, and rebuilds the catalogue.
-    fn teach(&self, change: impl FnOnce(&mut Learned) -> bool) -> bool {
+    fn update_learned(&self, change: impl FnOnce(&mut Learned) -> bool) -> bool {
         let changed = self.change(change);
         if changed {
             self.rebuild_catalog();

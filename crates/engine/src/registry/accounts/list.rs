@@ -61,7 +61,7 @@ impl List {
     }
 
     /// With another entry in the place of the one of the same id; the same when there is none.
-    pub(crate) fn with(&self, entry: Entry) -> Self {
+    pub(crate) fn with_entry(&self, entry: Entry) -> Self {
         let mut next = self.clone();
         if let Some(at) = self.at.get(&entry.account.id) {
             Arc::make_mut(&mut next.chunks[at / CHUNK])[at % CHUNK] = Arc::new(entry);

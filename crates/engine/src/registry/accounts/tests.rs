@@ -57,7 +57,7 @@ fn a_reload_finds_what_came_and_went() {
 fn tokens_refreshed_here_outlive_an_older_row() {
     let accounts = Accounts::new(Vec::new(), Names::default());
     accounts.adopt(one("t1", 1));
-    accounts.renew(&AccountId("a".into()), Arc::new(tokens("t2", 2)));
+    accounts.set_tokens(&AccountId("a".into()), Arc::new(tokens("t2", 2)));
     accounts.adopt(one("t1", 1));
     assert_eq!(access(&accounts), "t2");
     accounts.adopt(one("t3", 3));
@@ -125,7 +125,7 @@ fn figures_that_are_newer_here_stay() {
     accounts.adopt(one("t1", 1));
     let window = Window { used_percent: 100.0, minutes: Some(300), resets_at: Some(NOW.plus(60_000)) };
     let full = Quota { primary: Some(window), updated: NOW, ..Quota::default() };
-    assert!(accounts.learn(&id, full, NOW), "a full window ends its service");
+    assert!(accounts.merge_quota(&id, full, NOW), "a full window ends its service");
     assert!(matches!(status(&accounts), Status::Exhausted { .. }));
     accounts.adopt(one("t1", 1));
     let entry = accounts.get(&id).expect("the account");
@@ -212,9 +212,9 @@ fn what_an_old_key_came_to_says_nothing_of_the_new_one() {
     let old = line("k", &["m"], Status::Active);
     accounts.adopt_relays(vec![line("new", &["m"], Status::Active)]);
     let status = || accounts.get(&id).expect("the relay").account.status.clone();
-    assert!(!accounts.report(&old, &refused, NOW));
+    assert!(!accounts.signal_relay(&old, &refused, NOW));
     assert_eq!(status(), Status::Active);
-    assert!(accounts.report(&line("new", &["m"], Status::Active), &refused, NOW));
+    assert!(accounts.signal_relay(&line("new", &["m"], Status::Active), &refused, NOW));
     assert!(status().needs_person());
 }
 

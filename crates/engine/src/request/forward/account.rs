@@ -40,7 +40,7 @@ impl ForwardAttempt {
 
 /// The headers that a client may see.
 fn passed_headers(headers: &HeaderMap) -> HeaderMap {
-    let mut seen = head::passed(headers, false);
+    let mut seen = head::client_headers(headers, false);
     let own = headers.iter().filter(|(name, _)| PASSED.contains(name));
     seen.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     seen

@@ -230,7 +230,7 @@ impl ModelAttempt {
 
     /// The headers of an account's answer for the client.
     fn response_headers(&self, id: &AccountId, headers: &HeaderMap) -> HeaderMap {
-        let mut passed = head::passed(headers, self.plan.client.codex);
+        let mut passed = head::client_headers(headers, self.plan.client.codex);
         if self.call.request.model.as_deref() != Some(&self.state.head.model) {
             // The gateway resolved the name. Codex would take another name for a rerouted model and warn its user.
             passed.remove(head::MODEL);
@@ -357,12 +357,12 @@ fn refresh_timeout() -> Failure {
 
 /// The tier that the body will carry, for the routing header.
 fn tier(services: &Services, call: &Call, resolved: &Resolved) -> Option<&'static str> {
-    let wish = call.request.tier.as_deref().or(resolved.tier.as_deref()).or(services
+    let tier = call.request.tier.as_deref().or(resolved.tier.as_deref()).or(services
         .runtime
         .settings
         .fast
         .then_some("fast"))?;
-    (matches!(wish, "priority" | "fast") && lists_priority(resolved)).then_some("priority")
+    (matches!(tier, "priority" | "fast") && lists_priority(resolved)).then_some("priority")
 }
 
 /// The affinity record of the request's conversation.

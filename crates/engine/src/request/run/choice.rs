@@ -11,7 +11,7 @@ impl RequestPlan {
     pub(crate) fn requirements<'a>(&'a self, services: &Services) -> Requirements<'a> {
         Requirements {
             draws: self.may_draw && self.kin() == CandidateKind::Accounts,
-            ..services.dispatch.pick_query(&self.resolved)
+            ..services.dispatch.requirements(&self.resolved)
         }
     }
 

@@ -213,7 +213,7 @@ impl ReplyStream {
                         Some(Ok(chunk)) => Poll::Ready(Some(Ok(chunk))),
                         None => Poll::Ready(None),
                         Some(Err(cut)) => {
-                            let who = self.services.registry.accounts.who(&self.account);
+                            let who = self.services.registry.accounts.log_subject(&self.account);
                             tracing::debug!(account = who.account(), relay = who.relay(), %cut, "upstream cut a reply");
                             Poll::Ready(cut_end(&cut))
                         }
@@ -376,7 +376,7 @@ fn on_side_event(services: &Services, (account, plan): (&AccountId, &RequestPlan
                 services.dispatch.model_queue.saw_etag(&services.registry.accounts, account, &etag);
             }
             if let Some(state) = headers.turn {
-                services.dispatch.affinity.bind(plan.conversation.id, account, fingerprint(&state));
+                services.dispatch.affinity.set_turn_state(plan.conversation.id, account, fingerprint(&state));
             }
         }
     }

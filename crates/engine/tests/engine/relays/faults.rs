@@ -20,9 +20,9 @@ async fn a_refused_key_ends_the_relay_until_it_gets_another(
     #[values(true, false)] stream: bool,
 ) {
     let bench = alone().await;
-    let mut wish = house.wish(&bench, "far");
-    wish.key = Secret::from("sk-wrong-and-secret-0123456789");
-    let id = bench.engine.relays().add(&wish).await.expect("the relay is added").id;
+    let mut spec = house.spec(&bench, "far");
+    spec.key = Secret::from("sk-wrong-and-secret-0123456789");
+    let id = bench.engine.relays().add(&spec).await.expect("the relay is added").id;
     let refusal = refused(ask(&bench, &house, stream).await);
     assert_eq!(refusal.failure.kind, Kind::NoAccount, "{}", refusal.failure.message);
     assert!(refusal.failure.message.contains("key is refused"), "{}", refusal.failure.message);
@@ -160,10 +160,10 @@ async fn a_model_that_came_later_is_served() {
 #[tokio::test]
 async fn a_refused_list_does_not_end_the_key() {
     let bench = alone().await;
-    let mut wish = CHAT.wish(&bench, "far");
-    wish.models = Vec::new();
+    let mut spec = CHAT.spec(&bench, "far");
+    spec.models = Vec::new();
     bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.place)));
-    bench.engine.relays().add(&wish).await.expect("the relay");
+    bench.engine.relays().add(&spec).await.expect("the relay");
     bench.until("the list is asked for", |bench| bench.backend.record().at(Endpoint::RelayModels).count() > 0).await;
     let model = format!("far:{}", CHAT.model);
     bench.ask(asking(Dialect::Chat, &model, "hello", true)).await.expect("a reply");
@@ -174,16 +174,16 @@ async fn a_refused_list_does_not_end_the_key() {
 #[tokio::test]
 async fn a_key_of_the_file_that_is_good_again_comes_back() {
     let bench = alone().await;
-    let wishes = [CHAT.wish(&bench, "far")];
-    bench.engine.relays().put_file(&wishes).await;
+    let specs = [CHAT.spec(&bench, "far")];
+    bench.engine.relays().put_file(&specs).await;
     bench.backend.script(Rule::at(CHAT.place, Plan::relay_key(CHAT.place)));
     refused(ask(&bench, &CHAT, true).await);
     assert_eq!(state(&bench, "far").status, "key_refused");
     bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.place)));
-    bench.engine.relays().put_file(&wishes).await;
+    bench.engine.relays().put_file(&specs).await;
     bench.until("the list is asked for", |bench| bench.backend.record().at(Endpoint::RelayModels).count() == 1).await;
     assert_eq!(state(&bench, "far").status, "key_refused");
-    bench.engine.relays().put_file(&wishes).await;
+    bench.engine.relays().put_file(&specs).await;
     bench.until("the key is good again", |bench| state(bench, "far").status == "active").await;
     ask(&bench, &CHAT, true).await.expect("a reply");
 }
@@ -198,9 +198,9 @@ async fn a_relay_that_repeats_its_key_is_not_heard(
 ) {
     const HEX: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
     let bench = alone().await;
-    let mut wish = house.wish(&bench, "far");
-    wish.key = Secret::from(HEX);
-    bench.engine.relays().add(&wish).await.expect("the relay is added");
+    let mut spec = house.spec(&bench, "far");
+    spec.key = Secret::from(HEX);
+    bench.engine.relays().add(&spec).await.expect("the relay is added");
     let said = format!("the key {HEX} of /v1?key={HEX}&x=1 is not good");
     bench.backend.script(Rule::at(house.place, Plan::relay(house.place, status, &said)).always());
     let refusal = refused(ask(&bench, &house, stream).await);
@@ -218,9 +218,9 @@ async fn a_relay_that_repeats_its_key_is_not_heard(
 async fn a_key_is_hidden_in_a_stream_though_it_was_replaced(#[values(true, false)] stream: bool) {
     const HEX: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
     let bench = alone().await;
-    let mut wish = CHAT.wish(&bench, "far");
-    wish.key = Secret::from(HEX);
-    let id = bench.engine.relays().add(&wish).await.expect("the relay is added").id;
+    let mut spec = CHAT.spec(&bench, "far");
+    spec.key = Secret::from(HEX);
+    let id = bench.engine.relays().add(&spec).await.expect("the relay is added").id;
     let said = format!(r#"{{"error":{{"message":"the key {HEX} is over","type":"server_error"}}}}"#);
     let begun = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"po"}}]}"#;
     let plan = Plan::stream(format!("data: {begun}\n\ndata: {said}\n\n")).pause(1, "rekeyed");

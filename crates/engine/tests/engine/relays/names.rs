@@ -16,10 +16,10 @@ fn names(bench: &Bench) -> Vec<(String, String)> {
 #[tokio::test]
 async fn accounts_come_first_and_relays_are_chosen_by_name() {
     let bench = Bench::new().await;
-    let mut wish = CHAT.wish(&bench, "local");
-    wish.models = vec![MODEL.to_owned(), CHAT.model.to_owned()];
-    wish.prefix = "loc/".into();
-    bench.engine.relays().add(&wish).await.expect("the relay");
+    let mut spec = CHAT.spec(&bench, "local");
+    spec.models = vec![MODEL.to_owned(), CHAT.model.to_owned()];
+    spec.prefix = "loc/".into();
+    bench.engine.relays().add(&spec).await.expect("the relay");
     MESSAGES.join(&bench, "claude").await;
     let served = async |model: &str| {
         let answer = bench.ask(asking(Dialect::Chat, model, "Reply with exactly: pong", true)).await;
@@ -47,9 +47,9 @@ async fn accounts_come_first_and_relays_are_chosen_by_name() {
 #[tokio::test]
 async fn live_lists_are_fetched_and_outlive_a_restart() {
     let bench = alone().await;
-    let mut wish = CHAT.wish(&bench, "live");
-    wish.models = Vec::new();
-    let view = bench.engine.relays().add(&wish).await.expect("the relay");
+    let mut spec = CHAT.spec(&bench, "live");
+    spec.models = Vec::new();
+    let view = bench.engine.relays().add(&spec).await.expect("the relay");
     bench.until("the list", |bench| state(bench, "live").listed > 0).await;
     assert!(names(&bench).contains(&("qwen/qwen3-coder".to_owned(), "live".to_owned())), "{:?}", names(&bench));
     let answer = bench.ask(asking(Dialect::Responses, "qwen/qwen3-coder", "hello", false)).await.expect("a reply");
@@ -70,10 +70,10 @@ async fn live_lists_are_fetched_and_outlive_a_restart() {
 #[tokio::test]
 async fn relays_of_the_file_come_and_go_with_it() {
     let bench = alone().await;
-    let wishes = [CHAT.wish(&bench, "one"), RESPONSES.wish(&bench, "two")];
-    let mut wrong = CHAT.wish(&bench, "meta");
+    let specs = [CHAT.spec(&bench, "one"), RESPONSES.spec(&bench, "two")];
+    let mut wrong = CHAT.spec(&bench, "meta");
     wrong.base_url = "http://169.254.169.254/v1".into();
-    let refused = bench.engine.relays().put_file(&[wishes[0].clone(), wrong, wishes[1].clone()]).await;
+    let refused = bench.engine.relays().put_file(&[specs[0].clone(), wrong, specs[1].clone()]).await;
     assert_eq!(refused.len(), 1);
     assert!(refused[0].1.to_string().contains("metadata"), "{}", refused[0].1);
     assert_eq!(bench.engine.relays().list().len(), 2);
@@ -83,12 +83,12 @@ async fn relays_of_the_file_come_and_go_with_it() {
     let id = state(&bench, "one").id;
     assert!(matches!(bench.engine.relays().remove(&id).await, Err(RelayError::File)));
     assert!(matches!(bench.engine.relays().change(&id, RelayChange::default()).await, Err(RelayError::File)));
-    assert!(matches!(bench.engine.relays().add(&wishes[0]).await, Err(RelayError::File)));
+    assert!(matches!(bench.engine.relays().add(&specs[0]).await, Err(RelayError::File)));
     // The same again changes nothing that was learned; a new file does.
     let state_of = |bench: &Bench| bench.engine.relays().list().into_iter().map(|relay| relay.name).collect::<Vec<_>>();
-    bench.engine.relays().put_file(&wishes).await;
+    bench.engine.relays().put_file(&specs).await;
     assert_eq!(state_of(&bench), ["one", "two"]);
-    bench.engine.relays().put_file(&wishes[1..]).await;
+    bench.engine.relays().put_file(&specs[1..]).await;
     assert_eq!(state_of(&bench), ["two"]);
 }
 
@@ -97,9 +97,9 @@ async fn relays_of_the_file_come_and_go_with_it() {
 async fn stored_relays_come_and_go_while_it_runs() {
     let bench = alone().await;
     let upstream = crate::bench::upstream(&bench.backend, upstream::Timeouts::default());
-    let wish = CHAT.wish(&bench, "late");
+    let spec = CHAT.spec(&bench, "late");
     let now = bench.clock.now();
-    let relay = engine::add_relay(&bench.store, upstream.relays(), &wish, now).await.expect("the relay");
+    let relay = engine::add_relay(&bench.store, upstream.relays(), &spec, now).await.expect("the relay");
     assert!(relay.allow_private, "loopback is marked");
     bench.until("the relay", |bench| bench.engine.ready().ok).await;
     bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
@@ -112,7 +112,10 @@ async fn stored_relays_come_and_go_while_it_runs() {
     bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
     let count = engine::test_relay(&bench.store, upstream.relays(), &relay, now).await.expect("it answers");
     assert!(count > 3);
-    assert!(matches!(engine::add_relay(&bench.store, upstream.relays(), &wish, now).await, Err(RelayError::Taken(_))));
+    assert!(matches!(
+        engine::add_relay(&bench.store, upstream.relays(), &spec, now).await,
+        Err(RelayError::NameTaken(_))
+    ));
     bench.store.remove_relay(&relay.id).await.expect("removed");
     bench.until("the end of it", |bench| !bench.engine.ready().ok).await;
     assert_eq!(refused(bench.ask(chat("hello")).await).failure.kind, Kind::NoAccount);
@@ -141,14 +144,14 @@ async fn a_relay_is_renamed_and_switched_off() {
 #[tokio::test]
 async fn addresses_are_guarded() {
     let bench = alone().await;
-    let mut wish = CHAT.wish(&bench, "near");
-    wish.private = engine::Private::Refused;
-    assert!(bench.engine.relays().add(&wish).await.is_err());
+    let mut spec = CHAT.spec(&bench, "near");
+    spec.private = engine::PrivateAccess::Refused;
+    assert!(bench.engine.relays().add(&spec).await.is_err());
     for address in ["http://169.254.169.254/v1", "http://[fd00:ec2::254]/v1", "ftp://x/v1", "http://u:p@localhost/v1"] {
-        let mut wish = CHAT.wish(&bench, "bad");
-        wish.base_url = address.into();
-        wish.private = engine::Private::Allowed;
-        let error = bench.engine.relays().add(&wish).await.expect_err("refused").to_string();
+        let mut spec = CHAT.spec(&bench, "bad");
+        spec.base_url = address.into();
+        spec.private = engine::PrivateAccess::Allowed;
+        let error = bench.engine.relays().add(&spec).await.expect_err("refused").to_string();
         assert!(!error.contains("u:p"), "{error}");
     }
     bench.upstream.relays().set_listeners(vec![bench.backend.addr()]);
@@ -165,9 +168,9 @@ async fn aliases_and_efforts_reach_relays() {
         settings.names.aliases = vec![("quick".into(), "far:gpt-5-nano-low".into())];
     });
     let bench = Bench::with(setup).await;
-    let mut wish = CHAT.wish(&bench, "far");
-    wish.models = vec!["gpt-5-nano".into()];
-    bench.engine.relays().add(&wish).await.expect("the relay");
+    let mut spec = CHAT.spec(&bench, "far");
+    spec.models = vec!["gpt-5-nano".into()];
+    bench.engine.relays().add(&spec).await.expect("the relay");
     bench.ask(asking(Dialect::Chat, "quick", "hello", true)).await.expect("a reply");
     let body = super::sent(&bench, &CHAT).remove(0);
     assert_eq!((&body["model"], &body["reasoning_effort"]), (&json!("gpt-5-nano"), &json!("low")));

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use engine::{AccountView, Call, CandidateView, Explained, Refusal, RoutingQuery};
+use engine::{AccountView, Call, CandidateView, Refusal, RoutingExplanation, RoutingQuery};
 use offline::{NewAccount, Plan, Rule};
 use pool::Millis;
 use proto::{Failure, Kind};
@@ -144,7 +144,7 @@ impl Ten {
     }
 
     /// What the dry run says about the model that all requests ask for.
-    pub(super) fn explained(&self) -> Explained {
+    pub(super) fn explained(&self) -> RoutingExplanation {
         self.bench
             .engine
             .routing()

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use engine::{AccountView, Engine, Health, Pace};
+use engine::{AccountHealth, AccountView, CheckPace, Engine};
 
 use super::AccountRow;
 use crate::cli::{Common, context, output};
 
 /// Pause between two checks, and how many run in parallel.
-const PACE: Pace = Pace { stagger: Duration::from_millis(200), parallel: 4 };
+const PACE: CheckPace = CheckPace { stagger: Duration::from_millis(200), parallel: 4 };
 
 /// The state in words.
 pub(super) fn state(view: &AccountView) -> String {
@@ -47,15 +47,15 @@ pub(super) fn show(common: &Common, view: &AccountView) {
 pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -> anyhow::Result<ExitCode> {
     let ids: Vec<String> = context::accounts(engine, wanted)?.into_iter().map(|view| view.id).collect();
     let checked = engine.accounts().check((!wanted.is_empty()).then_some(ids.as_slice()), PACE).await;
-    let dead = checked.iter().any(|checked| checked.result == Health::Dead);
-    let unknown = checked.iter().any(|checked| checked.result == Health::Skipped);
+    let dead = checked.iter().any(|checked| checked.result == AccountHealth::Dead);
+    let unknown = checked.iter().any(|checked| checked.result == AccountHealth::Skipped);
     if common.json {
         output::json(&checked);
     } else {
         let word = |health| match health {
-            Health::Alive => "alive",
-            Health::Dead => "dead",
-            Health::Skipped => "not known",
+            AccountHealth::Alive => "alive",
+            AccountHealth::Dead => "dead",
+            AccountHealth::Skipped => "not known",
         };
         let rows = checked.into_iter().map(|checked| {
             let time = checked.duration_ms.map_or(String::new(), |millis| format!("{millis} ms"));

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use engine::{CandidateView, Engine, Explained, RoutingQuery};
+use engine::{CandidateView, Engine, RoutingExplanation, RoutingQuery};
 
 use crate::cli::{Common, context, output};
 use crate::file_relays::FileRelays;
@@ -34,8 +34,8 @@ impl Explain {
     }
 }
 
-fn show(explained: Explained) {
-    let Explained { model, candidates, fallbacks, instead, .. } = explained;
+fn show(explained: RoutingExplanation) {
+    let RoutingExplanation { model, candidates, fallbacks, instead, .. } = explained;
     output::line(&format!(
         "Model {model}, according to the store. A running gateway also knows the requests that are in flight."
     ));

@@ -1,6 +1,6 @@
 //! Bodies of the account endpoints, with the field names of the system that people migrate from.
 
-use engine::{AccountView, Batch, Checked, Health, Outcome};
+use engine::{AccountHealth, AccountView, Batch, BatchOutcome, CheckedAccount};
 use pool::quota::Quota;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -201,7 +201,7 @@ pub(super) struct Changed {
 #[schema(as = AccountRefreshed)]
 pub(super) struct Refreshed {
     pub(super) success: bool,
-    pub(super) result: Health,
+    pub(super) result: AccountHealth,
     pub(super) account: Entry,
 }
 
@@ -217,7 +217,7 @@ pub(super) struct ChangeReply {
     /// Unknown ids.
     not_found: Vec<String>,
     /// The outcome of each.
-    results: Vec<Outcome>,
+    results: Vec<BatchOutcome>,
 }
 
 /// The outcome of refreshing accounts' tokens.
@@ -232,7 +232,7 @@ pub(super) struct RefreshReply {
     /// Unknown ids.
     not_found: Vec<String>,
     /// The outcome of each.
-    results: Vec<Outcome>,
+    results: Vec<BatchOutcome>,
 }
 
 /// The result of a check of accounts.
@@ -260,7 +260,7 @@ pub(super) struct CheckResult {
     /// Its state before.
     previous_status: &'static str,
     /// The result.
-    result: Health,
+    result: AccountHealth,
     /// Why not alive.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -269,9 +269,9 @@ pub(super) struct CheckResult {
     duration_ms: Option<u64>,
 }
 
-impl From<Checked> for CheckResult {
-    fn from(checked: Checked) -> Self {
-        let Checked { id, email, label, previous_status, result, error, duration_ms } = checked;
+impl From<CheckedAccount> for CheckResult {
+    fn from(checked: CheckedAccount) -> Self {
+        let CheckedAccount { id, email, label, previous_status, result, error, duration_ms } = checked;
         Self { id, email, label, previous_status, result, error, duration_ms }
     }
 }

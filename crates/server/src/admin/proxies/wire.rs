@@ -1,6 +1,6 @@
 //! The bodies of the proxy endpoints: camelCase as in the system that people migrate from.
 
-use engine::{GlobalView, ProxyView, ProxyWish, Ticket};
+use engine::{EgressAssignment, GlobalView, ProxySpec, ProxyView};
 use pool::egress::{Address, Invalid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -85,7 +85,7 @@ pub(super) struct Assignments {
 #[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = AssignmentFile)]
 pub(super) struct AssignmentFile {
-    pub(super) assignments: Vec<Ticket>,
+    pub(super) assignments: Vec<EgressAssignment>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -123,7 +123,7 @@ pub(super) struct Imported {
 
 impl ProxyRequest {
     /// The proxy to add.
-    pub(super) fn proxy(self) -> Result<ProxyWish, Invalid> {
+    pub(super) fn proxy(self) -> Result<ProxySpec, Invalid> {
         let address = match (&self.url, &self.protocol, &self.host, self.port) {
             (Some(SecretText(url)), ..) => Address::read(url.expose())?,
             (None, Some(protocol), Some(host), Some(port)) => {
@@ -132,7 +132,7 @@ impl ProxyRequest {
             }
             _ => return Err(Invalid::Unreadable),
         };
-        Ok(ProxyWish { name: self.name, address, allow_private: self.allow_private, enabled: true })
+        Ok(ProxySpec { name: self.name, address, allow_private: self.allow_private, enabled: true })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bodies of the relay endpoints: camelCase as in the system that people migrate from, and our own additions.
 
-use engine::{PROVIDERS, Private, Provider, RelayView, RelayWish};
+use engine::{PROVIDERS, PrivateAccess, Provider, RelaySpec, RelayView};
 use pool::Secret;
 use pool::catalog::Model;
 use pool::relay::{self, Capabilities, Relay};
@@ -205,7 +205,7 @@ impl RelayRequest {
     }
 
     /// The relay to add.
-    pub(super) fn relay(&self, name: String) -> Result<RelayWish, Failure> {
+    pub(super) fn relay(&self, name: String) -> Result<RelaySpec, Failure> {
         let provider = self.provider();
         if let (Some(given), None) = (self.provider.as_deref(), provider)
             && given != "custom"
@@ -221,7 +221,7 @@ impl RelayRequest {
                 Failure::new(Kind::Invalid, "'wire' is not chat, responses, messages or gemini").at("wire")
             })
         };
-        Ok(RelayWish {
+        Ok(RelaySpec {
             name,
             base_url: base_url.ok_or_else(|| Failure::new(Kind::Invalid, "'baseUrl' is missing").at("baseUrl"))?,
             key: self.api_key.as_ref().map_or_else(|| Secret::from(""), |key| key.0.clone()),
@@ -230,7 +230,7 @@ impl RelayRequest {
             prefix: self.prefix.clone().unwrap_or_default(),
             capabilities: self.capabilities()?,
             // Over the network the flag must be sent; only the owner at the machine is taken at the address's word.
-            private: if self.allow_private { Private::Allowed } else { Private::Refused },
+            private: if self.allow_private { PrivateAccess::Allowed } else { PrivateAccess::Refused },
             weight: self.weight.unwrap_or(1),
             enabled: self.status.as_deref() != Some("disabled"),
         })

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use engine::{Engine, Private, RelayWish};
+use engine::{Engine, PrivateAccess, RelaySpec};
 use offline::{Endpoint, FakeAccount, Offline, Plan, Proxy, ProxyOptions, ProxyProtocol, Revocation, Rule, Running};
 use pool::Secret;
 use pool::egress::MOST;
@@ -85,12 +85,12 @@ impl Witness {
         id
     }
 
-    fn relay(&self, name: &str) -> RelayWish {
+    fn relay(&self, name: &str) -> RelaySpec {
         let base_url = format!("{}/relay/chat/v1", self.backend.auth_url());
         let (name, key) = (name.to_owned(), Secret::from(KEY));
         let (wire, models, prefix) = (None, vec!["m".to_owned()], String::new());
-        let (capabilities, private, weight, enabled) = (None, Private::Allowed, 1, true);
-        RelayWish { name, base_url, key, wire, models, prefix, capabilities, private, weight, enabled }
+        let (capabilities, private, weight, enabled) = (None, PrivateAccess::Allowed, 1, true);
+        RelaySpec { name, base_url, key, wire, models, prefix, capabilities, private, weight, enabled }
     }
 }
 

@@ -14,7 +14,7 @@ fn a_long_list_is_chosen_from_as_if_it_were_looked_through() {
             let mut entry = Entry::clone(desk.list.get(&AccountId(ids[step * 31 % 700].clone())).expect("it is there"));
             entry.account.status = if step % 10 == 0 { Status::Disabled } else { Status::Active };
             entry.account.limits.priority = i32::from(step % 3 == 0);
-            desk.list = desk.list.with(entry);
+            desk.list = desk.list.with_entry(entry);
         }
         let first = desk.explained().into_iter().next().map(|(id, _)| id);
         let slot = desk.now();

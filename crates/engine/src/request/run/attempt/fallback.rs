@@ -120,7 +120,7 @@ impl ModelAttempt {
     pub(super) fn kept_affinity(&self, served: &AccountId) -> Option<&AffinityRecord> {
         let relay = |id: &AccountId| self.state.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
         let stands_in = self.state.head.fallback.is_some() && relay(served) == Some(true);
-        self.affinity.as_ref().filter(|bond| stands_in && relay(&bond.account) == Some(false))
+        self.affinity.as_ref().filter(|record| stands_in && relay(&record.account) == Some(false))
     }
 
     fn switch_model(&mut self, next: Resolved) {

@@ -116,7 +116,7 @@ impl ModelAttempt {
             custom: self.plan.resolved.model.custom,
             to: &self.plan.resolved.to,
             ways,
-            prefer: self.affinity.as_ref().map(|bond| &bond.account),
+            prefer: self.affinity.as_ref().map(|record| &record.account),
             tried: &self.state.history.tried,
         }
     }

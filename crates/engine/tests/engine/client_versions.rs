@@ -106,8 +106,8 @@ async fn calls_are_bounded() {
         assert_eq!(listed(&bench, Some(none)).await, own, "{none}");
     }
     assert_eq!(calls(&bench), before);
-    for n in 0..limits::EDITIONS.0 + 3 {
+    for n in 0..limits::CLIENT_VERSIONS.0 + 3 {
         listed(&bench, Some(&format!("0.{n}.0"))).await;
     }
-    assert_eq!(calls(&bench), before + limits::EDITIONS.0);
+    assert_eq!(calls(&bench), before + limits::CLIENT_VERSIONS.0);
 }

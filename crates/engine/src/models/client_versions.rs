@@ -49,20 +49,20 @@ impl VersionedCatalogs {
     /// Adds a version, or notes another request for it; `None` when there are too many versions.
     fn admit(&self, version: &str) -> Option<Arc<tokio::sync::Mutex<()>>> {
         let (mut held, now) = (self.0.lock(), Instant::now());
-        if let Some(edition) = held.iter_mut().find(|edition| edition.version == version) {
-            edition.asked = now;
-            return Some(Arc::clone(&edition.turn));
+        if let Some(cached) = held.iter_mut().find(|cached| cached.version == version) {
+            cached.asked = now;
+            return Some(Arc::clone(&cached.turn));
         }
-        let (most, rest) = limits::EDITIONS;
+        let (most, rest) = limits::CLIENT_VERSIONS;
         if held.len() >= most {
-            let (at, oldest) = held.iter().enumerate().min_by_key(|(_, edition)| edition.asked)?;
+            let (at, oldest) = held.iter().enumerate().min_by_key(|(_, cached)| cached.asked)?;
             if now < oldest.asked + rest {
                 return None;
             }
             held.remove(at);
         }
         let turn = Arc::default();
-        let edition = VersionedCatalog {
+        let cached = VersionedCatalog {
             version: version.to_owned(),
             asked: now,
             next: now,
@@ -71,29 +71,29 @@ impl VersionedCatalogs {
             turn: Arc::clone(&turn),
             made: None,
         };
-        held.push(edition);
+        held.push(cached);
         Some(turn)
     }
 
     /// Whether a version's lists must be fetched: they are old, or one of ours has changed.
     fn due(&self, version: &str, own: &[AccountList]) -> bool {
         let held = self.0.lock();
-        let Some(edition) = held.iter().find(|edition| edition.version == version) else { return false };
-        let lacks = own.iter().any(|(etag, _)| !edition.lists.contains_key(etag));
-        Instant::now() >= edition.next || lacks && !edition.failed
+        let Some(cached) = held.iter().find(|cached| cached.version == version) else { return false };
+        let lacks = own.iter().any(|(etag, _)| !cached.lists.contains_key(etag));
+        Instant::now() >= cached.next || lacks && !cached.failed
     }
 
     fn known(&self, version: &str, etag: &str) -> Option<Arc<ModelList>> {
         let held = self.0.lock();
-        held.iter().find(|edition| edition.version == version)?.lists.get(etag).cloned()
+        held.iter().find(|cached| cached.version == version)?.lists.get(etag).cloned()
     }
 
     /// Stores the fetched lists.
     fn fetched(&self, version: &str, lists: HashMap<String, Arc<ModelList>>, (next, failed): (Instant, bool)) {
         let mut held = self.0.lock();
-        if let Some(edition) = held.iter_mut().find(|edition| edition.version == version) {
-            (edition.next, edition.failed) = (next, failed);
-            (edition.lists, edition.made) = (lists, None);
+        if let Some(cached) = held.iter_mut().find(|cached| cached.version == version) {
+            (cached.next, cached.failed) = (next, failed);
+            (cached.lists, cached.made) = (lists, None);
         }
     }
 }
@@ -102,20 +102,22 @@ impl ModelLists {
     /// The Codex list for clients of a version, as far as it is known; else ours.
     pub(crate) fn codex_list(&self, version: Option<&str>) -> CodexList {
         let catalog = self.registry.accounts.catalog();
-        version.and_then(|version| self.made(version, &catalog)).unwrap_or_else(|| self.cached_codex_list(catalog))
+        version
+            .and_then(|version| self.cached_for_version(version, &catalog))
+            .unwrap_or_else(|| self.cached_codex_list(catalog))
     }
 
     /// Fetches the lists for a client's version if due, and waits for `patience` at most. Our own version and invalid versions are not
     /// fetched.
-    pub(crate) async fn look_up(self: &Arc<Self>, version: &str, patience: Duration) {
+    pub(crate) async fn fetch_for_version(self: &Arc<Self>, version: &str, patience: Duration) {
         if version == self.runtime.upstream.profile().version || !is_version(version) {
             return;
         }
         let own = self.own_lists();
         // Without a list of ours there is nothing to fetch.
-        let admitted = if own.is_empty() { None } else { self.editions.admit(version) };
+        let admitted = if own.is_empty() { None } else { self.catalogs.admit(version) };
         let Some(turn) = admitted else { return };
-        if self.editions.due(version, &own)
+        if self.catalogs.due(version, &own)
             && let Ok(guard) = Arc::clone(&turn).try_lock_owned()
         {
             let (service, version) = (Arc::clone(self), version.to_owned());
@@ -131,7 +133,7 @@ impl ModelLists {
     async fn fetch_edition(self: &Arc<Self>, version: &str, own: Vec<AccountList>) {
         let (mut lists, mut failed) = (HashMap::new(), false);
         for (etag, entry) in own {
-            let known = self.editions.known(version, &etag);
+            let known = self.catalogs.known(version, &etag);
             match self.edition_of(&entry, version, known.as_deref()).await {
                 Ok(fresh) => lists.extend(fresh.map(Arc::new).or(known).map(|listing| (etag, listing))),
                 Err(error) => {
@@ -143,7 +145,7 @@ impl ModelLists {
         }
         let ttl = Some(self.runtime.settings.models_ttl).filter(|ttl| !ttl.is_zero()).unwrap_or(NEVER);
         let pause = if failed { PAUSE } else { ttl.max(PAUSE) };
-        self.editions.fetched(version, lists, (Instant::now() + pause, failed));
+        self.catalogs.fetched(version, lists, (Instant::now() + pause, failed));
     }
 
     /// An account's list for a version; `None` when the known one still holds.
@@ -165,18 +167,18 @@ impl ModelLists {
     }
 
     /// The list for a version whose lists are known.
-    fn made(&self, version: &str, catalog: &Arc<Catalog>) -> Option<CodexList> {
-        let mut held = self.editions.0.lock();
-        let edition = held.iter_mut().find(|edition| edition.version == version && !edition.lists.is_empty())?;
-        if let Some((_, list)) = edition.made.as_ref().filter(|(of, _)| Arc::ptr_eq(of, catalog)) {
+    fn cached_for_version(&self, version: &str, catalog: &Arc<Catalog>) -> Option<CodexList> {
+        let mut held = self.catalogs.0.lock();
+        let cached = held.iter_mut().find(|cached| cached.version == version && !cached.lists.is_empty())?;
+        if let Some((_, list)) = cached.made.as_ref().filter(|(of, _)| Arc::ptr_eq(of, catalog)) {
             return Some(list.clone());
         }
         let own = self.own_lists();
         // A list that was not fetched for this version is replaced by ours.
-        let lists = own.iter().filter_map(|(etag, entry)| edition.lists.get(etag).or(entry.models.as_ref()));
+        let lists = own.iter().filter_map(|(etag, entry)| cached.lists.get(etag).or(entry.models.as_ref()));
         let made = catalog.for_client_version(lists.map(|listing| listing.models.as_slice()));
         let list = self.registry.accounts.with_learned_limits(made).codex();
-        edition.made = Some((Arc::clone(catalog), list.clone()));
+        cached.made = Some((Arc::clone(catalog), list.clone()));
         Some(list)
     }
 

@@ -23,15 +23,15 @@ fn versions_look_like_codexs(#[case] text: &str, #[case] expected: bool) {
 /// A few versions are kept; another one waits until one of them was not asked for in a while.
 #[tokio::test(start_paused = true)]
 async fn the_number_of_versions_is_bounded() {
-    let (most, rest) = limits::EDITIONS;
-    let editions = VersionedCatalogs::default();
+    let (most, rest) = limits::CLIENT_VERSIONS;
+    let catalogs = VersionedCatalogs::default();
     for n in 0..most {
-        assert!(editions.admit(&format!("0.{n}.0")).is_some());
+        assert!(catalogs.admit(&format!("0.{n}.0")).is_some());
     }
-    assert!(editions.admit("1.0.0").is_none());
+    assert!(catalogs.admit("1.0.0").is_none());
     tokio::time::advance(rest).await;
-    assert!(editions.admit("0.1.0").is_some(), "known, and fresh again");
-    assert!(editions.admit("1.0.0").is_some(), "in the place of the one that was asked for longest ago");
-    assert!(editions.0.lock().iter().all(|edition| edition.version != "0.0.0"));
-    assert_eq!(editions.0.lock().len(), most);
+    assert!(catalogs.admit("0.1.0").is_some(), "known, and fresh again");
+    assert!(catalogs.admit("1.0.0").is_some(), "in the place of the one that was asked for longest ago");
+    assert!(catalogs.0.lock().iter().all(|cached| cached.version != "0.0.0"));
+    assert_eq!(catalogs.0.lock().len(), most);
 }
