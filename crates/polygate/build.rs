@@ -2,8 +2,8 @@
 //! what the gateway uses and not what lies beside it.
 //!
 //! Pages come from the file in runs of sixteen; functions that run are an eighth of the code, spread over more than half of
-//! its runs. `layout.txt` names them: first what only starts and idles, then what requests run, busiest first. `cargo xtask layout`
-//! writes it. A name that the linker does not know (another profile, a newer library) is passed over.
+//! its runs. `layout.txt` names them: first what only starts and idles, then what requests run, costliest first, then what each token
+//! runs. `cargo xtask layout` writes it. A name that the linker does not know (another profile, a newer library) is passed over.
 
 use std::env;
 
