@@ -25,8 +25,10 @@ mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 /// Serve your own ChatGPT login and API keys as every standard AI API.
 #[derive(Debug, Parser)]
@@ -102,10 +104,18 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     #[cfg(feature = "failpoints")]
     failpoints();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let outcome = runtime.block_on(dispatch(cli));
     runtime.shutdown_background();
     outcome
+}
+
+/// The runtime for the cores that the process may use. On a single core, worker threads would only add the cost of waking and
+/// parking them to every token.
+fn runtime() -> std::io::Result<Runtime> {
+    let single_core = available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = if single_core { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
