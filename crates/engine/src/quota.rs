@@ -106,7 +106,7 @@ impl From<Fault> for QuotaError {
     }
 }
 
-/// The handle that [`crate::Engine::quotas`] returns.
+/// The handle that `Engine::quotas` returns.
 #[derive(Clone, Copy)]
 pub struct Quotas<'e>(pub(crate) &'e Arc<Services>);
 

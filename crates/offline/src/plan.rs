@@ -142,7 +142,7 @@ pub enum Body {
     Bytes(Blob),
     /// An event stream of these events, framed by us.
     Events(Vec<Value>),
-    /// The recorded stream of this file name, found in [`crate::Options::replay`]; `*.sse` is sent as it is, any other
+    /// The recorded stream of this file name, found in `Options::replay`; `*.sse` is sent as it is, any other
     /// file holds one JSON event per line.
     Replay(String),
     /// Bytes for the socket instead of an HTTP answer, each piece after so many milliseconds; the connection is closed
@@ -179,7 +179,7 @@ impl<'de> Deserialize<'de> for Blob {
 pub enum Wait {
     /// Milliseconds of the runtime's clock.
     Millis(u64),
-    /// Until [`crate::Running::release`] is called with this name; passes at once when it already was.
+    /// Until `Running::release` is called with this name; passes at once when it already was.
     Gate(String),
     /// Until the client leaves.
     Forever,

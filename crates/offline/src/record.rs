@@ -124,7 +124,7 @@ pub struct TimedOut(pub Duration);
 /// Everything seen since the start or the last reset.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
-    /// In order of arrival; the oldest leave beyond [`crate::Options::keep`].
+    /// In order of arrival; the oldest leave beyond `Options::keep`.
     pub requests: VecDeque<RecordedRequest>,
     /// In order.
     pub refreshes: Vec<Refresh>,

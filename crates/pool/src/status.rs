@@ -1,6 +1,6 @@
 //! Whether an account can serve: one enum, whose transitions are named by signals.
 //!
-//! Signals come from [`crate::attempt`] (answers), [`crate::quota`] (figures) and from people who sign in. Passing states end by
+//! Signals come from answers (`attempt`), quota figures (`quota`) and people who sign in. Passing states end by
 //! themselves when their time is over; no write of `Active` is needed.
 
 mod describe;

@@ -33,7 +33,7 @@ pub struct Request {
     pub format: Option<Format>,
     /// `low`, `medium` or `high`.
     pub verbosity: Option<String>,
-    /// Length and stop limits; applied by [`crate::trim`] where the upstream has no such field.
+    /// Length and stop limits; the gateway applies them where the upstream has no such field.
     pub limits: Limits,
     /// Sampling fields by their OpenAI names (`temperature`, `top_p`, `seed`, ...), values as they came. Relays get them; the
     /// Codex backend rejects them, so its writer drops them with a note.

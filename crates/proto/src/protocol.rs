@@ -1,4 +1,4 @@
-//! The names of the protocols; what is done with each is in [`crate::dialect`].
+//! The names of the protocols.
 
 /// A protocol that clients speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

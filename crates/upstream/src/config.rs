@@ -23,7 +23,7 @@ pub struct Config {
     pub auth_url: Url,
     /// The token endpoint, when it is not `<auth_url>/oauth/token`. Plain http only for loopback.
     pub token_url: Option<Url>,
-    /// The first identity towards the backend; see [`Upstream::set_profile`](crate::Upstream::set_profile).
+    /// The first identity towards the backend; `Upstream::set_profile` changes it.
     pub profile: Profile,
     /// Every wait's bound.
     pub timeouts: Timeouts,

@@ -50,7 +50,7 @@ const LOOKUP: Duration = Duration::from_secs(1);
 /// The version of Anthropic's protocol that is spoken where the client names none.
 const ANTHROPIC: &str = "2023-06-01";
 
-/// Calls of relays. Belongs to an [`crate::Upstream`].
+/// Calls of relays.
 pub struct RelayClient {
     config: Config,
     agent: HeaderValue,

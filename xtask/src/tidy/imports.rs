@@ -1,7 +1,7 @@
 //! Which modules of a crate import which, read from its source.
 //!
 //! A module is a file or folder directly below `src/`. Items under `#[cfg(test)]` do not count. Paths are read from the tokens, so that a
-//! path inside a macro call counts too. A name that `lib.rs` re-exports counts as an import of the module that it comes from.
+//! path inside a macro call counts too, and so does a path in a docstring: its reader follows the link. A name that `lib.rs` re-exports counts as an import of the module that it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -127,6 +127,9 @@ fn root_names(tokens: &TokenStream, depth: usize, names: &mut BTreeSet<String>) 
         if let TokenTree::Group(group) = &tokens[at] {
             root_names(&group.stream(), depth, names);
         }
+        if let (TokenTree::Literal(text), true) = (&tokens[at], is_doc(&tokens[..at])) {
+            names_in_doc(&text.to_string(), depth, names);
+        }
         let is_start = at == 0 || !is_separator(&tokens, at - 1);
         let after = match &tokens[at] {
             TokenTree::Ident(ident) if is_start && ident == "crate" => Some(at + 1),
@@ -137,6 +140,20 @@ fn root_names(tokens: &TokenStream, depth: usize, names: &mut BTreeSet<String>) 
             first_names(&tokens, after, names);
         }
         at += 1;
+    }
+}
+
+/// Whether what follows `before` is the text of a docstring, which the parser gives as `doc = "text"`.
+fn is_doc(before: &[TokenTree]) -> bool {
+    matches!(before, [TokenTree::Ident(name), TokenTree::Punct(_)] if name == "doc")
+}
+
+/// The same names in the paths of a docstring, which stand in links and in code.
+fn names_in_doc(text: &str, depth: usize, names: &mut BTreeSet<String>) {
+    let is_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':');
+    let words = text.split(|letter| !is_path(letter)).filter(|word| word.contains("::"));
+    for path in words.filter_map(|word| word.trim_matches(':').parse::<TokenStream>().ok()) {
+        root_names(&path, depth, names);
     }
 }
 
@@ -194,5 +211,7 @@ mod tests {
         assert_eq!(names(2, "use super::inner; use super::super::outer::X;"), ["outer"]);
         assert_eq!(names(1, "matches!(x, crate::a::B(_))"), ["a"]);
         assert_eq!(names(1, "use other::crate_name::x; pub(crate) fn f() {}"), [""; 0]);
+        assert_eq!(names(1, "/// As [`a`](crate::a::B::c), not \"b\"; `super::d::E`.\nfn f() {}"), ["a", "d"]);
+        assert_eq!(names(1, "//! It is `other::crate_name`, see crate::a."), ["a"]);
     }
 }

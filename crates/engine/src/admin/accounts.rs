@@ -104,7 +104,7 @@ impl TermsChange {
     }
 }
 
-/// The handle that [`crate::Engine::accounts`] returns.
+/// The handle that `Engine::accounts` returns.
 #[derive(Clone, Copy)]
 pub struct Accounts<'e>(pub(crate) &'e Arc<Services>);
 

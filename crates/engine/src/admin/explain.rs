@@ -66,7 +66,7 @@ pub struct CandidateView {
     pub score: Option<Score>,
 }
 
-/// The handle that [`crate::Engine::routing`] returns.
+/// The handle that `Engine::routing` returns.
 #[derive(Clone, Copy)]
 pub struct Routing<'e>(pub(crate) &'e Arc<Services>);
 

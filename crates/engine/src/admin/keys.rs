@@ -8,7 +8,7 @@ use pool::keys::Key;
 use crate::registry::keys::{CreatedKey, NewKey, create_key};
 use crate::request::services::Services;
 
-/// The handle that [`crate::Engine::keys`] returns.
+/// The handle that `Engine::keys` returns.
 #[derive(Clone, Copy)]
 pub struct Keys<'e>(pub(crate) &'e Arc<Services>);
 

@@ -118,7 +118,7 @@ where
     services.dispatch.egress_attempts_by(egress).run(call).await
 }
 
-/// The handle that [`crate::Engine::logins`] returns.
+/// The handle that `Engine::logins` returns.
 #[derive(Clone, Copy)]
 pub struct Logins<'e> {
     pub(crate) services: &'e Arc<Services>,

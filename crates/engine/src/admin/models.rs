@@ -41,7 +41,7 @@ pub struct ListedModel {
     pub owner: Option<String>,
 }
 
-/// The handle that [`crate::Engine::models`] returns.
+/// The handle that `Engine::models` returns.
 #[derive(Clone, Copy)]
 pub struct Models<'e>(pub(crate) &'e Arc<Services>);
 

@@ -18,7 +18,7 @@ pub use manage::{ProxyChange, ProxyError, ProxySpec, add_proxy, assign, change_p
 pub use transfer::{AssignmentPreview, EgressAssignment, EgressChange};
 pub use view::{GlobalView, ProxyView, proxy_state};
 
-/// The handle that [`crate::Engine::proxies`] returns.
+/// The handle that `Engine::proxies` returns.
 #[derive(Clone, Copy)]
 pub struct Proxies<'e>(pub(crate) &'e Arc<Services>);
 

@@ -30,7 +30,7 @@ pub struct RelayChange {
     pub key: Option<Secret>,
 }
 
-/// The handle that [`crate::Engine::relays`] returns.
+/// The handle that `Engine::relays` returns.
 #[derive(Clone, Copy)]
 pub struct Relays<'e>(pub(crate) &'e Arc<Services>);
 

@@ -1,7 +1,7 @@
 //! The accounts and relays in memory: a snapshot that requests read without waiting, edited by signals, refreshes and reloads.
 //!
 //! The store is the truth for who exists and for tokens; statuses and quota figures are learned here and written back by
-//! [`crate::background::StoreSync`]. Edits copy the one entry that changes; they happen per request at most, never per token.
+//! `StoreSync`. Edits copy the one entry that changes; they happen per request at most, never per token.
 
 mod adopt;
 mod learn;

@@ -237,7 +237,7 @@ pub(crate) trait Attempt {
     fn may_try(&self, next: &NextTry) -> bool;
 
     /// The failure for the client when no try is left. It takes into account what other accounts have.
-    fn concede(&self, failure: Failure) -> Failure;
+    fn final_failure(&self, failure: Failure) -> Failure;
 }
 
 /// Tries until an answer may be committed, or the retry table ends the request.
@@ -282,5 +282,5 @@ async fn next_try<A: Attempt>(attempt: &mut A, id: &AccountId, mut error: CallEr
             otherwise
         }
     };
-    Err(attempt.concede(error.name(failure)))
+    Err(attempt.final_failure(error.name(failure)))
 }

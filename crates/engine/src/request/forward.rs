@@ -190,7 +190,7 @@ impl Attempt for ForwardAttempt {
         self.load.can_resend() && somebody
     }
 
-    fn concede(&self, failure: Failure) -> Failure {
+    fn final_failure(&self, failure: Failure) -> Failure {
         pick::final_failure(failure, self.pick(&[]), self.state.services.runtime.now())
     }
 }

@@ -58,7 +58,7 @@ impl ResponseStore {
     }
 }
 
-/// Stored responses; see [`crate::Engine::responses`].
+/// Handle to the stored responses (`Engine::responses`).
 #[derive(Clone, Copy)]
 pub struct Responses<'e>(pub(crate) &'e Arc<Services>);
 

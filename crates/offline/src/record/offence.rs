@@ -31,6 +31,6 @@ pub enum Offence {
     ChainCrossed { request: u64 },
     /// A turn was begun on a WebSocket whose last one, `request`, still ran.
     Overlap { request: u64 },
-    /// A request matched a condition given to [`crate::Running::forbid`] with this note, for example "the client left".
+    /// A request matched a condition given to `Running::forbid` with this note, for example "the client left".
     Forbidden { request: u64, note: String },
 }

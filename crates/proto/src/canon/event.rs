@@ -115,7 +115,7 @@ pub enum What {
     ItemDone {
         /// Output index.
         at: u32,
-        /// The item; without its text where that was long and came in pieces ([`crate::fold::BRIEF`]).
+        /// The item; without its text where that was long and came in pieces (`fold::BRIEF`).
         item: Item,
     },
     /// Rate-limit state in the stream (`codex.rate_limits`), as it came. Consumed by the engine.

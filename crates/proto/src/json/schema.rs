@@ -59,7 +59,7 @@ pub(crate) fn strict(schema: &Json, form: Form) -> Result<Json, &'static str> {
     Ok(if after == before { schema.clone() } else { after.json() })
 }
 
-/// Whether replies that were asked for with [`Form::Envelope`] must be turned back ([`crate::envelope`]).
+/// Whether replies that were asked for with [`Form::Envelope`] must be turned back, which the module `envelope` does.
 pub(crate) fn needs_envelope(schema: &Json) -> bool {
     strict::needs_envelope(&Tree::of(schema))
 }

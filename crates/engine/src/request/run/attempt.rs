@@ -346,7 +346,7 @@ impl Attempt for ModelAttempt {
         true
     }
 
-    fn concede(&self, failure: Failure) -> Failure {
+    fn final_failure(&self, failure: Failure) -> Failure {
         self.plan.final_failure(&self.state.services, failure)
     }
 }

@@ -1,6 +1,6 @@
 //! Schemas for upstreams that hold their output to one: every object closed, every property required.
 //!
-//! What is changed only narrows: whatever fits the schema that we send fits the client's, once [`crate::envelope`] turned it back.
+//! What is changed only narrows: whatever fits the schema that we send fits the client's, once the module `envelope` turned it back.
 //! An optional property becomes a required one, and may be null only where its type leads back to itself and so could never
 //! end. A schema that cannot be narrowed so (free keys, conditions) is no strict one, and says why.
 
