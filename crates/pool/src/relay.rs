@@ -18,6 +18,8 @@ pub use proto::Wire;
 pub use self::address::{
     AddressError, PastedAddress, base as base_url, call_url, models_url, same_target, service_url, tags_url,
 };
+use proto::quirks;
+
 use crate::guard::{self, Denied};
 use crate::{AccountId, Millis, Status};
 
@@ -169,12 +171,12 @@ impl Relay {
 
     /// Whether it refuses a chat request with a field that OpenAI's API does not have.
     pub fn strict(&self) -> bool {
-        services::strict(&self.base_url)
+        services::host(&self.base_url).is_some_and(|host| quirks::is_strict(&host))
     }
 
     /// Whether it takes only function tools in Chat. Free-text tools are OpenAI's, and other services refuse them.
     pub fn functions_only(&self) -> bool {
-        !services::openai(&self.base_url)
+        !services::host(&self.base_url).is_some_and(|host| quirks::takes_free_text_tools(&host))
     }
 
     /// A model's name as shown to clients.

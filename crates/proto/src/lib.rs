@@ -19,6 +19,7 @@ pub mod images;
 pub mod json;
 pub mod notes;
 pub mod protocol;
+pub mod quirks;
 pub mod state;
 pub mod text;
 pub mod tokens;

@@ -1,6 +1,8 @@
-//! Facts about known services by host, as of 2026: the protocol, the path of the API, and quirks. Other hosts get the defaults.
+//! Facts about known services by host, as of 2026: the protocol and the path of the API. Other hosts get the defaults. What they take
+//! differently is in [`proto::quirks`].
 
 use proto::Wire;
+use proto::quirks::GOOGLE;
 use url::Url;
 
 /// A service: its host, the protocol to prefer, and the path of its API in OpenAI's protocols.
@@ -38,11 +40,6 @@ const KNOWN: [Known; 21] = [
     known("api.x.ai", Wire::Chat, "/v1"),
 ];
 
-/// Hosts that refuse a chat request with a field that OpenAI's API does not have, such as `top_k` or `reasoning_content`.
-const STRICT: [&str; 5] = ["api.openai.com", "api.groq.com", "api.mistral.ai", "api.cerebras.ai", GOOGLE];
-
-const GOOGLE: &str = "generativelanguage.googleapis.com";
-
 /// The service at a URL.
 pub(super) fn service(url: &Url) -> Option<&'static Known> {
     let host = url.host_str()?;
@@ -57,14 +54,4 @@ pub(super) fn host(base_url: &str) -> Option<String> {
 /// Whether it is Google's own Gemini API, which has OpenAI's endpoints below `/openai`.
 pub(super) fn google(base_url: &str) -> bool {
     host(base_url).is_some_and(|host| host == GOOGLE)
-}
-
-/// Whether it refuses fields that OpenAI's API does not have.
-pub(super) fn strict(base_url: &str) -> bool {
-    host(base_url).is_some_and(|host| STRICT.contains(&host.as_str()) || host.ends_with(".openai.azure.com"))
-}
-
-/// Whether it is `OpenAI`'s own API, also on Azure.
-pub(super) fn openai(base_url: &str) -> bool {
-    host(base_url).is_some_and(|host| host == "api.openai.com" || host.ends_with(".openai.azure.com"))
 }

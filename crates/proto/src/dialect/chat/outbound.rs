@@ -12,6 +12,7 @@ use crate::dialect::{Dialect, Relay, Target, output_format};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
+use crate::quirks;
 
 /// Fields that other dialects keep in `rest` and that chat has under the same name.
 const SHARED: [&str; 6] =
@@ -35,7 +36,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     let mut out = BytesMut::with_capacity(4096);
     emit::object(&mut out, |writer| {
         writer.string("model", &relay.model);
-        messages::write(writer, request, takes_thoughts(&relay), &mut notes)?;
+        messages::write(writer, request, !relay.strict && quirks::takes_thoughts(&relay.model), &mut notes)?;
         tools::write(writer, request, &mut notes);
         options(writer, request, &relay, &mut notes)?;
         writer.optional("reasoning_effort", effort, ObjectWriter::string);
@@ -52,7 +53,7 @@ fn options(writer: &mut ObjectWriter<'_>, request: &Request, relay: &Relay, note
         response_format(writer, request, format, notes)?;
     }
     writer.optional("verbosity", request.verbosity.as_deref(), ObjectWriter::string);
-    writer.optional(limit_name(&relay.model), request.limits.max_tokens, ObjectWriter::number);
+    writer.optional(quirks::output_limit(&relay.model), request.limits.max_tokens, ObjectWriter::number);
     let stops = &request.limits.stop;
     if stops.len() > MOST_STOPS {
         notes.add("stop applied by the gateway");
@@ -80,24 +81,6 @@ fn sampling(writer: &mut ObjectWriter<'_>, request: &Request, strict: bool, note
             writer.json(name, value);
         }
     }
-}
-
-/// OpenAI's reasoning models refuse `max_tokens`; most other servers know no other name.
-fn limit_name(model: &str) -> &'static str {
-    let newer = is_named(model, &["o1", "o3", "o4", "gpt-5", "gpt-6", "codex"]);
-    if newer { "max_completion_tokens" } else { "max_tokens" }
-}
-
-/// Whether thoughts may come back beside the calls that they led to: `DeepSeek` and Kimi insist on it, OpenAI's API has no such
-/// field.
-fn takes_thoughts(relay: &Relay) -> bool {
-    !relay.strict && !is_named(&relay.model, &["o1", "o3", "o4", "gpt-", "chatgpt-", "codex"])
-}
-
-/// Whether `model`, without the vendor before it, begins with one of these.
-fn is_named(model: &str, prefixes: &[&str]) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn response_format(

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::super::{encode, reasoning_state};
-use super::{Facts, Family};
+use super::Facts;
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
 use crate::dialect::request_values::{begins, is_at_google, is_web};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::notes::{Notes, sanitized};
+use crate::quirks::GeminiThinking;
 use crate::text::{Text, media_type, standard_base64};
 
 /// Writes `systemInstruction` and `contents`. Errors: `Invalid` where a part has no form in Gemini and leaving it out would change the
@@ -160,7 +161,7 @@ impl<'a, 'f> Contents<'a, 'f> {
 
     fn call(&mut self, call: PieceKind<'a>, id: &'a Text) {
         // The first call of a turn must be signed, and the others must not.
-        if self.pending.is_none() && self.open.is_empty() && matches!(self.facts.family, Family::Level(_)) {
+        if self.pending.is_none() && self.open.is_empty() && matches!(self.facts.thinking, GeminiThinking::Level(_)) {
             self.pending = Some(Text::from_plain(encode::UNSIGNED));
         }
         self.model(call);

@@ -1,12 +1,13 @@
 //! `generationConfig`, and what has no place there.
 
 use super::super::MOST_STOPS;
-use super::{Facts, Family};
+use super::Facts;
 use crate::canon::{Format, Request};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
 use crate::notes::{Notes, sanitized};
+use crate::quirks::GeminiThinking;
 use crate::text::Json;
 
 /// Canonical sampling fields and Gemini's names for them.
@@ -91,14 +92,14 @@ fn format(writer: &mut ObjectWriter<'_>, format: &Format) -> Result<(), Failure>
 
 fn thinking(writer: &mut ObjectWriter<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) {
     let shown = request.reasoning.summary.is_some();
-    if facts.family == Family::Plain {
+    if facts.thinking == GeminiThinking::Unknown {
         if facts.effort.is_some() {
             notes.add("dropped reasoning effort");
         }
         return;
     }
     let config = emit::json(|writer| {
-        if let Some((name, value)) = facts.effort.and_then(|effort| self::effort(facts.family, effort, notes)) {
+        if let Some((name, value)) = facts.effort.and_then(|effort| self::effort(facts.thinking, effort, notes)) {
             writer.json(name, &value);
         }
         if shown {
@@ -112,10 +113,10 @@ fn thinking(writer: &mut ObjectWriter<'_>, request: &Request, facts: &Facts<'_>,
 
 /// The field that says how much to think, in the words of the model's family; where that has none for the effort, the next
 /// higher one.
-pub(super) fn effort(family: Family, effort: &str, notes: &mut Notes) -> Option<(&'static str, Json)> {
-    match family {
-        Family::Plain => None,
-        Family::Budget { none, least, most } => {
+pub(super) fn effort(thinking: GeminiThinking, effort: &str, notes: &mut Notes) -> Option<(&'static str, Json)> {
+    match thinking {
+        GeminiThinking::Unknown => None,
+        GeminiThinking::Budget { none, least, most } => {
             let budget = match effort {
                 "none" if none > 0 => {
                     notes.add(format!("effort none changed to {none} tokens"));
@@ -130,7 +131,7 @@ pub(super) fn effort(family: Family, effort: &str, notes: &mut Notes) -> Option<
             };
             Some(("thinkingBudget", Json::of(&budget.min(most))))
         }
-        Family::Level(levels) => {
+        GeminiThinking::Level(levels) => {
             let level = level(effort, levels);
             if level != effort {
                 notes.add(format!("effort {} changed to {level}", sanitized(effort)));

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::super::{encode, reasoning_state};
-use super::{Facts, Family, options};
+use super::{Facts, options};
 use crate::json::Shape;
 use crate::json::emit;
 use crate::json::patch::{Edit, patch};
 use crate::notes::Notes;
+use crate::quirks::GeminiThinking;
 use crate::text::{Json, Text};
 
 /// Both spellings of the fields that are changed.
@@ -30,7 +31,7 @@ pub(super) fn body(raw: &Bytes, facts: &Facts<'_>, notes: &mut Notes) -> Bytes {
     };
     let body = patch(&body, edit, []);
     let wish = facts.effort.filter(|_| !says_effort(&body));
-    let Some(wish) = wish.and_then(|effort| options::effort(facts.family, effort, notes)) else {
+    let Some(wish) = wish.and_then(|effort| options::effort(facts.thinking, effort, notes)) else {
         return body.bytes().clone();
     };
     let config = |config: &Json| within(config, THINKING, &|it| patch(it, |_, _| Edit::Keep, [wish.clone()]));
@@ -76,7 +77,7 @@ fn part_of(part: &Json, facts: &Facts<'_>) -> Json {
         match reasoning_state::unwrap_own(&state).filter(|_| !facts.without_replay) {
             Some(own) if own.plain() == text.plain() => Edit::Keep,
             Some(own) => Edit::Set(own.quoted()),
-            None if calls && matches!(facts.family, Family::Level(_)) => {
+            None if calls && matches!(facts.thinking, GeminiThinking::Level(_)) => {
                 Edit::Set(Text::from_plain(encode::UNSIGNED).quoted())
             }
             None => Edit::Drop,

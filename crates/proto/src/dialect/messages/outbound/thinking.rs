@@ -8,6 +8,7 @@ use crate::canon::Request;
 use crate::dialect::Relay;
 use crate::json::emit;
 use crate::notes::Notes;
+use crate::quirks::ClaudeThinking;
 use crate::text::Json;
 
 /// Least budget that Anthropic takes, in tokens.
@@ -43,17 +44,6 @@ enum Form {
     Budget(u64),
 }
 
-/// What a model's name says about its thinking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Generation {
-    /// It does not think.
-    Never,
-    /// It thinks within a budget of tokens.
-    Budget,
-    /// It chooses the budget itself.
-    Adaptive,
-}
-
 impl Plan {
     /// The plan for a request; `thoughtless` when it goes on with a turn that does not begin with a thought.
     pub(super) fn of(request: &Request, relay: &Relay, thoughtless: bool, notes: &mut Notes) -> Self {
@@ -61,17 +51,17 @@ impl Plan {
         let max_tokens = limit(request, relay, notes);
         let mut plan = Self { max_tokens, shown, ..Self::default() };
         let Some(wish) = wish(request, relay, notes) else { return plan };
-        let generation = generation(&relay.model);
+        let thinking = ClaudeThinking::of(&relay.model);
         if wish == "none" {
-            plan.form = if generation == Generation::Never { Form::Silent } else { Form::Off };
+            plan.form = if thinking == ClaudeThinking::Never { Form::Silent } else { Form::Off };
             return plan;
         }
-        if let Some(why) = unthinkable(request, generation, thoughtless) {
+        if let Some(why) = unthinkable(request, thinking, thoughtless) {
             notes.add(why);
             return plan;
         }
         if let Some(size) = size(wish) {
-            plan.wish(size, generation, relay, notes);
+            plan.wish(size, thinking, relay, notes);
         }
         plan
     }
@@ -79,14 +69,14 @@ impl Plan {
     fn wish(
         &mut self,
         (effort, budget): (&'static str, u64),
-        generation: Generation,
+        thinking: ClaudeThinking,
         relay: &Relay,
         notes: &mut Notes,
     ) {
         // The limit counts thinking too; the client thought of the answer.
         let most = relay.max_output.unwrap_or(ROOM);
         let room = self.max_tokens.saturating_add(budget).min(most.max(self.max_tokens));
-        if generation == Generation::Adaptive {
+        if thinking == ClaudeThinking::Adaptive {
             (self.form, self.effort, self.max_tokens, self.thinks) = (Form::Adaptive, Some(effort), room, true);
             return;
         }
@@ -143,12 +133,12 @@ fn size(wish: &str) -> Option<(&'static str, u64)> {
 }
 
 /// Why the model cannot think about this request, if it cannot.
-fn unthinkable(request: &Request, generation: Generation, thoughtless: bool) -> Option<&'static str> {
-    match generation {
+fn unthinkable(request: &Request, thinking: ClaudeThinking, thoughtless: bool) -> Option<&'static str> {
+    match thinking {
         _ if tools::forced(request) => Some("dropped reasoning effort beside a forced tool"),
-        Generation::Never => Some("dropped reasoning effort"),
-        Generation::Budget if thoughtless => Some(THOUGHTLESS),
-        Generation::Budget | Generation::Adaptive => None,
+        ClaudeThinking::Never => Some("dropped reasoning effort"),
+        ClaudeThinking::Budget if thoughtless => Some(THOUGHTLESS),
+        ClaudeThinking::Budget | ClaudeThinking::Adaptive => None,
     }
 }
 
@@ -165,20 +155,5 @@ fn limit(request: &Request, relay: &Relay, notes: &mut Notes) -> u64 {
             notes.add(format!("set max_tokens to {MAX_TOKENS}"));
             MAX_TOKENS
         }),
-    }
-}
-
-/// What the name of a model says. Claude's are `claude-3-7-sonnet-...` and, later, `claude-sonnet-4-6[-date]`.
-pub(super) fn generation(model: &str) -> Generation {
-    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
-    let Some((_, rest)) = name.split_once("claude") else { return Generation::Budget };
-    // Dates are no versions.
-    let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).filter(|word| (1..=2).contains(&word.len()));
-    let mut number = || numbers.next().and_then(|word| word.parse::<u32>().ok());
-    match (number(), number().unwrap_or(0)) {
-        (Some(major), minor) if (major, minor) < (3, 7) => Generation::Never,
-        (Some(major), minor) if (major, minor) < (4, 6) => Generation::Budget,
-        // A family without a number is newer than this list.
-        _ => Generation::Adaptive,
     }
 }
