@@ -1,5 +1,5 @@
-//! The backend over TLS, for clients that take no other: the official one with a ChatGPT login. Prints one line of JSON: where
-//! it is, and the file of the certificate to trust. Ends when its standard input does.
+//! Runs the backend over TLS, for clients that accept nothing else, such as the official client with a ChatGPT login. Prints one
+//! line of JSON with the backend's URL and the path of the certificate to trust. Exits when standard input closes.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The people who can log in, their tokens, and what their plan still allows.
+//! The logins of the backend, their tokens and their quota.
 
 mod claims;
 
@@ -47,7 +47,7 @@ impl FakeAccount {
     }
 }
 
-/// A login to be made.
+/// Parameters of a new login.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewAccount {
@@ -76,13 +76,13 @@ impl Default for NewAccount {
 pub struct Window {
     /// 0 to 100.
     pub used_percent: f64,
-    /// Its length.
+    /// The length of the window.
     pub window_minutes: u32,
     /// Unix seconds.
     pub reset_at: i64,
 }
 
-/// What an account has used up. A window at 100 % refuses model requests with `usage_limit_reached`.
+/// The used part of an account's limits. A window at 100 % refuses model requests with `usage_limit_reached`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Quota {
@@ -92,7 +92,7 @@ pub struct Quota {
     pub secondary: Option<Window>,
     /// `x-codex-rate-limit-reached-type` sent with a refusal.
     pub reached: Option<String>,
-    /// Resets that can be spent.
+    /// Reset credits left.
     pub reset_credits: u32,
     /// Limits of single features.
     pub metered: Vec<Metered>,
@@ -101,11 +101,11 @@ pub struct Quota {
 /// A limit of a single feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metered {
-    /// For people, `GPT-5.3-Codex-Spark`.
+    /// Display name, `GPT-5.3-Codex-Spark`.
     pub name: String,
-    /// `codex_bengalfox`.
+    /// Feature id, `codex_bengalfox`.
     pub feature: String,
-    /// Its window.
+    /// The feature's window.
     pub primary: Window,
 }
 
@@ -123,7 +123,7 @@ impl Default for Quota {
 }
 
 impl Quota {
-    /// A plan that has used up its primary window, which resets in `after`.
+    /// A quota whose primary window is used up and resets in `after`.
     pub fn exhausted(after: Duration) -> Self {
         let mut quota = Self::default();
         if let Some(window) = &mut quota.primary {
@@ -133,7 +133,7 @@ impl Quota {
         quota
     }
 
-    /// When the last full window resets, if one is full.
+    /// The latest reset time of the full windows; `None` if no window is full.
     pub(crate) fn resets_at(&self) -> Option<i64> {
         let full = |window: &&Window| window.used_percent >= 100.0;
         [&self.primary, &self.secondary].into_iter().flatten().filter(full).map(|window| window.reset_at).max()
@@ -149,7 +149,7 @@ pub(crate) struct Login {
     pub(crate) plan: String,
     pub(crate) fedramp: bool,
     pub(crate) quota: Quota,
-    /// Slugs it may use; all of the catalogue when absent.
+    /// Slugs of the models that the login may use; the whole catalogue when absent.
     pub(crate) models: Option<Vec<String>>,
     /// Requests that spent a reset credit.
     pub(crate) redeemed: Vec<String>,
@@ -189,7 +189,7 @@ pub(crate) struct AccountTable {
     pub(crate) ahead: i64,
 }
 
-/// The tokens of one token answer.
+/// The tokens of one token response.
 pub(crate) struct Grant {
     pub(crate) access: String,
     pub(crate) refresh: String,
@@ -214,7 +214,7 @@ impl AccountTable {
         self.people.len() - 1
     }
 
-    /// Seconds since 1970, as the backend sees it.
+    /// Unix seconds on the backend's clock.
     pub(crate) fn now(&self) -> i64 {
         token::now() + self.ahead
     }
@@ -246,7 +246,7 @@ impl AccountTable {
         }
     }
 
-    /// The login of an access token, or why the token is refused; `None` for a token that was never issued.
+    /// The login of an access token, or the reason for the refusal; the reason is `None` for a token that was never issued.
     pub(crate) fn judge(&self, token: &str) -> Result<LoginIndex, Option<Revocation>> {
         let access = self.access.get(token).ok_or(None)?;
         match access.refused {
@@ -262,7 +262,7 @@ impl AccountTable {
         self.people.iter().enumerate().filter(same).map(|(index, _)| index)
     }
 
-    /// Refuses all access tokens that this account has now.
+    /// Revokes all access tokens that this account has now.
     pub(crate) fn refuse(&mut self, account_id: &str, why: Revocation) {
         let who: Vec<LoginIndex> = self.of(account_id).collect();
         for access in self.access.values_mut().filter(|access| who.contains(&access.who)) {
@@ -270,7 +270,7 @@ impl AccountTable {
         }
     }
 
-    /// Decides the fate of the refresh tokens that this account can still use.
+    /// Ends the validity of this account's working refresh tokens; `fate` is the reason.
     pub(crate) fn doom(&mut self, account_id: &str, fate: RefreshTokenFate) {
         let who: Vec<LoginIndex> = self.of(account_id).collect();
         let current = |token: &&mut RefreshToken| who.contains(&token.who) && token.fate == RefreshTokenFate::Current;

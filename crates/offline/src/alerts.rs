@@ -1,4 +1,4 @@
-//! Receivers of an owner's alerts: a webhook and an ntfy topic.
+//! Receivers of the alerts to the gateway's owner: a webhook and an ntfy topic.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::errors::Reject;
 use crate::plan::Endpoint;
 use crate::token;
 
-/// The endpoint of a path, if it is one of these.
+/// The endpoint of an alert path; `None` for every other path.
 pub(crate) fn place(method: &Method, path: &str) -> Option<Endpoint> {
     let named = |prefix: &str| path.strip_prefix(prefix).is_some_and(|name| !name.is_empty() && !name.contains('/'));
     match *method {
@@ -19,7 +19,7 @@ pub(crate) fn place(method: &Method, path: &str) -> Option<Endpoint> {
     }
 }
 
-/// A webhook takes an object of JSON.
+/// The webhook accepts a JSON object.
 pub(crate) fn hook(call: &Call) -> Result<Answer, Reject> {
     if header(&call.headers, "content-type") != Some("application/json") {
         return Err(Reject::detail(415, "application/json is wanted"));
@@ -30,7 +30,7 @@ pub(crate) fn hook(call: &Call) -> Result<Answer, Reject> {
     }
 }
 
-/// ntfy takes a text of up to 4,096 bytes; it would turn a longer text into an attachment.
+/// ntfy accepts a text of up to 4,096 bytes; the real service turns a longer text into an attachment.
 pub(crate) fn ntfy(call: &Call) -> Result<Answer, Reject> {
     let priority = header(&call.headers, "priority").unwrap_or("3");
     if !matches!(priority, "1" | "2" | "3" | "4" | "5") {

@@ -1,4 +1,4 @@
-//! An answer: built by an endpoint, changed by its plan, sent as the HTTP body.
+//! An answer: an endpoint builds it, the plan changes it, hyper sends it as the HTTP body.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -117,7 +117,7 @@ impl From<Reject> for Box<Answer> {
     }
 }
 
-/// The answer a planned body makes, if it has one of its own.
+/// The answer that the plan's body makes; `None` if the plan leaves the body to the endpoint.
 fn body(plan: &Plan, shared: &Shared) -> Option<Result<Answer, Reject>> {
     Some(Ok(match &plan.body {
         Body::Auto => return None,
@@ -184,7 +184,7 @@ impl AnswerBody {
 }
 
 impl AnswerContext {
-    /// The last byte was handed to hyper.
+    /// Records that hyper has the last byte.
     fn done(&mut self) {
         self.visit.end(EndKind::Complete);
         self.line.answered();
@@ -202,14 +202,14 @@ pub(crate) struct StreamBody {
     dead: bool,
 }
 
-/// When each token of an answer is due.
+/// The schedule of an answer's tokens.
 pub(crate) struct Pacing {
     rate: f64,
     start: Instant,
     count: u32,
 }
 
-/// Frames are gathered up to this size for one write.
+/// Frames are collected up to this size for one write.
 const BATCH: usize = 16 << 10;
 
 impl StreamBody {
@@ -284,7 +284,7 @@ impl StreamBody {
 }
 
 impl Pacing {
-    /// Begins now, at so many tokens per second.
+    /// Starts now, at `rate` tokens per second.
     pub(crate) fn new(rate: f64) -> Self {
         Self { rate, start: Instant::now(), count: 0 }
     }

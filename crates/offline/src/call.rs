@@ -14,7 +14,7 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// The body as JSON, model requests only.
     pub(crate) json: Option<Value>,
-    /// The other end of the connection.
+    /// The client's address.
     pub(crate) peer: Option<std::net::SocketAddr>,
 }
 

@@ -131,7 +131,7 @@ fn edit(shared: &Shared, change: &Change) -> Value {
     json!({ "changed": who.len() })
 }
 
-/// The record with bodies: JSON where they are JSON, else base64.
+/// The record with request bodies: as JSON if they parse, else as base64.
 fn record(record: &Record) -> Value {
     let mut whole = json!(record);
     for (shown, seen) in whole["requests"].as_array_mut().into_iter().flatten().zip(&record.requests) {

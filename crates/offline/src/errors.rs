@@ -1,4 +1,4 @@
-//! The backend's error bodies, word for word where they were reported.
+//! The backend's error bodies, verbatim where a report quotes them.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) fn error(message: &str, kind: &str, param: Option<&str>, code: Option
     json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
 }
 
-/// 401 bodies of a refused access token; `None` is an unknown token.
+/// The 401 body for a refused access token; `None` is an unknown token.
 pub(crate) fn unauthorized(why: Option<Revocation>) -> Value {
     let body = |message: &str, kind: Value, code: &str| json!({ "error": { "message": message, "type": kind, "code": code, "param": null }, "status": 401 });
     match why {
@@ -55,7 +55,7 @@ pub(crate) fn unauthorized(why: Option<Revocation>) -> Value {
     }
 }
 
-/// 429 when a plan is used up.
+/// The 429 body for a plan whose limit is used up.
 pub(crate) fn usage_limit(plan: &str, resets_at: i64) -> Value {
     json!({ "error": {
         "type": "usage_limit_reached",
@@ -67,7 +67,7 @@ pub(crate) fn usage_limit(plan: &str, resets_at: i64) -> Value {
     } })
 }
 
-/// Rate-limit headers of a login, as every model answer carries them.
+/// The rate-limit headers of a login; every model answer has them.
 pub(crate) fn limit_headers(person: &Login) -> Vec<(String, String)> {
     let mut headers = vec![
         ("x-codex-active-limit".to_owned(), "premium".to_owned()),
@@ -89,7 +89,7 @@ pub(crate) fn limit_headers(person: &Login) -> Vec<(String, String)> {
     headers
 }
 
-/// The permanent failures of a refresh.
+/// The body for a permanent refresh failure.
 pub(crate) fn refresh_failed(code: &str) -> Value {
     let message = match code {
         "refresh_token_reused" => {
@@ -101,7 +101,7 @@ pub(crate) fn refresh_failed(code: &str) -> Value {
     error(message, "invalid_request_error", None, Some(code))
 }
 
-/// An OAuth error in RFC 6749's form, as 400 `invalid_grant` comes.
+/// An OAuth error in RFC 6749's form, such as the body of a 400 `invalid_grant`.
 pub(crate) fn oauth(code: &str, description: &str) -> Value {
     json!({ "error": code, "error_description": description })
 }

@@ -1,4 +1,4 @@
-//! Ready-made plans for the failures a client of this backend meets (spec: the backend's error table and the token faults).
+//! Ready-made plans for the failures that a client of this backend meets (spec: the backend's error table and the token faults).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ cookies to continue</noscript><script>(function(){window._cf_chl_opt={cvId:'3',c
 
 /// Model and account failures.
 impl Plan {
-    /// 429: the plan's window is used up and resets in so many seconds.
+    /// 429: the plan's window is used up and resets in `resets_in` seconds.
     pub fn usage_limit(resets_in: i64) -> Self {
         let resets_at = token::now() + resets_in;
         Self::json(429, errors::usage_limit("plus", resets_at))
@@ -27,7 +27,7 @@ impl Plan {
             .header("x-codex-primary-reset-at", resets_at.to_string())
     }
 
-    /// 429: the plan has no Codex.
+    /// 429: the plan does not include Codex.
     pub fn usage_not_included() -> Self {
         Self::json(
             429,
@@ -35,7 +35,7 @@ impl Plan {
         )
     }
 
-    /// 429 without a reset; `retry_after` in seconds becomes the header.
+    /// 429 without a reset time; `retry_after` becomes the header, in seconds.
     pub fn rate_limit(retry_after: Option<u32>) -> Self {
         let message = "Rate limit reached. Please try again later.";
         let plan = Self::json(429, errors::error(message, "tokens", None, Some("rate_limit_exceeded")));
@@ -45,7 +45,7 @@ impl Plan {
         }
     }
 
-    /// 429 with the backend's bare body.
+    /// 429 with only a `detail`, as the backend's own form.
     pub fn too_many() -> Self {
         Self::json(429, json!({ "detail": "Too Many Requests" }))
     }
@@ -55,12 +55,12 @@ impl Plan {
         Self::usage_limit(3_600).header("x-codex-rate-limit-reached-type", "workspace_owner_credits_depleted")
     }
 
-    /// 401 with the body of this refusal; `None` is `{"detail":"Unauthorized"}`.
+    /// 401 with the body for this refusal; `None` is `{"detail":"Unauthorized"}`.
     pub fn unauthorized(why: Option<Revocation>) -> Self {
         Self::json(401, errors::unauthorized(why))
     }
 
-    /// 402: a workspace that was switched off.
+    /// 402: the workspace is deactivated.
     pub fn deactivated_workspace() -> Self {
         Self::json(402, json!({ "detail": { "code": "deactivated_workspace" } }))
     }
@@ -91,25 +91,25 @@ impl Plan {
         Self::text(404, "").header("server", "cloudflare").header("cf-ray", "8f00000000000000-AMS")
     }
 
-    /// 400: the model is not for this kind of account.
+    /// 400: the model is not available to this kind of account.
     pub fn model_not_supported(model: &str) -> Self {
         let text = format!("The '{model}' model is not supported when using Codex with a ChatGPT account.");
         Self::json(400, json!({ "detail": text }))
     }
 
-    /// 400 with a code, as `context_length_exceeded` or `invalid_encrypted_content`.
+    /// 400 with a code such as `context_length_exceeded` or `invalid_encrypted_content`.
     pub fn bad_request(code: &str, message: &str) -> Self {
         Self::json(400, errors::error(message, "invalid_request_error", None, Some(code)))
     }
 
-    /// A socket that has reached the end of its time.
+    /// 400: the socket has reached its maximum age.
     pub fn connection_limit() -> Self {
         let message =
             "Responses websocket connection limit reached (60 minutes). Create a new websocket connection to continue.";
         Self::bad_request("websocket_connection_limit_reached", message)
     }
 
-    /// A socket that does not know the response which a turn continues.
+    /// 400: the backend does not know the response that a turn continues.
     pub fn previous_not_found() -> Self {
         let message = "Previous response with id 'resp_lost' not found.";
         Self::bad_request("previous_response_not_found", message)
@@ -121,7 +121,7 @@ impl Plan {
         Self::text(200, json!({ "type": "error", "error": error["error"] }).to_string()).hold(Wait::Forever)
     }
 
-    /// The end of another response after so many events.
+    /// The terminal event of another response, sent after `after` events.
     pub fn stray(after: u32) -> Self {
         let response = json!({ "id": "resp_stray", "object": "response", "status": "completed", "output": [],
             "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 } });
@@ -141,68 +141,68 @@ impl Plan {
         Self::json(status, errors::error(message, "server_error", None, Some("server_error")))
     }
 
-    /// A 5xx page of the edge, so many bytes of HTML.
+    /// A 5xx page of the CDN edge, about `bytes` bytes of HTML.
     pub fn html(status: u16, bytes: usize) -> Self {
         let head = "<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1>";
         let text = format!("{head}{}</body></html>", "<p>Error</p>".repeat(bytes.saturating_sub(head.len()) / 12));
         Self::text(status, text).header("content-type", "text/html; charset=UTF-8")
     }
 
-    /// 3xx to another place.
+    /// A redirect to another URL.
     pub fn redirect(status: u16, location: &str) -> Self {
         Self::text(status, "").header("location", location)
     }
 
-    /// `count` informational answers before the usual one.
+    /// `count` informational responses before the usual answer.
     pub fn informational(status: u16, count: usize) -> Self {
         (0..count).fold(Self::auto(), |plan, _| plan.interim(status))
     }
 
-    /// The usual answer with so many more headers.
+    /// The usual answer with `count` extra headers.
     pub fn many_headers(count: usize) -> Self {
         (0..count).fold(Self::auto(), |plan, at| plan.header(format!("x-filler-{at}"), "0123456789abcdef"))
     }
 
-    /// The connection is reset with the request read and nothing answered.
+    /// Resets the connection after the request is read, without an answer.
     pub fn reset() -> Self {
         Self::auto().cut_wire(0, Termination::Reset)
     }
 
-    /// The connection is closed with the request read and nothing answered.
+    /// Closes the connection after the request is read, without an answer.
     pub fn close() -> Self {
         Self::auto().cut_wire(0, Termination::Fin)
     }
 
-    /// Silence after so many events.
+    /// Silence for `time` after `after` events.
     pub fn silence(after: u32, time: Duration) -> Self {
         Self::auto().pause(after, time)
     }
 
-    /// `response.failed` after so many events.
+    /// `response.failed` after `after` events.
     pub fn failed(after: u32, code: &str, message: &str) -> Self {
         Self::auto().cut_event(after, Termination::Failed { code: code.to_owned(), message: message.to_owned() })
     }
 
-    /// `response.incomplete` after so many events.
+    /// `response.incomplete` after `after` events.
     pub fn incomplete(after: u32, reason: &str) -> Self {
         Self::auto().cut_event(after, Termination::Incomplete { reason: reason.to_owned() })
     }
 
-    /// A stream of one delta of so many bytes that compresses to next to nothing.
+    /// A stream with one delta of `bytes` bytes that compresses to almost nothing.
     pub fn bomb(bytes: u64, coding: Coding) -> Self {
         Self::auto().huge(bytes).compress(coding)
     }
 }
 
-/// Relay failures, in the words of the API whose model answers at `place`.
+/// Relay failures, in the error format of the API at `place`.
 impl Plan {
-    /// Any status; the kind of error follows from it.
+    /// A failure with any status; the error type follows from the status.
     pub fn relay(place: Endpoint, status: u16, message: &str) -> Self {
         let reject = place.api().refusal(status, message);
         Self::json(reject.status, reject.body)
     }
 
-    /// 429 that says when to come back: `retry-after`, or Google's `RetryInfo`.
+    /// 429 with the time to retry after: `retry-after`, or Google's `RetryInfo`.
     pub fn relay_limit(place: Endpoint, seconds: u32) -> Self {
         let mut plan = Self::relay(place, 429, "Rate limit reached. Please try again later.");
         if place != Endpoint::GeminiRelay {
@@ -218,7 +218,7 @@ impl Plan {
         plan
     }
 
-    /// The key is refused as unknown; Google answers that with 400.
+    /// The refusal of an unknown key; Google's status is 400.
     pub fn relay_key(place: Endpoint) -> Self {
         let reject = crate::relay::wrong_key(place.api());
         Self::json(reject.status, reject.body)
@@ -237,12 +237,12 @@ impl Plan {
         Self::json(400, errors::oauth("invalid_grant", "The provided grant is invalid."))
     }
 
-    /// 200 with an access token and nothing else. The token presented still works afterwards.
+    /// 200 with only an access token. The presented refresh token still works afterwards.
     pub fn refresh_keeps(access: &str) -> Self {
         Self::json(200, json!({ "access_token": access, "token_type": "Bearer", "expires_in": 864_000 }))
     }
 
-    /// 200 with something that is not JSON; the token has rotated all the same.
+    /// 200 with a body that is not JSON; the refresh token rotates anyway.
     pub fn junk() -> Self {
         Self::text(200, "<html>maintenance</html>").header("content-type", "text/html").acting()
     }
@@ -252,7 +252,7 @@ impl Plan {
         Self::auto().cut_byte(0, Termination::Reset)
     }
 
-    /// Any JSON with a status, for bodies not named here.
+    /// Any JSON with a status, for bodies without a method here.
     pub fn answer(status: u16, body: Value) -> Self {
         Self::json(status, body)
     }

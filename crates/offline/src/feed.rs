@@ -1,4 +1,4 @@
-//! Feeds of the official clients' versions: GitHub's document of the newest release, and the desktop app's appcast.
+//! Version feeds of the official clients: GitHub's document of the latest release, and the desktop app's appcast.
 
 use serde_json::json;
 

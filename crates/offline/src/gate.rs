@@ -1,4 +1,4 @@
-//! Named gates: an answer waits at one until a test opens it.
+//! Named gates: an answer waits at a gate until a test opens the gate.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ impl Gates {
         self.open.lock().clear();
     }
 
-    /// Passes when the wait is over; never for [`Wait::Forever`].
+    /// Returns when the wait is over; never for [`Wait::Forever`].
     pub(crate) async fn pass(&self, wait: &Wait) {
         match wait {
             Wait::Millis(time) => tokio::time::sleep(std::time::Duration::from_millis(*time)).await,

@@ -1,12 +1,12 @@
 //! A faithful, strict ChatGPT Codex backend on loopback, and the public APIs that relays speak.
 //!
-//! It stands where `chatgpt.com/backend-api` and `auth.openai.com` stand for a real login: OAuth with PKCE, refresh
-//! rotation and device codes, the account check, models with their ETag, usage, and `/backend-api/codex/responses` over
-//! server-sent events. It answers simple prompts by itself, replays recorded streams, plays scripted faults, and judges
-//! what its client does. The same turns go over a WebSocket, with prewarms and chains. `polygate demo`, the tests and the benchmarks run on it.
+//! It replaces `chatgpt.com/backend-api` and `auth.openai.com`: OAuth with PKCE, refresh rotation and device codes, the account
+//! check, models with their ETag, usage, and `/backend-api/codex/responses` over server-sent events and WebSockets, with prewarms
+//! and chains. It answers simple prompts by itself, replays recorded streams, plays scripted faults, and records protocol
+//! violations of its client. `polygate demo`, the tests and the benchmarks run on it.
 //!
-//! It shares no code with the gateway: its wire shapes are written a second time on purpose, so that a mistake in `proto`
-//! meets a stranger here and not its own reflection.
+//! The crate shares no code with the gateway: its wire shapes are written a second time on purpose, so that this crate does not
+//! repeat a mistake of `proto`.
 //!
 //! # Use
 //! ```no_run
@@ -29,19 +29,19 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What a prompt leads to
-//! The last user message decides: `Reply with exactly: X` gives X; `count to N` gives `1 2 ... N`, one number per delta,
-//! N up to 100,000; a prompt that names an offered tool, or says `tool` or `weather`, gives a call whose arguments fit the
-//! tool's schema, `both` or `parallel` gives several; `run: CMD` calls the offered shell tool; `draw` with the image tool
-//! gives a PNG; `search` with the search tool gives an annotated text; `text.format` gives JSON that fits the schema; an
-//! input image is reported with its size; tool outputs are quoted; anything else is echoed.
+//! # Prompts
+//! The last user message decides the answer: `Reply with exactly: X` gives X; `count to N` gives `1 2 ... N`, one number per
+//! delta, N up to 100,000; a prompt that names an offered tool, or contains `tool` or `weather`, gives a call whose arguments fit
+//! the tool's schema; `both` or `parallel` gives several calls; `run: CMD` calls the offered shell tool; `draw` with the image
+//! tool gives a PNG; `search` with the search tool gives an annotated text; `text.format` gives JSON that fits the schema. An
+//! input image is reported with its size, tool outputs are quoted, and every other prompt is echoed.
 //!
-//! Two lines are for programs that work on files: `write FILE with: TEXT` calls whatever the client offers for it (Claude
-//! Code's `Write`, Gemini CLI's `write_file`, opencode's `write` or `apply_patch`, a shell), and answers in text blocks where
-//! a client without tools asks for them; `edit FILE: OLD -> NEW` is for those.
+//! Two prompts are for clients that edit files. `write FILE with: TEXT` calls the client's tool for writing files (Claude Code's
+//! `Write`, Gemini CLI's `write_file`, opencode's `write` or `apply_patch`, a shell). For a client without tools that asks for
+//! text blocks, the answer has such blocks; `edit FILE: OLD -> NEW` is for those clients.
 //!
 //! # Relays
-//! Below `/relay` stand the public APIs, each as strict as its model, with the same answers and the same scripting:
+//! `/relay` has the public APIs, each as strict as the real one, with the same answers and the same scripting:
 //!
 //! | base URL | API | key | models |
 //! |---|---|---|---|
@@ -50,42 +50,42 @@
 //! | `/relay/messages/v1` | Anthropic Messages | `x-api-key` | `claude-opus-5-5`, `claude-sonnet-5-5`, `claude-haiku-5` |
 //! | `/relay/gemini` | Google Gemini | `x-goog-api-key` | `gemini-3.8-pro` (wants its signatures back), `gemini-3.8-flash`, ... |
 //!
-//! Every key that begins with `sk-offline` is good. The first two have embeddings, audio and images too. Rules speak about
-//! them by [`Endpoint::ChatRelay`] and its neighbours, and about one relay among several by its key.
+//! Every key that begins with `sk-offline` is valid. The first two APIs also have embeddings, audio and images. A rule selects a
+//! relay API by [`Endpoint::ChatRelay`] and its siblings, and one of several relays by its key.
 //!
-//! # Their owner
-//! `POST /hook/NAME` takes a webhook's JSON and `POST /ntfy/TOPIC` a line as ntfy does; both are in the record, and rules speak
-//! about them by [`Endpoint::Hook`] and [`Endpoint::Ntfy`].
+//! # Alerts
+//! `POST /hook/NAME` accepts a webhook's JSON and `POST /ntfy/TOPIC` a text in ntfy's form. The record has both; rules select them
+//! by [`Endpoint::Hook`] and [`Endpoint::Ntfy`].
 //!
 //! # Scripting
-//! A [`Rule`] is a condition, a [`Plan`] and how often it applies; the first rule that matches a request is used. A plan
-//! says what is answered and what goes wrong with it: [`Plan::auto`] is the usual answer, changed by the methods after it;
-//! ready-made failures are [`Plan::usage_limit`], [`Plan::challenge`], [`Plan::reset`], [`Plan::silence`] and their
-//! neighbours; [`Plan::relay`] is a failure in a relay's own words. A [`Wait`] at a gate stands still until [`Running::release`], so that no test needs to sleep.
+//! A [`Rule`] is a condition, a [`Plan`] and the number of times it applies; the first rule that matches a request is used. A plan
+//! describes the answer and its faults: [`Plan::auto`] is the usual answer, changed by the methods after it; ready-made failures
+//! are [`Plan::usage_limit`], [`Plan::challenge`], [`Plan::reset`], [`Plan::silence`] and their siblings; [`Plan::relay`] is a
+//! failure in a relay's own error format. A [`Wait`] at a gate ends with [`Running::release`], so that no test needs to sleep.
 //!
 //! # WebSockets
-//! An upgrade is a request to [`Endpoint::Socket`], each turn on it one to [`Endpoint::Responses`] with the method `WS`, so a rule
-//! fits both ways: a status becomes an error frame, silences and cuts stay what they are. [`Termination::Close`], [`QuirkKind`],
-//! [`Plan::connection_limit`], [`Plan::previous_not_found`], [`Plan::statusless`] and [`Plan::stray`] are for sockets. A
-//! prewarm is passed over by rules that do not ask for it ([`Rule::prewarm`]).
+//! An upgrade is a request to [`Endpoint::Socket`], and each turn on the socket is a request to [`Endpoint::Responses`] with the
+//! method `WS`, so one rule fits both transports: a status becomes an error frame, silences and cuts have the same effect.
+//! [`Termination::Close`], [`QuirkKind`], [`Plan::connection_limit`], [`Plan::previous_not_found`], [`Plan::statusless`] and
+//! [`Plan::stray`] are for sockets. A rule matches a prewarm only if it asks for prewarms ([`Rule::prewarm`]).
 //!
 //! # Proxies
-//! A [`Proxy`] is an HTTP or SOCKS 5 proxy on loopback that fails as it is told ([`ProxyFault`]) and records what it carried;
-//! [`Proxy::saw`] says whether a request of the record came through it. `GET /echo` answers with the address that asks.
+//! A [`Proxy`] is an HTTP or SOCKS 5 proxy on loopback that fails on request ([`ProxyFault`]) and records its connections;
+//! [`Proxy::saw`] says whether a recorded request came through the proxy. `GET /echo` answers with the client's address.
 //!
 //! # Control over HTTP
-//! For tests in other languages, on the same listener, not recorded:
+//! These requests are for tests in other languages, on the same listener, and are not recorded:
 //!
 //! | request | body | does |
 //! |---|---|---|
 //! | `POST /offline/script` | a [`Rule`] or a list of them | adds rules |
-//! | `GET /offline/script` | | shows the rules that are left |
+//! | `GET /offline/script` | | lists the pending rules |
 //! | `GET /offline/record` | | the [`Record`], with each request's `body` as JSON (else base64) |
-//! | `POST /offline/reset` | | forgets record, script and gates |
+//! | `POST /offline/reset` | | clears record, script and gates |
 //! | `POST /offline/release` | `{"gate": NAME}` | opens a gate |
 //! | `POST /offline/forbid` | `{"when": {..}, "note": TEXT}` | makes matching requests offences |
-//! | `POST /offline/greet` | a [`Greeting`] | for the next connection |
-//! | `POST /offline/accounts` | a [`NewAccount`] | `{"account": {..}, "auth_json": TEXT}` |
+//! | `POST /offline/greet` | a [`Greeting`] | sets the greeting of the next connection |
+//! | `POST /offline/accounts` | a [`NewAccount`] | adds a login; answers `{"account": {..}, "auth_json": TEXT}` |
 //! | `PATCH /offline/accounts` | `account_id` and any of `quota`, `models`, `revoke_access`, `refresh` | changes an account |
 //! | `POST /offline/versions` | [`Versions`] | publishes other versions of the official clients |
 //! | `POST /offline/approve` | `{"user_code": CODE}` | approves a device code |

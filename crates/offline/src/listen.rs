@@ -1,4 +1,4 @@
-//! Accepts connections and speaks HTTP/1.1 on them, over TLS when told.
+//! Accepts connections and serves HTTP/1.1 on them, over TLS if the options have a TLS configuration.
 
 use std::io;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         ended = &mut speaking => return ended,
         () = alive.sleep.notified() => {}
     }
-    // The socket stays open without an answer.
+    // The TCP connection stays open without an answer.
     std::future::pending().await
 }
 

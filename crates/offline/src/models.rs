@@ -9,17 +9,17 @@ use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
 
-/// What the rest of the backend needs to know about a model, and what its catalogue entry is made from.
+/// A model: the facts that the backend checks requests against, and those of its catalogue entry.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) slug: &'static str,
     name: &'static str,
     priority: u32,
     listed: bool,
-    /// In thousands: the window and the largest window.
+    /// The context window and its maximum, in thousands of tokens.
     context: (u32, u32),
     pub(crate) default_effort: &'static str,
-    /// How many of [`EFFORTS`] it takes.
+    /// The number of [`EFFORTS`] that the model accepts.
     efforts: usize,
     upgrade: Option<&'static str>,
     pub(crate) lite: bool,
@@ -84,7 +84,7 @@ fn of(person: &Login) -> impl Iterator<Item = &'static Model> {
     MODELS.iter().filter(allowed)
 }
 
-/// A model by its slug, if the account has it.
+/// A model by its slug, if the account may use it.
 pub(crate) fn find(person: &Login, slug: &str) -> Option<&'static Model> {
     of(person).find(|model| model.slug == slug)
 }
@@ -103,7 +103,7 @@ impl Model {
         EFFORTS[..self.efforts].iter().map(|(effort, _)| *effort)
     }
 
-    /// The catalogue entry, with every key of client 0.169.0; the texts are ours.
+    /// The catalogue entry, with every key of client 0.169.0; the texts are written for this backend.
     fn entry(&self) -> Value {
         let levels = &EFFORTS[..self.efforts];
         let fast = json!({ "id": "priority", "name": "Fast", "description": "Answers sooner, counts more" });
@@ -135,7 +135,7 @@ impl Model {
         entry
     }
 
-    /// The second half of the entry: capabilities.
+    /// The capabilities, the second half of the entry.
     fn facts(&self) -> Value {
         json!({
             "include_skills_usage_instructions": !self.lite,
@@ -168,7 +168,7 @@ impl Model {
     }
 }
 
-/// The list, or 304 when the client has it.
+/// The list, or 304 when the client's ETag is current.
 pub(crate) fn answer(call: &Call, person: &Login) -> Result<Answer, Reject> {
     let query = call.uri.query().unwrap_or_default();
     let version = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "client_version");

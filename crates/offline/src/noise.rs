@@ -1,4 +1,4 @@
-//! Background requests of the official client: answered with success, so that the client does not retry.
+//! Background requests of the official client. The answer is a success, so that the client does not retry.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::call::Call;
 
-/// Paths below `/backend-api` that are noise, whatever follows them.
+/// Prefixes of background paths below `/backend-api`.
 const NOISE: [&str; 6] =
     ["/codex/analytics-events/", "/ps/", "/plugins/", "/wham/usage/", "/wham/config/", "/wham/agent-identities/"];
 
 /// Paths below `/backend-api` about a login. The live backend's answers are not known; the client accepts these.
 const SIDE: [&str; 3] = ["/wham/settings/user", "/wham/workspace-messages", "/wham/security-setup"];
 
-/// Whether a path is one of these.
+/// Whether a path belongs to a background request.
 pub(crate) fn is_noise(path: &str) -> bool {
     let rest = path.strip_prefix("/backend-api").unwrap_or_default();
     NOISE.iter().any(|noise| rest.starts_with(noise)) || SIDE.contains(&rest)
@@ -32,7 +32,7 @@ pub(crate) fn answer(call: &Call) -> Answer {
     Answer::json(200, &body)
 }
 
-/// A server of the Model Context Protocol that has no tools.
+/// An MCP server without tools.
 fn mcp(body: &[u8]) -> Answer {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let Some(id) = asked.get("id") else { return Answer::empty(202) };

@@ -1,4 +1,4 @@
-//! The issuer: browser login with PKCE, refresh with rotation and reuse detection, revocation, device codes.
+//! The OAuth issuer: browser login with PKCE, refresh with rotation and reuse detection, revocation, device codes.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ fn challenge(verifier: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }
 
-/// Whose login the next authorization becomes.
+/// The login that the next authorization gets: the one set by the test, or a new login.
 fn person(shared: &Shared) -> LoginIndex {
     let mut book = shared.book.lock();
     match book.login_as {
@@ -34,7 +34,7 @@ fn person(shared: &Shared) -> LoginIndex {
     }
 }
 
-/// The browser's part: checks the request and sends the browser back at once, without asking anybody.
+/// The authorization endpoint: checks the request and redirects at once, without a login page.
 pub(crate) fn authorize(shared: &Shared, call: &Call) -> Answer {
     let query = call.uri.query().unwrap_or_default().as_bytes();
     let params: HashMap<String, String> = url::form_urlencoded::parse(query).into_owned().collect();
@@ -72,7 +72,7 @@ fn judge<'a>(shared: &Shared, param: &impl Fn(&str) -> &'a str) -> Result<(), &'
     checks.iter().find(|(good, _)| !good).map_or(Ok(()), |(_, reason)| Err(reason))
 }
 
-/// `http://localhost:1455/auth/callback` and its like.
+/// Whether a redirect URI is `http://localhost:1455/auth/callback`, or the same with another registered port or `127.0.0.1`.
 fn loopback(uri: &str, ports: &[u16]) -> bool {
     url::Url::parse(uri).is_ok_and(|uri| {
         uri.scheme() == "http"
@@ -83,7 +83,7 @@ fn loopback(uri: &str, ports: &[u16]) -> bool {
     })
 }
 
-/// A successful token answer.
+/// A successful token response.
 fn granted(shared: &Shared, who: LoginIndex) -> Value {
     let options = &shared.options;
     let grant = shared.book.lock().grant(who, options.access_lifetime, &options.client_id);

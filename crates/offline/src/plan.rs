@@ -1,6 +1,6 @@
 //! The planned answer to one request, with its faults.
 //!
-//! Plain data that also reads from JSON; `faults` holds ready-made plans, `shape` and `wire` carry them out.
+//! A plan is plain data and deserialises from JSON. `faults` has ready-made plans; `shape` and `wire` execute plans.
 
 use std::time::Duration;
 
@@ -39,15 +39,15 @@ pub enum Endpoint {
     AccountsCheck,
     /// `GET /backend-api/wham/usage`.
     Usage,
-    /// `GET /backend-api/wham/rate-limit-reset-credits` and its `/consume`.
+    /// `GET /backend-api/wham/rate-limit-reset-credits` and `POST` to its `/consume`.
     Credits,
     /// `GET /backend-api/wham/profiles/me`.
     Profile,
     /// Background requests of the official client: settings, messages, plugins, analytics.
     Noise,
-    /// `GET /feed/repos/openai/codex/releases/latest` and `GET /feed/appcast.xml`: the published versions.
+    /// `GET /feed/repos/openai/codex/releases/latest` and `GET /feed/appcast.xml`: the published client versions.
     Feed,
-    /// `GET /echo`: which address asks.
+    /// `GET /echo`: the client's address.
     Echo,
     /// `GET /oauth/authorize`.
     Authorize,
@@ -59,7 +59,7 @@ pub enum Endpoint {
     DeviceCode,
     /// `POST /api/accounts/deviceauth/token`.
     DeviceToken,
-    /// The page where a person enters a device code.
+    /// The page where the user enters a device code.
     DevicePage,
     /// `POST /relay/chat/v1/chat/completions`.
     ChatRelay,
@@ -75,16 +75,16 @@ pub enum Endpoint {
     RelayCount,
     /// Embeddings, audio and images of relays.
     RelayMedia,
-    /// `POST /hook/NAME`: an owner's webhook.
+    /// `POST /hook/NAME`: the owner's webhook.
     Hook,
-    /// `POST /ntfy/TOPIC`: an owner's ntfy topic.
+    /// `POST /ntfy/TOPIC`: the owner's ntfy topic.
     Ntfy,
     /// A path without a route.
     Other,
 }
 
 impl Endpoint {
-    /// The API whose model answers here.
+    /// The API of the endpoint; `Backend` unless a relay's model answers.
     pub(crate) fn api(self) -> Api {
         match self {
             Self::ChatRelay => Api::Chat,
@@ -95,7 +95,7 @@ impl Endpoint {
         }
     }
 
-    /// An endpoint that a model answers.
+    /// Whether a model answers this endpoint.
     pub(crate) fn is_turn(self) -> bool {
         matches!(
             self,
@@ -104,26 +104,26 @@ impl Endpoint {
     }
 }
 
-/// One planned answer. The default one changes nothing.
+/// One planned answer. The default plan changes nothing.
 #[must_use]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
-    /// Passed in order after the request was read and acted on, before the status line.
+    /// Waits in order, after the request is read and its effects are done, before the status line.
     pub before_headers: Vec<Wait>,
-    /// Informational (1xx) heads sent before the real one.
+    /// Informational (1xx) responses sent before the final one.
     pub interim: Vec<Interim>,
     /// Replaces the status.
     pub status: Option<u16>,
-    /// Added to the headers; a name given here replaces the backend's own values, repeated names stay repeated.
+    /// Headers to add. A name here replaces the backend's values of that name; repeated names stay repeated.
     pub headers: Vec<(String, String)>,
     /// The payload.
     pub body: Body,
-    /// With a body of its own: the endpoint still acts (a refresh token rotates) before this answer is given.
+    /// For a plan with a body: the endpoint's effects still happen (a refresh token rotates) before this answer is sent.
     pub act: bool,
-    /// What happens to the payload on its way.
+    /// Changes to the payload while it is sent.
     pub shape: Shape,
-    /// What happens to the connection once the answer is out.
+    /// The fault of the idle connection after the answer.
     pub idle: Option<Idle>,
 }
 
@@ -131,22 +131,22 @@ pub struct Plan {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
-    /// What the backend answers by itself.
+    /// The backend's own answer.
     #[default]
     Auto,
     /// A JSON document.
     Json(Value),
-    /// Any text; `text/plain` unless a header says otherwise.
+    /// Any text; `text/plain` unless a header sets another type.
     Text(String),
-    /// Any bytes, as an event stream unless a header says otherwise.
+    /// Any bytes; `text/event-stream` unless a header sets another type.
     Bytes(Blob),
-    /// An event stream of these events, framed by us.
+    /// An event stream of these events; this crate adds the framing.
     Events(Vec<Value>),
-    /// The recorded stream of this file name, found in `Options::replay`; `*.sse` is sent as it is, any other
-    /// file holds one JSON event per line.
+    /// The recorded stream of this file name, found in [`crate::Options::replay`]. A `*.sse` file is sent unchanged; any other file
+    /// has one JSON event per line.
     Replay(String),
-    /// Bytes for the socket instead of an HTTP answer, each piece after so many milliseconds; the connection is closed
-    /// after them.
+    /// Raw bytes on the connection instead of an HTTP answer, each piece after a delay in milliseconds. The connection is closed
+    /// after the last piece.
     Wire(Vec<(u64, Blob)>),
 }
 
@@ -179,9 +179,9 @@ impl<'de> Deserialize<'de> for Blob {
 pub enum Wait {
     /// Milliseconds of the runtime's clock.
     Millis(u64),
-    /// Until `Running::release` is called with this name; passes at once when it already was.
+    /// Until [`crate::Running::release`] is called with this name; no wait if the call came earlier.
     Gate(String),
-    /// Until the client leaves.
+    /// Until the client disconnects.
     Forever,
 }
 
@@ -197,12 +197,12 @@ impl From<&str> for Wait {
     }
 }
 
-/// One informational answer, for example 103 with a `link`.
+/// One informational response, for example 103 with a `link`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Interim {
     /// 100 to 199.
     pub status: u16,
-    /// Sent with it.
+    /// The response's headers.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
 }
@@ -211,40 +211,40 @@ pub struct Interim {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shape {
-    /// Tokens (text deltas) per second; as fast as the socket takes them without it.
+    /// Tokens (text deltas) per second; unlimited when absent.
     pub pace: Option<f64>,
-    /// Silences.
+    /// Silences inside the stream.
     pub pauses: Vec<Pause>,
-    /// Frames put between those of the answer, as raw text.
+    /// Raw frames inserted between the answer's frames.
     pub extra: Vec<Extra>,
-    /// Adds a text delta event of this many bytes in all after the second event; `u64::MAX` is endless.
+    /// Inserts a text delta event of this many bytes in total after the second event; `u64::MAX` is endless.
     pub huge: Option<u64>,
-    /// Where the stream ends before its time.
+    /// The early end of the stream.
     pub stop: Option<Stop>,
     /// Events sent after the last one.
     pub tail: Vec<Value>,
-    /// Keeps the answer open after everything was sent.
+    /// Keeps the answer open after the last byte.
     pub hold: Option<Wait>,
     /// Line ends; LF by default.
     pub newline: Option<Newline>,
-    /// Begins with a byte order mark.
+    /// Starts the stream with a byte order mark.
     pub bom: bool,
-    /// Cuts the bytes into writes of their own.
+    /// Splits the bytes into separate writes.
     pub split: Option<Split>,
     /// Pause between the writes of `split`, milliseconds.
     pub drip: u64,
     /// `Content-Encoding`s applied in this order, flushed after every event.
     pub compress: Vec<Coding>,
-    /// Odd frames; on a socket only.
+    /// Faults in the frames; on a socket only.
     pub quirks: Vec<Quirk>,
 }
 
 /// A fault in the frames of a socket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Quirk {
-    /// Events sent before it.
+    /// The number of events before the fault.
     pub after: u32,
-    /// What.
+    /// The fault.
     pub what: QuirkKind,
 }
 
@@ -252,9 +252,9 @@ pub struct Quirk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuirkKind {
-    /// So many pings at once.
+    /// This many pings at once.
     Pings(u32),
-    /// The next message comes in frames of so many bytes.
+    /// The next message is split into frames of this many bytes.
     Fragments(usize),
     /// The next message is masked, which a server must not do.
     Masked,
@@ -265,27 +265,27 @@ pub enum QuirkKind {
 /// A silence inside a stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pause {
-    /// Events sent before it.
+    /// The number of events before the pause.
     pub after: u32,
-    /// How long.
+    /// The length of the pause.
     pub wait: Wait,
 }
 
-/// A frame that the answer would not have.
+/// A frame that is not part of the answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Extra {
-    /// Events sent before it.
+    /// The number of events before the frame.
     pub after: u32,
     /// Raw text, with its own line ends; a comment is `: text\n\n`.
     pub frame: String,
 }
 
-/// An early end.
+/// An early end of a stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stop {
-    /// Where.
+    /// The position of the end.
     pub at: StopPosition,
-    /// How.
+    /// The kind of the end.
     pub how: Termination,
 }
 
@@ -295,10 +295,10 @@ pub struct Stop {
 pub enum StopPosition {
     /// After this many events.
     Event(u32),
-    /// After this many bytes of the (uncompressed) body; on a socket as `wire`.
+    /// After this many bytes of the uncompressed body; on a socket the same as `wire`.
     Byte(u64),
-    /// After this many bytes on the connection, status line and headers included; 0 is "nothing at all". On a socket the
-    /// bytes are counted from the turn's first.
+    /// After this many bytes on the connection, status line and headers included; 0 sends nothing. On a socket the count starts with
+    /// the turn's first byte.
     Wire(u64),
 }
 
@@ -312,15 +312,15 @@ pub enum Newline {
     Cr,
 }
 
-/// Where writes are cut.
+/// The boundaries of writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Every this many bytes.
     Every(usize),
-    /// Pieces of these lengths, the rest in one.
+    /// Pieces of these lengths; the rest is one piece.
     Sizes(Vec<usize>),
-    /// Each event in a write of its own.
+    /// One write per event.
     Events,
 }
 
@@ -339,7 +339,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// Its name in `content-encoding`.
+    /// The coding's name in `content-encoding`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -350,18 +350,18 @@ impl Coding {
     }
 }
 
-/// How a kept-alive connection ends after the answer.
+/// The fault of a keep-alive connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
-    /// Closed at once, without `connection: close` having said so.
+    /// Closed at once, without a `connection: close` header.
     Close,
     /// Reset when the next request's first byte arrives: a stale pooled socket.
     ResetNext,
 }
 
 impl Shape {
-    /// Nothing is changed: the answer may go out as it is.
+    /// Whether the shape changes nothing, so that the answer can be sent unchanged.
     pub(crate) fn plain(&self) -> bool {
         self.pace.is_none()
             && self.pauses.is_empty()

@@ -1,5 +1,5 @@
-//! Proxies on loopback, for tests of egress: HTTP CONNECT and plain forwarding, SOCKS 5, with or without credentials, and with faults.
-//! Each proxy records its connections, so that a test can prove that nothing bypassed it.
+//! Proxies on loopback, for tests of egress: HTTP CONNECT and plain forwarding, SOCKS 5, with or without credentials, and with
+//! faults. Each proxy records its connections, so that a test can prove that nothing bypassed the proxy.
 
 mod http;
 mod socks;
@@ -22,7 +22,7 @@ use crate::record::RecordedRequest;
 /// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyProtocol {
-    /// CONNECT, and plain http requests by their whole address.
+    /// CONNECT, and plain http requests with an absolute URL.
     #[default]
     Http,
     /// SOCKS 5 with a `socks5h` URL: the proxy resolves names.
@@ -34,20 +34,20 @@ pub enum ProxyProtocol {
 /// The fault of the next connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyFault {
-    /// Nothing.
+    /// No fault.
     #[default]
     Good,
     /// Every connection is closed at once.
     Closes,
     /// Accepts a connection and never answers.
     Hangs,
-    /// Says 407, or refuses the credentials of SOCKS 5.
+    /// Answers 407, or refuses the credentials of SOCKS 5.
     Refuses,
-    /// Answers CONNECT with 200, and then shows a page. SOCKS 5: takes the target, and then does the same.
+    /// Answers CONNECT with 200, then sends a page. SOCKS 5: accepts the target, then sends a page.
     Page,
-    /// Answers 502; the target is not reachable. SOCKS 5: host unreachable.
+    /// Answers 502: the target is not reachable. SOCKS 5: host unreachable.
     Lost,
-    /// Ends the connection after this many bytes of the target.
+    /// Ends the connection after this many bytes from the target.
     Cuts(u64),
 }
 
@@ -60,20 +60,20 @@ pub struct ProxiedConnection {
     pub from: SocketAddr,
 }
 
-/// How a proxy behaves.
+/// The options of a proxy.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyOptions {
-    /// Its protocol.
+    /// The proxy's protocol.
     pub speech: ProxyProtocol,
     /// Required user name and password.
     pub credentials: Option<(String, String)>,
     /// Overrides of name resolution, such as the real backend's name for a test server.
     pub hosts: Vec<(String, SocketAddr)>,
-    /// Speaks under TLS with this certificate; a proxy of HTTP is one of `https` then.
+    /// Serves over TLS with this certificate; the URL of an HTTP proxy then has the scheme `https`.
     pub tls: Option<Arc<ServerConfig>>,
 }
 
-/// A running proxy. It ends when it is dropped.
+/// A running proxy. A drop stops the proxy.
 pub struct Proxy {
     addr: SocketAddr,
     inner: Arc<Inner>,
@@ -106,7 +106,7 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// Binds a free port of loopback and serves.
+    /// Binds a free loopback port and serves.
     pub async fn start(options: ProxyOptions) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
@@ -117,7 +117,7 @@ impl Proxy {
         Ok(Self { addr, inner, stop, tasks })
     }
 
-    /// Its URL with the required credentials.
+    /// The proxy's URL with the required credentials.
     pub fn url(&self) -> String {
         let scheme = match self.inner.options.speech {
             ProxyProtocol::Http if self.inner.options.tls.is_some() => "https",
@@ -136,22 +136,22 @@ impl Proxy {
         *self.inner.mood.lock() = mood;
     }
 
-    /// Connections that it has taken.
+    /// The number of accepted connections.
     pub fn accepted(&self) -> u64 {
         self.inner.book.borrow().accepted
     }
 
-    /// What it has carried, in order.
+    /// The connections to targets, in order.
     pub fn carried(&self) -> Vec<ProxiedConnection> {
         self.inner.book.borrow().carried.clone()
     }
 
-    /// Whether a request of the backend's record came through it.
+    /// Whether a request of the backend's record came through the proxy.
     pub fn saw(&self, seen: &RecordedRequest) -> bool {
         self.inner.book.borrow().carried.iter().any(|carried| Some(carried.from) == seen.peer)
     }
 
-    /// Ends every connection and waits for it; its port refuses connections from then on.
+    /// Ends every connection and waits for the ends; the port then refuses connections.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -198,13 +198,13 @@ async fn speak(client: impl Client, inner: &Inner, mood: ProxyFault) -> io::Resu
     }
 }
 
-/// A client's connection, in the clear or under TLS.
+/// A client's connection, plain or over TLS.
 trait Client: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Client for T {}
 
 impl Inner {
-    /// A connection to the target, noted before a byte goes through it.
+    /// Connects to the target and records the connection before any byte passes.
     async fn dial(&self, target: &str) -> io::Result<TcpStream> {
         let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
         let meant = self.options.hosts.iter().find(|(name, _)| name == host).map(|(_, addr)| *addr);
@@ -218,7 +218,7 @@ impl Inner {
     }
 }
 
-/// Copies bytes both ways until an end, or until the fault's limit of the target's bytes.
+/// Copies bytes in both directions until one ends, or until the fault's limit of the target's bytes.
 async fn carry(client: impl Client, server: TcpStream, mood: ProxyFault) -> io::Result<()> {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_server, mut to_server) = server.into_split();
@@ -250,5 +250,5 @@ async fn copy_some(
     tokio::io::copy(&mut from.take(most), to).await
 }
 
-/// The page that a proxy answers instead of the target.
+/// The page that a proxy sends instead of the target's answer.
 const PAGE: &[u8] = b"<html><body>Sign in to this network</body></html>\r\n\r\n\r\n\r\n";

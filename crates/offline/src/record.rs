@@ -1,4 +1,4 @@
-//! The record: every request with its answer, and the client's offences.
+//! The record: every request with its answer, and the client's protocol violations.
 
 mod offence;
 
@@ -22,39 +22,39 @@ use crate::plan::Endpoint;
 pub struct RecordedRequest {
     /// Counted from 1 in order of arrival.
     pub id: u64,
-    /// Which connection it came over, counted from 1.
+    /// The request's connection, counted from 1.
     pub connection: u64,
-    /// The other end of the connection.
+    /// The client's address.
     pub peer: Option<SocketAddr>,
-    /// Arrival (headers read), since the backend's start; milliseconds in JSON.
+    /// Time of arrival (headers read) since the backend's start; milliseconds in JSON.
     #[serde(serialize_with = "millis")]
     pub at: Duration,
-    /// Its endpoint.
+    /// The endpoint.
     pub place: Endpoint,
     /// `GET`, `POST`, ...; `WS` for a turn of a socket.
     pub method: String,
-    /// Without the query.
+    /// The path without the query.
     pub path: String,
-    /// Without the `?`.
+    /// The query without the `?`.
     pub query: Option<String>,
-    /// Lower-case names, in order of arrival; a turn of a socket has none.
+    /// The headers with lower-case names, in order of arrival; a turn of a socket has none.
     pub headers: Vec<(String, String)>,
-    /// Decoded body; empty once the record dropped it for space.
+    /// The decoded body; empty after the record dropped the body for space.
     #[serde(skip)]
     pub body: Bytes,
-    /// Its length on the wire.
+    /// The body's length on the wire.
     pub wire_length: usize,
     /// The account of the bearer token; for a relay, the presented key.
     pub account: Option<String>,
     /// The text of the last user message, model requests only.
     pub prompt: Option<String>,
-    /// The answer's status, once it has one.
+    /// The answer's status; `None` before the answer starts.
     pub status: Option<u16>,
-    /// Body bytes handed to the socket.
+    /// Body bytes written to the connection.
     pub sent: u64,
-    /// Pings that its client answered during pauses.
+    /// Pings that the client answered during pauses.
     pub pongs: u64,
-    /// How it ended; `None` while it runs.
+    /// The end of the answer; `None` while the answer is open.
     pub ending: Option<RequestEnd>,
 }
 
@@ -64,12 +64,12 @@ impl RecordedRequest {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON; `Null` when it is none.
+    /// The body as JSON; `Null` if the body is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
-    /// When the client closed the connection before the answer's end.
+    /// The time when the client closed the connection before the answer's end.
     pub fn left_at(&self) -> Option<Duration> {
         self.ending.filter(|ending| ending.left == EndKind::Client).map(|ending| ending.at)
     }
@@ -78,10 +78,10 @@ impl RecordedRequest {
 /// The end of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestEnd {
-    /// Since the backend's start; milliseconds in JSON.
+    /// The time since the backend's start; milliseconds in JSON.
     #[serde(serialize_with = "millis")]
     pub at: Duration,
-    /// Who ended it.
+    /// The cause of the end.
     pub left: EndKind,
 }
 
@@ -89,59 +89,59 @@ fn millis<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Erro
     to.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Who ended an answer.
+/// The cause of an answer's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndKind {
-    /// Sent to its end.
+    /// The answer was sent completely.
     Complete,
     /// The client closed the connection first.
     Client,
-    /// The plan cut it.
+    /// The plan cut the answer.
     Cut,
 }
 
 /// One use of a refresh token.
 #[derive(Clone, Debug, Serialize)]
 pub struct Refresh {
-    /// The request that brought it.
+    /// The id of the request with the token.
     pub request: u64,
     /// The token.
     pub token: String,
-    /// Whose it is.
+    /// The token's account.
     pub account: Option<String>,
-    /// It had been used before.
+    /// Whether the token was used before.
     pub reused: bool,
     /// `refresh_reason` of the body.
     pub reason: Option<String>,
 }
 
-/// A wait for the record's condition ran out of time.
+/// A wait for a condition of the record timed out.
 #[derive(Debug, thiserror::Error)]
 #[error("the offline backend's record did not reach the condition within {0:?}")]
 pub struct TimedOut(pub Duration);
 
-/// Everything seen since the start or the last reset.
+/// All requests since the start or the last reset.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
-    /// In order of arrival; the oldest leave beyond `Options::keep`.
+    /// Requests in order of arrival; above [`crate::Options::keep`] the oldest are dropped.
     pub requests: VecDeque<RecordedRequest>,
-    /// In order.
+    /// Uses of refresh tokens, in order.
     pub refreshes: Vec<Refresh>,
-    /// In order.
+    /// Protocol violations, in order.
     pub offences: Vec<Offence>,
-    /// Number of all requests, dropped ones included.
+    /// The number of all requests, dropped ones included.
     pub total: u64,
-    /// Connections ever accepted.
+    /// The number of accepted connections.
     pub connections: u64,
-    /// Requests whose answer runs now; open sockets do not count.
+    /// The number of requests with an open answer, without open sockets.
     pub open: usize,
-    /// The most of them at once.
+    /// The maximum of `open`.
     pub peak: usize,
 }
 
 impl Record {
-    /// Requests to one endpoint.
+    /// The requests to one endpoint.
     pub fn at(&self, place: Endpoint) -> impl DoubleEndedIterator<Item = &RecordedRequest> + Clone {
         self.requests.iter().filter(move |seen| seen.place == place)
     }
@@ -151,7 +151,7 @@ impl Record {
         self.at(Endpoint::Responses)
     }
 
-    /// WebSockets, each by its upgrade; one without an ending is open.
+    /// The upgrades to WebSockets; an upgrade without an ending is an open socket.
     pub fn sockets(&self) -> impl Iterator<Item = &RecordedRequest> {
         self.at(Endpoint::Socket)
     }
@@ -168,7 +168,7 @@ impl Record {
     }
 }
 
-/// Writes the record and wakes the waiting tests.
+/// Writes the record and wakes tests that wait.
 pub(crate) struct Recorder {
     start: Instant,
     keep: usize,
@@ -180,11 +180,11 @@ pub(crate) struct Recorder {
 struct RecordState {
     record: Record,
     next: u64,
-    /// Bytes of the bodies kept.
+    /// Bytes of the stored bodies.
     held: usize,
 }
 
-/// Bodies kept in all; beyond it the oldest are dropped.
+/// The maximum of stored body bytes; above it the oldest bodies are dropped.
 const HELD: usize = 256 << 20;
 
 impl Recorder {
@@ -196,7 +196,7 @@ impl Recorder {
         self.start.elapsed()
     }
 
-    /// Opens the entry of a request. The answer's owner keeps the guard; dropping it unfinished means that the client left.
+    /// Adds the entry of a request. The answer owns the guard; a drop before the end means that the client disconnected.
     pub(crate) fn open(self: &Arc<Self>, seen: impl FnOnce(u64, Duration) -> RecordedRequest) -> RequestGuard {
         let at = self.now();
         let mut book = self.book.lock();
@@ -224,7 +224,7 @@ impl Recorder {
         self.changed.notify_waiters();
     }
 
-    /// Keeps a decoded body with its request.
+    /// Stores the decoded body of a request.
     pub(crate) fn body(&self, id: u64, body: Bytes, wire_length: usize) {
         let mut book = self.book.lock();
         let length = body.len();
@@ -313,12 +313,12 @@ pub(crate) struct RequestGuard {
     pub(crate) id: u64,
     sent: u64,
     left: EndKind,
-    /// Among the requests that run.
+    /// Whether `open` counts the request.
     counts: bool,
 }
 
 impl RequestGuard {
-    /// For requests that are not recorded.
+    /// A guard for requests that are not recorded.
     pub(crate) fn none(recorder: &Arc<Recorder>) -> Self {
         Self { recorder: Arc::clone(recorder), id: 0, sent: 0, left: EndKind::Complete, counts: false }
     }

@@ -1,7 +1,7 @@
-//! Public APIs on the same listener, for relays: `/relay/{chat,responses,messages,gemini}`, each as strict as its model.
+//! Public APIs on the same listener, for relays: `/relay/{chat,responses,messages,gemini}`, each as strict as the real one.
 //!
-//! Every key that begins with `sk-offline` is valid, so that a test may use many. A request is checked as the provider checks it and
-//! refused with the provider's texts. The content of answers comes from `responder`, as for the ChatGPT backend.
+//! Every key that begins with `sk-offline` is valid, so that a test may use many keys. Requests are checked as the provider checks
+//! them and refused with the provider's texts. The content of answers comes from `responder`, as for the ChatGPT backend.
 
 use http::Method;
 use serde_json::Value;
@@ -26,13 +26,13 @@ mod responses;
 
 pub(crate) use key::{presented as key, wrong as wrong_key};
 
-/// Endpoints that OpenAI's API has beside its models' answers.
+/// OpenAI's endpoints without a chat model.
 const MEDIA: [&str; 6] = [
     "/v1/embeddings", "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations",
     "/v1/images/generations", "/v1/images/edits",
 ];
 
-/// Which endpoint of an API a path is; `path` is without the `/relay/NAME`.
+/// The endpoint of a path; `path` is without the `/relay/NAME`.
 pub(crate) fn place(api: Api, method: &Method, path: &str) -> Endpoint {
     let post = method == Method::POST;
     match (api, path) {
@@ -47,12 +47,12 @@ pub(crate) fn place(api: Api, method: &Method, path: &str) -> Endpoint {
     }
 }
 
-/// The path itself or something below it.
+/// Whether `path` is `parent` or below it.
 fn under(path: &str, parent: &str) -> bool {
     path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The model that a path names; only Gemini's do.
+/// The model in a path; only Gemini's paths have one.
 pub(crate) fn named(api: Api, path: &str) -> Option<&str> {
     if api != Api::Gemini {
         return None;
@@ -61,7 +61,7 @@ pub(crate) fn named(api: Api, path: &str) -> Option<&str> {
     Some(rest.split_once(':').map_or(rest, |(model, _)| model))
 }
 
-/// The text of the last user message of a request that may be anything.
+/// The text of the last user message; the request need not be valid.
 pub(crate) fn prompt(api: Api, body: &Value) -> String {
     match api {
         Api::Backend | Api::Responses => crate::responses::read::last_prompt(body),
@@ -113,7 +113,7 @@ fn not_found_page(api: Api, call: &Call, path: &str) -> Result<Answer, Reject> {
     }
 }
 
-/// The body is a JSON object and says so.
+/// Checks that the body is a JSON object and has the JSON content type.
 fn parsed(api: Api, call: &Call) -> Result<(), Reject> {
     let kind = header(&call.headers, "content-type").unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/json") {
@@ -137,7 +137,7 @@ fn parsed(api: Api, call: &Call) -> Result<(), Reject> {
     ))
 }
 
-/// Headers that every answer of the provider carries.
+/// Adds the headers that every answer of the provider has.
 fn decorate(answer: &mut Answer, api: Api) {
     let id = token::hex();
     let headers: &[(&str, &str)] = match api {
@@ -166,7 +166,7 @@ fn decorate(answer: &mut Answer, api: Api) {
     }
 }
 
-/// What a request counts: its input, and how much of that was seen before.
+/// The input tokens of a request, and the part of them that is cached.
 fn usage(shared: &Shared, call: &Call, who: &str, parts: &[&Value]) -> reply::InputTokens {
     let total = (call.body.len() / crate::responses::cache::TOKEN) as u64;
     let cached =
@@ -174,13 +174,13 @@ fn usage(shared: &Shared, call: &Call, who: &str, parts: &[&Value]) -> reply::In
     reply::InputTokens { total, cached: cached.min(total) }
 }
 
-/// The body, which was found to be an object.
+/// The body; an earlier check found that it is an object.
 fn body(call: &Call) -> &Value {
     static NOTHING: Value = Value::Null;
     call.json.as_ref().unwrap_or(&NOTHING)
 }
 
-/// A list in a body, or an empty one.
+/// An array member of a body; empty if the member is missing.
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }

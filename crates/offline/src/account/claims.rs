@@ -1,4 +1,4 @@
-//! The tokens of a login: JWTs with the claims of a real one.
+//! Builds the tokens of a login: JWTs with the claims of real ones.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub(crate) fn access(person: &Login, expires: i64, client: &str) -> String {
     sign(&claims)
 }
 
-/// An id token; it lives an hour.
+/// An id token, valid for one hour.
 pub(crate) fn id(person: &Login, client: &str) -> String {
     let mut claims = common(person, now() + 3600, client);
     claims["aud"] = json!([client]);

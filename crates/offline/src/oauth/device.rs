@@ -1,4 +1,4 @@
-//! Device codes: a login without a browser on the same machine.
+//! Device codes: login from a machine without a browser.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::state::PendingDevice;
 use crate::state::Shared;
 use crate::token;
 
-/// Codes can be entered for fifteen minutes.
+/// A code is valid for fifteen minutes.
 const LIFETIME: i64 = 900;
 
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ struct Polling {
     user_code: String,
 }
 
-/// Step 1: a code to show.
+/// Step 1: issues a code that the client shows to the user.
 pub(crate) fn device_code(shared: &Shared, call: &Call) -> Answer {
     let client = serde_json::from_slice::<Asking>(&call.body).map(|asking| asking.client_id);
     if client.ok().as_deref() != Some(shared.options.client_id.as_str()) {
@@ -48,7 +48,7 @@ pub(crate) fn device_code(shared: &Shared, call: &Call) -> Answer {
     Answer::json(200, &body)
 }
 
-/// `ABCD-EFGHJ`, without letters that look like others.
+/// `ABCD-EFGHJ`, without characters that look alike.
 fn user_code() -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let bits = rand::random::<u64>();
@@ -56,7 +56,7 @@ fn user_code() -> String {
     format!("{}-{}", (0..4).map(letter).collect::<String>(), (4..9).map(letter).collect::<String>())
 }
 
-/// Step 3: pending until approved, then a code with the verifier that belongs to it.
+/// Step 3: 403 until the code is approved, then an authorization code with its verifier.
 pub(crate) fn device_token(shared: &Shared, call: &Call) -> Answer {
     let Ok(polling) = serde_json::from_slice::<Polling>(&call.body) else {
         return Answer::json(400, &errors::oauth("invalid_request", "device_auth_id and user_code are required."));
@@ -90,7 +90,7 @@ pub(crate) fn device_token(shared: &Shared, call: &Call) -> Answer {
     Answer::json(200, &body)
 }
 
-/// Step 2: the page where the person enters the code.
+/// Step 2: the page where the user enters the code.
 pub(crate) fn device_page(shared: &Shared, call: &Call) -> Answer {
     let entered = url::form_urlencoded::parse(&call.body).find(|(key, _)| key == "user_code");
     let note = match entered {

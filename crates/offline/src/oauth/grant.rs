@@ -16,7 +16,7 @@ use crate::token;
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
-/// A refresh, as JSON or as a form.
+/// A refresh request, from JSON or a form.
 #[derive(Deserialize)]
 struct Refreshing {
     client_id: String,
@@ -31,7 +31,7 @@ struct Revoking {
     client_id: String,
 }
 
-/// The refresh token in a token request's body, if it is one.
+/// The refresh token in the body of a token request; `None` if the body has none.
 pub(crate) fn presented(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Token {
@@ -47,7 +47,7 @@ fn form(body: &[u8]) -> HashMap<String, String> {
     url::form_urlencoded::parse(body).into_owned().collect()
 }
 
-/// Every grant of the token endpoint.
+/// The token endpoint: every grant type.
 pub(crate) fn token(shared: &Shared, call: &Call) -> Answer {
     let kind = header(&call.headers, "content-type").unwrap_or_default();
     if kind.starts_with("application/json") {
@@ -80,7 +80,7 @@ pub(crate) fn token(shared: &Shared, call: &Call) -> Answer {
     }
 }
 
-/// A code is taken once, with the verifier it was asked for and the same redirect.
+/// Redeems an authorization code: once, with its verifier and its redirect URI.
 fn code<'a>(shared: &Shared, request: u64, field: &impl Fn(&str) -> &'a str) -> Answer {
     let refused = |reason: &str| Answer::json(400, &errors::oauth("invalid_grant", reason));
     let who = {
@@ -105,13 +105,13 @@ fn code<'a>(shared: &Shared, request: u64, field: &impl Fn(&str) -> &'a str) -> 
     Answer::json(200, &granted(shared, who))
 }
 
-/// Whether the redirects are equal. In the device flow the issuer's own address may have another host name.
+/// Whether the redirect URIs are equal. In the device flow the issuer's host name may differ.
 fn same_redirect(bound: &str, given: &str) -> bool {
     const DEVICE: &str = "/deviceauth/callback";
     bound == given || (bound == DEVICE && given.ends_with(DEVICE))
 }
 
-/// Uses a refresh token: it rotates, and works only once.
+/// Redeems a refresh token. The token rotates and works only once.
 fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
     if body.client_id != shared.options.client_id {
         return Answer::json(401, &errors::oauth("invalid_client", "Unknown client."));
@@ -150,7 +150,7 @@ fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
     }
 }
 
-/// An API key for an id token. The key opens nothing here.
+/// Exchanges an id token for an API key. No endpoint accepts the key.
 fn exchange<'a>(shared: &Shared, field: &impl Fn(&str) -> &'a str) -> Answer {
     let subject = field("subject_token").split('.').count() == 3;
     let kind = field("subject_token_type") == "urn:ietf:params:oauth:token-type:id_token";
@@ -161,7 +161,7 @@ fn exchange<'a>(shared: &Shared, field: &impl Fn(&str) -> &'a str) -> Answer {
     Answer::json(200, &json!({ "access_token": format!("sk-offline-{}", token::random(24)) }))
 }
 
-/// Takes a refresh token back; unknown ones are no error (RFC 7009).
+/// Revokes a refresh token; an unknown token is not an error (RFC 7009).
 pub(crate) fn revoke(shared: &Shared, call: &Call) -> Answer {
     let Ok(body) = serde_json::from_slice::<Revoking>(&call.body) else {
         return Answer::json(400, &errors::oauth("invalid_request", "token and client_id are required."));

@@ -10,7 +10,7 @@ use crate::{Offence, Offline, Options, Running};
 const VERIFIER: &str = "K5BD3IxVyaW3yf4NfVr0-xUy6lR_RDv_55hqEESBBM9yCKDTd7UpDMZCEqv2DlRAJMrW4ZI75cdXDa2gOWpVaw";
 const REDIRECT: &str = "http://127.0.0.1:1455/auth/callback";
 
-/// The official client's parameters, with some replaced.
+/// Authorizes with the official client's parameters, some of them replaced.
 async fn authorize(backend: &Running, change: &[(&str, &str)]) -> crate::tests::client::Reply {
     let challenge = challenge(VERIFIER);
     let params = [

@@ -8,7 +8,7 @@ use crate::plan::replay::framed;
 use crate::plan::wire::Termination;
 use crate::token;
 
-/// Whose API a path belongs to.
+/// The API that a path belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Api {
     /// The ChatGPT backend and its login.
@@ -25,7 +25,7 @@ pub(crate) enum Api {
 }
 
 impl Api {
-    /// The API of a path, and what follows its prefix.
+    /// The API of a path, and the path after the API's prefix.
     pub(crate) fn of(path: &str) -> (Self, &str) {
         let rest = path.strip_prefix("/relay/").unwrap_or_default();
         let apis = [("chat", Self::Chat), ("responses", Self::Responses), ("messages", Self::Messages)];
@@ -38,7 +38,7 @@ impl Api {
         (Self::Backend, path)
     }
 
-    /// A refusal in the API's own form; the kind of error follows from the status.
+    /// A refusal in the API's error format; the error type follows from the status.
     pub(crate) fn refusal(self, status: u16, message: &str) -> Reject {
         let body = match self {
             Self::Backend => json!({ "detail": message }),
@@ -49,7 +49,7 @@ impl Api {
         Reject { status, body }
     }
 
-    /// The event that announces a failure inside a stream, if the API has one.
+    /// The event that reports a failure inside a stream; `None` if the API has no such event.
     pub(crate) fn terminal_frame(self, how: &Termination, response: Option<&str>, sequence: u32) -> Option<Bytes> {
         let (code, message) = match how {
             Termination::Failed { code, message } => (Some(code.as_str()), message.as_str()),
@@ -63,7 +63,7 @@ impl Api {
                 json!({ "type": "error", "error": { "type": code, "message": message } })
             }
             (Self::Gemini, Some(_)) => google(500, message),
-            // These APIs end a reply in the event that carries its text, so that only a whole stream has it.
+            // These APIs put the end reason into an event with content, so a cut stream has no event for it.
             (Self::Chat | Self::Messages | Self::Gemini, None) => return None,
         };
         Some(Bytes::from(framed(&event.to_string())))
@@ -107,7 +107,7 @@ fn kind(status: u16) -> &'static str {
     }
 }
 
-/// Anthropic's envelope.
+/// Anthropic's error envelope.
 fn anthropic(status: u16, message: &str) -> Value {
     let kind = match status {
         401 => "authentication_error",
@@ -125,7 +125,7 @@ fn anthropic(status: u16, message: &str) -> Value {
     json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": id })
 }
 
-/// Google's envelope.
+/// Google's error envelope.
 fn google(status: u16, message: &str) -> Value {
     let name = match status {
         401 => "UNAUTHENTICATED",

@@ -1,4 +1,4 @@
-//! Putting plans together.
+//! Builder methods of plans.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 use crate::plan::wire::Termination;
 
 impl Plan {
-    /// What the backend does by itself; the start of most faults.
+    /// The backend's own answer; the base of most faults.
     pub fn auto() -> Self {
         Self::default()
     }
@@ -41,12 +41,12 @@ impl Plan {
         Self { body: Body::Replay(name.into()), ..Self::default() }
     }
 
-    /// Bytes for the socket instead of an HTTP answer.
+    /// Raw bytes on the connection instead of an HTTP answer.
     pub fn wire(bytes: impl Into<Bytes>) -> Self {
         Self { body: Body::Wire(vec![(0, Blob(bytes.into()))]), ..Self::default() }
     }
 
-    /// The endpoint acts before this answer is given: a token rotates and then this comes.
+    /// The endpoint's effects happen before this answer is sent, for example a token rotates.
     pub fn acting(mut self) -> Self {
         self.act = true;
         self
@@ -58,7 +58,7 @@ impl Plan {
         self
     }
 
-    /// One more header; a name given here replaces the backend's own.
+    /// Adds a header. A name here replaces the backend's value of that name.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -70,7 +70,7 @@ impl Plan {
         self
     }
 
-    /// Sends an informational answer first.
+    /// Sends an informational response first.
     pub fn interim(mut self, status: u16) -> Self {
         self.interim.push(Interim { status, headers: Vec::new() });
         self
@@ -82,13 +82,13 @@ impl Plan {
         self
     }
 
-    /// Puts a raw frame after this many events.
+    /// Inserts a raw frame after this many events.
     pub fn extra(mut self, after: u32, frame: impl Into<String>) -> Self {
         self.shape.extra.push(Extra { after, frame: frame.into() });
         self
     }
 
-    /// Adds a text delta event of this many bytes in all, after the second event.
+    /// Inserts a text delta event of this many bytes in total, after the second event.
     pub fn huge(mut self, bytes: u64) -> Self {
         self.shape.huge = Some(bytes);
         self
@@ -106,7 +106,7 @@ impl Plan {
         self
     }
 
-    /// Ends after this many bytes on the socket; 0 gives no status line.
+    /// Ends after this many bytes on the connection; 0 sends no status line.
     pub fn cut_wire(mut self, byte: u64, how: Termination) -> Self {
         self.shape.stop = Some(Stop { at: StopPosition::Wire(byte), how });
         self
@@ -124,13 +124,13 @@ impl Plan {
         self
     }
 
-    /// Other line ends.
+    /// Sets the line ends.
     pub fn newline(mut self, newline: Newline) -> Self {
         self.shape.newline = Some(newline);
         self
     }
 
-    /// Cuts the body into writes of their own.
+    /// Splits the body into separate writes.
     pub fn split(mut self, split: Split) -> Self {
         self.shape.split = Some(split);
         self
@@ -143,7 +143,7 @@ impl Plan {
         self
     }
 
-    /// Tokens per second.
+    /// Limits the stream to this many tokens per second.
     pub fn pace(mut self, tokens: f64) -> Self {
         self.shape.pace = Some(tokens);
         self
@@ -161,7 +161,7 @@ impl Plan {
         self
     }
 
-    /// Ends the kept-alive connection after the answer.
+    /// Ends the keep-alive connection after the answer.
     pub fn idle(mut self, idle: Idle) -> Self {
         self.idle = Some(idle);
         self

@@ -1,4 +1,4 @@
-//! Recorded streams from files, cut into frames with their bytes kept.
+//! Recorded streams from files, split into frames without a change of their bytes.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use crate::plan::shape::Frame;
 
-/// Reads a stream by name: a path, or a file of one of these folders, with or without its `.sse` or `.chunks.txt`.
+/// Reads a stream by name: a path, or a file in one of these folders, with or without the ending `.sse` or `.chunks.txt`.
 pub(crate) fn load(folders: &[PathBuf], name: &str) -> io::Result<Vec<Frame>> {
     let endings = ["", ".sse", ".chunks.txt"];
     let places = std::iter::once(PathBuf::new()).chain(folders.iter().cloned());
@@ -18,7 +18,7 @@ pub(crate) fn load(folders: &[PathBuf], name: &str) -> io::Result<Vec<Frame>> {
     Ok(if path.extension().is_some_and(|ending| ending == "sse") { frames(&bytes) } else { events(&bytes) })
 }
 
-/// Cuts an event stream after each blank line.
+/// Splits an event stream after each blank line.
 pub(crate) fn frames(bytes: &Bytes) -> Vec<Frame> {
     let mut blanks: Vec<usize> = ["\n\n", "\r\n\r\n", "\r\r"]
         .iter()
@@ -32,13 +32,13 @@ pub(crate) fn frames(bytes: &Bytes) -> Vec<Frame> {
     pieces.map(|(from, to)| Frame::new(bytes.slice(from..*to))).collect()
 }
 
-/// Frames a file of one event per line, whatever the line holds: recordings have broken lines too.
+/// Frames a file of one event per line. A line may have any content, because recordings have broken lines too.
 fn events(bytes: &Bytes) -> Vec<Frame> {
     let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     lines.map(|line| Frame::new(Bytes::from(framed(&String::from_utf8_lossy(line))))).collect()
 }
 
-/// `event:` and `data:` lines of one event.
+/// An event as its `event:` and `data:` lines.
 pub(crate) fn framed(event: &str) -> String {
     #[derive(serde::Deserialize)]
     struct Kind {

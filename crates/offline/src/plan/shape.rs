@@ -1,5 +1,5 @@
-//! From the frames of an answer to the steps of its body: silences, extra events, early ends, other line ends, other
-//! write boundaries, compression. Pure; `answer` performs the steps.
+//! Turns the frames of an answer into the steps of its body: silences, extra events, early ends, other line ends, other write
+//! boundaries, compression. Pure; `answer` performs the steps.
 
 use std::collections::VecDeque;
 
@@ -18,41 +18,41 @@ mod tests;
 /// One event on the wire.
 pub(crate) struct Frame {
     pub(crate) bytes: Bytes,
-    /// Counts as a token for pacing.
+    /// Whether the frame counts as a token for pacing.
     pub(crate) token: bool,
 }
 
 impl Frame {
-    /// A frame that carries a piece of the answer.
+    /// A frame with a piece of the answer's content.
     pub(crate) fn token(text: String) -> Self {
         Self { bytes: Bytes::from(text), token: true }
     }
 
-    /// A frame around the answer.
+    /// A frame without content, such as a start or end event.
     pub(crate) fn plain(text: String) -> Self {
         Self { bytes: Bytes::from(text), token: false }
     }
 
-    /// A frame of any origin; deltas of Responses are told by their name.
+    /// A frame of any origin. The name of a Responses delta marks the frame as a token.
     pub(crate) fn new(bytes: Bytes) -> Self {
         let token = memchr::memmem::find(&bytes[..bytes.len().min(120)], b".delta\"").is_some();
         Self { bytes, token }
     }
 }
 
-/// The frames of an answer, made as they are needed.
+/// The frames of an answer, built lazily.
 pub(crate) type Frames = Box<dyn Iterator<Item = Frame> + Send>;
 
-/// What the body does next.
+/// The next action of the body.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Send these; neighbours may share a write.
+    /// Send these bytes; adjacent steps may share a write.
     Bytes(Bytes),
-    /// Write the gathered bytes now.
+    /// Write the collected bytes now.
     Flush,
     /// Pause.
     Wait(Wait),
-    /// The next token's turn.
+    /// Wait until the next token is due.
     Pace,
     /// End early.
     End(Termination),
@@ -66,7 +66,7 @@ pub(crate) struct Steps {
     shape: Shape,
     api: Api,
     sent: u32,
-    /// Of the first frame that has one; failures inside the stream carry it.
+    /// The response id, from the first frame that has one; failures inside the stream repeat the id.
     response: Option<String>,
     /// Steps before the byte stage.
     early: VecDeque<Step>,
@@ -78,13 +78,13 @@ pub(crate) struct Steps {
     over: bool,
 }
 
-/// Counters of the byte stage.
+/// State of the byte stage.
 struct ByteStage {
     /// Body bytes until the cut.
     budget: Option<u64>,
     squeeze: Compressor,
     sizes: VecDeque<usize>,
-    /// Gathered for a write of the size that is due.
+    /// Bytes collected for the next write.
     rest: BytesMut,
 }
 
@@ -118,7 +118,7 @@ impl Steps {
         }
     }
 
-    /// Puts the steps up to the next frame into `early`.
+    /// Adds the steps up to the next frame to `early`.
     fn frame(&mut self) {
         let at = self.sent;
         let pauses = self.shape.pauses.iter().filter(|Pause { after, .. }| *after == at);
@@ -136,7 +136,7 @@ impl Steps {
         self.next_frame();
     }
 
-    /// Puts the next frame, or the early end that replaces it, into `early`.
+    /// Adds the next frame, or the early end that replaces the frame, to `early`.
     fn next_frame(&mut self) {
         let at = self.sent;
         if let Some(Stop { at: StopPosition::Event(event), how }) = &self.shape.stop
@@ -167,7 +167,7 @@ impl Steps {
         self.early.push_back(Step::End(how.clone()));
     }
 
-    /// The event that announces an in-stream failure.
+    /// The event that reports an in-stream failure.
     fn terminal_frame(&self, how: &Termination) -> Option<Bytes> {
         self.api.terminal_frame(how, self.response.as_deref(), self.sent)
     }
@@ -206,7 +206,7 @@ impl Steps {
         }
     }
 
-    /// Cuts bytes into writes where the shape says so.
+    /// Splits bytes into writes at the shape's boundaries.
     fn write(&mut self, bytes: Bytes) {
         if !matches!(self.shape.split, Some(Split::Every(_) | Split::Sizes(_))) {
             return self.out.push_back(Step::Bytes(bytes));
@@ -222,7 +222,7 @@ impl Steps {
         }
     }
 
-    /// The size of the write that is due.
+    /// The size of the next write; `None` if the shape sets no size.
     fn due(&self) -> Option<usize> {
         match self.shape.split {
             Some(Split::Every(size)) => Some(size.max(1)),
@@ -291,7 +291,7 @@ impl Iterator for Steps {
     }
 }
 
-/// A text delta event of so many bytes in all, in pieces that share their memory.
+/// A text delta event of `bytes` bytes in total, in pieces that share their memory.
 fn huge(bytes: u64) -> Box<dyn Iterator<Item = Bytes> + Send> {
     const PIECE: usize = 64 << 10;
     const HEAD: &[u8] = b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\

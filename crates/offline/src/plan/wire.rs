@@ -1,7 +1,7 @@
-//! The socket under HTTP: where an answer can be cut at a byte, replaced by raw bytes, or reset.
+//! The TCP stream under HTTP. It can cut an answer at a byte, replace the answer by raw bytes, or reset the connection.
 //!
-//! hyper writes through [`ControlledStream`]; a request's handler gives orders through the [`ConnectionControl`] of its connection. An
-//! order to end the connection takes effect only after the peer took everything written before it, so that the peer sees exactly the
+//! hyper writes through [`ControlledStream`]; a request's handler gives orders through the [`ConnectionControl`] of its connection.
+//! An order to end the connection takes effect after the peer has received all earlier bytes, so that the peer sees exactly the
 //! planned bytes.
 
 use std::future::Future;
@@ -21,7 +21,7 @@ use tokio::time::Sleep;
 
 use crate::plan::Idle;
 
-/// How an answer ends early.
+/// The kind of an early end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Termination {
@@ -29,18 +29,18 @@ pub enum Termination {
     Reset,
     /// TCP FIN without the end of the HTTP body, or without a close frame.
     Fin,
-    /// The HTTP body ends properly, only too early; a socket is closed with 1000.
+    /// The HTTP body ends properly but early; a socket is closed with 1000.
     End,
-    /// A socket is closed with this code; over HTTP as `fin`.
+    /// A socket is closed with this code; over HTTP the same as `fin`.
     Close {
-        /// For example 1011; 1006 is a close that says nothing.
+        /// For example 1011; 1006 is a close frame without a code.
         code: u16,
     },
     /// A `response.failed` event, then the proper end.
     Failed {
         /// For example `server_error`.
         code: String,
-        /// For people.
+        /// The message for people.
         message: String,
     },
     /// A `response.incomplete` event, then the proper end.
@@ -50,44 +50,44 @@ pub enum Termination {
     },
 }
 
-/// What happens to a connection that has just been accepted.
+/// The fault of a connection right after the accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Greeting {
-    /// Reset before a byte was read.
+    /// Reset before the first byte is read.
     Reset,
-    /// Closed before a byte was read.
+    /// Closed before the first byte is read.
     Close,
     /// Held open without an answer.
     Silence,
-    /// These bytes, then closed: not HTTP.
+    /// These bytes instead of HTTP, then closed.
     Bytes(crate::plan::Blob),
 }
 
 /// Orders for one connection, shared by its requests and its socket.
 pub(crate) struct ConnectionControl {
     pub(crate) id: u64,
-    /// The other end.
+    /// The client's address.
     pub(crate) peer: Option<SocketAddr>,
     orders: Mutex<ConnectionOrders>,
-    /// What the connection becomes after its HTTP.
+    /// The WebSocket task that takes over after the HTTP answer.
     upgrade: Mutex<Option<Socket>>,
 }
 
-/// The life of a WebSocket.
+/// The task of a WebSocket.
 type Socket = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
 struct ConnectionOrders {
     /// Written before hyper's next byte.
     preface: Bytes,
-    /// Written instead of hyper's bytes; the connection ends after it.
+    /// Written instead of hyper's bytes; the connection ends after the last piece.
     raw: Option<Vec<(Duration, Bytes)>>,
-    /// Bytes that may still go out, and how it ends then.
+    /// The number of bytes that may still be sent, and the kind of end after them.
     budget: Option<(u64, Termination)>,
     /// Ends the connection after the next flush.
     end: Option<Termination>,
-    /// Ends the connection once the answer is out.
+    /// Ends the connection after the answer.
     idle: Option<Idle>,
     answered: bool,
 }
@@ -97,17 +97,17 @@ impl ConnectionControl {
         Arc::new(Self { id, peer, orders: Mutex::default(), upgrade: Mutex::default() })
     }
 
-    /// Continues as a WebSocket after the HTTP answer.
+    /// Sets the WebSocket task that takes over after the HTTP answer.
     pub(crate) fn upgrade(&self, socket: Socket) {
         *self.upgrade.lock() = Some(socket);
     }
 
-    /// The WebSocket that follows the HTTP answer, if one does.
+    /// Takes the WebSocket task, if the answer was an upgrade.
     pub(crate) fn upgraded(&self) -> Option<Socket> {
         self.upgrade.lock().take()
     }
 
-    /// Forgets the orders of the request before.
+    /// Clears the orders of the previous request.
     pub(crate) fn fresh(&self) {
         *self.orders.lock() = ConnectionOrders::default();
     }
@@ -124,7 +124,7 @@ impl ConnectionControl {
         self.orders.lock().budget = Some((bytes, how));
     }
 
-    /// Ends the connection after what is buffered was flushed. The caller then stays pending.
+    /// Ends the connection after the buffered bytes are flushed. The caller then stays pending.
     pub(crate) fn end_connection(&self, how: Termination) {
         self.orders.lock().end = Some(how);
     }
@@ -133,7 +133,7 @@ impl ConnectionControl {
         self.orders.lock().idle = Some(idle);
     }
 
-    /// The answer's last byte was handed to hyper.
+    /// Records that hyper has the answer's last byte.
     pub(crate) fn answered(&self) {
         self.orders.lock().answered = true;
     }
@@ -149,13 +149,13 @@ pub(crate) struct ControlledStream {
 
 enum StreamState {
     Open,
-    /// Writing raw steps: the rest of them, the bytes at hand, and the wait before them.
+    /// Writing raw steps: the remaining steps, the current bytes, and the wait before them.
     Raw {
         steps: std::vec::IntoIter<(Duration, Bytes)>,
         now: Bytes,
         wait: Option<Pin<Box<Sleep>>>,
     },
-    /// Waiting for the peer to have everything.
+    /// Waiting until the peer has acknowledged all bytes.
     Draining {
         how: Termination,
         wait: Pin<Box<Sleep>>,
@@ -164,7 +164,7 @@ enum StreamState {
     Ended,
 }
 
-/// 5 s at a millisecond each; a peer that stops reading is then cut anyway.
+/// 5 s at one millisecond each; then the connection is cut even if the peer does not read.
 const DRAIN_ROUNDS: u32 = 5_000;
 const DRAIN_STEP: Duration = Duration::from_millis(1);
 
@@ -174,7 +174,7 @@ impl ControlledStream {
         Self { tcp, line, names, state: StreamState::Open }
     }
 
-    /// Carries out the orders; `Ready(Ok)` means to continue as usual.
+    /// Executes the orders; `Ready(Ok)` means that no order is pending.
     fn follow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             match &mut self.state {
@@ -234,7 +234,7 @@ impl ControlledStream {
         io::ErrorKind::ConnectionAborted.into()
     }
 
-    /// Writes what must precede hyper's bytes.
+    /// Writes the bytes that must precede hyper's bytes.
     fn preface(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut preface = self.line.orders.lock().preface.clone();
@@ -314,7 +314,7 @@ impl AsyncWrite for ControlledStream {
     }
 }
 
-/// Bytes of this connection that the peer has not acknowledged, as far as the system tells (Linux, IPv4).
+/// The number of bytes of this connection that the peer has not acknowledged, from the system's table (Linux, IPv4).
 fn unsent(local: SocketAddr, peer: SocketAddr) -> Option<u64> {
     let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
     let (local, peer) = (format!(":{:04X}", local.port()), format!(":{:04X}", peer.port()));

@@ -1,4 +1,4 @@
-//! The HTTP proxy: CONNECT, and requests by their whole address over one connection to their server.
+//! The HTTP proxy: CONNECT, and requests with an absolute URL, one per connection.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Client, Inner, PAGE, ProxyFault, carry};
 
-/// Longest head of a request, bytes.
+/// The maximum length of a request head, bytes.
 const HEAD: usize = 64 << 10;
 
 pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: ProxyFault) -> io::Result<()> {
@@ -40,7 +40,7 @@ async fn tunnel(mut client: impl Client, (inner, mood): (&Inner, ProxyFault), ta
     carry(client, server, mood).await
 }
 
-/// Hands the head on without what is for the proxy, then everything else as it comes. The client asks for one server only.
+/// Forwards the head without the proxy's own headers, then all other bytes unchanged. The client has only one server.
 async fn forward(client: impl Client, (inner, mood): (&Inner, ProxyFault), head: &str) -> io::Result<()> {
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, "\r\n"));
     let mut parts = line.splitn(3, ' ');
@@ -56,7 +56,7 @@ async fn forward(client: impl Client, (inner, mood): (&Inner, ProxyFault), head:
     };
     let ours = |line: &&str| !line.to_ascii_lowercase().starts_with("proxy-");
     let kept: Vec<&str> = headers.split("\r\n").filter(ours).collect();
-    // One request per connection, so that nothing else of the client's has to be read here.
+    // One request per connection, so that the proxy need not parse a second request.
     let head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n{}", kept.join("\r\n"));
     server.write_all(head.as_bytes()).await?;
     carry(client, server, mood).await
@@ -70,7 +70,7 @@ fn admitted(head: &str, inner: &Inner) -> bool {
         .any(|(name, value)| name.eq_ignore_ascii_case("proxy-authorization") && value == wanted)
 }
 
-/// The head of a request with its empty line.
+/// Reads the head of a request with its empty line.
 async fn head(client: &mut impl Client) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

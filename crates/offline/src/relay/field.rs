@@ -1,4 +1,4 @@
-//! Checks of OpenAI's public API: names, types and ranges, with its words.
+//! Checks of OpenAI's public API: names, types and ranges, with its error texts.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::errors::Reject;
 pub(super) const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
 pub(super) const LEVELS: [&str; 3] = ["low", "medium", "high"];
 
-/// Refuses members that are not among these; `path` is the object's own, empty for the body.
+/// Refuses members that are not in `names`; `path` is the object's path, empty for the body.
 pub(super) fn known(object: &Map<String, Value>, path: &str, names: &[&str]) -> Result<(), Reject> {
     match object.keys().find(|name| !names.contains(&name.as_str())) {
         None => Ok(()),
@@ -19,7 +19,7 @@ pub(super) fn known(object: &Map<String, Value>, path: &str, names: &[&str]) -> 
     }
 }
 
-/// A string that must be there.
+/// A required string.
 pub(super) fn string<'a>(object: &'a Value, key: &str, path: &str) -> Result<&'a str, Reject> {
     let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match object.get(key) {
@@ -29,7 +29,7 @@ pub(super) fn string<'a>(object: &'a Value, key: &str, path: &str) -> Result<&'a
     }
 }
 
-/// A value of another type than the one that must be.
+/// The refusal of a value with a wrong type.
 pub(super) fn wrong_type(path: &str, expected: &str, is: &Value) -> Reject {
     let is = match is {
         Value::Null => "null",
@@ -44,14 +44,14 @@ pub(super) fn wrong_type(path: &str, expected: &str, is: &Value) -> Reject {
     Reject::invalid(message, Some(path), Some("invalid_type"))
 }
 
-/// A value that is not one of the choices.
+/// The refusal of a value that is not one of the choices.
 pub(super) fn invalid(path: &str, value: &str, choices: &[&str]) -> Reject {
     let choices: Vec<String> = choices.iter().map(|choice| format!("'{choice}'")).collect();
     let message = format!("Invalid value: '{value}'. Supported values are: {}.", choices.join(", "));
     Reject::invalid(message, Some(path), Some("invalid_value"))
 }
 
-/// A switch, if it is there.
+/// Checks an optional boolean.
 pub(super) fn boolean(body: &Map<String, Value>, key: &str) -> Result<(), Reject> {
     match body.get(key).filter(|value| !value.is_boolean() && !value.is_null()) {
         Some(value) => Err(wrong_type(key, "a boolean", value)),
@@ -59,12 +59,12 @@ pub(super) fn boolean(body: &Map<String, Value>, key: &str) -> Result<(), Reject
     }
 }
 
-/// One of the choices, if it is there.
+/// Checks an optional value against the choices.
 pub(super) fn choice(path: &str, value: Option<&str>, choices: &[&str]) -> Result<(), Reject> {
     value.filter(|value| !choices.contains(value)).map_or(Ok(()), |value| Err(invalid(path, value, choices)))
 }
 
-/// A number within bounds, if it is there.
+/// Checks the bounds of an optional number.
 pub(super) fn number(body: &Map<String, Value>, key: &str, (low, high): (f64, f64)) -> Result<(), Reject> {
     let Some(value) = body.get(key).filter(|value| !value.is_null()) else { return Ok(()) };
     let number = value.as_f64().ok_or_else(|| wrong_type(key, "a decimal", value))?;
@@ -80,7 +80,7 @@ pub(super) fn number(body: &Map<String, Value>, key: &str, (low, high): (f64, f6
     Err(Reject::invalid(message, Some(key), Some(code)))
 }
 
-/// A count that is at least this, if it is there.
+/// An optional count of `least` or more.
 pub(super) fn count(body: &Map<String, Value>, key: &str, least: u64) -> Result<Option<u64>, Reject> {
     let Some(value) = body.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
     let number = value.as_i64().ok_or_else(|| wrong_type(key, "an integer", value))?;
@@ -92,7 +92,7 @@ pub(super) fn count(body: &Map<String, Value>, key: &str, least: u64) -> Result<
     Err(Reject::invalid(message, Some(key), Some("integer_below_min_value")))
 }
 
-/// A parameter that this model does not take.
+/// The refusal of a parameter that this model does not support.
 pub(super) fn unsupported(key: &str, hint: &str) -> Reject {
     let message = format!("Unsupported parameter: '{key}' is not supported with this model.{hint}");
     Reject::invalid(message, Some(key), Some("unsupported_parameter"))

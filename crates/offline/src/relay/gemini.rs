@@ -17,7 +17,7 @@ mod check;
 pub(super) mod read;
 mod write;
 
-/// Which endpoint a path is.
+/// The endpoint of a path.
 pub(super) fn place(method: &Method, path: &str) -> Endpoint {
     let Some(rest) = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")) else { return Endpoint::Other };
     let action = rest.strip_prefix("/models/").and_then(|rest| rest.split_once(':')).map(|(_, action)| action);
@@ -63,7 +63,7 @@ pub(super) fn answer(shared: &Shared, call: &Call, path: &str) -> Result<Answer,
     Ok(answer)
 }
 
-/// Tokens of `contents`, or of a whole request beside it.
+/// Counts the tokens of `contents`, or of a whole `generateContentRequest`.
 fn count(call: &Call, body: &Value, model: &str) -> Result<Answer, Reject> {
     match &body["generateContentRequest"] {
         Value::Null => check::counted(body)?,

@@ -1,4 +1,4 @@
-//! API keys: where each provider looks for one, and its words for a missing or wrong one.
+//! API keys: their header or parameter at each provider, and the refusals of a missing or wrong key.
 
 use http::header::AUTHORIZATION;
 use serde_json::json;
@@ -7,10 +7,10 @@ use crate::call::{Call, header};
 use crate::errors::{self, Reject};
 use crate::plan::api::Api;
 
-/// What good keys begin with.
+/// The prefix of valid keys.
 const GOOD: &str = "sk-offline";
 
-/// The key of a request, good or not.
+/// The key of a request, valid or not.
 pub(crate) fn presented(api: Api, call: &Call) -> Option<&str> {
     let bearer = || header(&call.headers, AUTHORIZATION.as_str())?.strip_prefix("Bearer ");
     match api {
@@ -24,7 +24,7 @@ fn query(call: &Call) -> Option<&str> {
     call.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="))
 }
 
-/// Refuses a request without a good key, and one of Anthropic's without its version.
+/// Refuses a request without a valid key, and an Anthropic request without its version.
 pub(super) fn check(api: Api, call: &Call) -> Result<(), Reject> {
     let key = presented(api, call);
     if !key.is_some_and(|key| key.starts_with(GOOD)) {
@@ -44,7 +44,7 @@ fn refused(api: Api, key: Option<&str>) -> Reject {
     }
 }
 
-/// What each API says to a key that it does not know.
+/// The refusal of an unknown key.
 pub(crate) fn wrong(api: Api) -> Reject {
     refused(api, Some("sk-offline-no-longer-good"))
 }

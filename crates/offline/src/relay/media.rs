@@ -34,7 +34,7 @@ pub(super) fn answer(api: Api, path: &str, call: &Call) -> Result<Answer, Reject
             of(Kind::Speech)?;
             string(body, "input", "")?;
             string(body, "voice", "")?;
-            // A frame of MPEG audio begins so; nobody listens to the rest.
+            // The first bytes of an MPEG audio frame; no test decodes the rest.
             Ok(Answer::typed(200, "audio/mpeg", vec![0xff, 0xfb, 0x90, 0x64, 0, 0, 0, 0]))
         }
         _ => {
@@ -45,7 +45,7 @@ pub(super) fn answer(api: Api, path: &str, call: &Call) -> Result<Answer, Reject
     }
 }
 
-/// A model that is of this kind.
+/// Checks that the model is of this kind.
 fn of(api: Api, id: &str, kind: Kind) -> Result<(), Reject> {
     if models::find(api, id)?.kind == kind {
         return Ok(());
@@ -71,12 +71,12 @@ fn embeddings(body: &Value) -> Result<Answer, Reject> {
     Ok(Answer::json(200, &json!({ "object": "list", "data": data, "model": body["model"], "usage": usage })))
 }
 
-/// A vector of length one along its first axis.
+/// A unit vector along the first axis.
 fn vector(size: u64) -> Value {
     (0..size).map(|at| if at == 0 { 1.0 } else { 0.0 }).map(Value::from).collect()
 }
 
-/// The same as base64 of 32-bit floats.
+/// The same vector as base64 of 32-bit floats.
 fn packed(size: u64) -> Value {
     use base64::Engine as _;
     let bytes: Vec<u8> = (0..size).flat_map(|at| (if at == 0 { 1.0_f32 } else { 0.0 }).to_le_bytes()).collect();
@@ -90,7 +90,7 @@ fn picture() -> Answer {
     Answer::json(200, &json!({ "created": token::now(), "data": data, "output_format": "png", "usage": usage }))
 }
 
-/// Requests that bring a file: a form with its parts.
+/// Requests with a file: a multipart form.
 fn upload(api: Api, path: &str, call: &Call) -> Result<Answer, Reject> {
     let kind = header(&call.headers, "content-type").unwrap_or_default();
     let boundary = kind

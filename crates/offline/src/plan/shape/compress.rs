@@ -1,4 +1,4 @@
-//! `Content-Encoding`s over a stream, flushed after every piece so that a client can decode as it arrives.
+//! `Content-Encoding`s of a stream, flushed after every piece so that a client can decode each piece on arrival.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::plan::Coding;
 
-/// A chain of encoders over memory, each with the buffer it writes to.
+/// A chain of encoders, each with the memory buffer that it writes to.
 pub(super) struct Compressor {
     chain: Vec<Encoder>,
 }
@@ -26,7 +26,7 @@ impl Compressor {
     pub(super) fn new(codings: &[Coding]) -> Self {
         let encoder = |coding: &Coding| match coding {
             Coding::Gzip => Encoder::Gzip(Box::new(GzipEncoder::new(Vec::new()))),
-            // Its best takes minutes for a bomb.
+            // Brotli's best level takes minutes for a compression bomb.
             Coding::Brotli => Encoder::Brotli(Box::new(BrotliEncoder::with_quality(Vec::new(), Level::Fastest))),
             Coding::Zstd => Encoder::Zstd(Box::new(ZstdEncoder::new(Vec::new()))),
             Coding::Deflate => Encoder::Deflate(Box::new(ZlibEncoder::new(Vec::new()))),
@@ -59,7 +59,7 @@ impl Encoder {
     }
 }
 
-/// Writing to memory is ready at once.
+/// Encodes without waiting: a write to memory is always ready.
 fn feed(encoder: &mut (impl AsyncWrite + Unpin), bytes: &[u8], last: bool) -> io::Result<()> {
     let work = async {
         encoder.write_all(bytes).await?;

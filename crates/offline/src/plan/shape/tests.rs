@@ -1,4 +1,4 @@
-//! Shapes change when and where bytes go, not what they say.
+//! A shape changes the timing and position of bytes, not their content.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What the public API takes and what it refuses.
+//! Checks a chat request as the public API does.
 
 use serde_json::{Map, Value};
 
@@ -23,11 +23,11 @@ const TAKEN: [&str; 38] = [
     "web_search_options", "inference_geo",
 ];
 
-/// What reasoning models refuse.
+/// Parameters that reasoning models refuse.
 const SAMPLING: [&str; 7] =
     ["presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias", "stop", "top_p"];
 
-/// Examines a request whole; the first fault is the answer.
+/// Checks a whole request; the first fault is the answer.
 pub(super) fn all(whole: &Value) -> Result<&'static Model, Reject> {
     let body = members(whole);
     let id = body.get("model").and_then(Value::as_str).filter(|id| !id.is_empty());
@@ -55,7 +55,7 @@ pub(super) fn all(whole: &Value) -> Result<&'static Model, Reject> {
     Ok(model)
 }
 
-/// Numbers, switches and choices.
+/// Checks numbers, booleans and enums.
 fn values(body: &Map<String, Value>) -> Result<(), Reject> {
     for (key, bounds) in [
         ("temperature", (0.0, 2.0)),
@@ -88,7 +88,7 @@ fn values(body: &Map<String, Value>) -> Result<(), Reject> {
     field::choice("verbosity", text("verbosity"), &LEVELS)
 }
 
-/// What this model has no use for.
+/// Refuses parameters that this model does not support.
 fn of_model(body: &Map<String, Value>, kind: Kind) -> Result<(), Reject> {
     let has = |key: &&&str| body.get(**key).is_some_and(|value| !value.is_null());
     match kind {
@@ -143,7 +143,7 @@ fn without_tools(body: &Value) -> Result<(), Reject> {
     Ok(())
 }
 
-/// One tool; the flat form of Responses fails here as it does there.
+/// Checks one tool; the flat form of Responses fails here as it does at OpenAI.
 fn one(tool: &Value, path: &str) -> Result<(), Reject> {
     let kind = string(tool, "type", path)?;
     if !matches!(kind, "function" | "custom") {
@@ -155,7 +155,7 @@ fn one(tool: &Value, path: &str) -> Result<(), Reject> {
     parameters(inner, &path)
 }
 
-/// The choice has a known form and names an offered tool.
+/// Checks that the tool choice has a known form and names an offered tool.
 fn choice(body: &Value, tools: &[Value]) -> Result<(), Reject> {
     const MODES: [&str; 3] = ["none", "auto", "required"];
     let choice = match body.get("tool_choice") {

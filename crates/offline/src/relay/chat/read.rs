@@ -1,4 +1,4 @@
-//! A chat request as the answering side sees it.
+//! Reads a chat request into the responder's input.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::super::reply::Limits;
 use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 use crate::responses::read::image;
 
-/// What is asked.
+/// The input of the responder.
 pub(super) fn topic(body: &Value) -> ModelInput<'_> {
     ModelInput {
         prompt: responder::plain(&prompt(body)),
@@ -22,7 +22,7 @@ pub(super) fn topic(body: &Value) -> ModelInput<'_> {
     }
 }
 
-/// Where the answer must end.
+/// The limits of the answer's length.
 pub(super) fn limits(body: &Value) -> Limits<'_> {
     let max = body["max_completion_tokens"].as_u64().or(body["max_tokens"].as_u64());
     let stops = match &body["stop"] {
@@ -33,7 +33,7 @@ pub(super) fn limits(body: &Value) -> Limits<'_> {
     Limits { max, stops }
 }
 
-/// Whether the model thinks about this request.
+/// Whether the model reasons about this request.
 pub(super) fn thinks(body: &Value, kind: Kind) -> bool {
     let effort = body["reasoning_effort"].as_str();
     match kind {
@@ -53,7 +53,7 @@ fn last_user(body: &Value) -> Option<&Value> {
     users().find(|message| !responder::is_reminder(&text(&message["content"]))).or_else(|| users().next())
 }
 
-/// Tool messages at the end.
+/// The texts of the tool messages at the end.
 fn tool_outputs(body: &Value) -> Vec<String> {
     let added = |message: &&Value| match message["role"].as_str() {
         Some("developer" | "system") => true,

@@ -1,4 +1,4 @@
-//! Chat's wire format: chunks and the whole completion.
+//! Writes Chat's wire format: chunks and the collected completion.
 
 use serde_json::{Map, Value, json};
 
@@ -14,9 +14,9 @@ pub(super) struct ChunkHead {
     id: String,
     created: i64,
     model: &'static str,
-    /// OpenAI's own servers; others say less.
+    /// Whether the server is OpenAI's; other servers send fewer fields.
     own: bool,
-    /// Shows what it thinks.
+    /// Whether the model shows its reasoning.
     shows: bool,
     include_usage: bool,
     input: InputTokens,
@@ -35,7 +35,7 @@ impl ChunkHead {
         }
     }
 
-    /// A chunk up to its choices.
+    /// The text of a chunk before its choices.
     fn open(&self) -> String {
         let Self { id, created, model, .. } = self;
         let own = if self.own { ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_offline\"" } else { "" };
@@ -44,14 +44,14 @@ impl ChunkHead {
         )
     }
 
-    /// A chunk from the end of its choices.
+    /// The text of a chunk after its choices.
     fn close(&self, usage: &str) -> String {
         let usage = if self.include_usage { format!(",\"usage\":{usage}") } else { String::new() };
         let noise = if self.own { ",\"obfuscation\":\"x7Qd2LmZ0p\"" } else { "" };
         format!("]{usage}{noise}}}\n\n")
     }
 
-    /// Head and tail of a chunk with one choice; the delta stands between them.
+    /// Head and tail of a chunk with one choice, around the delta.
     fn around(&self, finish: Option<&str>) -> (String, String) {
         let finish = finish.map_or_else(|| "null".to_owned(), json_string);
         let head = format!("{}{{\"index\":0,\"delta\":", self.open());
@@ -142,7 +142,7 @@ fn called(head: &ChunkHead, say: &ModelOutput, at: usize, to: &mut Vec<StreamPar
     to.push(head.pieces(&text, &before, "}}]}"));
 }
 
-/// Kind of a call, the member that holds its input, and that input.
+/// The kind of a call, the member with its input, and the input.
 fn spoken(say: &ModelOutput) -> (&'static str, &'static str, String) {
     match say {
         ModelOutput::Function { arguments, .. } => ("function", "arguments", arguments.to_string()),

@@ -1,4 +1,4 @@
-//! What Google's API takes and what it refuses, in its words.
+//! Checks a request as Google's API does, with its error texts.
 
 use serde_json::{Value, json};
 
@@ -26,12 +26,12 @@ const CONFIG: [&str; 21] = [
 
 const LEVELS: [&str; 4] = ["minimal", "low", "medium", "high"];
 
-/// A fault in what a field says.
+/// The refusal of a field's value.
 fn fault(message: impl AsRef<str>) -> Reject {
     Api::Gemini.refusal(400, message.as_ref())
 }
 
-/// A fault in the form of the payload: its parser's words, and where.
+/// The refusal of a malformed payload: the parser's error text and the field's path.
 fn form(path: &str, description: &str) -> Reject {
     let message = format!("Invalid JSON payload received. {description}");
     let mut reject = fault(&message);
@@ -41,7 +41,7 @@ fn form(path: &str, description: &str) -> Reject {
     reject
 }
 
-/// Refuses members that are not among these; the body was made normal before.
+/// Refuses members that are not in `names`; the body is already normalised.
 fn known(object: &Value, path: &str, names: &[&str]) -> Result<(), Reject> {
     let Some(members) = object.as_object() else {
         return Err(form(path, &format!("Unknown name \"\" at '{path}': Cannot bind non-object value.")));
@@ -55,7 +55,7 @@ fn known(object: &Value, path: &str, names: &[&str]) -> Result<(), Reject> {
     }
 }
 
-/// A value of another type than the field has.
+/// The refusal of a value with a wrong type.
 fn wrong(path: &str, kind: &str, is: &Value) -> Reject {
     let mut reject = fault(format!("Invalid value at '{path}' ({kind}), {is}"));
     let violation = json!({ "field": path, "description": reject.body["error"]["message"] });
@@ -64,7 +64,7 @@ fn wrong(path: &str, kind: &str, is: &Value) -> Reject {
     reject
 }
 
-/// Examines a request whole; the first fault is the answer.
+/// Checks a whole request; the first fault is the answer.
 pub(super) fn all(body: &Value, kind: Kind) -> Result<(), Reject> {
     known(body, "", &TAKEN)?;
     config(body)?;
@@ -73,7 +73,7 @@ pub(super) fn all(body: &Value, kind: Kind) -> Result<(), Reject> {
     if kind == Kind::Signing { contents::signed(body) } else { Ok(()) }
 }
 
-/// What is counted: contents only.
+/// Checks a `countTokens` request: only its contents.
 pub(super) fn counted(body: &Value) -> Result<(), Reject> {
     contents::check(body)
 }

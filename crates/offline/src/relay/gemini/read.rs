@@ -1,4 +1,4 @@
-//! A Gemini request as the answering side sees it. Names may come in two spellings; [`normal`] leaves one.
+//! Reads a Gemini request into the responder's input. Names may have two spellings; [`normal`] converts both to camel case.
 
 use serde_json::{Map, Value};
 
@@ -7,10 +7,10 @@ use super::super::reply::Limits;
 use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 use crate::responses::read::decoded;
 
-/// Members whose content is the caller's own: names inside stay as they are.
+/// Members whose value is the caller's own data: [`normal`] leaves the names inside unchanged.
 const OWN: [&str; 6] = ["args", "response", "parametersJsonSchema", "responseJsonSchema", "example", "default"];
 
-/// The request with every name in camel case; `functionResponse.response` and their like keep theirs.
+/// The request with every name in camel case, except inside the caller's own data such as `functionResponse.response`.
 pub(in crate::relay) fn normal(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(normal).collect(),
@@ -31,7 +31,7 @@ fn member(name: &str, value: &Value) -> (String, Value) {
     (name.to_owned(), value)
 }
 
-/// The `response` of a declaration is a schema; that of a function response is data.
+/// The `response` of a declaration is a schema; the `response` of a function response is data.
 fn is_schema(value: &Value) -> bool {
     value["type"].is_string() && (value["properties"].is_object() || value["items"].is_object())
 }
@@ -46,7 +46,7 @@ fn camel(name: &str) -> String {
     })
 }
 
-/// What is asked; the body is a normal one, with its schemas in plain JSON Schema.
+/// The input of the responder; the body is a normalised one, with its schemas in plain JSON Schema.
 pub(super) fn topic(body: &Value) -> ModelInput<'_> {
     let declared = list(body, "tools").iter().flat_map(|tool| list(tool, "functionDeclarations")).map(declaration);
     let hosted = list(body, "tools").iter().filter_map(|tool| Some(tool.get("googleSearch")?).map(|_| SEARCH));
@@ -69,14 +69,14 @@ fn declaration(function: &Value) -> Tool<'_> {
     Tool { kind: ToolKind::Function, namespace: None, name: function["name"].as_str().unwrap_or_default(), schema }
 }
 
-/// Where the answer must end.
+/// The limits of the answer's length.
 pub(super) fn limits(body: &Value) -> Limits<'_> {
     let config = &body["generationConfig"];
     let stops = list(config, "stopSequences").iter().filter_map(Value::as_str).collect();
     Limits { max: config["maxOutputTokens"].as_u64(), stops }
 }
 
-/// Whether the model thinks about this request.
+/// Whether the model reasons about this request.
 pub(super) fn thinks(body: &Value) -> bool {
     let config = &body["generationConfig"]["thinkingConfig"];
     let level = config["thinkingLevel"].as_str().unwrap_or_default();
@@ -103,7 +103,7 @@ fn text(content: &Value) -> String {
     list(content, "parts").iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
-/// Function responses of the last content, unless a person said something beside them.
+/// Function responses of the last content; empty if the content also has a user's text.
 fn outputs(body: &Value) -> Vec<String> {
     let Some(last) = list(body, "contents").last().filter(|content| is_user(content)) else { return Vec::new() };
     if !responder::plain(&text(last)).trim().is_empty() {
@@ -113,7 +113,7 @@ fn outputs(body: &Value) -> Vec<String> {
     responses.map(result).collect()
 }
 
-/// What a function said: its one string, else everything.
+/// The output of a function: its known string member, else the whole response.
 fn result(response: &Value) -> String {
     let known = ["result", "output", "content", "error"].iter().find_map(|key| response[*key].as_str());
     known.map_or_else(|| response.to_string(), str::to_owned)
@@ -143,7 +143,7 @@ fn format(config: &Value) -> Option<&Value> {
     Some(config.get("responseJsonSchema").or_else(|| config.get("responseSchema")).unwrap_or(&ANY))
 }
 
-/// A schema of Google's in plain JSON Schema: lower-case types.
+/// Google's schema as plain JSON Schema: lower-case types.
 pub(super) fn plain(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! The wire format of Gemini: responses, one after the other or alone.
+//! Writes Gemini's wire format: a stream of responses or one response.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub(super) struct ChunkHead {
     id: String,
     model: String,
     input: InputTokens,
-    /// The request wants to see thoughts.
+    /// Whether the request asks for thoughts.
     shows: bool,
 }
 
@@ -51,7 +51,7 @@ impl ChunkHead {
     }
 }
 
-/// A signature as bytes are written here.
+/// A thought signature, base64 in this API.
 fn signature() -> String {
     BASE64_STANDARD.encode(format!("offline-thought:{}", token::random(32)))
 }
@@ -60,14 +60,14 @@ fn finish(turn: &RelayReply) -> &'static str {
     if turn.finish == Finish::Length { "MAX_TOKENS" } else { "STOP" }
 }
 
-/// A part of an answer; only texts are sent in pieces.
+/// A part of an answer; only texts are streamed in pieces.
 enum Piece {
     /// A text, and whether it is a thought.
     Text(String, bool),
     Part(Value),
 }
 
-/// The parts of an answer; the first call carries the signature of the thoughts before it.
+/// The parts of an answer; the first call has the signature of the thoughts before it.
 fn pieces(turn: &RelayReply, head: &ChunkHead) -> Vec<Piece> {
     let thought = turn.thought.filter(|_| head.shows).map(|thought| Piece::Text(thought.to_owned(), true));
     let mut pieces: Vec<Piece> = thought.into_iter().collect();
@@ -88,7 +88,7 @@ fn pieces(turn: &RelayReply, head: &ChunkHead) -> Vec<Piece> {
     pieces
 }
 
-/// What a search found, beside the text that speaks of it.
+/// The grounding metadata of a search, with the text that cites it.
 fn grounding(turn: &RelayReply) -> Option<Value> {
     let query = turn.said.iter().find_map(|say| match say {
         ModelOutput::Search { query } => Some(query),
@@ -161,7 +161,7 @@ fn frame(text: String, token: bool) -> Frame {
     if token { Frame::token(text) } else { Frame::plain(text) }
 }
 
-/// The parts that one piece is sent as, and whether each counts as said.
+/// The stream parts of one piece, and whether each counts as output.
 fn parts(piece: Piece) -> Box<dyn Iterator<Item = (Value, bool)> + Send> {
     match piece {
         Piece::Text(text, true) => {

@@ -1,4 +1,4 @@
-//! What Anthropic's API takes and what it refuses, in its words: `path.to.field: what is wrong`.
+//! Checks a request as Anthropic's API does, with its error texts: `path.to.field: what is wrong`.
 
 use serde_json::Value;
 
@@ -21,18 +21,18 @@ const TAKEN: [&str; 22] = [
 
 const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
-/// Who asks, and how.
+/// The caller's key and headers, and the kind of request.
 #[derive(Clone, Copy)]
 pub(super) struct Caller<'a> {
-    /// The key, to which signatures belong.
+    /// The key; a signature is valid only for its key.
     pub(super) owner: &'a str,
     /// The `anthropic-beta` header.
     pub(super) betas: &'a str,
-    /// Only the tokens are wanted: no limit is needed.
+    /// Whether the request only counts tokens, so that `max_tokens` is optional.
     pub(super) counting: bool,
 }
 
-/// A fault, with the path of what is wrong.
+/// The refusal of a field; the message has the field's path.
 fn fault(message: impl AsRef<str>) -> Reject {
     Api::Messages.refusal(400, message.as_ref())
 }
@@ -41,7 +41,7 @@ fn required(path: &str) -> Reject {
     fault(format!("{path}: Field required"))
 }
 
-/// Refuses members that are not among these.
+/// Refuses members that are not in `names`.
 fn known(object: &Value, path: &str, names: &[&str]) -> Result<(), Reject> {
     let members = object.as_object().ok_or_else(|| fault(format!("{path}: Input should be an object")))?;
     match members.keys().find(|name| !names.contains(&name.as_str())) {
@@ -50,7 +50,7 @@ fn known(object: &Value, path: &str, names: &[&str]) -> Result<(), Reject> {
     }
 }
 
-/// A string that must be there.
+/// A required string.
 fn string<'a>(object: &'a Value, key: &str, path: &str) -> Result<&'a str, Reject> {
     match object.get(key) {
         None => Err(required(&format!("{path}.{key}"))),
@@ -59,7 +59,7 @@ fn string<'a>(object: &'a Value, key: &str, path: &str) -> Result<&'a str, Rejec
     }
 }
 
-/// Examines a request whole; the first fault is the answer.
+/// Checks a whole request; the first fault is the answer.
 pub(super) fn all(body: &Value, asker: Caller<'_>) -> Result<&'static Model, Reject> {
     let members = members(body);
     let names: Vec<&str> = TAKEN.into_iter().chain(["top_p"]).collect();
@@ -180,7 +180,7 @@ fn output(body: &Value) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Structured outputs take closed objects only.
+/// Checks that every object of a structured output is closed.
 fn closed(schema: &Value, path: &str) -> Result<(), Reject> {
     if schema["type"] == "object" && schema["additionalProperties"] != false {
         let message = "For 'object' type, 'additionalProperties' must be explicitly set to false";
@@ -198,7 +198,7 @@ fn closed(schema: &Value, path: &str) -> Result<(), Reject> {
     members.chain(choices).chain(schema.get("items")).try_for_each(|child| closed(child, path))
 }
 
-/// At most four places may be marked for the cache.
+/// Checks that at most four blocks have `cache_control`.
 fn marks(body: &Value) -> Result<(), Reject> {
     let marks = body.to_string().matches("\"cache_control\":{").count();
     if marks > 4 {

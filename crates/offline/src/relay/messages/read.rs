@@ -1,4 +1,4 @@
-//! A Messages request as the answering side sees it.
+//! Reads a Messages request into the responder's input.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::super::reply::Limits;
 use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 use crate::responses::read::decoded;
 
-/// What is asked.
+/// The input of the responder.
 pub(super) fn topic(body: &Value) -> ModelInput<'_> {
     ModelInput {
         prompt: responder::plain(&prompt(body)),
@@ -21,18 +21,18 @@ pub(super) fn topic(body: &Value) -> ModelInput<'_> {
     }
 }
 
-/// Where the answer must end.
+/// The limits of the answer's length.
 pub(super) fn limits(body: &Value) -> Limits<'_> {
     let stops = list(body, "stop_sequences").iter().filter_map(Value::as_str).collect();
     Limits { max: body["max_tokens"].as_u64(), stops }
 }
 
-/// Whether the model thinks about this request.
+/// Whether the model reasons about this request.
 pub(super) fn thinks(body: &Value) -> bool {
     matches!(body["thinking"]["type"].as_str(), Some("enabled" | "adaptive"))
 }
 
-/// Whether anything of the request shall be cached.
+/// Whether any part of the request has `cache_control`.
 pub(super) fn marked(body: &Value) -> bool {
     ["tools", "system", "messages"].iter().any(|key| has_mark(&body[*key])) || body["cache_control"].is_object()
 }
@@ -61,7 +61,7 @@ fn last_user(body: &Value) -> Option<&Value> {
     users().find(said).or_else(|| users().next())
 }
 
-/// Results in the last user message, unless a person said something beside them.
+/// Tool results in the last user message; empty if the message also has a user's text.
 fn outputs(body: &Value) -> Vec<String> {
     let last = list(body, "messages").iter().rev().find(|message| message["role"] != "system");
     let Some(last) = last.filter(|message| message["role"] == "user") else { return Vec::new() };
@@ -72,7 +72,7 @@ fn outputs(body: &Value) -> Vec<String> {
     results.map(result).collect()
 }
 
-/// The text of a result, marked where it is an error; images by their size.
+/// The text of a result, with a prefix for an error; an image is replaced by its size.
 fn result(block: &Value) -> String {
     let images = list(block, "content").iter().filter(|part| part["type"] == "image");
     let sizes = images.map(|image| image["source"]["data"].as_str().map_or(0, decoded));

@@ -1,4 +1,4 @@
-//! Signatures of thinking: made here for a key, good for no other, as the provider's are for an organisation.
+//! Signatures of thinking blocks. A signature is valid only for the key that it was made for; the provider's are bound to an organisation.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
@@ -6,12 +6,12 @@ use crate::token;
 
 const HEAD: &str = "offline-thought:";
 
-/// A new signature, or the data of a redacted thought.
+/// A new signature, or the data of a redacted thinking block.
 pub(super) fn mint(owner: &str) -> String {
     BASE64_STANDARD.encode(format!("{HEAD}{owner}:{}", token::random(48)))
 }
 
-/// Whether it was made here for this key.
+/// Whether the signature was made here for this key.
 pub(super) fn holds(seal: &str, owner: &str) -> bool {
     let plain = BASE64_STANDARD.decode(seal).ok().and_then(|plain| String::from_utf8(plain).ok());
     let rest = plain.as_deref().and_then(|plain| plain.strip_prefix(HEAD));

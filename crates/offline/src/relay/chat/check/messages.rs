@@ -1,4 +1,4 @@
-//! The conversation: roles, parts, and that every call has its result.
+//! Checks the conversation: roles, parts, and that every call has its result.
 
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "de
 const PARTS: [&str; 6] = ["text", "image_url", "input_audio", "refusal", "audio", "file"];
 const MEMBERS: [&str; 10] = [
     "role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "tool_call_id", "annotations",
-    // The official SDK's helpers leave it in messages that go back.
+    // The official SDK's helpers keep this member in messages that are sent back.
     "parsed",
 ];
 const IN_PARTS: [&str; 6] = ["type", "text", "image_url", "input_audio", "refusal", "file"];
 
-/// Examines `messages`. A server of open models lets unknown members pass.
+/// Checks `messages`. A server of open models accepts unknown members.
 pub(super) fn check(body: &Value, open: bool) -> Result<(), Reject> {
     let messages = body.get("messages").ok_or_else(|| missing("messages"))?;
     let messages = messages.as_array().ok_or_else(|| wrong_type("messages", "an array of objects", messages))?;
@@ -83,7 +83,7 @@ fn part(part: &Value, path: &str, open: bool) -> Result<(), Reject> {
     }
 }
 
-/// An address of the web or an image in base64.
+/// An http(s) URL or an image in base64.
 fn address(url: &str) -> Result<(), Reject> {
     let web = url.starts_with("http://") || url.starts_with("https://");
     if web || (url.starts_with("data:image/") && url.contains(";base64,")) {
@@ -111,7 +111,7 @@ fn calls(message: &Value, path: &str) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Tool messages stand right behind the calls that they answer, and every call is answered.
+/// Checks that tool messages directly follow the calls that they answer, and that every call has an answer.
 fn pairs(messages: &[Value]) -> Result<(), Reject> {
     let mut open: Vec<&str> = Vec::new();
     let mut calling = None;

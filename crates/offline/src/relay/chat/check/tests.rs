@@ -1,4 +1,4 @@
-//! The strict table: what is refused, with which words.
+//! The table of refused requests, with the texts of the refusals.
 
 use serde_json::{Value, json};
 

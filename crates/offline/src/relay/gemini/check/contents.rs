@@ -1,4 +1,4 @@
-//! The conversation: roles, parts, and that calls and responses stand in their turns.
+//! Checks the conversation: roles, parts, and the order of calls and responses.
 
 use serde_json::Value;
 
@@ -11,9 +11,9 @@ const PARTS: [&str; 14] = [
     "executableCode", "codeExecutionResult", "videoMetadata", "partMetadata", "mediaResolution", "toolCall",
     "toolResponse",
 ];
-/// Members of a part that are not what it says.
+/// Members of a part that are not its data.
 const BESIDE: [&str; 5] = ["thought", "thoughtSignature", "videoMetadata", "partMetadata", "mediaResolution"];
-/// What Google documents for calls that its model did not make.
+/// The signatures that Google documents for calls that its model did not make.
 const EXCUSES: [&str; 2] = ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
 
 pub(super) fn check(body: &Value) -> Result<(), Reject> {
@@ -89,7 +89,7 @@ fn data(part: &Value, path: &str) -> Result<(), Reject> {
     bytes(&data["data"], &format!("{path}.data"))
 }
 
-/// A field of bytes is base64, of either alphabet.
+/// Checks a bytes field: base64 in either alphabet.
 fn bytes(value: &Value, path: &str) -> Result<(), Reject> {
     let fits = |letter: u8| letter.is_ascii_alphanumeric() || b"+/-_=".contains(&letter);
     match value.as_str() {
@@ -131,12 +131,12 @@ fn function(part: &Value, path: &str) -> Result<(), Reject> {
     Ok(())
 }
 
-/// How many parts of a content are of a kind.
+/// The number of a content's parts that have this member.
 fn count(content: &Value, key: &str) -> usize {
     list(content, "parts").iter().filter(|part| part.get(key).is_some()).count()
 }
 
-/// A turn of calls comes after the user or after responses, and is answered call by call.
+/// Checks that a content with calls follows the user or function responses, and that every call has a response.
 fn turns(contents: &[Value]) -> Result<(), Reject> {
     for (at, content) in contents.iter().enumerate() {
         let calls = count(content, "functionCall");
@@ -162,7 +162,7 @@ fn turns(contents: &[Value]) -> Result<(), Reject> {
     Ok(())
 }
 
-/// The first call of each step since the user last spoke carries the signature that came with it.
+/// Checks that the first call of each step since the last user message has its signature.
 pub(super) fn signed(body: &Value) -> Result<(), Reject> {
     let contents = list(body, "contents");
     let spoke = |content: &Value| content["role"] != "model" && count(content, "functionResponse") == 0;

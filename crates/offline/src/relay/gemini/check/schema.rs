@@ -1,4 +1,4 @@
-//! Google's `Schema`: a part of OpenAPI 3.0, in which a JSON Schema of today is refused at its first strange word.
+//! Checks Google's `Schema`, a subset of OpenAPI 3.0. A current JSON Schema is refused at its first unknown keyword.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ const MEMBERS: [&str; 22] = [
 ];
 const TYPES: [&str; 7] = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"];
 
-/// Examines a schema; `path` is where it stands, in the API's own spelling.
+/// Checks a schema; `path` is the schema's position, in the API's spelling.
 pub(super) fn check(schema: &Value, path: &str) -> Result<(), Reject> {
     known(schema, path, &MEMBERS)?;
     let kind = match &schema["type"] {
@@ -55,7 +55,7 @@ fn format(schema: &Value, kind: &str, full: &str) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Required names are declared ones.
+/// Checks that required names are declared properties.
 fn required(schema: &Value, full: &str) -> Result<(), Reject> {
     for (at, name) in list(schema, "required").iter().enumerate() {
         let name = name.as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Function declarations and the mode of calling.
+//! Checks function declarations and the function calling mode.
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn one(function: &Value, path: &str) -> Result<(), Reject> {
     }
 }
 
-/// The parameters are an object with something in it, or not there.
+/// Checks that parameters of type object have properties.
 fn object(parameters: &Value, path: &str) -> Result<(), Reject> {
     let path = format!("{path}.parameters");
     schema::check(parameters, &path)?;

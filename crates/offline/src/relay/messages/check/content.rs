@@ -1,4 +1,4 @@
-//! The conversation: roles, blocks, signatures, and that every tool use has its result.
+//! Checks the conversation: roles, blocks, signatures, and that every tool use has its result.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use super::super::seal;
 use super::{Caller, fault, known, required, string};
 use crate::errors::Reject;
 
-/// Blocks of the provider's own tools come back as they were sent.
+/// Blocks of the provider's own tools; clients send them back unchanged.
 const OWN: [&str; 12] = [
     "server_tool_use",
     "web_search_tool_result",
@@ -195,7 +195,7 @@ fn result(block: &Value, path: &str) -> Result<(), Reject> {
     }
 }
 
-/// Ids are made of letters, digits, `_` and `-`.
+/// Checks that an id has only letters, digits, `_` and `-`.
 fn identifier(id: &str, path: &str) -> Result<(), Reject> {
     let fits = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-';
     if !id.is_empty() && id.bytes().all(fits) {
@@ -210,7 +210,7 @@ fn ids<'a>(message: &'a Value, kind: &str, key: &str) -> Vec<&'a str> {
     blocks.filter_map(|block| block[key].as_str()).collect()
 }
 
-/// Each tool use has its result in the next message, each result its use in the one before.
+/// Checks that each tool use has its result in the next turn, and each result its tool use in the previous turn.
 fn pairs(messages: &[Value]) -> Result<(), Reject> {
     let turns = turns(messages);
     for (at, (first, turn)) in turns.iter().enumerate() {
@@ -237,7 +237,7 @@ fn pairs(messages: &[Value]) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Messages of one role behind each other are one turn.
+/// Consecutive messages of one role, merged into one turn.
 fn turns(messages: &[Value]) -> Vec<(usize, Vec<&Value>)> {
     let mut turns: Vec<(usize, Vec<&Value>)> = Vec::new();
     for (at, message) in messages.iter().enumerate().filter(|(_, message)| message["role"] != "system") {
@@ -253,7 +253,7 @@ fn gather<'a>(turn: &[&'a Value], kind: &str, key: &str) -> Vec<&'a str> {
     turn.iter().flat_map(|message| ids(message, kind, key)).collect()
 }
 
-/// With a fixed budget of thinking, the turn whose results come in begins with a thought.
+/// Checks that with a thinking budget the assistant turn before the last tool results starts with a thinking block.
 fn thought(body: &Value, messages: &[Value]) -> Result<(), Reject> {
     let turns = turns(messages);
     let [.., (first, called), (_, answered)] = &turns[..] else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! The strict table: what is refused, with which words.
+//! The table of refused requests, with the texts of the refusals.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn tools() -> Value {
     json!([{ "name": "f", "input_schema": { "type": "object", "properties": {} } }])
 }
 
-/// A conversation in which `f` was called; the blocks stand before the call.
+/// A conversation in which `f` was called; `before` has the blocks before the call.
 fn called(before: &[Value], rest: &Value) -> Value {
     let call = json!({ "type": "tool_use", "id": "toolu_1", "name": "f", "input": {} });
     let blocks: Vec<Value> = before.iter().cloned().chain([call]).collect();

@@ -1,4 +1,4 @@
-//! Tools and the choice among them.
+//! Checks tools and the tool choice.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ const MEMBERS: [&str; 9] = [
     "type", "name", "description", "input_schema", "cache_control", "strict", "defer_loading", "allowed_callers",
     "input_examples",
 ];
-/// Families of the provider's own tools; a date follows each.
+/// Name prefixes of the provider's own tools, most with a date after them.
 const OWN: [&str; 9] = [
     "web_search_", "web_fetch_", "bash_", "text_editor_", "computer_", "code_execution_", "memory_",
     "tool_search_tool_", "mcp_toolset",
