@@ -1,6 +1,6 @@
-//! The content of answers: a few rules over the last user message, the offered tools and the tool results.
+//! The content of answers: a few rules on the last user message, the offered tools and the tool results.
 //!
-//! No wire format here: every protocol reads its request into a [`ModelInput`] and writes the [`ModelOutput`]s.
+//! The module has no wire format: every protocol reads its request into a [`ModelInput`] and writes the [`ModelOutput`]s.
 
 use std::fmt::Write as _;
 
@@ -19,17 +19,17 @@ use prompt_values::PromptValues;
 pub(crate) struct ModelInput<'a> {
     /// The last user message, without the reminders that clients add.
     pub(crate) prompt: String,
-    /// Tool results that wait for an answer, as text.
+    /// Tool results to answer, as text.
     pub(crate) outputs: Vec<String>,
-    /// Images in the last user message: bytes of inline data, or the address of any other.
+    /// Images in the last user message: the size of inline data in bytes, or the URL of another image.
     pub(crate) images: Vec<Result<usize, &'a str>>,
     pub(crate) tools: Vec<Tool<'a>>,
     pub(crate) choice: ToolChoice<'a>,
     /// The schema that the text must fit; `true` for any JSON.
     pub(crate) format: Option<&'a Value>,
-    /// Whether several calls may be made at once.
+    /// Whether parallel calls are allowed.
     pub(crate) parallel: bool,
-    /// The whole request, for what clients say about themselves.
+    /// The whole request, for the client's context in it.
     pub(crate) body: &'a Value,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum ToolKind {
     Other,
 }
 
-/// What the request says about tools.
+/// The request's tool choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToolChoice<'a> {
     Auto,
@@ -83,10 +83,10 @@ pub(crate) struct Citation {
     pub(crate) end: usize,
 }
 
-/// Address and title of the only page there is.
+/// URL and title of the only search result.
 pub(crate) const PAGE: (&str, &str) = ("https://example.com/?utm_source=openai", "Example Domain");
 
-/// A whole PNG of one pixel, base64.
+/// A complete PNG of one pixel, base64.
 pub(crate) const PIXEL: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
@@ -98,7 +98,7 @@ impl ModelOutput {
         Self::Text { text: text.into(), cite: None }
     }
 
-    /// A call of one of the client's tools.
+    /// Whether the output is a call of a client's tool.
     pub(crate) fn is_call(&self) -> bool {
         matches!(self, Self::Function { .. } | Self::Custom { .. })
     }
@@ -183,7 +183,7 @@ fn calls(topic: &ModelInput<'_>) -> Vec<ModelOutput> {
     }
 }
 
-/// The tools a prompt names, else one when it says "tool" or "weather" and does not say what to answer.
+/// The tools that a prompt names. Otherwise, if it has "tool" or "weather" but no exact reply, the best fit of the offered tools.
 fn asked<'a>(prompt: &str, offered: &[&'a Tool<'a>]) -> Vec<&'a Tool<'a>> {
     let means = ["use", "call", "tool", "both", "parallel"].iter().any(|word| prompt_values::says(prompt, word));
     let named = |tool: &&&Tool<'_>| (means || tool.name.contains('_')) && prompt_values::says(prompt, tool.name);
@@ -218,7 +218,7 @@ fn custom_call(tool: &Tool<'_>, input: String) -> ModelOutput {
     ModelOutput::Custom { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), input }
 }
 
-/// An input that the known grammars take.
+/// An input that fits the known grammars.
 fn freeform(name: &str) -> &'static str {
     match name {
         "apply_patch" => "*** Begin Patch\n*** Add File: offline.txt\n+hello\n*** End Patch\n",
@@ -227,7 +227,7 @@ fn freeform(name: &str) -> &'static str {
     }
 }
 
-/// The API's own tools.
+/// The output of the API's hosted tools.
 fn hosted(topic: &ModelInput<'_>) -> Option<Vec<ModelOutput>> {
     if topic.choice == ToolChoice::None {
         return None;
@@ -256,7 +256,7 @@ fn search(prompt: &str) -> Vec<ModelOutput> {
     ]
 }
 
-/// The text of a user message without the reminders that clients put into it.
+/// The text of a user message without the reminders that clients add.
 pub(crate) fn plain(text: &str) -> String {
     const TAGS: [(&str, &str); 2] =
         [("<system-reminder>", "</system-reminder>"), ("<session_context>", "</session_context>")];
@@ -270,7 +270,7 @@ pub(crate) fn plain(text: &str) -> String {
     text
 }
 
-/// Whether a message holds only what a client adds by itself.
+/// Whether a message has only reminders that a client adds.
 pub(crate) fn is_reminder(text: &str) -> bool {
     !text.trim().is_empty() && plain(text).trim().is_empty()
 }

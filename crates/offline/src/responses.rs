@@ -1,4 +1,4 @@
-//! `POST /backend-api/codex/responses`: checks the request, makes the answer and streams it. The turns of a socket use the same
+//! `POST /backend-api/codex/responses`: checks the request, builds the answer and streams it. The turns of a socket use the same
 //! checks and answers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,7 +30,7 @@ pub(crate) use events::EventFrames;
 use read::{CheckedRequest, Requester};
 pub(crate) use turn::PlannedResponse;
 
-/// Cookies that a Codex client keeps.
+/// Cookies that a Codex client stores.
 const KEPT: [&str; 9] =
     ["__cf_bm", "__cflb", "__cfruid", "__cfseq", "__cfwaitingroom", "_cfuvid", "cf_clearance", "cf_ob_info", "__oailb"];
 
@@ -39,12 +39,12 @@ const KEPT: [&str; 9] =
 pub(crate) struct ModelCall<'a> {
     pub(crate) request: u64,
     pub(crate) body: Option<&'a Value>,
-    /// Bytes of the whole conversation.
+    /// The size of the whole conversation, bytes.
     pub(crate) bytes: usize,
     pub(crate) lite: bool,
     /// The client's turn state.
     pub(crate) state: Option<&'a str>,
-    /// The response that this one continues.
+    /// The id of the response that this request continues.
     pub(crate) previous: Option<&'a str>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn answer(shared: &Shared, call: &Call, person: &Login) -> Answer {
     answer
 }
 
-/// Checks a request and makes its answer; a refusal is an answer, too.
+/// Checks a request and builds its answer; a refusal is an answer, too.
 pub(crate) fn reply(shared: &Shared, person: &Login, asked: ModelCall<'_>) -> Result<ModelReply, Box<Answer>> {
     let (model, body) = check::all(shared, person, asked.body, asked.lite)?;
     let state = turn_state(shared, asked, person);
@@ -109,7 +109,7 @@ pub(crate) fn reply(shared: &Shared, person: &Login, asked: ModelCall<'_>) -> Re
     Ok(ModelReply { turn: PlannedResponse::new(&ask, response, usage), headers })
 }
 
-/// Headers that every answer of the edge carries.
+/// Adds the headers that every answer of the CDN edge has.
 pub(crate) fn decorate(answer: &mut Answer, limits: &[(String, String)]) {
     let id = uuid::Uuid::new_v4().to_string();
     let ray = format!("{}-AMS", &token::hex()[..16]);
@@ -132,7 +132,7 @@ fn exhausted(person: &Login, resets_at: i64, limits: &[(String, String)]) -> Ans
     answer
 }
 
-/// Eight characters that tell an account's cookies and turn states from another's.
+/// Eight characters that mark an account's cookies and turn states.
 fn tag(person: &Login) -> &str {
     let id = person.account_id.as_str();
     id.get(..8).unwrap_or(id)
@@ -161,7 +161,7 @@ pub(crate) fn cookies(answer: &mut Answer, call: &Call, person: &Login) {
     }
 }
 
-/// Cookies that came back: only the kept ones, and only the account's own.
+/// Checks the request's cookies: the client may send only storable cookies, and only the account's own.
 pub(crate) fn judge_cookies(shared: &Shared, call: &Call, person: &Login) {
     let request = call.id;
     let pairs = header(&call.headers, "cookie").unwrap_or_default().split("; ");
@@ -176,7 +176,7 @@ pub(crate) fn judge_cookies(shared: &Shared, call: &Call, person: &Login) {
     }
 }
 
-/// Seconds since 1970, as `created_at` has them.
+/// Unix seconds, for `created_at`.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
@@ -234,5 +234,5 @@ fn response(ask: &CheckedRequest<'_>, person: &Login) -> Map<String, Value> {
     }
 }
 
-/// The model's facts beside the request they were checked with, an object.
+/// The model and the checked body, which is an object.
 type Checked<'a> = (&'static Model, &'a Value);

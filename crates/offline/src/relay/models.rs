@@ -1,4 +1,4 @@
-//! The models of each API: their lists, and what each takes.
+//! The models of each API: their lists, and the parameters that each model accepts.
 
 use serde_json::{Value, json};
 
@@ -6,30 +6,30 @@ use crate::answer::Answer;
 use crate::errors::{self, Reject};
 use crate::plan::api::Api;
 
-/// What an API knows about one of its models.
+/// One model of an API.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Model {
     pub(super) id: &'static str,
-    /// For people.
+    /// The display name.
     name: &'static str,
     pub(super) kind: Kind,
-    /// Tokens that it reads.
+    /// The maximum of input tokens.
     window: u64,
-    /// Tokens that it can say.
+    /// The maximum of output tokens.
     pub(super) output: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// An open model on a server that ignores what it does not know.
+    /// An open model on a server that ignores unknown members.
     Open,
-    /// The same, and shows its reasoning as `reasoning_content`.
+    /// An open model that also shows its reasoning as `reasoning_content`.
     Thinker,
-    /// Takes sampling and no effort.
+    /// Accepts sampling parameters but no effort.
     Plain,
-    /// Takes an effort and no sampling.
+    /// Accepts an effort but no sampling parameters.
     Reasoning,
-    /// Wants back the signatures of its calls.
+    /// Requires the signatures of its calls in later requests.
     Signing,
     Embedding,
     Speech,
@@ -147,7 +147,7 @@ fn pages(query: &str) -> Result<Value, Reject> {
     }))
 }
 
-/// Google's pages: `pageSize` entries from the place that `pageToken` names.
+/// Google's pages: `pageSize` entries from the position in `pageToken`.
 fn tokens(query: &str) -> Result<Value, Reject> {
     let size: usize = parameter(query, "pageSize").and_then(|size| size.parse().ok()).unwrap_or(50).max(1);
     let from = match parameter(query, "pageToken").filter(|token| !token.is_empty()) {

@@ -1,4 +1,4 @@
-//! The content and token counts of one answer, independent of its wire format; and streams made of parts.
+//! The content and token counts of one answer, independent of its wire format; and streams built from parts.
 
 use crate::plan::shape::{Frame, Frames};
 use crate::responder::{self, ModelInput, ModelOutput, piece};
@@ -9,23 +9,23 @@ pub(super) enum Finish {
     Stop,
     Calls,
     Length,
-    /// At this stop sequence.
+    /// The answer reached this stop sequence.
     Sequence(String),
 }
 
-/// Tokens read.
+/// Input tokens.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct InputTokens {
-    /// All of them.
+    /// All input tokens.
     pub(super) total: u64,
-    /// Those of them that were read before.
+    /// The input tokens that came from the cache.
     pub(super) cached: u64,
 }
 
-/// Where an answer must end.
+/// The limits of an answer's length.
 #[derive(Debug, Default)]
 pub(super) struct Limits<'a> {
-    /// Tokens, thoughts among them.
+    /// The maximum of output tokens, reasoning included.
     pub(super) max: Option<u64>,
     pub(super) stops: Vec<&'a str>,
 }
@@ -36,9 +36,9 @@ pub(super) struct RelayReply {
     pub(super) thought: Option<&'static str>,
     pub(super) said: Vec<ModelOutput>,
     pub(super) finish: Finish,
-    /// Tokens said, thoughts not among them.
+    /// Output tokens without reasoning.
     pub(super) output: u64,
-    /// Tokens thought.
+    /// Reasoning tokens.
     pub(super) reasoning: u64,
 }
 
@@ -55,7 +55,7 @@ impl RelayReply {
         turn
     }
 
-    /// Ends the first text that says a stop sequence before it.
+    /// Cuts the first text with a stop sequence before that sequence.
     fn stop(&mut self, stops: &[&str]) {
         for at in 0..self.said.len() {
             let ModelOutput::Text { text, .. } = &mut self.said[at] else { continue };
@@ -68,7 +68,7 @@ impl RelayReply {
         }
     }
 
-    /// Ends everything after so many tokens. A call that does not fit is left out.
+    /// Cuts the answer after `max` tokens. A call that does not fit is left out.
     fn cut(&mut self, max: Option<u64>) {
         let Some(max) = max else { return };
         let mut left = max.saturating_sub(self.reasoning);
@@ -90,7 +90,7 @@ impl RelayReply {
     }
 }
 
-/// The tokens of a part.
+/// The number of tokens of a part.
 fn length(say: &ModelOutput) -> u64 {
     match say {
         ModelOutput::Text { text, .. } => piece::count(text),
@@ -104,11 +104,11 @@ fn length(say: &ModelOutput) -> u64 {
 pub(super) enum StreamPart {
     /// One frame.
     Frame(String),
-    /// A frame for each piece of a text; the piece, as a JSON string, stands between head and tail.
+    /// A frame for each piece of a text: head, the piece as a JSON string, tail.
     Pieces { text: String, head: String, tail: String },
 }
 
-/// The frames of all parts, made as they are sent.
+/// The frames of all parts, built lazily.
 pub(super) fn stream(parts: Vec<StreamPart>) -> Frames {
     Box::new(parts.into_iter().flat_map(|part| -> Frames {
         match part {

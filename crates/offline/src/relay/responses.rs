@@ -1,4 +1,4 @@
-//! `POST /relay/responses/v1/responses`: the public API, which differs from the ChatGPT backend in what it takes.
+//! `POST /relay/responses/v1/responses`: the public API, which accepts other requests than the ChatGPT backend.
 
 use serde_json::{Map, Value, json};
 
@@ -41,7 +41,7 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Result<Answer, Reject> {
     Ok(Answer::json(200, &EventFrames::whole(turn)))
 }
 
-/// The request with its defaults: a string of input as a message, reasoning where the model always reasons.
+/// The request with its defaults: a string input becomes a message; a model that always reasons gets `reasoning`.
 fn normal(body: &Value, reasons: bool) -> Value {
     let mut normal = body.clone();
     if let Some(text) = body["input"].as_str() {
@@ -53,7 +53,7 @@ fn normal(body: &Value, reasons: bool) -> Value {
     normal
 }
 
-/// The `response` object as created, with the request's own values in it.
+/// The initial `response` object, with the request's parameters.
 fn response(body: &Value, model: &str) -> Map<String, Value> {
     let echo = |key: &str, default: Value| body.get(key).filter(|value| !value.is_null()).cloned().unwrap_or(default);
     let format = body["text"].get("format").cloned().unwrap_or_else(|| json!({ "type": "text" }));

@@ -1,23 +1,23 @@
-//! Scripts per client: which of the tools of a known program writes a file or runs a command, and with which arguments.
+//! Scripts per client: the tool of a known client that writes a file or runs a command, and the tool's arguments.
 //!
-//! A prompt asks for them by a line `write FILE with: TEXT`, `run: COMMAND` or `redraw FILE: TEXT`, or by `draw` or `search` anywhere.
-//! Programs without tools (aider) get the text blocks that their own prompt asks for; they also know `edit FILE: OLD -> NEW`.
+//! A prompt triggers a script by a line `write FILE with: TEXT`, `run: COMMAND` or `redraw FILE: TEXT`, or by `draw` or `search`
+//! anywhere. Clients without tools (aider) get the text blocks that their own prompt describes; for them `edit FILE: OLD -> NEW` works too.
 
 use serde_json::{Value, json};
 
 use super::prompt_values::{self, PromptValues};
 use super::{ModelInput, ModelOutput, Tool, ToolKind, custom_call, function_call, schema};
 
-/// Tools that write a whole file: Claude Code, Gemini CLI, opencode, then Cline, Roo, Continue and their like.
+/// Tools that write a whole file: of Claude Code, Gemini CLI, opencode, then of Cline, Roo, Continue and similar clients.
 const WRITERS: [&str; 8] = [
     "Write", "write_file", "write", "write_to_file", "create_file", "create_new_file", "builtin_create_new_file",
     "editor",
 ];
 const PATHS: [&str; 5] = ["file_path", "filePath", "filepath", "path", "filename"];
 const CONTENTS: [&str; 5] = ["content", "contents", "file_text", "text", "new_text"];
-/// Where a function takes a patch: Codex's own name, then opencode's.
+/// The argument with a patch: Codex's name, then opencode's.
 const PATCHES: [&str; 3] = ["input", "patchText", "patch"];
-/// Tools that run a command, and the argument that is the command.
+/// Tools that run a command, and the argument with the command.
 const SHELLS: [(&str, &str, Argument); 9] = [
     ("exec_command", "cmd", Argument::Line),
     ("shell_command", "command", Argument::Line),
@@ -30,9 +30,9 @@ const SHELLS: [(&str, &str, Argument); 9] = [
     ("run_commands", "commands", Argument::List),
 ];
 
-/// The tool that Codex draws with, and its name inside the code of `exec`.
+/// Codex's image tool, and the tool's name inside the code of `exec`.
 const ARTIST: (&str, &str) = ("imagegen", "image_gen__imagegen");
-/// The tool that Codex searches the web with, inside the code of `exec`.
+/// Codex's web search tool, inside the code of `exec`.
 const SEARCHER: &str = "web__run";
 
 #[derive(Clone, Copy)]
@@ -45,14 +45,14 @@ enum Argument {
     List,
 }
 
-/// A file that shall hold a text.
+/// A file to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct File<'a> {
     name: &'a str,
     text: &'a str,
 }
 
-/// The call of a known tool that does what a line of the prompt asks for.
+/// The call of a known tool that does the prompt's task.
 pub(super) fn call(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
     match file(&topic.prompt) {
         Some(file) => write(topic, offered, file)
@@ -109,7 +109,7 @@ fn shell(offered: &[&Tool<'_>], command: &str) -> Option<ModelOutput> {
     Some(custom_call(tool, format!("const result = await tools.exec_command({arguments});\ntext(result.output);\n")))
 }
 
-/// A picture by the client's own tool, where the API's is not offered.
+/// An image by the client's own tool, if the API's tool is not offered.
 fn draw(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
     if topic.tools.iter().any(|tool| tool.kind == ToolKind::Image) {
         return None;
@@ -122,7 +122,7 @@ fn draw(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
     code(topic, offered, inside, format!("generatedImage(await tools.{inside}({arguments}));\n"))
 }
 
-/// A search by the client's own tool, where the API's is not offered.
+/// A search by the client's own tool, if the API's tool is not offered.
 fn search(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
     if !prompt_values::says(&topic.prompt, "search") || topic.tools.iter().any(|tool| tool.kind == ToolKind::Search) {
         return None;
@@ -131,14 +131,14 @@ fn search(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> 
     code(topic, offered, SEARCHER, format!("text(await tools.{SEARCHER}({arguments}));\n"))
 }
 
-/// A script for the tool that runs code, where its description speaks of the tool that the script calls.
+/// A script for the tool that runs code, if the request's text names the tool that the script calls.
 fn code(topic: &ModelInput<'_>, offered: &[&Tool<'_>], inside: &str, script: String) -> Option<ModelOutput> {
     let tool = offered.iter().find(|tool| tool.kind == ToolKind::Custom && tool.name == "exec")?;
     find(topic.body, &mut |text| text.contains(inside).then_some(()))?;
     Some(custom_call(tool, script))
 }
 
-/// What Codex's tool is to draw: something new, a file changed, or `it`, the last picture of the conversation.
+/// The arguments of Codex's image tool: a new image, a file to change, or `it`, the last image of the conversation.
 fn picture(topic: &ModelInput<'_>) -> Option<Value> {
     let redrawn = |line| after(line, "redraw ")?.split_once(": ");
     match topic.prompt.lines().find_map(redrawn) {
@@ -161,19 +161,19 @@ fn file(prompt: &str) -> Option<File<'_>> {
     })
 }
 
-/// What follows a word at a line's beginning, upper and lower case alike.
+/// The text after a word at the start of a line, case-insensitive.
 fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     let line = line.trim();
     line.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
     Some(line[word.len()..].trim_start())
 }
 
-/// A shell word.
+/// A text as a quoted shell word.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A path inside the folder that the client says it works in; tools that write want it whole.
+/// An absolute path in the client's working directory, because tools that write files require one.
 fn absolute(body: &Value, name: &str) -> String {
     if name.starts_with('/') {
         return name.to_owned();
@@ -184,7 +184,7 @@ fn absolute(body: &Value, name: &str) -> String {
     }
 }
 
-/// The working directory, as clients name it in their context.
+/// The working directory, from the context that a client sends.
 fn folder(body: &Value) -> Option<String> {
     const MARKS: [&str; 5] =
         ["orking directory: ", "orking in the directory: ", "<cwd>", "orkspace Directories:\n  - ", "cwd: "];
@@ -197,7 +197,7 @@ fn folder(body: &Value) -> Option<String> {
     })
 }
 
-/// The first thing found in any string of a body.
+/// The first match in any string of a body.
 fn find<T>(value: &Value, look: &mut dyn FnMut(&str) -> Option<T>) -> Option<T> {
     match value {
         Value::String(text) => look(text),

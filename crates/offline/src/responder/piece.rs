@@ -1,9 +1,9 @@
-//! A text in pieces, as a model says it: one for each word, long words in several.
+//! Splits a text into pieces, the tokens of this crate: one per word, several for a long word.
 
-/// No piece is longer, in bytes.
+/// The maximum length of a piece, bytes.
 const PIECE: usize = 12;
 
-/// The piece that begins at `from`: blanks and the word after them.
+/// The piece that begins at `from`: whitespace and the word after it.
 pub(crate) fn piece(text: &str, from: usize) -> &str {
     let rest = &text[from..];
     let word = rest.find(|letter: char| !letter.is_whitespace()).unwrap_or(rest.len());
@@ -15,7 +15,7 @@ pub(crate) fn piece(text: &str, from: usize) -> &str {
     &rest[..end.min(rest.len())]
 }
 
-/// How many pieces a text has.
+/// The number of pieces of a text.
 pub(crate) fn count(text: &str) -> u64 {
     let (mut at, mut count) = (0, 0);
     while at < text.len() {
@@ -25,7 +25,7 @@ pub(crate) fn count(text: &str) -> u64 {
     count
 }
 
-/// The beginning of a text that is so many pieces long.
+/// The first `pieces` pieces of a text.
 pub(crate) fn cut(text: &str, pieces: u64) -> &str {
     let (mut at, mut left) = (0, pieces);
     while at < text.len() && left > 0 {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Places, numbers and the text itself, taken from a prompt one after the other.
+/// The places, the numbers and the text of a prompt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PromptValues {
     text: String,
@@ -19,7 +19,7 @@ impl PromptValues {
         Self { text, places: places(prompt), numbers }
     }
 
-    /// For the `at`th of several calls: its own place.
+    /// The values for the `at`th of several calls: the places are rotated, so that each call has its own place.
     pub(crate) fn turned(&self, at: usize) -> Self {
         let mut turned = self.clone();
         turned.places.rotate_left(at % self.places.len().max(1));
@@ -65,14 +65,14 @@ pub(crate) fn command(prompt: &str) -> Option<&str> {
     })
 }
 
-/// X of `Reply with exactly: X`.
+/// The X in `Reply with exactly: X`.
 pub(crate) fn exact(prompt: &str) -> Option<&str> {
     const WORDS: &str = "reply with exactly:";
     let at = prompt.to_ascii_lowercase().rfind(WORDS)?;
     Some(prompt[at + WORDS.len()..].trim())
 }
 
-/// N of `count to N`, at most 100,000.
+/// The N in `count to N`, at most 100,000.
 pub(crate) fn count(prompt: &str) -> Option<u32> {
     const WORDS: &str = "count to ";
     let at = prompt.to_ascii_lowercase().rfind(WORDS)?;
@@ -80,7 +80,7 @@ pub(crate) fn count(prompt: &str) -> Option<u32> {
     digits.parse().ok().map(|n: u32| n.clamp(1, 100_000))
 }
 
-/// Whether a prompt has this word, upper and lower case alike.
+/// Whether a prompt has this word, case-insensitive.
 pub(crate) fn says(prompt: &str, word: &str) -> bool {
     prompt.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|part| part.eq_ignore_ascii_case(word))
 }

@@ -1,15 +1,15 @@
-//! A value that fits a JSON schema. Small on purpose: what function parameters and structured outputs use.
+//! Makes a value that fits a JSON schema. Supports only the keywords that function parameters and structured outputs use.
 
 use serde_json::{Map, Value, json};
 
 use super::prompt_values::PromptValues;
 
-/// Schemas may refer to themselves; below this depth only what is required is made.
+/// The depth of optional values. Schemas may be recursive; below this depth only required values are made.
 const DEEP: usize = 5;
-/// Nothing sensible nests deeper.
+/// The maximum depth.
 const DEEPEST: usize = 24;
 
-/// Makes a value of the schema; strings and numbers come from the hint where they fit.
+/// A value that fits the schema; strings and numbers come from the hint if they fit.
 pub(crate) fn sample(schema: &Value, hint: &mut PromptValues) -> Value {
     Sampler { root: schema, hint }.value(schema, "", 0)
 }
@@ -54,7 +54,7 @@ impl<'a> Sampler<'a> {
         self.root.pointer(path.strip_prefix('#')?)
     }
 
-    /// The first choice; below the depth a null, if there is one, ends the recursion.
+    /// The first choice; below the optional depth `null`, if offered, ends the recursion.
     fn choice(&mut self, choices: &'a [Value], name: &str, depth: usize) -> Value {
         let null = choices.iter().find(|choice| choice["type"] == "null").filter(|_| depth >= DEEP);
         match null.or_else(|| choices.iter().find(|choice| choice["type"] != "null")) {
@@ -142,7 +142,7 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// The type to make: the first that is not null, an object where only properties speak.
+/// The type of the value: the first that is not null; an object for a schema with only properties.
 fn kind(schema: &Value, depth: usize) -> &str {
     match &schema["type"] {
         Value::String(kind) => kind,

@@ -1,11 +1,11 @@
-//! Samples fit their schemas.
+//! Sampled values fit their schemas.
 
 use serde_json::{Value, json};
 
 use super::prompt_values::{self, PromptValues};
 use super::schema::sample;
 
-/// Whether a value fits, for the words that the sampler knows.
+/// Whether a value fits a schema, for the keywords that the sampler supports.
 fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
     if let Some(path) = schema["$ref"].as_str() {
         return fits(root, root.pointer(&path[1..]).unwrap(), value);

@@ -1,4 +1,4 @@
-//! Token counts: estimated from bytes, with a prompt cache that remembers what came before under the same key.
+//! Token counts: estimated from bytes, with a prompt cache per key.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::read::CheckedRequest;
 use crate::state::cache::PromptCache;
 pub(crate) use crate::state::cache::TOKEN;
 
-/// What one request counts.
+/// The token counts of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) input: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Usage {
     pub(crate) reasoning: u64,
 }
 
-/// What a request of the ChatGPT backend counts; its cache works under a key only.
+/// The token counts of a request to the ChatGPT backend; its cache requires a key.
 pub(crate) fn usage(cache: &mut PromptCache, ask: &CheckedRequest<'_>, bytes: usize) -> Usage {
     let input = (bytes / TOKEN) as u64;
     let head = ["instructions", "tools"].into_iter().filter_map(|key| ask.body.get(key));

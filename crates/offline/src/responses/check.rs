@@ -1,7 +1,7 @@
-//! What the backend takes and what it refuses, with its exact bodies where they are known.
+//! Checks a request as the backend does, with its exact error bodies where they are known.
 //!
-//! Bodies in the `detail` form were reported from the live backend; those in the `error` form follow the public API, which
-//! stands behind it. Wording that nobody reported is ours and says so.
+//! Bodies in the `detail` form were reported from the live backend; those in the `error` form follow the public API, on which the
+//! backend is built. A comment marks a text that no report quotes.
 
 use serde_json::{Map, Value};
 
@@ -20,7 +20,7 @@ mod tools;
 
 pub(crate) use tools::{name, parameters};
 
-/// Parameters that are taken over HTTP. Every other name is unsupported.
+/// Parameters that are accepted over HTTP. Every other name is unsupported.
 const TAKEN: [&str; 14] = [
     "model", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "store", "stream",
     "include", "prompt_cache_key", "text", "service_tier", "client_metadata",
@@ -36,18 +36,18 @@ const INCLUDES: [&str; 7] = [
     "computer_call_output.output.image_url",
 ];
 
-/// A request under examination.
+/// The request to check.
 #[derive(Clone, Copy)]
 pub(crate) struct CheckContext<'a> {
     pub(crate) body: &'a Map<String, Value>,
-    /// Which of the shapes the body has.
+    /// The shape of the body.
     pub(crate) shape: BodyKind,
-    /// Who owns the encrypted reasoning.
+    /// The account that owns the encrypted reasoning.
     pub(crate) account: &'a str,
     pub(crate) strict_encrypted: bool,
 }
 
-/// What a body may hold.
+/// The shape of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyKind {
     /// The ChatGPT backend, older models.
@@ -58,7 +58,7 @@ pub(crate) enum BodyKind {
     Public,
 }
 
-/// Examines a request whole; the first fault is the answer.
+/// Checks a whole request; the first fault is the answer.
 pub(super) fn all<'a>(
     shared: &Shared,
     person: &Login,
@@ -83,18 +83,18 @@ pub(super) fn all<'a>(
     Ok((model, whole))
 }
 
-/// Examines only the items of a conversation.
+/// Checks only the items of a conversation.
 pub(super) fn items(shared: &Shared, person: &Login, body: &Map<String, Value>) -> Result<(), Reject> {
     let strict_encrypted = shared.options.strict_encrypted;
     input::check(CheckContext { body, shape: BodyKind::Lite, account: &person.account_id, strict_encrypted })
 }
 
-/// A model that this kind of account does not have.
+/// The refusal of a model that this kind of account does not have.
 pub(crate) fn unsupported_model(slug: &str) -> Reject {
     Reject::detail(400, format!("The '{slug}' model is not supported when using Codex with a ChatGPT account."))
 }
 
-/// What the ChatGPT backend and the public API examine alike: tools, output format, input.
+/// The checks that the ChatGPT backend and the public API share: tools, output format, input.
 pub(crate) fn shared_parts(case: CheckContext<'_>) -> Result<(), Reject> {
     tools::check(case)?;
     format::check(case)?;
@@ -129,20 +129,20 @@ fn required(case: CheckContext<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Classic and lite requests have different shapes; each is refused where the other is due.
+/// Checks that the request has the shape of its model, classic or lite.
 fn dialect(case: CheckContext<'_>, model: &Model, lite: bool) -> Result<(), Reject> {
     let slug = model.slug;
     let legacy = case.body.contains_key("tools") || case.body.contains_key("instructions");
     match (model.lite, lite) {
         (true, true) if !legacy => context(case, slug),
         (true, _) => Err(Reject::detail(404, format!("Model not found {slug}"))),
-        // The live backend's text is not known; this one is our own.
+        // The live backend's text is not known; this text is an invention.
         (false, true) => Err(Reject::detail(400, format!("Responses Lite is not supported by {slug}"))),
         (false, false) => instructions(case),
     }
 }
 
-/// Lite requests say which reasoning they keep.
+/// Checks the reasoning context, which lite requests must set.
 fn context(case: CheckContext<'_>, slug: &str) -> Result<(), Reject> {
     const CONTEXTS: [&str; 3] = ["auto", "current_turn", "all_turns"];
     let context = case.body.get("reasoning").and_then(|reasoning| reasoning["context"].as_str());
@@ -152,7 +152,7 @@ fn context(case: CheckContext<'_>, slug: &str) -> Result<(), Reject> {
     }
 }
 
-/// Classic requests bring instructions, at the top or as the first message.
+/// Checks that a classic request has instructions, at the top or as the first message.
 fn instructions(case: CheckContext<'_>) -> Result<(), Reject> {
     let given = case.body.get("instructions").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     let first = case.body.get("input").and_then(|input| input.get(0));
@@ -162,7 +162,7 @@ fn instructions(case: CheckContext<'_>) -> Result<(), Reject> {
     Err(Reject::detail(400, "Instructions are required"))
 }
 
-/// Single values.
+/// Checks single values.
 fn values(case: CheckContext<'_>, model: &Model) -> Result<(), Reject> {
     let slug = model.slug;
     let member = |object: &str, key: &str| case.body.get(object).and_then(|object| object[key].as_str());
@@ -195,7 +195,7 @@ pub(crate) fn includes(case: CheckContext<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Strings with a limit of their own.
+/// Checks the strings that have a maximum length.
 pub(crate) fn longest(case: CheckContext<'_>) -> Result<(), Reject> {
     let key = case.body.get("prompt_cache_key").and_then(Value::as_str);
     if let Some(key) = key.filter(|key| key.chars().count() > 64) {

@@ -16,7 +16,7 @@ pub(super) fn items(ask: &CheckedRequest<'_>) -> Vec<OutputItem> {
     reasoning(ask).into_iter().chain(said).map(OutputItem::from).collect()
 }
 
-/// A reasoning item when the request speaks of reasoning.
+/// A reasoning item, if the request has `reasoning` with an effort above minimal.
 fn reasoning(ask: &CheckedRequest<'_>) -> Option<ItemContent> {
     let asked = ask.body.get("reasoning").is_some_and(Value::is_object);
     if !asked || matches!(ask.reasoning("effort"), Some("none" | "minimal")) {
@@ -47,7 +47,7 @@ fn item_content(say: ModelOutput) -> ItemContent {
     }
 }
 
-/// A citation as this API has it.
+/// A citation in this API's format.
 fn annotation(cite: Citation) -> Value {
     let (url, title) = PAGE;
     json!({ "type": "url_citation", "start_index": cite.start, "end_index": cite.end, "url": url, "title": title })

@@ -1,5 +1,5 @@
-//! `POST /backend-api/codex/responses/compact`: how older clients have a conversation compacted, in one answer that does not
-//! stream. Newer ones end an ordinary request with `compaction_trigger`.
+//! `POST /backend-api/codex/responses/compact`: older clients compact a conversation with it, in one answer without a stream. Newer
+//! clients end an ordinary request with `compaction_trigger`.
 
 use serde_json::{Value, json};
 
@@ -13,13 +13,13 @@ use crate::models;
 use crate::state::Shared;
 use crate::token;
 
-/// Parameters of the public API's `/responses/compact` and of the client's own.
+/// Parameters of the public API's `/responses/compact`, and those that the client adds.
 const TAKEN: [&str; 9] = [
     "model", "input", "instructions", "tools", "parallel_tool_calls", "reasoning", "service_tier", "prompt_cache_key",
     "text",
 ];
 
-/// User messages stay; the rest is sealed.
+/// Keeps the user messages and replaces all other items by encrypted content.
 pub(crate) fn answer(shared: &Shared, call: &Call, person: &Login) -> Result<Answer, Reject> {
     let body = call.json.as_ref().and_then(Value::as_object);
     let body = body.ok_or_else(|| Reject::detail(400, "Request body must be a JSON object"))?;

@@ -1,4 +1,4 @@
-//! The events of an answer, in the backend's order, made one after the other as they are sent.
+//! The events of an answer, in the backend's order, built lazily while they are sent.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -17,10 +17,10 @@ use crate::token;
 /// The frames of a turn.
 pub(crate) struct EventFrames {
     turn: PlannedResponse,
-    /// Puts the items into `response.completed` too.
+    /// Whether `response.completed` repeats the items.
     whole: bool,
     sequence: u64,
-    /// Deltas sent, which is what output tokens are.
+    /// The number of sent deltas, which is also the number of output tokens.
     tokens: u64,
     ready: VecDeque<Frame>,
     stage: Stage,
@@ -46,7 +46,7 @@ struct Deltas {
     at: usize,
 }
 
-/// Padding that hides the length of a delta. Here it depends only on that length, so that runs are reproducible.
+/// Padding that hides the length of a delta. This padding depends only on that length, so that runs are reproducible.
 const NOISE: &str = "x7Qd2LmZ0pRkV9sT";
 
 impl EventFrames {
@@ -144,7 +144,7 @@ impl EventFrames {
         }
     }
 
-    /// The next piece of the item's text.
+    /// A delta with the next piece of the item's text.
     fn delta(&mut self, at: usize, deltas: &mut Deltas) -> Option<Frame> {
         let text = text(&self.turn.items[at].what)?;
         let piece = piece(text, deltas.at);
@@ -291,7 +291,7 @@ impl Deltas {
     }
 }
 
-/// A byte that JSON takes as it is.
+/// Whether a byte needs no escape in JSON.
 fn plain(byte: u8) -> bool {
     byte >= b' ' && byte != b'"' && byte != b'\\'
 }

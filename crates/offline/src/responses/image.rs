@@ -10,13 +10,13 @@ use crate::errors::Reject;
 use crate::responder::PIXEL;
 use crate::token;
 
-/// Parameters that are taken. Every other name is unsupported.
+/// Parameters that are accepted. Every other name is unsupported.
 const TAKEN: [&str; 5] = ["prompt", "background", "model", "quality", "size"];
 /// Backgrounds and qualities.
 const BACKGROUNDS: [&str; 3] = ["auto", "opaque", "transparent"];
 const QUALITIES: [&str; 4] = ["auto", "low", "medium", "high"];
 
-/// One image for a prompt, and for the images that it is to change.
+/// Answers with one image; an edit also requires the images to change.
 pub(crate) fn answer(call: &Call, person: &Login) -> Result<Answer, Reject> {
     let edits = call.uri.path().ends_with("/edits");
     let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
@@ -41,14 +41,14 @@ pub(crate) fn answer(call: &Call, person: &Login) -> Result<Answer, Reject> {
             return Err(check::unsupported_value(name, value, model, allowed));
         }
     }
-    // The live backend's text for a plan without images is not known; this one is our own.
+    // The live backend's text for a plan without images is not known; this text is an invention.
     if person.plan == "free" {
         return Err(Reject::detail(403, "Forbidden"));
     }
     Ok(Answer::json(200, &drawn(body)))
 }
 
-/// The images to change, as data URLs.
+/// Checks that the images to change are data URLs.
 fn images(body: &Map<String, Value>) -> Result<(), Reject> {
     let images = body.get("images").and_then(Value::as_array).filter(|images| !images.is_empty());
     for image in images.ok_or_else(|| check::missing("images"))? {

@@ -1,4 +1,4 @@
-//! The items an answer is made of, and their JSON at the beginning and at the end.
+//! The output items of an answer, and their JSON in the events that open and close them.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::token;
 pub(super) struct OutputItem {
     pub(super) id: String,
     pub(super) what: ItemContent,
-    /// A limit ended its text.
+    /// Whether a limit cut the item's text.
     pub(super) cut: bool,
 }
 
@@ -24,7 +24,7 @@ pub(super) enum ItemContent {
     Compaction { encrypted: String },
 }
 
-/// What function and custom calls share.
+/// The fields that function and custom calls share.
 #[derive(Clone, Debug)]
 pub(super) struct ToolCall {
     /// `call_id`.

@@ -1,4 +1,4 @@
-//! The wire format of Messages: named events and the whole message.
+//! Writes Messages' wire format: named events and the collected message.
 
 use serde_json::{Value, json};
 
@@ -14,11 +14,11 @@ pub(super) struct ReplyHead {
     model: &'static str,
     owner: String,
     input: InputTokens,
-    /// The prompt was written to the cache where it was not read from it.
+    /// Whether the prompt's uncached part is written to the cache.
     cached: bool,
-    /// Thinking is signed but not shown.
+    /// Whether the thinking block has a signature but no text.
     silent: bool,
-    /// The provider keeps its thoughts to itself.
+    /// Whether the provider redacts the thinking block.
     redacted: bool,
 }
 
@@ -35,7 +35,7 @@ impl ReplyHead {
         }
     }
 
-    /// Tokens read, those of the cache apart.
+    /// The usage; cached input tokens are separate.
     fn usage(&self, output: u64) -> Value {
         let rest = self.input.total - self.input.cached;
         let (fresh, created) = if self.cached { (rest.min(3), rest - rest.min(3)) } else { (rest, 0) };
@@ -72,7 +72,7 @@ fn finish(turn: &RelayReply) -> (Value, Value) {
     }
 }
 
-/// The blocks of an answer, whole.
+/// The complete blocks of an answer.
 fn blocks(turn: &RelayReply, head: &ReplyHead) -> Vec<Value> {
     let mut blocks = Vec::new();
     if let Some(thought) = turn.thought {
@@ -151,7 +151,7 @@ pub(super) fn frames(turn: &RelayReply, head: &ReplyHead) -> Frames {
     stream(parts)
 }
 
-/// A block's first event: what comes in deltas is still empty.
+/// A block's start event; the members that arrive in deltas are empty.
 fn opened(at: usize, block: &Value, to: &mut Vec<StreamPart>) {
     let mut first = block.clone();
     let empty: &[(&str, Value)] = match block["type"].as_str() {

@@ -1,4 +1,4 @@
-//! What the public Responses API takes and what it refuses.
+//! Checks a request as the public Responses API does.
 
 use serde_json::{Map, Value};
 
@@ -19,7 +19,7 @@ const TAKEN: [&str; 33] = [
 const SUMMARIES: [&str; 3] = ["auto", "concise", "detailed"];
 const TIERS: [&str; 5] = ["auto", "default", "flex", "scale", "priority"];
 
-/// Examines a request whole; the first fault is the answer.
+/// Checks a whole request; the first fault is the answer.
 pub(super) fn all(whole: &Value, account: &str, strict_encrypted: bool) -> Result<&'static Model, Reject> {
     let body = members(whole);
     known(body, "", &TAKEN)?;
@@ -39,7 +39,7 @@ pub(super) fn all(whole: &Value, account: &str, strict_encrypted: bool) -> Resul
     Ok(model)
 }
 
-/// Numbers, switches and choices.
+/// Checks numbers, booleans and enums.
 fn values(body: &Map<String, Value>) -> Result<(), Reject> {
     field::number(body, "temperature", (0.0, 2.0))?;
     field::number(body, "top_p", (0.0, 1.0))?;
@@ -59,7 +59,7 @@ fn values(body: &Map<String, Value>) -> Result<(), Reject> {
     Ok(())
 }
 
-/// What this model has no use for.
+/// Refuses parameters that this model does not support.
 fn of_model(body: &Map<String, Value>, model: &Model) -> Result<(), Reject> {
     let has = |key: &&&str| body.get(**key).is_some_and(|value| !value.is_null());
     match model.kind {
@@ -86,12 +86,12 @@ fn of_model(body: &Map<String, Value>, model: &Model) -> Result<(), Reject> {
     }
 }
 
-/// The effort that a model takes by itself.
+/// The model's default effort.
 pub(super) fn default_effort(model: &Model) -> &'static str {
     if model.kind == Kind::Reasoning { "medium" } else { "none" }
 }
 
-/// Whether a request with its defaults is thought about.
+/// Whether the model reasons about a request; the request has its defaults.
 pub(super) fn thinks(body: &Value) -> bool {
     body["reasoning"].is_object() && !matches!(body["reasoning"]["effort"].as_str(), Some("none" | "minimal"))
 }

@@ -1,4 +1,4 @@
-//! Items that the API remembers for a client that did not say `store: false`.
+//! Items that the API stores for a request without `store: false`.
 
 use serde_json::Value;
 
@@ -6,17 +6,17 @@ use crate::errors::{self, Reject};
 use crate::responses::check::encrypted;
 use crate::state::Shared;
 
-/// Items remembered before all are forgotten.
+/// The maximum of stored items; above it all are dropped.
 const MOST: usize = 10_000;
 
-/// Remembers an answer's items.
+/// Stores an answer's items.
 pub(super) fn keep(shared: &Shared, account: &str, items: impl Iterator<Item = Value>) {
     let mut stored = shared.stored.lock();
     if stored.len() > MOST {
         stored.clear();
     }
     for mut item in items {
-        // What is kept here is readable later, whether or not the client wanted to carry it.
+        // A stored reasoning item stays readable, even if the client did not ask for its encrypted content.
         if item["type"] == "reasoning" && item["encrypted_content"].is_null() {
             item["encrypted_content"] = Value::String(encrypted::mint(account));
         }
@@ -25,7 +25,7 @@ pub(super) fn keep(shared: &Shared, account: &str, items: impl Iterator<Item = V
     }
 }
 
-/// The body with the items that its references stand for. Errors: 404 for an item that is not remembered.
+/// The body with references replaced by their items. Errors: 404 for an item that is not stored.
 pub(super) fn resolved(shared: &Shared, account: &str, body: &Value) -> Result<Value, Reject> {
     let mut body = body.clone();
     let stored = shared.stored.lock();

@@ -1,4 +1,4 @@
-//! Each client's own tool is called with what writes the file.
+//! Each client's own tool is called with the arguments that write the file.
 
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn writes_with_freeform_tools() {
     }
 }
 
-/// A picture comes of the client's own tool, by itself or inside its code, unless the API's own is there.
+/// The client's own tool draws, directly or inside its code, unless the API's tool is offered.
 #[test]
 fn draws_with_the_clients_own_tool() {
     let schema = json!({});

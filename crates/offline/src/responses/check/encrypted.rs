@@ -1,11 +1,11 @@
-//! Encrypted reasoning, as far as a simulator needs it: it names its account, and is good for no other.
+//! Simulated encrypted reasoning: the content names its account and is valid only for that account.
 
 use base64::prelude::{BASE64_URL_SAFE, Engine as _};
 
 use crate::errors::Reject;
 use crate::token;
 
-/// Real ones begin alike: a Fernet token of this decade.
+/// The prefix of real content too: a Fernet token of this decade.
 const HEAD: &str = "gAAAAAB";
 
 /// New content for an account.
@@ -13,7 +13,7 @@ pub(crate) fn mint(account: &str) -> String {
     format!("{HEAD}{}", BASE64_URL_SAFE.encode(format!("offline:{account}:{}", token::random(96))))
 }
 
-/// Whether content was made here for this account.
+/// Checks that content was made here for this account.
 pub(super) fn verify(content: &str, account: &str) -> Result<(), Reject> {
     let plain = content.strip_prefix(HEAD).and_then(|text| BASE64_URL_SAFE.decode(text).ok());
     let plain = plain.and_then(|plain| String::from_utf8(plain).ok());

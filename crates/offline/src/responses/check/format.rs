@@ -1,4 +1,4 @@
-//! Structured output.
+//! Checks structured output.
 
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ fn schema(format: &Value) -> Result<(), Reject> {
     }
 }
 
-/// What is wrong with a named schema that may be strict; nothing with one that is not.
+/// The fault of a named schema with `strict`; `None` for a schema without it.
 pub(crate) fn fits(format: &Value) -> Option<String> {
     let (name, schema) = (format["name"].as_str().unwrap_or_default(), &format["schema"]);
     let reason = if format["strict"] != true {
@@ -43,7 +43,7 @@ pub(crate) fn fits(format: &Value) -> Option<String> {
     reason.map(|reason| format!("Invalid schema for response_format '{name}': {reason}"))
 }
 
-/// Why a schema is not a strict one: every object closed, every property required.
+/// The reason why a schema is not strict: in a strict schema every object is closed and every property required.
 pub(crate) fn strict(schema: &Value, path: &str) -> Option<String> {
     let inside = |key: &str| {
         let children = schema[key].as_object().into_iter().flatten();
@@ -71,7 +71,7 @@ fn closed(schema: &Value, properties: &Value, path: &str) -> Option<String> {
     ))
 }
 
-/// JSON mode wants the word in the conversation.
+/// Checks that the conversation has the word "json", which JSON mode requires.
 fn mentions_json(case: CheckContext<'_>) -> Result<(), Reject> {
     let said = [case.body.get("input"), case.body.get("instructions")];
     if said.into_iter().flatten().any(|value| value.to_string().to_lowercase().contains("json")) {

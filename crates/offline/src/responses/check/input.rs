@@ -1,11 +1,11 @@
-//! The input list: items, parts, and that every call has its output.
+//! Checks the input list: items, parts, and that every call has its output.
 
 use serde_json::Value;
 
 use super::{BodyKind, CheckContext, encrypted, missing};
 use crate::errors::Reject;
 
-/// Items that the backend takes.
+/// Items that the backend accepts.
 const ITEMS: [&str; 19] = [
     "message", "reasoning", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
     "local_shell_call", "local_shell_call_output", "tool_search_call", "tool_search_output", "web_search_call",
@@ -13,10 +13,10 @@ const ITEMS: [&str; 19] = [
     "agent_message", "configuration_update", "other",
 ];
 
-/// Items that only the ChatGPT backend takes.
+/// Items that only the ChatGPT backend accepts.
 const PRIVATE: [&str; 4] = ["additional_tools", "agent_message", "configuration_update", "other"];
 
-/// Calls that must be answered, and what answers them.
+/// Call types, their output types, and their names in messages.
 const PAIRS: [(&str, &str, &str); 4] = [
     ("function_call", "function_call_output", "function call"),
     ("custom_tool_call", "custom_tool_call_output", "custom tool call"),
@@ -24,7 +24,7 @@ const PAIRS: [(&str, &str, &str); 4] = [
     ("tool_search_call", "tool_search_output", "tool search call"),
 ];
 
-/// Ids begin with what they name.
+/// The id prefixes of item types.
 const PREFIXES: [(&str, &str); 3] = [("message", "msg"), ("reasoning", "rs"), ("function_call", "fc")];
 
 pub(super) fn check(case: CheckContext<'_>) -> Result<(), Reject> {
@@ -83,7 +83,7 @@ fn id(kind: &str, item: &Value, path: &str) -> Result<(), Reject> {
     }
 }
 
-/// Strings that an item must have. A call id is at most 64 long.
+/// Checks the required strings of an item. A call id has at most 64 characters.
 fn fields(item: &Value, path: &str, names: &[&str]) -> Result<(), Reject> {
     for name in names {
         let path = format!("{path}.{name}");
@@ -137,7 +137,7 @@ fn part(case: CheckContext<'_>, part: &Value, path: &str, allowed: &[&str]) -> R
     }
 }
 
-/// An address or a data URL of an image. Lite models take no hint of its detail.
+/// Checks an image: a web URL or a data URL. Lite models accept no `detail`.
 fn image(case: CheckContext<'_>, part: &Value, path: &str) -> Result<(), Reject> {
     if case.shape == BodyKind::Lite && part.get("detail").is_some() {
         let path = format!("{path}.detail");
@@ -162,7 +162,7 @@ fn reasoning(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Rej
     sealed(case, item, path)
 }
 
-/// Nothing is stored, so reasoning and compactions must bring their encrypted content.
+/// Checks that reasoning and compactions have their encrypted content, because the backend stores no items.
 fn sealed(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     match item["encrypted_content"].as_str() {
         Some(content) if case.strict_encrypted => encrypted::verify(content, case.account),
@@ -193,7 +193,7 @@ fn output(case: CheckContext<'_>, item: &Value, path: &str) -> Result<(), Reject
     }
 }
 
-/// Every call has an output, every output a call.
+/// Checks that every call has an output, and every output a call.
 fn pairs(items: &[Value]) -> Result<(), Reject> {
     for (call, output, words) in PAIRS {
         let ids = |kind: &str| -> Vec<&str> {

@@ -1,4 +1,4 @@
-//! The strict table: what is refused, with which body.
+//! The table of refused requests, with the bodies of the refusals.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn lite() -> Value {
     })
 }
 
-/// Status and body of the refusal; 200 when there is none.
+/// Status and body of the refusal; 200 without a refusal.
 fn judge(body: &Value, header: bool) -> (u16, Value) {
     match all(&shared(true), &person(), Some(body), header) {
         Ok(_) => (200, Value::Null),
@@ -196,7 +196,7 @@ fn knows_its_own_encrypted_reasoning() {
     assert_eq!(reasoning(Value::Null).0, 404, "an item that was never stored");
 }
 
-/// What the official client was seen to send is taken.
+/// The captured requests of the official client are accepted.
 #[test]
 fn takes_the_captured_requests() {
     let Some(folder) = crate::recordings::shared() else { return };

@@ -1,4 +1,4 @@
-//! Tools and the choice among them.
+//! Checks tools and the tool choice.
 
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn one(tool: &Value, path: &str) -> Result<(), Reject> {
     }
 }
 
-/// A name is there and made of what the API takes; Chat's nested form fails here as it does there.
+/// Checks a tool's required name; Chat's nested form fails here as it does at the backend.
 pub(crate) fn name(tool: &Value, path: &str) -> Result<(), Reject> {
     let path = format!("{path}.name");
     let name = tool["name"].as_str().ok_or_else(|| missing(&path))?;
@@ -65,7 +65,7 @@ pub(crate) fn name(tool: &Value, path: &str) -> Result<(), Reject> {
     Ok(())
 }
 
-/// The schema of a function's parameters is one that the API takes.
+/// Checks the schema of a function's parameters.
 pub(crate) fn parameters(tool: &Value, path: &str) -> Result<(), Reject> {
     let Some(schema) = tool.get("parameters").filter(|schema| !schema.is_null()) else { return Ok(()) };
     let name = tool["name"].as_str().unwrap_or_default();
@@ -82,7 +82,7 @@ pub(crate) fn parameters(tool: &Value, path: &str) -> Result<(), Reject> {
     }
 }
 
-/// A forced function must be among the tools.
+/// Checks the tool choice; a forced function must be among the tools.
 fn choice(case: CheckContext<'_>) -> Result<(), Reject> {
     let Some(choice) = case.body.get("tool_choice") else { return Ok(()) };
     if let Some(mode) = choice.as_str() {
