@@ -1,4 +1,4 @@
-//! Routes requests. Each one is recorded, checked for offences, matched with a plan, carried out and answered.
+//! Routes requests. Each request is recorded, checked for protocol violations, matched with a plan, handled and answered.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::script::RequestFacts;
 use crate::state::Shared;
 use crate::{alerts, feed, models, noise, oauth, relay, responses, socket, usage};
 
-/// Every endpoint.
+/// The endpoints of the ChatGPT backend.
 const ROUTES: &[(&str, &str, Endpoint)] = &[
     ("POST", "/backend-api/codex/responses", Endpoint::Responses),
     ("GET", "/backend-api/codex/responses", Endpoint::Socket),
@@ -64,7 +64,7 @@ fn place(method: &Method, path: &str) -> Endpoint {
     }
 }
 
-/// Answers one request. An error closes the connection: the client left while it sent.
+/// Answers one request. An error closes the connection: the client disconnected during its request.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     line: Arc<ConnectionControl>,
@@ -118,7 +118,7 @@ pub(crate) async fn serve(
     Ok(answer.respond(&plan, send))
 }
 
-/// Gives the connection the plan's orders and waits for its pauses.
+/// Gives the plan's orders to the connection and waits for the plan's pauses.
 async fn prepare(plan: &Plan, send: &AnswerContext) {
     send.line.fresh();
     if let Some(idle) = plan.idle {
@@ -137,7 +137,7 @@ async fn prepare(plan: &Plan, send: &AnswerContext) {
     send.line.preface(interim(plan));
 }
 
-/// Informational heads; hyper sends none of its own.
+/// The heads of the informational responses; hyper sends none itself.
 fn interim(plan: &Plan) -> Bytes {
     let head = |interim: &Interim| {
         let first = format!("HTTP/1.1 {} Informational", interim.status);
@@ -171,7 +171,7 @@ fn seen(
     }
 }
 
-/// The body without its content encoding. Only the ChatGPT backend is known to take one, zstd.
+/// The body without its content encoding. Of the APIs, only the ChatGPT backend is known to accept one, zstd.
 fn decode(api: Api, headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> {
     match headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(wire.clone()),
@@ -183,7 +183,7 @@ fn decode(api: Api, headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> 
     }
 }
 
-/// Records the sender, checks for offences, and takes the plan of the request.
+/// Records the account, checks for protocol violations, and takes the request's plan.
 fn plan(shared: &Shared, place: Endpoint, call: &Call) -> Plan {
     let (api, path) = Api::of(call.uri.path());
     let account = match api {
@@ -213,7 +213,7 @@ fn plan(shared: &Shared, place: Endpoint, call: &Call) -> Plan {
     shared.script.take(facts).unwrap_or_default()
 }
 
-/// The account behind the bearer token or, at the token endpoint, behind the refresh token.
+/// The account of the bearer token or, at the token endpoint, of the refresh token.
 fn whose(shared: &Shared, place: Endpoint, call: &Call) -> Option<String> {
     let book = shared.book.lock();
     let who = match place {
@@ -247,17 +247,17 @@ fn act(shared: &Shared, place: Endpoint, call: &mut Call) -> Answer {
         Endpoint::Hook => open(alerts::hook(call)),
         Endpoint::Ntfy => open(alerts::ntfy(call)),
         Endpoint::Profile => open(admit(shared, call).map(|_| usage::profile())),
-        // Relays were answered before.
+        // The caller handles relays.
         _ => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
     }
 }
 
-/// Answers the client's address, as the public echo services do.
+/// Answers with the client's address, as the public echo services do.
 fn echo(call: &Call) -> Answer {
     Answer::json(200, &serde_json::json!({ "ip": call.peer.map(|peer| peer.ip().to_string()) }))
 }
 
-/// Checks the bearer token and the account id beside it.
+/// Checks the bearer token and the account id header.
 fn admit(shared: &Shared, call: &Call) -> Result<Login, Reject> {
     let judged = {
         let book = shared.book.lock();

@@ -1,4 +1,4 @@
-//! Starting the backend, and the handle that tests hold.
+//! Starts the backend, and the handle for tests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::script::{Rule, When};
 use crate::state::{Options, Shared, Versions};
 use crate::token::Revocation;
 
-/// The backend, not yet running.
+/// The backend before its start.
 pub struct Offline;
 
 impl Offline {
@@ -61,7 +61,7 @@ impl Drop for Running {
     }
 }
 
-/// Addresses and the end.
+/// Addresses and shutdown.
 impl Running {
     /// The listener's address.
     pub fn addr(&self) -> SocketAddr {
@@ -83,12 +83,12 @@ impl Running {
         format!("{}/ntfy/{topic}", self.shared.origin)
     }
 
-    /// Where the newest version of the command-line program is published, as GitHub does it.
+    /// The URL of the command-line program's latest release, in GitHub's form.
     pub fn cli_feed(&self) -> String {
         format!("{}/feed/repos/openai/codex/releases/latest", self.shared.origin)
     }
 
-    /// Where the newest version of the desktop app is published.
+    /// The URL of the desktop app's appcast.
     pub fn app_feed(&self) -> String {
         format!("{}/feed/appcast.xml", self.shared.origin)
     }
@@ -98,7 +98,7 @@ impl Running {
         self.shared.origin.clone()
     }
 
-    /// Ends every connection and waits for it.
+    /// Ends every connection and waits for the ends.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -112,7 +112,7 @@ impl Running {
         self.add_account(NewAccount { plan: plan.to_owned(), ..NewAccount::default() })
     }
 
-    /// A new login with chosen facts.
+    /// A new login with these parameters.
     pub fn add_account(&self, new: NewAccount) -> FakeAccount {
         let mut book = self.shared.book.lock();
         let expires_in = new.expires_in;
@@ -121,42 +121,42 @@ impl Running {
         book.show(who, grant)
     }
 
-    /// Advances the backend's clock, which its tokens and its `Date` use.
+    /// Advances the backend's clock, which sets token expiry and the `Date` header.
     pub fn advance(&self, by: Duration) {
         self.shared.book.lock().ahead += i64::try_from(by.as_secs()).unwrap_or(0);
     }
 
-    /// Refuses the access tokens that this account has now.
+    /// Revokes the access tokens that this account has now.
     pub fn revoke_access(&self, account_id: &str, why: Revocation) {
         self.shared.book.lock().refuse(account_id, why);
     }
 
-    /// Lets the access tokens that this account has now be expired.
+    /// Expires the access tokens that this account has now.
     pub fn expire_access(&self, account_id: &str) {
         self.revoke_access(account_id, Revocation::Expired);
     }
 
-    /// Lets the account's refresh tokens be answered with `refresh_token_expired`.
+    /// Expires the account's refresh tokens: the answer is `refresh_token_expired`.
     pub fn expire_refresh(&self, account_id: &str) {
         self.shared.book.lock().doom(account_id, RefreshTokenFate::Expired);
     }
 
-    /// Lets the account's refresh tokens be answered with `refresh_token_invalidated`.
+    /// Invalidates the account's refresh tokens: the answer is `refresh_token_invalidated`.
     pub fn invalidate_refresh(&self, account_id: &str) {
         self.shared.book.lock().doom(account_id, RefreshTokenFate::Invalidated);
     }
 
-    /// The refresh tokens of this account that would still be accepted.
+    /// The refresh tokens of this account that still work.
     pub fn current_refresh(&self, account_id: &str) -> Vec<String> {
         self.shared.book.lock().current(account_id)
     }
 
-    /// Sets what the account has used up.
+    /// Sets the account's quota.
     pub fn set_quota(&self, account_id: &str, quota: &Quota) {
         self.edit(account_id, |person| person.quota = quota.clone());
     }
 
-    /// Limits the account to these models; its list and its requests follow.
+    /// Limits the account's model list and requests to these models.
     pub fn set_models(&self, account_id: &str, slugs: &[&str]) {
         self.edit(account_id, |person| person.models = Some(slugs.iter().map(ToString::to_string).collect()));
     }
@@ -166,14 +166,14 @@ impl Running {
         *self.shared.versions.lock() = versions;
     }
 
-    /// Sets the account of the next browser or device authorization; without it a new account is made.
+    /// Sets the account of the next browser or device authorization; without a call a new account is made.
     pub fn login_as(&self, account_id: &str) {
         let mut book = self.shared.book.lock();
         let who = book.of(account_id).next();
         book.login_as = who;
     }
 
-    /// Lets the person say no at the next browser logins.
+    /// Sets whether browser logins are denied.
     pub fn deny_logins(&self, deny: bool) {
         self.shared.book.lock().deny = deny;
     }
@@ -191,22 +191,22 @@ impl Running {
 
 /// Scripts and the record.
 impl Running {
-    /// Adds a rule after those already waiting.
+    /// Adds a rule after the pending rules.
     pub fn script(&self, rule: Rule) {
         self.shared.script.add(rule);
     }
 
-    /// Forgets all rules; the record stays.
+    /// Clears all rules; the record stays.
     pub fn unscript(&self) {
         self.shared.script.clear();
     }
 
-    /// Rules that are not used up.
+    /// The rules that are not used up.
     pub fn pending(&self) -> Vec<Rule> {
         self.shared.script.pending()
     }
 
-    /// Opens a gate for every answer that waits or will wait at it.
+    /// Opens a gate for every answer that waits at it, now or later.
     pub fn release(&self, gate: &str) {
         self.shared.gates.release(gate);
     }
@@ -216,17 +216,17 @@ impl Running {
         self.shared.sleep.notify_waiters();
     }
 
-    /// Sets the behaviour of the next accepted connection instead of HTTP.
+    /// Sets the fault of the next accepted connection, which replaces HTTP.
     pub fn greet(&self, greeting: Greeting) {
         self.shared.greetings.lock().push_back(greeting);
     }
 
-    /// From now on a request that matches is an offence, for example because its client left.
+    /// Makes every later request that matches a protocol violation, for example because its client disconnected.
     pub fn forbid(&self, when: When, note: &str) {
         self.shared.script.forbid(when, note.to_owned());
     }
 
-    /// Everything seen so far.
+    /// The record so far.
     pub fn record(&self) -> Record {
         self.shared.recorder.snapshot()
     }
@@ -241,7 +241,7 @@ impl Running {
         self.shared.recorder.wait(limit, until).await
     }
 
-    /// Forgets the record, the script and the gates; accounts and tokens stay.
+    /// Clears the record, the script and the gates; accounts and tokens stay.
     pub fn reset(&self) {
         self.shared.reset();
     }

@@ -1,43 +1,43 @@
-//! Planned answers: which request gets which plan.
+//! The script: rules that assign plans to requests.
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Endpoint, Plan};
 
-/// A condition on requests; every field that is given must hold.
+/// A condition on requests; all given fields must match.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct When {
     /// The endpoint; model requests by default.
     pub place: Endpoint,
-    /// `chatgpt_account_id` of the token; of a relay, its key.
+    /// The token's `chatgpt_account_id`; for a relay, the key.
     pub account: Option<String>,
-    /// A part of the last user message, upper and lower case alike.
+    /// A part of the last user message, case-insensitive.
     pub prompt: Option<String>,
-    /// The model asked for.
+    /// The requested model.
     pub model: Option<String>,
-    /// Prewarms, which a socket sends before its first turn; a rule that does not say so lets them pass.
+    /// Whether the rule matches prewarms, which a socket sends before its first turn; by default it does not.
     pub prewarm: bool,
-    /// A header that must be there; with a value, equal to it. A turn of a socket has those of its upgrade.
+    /// A required header, with its value if given. A turn of a socket has the headers of its upgrade.
     pub header: Option<(String, Option<String>)>,
 }
 
-/// A condition, the plan for requests that meet it, and how many of them.
+/// A condition, the plan for requests that match, and the number of these requests.
 #[must_use]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Which requests.
+    /// The condition.
     #[serde(default)]
     pub when: When,
-    /// Matching requests that pass untouched first.
+    /// The number of matching requests without the plan before the rule applies.
     #[serde(default)]
     pub skip: u32,
-    /// How many requests; 0 is all of them.
+    /// The number of requests that get the plan; 0 is all of them.
     #[serde(default = "once")]
     pub times: u32,
-    /// What they get.
+    /// The plan.
     #[serde(default)]
     pub plan: Plan,
 }
@@ -91,18 +91,18 @@ impl Rule {
         self
     }
 
-    /// So many requests.
+    /// Applies to this many requests.
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
         self
     }
 
-    /// Every request from now on.
+    /// Applies to every later request.
     pub fn always(self) -> Self {
         self.times(0)
     }
 
-    /// Lets so many matching requests pass first.
+    /// Skips this many matching requests first.
     pub fn skip(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
@@ -138,7 +138,7 @@ impl When {
     }
 }
 
-/// The rules still to be used, in the order they were given.
+/// The pending rules, in the order of their addition.
 #[derive(Default)]
 pub(crate) struct Script {
     rules: Mutex<Vec<Rule>>,
@@ -159,7 +159,7 @@ impl Script {
         self.rules.lock().clone()
     }
 
-    /// The plan for a request; the rule is used up by it.
+    /// Takes the plan for a request and counts one use of its rule.
     pub(crate) fn take(&self, facts: RequestFacts<'_>) -> Option<Plan> {
         let mut rules = self.rules.lock();
         let index = rules.iter().position(|rule| rule.when.holds(facts))?;

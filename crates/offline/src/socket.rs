@@ -1,4 +1,4 @@
-//! `GET /backend-api/codex/responses` as a WebSocket: the upgrade, then one turn after the other until one side closes.
+//! `GET /backend-api/codex/responses` as a WebSocket: the upgrade, then one turn after another until one side closes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,9 +32,9 @@ mod frame;
 mod send;
 mod turn;
 
-/// A WebSocket's largest message; the largest frame is as large.
+/// The maximum size of a message and of a frame.
 const LARGEST: usize = 64 << 20;
-/// How long the other end may take to answer a close.
+/// The maximum time for the client's close frame after ours.
 const PARTING: Duration = Duration::from_secs(5);
 
 /// The answer to the upgrade: 101, or a refusal.
@@ -46,7 +46,7 @@ pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Login) -> Result<An
     if !shared.options.websocket || !says("upgrade", "websocket") {
         return Err(Reject::detail(426, "Upgrade Required"));
     }
-    // The live backend's texts are not known; these are our own.
+    // The live backend's texts are not known; these texts are an invention.
     if !says("connection", "upgrade") || header(&call.headers, SEC_WEBSOCKET_VERSION.as_str()) != Some("13") {
         return Err(Reject::detail(400, "Not a WebSocket handshake of version 13"));
     }
@@ -100,7 +100,7 @@ async fn live(
     visit.end(left);
 }
 
-/// Who opened a socket, and how.
+/// The client of a socket, with the facts of its upgrade.
 struct Peer {
     connection: u64,
     address: Option<std::net::SocketAddr>,
@@ -115,20 +115,20 @@ struct Session {
     shared: Arc<Shared>,
     line: Arc<ConnectionControl>,
     peer: Peer,
-    /// The end of its time.
+    /// The time of the socket's expiry.
     until: Instant,
-    /// What the next turn may continue.
+    /// The chain that the next turn may continue.
     chain: Option<Chain>,
-    /// Turns begun before the last one was over.
+    /// Turns that the client started before the previous turn ended.
     early: VecDeque<Utf8Bytes>,
 }
 
-/// The end of a socket, and which side ended it.
+/// The end of a socket, with its cause.
 #[derive(Debug)]
 struct SocketEnd(EndKind);
 
 impl From<Error> for SocketEnd {
-    /// Reads and writes fail when the client is gone, or when the plan cut the line.
+    /// Reads and writes fail when the client disconnected, or when the plan cut the connection.
     fn from(error: Error) -> Self {
         tracing::debug!(%error, "a socket of the offline backend ended");
         Self(EndKind::Client)
@@ -136,7 +136,7 @@ impl From<Error> for SocketEnd {
 }
 
 impl Session {
-    /// Runs one turn after the other; returns which side ended the socket.
+    /// Runs one turn after another; returns the cause of the end.
     async fn run(&mut self) -> EndKind {
         loop {
             let turn = match self.next().await {
@@ -149,7 +149,7 @@ impl Session {
         }
     }
 
-    /// The next thing that the client says.
+    /// The client's next text message.
     async fn next(&mut self) -> Result<Utf8Bytes, SocketEnd> {
         if let Some(text) = self.early.pop_front() {
             return Ok(text);
@@ -165,15 +165,15 @@ impl Session {
         }
     }
 
-    /// Reads a message: text, nothing, or the end.
+    /// Reads a message; the result is text, nothing, or the end.
     async fn read_message(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Utf8Bytes>, SocketEnd> {
         match message {
             Some(Ok(Message::Text(text))) => Ok(Some(text)),
-            // The live backend's reaction is not known; RFC 6455 has a code for it.
+            // The live backend's reaction is not known; RFC 6455 has a code for this case.
             Some(Ok(Message::Binary(_))) => Err(self.close(CloseCode::Unsupported).await),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
             Some(Ok(Message::Close(_))) => {
-                // The library has queued the answer; what is read next is the end.
+                // The library has queued the answer; the next read is the end.
                 while self.socket.next().await.is_some_and(|message| message.is_ok()) {}
                 Err(SocketEnd(EndKind::Client))
             }
@@ -182,7 +182,7 @@ impl Session {
         }
     }
 
-    /// Closes with a code and waits for the other end's close.
+    /// Closes with a code and waits for the client's close.
     async fn close(&mut self, code: CloseCode) -> SocketEnd {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static("") };
         if self.socket.close(Some(frame)).await.is_ok() {
@@ -193,7 +193,7 @@ impl Session {
         SocketEnd(EndKind::Cut)
     }
 
-    /// A socket's time is over.
+    /// Sends the connection limit error and closes the socket.
     async fn expire(&mut self) -> SocketEnd {
         let words = frame::refusal(&Answer::empty(200).planned(&Plan::connection_limit(), &self.shared));
         match self.say(words).await {

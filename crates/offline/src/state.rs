@@ -1,4 +1,4 @@
-//! What all connections share.
+//! The state that all connections share.
 
 pub(crate) mod cache;
 mod chain;
@@ -38,9 +38,9 @@ pub(crate) struct Shared {
     pub(crate) versions: Mutex<Versions>,
     pub(crate) chains: Mutex<ResponseOwners>,
     pub(crate) greetings: Mutex<VecDeque<Greeting>>,
-    /// Tells open connections to stop reading and answering.
+    /// Makes open connections stop reading and answering.
     pub(crate) sleep: Notify,
-    /// Items that the public Responses API remembers, under the key they belong to and their id.
+    /// Items that the public Responses API stores, by API key and item id.
     pub(crate) stored: Mutex<HashMap<(String, String), Value>>,
 }
 
@@ -63,14 +63,14 @@ impl Shared {
         }
     }
 
-    /// The `Date` of answers where it is not this machine's.
+    /// The `Date` of answers if the backend's clock differs from this machine's.
     pub(crate) fn date(&self) -> Option<HeaderValue> {
         let book = self.book.lock();
         let text = (book.ahead != 0).then(|| token::http_date(book.now()))?;
         HeaderValue::from_str(&text).ok()
     }
 
-    /// Forgets the record and the script; accounts and tokens stay.
+    /// Clears the record, the script and the gates; accounts and tokens stay.
     pub(crate) fn reset(&self) {
         self.recorder.reset();
         self.script.clear();

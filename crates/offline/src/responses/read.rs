@@ -1,4 +1,4 @@
-//! A request as the answering side sees it.
+//! Reads a Responses request into the responder's input.
 
 use std::sync::LazyLock;
 
@@ -9,27 +9,27 @@ use crate::responder::{self, ModelInput, Tool, ToolChoice, ToolKind};
 /// A checked request, with the fields that answers depend on.
 pub(crate) struct CheckedRequest<'a> {
     pub(super) slug: &'a str,
-    /// Effort when the request names none.
+    /// The effort if the request sets none.
     pub(super) default_effort: &'a str,
-    /// Who owns the encrypted reasoning.
+    /// The account that owns the encrypted reasoning.
     pub(super) account: &'a str,
     pub(super) body: &'a Map<String, Value>,
     pub(super) items: &'a [Value],
     pub(super) topic: ModelInput<'a>,
 }
 
-/// Facts about the model and the asking account.
+/// The properties of the model and the account that a request depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct Requester<'a> {
     pub(crate) slug: &'a str,
     pub(crate) default_effort: &'a str,
     pub(crate) account: &'a str,
-    /// A plan that has the image tool; others drop it without a word.
+    /// Whether the account's plan has the image tool; other plans ignore the tool silently.
     pub(crate) draws: bool,
 }
 
 impl<'a> CheckedRequest<'a> {
-    /// `whole` is the request body, an object.
+    /// The checked request; `whole` is the request body, an object.
     pub(crate) fn new(who: Requester<'a>, whole: &'a Value) -> Self {
         let body = members(whole);
         let items = body.get("input").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -58,7 +58,7 @@ pub(crate) fn members(body: &Value) -> &Map<String, Value> {
     body.as_object().unwrap_or(&NOTHING)
 }
 
-/// Offered tools, out of their namespaces.
+/// The offered tools, with their namespaces flattened.
 fn tools<'a>(body: &'a Map<String, Value>, items: &'a [Value], draws: bool) -> Vec<Tool<'a>> {
     let top = body.get("tools").and_then(Value::as_array).into_iter().flatten();
     let inside = items.iter().filter(|item| item["type"] == "additional_tools");
@@ -83,7 +83,7 @@ fn flatten<'a>(tool: &'a Value, namespace: Option<&'a str>, to: &mut Vec<Tool<'a
     to.push(Tool { kind, namespace, name, schema: tool.get("parameters") });
 }
 
-/// The kind of a tool of the API's own.
+/// The kind of a hosted tool of the API.
 fn kind(hosted: &str) -> ToolKind {
     match hosted {
         "image_generation" => ToolKind::Image,
@@ -92,7 +92,7 @@ fn kind(hosted: &str) -> ToolKind {
     }
 }
 
-/// What `tool_choice` says.
+/// The request's `tool_choice`.
 fn choice(choice: Option<&Value>) -> ToolChoice<'_> {
     match choice {
         Some(Value::String(mode)) if mode == "none" => ToolChoice::None,
@@ -124,7 +124,7 @@ fn format(body: &Map<String, Value>) -> Option<&Value> {
     }
 }
 
-/// Tool outputs at the end of the input, as text; what clients add behind them does not count.
+/// The texts of the tool outputs at the end of the input; messages that clients add after them are skipped.
 fn outputs(items: &[Value]) -> Vec<String> {
     let is_output = |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
     let added = |item: &&Value| match item["role"].as_str() {
@@ -138,14 +138,14 @@ fn outputs(items: &[Value]) -> Vec<String> {
     outputs
 }
 
-/// Images in the last user message: bytes of a data URL, or the address of any other.
+/// Images in the last user message: the size of a data URL's image in bytes, or another URL.
 fn images(items: &[Value]) -> Vec<Result<usize, &str>> {
     let parts = last_user(items).and_then(|item| item["content"].as_array()).into_iter().flatten();
     let urls = parts.filter(|part| part["type"] == "input_image").filter_map(|part| part["image_url"].as_str());
     urls.map(image).collect()
 }
 
-/// The size of a data URL's image, or the address itself.
+/// The size of a data URL's image in bytes, or the URL itself.
 pub(crate) fn image(url: &str) -> Result<usize, &str> {
     match url.split_once(";base64,") {
         Some((_, data)) => Ok(decoded(data)),
@@ -153,18 +153,18 @@ pub(crate) fn image(url: &str) -> Result<usize, &str> {
     }
 }
 
-/// How many bytes base64 stands for.
+/// The number of bytes after base64 decoding.
 pub(crate) fn decoded(data: &str) -> usize {
     data.trim_end_matches('=').len() * 3 / 4
 }
 
-/// The last user message that a person wrote.
+/// The last user message with more than a client's reminder.
 fn last_user(items: &[Value]) -> Option<&Value> {
     let users = || items.iter().rev().filter(|item| item["role"] == "user");
     users().find(|item| !responder::is_reminder(&text(item.get("content")))).or_else(|| users().next())
 }
 
-/// The text of the last user message of a request that may be anything.
+/// The text of the last user message; the request need not be valid.
 pub(crate) fn last_prompt(body: &Value) -> String {
     match &body["input"] {
         Value::Array(items) => last_user(items).map_or_else(String::new, |item| text(item.get("content"))),
@@ -178,7 +178,7 @@ fn text(content: Option<&Value>) -> String {
     match content {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {
-            // An image is no text of a prompt; it is reported by its size.
+            // An image has no text; the answer reports its size.
             let texts = parts.iter().filter_map(|part| match part["type"].as_str() {
                 Some("input_image") => None,
                 Some("input_file") => part["filename"].as_str().or(Some("[file]")),

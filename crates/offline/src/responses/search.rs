@@ -1,5 +1,5 @@
-//! `POST /backend-api/codex/alpha/search`: a web search without a model. The body is the one of openai/codex's
-//! `codex-api/src/search.rs`, and of the client 0.169.0; a bare `query` or `queries` is taken, too.
+//! `POST /backend-api/codex/alpha/search`: a web search without a model. The body has the form of openai/codex's
+//! `codex-api/src/search.rs` and of the client 0.169.0; a bare `query` or `queries` is accepted, too.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::errors::Reject;
 use crate::responder::PAGE;
 
-/// One page for each query.
+/// Answers with one page per query.
 pub(crate) fn answer(call: &Call) -> Result<Answer, Reject> {
     let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();

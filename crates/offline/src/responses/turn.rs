@@ -1,4 +1,4 @@
-//! All of an answer before it has events.
+//! A complete answer before its events.
 
 use serde_json::{Map, Value};
 
@@ -8,19 +8,19 @@ use super::item::{ItemContent, OutputItem};
 use super::read::CheckedRequest;
 use crate::responder::piece;
 
-/// All of an answer before it is streamed.
+/// A complete answer before it is streamed.
 #[must_use]
 pub(crate) struct PlannedResponse {
-    /// The `response` object as created.
+    /// The initial `response` object.
     pub(super) response: Map<String, Value>,
     pub(super) items: Vec<OutputItem>,
     pub(super) usage: Usage,
     pub(super) ending: ResponseEnd,
-    /// Without what only the ChatGPT backend says.
+    /// Whether to leave out the fields that only the ChatGPT backend sends.
     pub(super) public: bool,
 }
 
-/// How a response ends.
+/// The end of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ResponseEnd {
     #[default]
@@ -30,28 +30,28 @@ pub(crate) enum ResponseEnd {
 }
 
 impl PlannedResponse {
-    /// The answer to a request; `response` is the object as created.
+    /// The answer to a request; `response` is the initial object.
     pub(crate) fn new(ask: &CheckedRequest<'_>, response: Map<String, Value>, usage: Usage) -> Self {
         Self { response, items: choose::items(ask), usage, ending: ResponseEnd::default(), public: false }
     }
 
-    /// The items as they will be, with their ids.
+    /// The complete items with their ids.
     pub(crate) fn items(&self) -> impl Iterator<Item = Value> + '_ {
         self.items.iter().map(OutputItem::closed)
     }
 
-    /// A prewarm's answer: nothing is said, and nothing counted.
+    /// A prewarm's answer: no output and no tokens.
     pub(crate) fn silent(self) -> Self {
         let usage = Usage { input: 0, cached: 0, reasoning: 0 };
         Self { items: Vec::new(), usage, ..self }
     }
 
-    /// As the public API says it.
+    /// The answer in the public API's form.
     pub(crate) fn public(self) -> Self {
         Self { public: true, ..self }
     }
 
-    /// Ends the answer after so many tokens; what would begin after them is left out.
+    /// Cuts the answer after `tokens` tokens; items after the limit are left out.
     pub(crate) fn limited(mut self, tokens: u64) -> Self {
         let mut left = tokens.saturating_sub(self.usage.reasoning);
         let mut kept = Vec::new();

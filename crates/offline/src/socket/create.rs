@@ -1,31 +1,31 @@
-//! Reading `response.create`: a request body with three fields more.
+//! Reads `response.create`: a request body with three more fields.
 
 use serde_json::{Value, json};
 
 use crate::errors::Reject;
 use crate::state::Chain;
 
-/// A turn that a client begins.
+/// A turn that a client starts.
 pub(super) struct Create {
-    /// As the body would be over HTTP.
+    /// The body in its HTTP form.
     pub(super) body: Value,
-    /// The response that it continues.
+    /// The id of the response that the turn continues.
     pub(super) previous: Option<String>,
-    /// A prewarm, which has no output.
+    /// Whether the turn is a prewarm, which has no output.
     pub(super) prewarm: bool,
-    /// The newer models' shape.
+    /// Whether the body has the shape of the newer models.
     pub(super) lite: bool,
     /// The client's turn state.
     pub(super) state: Option<String>,
-    /// Bytes of this frame and the conversation before it.
+    /// The size of this frame and the conversation before it, bytes.
     pub(super) bytes: usize,
 }
 
-/// In `client_metadata`, what is a header over HTTP.
+/// The key in `client_metadata` that replaces the lite header of HTTP.
 const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 
 impl Create {
-    /// Reads a frame. The texts of refusals are our own.
+    /// Reads a frame. The texts of refusals are an invention.
     pub(super) fn read(text: &str) -> Result<Self, Reject> {
         let mut body: Value = serde_json::from_str(text).map_err(|_| invalid("A frame must be JSON.", None))?;
         let fields = body.as_object_mut().ok_or_else(|| invalid("A frame must be a JSON object.", None))?;
@@ -49,7 +49,7 @@ impl Create {
         Ok(Self { body, previous, prewarm, lite, state, bytes: text.len() })
     }
 
-    /// Puts the conversation before the new input.
+    /// Inserts the earlier conversation before the new input.
     pub(super) fn follow(&mut self, chain: Option<&Chain>) -> Result<(), Reject> {
         let Some(previous) = &self.previous else { return Ok(()) };
         let Some(chain) = chain.filter(|chain| chain.id == *previous) else {
@@ -63,7 +63,7 @@ impl Create {
     }
 }
 
-/// The connection does not know the response that a turn continues.
+/// The refusal of an unknown response id.
 pub(super) fn lost(id: &str) -> Reject {
     let message = format!("Previous response with id '{id}' not found.");
     Reject::invalid(message, Some("previous_response_id"), Some("previous_response_not_found"))

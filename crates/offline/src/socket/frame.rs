@@ -1,4 +1,4 @@
-//! From events and answers over HTTP to the JSON of frames.
+//! Converts events and HTTP answers to the JSON of frames.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
@@ -8,7 +8,7 @@ use crate::answer::{Answer, Payload};
 use crate::plan::replay::framed;
 use crate::plan::shape::{Frame, Frames};
 
-/// The data of a server-sent event; none of a comment.
+/// The data of a server-sent event; `None` for a comment.
 pub(super) fn data(event: &Bytes) -> Option<Bytes> {
     const MARK: &[u8] = b"data: ";
     let first = if event.starts_with(MARK) { 0 } else { memmem::find(event, b"\ndata: ")? + 1 } + MARK.len();
@@ -21,7 +21,7 @@ pub(super) fn data(event: &Bytes) -> Option<Bytes> {
     Some(BytesMut::from(&lines.join(&b'\n')[..]).freeze())
 }
 
-/// The metadata frames before a response, which are headers over HTTP.
+/// The metadata frames before a response; they replace the headers of HTTP.
 pub(super) fn preamble(answer: &Answer, turn_state: bool) -> Vec<Frame> {
     let said = |names: &[&str]| -> Map<String, Value> {
         let values = names.iter().filter_map(|name| Some((*name, answer.headers.get(*name)?.to_str().ok()?)));
@@ -36,7 +36,7 @@ pub(super) fn preamble(answer: &Answer, turn_state: bool) -> Vec<Frame> {
     events.iter().map(|event| Frame::new(framed(&event.to_string()).into())).collect()
 }
 
-/// Puts the timing before the event that ends a response.
+/// Inserts the timing event before the terminal event.
 pub(super) fn timed(frames: Frames) -> Frames {
     let timing = || {
         let metrics = json!({
@@ -58,7 +58,7 @@ pub(super) fn timed(frames: Frames) -> Frames {
     Box::new(frames.flat_map(move |frame| last(&frame).then(timing).into_iter().chain([frame])))
 }
 
-/// A message on its own, whatever it says.
+/// One message with any content.
 pub(super) fn alone(text: &Bytes) -> Frames {
     let event = [b"data: ", &text[..], b"\n\n"].concat();
     Box::new(std::iter::once(Frame { bytes: event.into(), token: false }))
@@ -73,7 +73,7 @@ pub(super) fn refusal(answer: &Answer) -> Bytes {
         .filter(|(name, _)| !matches!(name.as_str(), "content-type" | "content-length"))
         .filter_map(|(name, value)| Some((title(name.as_str()), json!(value.to_str().ok()?))))
         .collect();
-    // The frame of a used-up plan was reported with `status_code`, all others with `status`.
+    // Reports show `status_code` in the frame of a used-up plan, and `status` in all other frames.
     let frame = if error["type"] == "usage_limit_reached" {
         json!({ "type": "error", "error": error, "status_code": answer.status, "headers": headers })
     } else {

@@ -1,4 +1,4 @@
-//! Sends the steps of an answer as frames and reads the client's messages meanwhile.
+//! Sends the steps of an answer as frames and meanwhile reads the client's messages.
 
 use std::future::Future;
 
@@ -17,16 +17,16 @@ use crate::plan::wire::Termination;
 use crate::plan::{Blob, QuirkKind, Shape, Stop, StopPosition};
 use crate::record::{EndKind, Offence, RequestGuard};
 
-/// Size at which gathered bytes are written, and at which a message is split into frames.
+/// The sizes at which collected bytes are flushed, and at which a message is split into frames.
 const BATCH: usize = 16 << 10;
 const WHOLE: usize = 66 << 20;
 
 /// The result of sending a turn.
 #[derive(Default)]
 pub(super) struct SendOutcome {
-    /// Items that were done.
+    /// The completed items.
     pub(super) items: Vec<Value>,
-    /// The response, once it is completed.
+    /// The response id, if the response is completed.
     pub(super) completed: Option<String>,
     pub(super) bytes: usize,
 }
@@ -35,9 +35,9 @@ pub(super) struct SendOutcome {
 pub(super) struct TurnSender<'a> {
     pub(super) visit: &'a mut RequestGuard,
     pace: Option<Pacing>,
-    /// The beginning of an event whose end is still to come.
+    /// The start of an incomplete event.
     part: BytesMut,
-    /// The event goes out in frames, and the first one has gone.
+    /// Whether the event is sent in several frames and the first one is sent.
     split: bool,
     odd: Option<QuirkKind>,
     gathered: usize,
@@ -45,13 +45,13 @@ pub(super) struct TurnSender<'a> {
 }
 
 impl Session {
-    /// Sends one message on its own.
+    /// Sends one message.
     pub(super) async fn say(&mut self, text: Bytes) -> Result<(), SocketEnd> {
         self.socket.send(Message::Frame(Piece::message(text, OpCode::Data(Data::Text), true))).await?;
         Ok(())
     }
 
-    /// Sends planned bytes instead of frames, and ends.
+    /// Sends planned bytes instead of frames, then ends the socket.
     pub(super) async fn raw(&mut self, steps: &[(u64, Blob)], visit: &mut RequestGuard) -> SocketEnd {
         visit.end(EndKind::Cut);
         self.line.fresh();
@@ -88,7 +88,7 @@ impl Session {
         }
     }
 
-    /// Gives the connection its orders; returns the shape that remains for the steps.
+    /// Gives the orders to the connection; returns the shape that remains for the steps.
     fn order(&self, shape: &Shape) -> Shape {
         self.line.fresh();
         if let Some(Stop { at: StopPosition::Byte(bytes) | StopPosition::Wire(bytes), how }) = &shape.stop {
@@ -128,7 +128,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends an event's data, once it is whole.
+    /// Sends an event's data when the event is complete.
     async fn event(&mut self, bytes: Bytes, speech: &mut TurnSender<'_>) -> Result<(), SocketEnd> {
         let Some(message) = speech.whole(&bytes) else { return Ok(()) };
         speech.visit.sent(message.payload().len());
@@ -164,7 +164,7 @@ impl Session {
         Ok(())
     }
 
-    /// Waits and reads the client's messages meanwhile. A turn that the client begins now is an offence and is queued.
+    /// Waits and meanwhile reads the client's messages. A new turn from the client is a protocol violation and is queued.
     pub(super) async fn listen(&mut self, wait: impl Future<Output = ()>, running: u64) -> Result<(), SocketEnd> {
         self.socket.flush().await?;
         let wait = wait.fuse();
@@ -191,7 +191,7 @@ impl Session {
         }
     }
 
-    /// Ends the turn as planned; an end without a close keeps the connection.
+    /// Ends the turn as planned; an end without a close leaves the connection open.
     async fn end(&mut self, how: Termination) -> Result<(), SocketEnd> {
         self.socket.flush().await?;
         match how {
@@ -200,7 +200,7 @@ impl Session {
             Termination::Close { code } if code != 1006 => Err(self.close(CloseCode::from(code)).await),
             Termination::Reset | Termination::Fin | Termination::Close { .. } => {
                 self.line.end_connection(how);
-                // The connection ends with the next flush, and nothing can be sent any more.
+                // The connection ends with the next flush, and no frame can be sent after it.
                 let _ = self.socket.flush().await;
                 Err(SocketEnd(EndKind::Cut))
             }
@@ -209,7 +209,7 @@ impl Session {
 }
 
 impl TurnSender<'_> {
-    /// The frame that is ready to go once these bytes of an event are there.
+    /// Collects an event's bytes; returns the frame that is ready, if any.
     fn whole(&mut self, bytes: &Bytes) -> Option<Piece> {
         if self.part.is_empty() && !self.split && bytes.ends_with(b"\n\n") {
             return self.message(bytes);
@@ -231,7 +231,7 @@ impl TurnSender<'_> {
         }
     }
 
-    /// A whole event as a message; items and the completed response are recorded.
+    /// A complete event as a message; records items and the completed response.
     fn message(&mut self, event: &Bytes) -> Option<Piece> {
         let data = frame::data(event)?;
         if event.starts_with(b"event: response.output_item.done") {
@@ -247,7 +247,7 @@ impl TurnSender<'_> {
     }
 }
 
-/// A message in frames of so many bytes.
+/// A message in frames of `size` bytes.
 fn fragments(data: &Bytes, size: usize) -> Vec<Piece> {
     let starts: Vec<usize> = (0..data.len().max(1)).step_by(size).collect();
     let piece = |(at, start): (usize, &usize)| {

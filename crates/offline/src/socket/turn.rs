@@ -1,4 +1,4 @@
-//! One turn of a socket. It is recorded, checked for offences, matched with a plan, answered and sent.
+//! One turn of a socket: recorded, checked for protocol violations, matched with a plan, answered and sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::script::RequestFacts;
 use crate::state::Chain;
 use crate::token::Revocation;
 
-/// The conversation up to a turn's end, and its bytes.
+/// The input of a turn with the conversation before it, and their size in bytes.
 type TurnInput = (Value, usize);
 
 impl Session {
@@ -61,14 +61,14 @@ impl Session {
         }
     }
 
-    /// The account behind the token of the upgrade.
+    /// The account of the upgrade's token.
     fn account(&self) -> String {
         let book = self.shared.book.lock();
         let access = book.access.get(&self.peer.token);
         access.map_or_else(String::new, |access| book.people[access.who].account_id.clone())
     }
 
-    /// Reads a frame together with the conversation that it continues.
+    /// Reads a frame and adds the conversation that the frame continues.
     fn read(&self, body: &Bytes, request: u64) -> Result<Create, Reject> {
         let mut create = Create::read(&String::from_utf8_lossy(body))?;
         if let Some(previous) = &create.previous
@@ -80,7 +80,7 @@ impl Session {
         Ok(create)
     }
 
-    /// Records the request, checks for offences, and takes its plan.
+    /// Records the prompt, checks for protocol violations, and takes the turn's plan.
     fn plan(&self, create: Option<&Create>, request: u64) -> Plan {
         let (shared, account) = (&self.shared, self.account());
         let prompt = create.map(|create| read::last_prompt(&create.body));
@@ -99,7 +99,7 @@ impl Session {
         shared.script.take(facts).unwrap_or_default()
     }
 
-    /// What the backend answers by itself.
+    /// The backend's own answer.
     fn decide(&self, create: &Create, request: u64) -> Result<Answer, Box<Answer>> {
         let person = self.person()?;
         let asked = ModelCall {
@@ -123,7 +123,7 @@ impl Session {
         Ok(answer)
     }
 
-    /// The account of the turn. A token that expires during its socket's life stays valid for it; a revoked token does not.
+    /// The account of the turn. A token that expires while its socket is open stays valid for the socket; a revoked token does not.
     fn person(&self) -> Result<Login, Reject> {
         let book = self.shared.book.lock();
         let access = book.access.get(&self.peer.token);
@@ -134,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Sends an answer. Only a response that was completed can be continued.
+    /// Sends an answer. Only a completed response can be continued.
     async fn answer(
         &mut self,
         answer: Answer,

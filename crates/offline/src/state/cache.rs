@@ -1,26 +1,26 @@
-//! The prompt cache: what came before under the same key.
+//! The prompt cache: the last prompt under each key.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
-/// A token is about four bytes.
+/// The estimated size of a token, bytes.
 pub(crate) const TOKEN: usize = 4;
-/// The real cache begins at 1,024 tokens and counts in steps of 128.
+/// The real cache starts at 1,024 tokens and counts in steps of 128.
 const SMALLEST: u64 = 1_024;
 const STEP: u64 = 128;
-/// Keys remembered before all are forgotten.
+/// The maximum of stored keys; above it all are dropped.
 const KEYS: usize = 4_096;
 
-/// The last prompt under each key: a hash and a length for each of its parts.
+/// The last prompt under each key: a hash and a length per part.
 #[derive(Default)]
 pub(crate) struct PromptCache {
     prompts: HashMap<(String, String), Vec<(u64, usize)>>,
 }
 
 impl PromptCache {
-    /// Tokens that the prompt before had in common with this one, which takes its place.
+    /// The number of tokens that this prompt shares with the previous one. Stores this prompt.
     pub(crate) fn read<'a>(&mut self, who: &str, key: &str, parts: impl Iterator<Item = &'a Value>) -> u64 {
         let parts: Vec<(u64, usize)> = parts.map(part).collect();
         if self.prompts.len() >= KEYS {

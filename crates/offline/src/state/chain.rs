@@ -4,17 +4,17 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// A conversation as the backend remembers it between two turns of a socket.
+/// The conversation that the backend keeps between two turns of a socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
-    /// The last response.
+    /// The id of the last response.
     pub(crate) id: String,
-    /// Its input and its output.
+    /// The response's input and output.
     pub(crate) items: Vec<Value>,
     pub(crate) bytes: usize,
 }
 
-/// Responses remembered before all are forgotten.
+/// The maximum of stored responses; above it all are dropped.
 const MOST: usize = 100_000;
 
 /// The account of each response of a socket.
@@ -29,7 +29,7 @@ impl ResponseOwners {
         self.0.insert(response.to_owned(), account.to_owned());
     }
 
-    /// Whether a response is known to be another account's.
+    /// Whether a response belongs to another account.
     pub(crate) fn foreign(&self, response: &str, account: &str) -> bool {
         self.0.get(response).is_some_and(|owner| owner != account)
     }

@@ -1,4 +1,4 @@
-//! How the backend behaves, and the versions that it publishes.
+//! The backend's options, and the client versions that it publishes.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,52 +11,52 @@ use tokio_rustls::rustls::ServerConfig;
 /// The OAuth client id of the official Codex client.
 pub const REAL_CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
-/// How the backend behaves.
+/// The backend's options.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each with a name of its own")]
 pub struct Options {
-    /// Where it listens; port 0 picks a free one.
+    /// The address to listen on; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// Speaks TLS with this certificate, good or bad; the addresses become `https`. Informational answers and planned
-    /// wire bytes go under it, as plain bytes.
+    /// Serves over TLS with this certificate, valid or not; the URLs become `https`. Informational responses and planned wire bytes
+    /// bypass TLS, as plain bytes.
     pub tls: Option<Arc<ServerConfig>>,
     /// Folders with recorded streams for [`crate::Plan::replay`].
     pub replay: Vec<PathBuf>,
-    /// Tokens (text deltas) per second of every answer; as fast as they are taken without it.
+    /// Tokens (text deltas) per second of every answer; unlimited when absent.
     pub pace: Option<f64>,
-    /// Puts the whole output into `response.completed`; the real backend leaves it empty.
+    /// Repeats the whole output in `response.completed`; the real backend leaves it empty.
     pub completed_output: bool,
-    /// Begins every stream with a `codex.rate_limits` event, as over WebSocket.
+    /// Starts every stream with a `codex.rate_limits` event, as over WebSocket.
     pub rate_limits_event: bool,
-    /// The versions that the feeds of the official clients name at first.
+    /// The initial versions in the feeds of the official clients.
     pub versions: Versions,
-    /// Takes WebSockets; without them an upgrade is answered with 426.
+    /// Accepts WebSockets; otherwise the answer to an upgrade is 426.
     pub websocket: bool,
-    /// How long a WebSocket may live.
+    /// The maximum age of a WebSocket.
     pub socket_life: Duration,
-    /// How often it pings a WebSocket's client while a turn stands still; never when absent.
+    /// The interval of pings to a WebSocket's client while a turn waits; no pings when absent.
     pub socket_pings: Option<Duration>,
     /// Also sends the turn state in a `response.metadata` event, which WebSocket clients read.
     pub turn_state_event: bool,
-    /// Refuses encrypted reasoning that this backend did not give to the same account.
+    /// Refuses encrypted reasoning that this backend did not make for the same account.
     pub strict_encrypted: bool,
-    /// Shortest time between two usage requests of one account; earlier ones are offences.
+    /// The minimum time between two usage requests of one account; an earlier request is a protocol violation.
     pub usage_gap: Option<std::time::Duration>,
-    /// Most usage requests at once; more are offences.
+    /// The maximum of usage requests at once; more are a protocol violation.
     pub usage_most: Option<usize>,
-    /// Sends Cloudflare's cookies, and some that a client must not keep.
+    /// Sends Cloudflare's cookies, and some that a client must not store.
     pub cookies: bool,
-    /// Requests kept in the record; the oldest leave first.
+    /// The maximum of requests in the record; the oldest are dropped first.
     pub keep: usize,
     /// The OAuth client that may log in.
     pub client_id: String,
-    /// Ports of a login's redirect.
+    /// The allowed ports of a login's redirect URI.
     pub redirect_ports: Vec<u16>,
     /// Lifetime of access tokens from the token endpoint, seconds.
     pub access_lifetime: i64,
-    /// Polls after which a device code is approved by itself; never when absent.
+    /// The number of polls after which a device code is approved automatically; never when absent.
     pub device_polls: Option<u32>,
-    /// Seconds a device client is asked to wait between polls.
+    /// The poll interval that a device client is given, seconds.
     pub device_interval: u32,
 }
 
@@ -88,15 +88,15 @@ impl Default for Options {
     }
 }
 
-/// The versions that the feeds name.
+/// The versions in the feeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Versions {
-    /// Of the command-line program, `0.169.0`.
+    /// The version of the command-line program, `0.169.0`.
     pub cli: String,
-    /// Of the desktop app, `26.908.40834`.
+    /// The version of the desktop app, `26.908.40834`.
     pub app: String,
-    /// Its build number.
+    /// The build number of the desktop app.
     pub build: String,
 }
 
