@@ -1,4 +1,4 @@
-//! What ten thousand accounts cost: the start of an engine that has them stored, and a choice among them.
+//! The cost of ten thousand accounts: the start of an engine with all of them in its store, and the choice of one.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,17 @@ use pool::{Millis, Secret, Tokens};
 use store::{NewAccount, Options, Origin, Store, StoredModels};
 use upstream::{Config, Upstream};
 
-/// Choices that are measured, for each strategy.
+/// The number of measured choices per strategy.
 const CHOICES: usize = 2000;
-/// The most that a choice and a start may take.
+/// The maximum times of a choice and of a start.
 const BARS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_secs(2));
 
 #[derive(Args)]
 pub(crate) struct Accounts {
-    /// How many.
+    /// The number of accounts.
     #[arg(long, default_value_t = 10_000)]
     count: usize,
-    /// Fail when a bar is missed.
+    /// Fail if a limit is exceeded.
     #[arg(long)]
     strict: bool,
 }
@@ -52,7 +52,7 @@ impl Accounts {
     }
 }
 
-/// Accounts of three plans, each with tokens that hold for a day and one of two model lists.
+/// Stores accounts of three plans, each with tokens valid for a day and one of two model lists.
 async fn fill(store: &Store, count: usize) -> anyhow::Result<()> {
     let now = Clock::System.now();
     for n in 0..count {
@@ -89,7 +89,7 @@ fn models(kind: usize, fetched: Millis) -> StoredModels {
     StoredModels { etag: Some(format!("list-{kind}")), client_version, body, fetched }
 }
 
-/// An engine with no way out: nothing listens where its upstream is.
+/// An engine whose upstream URL has no listener.
 async fn start(store: Store, strategy: Strategy) -> anyhow::Result<Engine> {
     let nowhere: url::Url = "http://127.0.0.1:9/".parse()?;
     let upstream = Upstream::new(Config { base_url: nowhere.clone(), auth_url: nowhere, ..Config::default() })?;
@@ -97,7 +97,7 @@ async fn start(store: Store, strategy: Strategy) -> anyhow::Result<Engine> {
     Ok(Engine::start(Parts { store, upstream, settings, clock: Clock::System }).await?)
 }
 
-/// Median and 99th percentile of a choice. Before every tenth an account changes, as it does with every answer.
+/// Median and 99th percentile of a choice. Before every tenth choice an account changes, as it does with every answer.
 async fn choose(engine: &Engine) -> anyhow::Result<(Duration, Duration)> {
     let ids: Vec<_> = engine.accounts().list().into_iter().map(|account| account.id).collect();
     let mut times = Vec::with_capacity(CHOICES);

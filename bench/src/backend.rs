@@ -1,5 +1,5 @@
-//! The backend of a contest: streams numbered tokens in the shapes of the Codex backend, as cheaply as hyper allows, so
-//! that the proxy under test is what saturates. Its tokens are `<n> `, counted from 0, one event each.
+//! The backend of a benchmark: streams numbered tokens in the Codex backend's format, as cheaply as hyper allows, so that the
+//! proxy under test is the bottleneck. Its tokens are `<n> `, counted from 0, one event each.
 
 use std::fmt::Write;
 use std::future::Future;
@@ -67,12 +67,12 @@ async fn answer(State(shared): State<Shared>, body: Body) -> Response {
     stream(shared, body, Shape::Responses).await
 }
 
-/// As a relay that speaks Chat Completions.
+/// Answers as a relay with Chat Completions.
 async fn relayed(State(shared): State<Shared>, body: Body) -> Response {
     stream(shared, body, Shape::Chat).await
 }
 
-/// A socket: every message asks for one answer.
+/// A WebSocket; every text message gets one answer.
 async fn socket(State(shared): State<Shared>, request: Request) -> Response {
     let Some(key) = request.headers().get("sec-websocket-key") else {
         return StatusCode::UPGRADE_REQUIRED.into_response();
@@ -112,7 +112,7 @@ async fn converse(shared: Shared, io: TokioIo<Upgraded>) -> tungstenite::Result<
 }
 
 async fn stream(shared: Shared, body: Body, shape: Shape) -> Response {
-    // Read to the end, or the connection could not be used again.
+    // The body is read to its end, because otherwise the connection cannot be reused.
     let _ = body.collect().await;
     let stream = {
         let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
@@ -136,7 +136,7 @@ async fn usage() -> Json<Value> {
     )
 }
 
-/// When paced answers begin.
+/// The schedule of paced answers.
 struct Grid {
     origin: Instant,
     answers: u32,
@@ -147,7 +147,7 @@ impl Grid {
         Self { origin: Instant::now(), answers: 0 }
     }
 
-    /// When the next answer's first token is due: the next time that its phase comes.
+    /// The time of the next answer's first token: the next time of its phase.
     fn begin(&mut self, plan: Plan) -> Instant {
         let now = Instant::now();
         if plan.phases == 0 {
@@ -160,7 +160,7 @@ impl Grid {
     }
 }
 
-/// What its events look like.
+/// The format of the events.
 #[derive(Clone, Copy)]
 enum Shape {
     Responses,
@@ -196,18 +196,18 @@ impl Shape {
     }
 }
 
-/// What a chunk begins with, up to its delta.
+/// The start of a chunk, up to its delta.
 const CHUNK: &str = r#"data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1,"model":"relay-model","choices":[{"index":0,"delta":"#;
-/// What follows the delta of a chunk that is not the last.
+/// The rest of a chunk after its delta, unless it is the last chunk.
 const OPEN: &str = ",\"finish_reason\":null}]}\n\n";
 
-/// One answer.
+/// The body of one answer.
 struct Tokens {
     plan: Plan,
     shape: Shape,
     sent: u32,
     stage: Stage,
-    /// Whether the last poll gave a frame: then the next one waits a turn, so that each frame is a write of its own.
+    /// Whether the last poll returned a frame. Then the next poll yields once, so that each frame is a separate write.
     gave: bool,
     timer: Pin<Box<Sleep>>,
     began: Instant,

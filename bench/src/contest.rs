@@ -1,4 +1,4 @@
-//! The programs of a contest: started, pinned, asked whether they are up, ended.
+//! Starts the programs of a benchmark, pins them to cores, waits until they are healthy, and stops them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,20 +17,20 @@ use crate::form::RELAY;
 use crate::load::connect;
 use crate::plan::Plan;
 
-/// The fixed client key of a contest.
+/// The fixed client key of a benchmark.
 pub(crate) const KEY: &str = "bench-key-of-more-than-24-characters";
 
-/// A running program; ended when dropped.
+/// A running program. A drop kills the program.
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
-    /// Where it speaks Ollama's protocol: the same port, but for the gateway.
+    /// The port of the Ollama protocol: the same port, except for the gateway.
     pub(crate) ollama: u16,
-    /// Whether it passes the backend's stream through as it is.
+    /// Whether the program forwards the backend's stream unchanged.
     pub(crate) through: bool,
-    /// The process that does the work.
+    /// The id of the process that does the work.
     pub(crate) pid: u32,
-    /// Start to first healthy answer.
+    /// The time from the start to the first healthy answer.
     pub(crate) started: Duration,
     child: Child,
     _home: Option<TempDir>,
@@ -44,7 +44,7 @@ impl Drop for Contestant {
 }
 
 impl Contestant {
-    /// Asks it to end, and waits until it has.
+    /// Interrupts the program and waits for its exit.
     pub(crate) fn finish(mut self) -> Result<()> {
         let asked = Command::new("kill").args(["-INT", &self.pid.to_string()]).status()?;
         ensure!(asked.success(), "kill ended with {asked}");
@@ -100,7 +100,7 @@ pub(crate) async fn backend(folder: &Path) -> Result<Contestant> {
     begin("backend", command, port, None).await
 }
 
-/// The pass-through floor.
+/// The pass-through floor, on the proxies' core.
 pub(crate) async fn floor(folder: &Path, backend: u16) -> Result<Contestant> {
     let port = free_port()?;
     let mut command = pinned(0, folder.join("bench"));
@@ -108,7 +108,7 @@ pub(crate) async fn floor(folder: &Path, backend: u16) -> Result<Contestant> {
     begin("floor", command, port, None).await
 }
 
-/// nginx, where it is installed: the check that the floor is a floor.
+/// nginx, if it is installed; it verifies that the floor is the lower bound.
 pub(crate) async fn nginx(backend: u16) -> Result<Option<Contestant>> {
     let Some(program) = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().map(PathBuf::from).find(|path| path.exists())
     else {
@@ -133,17 +133,17 @@ pub(crate) async fn nginx(backend: u16) -> Result<Option<Contestant>> {
     Ok(Some(begin("nginx", command, port, Some(home)).await?))
 }
 
-/// The gateway with one account, its embedded store and everything that is on by default.
+/// The gateway with one account, its embedded store and all defaults on.
 pub(crate) async fn gateway(folder: &Path, backend: u16) -> Result<Contestant> {
     gateway_under(&[], folder, backend).await
 }
 
-/// As [`gateway`], whose calls all go out as POSTs.
+/// As [`gateway`], with all upstream calls over HTTP POST.
 pub(crate) async fn posting(folder: &Path, backend: u16) -> Result<Contestant> {
     gateway_with(&[("POLYGATE_UPSTREAM__TRANSPORT", "http")], &[], folder, backend).await
 }
 
-/// As [`gateway`], run by the program that these words call.
+/// As [`gateway`], started by the runner in `words`, such as a profiler with its arguments.
 pub(crate) async fn gateway_under(words: &[&str], folder: &Path, backend: u16) -> Result<Contestant> {
     gateway_with(&[], words, folder, backend).await
 }
@@ -186,7 +186,7 @@ async fn gateway_with(settings: &[(&str, &str)], words: &[&str], folder: &Path, 
     Ok(gateway)
 }
 
-/// A login that nobody checks.
+/// A login file with an unsigned token; the benchmark's backend does not verify it.
 fn auth_json() -> String {
     let account = "00000000-0000-4000-8000-00000000be7c";
     let claims = json!({
@@ -203,7 +203,7 @@ fn auth_json() -> String {
     .to_string()
 }
 
-/// Tells the backend what to answer from now on.
+/// Sets the backend's plan for later answers.
 pub(crate) async fn set(backend: u16, plan: Plan) -> Result<()> {
     let mut sender = connect(backend).await?;
     let request = Request::builder()

@@ -1,5 +1,5 @@
-//! The floor: the least that a gateway on this HTTP stack can cost. axum in, a pooled hyper-util client out, one thread,
-//! HTTP/1.1 and TCP_NODELAY on both legs, each read forwarded in one write.
+//! The floor: the lower bound of a gateway's cost on this HTTP stack. axum inbound, a pooled hyper-util client outbound, one
+//! thread, HTTP/1.1 and TCP_NODELAY on both sides, each read forwarded in one write.
 
 use axum::Router;
 use axum::body::Body;

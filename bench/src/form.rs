@@ -1,16 +1,16 @@
-//! What the load asks: a protocol, streamed or collected, and the request that says so.
+//! The requests of the load: a protocol, streamed or collected, and the bytes of the request.
 
-/// Whom the gateway is to translate for, or to pass for.
+/// The client protocol and, for a relay, its upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     Responses,
-    /// The same in a conversation with a tool, whose calls go out over a socket.
+    /// Responses in a conversation with a tool; the upstream calls use a socket.
     Socket,
     Chat,
     Messages,
     Gemini,
     Ollama,
-    /// Chat Completions to a relay that speaks them too.
+    /// Chat Completions to a relay with the same protocol.
     Relay,
 }
 
@@ -18,15 +18,15 @@ pub(crate) enum Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     pub(crate) client: Client,
-    /// Streamed instead of collected.
+    /// Whether the answer is streamed; otherwise it is collected.
     pub(crate) stream: bool,
 }
 
-/// The relay's name in the gateway, its model, and where the backend serves it.
+/// The relay's name in the gateway, its model, and its base path on the backend.
 pub(crate) const RELAY: (&str, &str, &str) = ("bench", "relay-model", "/relay/v1");
 
 impl Form {
-    /// Path and body of a request. A proxy that passes everything through is asked for the backend's stream of the same tokens.
+    /// Path and body of a request. A proxy that forwards streams unchanged gets the request for the backend's stream of the same tokens.
     pub(crate) fn request(self, through: bool) -> (String, String) {
         let prompt = "a prompt of about a kilobyte; ".repeat(33);
         let stream = self.stream;

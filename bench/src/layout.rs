@@ -1,4 +1,4 @@
-//! Which functions run: the order in which the gateway's code is laid out (`crates/polygate/build.rs`).
+//! Finds the functions that run, for the order of the gateway's code (`crates/polygate/build.rs`).
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,18 +14,18 @@ use crate::form::{Client, Form};
 use crate::load::Load;
 use crate::plan::Plan;
 
-/// How long an idle gateway is watched: its slowest regular work comes every few seconds.
+/// How long an idle gateway is profiled: its slowest regular work comes every few seconds.
 const IDLE: Duration = Duration::from_secs(10);
-/// How long each form is asked for.
+/// How long each request form is sent.
 const ASKED: Duration = Duration::from_secs(2);
-/// What every answer has.
+/// The plan of every answer.
 const PLAN: Plan = Plan { tokens: 20, pace: 100.0, batch: 1, phases: 2, stamp: false };
-/// What an answer has whose tokens are watched: so many that what a request calls once is far from what each token calls.
+/// The plan of answers for the call counts per token. It has so many tokens that calls per request and calls per token differ clearly.
 const LONG: Plan = Plan { tokens: 200, ..PLAN };
 
 #[derive(Args)]
 pub(crate) struct Layout {
-    /// Folder of the built binaries, which must have their symbols.
+    /// Folder of the built binaries, with symbols.
     #[arg(long)]
     folder: PathBuf,
     /// The file to write.
@@ -33,15 +33,15 @@ pub(crate) struct Layout {
     out: PathBuf,
 }
 
-/// A count for each function, by its symbol.
+/// A count per function symbol.
 type Counts = HashMap<String, u64>;
 
-/// What a gateway ran.
+/// The profile of a gateway.
 #[derive(Default)]
 struct Profile {
-    /// Instructions of each of its own functions.
+    /// Instructions per function of the gateway.
     costs: Counts,
-    /// Calls of each function, those of libraries too.
+    /// Calls per function, library functions included.
     calls: Counts,
 }
 
@@ -68,7 +68,7 @@ impl Layout {
         Ok(())
     }
 
-    /// What a gateway runs from its start to its end, with these requests.
+    /// Profiles a gateway from its start to its exit, with these requests.
     async fn watch(&self, backend: &Contestant, plan: Plan, forms: &[Form]) -> Result<Profile> {
         contest::set(backend.port, plan).await?;
         let place = TempDir::new()?;
@@ -127,18 +127,18 @@ impl Profile {
     }
 }
 
-/// A function's symbol: a recursive call has a number behind it.
+/// A function's symbol, without the number that marks a recursive call.
 fn symbol(name: &str) -> String {
     name.split('\'').next().unwrap_or_default().to_owned()
 }
 
-/// The number in the column `at` of a line; 0 where there is none.
+/// The number in the column `at` of a line; 0 if the column has no number.
 fn number(line: &str, at: usize) -> u64 {
     line.split_whitespace().nth(at).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// What only starts and idles, by name; then what requests run, costliest first; at the end what every token runs, with what all
-/// clients share last. A token that comes alone finds the caches cold, so its functions must lie on as few pages as they can.
+/// Orders the functions: those of start and idle by name; then those of requests, the most expensive first; then those of every
+/// token, the ones that all clients share last. A lone token finds the caches cold, so its functions must use as few pages as possible.
 fn order(idle: &Counts, asked: &Counts, streamed: &Counts) -> Vec<String> {
     let count = |counts: &Counts, name: &String| counts.get(name).copied().unwrap_or(0);
     let per_token = |name: &String| count(streamed, name) >= u64::from(LONG.tokens * LONG.phases);

@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection of the load, read by hand: the load shares its core with the backend, and both together must take
-//! less of it per token than the proxy takes of its own.
+//! One HTTP/1.1 connection of the load, with its own parser: the load shares its core with the backend, and both together must use
+//! less CPU time per token than the proxy uses.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection that one request after the other goes over.
+/// A connection for consecutive requests.
 pub(crate) struct Line {
     socket: TcpStream,
     buffer: BytesMut,
-    /// Before each read.
+    /// The pause before each read.
     rest: Duration,
 }
 
-/// How a body says where it ends.
+/// The framing of a body.
 enum Length {
     Chunked,
     Bytes(usize),
 }
 
 impl Line {
-    /// Connects to a proxy on loopback. With a `rest` before each read several tokens are read at once, which costs less.
+    /// Connects to a proxy on loopback. A `rest` before each read collects several tokens per read, which costs less.
     pub(crate) async fn connect(port: u16, rest: Duration) -> Result<Self> {
         let socket = TcpStream::connect(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
         socket.set_nodelay(true)?;
         Ok(Self { socket, buffer: BytesMut::with_capacity(16 << 10), rest })
     }
 
-    /// Sends a request and gives its answer's body to `take`, piece by piece as it comes.
+    /// Sends a request and passes the pieces of the answer's body to `take` as they arrive.
     pub(crate) async fn ask(&mut self, request: &[u8], mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         self.socket.write_all(request).await?;
         match self.head().await? {
@@ -61,7 +61,7 @@ impl Line {
         }
     }
 
-    /// Everything up to `mark` and with it.
+    /// All bytes up to and including `mark`.
     async fn until(&mut self, mark: &[u8]) -> Result<BytesMut> {
         loop {
             if let Some(at) = memmem::find(&self.buffer, mark) {

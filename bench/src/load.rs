@@ -1,4 +1,4 @@
-//! The load: many connections that ask one request after the other and count every token of every answer.
+//! The load: many connections that send requests one after another and count every token of every answer.
 
 use std::time::Duration;
 
@@ -16,37 +16,37 @@ use crate::form::Form;
 use crate::line::Line;
 use crate::plan::{micros_now, text};
 
-/// Whom to load and how.
+/// The target and the parameters of a load.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) port: u16,
     pub(crate) key: String,
     pub(crate) form: Form,
-    /// Whether the proxy passes the backend's stream through as it is.
+    /// Whether the proxy forwards the backend's stream unchanged.
     pub(crate) through: bool,
-    /// Tokens that each answer must have.
+    /// The number of tokens that each answer must have.
     pub(crate) tokens: u32,
     pub(crate) connections: u32,
     pub(crate) time: Duration,
-    /// How long each connection begins after the one before.
+    /// The delay between the starts of two connections.
     pub(crate) stagger: Duration,
-    /// How long each connection leaves what came where it is before it reads on; zero reads at once.
+    /// The pause of each connection before a read; zero reads at once.
     pub(crate) rest: Duration,
 }
 
-/// What a round gave.
+/// The results of a round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) requests: u64,
     pub(crate) tokens: u64,
-    /// Request to first token, microseconds.
+    /// The times from request to first token, microseconds.
     pub(crate) first: Vec<u64>,
-    /// Sending to arrival of stamped tokens, microseconds.
+    /// The times from sending to arrival of stamped tokens, microseconds.
     pub(crate) delays: Vec<u64>,
 }
 
 impl Load {
-    /// Loads until the time is over and every started answer has ended.
+    /// Sends requests until the time is over and every started answer has ended.
     pub(crate) async fn run(&self) -> Result<Taken> {
         let end = Instant::now() + self.time;
         let mut clients = JoinSet::new();
@@ -65,7 +65,7 @@ impl Load {
         Ok(all)
     }
 
-    /// Asks once.
+    /// Sends one request.
     pub(crate) async fn one(&self) -> Result<Taken> {
         let mut taken = Taken::default();
         self.once(&mut Line::connect(self.port, self.rest).await?, &self.request(0), &mut taken).await?;
@@ -101,7 +101,7 @@ impl Load {
         Ok(())
     }
 
-    /// The request of the `n`-th connection, which is one conversation.
+    /// The request of the `n`-th connection; each connection is one conversation.
     fn request(&self, n: u32) -> Vec<u8> {
         let (path, body) = self.form.request(self.through);
         let (port, key, length) = (self.port, &self.key, body.len());
@@ -122,7 +122,7 @@ pub(crate) async fn connect(port: u16) -> Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-/// Checks that the tokens are 0, 1, 2, ... without a gap or a double, whatever the chunking.
+/// Checks that the tokens are 0, 1, 2, ... without a gap or a duplicate, for any chunking.
 struct Count {
     marks: [Finder<'static>; 3],
     responses: Finder<'static>,
@@ -149,7 +149,7 @@ impl Count {
             self.rest.extend_from_slice(data);
             return Ok(());
         }
-        // Only whole lines are looked at; the tail of a line waits for its end.
+        // Only complete lines are parsed; the tail of a line waits for its end.
         let Some(end) = memchr::memrchr(b'\n', data) else {
             self.rest.extend_from_slice(data);
             return Ok(());
@@ -166,7 +166,7 @@ impl Count {
 
     fn lines(&mut self, data: &[u8]) -> Result<()> {
         for line in data.split(|&byte| byte == b'\n') {
-            // The events of a Responses stream that repeat the text name their type first.
+            // The Responses events that repeat the text have their type as the first member.
             let marks = if self.responses.find(line).is_some() { &self.marks[..1] } else { &self.marks[..] };
             let found = marks.iter().find_map(|mark| mark.find(line).map(|at| at + mark.needle().len()));
             let Some((number, rest)) = found.and_then(|at| number(&line[at..])) else { continue };
@@ -196,7 +196,7 @@ impl Count {
     }
 }
 
-/// The number that `text` begins with, and what follows it.
+/// The number at the start of `text`, and the rest.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let value = text[..digits].iter().fold(0_u64, |value, digit| value.wrapping_mul(10) + u64::from(digit - b'0'));

@@ -1,4 +1,4 @@
-//! The backend as a client meets it: over sockets.
+//! Tests of the backend over TCP connections.
 
 mod answers;
 pub(crate) mod client;

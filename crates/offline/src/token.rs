@@ -1,9 +1,9 @@
-//! Opaque tokens and codes, times as answers spell them, and why a token is refused.
+//! Opaque tokens and codes, time formats of answers, and the reasons to refuse a token.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::{Deserialize, Serialize};
 
-/// Why an access token is refused.
+/// The reason to refuse an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revocation {
@@ -11,13 +11,13 @@ pub enum Revocation {
     Expired,
     /// Signed out elsewhere.
     Invalidated,
-    /// Taken back by its owner.
+    /// Revoked by its owner.
     Revoked,
-    /// The account is gone.
+    /// The account is deactivated.
     Deactivated,
 }
 
-/// Seconds since 1970.
+/// Unix seconds.
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
@@ -42,7 +42,7 @@ pub(crate) fn random(bytes: usize) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&raw[..bytes])
 }
 
-/// 48 hexadecimal digits, as response and item ids carry.
+/// 48 hexadecimal digits, for response and item ids.
 pub(crate) fn hex() -> String {
     format!("{:016x}{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>(), rand::random::<u64>())
 }

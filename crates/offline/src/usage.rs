@@ -11,7 +11,7 @@ use crate::record::Offence;
 use crate::state::Shared;
 use crate::token;
 
-/// Workspace routing discovery: no constraint anywhere.
+/// The account check, which names a workspace's region: no constraint.
 pub(crate) fn accounts(person: &Login) -> Answer {
     let personal = !matches!(person.plan.as_str(), "team" | "business" | "enterprise" | "edu");
     let entry = json!({
@@ -31,7 +31,7 @@ pub(crate) fn accounts(person: &Login) -> Answer {
     Answer::json(200, &json!({ "accounts": [entry], "account_ordering": [id], "default_account_id": id }))
 }
 
-/// Windows and credits.
+/// The usage: windows and credits.
 pub(crate) fn usage(person: &Login) -> Answer {
     let quota = &person.quota;
     let full = quota.resets_at().is_some();
@@ -70,7 +70,7 @@ fn metered(metered: &Metered) -> Value {
     json!({ "limit_name": metered.name, "metered_feature": metered.feature, "rate_limit": limit })
 }
 
-/// Records an offence when usage is requested too often or too often at once.
+/// Records a violation if usage is requested too soon after the last request, or for too many accounts at once.
 pub(crate) fn pace(shared: &Shared, request: u64, account: &str) {
     let options = &shared.options;
     let (together, last) = shared.recorder.with_record(|record| {
@@ -90,7 +90,7 @@ pub(crate) fn pace(shared: &Shared, request: u64, account: &str) {
     }
 }
 
-/// A window of the body, in whole numbers: the client 0.169.0 takes no others.
+/// A window of the body, in integers: the client 0.169.0 accepts no fractions.
 #[expect(clippy::cast_possible_truncation, reason = "a share is 0 to 100")]
 fn window(window: &Window) -> Value {
     json!({
@@ -101,7 +101,7 @@ fn window(window: &Window) -> Value {
     })
 }
 
-/// The list of reset credits, or spending one.
+/// Lists the reset credits, or spends one.
 pub(crate) fn credits(shared: &Shared, call: &Call, person: &Login) -> Result<Answer, Reject> {
     if call.method == http::Method::GET {
         return Ok(list(person));
@@ -135,7 +135,7 @@ fn list(person: &Login) -> Answer {
     Answer::json(200, &json!({ "credits": (0..count).map(credit).collect::<Vec<_>>(), "available_count": count }))
 }
 
-/// Sets the full windows of an account back to zero, once for each request.
+/// Sets the full windows of an account back to zero, once per request id.
 fn spend(shared: &Shared, account_id: &str, request: &str) -> (&'static str, u32) {
     let mut book = shared.book.lock();
     let mut outcome = ("no_credit", 0);

@@ -1,21 +1,21 @@
-//! Logins that are not finished.
+//! Logins in progress.
 
 use std::collections::HashMap;
 
 use crate::account::LoginIndex;
 use crate::token;
 
-/// A code lives ten minutes.
+/// An authorization code is valid for ten minutes.
 const CODE_LIFETIME: i64 = 600;
 
-/// Logins that are not finished.
+/// Logins in progress.
 #[derive(Default)]
 pub(crate) struct PendingLogins {
     pub(crate) codes: HashMap<String, AuthCode>,
     pub(crate) devices: Vec<PendingDevice>,
 }
 
-/// An authorization code and what it is bound to.
+/// An authorization code with its login, challenge and redirect URI.
 pub(crate) struct AuthCode {
     pub(crate) who: LoginIndex,
     pub(crate) challenge: String,
@@ -34,7 +34,7 @@ impl PendingLogins {
         code
     }
 
-    /// The person entered this code.
+    /// Approves the device with this code; `false` for an unknown code.
     pub(crate) fn approve(&mut self, user_code: &str) -> bool {
         let device = self.devices.iter_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code.trim()));
         device.map(|device| device.approved = true).is_some()

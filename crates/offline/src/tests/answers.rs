@@ -1,4 +1,4 @@
-//! What a prompt leads to.
+//! The answers to prompts.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A client that sees every byte: one request per connection over plain TCP.
+//! A client that sees every byte: it makes one request per connection over plain TCP.
 
 use std::fmt::Write as _;
 
@@ -13,18 +13,18 @@ pub(crate) async fn backend() -> Running {
     Offline::start(Options::default()).await.unwrap()
 }
 
-/// What came back.
+/// The response to a request.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    /// Without chunk framing.
+    /// The body without chunk framing.
     pub(crate) body: Vec<u8>,
-    /// Everything read from the socket.
+    /// All bytes of the connection.
     pub(crate) wire: Vec<u8>,
-    /// The connection was reset.
+    /// Whether the connection was reset.
     pub(crate) reset: bool,
-    /// The HTTP body came to its proper end.
+    /// Whether the HTTP body had its proper end.
     pub(crate) whole: bool,
 }
 
@@ -52,14 +52,14 @@ impl Reply {
         self.events().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// All text deltas in one.
+    /// All text deltas, joined.
     pub(crate) fn said(&self) -> String {
         let events = self.events();
         let deltas = events.iter().filter(|event| event["type"] == "response.output_text.delta");
         deltas.map(|event| event["delta"].as_str().unwrap()).collect()
     }
 
-    /// Items of `response.output_item.done`.
+    /// The items of `response.output_item.done`.
     pub(crate) fn items(&self) -> Vec<Value> {
         let events = self.events();
         let done = events.iter().filter(|event| event["type"] == "response.output_item.done");

@@ -1,4 +1,4 @@
-//! What goes wrong when it is told to.
+//! Scripted faults.
 
 use std::time::Duration;
 
@@ -259,7 +259,7 @@ async fn plays_token_faults() {
     assert_eq!(backend.record().at(Endpoint::Token).count(), 7);
 }
 
-/// Recorded streams of the shared corpus arrive event for event.
+/// Every recorded stream of the shared corpus arrives with all its events.
 #[tokio::test]
 async fn replays_the_shared_corpus() {
     let Some(shared) = crate::recordings::shared() else { return };

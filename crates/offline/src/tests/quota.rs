@@ -1,4 +1,4 @@
-//! Usage, reset credits, the judgement of who asks for them, and where an owner is told.
+//! Usage, reset credits, violations of the usage poll rate, and the receivers of the owner's alerts.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn a_reset_credit_opens_the_windows_once() {
     let usage = get(&backend, &account, USAGE, &[]).await.json();
     assert_eq!(usage["rate_limit"]["primary_window"]["used_percent"], 0);
     assert_eq!(usage["rate_limit_reset_credits"]["available_count"], 0);
-    // The same request again says so and spends nothing; another finds no credit.
+    // A repeat of the same request spends nothing; another request finds no credit.
     let again = consume(&backend, &account, &redeem(1)).await.json();
     assert_eq!(again, json!({ "code": "already_redeemed", "windows_reset": 0 }));
     assert_eq!(consume(&backend, &account, &redeem(2)).await.json()["code"], "no_credit");

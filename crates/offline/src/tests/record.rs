@@ -1,4 +1,4 @@
-//! What is written down and judged.
+//! The record and the protocol violations in it.
 
 use std::time::Duration;
 

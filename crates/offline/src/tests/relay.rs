@@ -1,4 +1,4 @@
-//! The public APIs, over sockets.
+//! The public APIs over TCP connections.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::{Endpoint, Offence, Plan, Rule, Running, Termination};
 
 const KEY: &str = "sk-offline-test";
 
-/// One request with the key where the API wants it.
+/// One request with the key in the header that the API requires.
 async fn call(backend: &Running, path: &str, body: &Value) -> Reply {
     let bearer = format!("Bearer {KEY}");
     let mut headers = vec![("content-type", "application/json")];
@@ -20,7 +20,7 @@ async fn call(backend: &Running, path: &str, body: &Value) -> Reply {
     exchange(backend, &request(method, path, &headers, body.as_bytes())).await
 }
 
-/// Each API: where its model answers, a body for a prompt, and how a reply's text is found.
+/// One API: its endpoint and paths, a body for a prompt, and the text of a reply.
 struct Face {
     place: Endpoint,
     path: &'static str,
@@ -28,7 +28,7 @@ struct Face {
     body: fn(&str) -> Value,
     text: fn(&Value) -> Option<&str>,
     delta: fn(&Value) -> Option<&str>,
-    /// A part of the stream's end.
+    /// A text that the stream's end contains.
     end: &'static str,
 }
 
@@ -80,7 +80,7 @@ impl Face {
         body
     }
 
-    /// The text of a stream; the last line of chat's is no JSON.
+    /// The text of a stream; the last line of a Chat stream is not JSON.
     fn said(&self, reply: &Reply) -> String {
         let text = reply.text();
         let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");

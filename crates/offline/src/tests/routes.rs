@@ -1,4 +1,4 @@
-//! The smaller endpoints and the control side.
+//! The account endpoints and the control over HTTP.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What stands beside the model requests: compaction in one answer, search, images, feeds, and noise.
+//! The endpoints beside the model requests: compaction in one answer, search, images, feeds, and background requests.
 
 use serde_json::{Value, json};
 

@@ -18,10 +18,10 @@ mod faults;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A client's end.
+/// A client's side of a socket.
 pub(super) struct Socket(WebSocketStream<TcpStream>);
 
-/// Opens a socket; a refusal is the status of its answer.
+/// Opens a socket. Errors: the status of a refusal.
 pub(super) async fn open(backend: &Running, account: &FakeAccount) -> Result<Socket, u16> {
     let mut request = format!("ws://{}/backend-api/codex/responses", backend.addr()).into_client_request().unwrap();
     let bearer = format!("Bearer {}", account.access);
@@ -46,7 +46,7 @@ impl Socket {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    /// The next message that is no ping.
+    /// The next message, without pings.
     pub(super) async fn next(&mut self) -> Option<Result<Message, Error>> {
         loop {
             match tokio::time::timeout(SOON, self.0.next()).await.expect("the backend says something") {
@@ -62,13 +62,13 @@ impl Socket {
         serde_json::from_str(message.to_text().unwrap()).unwrap()
     }
 
-    /// One turn to its end.
+    /// Sends one turn and reads its events.
     pub(super) async fn ask(&mut self, frame: &Value) -> Vec<Value> {
         self.send(frame).await;
         self.answer().await
     }
 
-    /// The events until a turn's end.
+    /// The events up to a turn's terminal event.
     pub(super) async fn answer(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
@@ -163,7 +163,7 @@ async fn continues_its_last_response_and_no_other() {
     let events = socket.ask(&output).await;
     assert!(said(&events).contains("21 degrees"), "{events:?}");
     assert_eq!(events.last().unwrap()["response"]["previous_response_id"], id(&called));
-    // The call has left the conversation with the response that it was in.
+    // The socket forgot the call's response when it completed the next one.
     let events = socket.ask(&after(&called, "again")).await;
     assert_eq!(events[0]["error"]["code"], "previous_response_not_found");
     assert_eq!(events[0]["status"], 400);
@@ -205,7 +205,7 @@ async fn prewarms_in_both_shapes() {
     }
 }
 
-/// What the official client sends first for a newer model.
+/// The official client's prewarm of a newer model.
 fn warm() -> Value {
     json!({ "model": "gpt-6-sol", "input": [], "stream": true, "store": false, "tool_choice": "auto",
         "reasoning": { "effort": "low", "context": "all_turns" },

@@ -1,4 +1,4 @@
-//! The backend behind TLS.
+//! The backend over TLS.
 
 use std::sync::Arc;
 

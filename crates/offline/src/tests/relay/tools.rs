@@ -1,4 +1,4 @@
-//! Tools, thinking, structured output, and what stands beside a model's answers.
+//! Tools, thinking, structured output, and the relay endpoints without a chat model.
 
 use serde_json::{Value, json};
 

@@ -1,11 +1,11 @@
-//! What goes wrong on a socket when it is told to.
+//! Scripted faults of a socket.
 
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::*;
 
-/// What ends a socket: a close with a code, the end of the connection, or a reset.
+/// The number of events and the end of a socket: a close with a code, the end of the connection, or a reset.
 async fn end(socket: &mut Socket) -> (usize, String) {
     let mut events = 0;
     loop {
