@@ -1,4 +1,4 @@
-//! Readings of this machine: CPU time and memory of a process, how busy a core is.
+//! Measurements of this machine: CPU time and memory of a process, utilisation of a core.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("the process has ended")? {
-        // A thread may end between the listing and the reading.
+        // A thread may end between the listing and the read.
         let Ok(line) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
         nanos += line.split_whitespace().next().and_then(|first| first.parse::<u64>().ok()).unwrap_or(0);
     }
@@ -38,12 +38,12 @@ impl Core {
         let line = stat.lines().find(|line| line.starts_with("cpu0 ")).context("no cpu0")?;
         let ticks: Vec<u64> = line.split_whitespace().skip(1).filter_map(|tick| tick.parse().ok()).collect();
         let total = ticks.iter().take(8).sum();
-        // Fields 3 and 4 are idle and waiting for disks.
+        // Fields 3 and 4 are idle and iowait.
         let idle: u64 = ticks.iter().skip(3).take(2).sum();
         Ok(Self { busy: total - idle, total })
     }
 
-    /// Share of time since `earlier` that the core was busy, 0 to 1.
+    /// The share of time since `earlier` in which the core was busy, 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "ticks of one round are far below 2^52")]
     pub(crate) fn busy_since(self, earlier: Self) -> f64 {
         (self.busy - earlier.busy) as f64 / (self.total - earlier.total).max(1) as f64

@@ -1,8 +1,8 @@
-//! What the gateway costs, beside a program that only passes bytes through.
+//! Measures the gateway's cost in comparison with a program that only forwards bytes.
 //!
-//! `bench run` starts a backend, the floor, nginx where it is installed, and the gateway; it pins each proxy to core 0 and
-//! everything else to core 1, loads them in turn, and prints CPU per request and per token as ratios to the floor of the
-//! same run. The other subcommands are the parts it starts.
+//! `bench run` starts a backend, the floor, nginx if it is installed, and the gateway. It pins each proxy to core 0 and everything
+//! else to core 1, loads the proxies in turn, and prints CPU per request and per token as ratios to the floor of the same run. The
+//! other subcommands are the programs that it starts, and separate measurements.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
@@ -33,17 +33,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Part {
-    /// The whole contest.
+    /// The whole comparison.
     Run(run::Run),
-    /// What a long conversation takes to translate, in each protocol.
+    /// The time to translate a long conversation, in each protocol.
     Translate {
-        /// Fail when a bar is missed.
+        /// Fail if a limit is exceeded.
         #[arg(long)]
         strict: bool,
     },
-    /// What ten thousand accounts cost: a start with them, and a choice among them.
+    /// The cost of ten thousand accounts: a start with them, and the choice of one.
     Accounts(accounts::Accounts),
-    /// Writes which functions run, by which the linker lays the gateway's code out; needs valgrind.
+    /// Writes the list of functions that run, by which the linker orders the gateway's code; needs valgrind.
     Layout(layout::Layout),
     /// The pass-through floor.
     Floor {

@@ -1,4 +1,4 @@
-//! Figures, medians, ratios to the floor, and the bars.
+//! Figures, medians, ratios to the floor, and the limits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,19 +13,19 @@ pub(crate) struct Figure {
     token: f64,
     /// CPU per request, microseconds.
     request: f64,
-    /// How busy the proxy's core was, on rounds that count only when it was.
+    /// The utilisation of the proxy's core, in saturated rounds only.
     busy: Option<f64>,
 }
 
 impl Figure {
-    /// Divides what was spent by what was taken.
+    /// Divides the spent CPU time by the tokens and by the requests.
     #[expect(clippy::cast_precision_loss, reason = "counts of one round are far below 2^52")]
     pub(crate) fn new(taken: &Taken, spent: Duration, busy: Option<f64>) -> Self {
         let micros = spent.as_secs_f64() * 1e6;
         Self { token: micros / taken.tokens.max(1) as f64, request: micros / taken.requests.max(1) as f64, busy }
     }
 
-    /// Share of a core below which a saturated round says nothing.
+    /// The core utilisation below which a saturated round is invalid.
     const BUSY: f64 = 0.85;
 
     fn counts(&self) -> bool {
@@ -33,7 +33,7 @@ impl Figure {
     }
 }
 
-/// Memory before and while streams were open, bytes.
+/// Memory before the streams and with all of them open, bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     pub(crate) streams: u32,
@@ -48,35 +48,35 @@ impl Memory {
     }
 }
 
-/// What a course may cost.
+/// The limit of a scenario's cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bar {
-    /// The highest ratio to the floor.
+    /// The maximum ratio to the floor.
     Ratio(f64),
-    /// A collected answer, in microseconds or beside the floor's stream of the same tokens.
+    /// The maximum of a collected answer: a time in microseconds, or a ratio to the floor's stream of the same tokens.
     Collected,
 }
 
-/// What a token over a socket may cost of one in the answer to a POST.
+/// The maximum ratio of a token's cost over a socket to its cost over POST.
 const LEG: f64 = 1.0;
-/// CPU of one collected answer, microseconds.
+/// Maximum CPU time of one collected answer, microseconds.
 const COLLECTED: f64 = 500.0;
-/// Kibibytes per open stream.
+/// Maximum memory per open stream, kibibytes.
 const PER_STREAM: f64 = 48.0;
-/// Idle memory, mebibytes.
+/// Maximum idle memory, mebibytes.
 const IDLE: f64 = 15.0;
-/// Start to first healthy answer, milliseconds.
+/// Maximum time from the start to the first healthy answer, milliseconds.
 const START: f64 = 50.0;
-/// Added first-token time p50 and p99, microseconds.
+/// Maximum added first-token time p50 and p99, microseconds.
 const FIRST: (f64, f64) = (350.0, 1000.0);
-/// The same p50 over a socket that waits for its next turn.
+/// Maximum added first-token time p50 over a socket that waits for its next turn, microseconds.
 const FIRST_SOCKET: f64 = 1000.0;
-/// Token delay p99, microseconds.
+/// Maximum token delay p99, microseconds.
 const DELAY: f64 = 500.0;
-/// A delay of this length is a Nagle or delayed-ACK step, microseconds.
+/// A longer delay comes from Nagle's algorithm or a delayed ACK, microseconds.
 const STEP: u64 = 30_000;
 
-/// Everything measured.
+/// All measurements.
 pub(crate) struct Report {
     proxies: Vec<&'static str>,
     rounds: BTreeMap<(&'static str, &'static str), Vec<Figure>>,
@@ -107,7 +107,7 @@ impl Report {
         self.rounds.entry((course, proxy)).or_default().push(figure);
     }
 
-    /// One course over the socket and as POSTs.
+    /// Adds a round of one scenario over the socket and over POST.
     pub(crate) fn legs(&mut self, course: &'static str, socket: Figure, post: Figure) {
         self.legs.entry(course).or_default().push((socket, post));
     }
@@ -125,7 +125,7 @@ impl Report {
         self.delays.entry((course, proxy)).or_default().extend(&taken.delays);
     }
 
-    /// Prints the verdict; whether every bar was met.
+    /// Prints the verdict; returns whether every limit is met.
     pub(crate) fn finish(self) -> bool {
         println!("\n{}", if self.met { "every bar is met" } else { "A BAR WAS MISSED" });
         self.met
@@ -138,7 +138,7 @@ impl Report {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "bytes of one process are far below 2^52")]
-    /// Prints what every program takes before its first request.
+    /// Prints the memory and start time of every program before its first request.
     pub(crate) fn print_idle(&mut self) {
         println!("\nidle memory and start");
         for (name, (rss, started)) in &self.idle {
@@ -151,7 +151,7 @@ impl Report {
         self.bar("start ms", started.as_secs_f64() * 1e3, loose(START, floor.1.as_secs_f64() * 1e3));
     }
 
-    /// Prints a course that is over.
+    /// Prints a finished scenario.
     pub(crate) fn print_course(&mut self, course: &'static str, bar: Bar) {
         println!("\n{course}: CPU microseconds per token, per request");
         let mut medians = BTreeMap::new();
@@ -194,18 +194,18 @@ impl Report {
         }
     }
 
-    /// Each of our rounds against the floor's at the same time, else against those just before and just after it.
+    /// The ratio of each gateway round to the floor's simultaneous round, or else to the mean of the floor's rounds before and after it.
     fn ratios(&self, course: &str) -> Vec<f64> {
         let rounds = |proxy| self.rounds.iter().find(|((name, who), _)| *name == course && *who == proxy);
         let (Some((_, floor)), Some((_, ours))) = (rounds("floor"), rounds("polygate")) else { return Vec::new() };
-        // In turn, the floor has one round more.
+        // For rounds in turn, the floor has one more round.
         let beside = floor.len() - ours.len();
         let pairs = ours.iter().zip(floor.windows(1 + beside));
         let counted = pairs.filter(|(own, floor)| own.counts() && floor.iter().all(Figure::counts));
         counted.map(|(own, floor)| own.token / f64::midpoint(floor[0].token, floor[beside].token)).collect()
     }
 
-    /// Prints what a token costs over either leg.
+    /// Prints the cost of a token over the socket and over POST.
     pub(crate) fn print_legs(&mut self) {
         println!("\nsocket against POST, the same requests: CPU microseconds per token");
         for (course, rounds) in std::mem::take(&mut self.legs) {
@@ -258,7 +258,7 @@ impl Report {
         self.bar("40 ms steps", steps as f64, others as f64);
     }
 
-    /// Prints what open streams take.
+    /// Prints the memory of open streams.
     pub(crate) fn print_memory(&mut self) {
         println!("\nmemory per open stream");
         for (name, memory) in &self.memory {
@@ -274,7 +274,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The value below which `share` of the values lie.
+/// The quantile `share` of the values.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! The contest: rounds in turn, so that what the machine does meanwhile hits everybody alike.
+//! The comparison: the proxies' rounds alternate, so that a disturbance of the machine affects all proxies alike.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,39 +26,39 @@ pub(crate) struct Run {
     /// Seconds per round.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Streams held open for the memory figure.
+    /// Open streams for the memory figure.
     #[arg(long, default_value_t = 1000)]
     streams: u32,
-    /// Only the parts whose name has this in it: a course's, `socket against POST`, `delays` or `memory`.
+    /// Only the parts whose name contains this: a scenario's name, `socket against POST`, `delays` or `memory`.
     #[arg(long, default_value = "")]
     only: String,
-    /// Fail when a bar is missed.
+    /// Fail if a limit is exceeded.
     #[arg(long)]
     strict: bool,
 }
 
-/// One figure's load.
+/// A scenario: the load and the limit of one figure.
 #[derive(Clone, Copy)]
 struct Course {
     name: &'static str,
     form: Form,
     plan: Plan,
     connections: u32,
-    /// Whether a round counts only when the proxy's core was busy all along.
+    /// Whether a round is valid only if the proxy's core was busy all the time.
     saturated: bool,
     bar: Bar,
 }
 
-/// Connections of the round of first tokens and delays.
+/// Connections of a round for first-token times and delays.
 const DELAYED: u32 = 4;
-/// Before each read of a load that saturates: it must not be busier than the proxy.
+/// The pause before each read of a saturating load, so that the load uses less CPU time than the proxy.
 const REST: Duration = Duration::from_millis(2);
-/// Between two streams of those held open for the memory figure.
+/// The time between two starts of the open streams for the memory figure.
 const ARRIVAL: Duration = Duration::from_millis(1);
-/// Connections of a paced course.
+/// Connections of a paced scenario.
 const PACED: u32 = 8;
 
-/// Connections of a course of whole answers.
+/// Connections of a scenario with whole answers.
 const WHOLE: u32 = 16;
 
 const fn plan(tokens: u32, pace: f64) -> Plan {
@@ -76,7 +76,7 @@ const fn paced(name: &'static str, client: Client, ratio: f64) -> Course {
     Course { name, form, plan: plan(200, 50.0), connections: PACED, saturated: false, bar }
 }
 
-/// Whole answers as fast as they are taken: what a request costs beside its tokens.
+/// Unpaced whole answers: the cost of a request beside its tokens.
 const fn whole(name: &'static str, client: Client, (tokens, batch): (u32, u32), ratio: f64) -> Course {
     let (form, bar) = (Form { client, stream: true }, Bar::Ratio(ratio));
     Course { name, form, plan: Plan { batch, ..plan(tokens, 0.0) }, connections: WHOLE, saturated: false, bar }
@@ -88,13 +88,13 @@ const fn collected(name: &'static str, client: Client) -> Course {
 }
 
 impl Course {
-    /// How much of a round's time it needs: a round of whole answers has thousands of them.
+    /// The share of a round's time: half is enough for whole answers, because a round has thousands of them.
     fn share(&self) -> f64 {
         if self.connections == WHOLE { 0.5 } else { 1.0 }
     }
 }
 
-/// What is measured: names as in the report.
+/// All scenarios, with their names in the report.
 const COURSES: &[Course] = &[
     saturated("responses stream, saturated", Client::Responses, 1.25),
     saturated("socket stream, saturated", Client::Socket, 1.25),
@@ -143,7 +143,7 @@ const COURSES: &[Course] = &[
 
 impl Run {
     pub(crate) async fn run(self) -> Result<()> {
-        // The load shares core 1 with the backend; core 0 is the proxy's alone.
+        // The load shares core 1 with the backend; core 0 is only for the proxy.
         let own = std::process::id().to_string();
         let pinned = Command::new("taskset")
             .args(["-a", "-cp", "1", &own])
@@ -152,7 +152,7 @@ impl Run {
         ensure!(pinned.status.success(), "cannot pin the load to core 1; two cores are needed");
         let backend = contest::backend(&self.folder).await?;
         let mut proxies = vec![contest::floor(&self.folder, backend.port).await?];
-        // The gateway's rounds stand between two of the floor's.
+        // Each round of the gateway is between two rounds of the floor.
         proxies.push(contest::gateway(&self.folder, backend.port).await?);
         proxies.extend(contest::nginx(backend.port).await?);
         let mut report = Report::new(&proxies);
@@ -197,12 +197,12 @@ impl Run {
         self.abreast(course, proxies, report).await
     }
 
-    /// Rounds one after the other, for loads that need the whole core.
+    /// Runs the proxies one after another, for loads that need the whole core.
     async fn in_turn(&self, course: &Course, proxies: &[Contestant], report: &mut Report) -> Result<()> {
         for round in 0..=self.rounds {
             for proxy in proxies {
                 let figure = self.round(course, proxy).await?;
-                // The first round only warms up.
+                // The first round is a warm-up.
                 if round > 0 {
                     report.round(course.name, proxy.name, figure);
                 }
@@ -213,8 +213,8 @@ impl Run {
         Ok(())
     }
 
-    /// Rounds of everybody at once, for loads that leave the core idle: what a wake-up costs drifts within seconds, by more
-    /// than what is asked for.
+    /// Runs all proxies at once, for loads that leave the core idle: the cost of a wake-up drifts within seconds, by more than the
+    /// measured difference.
     async fn abreast(&self, course: &Course, proxies: &[Contestant], report: &mut Report) -> Result<()> {
         for round in 0..=self.rounds {
             let all = proxies.iter().map(|proxy| self.round(course, proxy));
@@ -227,7 +227,7 @@ impl Run {
         Ok(())
     }
 
-    /// The same requests over either leg, by two gateways.
+    /// Runs the same requests over the socket and over POST, with two gateways.
     async fn legs(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
         let posting = contest::posting(&self.folder, backend.port).await?;
         let gateway = proxies.iter().find(|proxy| !proxy.through).context("no gateway")?;
@@ -269,11 +269,11 @@ impl Run {
         }
     }
 
-    /// First-token times and stamped token delays at a modest pace, with the backend asked directly beside the proxies.
+    /// Measures first-token times and stamped token delays at a low rate, for the proxies and for the backend without a proxy.
     async fn delays(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
         let plan = Plan { tokens: 20, pace: 100.0, batch: 1, phases: 0, stamp: true };
         contest::set(backend.port, plan).await?;
-        // What is asked for is the time of one request, not its wait for others that came in the same instant.
+        // The measurement is the time of one request, without its wait for simultaneous requests.
         let stagger = Duration::from_secs_f64(f64::from(plan.tokens) / plan.pace / f64::from(DELAYED));
         for (name, client) in [("responses", Client::Responses), ("socket", Client::Socket), ("chat", Client::Chat)] {
             let form = Form { client, stream: true };
@@ -291,7 +291,7 @@ impl Run {
         Ok(())
     }
 
-    /// Memory that each of many open streams takes.
+    /// Measures the memory per stream with many open streams.
     async fn memory(&self, backend: &Contestant, proxy: &Contestant) -> Result<Memory> {
         contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, phases: 0, stamp: false }).await?;
         let before = machine::rss(proxy.pid)?;
@@ -300,7 +300,7 @@ impl Run {
         for _ in 0..self.streams {
             let load = load.clone();
             streams.spawn(async move { load.one().await });
-            // What a stream holds is asked for, not what a thousand requests in one instant do.
+            // The measurement is the memory of open streams, not of a thousand simultaneous requests.
             tokio::time::sleep(ARRIVAL).await;
         }
         tokio::time::sleep(Duration::from_secs(3)).await;

@@ -1,4 +1,4 @@
-//! What it takes to translate a long conversation for the Codex backend, in each protocol that clients speak.
+//! Measures the time to translate a long conversation for the Codex backend, in each client protocol.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use proto::dialect::{Codex, Target};
 use proto::{Dialect, Wire};
 use serde_json::{Value, json};
 
-/// Messages of the conversation, and the bytes of each text, so that the body is about 134 kB.
+/// The number of messages and the size of each text in bytes, so that the body is about 134 kB.
 const MESSAGES: usize = 200;
 const TEXT: usize = 565;
 /// Translations per protocol; the median counts.
 const ROUNDS: usize = 201;
-/// The highest time of one translation.
+/// The maximum time of one translation.
 const BAR: Duration = Duration::from_millis(1);
 
-/// Prints each protocol's median; fails when `strict` and one is over the bar.
+/// Prints each protocol's median; fails if `strict` and a median is over the limit.
 pub(crate) fn run(strict: bool) -> Result<()> {
     let mut met = true;
     for (name, dialect, body) in [
@@ -52,7 +52,7 @@ fn median(dialect: Dialect, body: &Bytes) -> Result<Duration> {
     Ok(times[ROUNDS / 2])
 }
 
-/// A text with what texts of agents hold: quotes, line ends, backslashes, other alphabets.
+/// A text with the characters of agents' texts: quotes, line ends, backslashes, other alphabets.
 fn words(n: usize) -> String {
     let line = format!("{n}: let path = \"src\\main.rs\";\n\t// naïve, 你好, ok? ");
     line.chars().cycle().take(TEXT - TEXT / 16).collect()

@@ -1,4 +1,4 @@
-//! Builds with the `dist` profile and runs the bench runner.
+//! Builds with the `dist` profile and runs the benchmarks.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use crate::shell::{cargo, command, root, step, target};
 
-/// Keeps the names of the gateway's functions.
+/// Keeps the symbols of the gateway's functions.
 const SYMBOLS: &str = "profile.dist.package.polygate.strip='none'";
 
-/// Gateway, floor and load generator from the same profile, then one interleaved run.
+/// Builds gateway, floor and load generator with the same profile, then runs them interleaved.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let folder = build(&[])?;
     let mut runner = command(folder.join("bench"), ["run"]);
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     step("translate", &mut translate)
 }
 
-/// Writes which functions run, by which the linker lays the gateway's code out from then on.
+/// Writes the list of functions that run, by which the linker orders the gateway's code from then on.
 pub(crate) fn layout() -> Result<()> {
     let folder = build(&["--config", SYMBOLS])?;
     let mut layout = command(folder.join("bench"), ["layout"]);
@@ -28,8 +28,8 @@ pub(crate) fn layout() -> Result<()> {
     step("layout", &mut layout)
 }
 
-/// The folder of both programs, each built alone: together they would share libraries with more features, which is not the
-/// gateway that people run, and whose symbols the layout does not name.
+/// The folder of both programs. Each program is built alone: a common build would enable more features of shared libraries, which is
+/// not the released gateway, and the layout does not name its symbols.
 fn build(options: &[&str]) -> Result<PathBuf> {
     for package in ["bench", "polygate"] {
         step("build", cargo(&["build", "--profile", "dist", "--package", package]).args(options))?;

@@ -1,4 +1,4 @@
-//! Files that are written by the product itself and checked in.
+//! Checked-in files that the product generates.
 
 use std::fs;
 
@@ -6,13 +6,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{cargo, output, root};
 
-/// Path below the root, and what `cargo run` prints its content with.
+/// A path below the root, and the arguments of the `cargo run` that prints the file's content.
 const FILES: &[(&str, &[&str])] = &[
     ("docs/settings.md", &["--package", "polygate", "--", "config", "docs"]),
     ("docs/openapi.json", &["--package", "server", "--features", "describe", "--example", "openapi"]),
 ];
 
-/// Writes the files, or with `check` fails when one is out of date.
+/// Writes the files, or with `check` fails if one is out of date.
 pub(crate) fn run(check: bool) -> Result<()> {
     println!("\n== generated files");
     for (file, args) in FILES {

@@ -1,4 +1,5 @@
-//! What tests in other languages need: packages of npm and PyPI at fixed versions, below the checkout and the target folder.
+//! Installs the dependencies of tests in other languages: packages of npm and PyPI at fixed versions, below the checkout and the
+//! target folder.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{command, root, step, target, works};
 
-/// Installs what the lock file in `folder` says; nothing when that was done before.
+/// Installs the lock file in `folder`, unless that version is installed.
 pub(crate) fn npm(folder: &str) -> Result<()> {
     let folder = root().join(folder);
     let wanted = fs::read(folder.join("package-lock.json"))?;
@@ -20,7 +21,7 @@ pub(crate) fn npm(folder: &str) -> Result<()> {
     Ok(fs::write(stamp, wanted)?)
 }
 
-/// A virtual environment with what `requirements` says, for programs that run on a Python in `versions` (3.x).
+/// A virtual environment with `requirements`, for programs that run on a Python in `versions` (3.x).
 pub(crate) fn venv(name: &str, requirements: &str, versions: std::ops::Range<u32>) -> Result<PathBuf> {
     let requirements = root().join(requirements);
     let wanted = fs::read(&requirements)?;
@@ -55,7 +56,7 @@ fn python(versions: &std::ops::Range<u32>) -> Result<String> {
     Ok(python)
 }
 
-/// Registries hang up now and then: three tries.
+/// Tries an installation three times, because registries sometimes close the connection.
 fn repeat(install: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     let again = |error: anyhow::Error| {
         println!("{error:#}; once more");
@@ -63,7 +64,7 @@ fn repeat(install: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     install().map_err(again).or_else(|()| install().map_err(again)).or_else(|()| install())
 }
 
-/// Installs a package of Debian where we may; says why it could not.
+/// Installs a Debian package if the user is root; prints the reason if that fails.
 pub(crate) fn debian(package: &str) {
     let root = env::var("USER").is_ok_and(|user| user == "root") || Path::new("/root").read_dir().is_ok();
     if !root || !works("apt-get", &["--version"]) {

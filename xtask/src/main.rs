@@ -26,9 +26,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Job {
-    /// All lints, then all tests: what CI runs.
+    /// All lints, then all tests, as CI does.
     Ci,
-    /// All tests; installs what they need first.
+    /// All tests; installs their dependencies first.
     Test {
         /// Only the Rust tests.
         #[arg(long)]
@@ -45,31 +45,31 @@ enum Job {
     },
     /// Formatting, clippy, layers, licences, spelling, generated files.
     Lint,
-    /// Which crate may use which.
+    /// Dependencies between crates and imports between modules.
     Tidy,
     /// Writes the generated files.
     Gen {
-        /// Only say whether they are up to date.
+        /// Only check whether the files are up to date.
         #[arg(long)]
         check: bool,
     },
-    /// Measures the gateway beside the pass-through floor.
+    /// Measures the gateway in comparison with the pass-through floor.
     Bench {
-        /// Passed on to the bench runner.
+        /// Arguments of the bench runner.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
     /// Counts the instructions of a request and of a token, and writes them to `docs/benchmarks.md`.
     Instructions {
-        /// Only compare with the page.
+        /// Only compare the counts with the page.
         #[arg(long)]
         check: bool,
     },
     /// Writes the layout of the gateway's code (`crates/polygate/layout.txt`) anew; needs valgrind.
     Layout,
-    /// Long runs that CI has no time for.
+    /// Runs that take too long for CI.
     Soak {
-        /// Which one.
+        /// The run.
         #[command(subcommand)]
         run: soak::Run,
     },
@@ -78,7 +78,7 @@ enum Job {
 #[expect(clippy::print_stderr, reason = "a command line tool")]
 fn main() -> ExitCode {
     let Err(error) = run(Cli::parse().job) else { return ExitCode::SUCCESS };
-    // Without its backtrace: what failed has said why, and that should be the last thing to read.
+    // The backtrace is left out, so that the failed step's reason is the last line.
     eprintln!("{error:#}");
     ExitCode::FAILURE
 }

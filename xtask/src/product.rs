@@ -1,4 +1,4 @@
-//! The binary on its offline backend, judged by programs that are not ours.
+//! Tests of the binary with its offline backend, by programs of third parties.
 
 use std::env;
 use std::fs;
@@ -27,7 +27,7 @@ pub(crate) fn sdk() -> Result<()> {
     step("SDK tests", shared(&mut run))
 }
 
-/// What the binary sends and what `proto` writes, read by the models of the official Python SDKs.
+/// Tests the binary's answers and `proto`'s output with the models of the official Python SDKs.
 pub(crate) fn python() -> Result<()> {
     let binary = build()?;
     let venv = install::venv("python-sdks", "tests/python/requirements.txt", 11..15)?;
@@ -35,7 +35,7 @@ pub(crate) fn python() -> Result<()> {
     if written.exists() {
         fs::remove_dir_all(&written)?;
     }
-    // With the features of the Rust tests, which have built it already.
+    // With the features of the Rust tests, because those tests have built this workspace already.
     let build = ["build", "--workspace", "--features", "polygate/failpoints", "--example", "dump"];
     step("what writes replies in every dialect", &mut cargo(&build))?;
     let mut dump = command(target().join("debug/examples/dump"), [&written]);
@@ -44,10 +44,10 @@ pub(crate) fn python() -> Result<()> {
     step("Python models", run.env("POLYGATE_BIN", binary).env("POLYGATE_WRITTEN", written))
 }
 
-/// Real command-line programs, each in a home of its own.
+/// Real command-line clients, each in its own home.
 pub(crate) fn clients() -> Result<()> {
     let binary = build()?;
-    // With the features of the Rust tests, whose crates are built already.
+    // With the features of the Rust tests, because those tests have built the crates already.
     let build = ["build", "--workspace", "--features", "polygate/failpoints", "--example", "secure"];
     step("backend", &mut cargo(&build))?;
     install::npm("tests/clients")?;
@@ -64,14 +64,14 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(target().join("debug/polygate"))
 }
 
-/// The tests of a folder; modules of ours that they use lie beside them.
+/// The tests of a folder; the helper modules that they import are in the same folder.
 fn unittest(python: PathBuf, folder: &str) -> Command {
     let mut run = command(python, ["-B", "-m", "unittest", "discover", "--verbose", "--start-directory"]);
     run.arg(root().join(folder));
     run
 }
 
-/// Tells tests where recorded streams lie, when they lie beside the checkout.
+/// Prints a note if the environment has no folder of recorded streams for the tests.
 pub(crate) fn shared(command: &mut Command) -> &mut Command {
     if env::var_os("POLYGATE_SHARED").is_none() {
         println!("POLYGATE_SHARED is not set: tests against recorded streams are skipped");

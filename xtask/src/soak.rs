@@ -1,4 +1,4 @@
-//! Runs that take longer than CI has.
+//! Runs that take too long for CI.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -9,25 +9,25 @@ use crate::{install, product};
 /// The runs.
 #[derive(Subcommand)]
 pub(crate) enum Run {
-    /// Codex CLI, Claude Code and the SDKs wait through ten silent minutes, over HTTP and sockets; the backend must see one
-    /// request of each.
+    /// Codex CLI, Claude Code and the SDKs wait through ten minutes of silence, over HTTP and sockets; the backend must see one request
+    /// of each.
     Silence {
         /// Minutes of silence.
         #[arg(long, default_value_t = 10.0)]
         minutes: f64,
     },
-    /// Tokens of many accounts end together, again and again: a gateway and four commands on SQLite, commands that are interrupted and
-    /// gateways that start meanwhile, two gateways on PostgreSQL. The backend must see each refresh token once, and no client an error.
+    /// Tokens of many accounts expire together, many times: with a gateway and four commands on SQLite, with interrupted commands and new
+    /// gateways meanwhile, and with two gateways on PostgreSQL. The backend must see each refresh token once, and no client an error.
     Refresh {
         /// Accounts.
         #[arg(long, default_value_t = 50)]
         accounts: usize,
-        /// Rounds of each of the three; in each every token ends.
+        /// Rounds of each of the three setups; in each round every token expires.
         #[arg(long, default_value_t = 1000)]
         rounds: usize,
     },
-    /// kill -9 of a gateway that refreshes, at every failpoint on the way and at random instants, with commands beside it that end, are
-    /// interrupted and are killed. No login may be lost.
+    /// kill -9 of a gateway during a refresh, at every failpoint of the refresh and at random times, with parallel commands that end, are
+    /// interrupted or are killed. No login may be lost.
     RefreshKill {
         /// Accounts.
         #[arg(long, default_value_t = 4)]
@@ -36,8 +36,8 @@ pub(crate) enum Run {
         #[arg(long, default_value_t = 1000)]
         kills: usize,
     },
-    /// Upstreams that never end their replies, and many large bodies at once. The gateway must keep to its memory budget, and give
-    /// the memory back; Linux only.
+    /// Upstreams that never end their replies, and many large bodies at once. The gateway must stay within its memory budget, and
+    /// release the memory; Linux only.
     Memory {
         /// Minutes of mixed load after the large bodies.
         #[arg(long, default_value_t = 60.0)]
@@ -57,7 +57,7 @@ pub(crate) enum Part {
     Bodies,
 }
 
-/// Runs one.
+/// Runs a soak test.
 pub(crate) fn run(run: &Run) -> Result<()> {
     match run {
         Run::Silence { minutes } => silence(*minutes),
@@ -93,7 +93,7 @@ fn memory(minutes: f64, only: Option<Part>) -> Result<()> {
     step("memory", soak.env("POLYGATE_SOAK_MINUTES", minutes.to_string()))
 }
 
-/// The small tests of the same name, at full size and one after the other.
+/// Runs the small tests of the same name at full size, one after another.
 fn refresh(tests: &str, sizes: &[(&str, usize)]) -> Result<()> {
     let mut soak = cargo(&["test", "--package", "polygate", "--features", "polygate/failpoints", "--test", "refresh"]);
     soak.args(["--", "--nocapture", "--test-threads=1", tests]).env("POLYGATE_SOAK", "1");

@@ -1,4 +1,4 @@
-//! All tests, and what they need installed.
+//! All tests, and the installation of their dependencies.
 
 use std::fs;
 
@@ -8,19 +8,19 @@ use crate::install::debian;
 use crate::product::{self, shared};
 use crate::shell::{cargo, command, from_pypi, step, works};
 
-/// A set of tests that runs alone.
+/// A set of tests that can run alone.
 pub(crate) type Suite = fn() -> Result<()>;
 
 /// Rust tests, kill tests, then SDKs and clients against the binary.
 pub(crate) const ALL: [Suite; 4] = [rust, product::sdk, product::python, product::clients];
 
-/// The suites asked for, in the order of [`ALL`]; all of them where none is.
+/// Runs the requested suites, in the order of [`ALL`]; all suites if none is requested.
 pub(crate) fn run(asked: [bool; 4]) -> Result<()> {
     let none = !asked.contains(&true);
     ALL.iter().zip(asked).filter(|(_, asked)| none || *asked).try_for_each(|(suite, _)| suite())
 }
 
-/// Everything in the workspace, then the tests that need failpoints compiled in.
+/// All Rust tests of the workspace, with failpoints compiled in.
 pub(crate) fn rust() -> Result<()> {
     postgres();
     let runner = if works("cargo", &["nextest", "--version"]) {
@@ -36,7 +36,7 @@ pub(crate) fn rust() -> Result<()> {
     step("tests", shared(&mut tests).args(scope))
 }
 
-/// Installs Debian's PostgreSQL where there is none. Its tests say so when they are skipped.
+/// Installs Debian's PostgreSQL if none is installed. Tests that need PostgreSQL print a note when they are skipped.
 fn postgres() {
     let installed = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut versions| versions.next().is_some());
     if !installed {

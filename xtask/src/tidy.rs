@@ -1,4 +1,4 @@
-//! The structure of the code: which crate may use which, and which modules of a crate import each other.
+//! Checks the structure of the code: dependencies between crates, and imports between the modules of a crate.
 
 mod circles;
 mod imports;
@@ -6,7 +6,7 @@ mod layers;
 
 use anyhow::Result;
 
-/// Fails when a crate uses one that it must not, or when the modules of a crate import each other in a circle.
+/// Fails if a crate has a forbidden dependency, or if the modules of a crate import each other in a cycle.
 pub(crate) fn check() -> Result<()> {
     println!("\n== layers");
     layers::check()?;

@@ -1,4 +1,4 @@
-//! Import circles among the modules of a crate, and imports that are forbidden though they close no circle.
+//! Finds import cycles between the modules of a crate, and forbidden imports that close no cycle.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,23 +7,23 @@ use anyhow::{Result, bail};
 
 use super::imports::{Graph, read};
 
-/// The folders that hold crates.
+/// The source folders of the crates.
 const SOURCES: &[&str] = &[
     "crates/proto/src", "crates/pool/src", "crates/wire-body/src", "crates/upstream/src", "crates/store/src",
     "crates/engine/src", "crates/server/src", "crates/offline/src", "crates/polygate/src", "bench/src", "xtask/src",
 ];
 
-/// Circles that may stay, each with its reason: source folder, the modules in alphabetical order, reason. At most three.
+/// Allowed cycles: source folder, the modules in alphabetical order, reason. At most three.
 const EXCEPTIONS: &[(&str, &[&str], &str)] = &[];
 
-/// Imports that must not be: source folder, the importing module, the imported one.
+/// Forbidden imports: source folder, the importing module, the imported module.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("crates/proto/src", "canon", "dialect"),
     ("crates/engine/src", "request", "background"),
     ("crates/engine/src", "request", "admin"),
 ];
 
-/// Fails with every circle and every forbidden import.
+/// Fails with a list of all cycles and all forbidden imports.
 pub(super) fn check() -> Result<()> {
     let mut wrong = Vec::new();
     for source in SOURCES {
@@ -48,7 +48,7 @@ fn is_excepted(source: &str, circle: &BTreeSet<&str>) -> bool {
         .any(|(crate_source, modules, _)| *crate_source == source && circle.iter().copied().eq(modules.iter().copied()))
 }
 
-/// The groups of two modules or more in which each reaches every other.
+/// The groups of two or more modules in which each module reaches every other.
 fn circles(graph: &Graph) -> Vec<BTreeSet<&str>> {
     let reached: Vec<(&str, BTreeSet<&str>)> =
         graph.keys().map(|from| (from.as_str(), reachable(graph, from))).collect();

@@ -1,4 +1,4 @@
-//! Which modules of a crate import which, read from its source.
+//! Reads the imports between the modules of a crate from its source.
 //!
 //! A module is a file or folder directly below `src/`. Items under `#[cfg(test)]` do not count. Paths are read from the tokens, so that a
 //! path inside a macro call counts too, and so does a path in a docstring: its reader follows the link. A name that `lib.rs` re-exports counts as an import of the module that it comes from.
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// Module -> module it imports -> one file that does.
+/// Module -> imported module -> one file with the import.
 pub(super) type Graph = BTreeMap<String, BTreeMap<String, PathBuf>>;
 
 /// Reads the modules of the crate whose source folder is `source`.
@@ -34,7 +34,7 @@ pub(super) fn read(source: &Path) -> Result<Graph> {
 
 struct SourceFile {
     path: PathBuf,
-    /// The names of the module and of those around it, outermost first; empty for the crate's root.
+    /// The path of the module, outermost name first; empty for the crate's root.
     module: Vec<String>,
     tokens: TokenStream,
 }
@@ -85,7 +85,7 @@ fn is_test(item: &syn::Item) -> bool {
     attributes.iter().any(is_test)
 }
 
-/// The names that the crate's root re-exports, each with the module that it comes from.
+/// The names that the crate's root re-exports, each with its module.
 fn exports(root: &TokenStream) -> BTreeMap<String, String> {
     let Ok(file) = syn::parse2::<syn::File>(root.clone()) else { return BTreeMap::new() };
     let mut found = BTreeMap::new();
@@ -110,7 +110,7 @@ fn leaves(tree: &syn::UseTree, found: &mut impl FnMut(String)) {
     }
 }
 
-/// The modules that a file's paths from the crate's root lead to.
+/// The modules in a file's paths from the crate's root.
 fn targets(file: &SourceFile, modules: &BTreeSet<String>, exports: &BTreeMap<String, String>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     root_names(&file.tokens, file.module.len(), &mut names);
@@ -118,8 +118,8 @@ fn targets(file: &SourceFile, modules: &BTreeSet<String>, exports: &BTreeMap<Str
     names.into_iter().filter_map(module).collect()
 }
 
-/// The names that follow the crate's root in paths: `crate::a`, `crate::{a, b::c}`, or as many `super::` as lead there from `depth` modules
-/// below the root.
+/// The names after the crate's root in paths: `crate::a`, `crate::{a, b::c}`, or the number of `super::` that leads to the root from
+/// `depth` modules below it.
 fn root_names(tokens: &TokenStream, depth: usize, names: &mut BTreeSet<String>) {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
     let mut at = 0;
@@ -143,28 +143,14 @@ fn root_names(tokens: &TokenStream, depth: usize, names: &mut BTreeSet<String>) 
     }
 }
 
-/// Whether what follows `before` is the text of a docstring, which the parser gives as `doc = "text"`.
-fn is_doc(before: &[TokenTree]) -> bool {
-    matches!(before, [TokenTree::Ident(name), TokenTree::Punct(_)] if name == "doc")
-}
-
-/// The same names in the paths of a docstring, which stand in links and in code.
-fn names_in_doc(text: &str, depth: usize, names: &mut BTreeSet<String>) {
-    let is_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':');
-    let words = text.split(|letter| !is_path(letter)).filter(|word| word.contains("::"));
-    for path in words.filter_map(|word| word.trim_matches(':').parse::<TokenStream>().ok()) {
-        root_names(&path, depth, names);
-    }
-}
-
-/// Where the path goes on behind `depth` times `super`, when there are as many.
+/// The position after `depth` times `super`; `None` if the path has fewer or more.
 fn after_supers(tokens: &[TokenTree], at: usize, depth: usize) -> Option<usize> {
     let is_super = |at: usize| matches!(tokens.get(at), Some(TokenTree::Ident(ident)) if ident == "super");
     let count = (0..=depth).take_while(|index| is_super(at + 3 * index)).count();
     (count == depth).then_some(at + 3 * (count - 1) + 1)
 }
 
-/// The first name, or the first names of a group, behind the `::` at `at`.
+/// Adds the first name, or the first names of a group, after the `::` at `at`.
 fn first_names(tokens: &[TokenTree], at: usize, names: &mut BTreeSet<String>) {
     match tokens.get(at + 2) {
         Some(TokenTree::Ident(ident)) => {

@@ -1,4 +1,4 @@
-//! The layers: which crate may use which, read from `cargo metadata`.
+//! Checks the layers, the allowed dependencies between crates, with `cargo metadata`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::shell::{cargo, output};
 
-/// Our crates and the ones of ours that each may use outside its tests.
+/// Our crates, each with those of our crates that it may use outside its tests.
 const LAYERS: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("pool", &["proto"]),
@@ -34,7 +34,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("anyhow", &["polygate", "xtask", "bench"]),
 ];
 
-/// Fails with every dependency that points the wrong way.
+/// Fails with a list of all dependencies that the layers do not allow.
 pub(super) fn check() -> Result<()> {
     let metadata = output(&mut cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
     let wrong = violations(&packages(&serde_json::from_str(&metadata)?));
@@ -44,7 +44,7 @@ pub(super) fn check() -> Result<()> {
     bail!("layers broken:\n  {}\nThe arrows are in ARCHITECTURE.md; move the code, not the rule.", wrong.join("\n  "))
 }
 
-/// Name of each package with the names of its dependencies outside tests.
+/// The name of each package with the names of its dependencies outside tests.
 fn packages(metadata: &Value) -> BTreeMap<String, Vec<String>> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
