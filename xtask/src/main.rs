@@ -65,7 +65,7 @@ enum Job {
         #[arg(long)]
         check: bool,
     },
-    /// Writes the layout of the gateway's code (`crates/polygate/layout.txt`) anew; needs valgrind.
+    /// Rewrites the layout of the gateway's code (`crates/polygate/layout.txt`); needs valgrind.
     Layout,
     /// Runs that take too long for CI.
     Soak {

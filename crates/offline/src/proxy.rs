@@ -151,7 +151,7 @@ impl Proxy {
         self.inner.book.borrow().carried.iter().any(|carried| Some(carried.from) == seen.peer)
     }
 
-    /// Ends every connection and waits for the ends; the port then refuses connections.
+    /// Ends every connection and waits until all have ended; the port then refuses connections.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;

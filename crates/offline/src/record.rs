@@ -264,7 +264,7 @@ impl Recorder {
         self.book.lock().record.clone()
     }
 
-    /// Removes finished requests; running requests stay.
+    /// Clears the record; the counts of connections and of open requests stay.
     pub(crate) fn reset(&self) {
         let mut book = self.book.lock();
         let (connections, open) = (book.record.connections, book.record.open);

@@ -22,7 +22,7 @@ use crate::script::RequestFacts;
 use crate::state::Shared;
 use crate::{alerts, feed, models, noise, oauth, relay, responses, socket, usage};
 
-/// The endpoints of the ChatGPT backend.
+/// The endpoints with a fixed path.
 const ROUTES: &[(&str, &str, Endpoint)] = &[
     ("POST", "/backend-api/codex/responses", Endpoint::Responses),
     ("GET", "/backend-api/codex/responses", Endpoint::Socket),

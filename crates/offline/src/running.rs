@@ -98,7 +98,7 @@ impl Running {
         self.shared.origin.clone()
     }
 
-    /// Ends every connection and waits for the ends.
+    /// Ends every connection and waits until all have ended.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -221,7 +221,7 @@ impl Running {
         self.shared.greetings.lock().push_back(greeting);
     }
 
-    /// Makes every later request that matches a protocol violation, for example because its client disconnected.
+    /// Makes every later matching request a protocol violation, for example because its client disconnected.
     pub fn forbid(&self, when: When, note: &str) {
         self.shared.script.forbid(when, note.to_owned());
     }

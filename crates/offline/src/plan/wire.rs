@@ -33,7 +33,7 @@ pub enum Termination {
     End,
     /// A socket is closed with this code; over HTTP the same as `fin`.
     Close {
-        /// For example 1011; 1006 is a close frame without a code.
+        /// For example 1011; 1006 ends the connection without a close frame.
         code: u16,
     },
     /// A `response.failed` event, then the proper end.
