@@ -17,17 +17,17 @@ use crate::{Error, Store, failpoint, sql};
 
 pub use link::LinkedAccount;
 
-/// Where the tokens begin in a row of an account with its tokens.
+/// Index of the first token column in a row of `sql::ACCOUNT`.
 const TOKENS_AT: usize = 14;
-/// How often a write is tried again when the row changed under it.
+/// How often a write is retried when another process changes the row first.
 const TRIES: usize = 16;
 
 /// Where tokens come from, which decides whether they replace stored ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Just issued to us: they replace whatever is stored.
+    /// Issued just now by a login: the tokens replace all stored ones.
     Login,
-    /// Read from a file or pasted: they replace stored ones only when newer.
+    /// Read from a file or pasted: the tokens replace stored ones only when newer.
     Import,
 }
 
@@ -46,9 +46,9 @@ pub struct NewAccount {
     pub user: String,
     /// Whether the workspace is a FedRAMP one.
     pub fedramp: bool,
-    /// Its tokens; `refreshed` is when they were issued, as far as known.
+    /// The account's tokens; `refreshed` is the time when they were issued, as far as known.
     pub tokens: Tokens,
-    /// Where they come from.
+    /// Where the tokens come from.
     pub origin: Origin,
     /// The egress of the account from its first call on; `None` keeps the stored one.
     pub egress: Option<Egress>,
@@ -56,12 +56,12 @@ pub struct NewAccount {
     pub status: Status,
 }
 
-/// What [`Store::put_account`] did.
+/// Result of [`Store::put_account`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PutOutcome {
     /// The account's id, old or new.
     pub id: AccountId,
-    /// Whether it was not known before.
+    /// Whether the account is new.
     pub added: bool,
     /// Whether the given tokens are stored now; `false` when the stored ones are as new or newer.
     pub stored: bool,
@@ -94,7 +94,7 @@ impl Store {
         rows.iter().map(|row| Ok((AccountId(row.text(0)?), row.int(1)?))).collect()
     }
 
-    /// One account with its tokens, or with what is wrong with them; `None` when there is no such account.
+    /// One account with its tokens, or with the error when its tokens cannot be read; `None` when there is no such account.
     pub async fn account(&self, id: &AccountId) -> Result<Option<(Account, Result<Tokens, Error>)>, Error> {
         let Some(row) = self.read_one(sql::ACCOUNT, &args![&id.0]).await? else { return Ok(None) };
         Ok(Some((account(&row)?, self.unseal_tokens(id, &row, TOKENS_AT))))
@@ -106,7 +106,7 @@ impl Store {
         row.map(|row| self.unseal_tokens(id, &row, 0)).transpose()
     }
 
-    /// Adds an account, or signs a known one (same upstream id and user) in again. Newer tokens are never replaced by older.
+    /// Adds an account, or signs a known account (same upstream id and user) in again. Older tokens never replace newer ones.
     pub async fn put_account(&self, new: NewAccount, now: Millis) -> Result<PutOutcome, Error> {
         for _ in 0..TRIES {
             let put = match self.known_account(&new).await? {
@@ -128,7 +128,7 @@ impl Store {
             return Ok(None);
         };
         let id = AccountId(row.text(0)?);
-        // Tokens that cannot be unsealed any more are replaced by any others.
+        // Any tokens replace stored tokens that cannot be unsealed any more.
         let sealed = SealedTokens { access: row.text(3)?, refresh: row.maybe_text(4)?, identity: None };
         let tokens = match self.open_tokens(&id, &sealed) {
             Ok((access, refresh, id)) => {
@@ -167,7 +167,7 @@ impl Store {
         Ok(added.then_some(PutOutcome { id, added: true, stored: true }))
     }
 
-    /// `None` when the row has changed since it was read.
+    /// Replaces the tokens of a known account; `None` when the row has changed since it was read.
     async fn sign_in(&self, new: &NewAccount, known: KnownAccount, now: Millis) -> Result<Option<PutOutcome>, Error> {
         let sealed = self.seal_tokens(&known.id, &new.tokens)?;
         let row = args![
@@ -196,7 +196,7 @@ impl Store {
         Ok(PutOutcome { id: known.id, added: false, stored: false })
     }
 
-    /// Writes the row and its egress in one transaction, so that no call leaves by another egress in between.
+    /// Writes the row and its egress in one transaction, so that no call uses another egress in between.
     async fn put_row(&self, row: BoundStatement<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
         let Some(egress) = &new.egress else { return self.write(failpoint::ACCOUNT, row.0, row.1).await };
         let way = args![&id.0, egress.to_string()];
@@ -209,9 +209,9 @@ impl Store {
         self.write_each(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &rows).await
     }
 
-    /// Writes statuses in one transaction, each only over the given [`Account::status_rev`]. The result says for each, in order, whether
-    /// it was written. A status is not written when the account is gone or a sign-in, a switch or another process wrote a newer
-    /// status: a finding about an old login must not end a new one.
+    /// Writes statuses in one transaction, each only while the row has the given [`Account::status_rev`]. The result says for each status,
+    /// in order, whether it was written. A status is not written when the account is gone or a sign-in, a switch or another process wrote a
+    /// newer status: a finding about an old login must not change the status of a new login.
     pub async fn set_statuses(&self, learned: &[(AccountId, Status, i64)]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = learned.iter().map(|(id, status, rev)| args![&id.0, json(status), *rev].to_vec()).collect();
         self.write_each(failpoint::STATUS, sql::ACCOUNT_STATUS, &rows).await
@@ -229,7 +229,7 @@ impl Store {
         row.map(|row| self.sealer().open(cookie_field(id), &row.text(0)?)).transpose()
     }
 
-    /// Keeps accounts' cookie jars, sealed, in one transaction. Does nothing for an account that is gone.
+    /// Stores accounts' cookie jars, sealed, in one transaction. Skips accounts that are gone.
     pub async fn set_cookies(&self, jars: &[(AccountId, Secret)]) -> Result<(), Error> {
         let seal = |(id, cookies): &(AccountId, Secret)| self.sealer().seal(cookie_field(id), cookies);
         let sealed = jars.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
@@ -238,7 +238,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets an account's cookie jar.
+    /// Removes an account's cookie jar.
     pub async fn clear_cookies(&self, id: &AccountId) -> Result<(), Error> {
         self.write(failpoint::COOKIES, sql::COOKIES_CLEAR, &args![&id.0]).await?;
         Ok(())
@@ -253,7 +253,7 @@ impl Store {
         })
     }
 
-    /// Five columns of a row from `at` on: access, refresh, identity, expires, refreshed.
+    /// Reads five columns of a row from `at` on: access, refresh, identity, expires, refreshed.
     pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &DbRow, at: usize) -> Result<Tokens, Error> {
         let (access, refresh, identity) = (row.text(at)?, row.maybe_text(at + 1)?, row.maybe_text(at + 2)?);
         let (access, refresh, identity) = self.open_tokens(id, &SealedTokens { access, refresh, identity })?;
@@ -303,7 +303,7 @@ fn account(row: &DbRow) -> Result<Account, Error> {
     })
 }
 
-/// Reads an account's terms. Values that Polygate never writes count as not set.
+/// Reads an account's limits. Values that Polygate never writes count as not set.
 fn terms(row: &DbRow) -> Result<AccountLimits, Error> {
     let max_concurrent = row.maybe_int(11)?.and_then(|most| u32::try_from(most).ok());
     let priority = i32::try_from(row.int(12)?).unwrap_or(0);

@@ -12,7 +12,7 @@ use crate::{Error, Store, failpoint, sql};
 pub struct LinkedAccount {
     /// The account.
     pub account: AccountId,
-    /// The file; it belongs to Codex.
+    /// The auth.json; Codex owns it.
     pub file: PathBuf,
     /// Whether the gateway may refresh the file's tokens after they expired.
     pub may_refresh: bool,

@@ -1,5 +1,5 @@
-//! Settings of an account that its owner chooses: label, tags, terms, and whether it is switched off. A change of several accounts
-//! is one transaction.
+//! Settings of an account that its owner chooses: label, tags, limits, and whether the account is switched off. A change of several
+//! accounts is one transaction.
 
 use pool::{AccountId, AccountLimits, Status};
 
@@ -21,7 +21,7 @@ impl Store {
         self.write_each(failpoint::OWNER, sql::ACCOUNT_LABEL, &rows).await
     }
 
-    /// Writes the ceiling and priority that its owner set; `false` when there is no such account.
+    /// Writes the owner's limits of an account (concurrent requests and priority); `false` when there is no such account.
     pub async fn set_terms(&self, id: &AccountId, terms: AccountLimits) -> Result<bool, Error> {
         let most = Arg::MaybeInt(terms.max_concurrent.map(i64::from));
         let row = [Arg::from(&id.0), most, Arg::from(i64::from(terms.priority))];
@@ -42,7 +42,8 @@ impl Store {
         self.write_each(failpoint::OWNER, sql::TAGS_SET, &rows).await
     }
 
-    /// Runs one statement for each of several accounts in one durable step. The result says for each, in order, whether a row changed.
+    /// Runs one statement for each of several accounts in one durable step. The result says for each account, in order, whether a row
+    /// changed.
     pub(super) async fn write_each(
         &self,
         step: Step,
