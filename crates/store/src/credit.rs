@@ -10,14 +10,14 @@ const PAUSE: i64 = 30_000;
 /// A pause that ends later than this was written by a wrong clock and is ignored. The clocks of nodes differ by less.
 const MAX_PLAUSIBLE: i64 = 10 * PAUSE;
 
-/// The answer to [`Store::begin_credit`].
+/// Result of [`Store::begin_credit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum CreditClaim {
-    /// The attempt may begin with this id of a `request`. It is the given id, or the id of an earlier attempt with an unknown outcome, so that
-    /// no second credit is consumed.
+    /// The attempt may begin, with `request` as its id: the given id, or the id of an earlier attempt with an unknown outcome, so that no
+    /// second credit is consumed.
     Begun { request: String },
-    /// Somebody tried a moment ago; the next try may begin at `until`.
+    /// The pause after another attempt has not ended; the next attempt may begin at `until`.
     Held { until: Millis },
     /// There is no such account.
     Gone,
@@ -25,19 +25,19 @@ pub enum CreditClaim {
 
 impl Store {
     /// Claims the next attempt of an account for 30 s, in one atomic statement, over all processes and nodes. `request` is the id of an
-    /// attempt to repeat. Without it the attempt is a new one, unless the outcome of the last attempt is unknown.
+    /// attempt to repeat. Without `request` the attempt is new, unless the outcome of the last attempt is unknown.
     pub async fn begin_credit(&self, id: &AccountId, request: Option<&str>, now: Millis) -> Result<CreditClaim, Error> {
         let new = uuid::Uuid::new_v4().to_string();
         self.claim_credit(id, (request.unwrap_or(&new), request.is_some()), now).await
     }
 
-    /// As [`Self::begin_credit`], with an id that a client made for this click. A new attempt takes that id, unless the outcome of the
+    /// Like [`Self::begin_credit`], with an id that a client made for this click. A new attempt takes that id, unless the outcome of the
     /// last attempt is unknown.
     pub async fn offer_credit(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditClaim, Error> {
         self.claim_credit(id, (request, false), now).await
     }
 
-    /// `repeats`: the id replaces the id of an attempt with an unknown outcome.
+    /// `repeats` says that the id replaces the id of an attempt with an unknown outcome.
     async fn claim_credit(
         &self,
         id: &AccountId,

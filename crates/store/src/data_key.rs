@@ -10,7 +10,7 @@ use crate::home::Home;
 /// The key's file name in a private folder.
 const NAME: &str = "data.key";
 
-/// Where the data key lies.
+/// Location of the data key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DataKey {
     /// `<home>/secret/data.key`.
@@ -18,7 +18,7 @@ pub enum DataKey {
     InHome,
     /// `data.key` in one of these private folders (0700): in the first folder that holds it; a new key goes into the first writable one.
     Folders(Vec<PathBuf>),
-    /// This file. The mode of its folder is not checked, because it may be a mount of secrets. A missing folder is created (0700).
+    /// This file. The mode of its folder is not checked, because the folder may be a mount of secrets. A missing folder is created (0700).
     File(PathBuf),
 }
 
@@ -62,7 +62,7 @@ fn find_in(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
     Err(refused.expect("invariant: there is at least one folder"))
 }
 
-/// Whether the next folder may be tried: this one is not writable, because of its mode or its file system.
+/// Whether the next folder may be tried: this folder is not writable, because of its mode or its file system.
 fn may_try_next(error: &OpenError) -> bool {
     let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotADirectory];
     matches!(error, OpenError::Io { source, .. } if kinds.contains(&source.kind()))

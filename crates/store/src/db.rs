@@ -27,7 +27,7 @@ pub(crate) enum Db {
     Postgres(PostgresPool),
 }
 
-/// A statement that adds the rows of one JSON text, which the two databases read differently.
+/// A statement that adds the rows of one JSON text, in the syntax of each database.
 pub(crate) struct Bulk {
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
@@ -70,7 +70,7 @@ impl Db {
         })
     }
 
-    /// One statement for many rows in one transaction: all or nothing.
+    /// Runs one statement for many rows in one transaction: all or nothing.
     pub(crate) async fn write_all(&self, sql: &'static str, rows: &[Vec<Arg<'_>>]) -> Result<Vec<u64>, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
         match self {
@@ -88,7 +88,7 @@ impl Db {
         }
     }
 
-    /// Rows that are added, all or nothing, as one JSON text: an array of arrays.
+    /// Adds rows, all or nothing, from one JSON text: an array of arrays.
     pub(crate) async fn write_bulk(&self, statement: &Bulk, rows: &[Vec<Arg<'_>>]) -> Result<(), sqlx::Error> {
         let text = [Arg::from(json_rows(rows))];
         match self {
@@ -132,7 +132,7 @@ impl Db {
         }
     }
 
-    /// Waits for running statements and closes. The writer closes last, so that it can checkpoint the WAL into the file.
+    /// Waits for running statements and closes the connections. The writer closes last, so that it can checkpoint the WAL into the file.
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { writer, readers, .. } => {

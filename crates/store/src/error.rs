@@ -1,4 +1,4 @@
-//! What can go wrong, with hints. No variant carries a secret, a URL or a bound value.
+//! Errors of the store, with hints. No variant carries a secret, a URL or a bound value.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub enum Error {
         "{table}.{column} of {row} cannot be unsealed; hint: it is damaged, sign this account in again, or give the relay's key again"
     )]
     Sealed { table: &'static str, column: &'static str, row: String },
-    /// A stored value is not what was once written.
+    /// A stored value has an invalid form.
     #[error("{table}.{column} of {row} is damaged; hint: restore a backup, or remove this row")]
     Damaged { table: &'static str, column: &'static str, row: String },
     /// Another process took the lease over, or the tokens were replaced meanwhile.
@@ -79,7 +79,7 @@ pub enum OpenError {
         "{path} belongs to user {owner}, and this is user {us}; hint: run as its owner, or give it over with chown"
     )]
     Owner { path: PathBuf, owner: u32, us: u32 },
-    /// Other users may read or write it.
+    /// Other users may read or write the path.
     #[error("{path} is open to other users (mode {mode:04o}); hint: chmod {wanted:o} {path}")]
     Mode { path: PathBuf, mode: u32, wanted: u32 },
     /// SQLite's locks do not hold on network file systems.
@@ -88,13 +88,13 @@ pub enum OpenError {
     /// Another process holds `open.lock`.
     #[error("{path} is held by another process that is opening the store; hint: wait for it, or end it if it hangs")]
     Opening { path: PathBuf },
-    /// The database file is damaged. It stays as it is; a copy was set aside.
+    /// The database file is damaged. The file stays unchanged; `copy` is the path of a copy.
     #[error(
         "{path} is damaged ({reason}); nothing was changed, a copy is at {copy}; \
          hint: restore a backup over it, or move it away to start with no accounts"
     )]
     Damaged { path: PathBuf, copy: PathBuf, reason: String },
-    /// The schema is older than this program's, and the options do not allow a migration. An empty database has schema 0.
+    /// The schema is older than the schema of this program, and the options do not allow a migration. An empty database has schema 0.
     #[error(
         "the database has schema {found}, and this Polygate needs {known}; \
          hint: run `polygate migrate`, or `polygate serve`, which does the same"
@@ -114,10 +114,10 @@ pub enum OpenError {
          hint: put the key back, or name its file in POLYGATE_DATA_KEY_FILE"
     )]
     MissingDataKey { path: PathBuf },
-    /// Not 32 bytes.
+    /// The file does not have 32 bytes.
     #[error("{path} is not a data key (32 bytes expected, {found} found); hint: put the right file back")]
     BadDataKey { path: PathBuf, found: u64 },
-    /// Another install's key.
+    /// The key belongs to another install.
     #[error(
         "{path} is not the key that the stored logins are sealed with; \
          hint: put the right one back; nodes of one PostgreSQL need the same key file"
@@ -126,8 +126,8 @@ pub enum OpenError {
     /// The PostgreSQL URL cannot be read. Its text may hold a password and is not shown.
     #[error("the PostgreSQL URL cannot be read; hint: postgres://user:password@host:5432/database")]
     Url,
-    /// The connection is not verified, so that others on the network could read or change logins. The text names the server, never the
-    /// URL.
+    /// The connection does not verify the server's certificate, so that others on the network could read or change logins. The message
+    /// names the server, never the URL.
     #[error(
         "PostgreSQL on {host} is asked for without a verified certificate, and logins would go over that network; \
          hint: add ?sslmode=verify-full to store.postgres_url, and &sslrootcert=FILE where the server's CA is your own"

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// The moments around one write.
+/// The failpoints around one write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     before: &'static str,
@@ -75,17 +75,18 @@ points! {
 }
 
 impl Step {
-    /// The moment before.
+    /// Passes the failpoint before the write.
     pub(crate) fn before(self) -> io::Result<()> {
         hit(self.before)
     }
 
-    /// Whether the writing process needs no reload after this step, because its memory holds the written state or nothing reads it.
+    /// Whether the writing process needs no reload after this step, because it holds the written state in memory or nothing reads that
+    /// state.
     pub(crate) fn is_private(self) -> bool {
         self.private
     }
 
-    /// The moment after.
+    /// Passes the failpoint after the write.
     pub(crate) fn after(self) -> io::Result<()> {
         hit(self.after)
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::OpenError;
 use crate::failpoint::{self, hit};
 
-/// What a path is expected to be.
+/// The expected kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PathKind {
     /// A directory that other users may read but not write.
@@ -150,8 +150,8 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Writes a new file that is complete or missing after a crash. The caller holds the lock that keeps other processes from
-/// creating it.
+/// Writes a new file that is complete or missing after a crash. The caller holds the lock that keeps other processes from creating the
+/// file.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = with_suffix(path, ".new");
     remove(&draft)?;
@@ -171,7 +171,7 @@ pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// Copies a file to a new one, 0600, durably.
+/// Copies a file to a new file with mode 0600, durably.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut target = create(to)?;
     io::copy(&mut File::open(from)?, &mut target)?;
@@ -179,7 +179,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     sync_parent(to)
 }
 
-/// Removes a file if it is there.
+/// Removes a file; a missing file is no error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

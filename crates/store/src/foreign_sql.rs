@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use crate::Error;
 
-/// Runs one statement on the SQLite file in `home`, over a connection of its own. Errors: the file is not there, or SQLite refuses the
+/// Runs one statement on the SQLite file in `home`, over a separate connection. Errors: the file does not exist, or SQLite refuses the
 /// statement.
 pub async fn execute_foreign_sql(home: &Path, sql: String) -> Result<(), Error> {
     let options = SqliteConnectOptions::new().filename(home.join("accounts.db")).create_if_missing(false);

@@ -11,7 +11,7 @@ use crate::files::{self, PathKind};
 
 /// Longest wait for another process that opens the same store.
 const OPENING: Duration = Duration::from_secs(30);
-/// How often the lock is tried.
+/// Interval between attempts to take the lock.
 const TRY: Duration = Duration::from_millis(20);
 
 /// The home directory.
@@ -29,7 +29,7 @@ impl Home {
         Ok(Self(path.to_path_buf()))
     }
 
-    /// Accounts, keys, settings.
+    /// The database of accounts, keys and settings.
     pub(crate) fn accounts(&self) -> PathBuf {
         self.0.join("accounts.db")
     }
@@ -48,7 +48,7 @@ impl Home {
         self.0.join("holders")
     }
 
-    /// The reserve that is released on a full disk.
+    /// The reserve file that is released on a full disk.
     pub(crate) fn reserve(&self) -> PathBuf {
         self.0.join("reserve")
     }
@@ -58,7 +58,7 @@ impl Home {
         &self.0
     }
 
-    /// Waits until no other process opens the store.
+    /// Waits until no other process is opening the store, and takes the lock.
     pub(crate) async fn open_lock(&self) -> Result<OpenLock, OpenError> {
         let path = self.0.join("open.lock");
         let file = files::lock_file(&path).map_err(|source| OpenError::io(&path, source))?;

@@ -1,7 +1,8 @@
-//! State on disk: accounts with their tokens, relays with their keys, proxies with theirs, client keys, settings, usage. The only crate that speaks SQL.
+//! State on disk: accounts with their tokens, relays with their keys, proxies with their addresses, client keys, settings, usage. Only this
+//! crate uses SQL.
 //!
-//! Two SQLite files, or one PostgreSQL database that speaks the same statements. Secrets are sealed before they reach a
-//! statement. Policy lives in `pool`; here are rows, leases, files and their modes.
+//! Two SQLite files, or one PostgreSQL database with the same statements. Secrets are sealed before they reach a statement. Policy lives in
+//! `pool`; this crate has rows, leases, files and file modes.
 
 mod account;
 mod clock;

@@ -1,5 +1,5 @@
-//! Liveness of a process: a file that the process holds locked until it ends. The kernel releases the lock after a kill, too.
-//! Process ids alone are no proof of life, because the system reuses them.
+//! Liveness of a process: a file that the process holds locked until it ends. The kernel releases the lock after a kill, too. A process id
+//! alone does not prove that a process lives, because the system reuses ids.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -44,8 +44,8 @@ impl Drop for LivenessFile {
     }
 }
 
-/// Whether the process of this name on this machine has ended; a name of another form counts as ended. A process with an unreadable
-/// file counts as alive: its lease expires by itself.
+/// Whether the process of this name on this machine has ended. A name of another form counts as ended. A process with an unreadable file
+/// counts as alive: its lease expires by itself.
 pub(crate) fn ended(home: &Home, name: &str) -> bool {
     let id = name.rsplit('/').next().and_then(|id| Uuid::try_parse(id).ok());
     id.is_none_or(|id| unlocked(&file(home, id)))

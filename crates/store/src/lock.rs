@@ -1,4 +1,4 @@
-//! One serving gateway per home: a lock that the kernel releases, also on kill -9.
+//! One serving gateway per home: a lock that the kernel releases, also after kill -9.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -17,7 +17,7 @@ use crate::seal::hex;
 use crate::sql;
 use crate::statement::{args, postgres_query, sqlite_query};
 
-/// One step of the schema. Released ones never change.
+/// One step of the schema. Released steps never change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Migration {
     pub(crate) number: i64,
@@ -69,15 +69,15 @@ pub(crate) struct PendingMigrations<'a> {
 /// How opening treats a schema older than this program's. A new store is created under either policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SchemaPolicy {
-    /// Migrates it.
+    /// Migrates the schema.
     #[default]
     Migrate,
-    /// Refuses, and names the command that migrates: an older program may be using the store.
+    /// Refuses to open, and names the command that migrates: an older program may be using the store.
     Expect,
 }
 
 impl PendingMigrations<'_> {
-    /// Whether the missing steps are to be run now.
+    /// Whether to run the missing steps now. Errors: [`OpenError::Older`] when the policy forbids a migration.
     pub(crate) fn due(&self, schema: SchemaPolicy) -> Result<bool, OpenError> {
         match schema {
             _ if self.missing.is_empty() => Ok(false),
@@ -118,7 +118,7 @@ pub(crate) async fn sqlite_plan<'a>(
     pending_migrations(&applied, known, Engine::Sqlite)
 }
 
-/// The floor of a SQLite file. A file without the column was written by no newer program and has floor 0.
+/// The floor of a SQLite file. No newer program wrote a file without the column, so its floor is 0.
 async fn sqlite_floor(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     if has_floor(connection).await? { connection.fetch_one(sql::FLOOR).await?.try_get(0) } else { Ok(0) }
 }
@@ -128,7 +128,7 @@ async fn has_floor(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     Ok(connection.fetch_optional(has).await?.is_some())
 }
 
-/// Adds the `floor` column to the migration table of a SQLite file of an earlier program.
+/// Adds the `floor` column to the migration table of a SQLite file that an earlier program made.
 async fn add_floor_column(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     if !has_floor(connection).await? {
         connection.execute("ALTER TABLE migration ADD COLUMN floor BIGINT NOT NULL DEFAULT 0").await?;
@@ -193,7 +193,7 @@ pub(crate) async fn postgres_plan<'a>(
 struct Applied {
     /// Number and digest of each step.
     steps: BTreeMap<i64, String>,
-    /// The lowest schema number whose programs may use it.
+    /// The lowest schema number whose programs may use the database.
     floor: i64,
 }
 
@@ -205,7 +205,7 @@ fn pending_migrations<'a>(
     let latest = known.last().map_or(0, |step| step.number);
     let found = applied.steps.keys().next_back().copied().unwrap_or(0);
     let has = |step: &Migration| applied.steps.contains_key(&step.number);
-    // A newer schema is usable only when it kept everything that this program knows.
+    // A newer schema is usable only when its floor allows this program and it has all steps that this program knows.
     if found > latest && (applied.floor > latest || !known.iter().all(has)) {
         return Err(OpenError::Newer { found, known: latest });
     }

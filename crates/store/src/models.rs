@@ -17,7 +17,7 @@ pub struct StoredModels {
     pub client_version: String,
     /// The body, JSON.
     pub body: Bytes,
-    /// When it was fetched or confirmed.
+    /// When the list was fetched or confirmed.
     pub fetched: Millis,
 }
 
@@ -34,7 +34,7 @@ impl Store {
         rows.iter().map(|row| Ok((AccountId(row.text(4)?), models(row)?))).collect()
     }
 
-    /// Keeps an account's model list. Does nothing for an account that is gone.
+    /// Stores an account's model list. Does nothing for an account that is gone.
     pub async fn set_models(&self, id: &AccountId, models: &StoredModels) -> Result<(), Error> {
         let body = std::str::from_utf8(&models.body).map_err(|_| Error::NotText("the model list"))?;
         let row = args![&id.0, models.etag.as_deref(), &models.client_version, body, models.fetched];

@@ -1,7 +1,7 @@
 //! Portable files: sealed under a passphrase, readable on any machine.
 //!
-//! One JSON object with the parameters of the key derivation (Argon2id) and the sealed text (XChaCha20-Poly1305). The file holds
-//! the parameters, so that later versions may raise them; the parameters of a file that is opened are bounded.
+//! One JSON object with the parameters of the key derivation (Argon2id) and the sealed text (XChaCha20-Poly1305). The file holds the
+//! parameters, so that later versions may raise them; [`open`] refuses a file with parameters above a bound.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -17,9 +17,9 @@ use crate::seal::random;
 pub const KIND: &str = "polygate-sealed";
 /// KiB of memory and rounds of the key derivation.
 const COST: (u32, u32) = (64 << 10, 3);
-/// Largest parameters that an opened file may name.
+/// Largest parameters that [`open`] accepts from a file.
 const MOST: (u32, u32) = (256 << 10, 10);
-/// Shorter passphrases are refused, characters.
+/// Fewest characters of a passphrase.
 const SHORTEST: usize = 8;
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub enum PortableError {
     /// The passphrase is too short to protect the file.
     #[error("the passphrase has fewer than 8 characters; hint: take several words")]
     Short,
-    /// The file is not a sealed one, or its parameters exceed the bounds.
+    /// The file is not sealed by Polygate, or its parameters exceed the bounds.
     #[error("this is no sealed file of Polygate, or one of a newer version")]
     Foreign,
     /// The passphrase is wrong, or the file was changed.
@@ -76,7 +76,7 @@ pub fn seal(text: &Secret, passphrase: &Secret) -> Result<String, PortableError>
     Ok(serde_json::to_string_pretty(&sealed).expect("invariant: texts and numbers serialise") + "\n")
 }
 
-/// Opens what [`seal`] made. Errors: [`PortableError`]; what the file asks for is bounded by 256 MiB and ten rounds.
+/// Opens a file that [`seal`] made. Errors: [`PortableError`]; the parameters in the file are bounded by 256 MiB and ten rounds.
 pub fn open(file: &[u8], passphrase: &Secret) -> Result<Secret, PortableError> {
     let sealed: Sealed = serde_json::from_slice(file).map_err(|_| PortableError::Foreign)?;
     let cost = (sealed.memory, sealed.rounds);

@@ -1,4 +1,4 @@
-//! Opening a PostgreSQL database: both sets of tables, over a connection of its own.
+//! Opening a PostgreSQL database: both sets of tables, over a separate connection.
 
 #[cfg(test)]
 mod tests;

@@ -8,16 +8,16 @@ use crate::seal::FieldId;
 use crate::statement::{Arg, DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
-/// A proxy to add, or the new values of a known one. The caller has validated it.
+/// A proxy to add, or the new values of a known proxy. The caller has validated the values.
 #[derive(Clone, Debug)]
 pub struct NewProxy {
-    /// Unique.
+    /// Unique name.
     pub name: String,
-    /// Where it is.
+    /// The proxy's address.
     pub address: Address,
-    /// Whether it is switched on.
+    /// Whether the proxy is switched on.
     pub enabled: bool,
-    /// Whether it may be at a private address.
+    /// Whether the proxy may be at a private address.
     pub allow_private: bool,
 }
 
@@ -37,8 +37,8 @@ impl Store {
         Ok(all)
     }
 
-    /// Adds proxies, all or none; their ids in the same order. Errors: [`Error::ProxyNameTaken`] when one has a name that another proxy
-    /// has.
+    /// Adds proxies, all or none, and returns their ids in the same order. Errors: [`Error::ProxyNameTaken`] when another proxy has one of
+    /// the names.
     pub async fn add_proxies(&self, new: &[NewProxy], now: Millis) -> Result<Vec<ProxyId>, Error> {
         let ids: Vec<ProxyId> = new.iter().map(|_| ProxyId(uuid::Uuid::now_v7().to_string())).collect();
         let mut rows = Vec::with_capacity(new.len());
@@ -68,7 +68,7 @@ impl Store {
         Ok(self.write(failpoint::PROXY_REMOVE, sql::PROXY_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Stores the results of health checks in one step, because every step makes every gateway reload.
+    /// Stores the results of health checks in one write, because every write makes every gateway reload.
     pub async fn set_proxy_health(&self, found: &[(ProxyId, Health)]) -> Result<(), Error> {
         let text = |health: &Health| -> String {
             serde_json::to_string(health).expect("invariant: a struct of plain values serialises")
@@ -80,7 +80,7 @@ impl Store {
         Ok(())
     }
 
-    /// The egress of every account that does not use the global one.
+    /// The egress of every account that does not use the global egress.
     pub async fn egresses(&self) -> Result<Vec<(AccountId, Egress)>, Error> {
         let rows = self.read(sql::EGRESSES, &[]).await?;
         let pair = |row: &DbRow| {

@@ -1,8 +1,8 @@
-//! The refresh of a single-use token, as rows: lease, re-read, intent, commit.
+//! The refresh of a single-use token, as steps in the account's row: lease, re-read, intent, commit.
 //!
-//! The lease excludes other processes for 60 s. The intent names the token before it is sent, so that a token is known to be
-//! doubtful after a crash. The fence number grows with every grant and every change of tokens. A holder with an old fence number
-//! may commit only while the stored refresh token is still the one that it spent. Each step is one statement.
+//! The lease excludes other processes for 60 s. The intent names the token before the token is sent, so that a token is known to be
+//! doubtful after a crash. The fence number grows with every grant and every change of tokens. A holder with an old fence number may commit
+//! only while the stored refresh token is still the token that the holder spent. Each step is one statement.
 
 use pool::{AccountId, Millis, Status, Tokens};
 
@@ -11,7 +11,7 @@ use crate::seal::fingerprint;
 use crate::statement::{Arg, args};
 use crate::{Error, Store, failpoint, sql};
 
-/// How long a lease holds.
+/// Duration of a lease, milliseconds.
 const LEASE: i64 = 60_000;
 /// A lease that ends later than this was written by a wrong clock and is ignored.
 const MAX_PLAUSIBLE: i64 = 10 * LEASE;
@@ -35,23 +35,23 @@ pub enum CommitError {
 pub struct RefreshLease {
     /// The account.
     pub id: AccountId,
-    /// Fences a late commit: every grant and every change of tokens has a number of its own.
+    /// Fence number, which stops a late commit: every grant and every change of tokens has a new number.
     pub version: i64,
     /// The tokens as stored when the lease was granted.
     pub tokens: Tokens,
-    /// Whether an earlier intent names the same refresh token and its outcome is unknown: the token may be used up.
+    /// Whether an earlier intent names the same refresh token and has an unknown outcome: the token may be used up.
     pub interrupted: bool,
-    /// Whether the stored status asked for a login when the lease was granted: an earlier holder may have set it.
+    /// Whether the stored status asked for a login when the lease was granted: an earlier holder may have set that status.
     pub needs_login: bool,
 }
 
-/// The answer to [`Store::begin_refresh`].
+/// Result of [`Store::begin_refresh`].
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum LeaseOutcome {
     /// The caller holds the lease for 60 s.
     Granted(RefreshLease),
-    /// Another process holds the lease, at the latest `until` then.
+    /// Another process holds the lease, until `until` at the latest.
     Held { until: Millis },
     /// There is no such account.
     Gone,
@@ -82,9 +82,9 @@ impl Store {
         }
     }
 
-    /// Releases the leases of processes that have ended, and returns how many. Open intents stay, because they mark tokens that may be
-    /// used up. A running command keeps its lease. In a PostgreSQL store no lease is released, because the processes of other
-    /// machines cannot be checked; those leases expire.
+    /// Releases the leases of processes that have ended, and returns the number of released leases. Open intents stay, because they mark
+    /// tokens that may be used up. A running command keeps its lease. In a PostgreSQL store no lease is released, because the processes of
+    /// other machines cannot be checked; those leases expire.
     pub async fn free_leases(&self) -> Result<u64, Error> {
         if self.shared() {
             return Ok(0);
@@ -132,8 +132,8 @@ impl Store {
         self.commit_successor(ticket, tokens, row).await
     }
 
-    /// The commit of a fenced-out holder. While the stored refresh token is the spent one, the new tokens are the only valid ones. They
-    /// also end a status that asks for a login, because the spent token caused it.
+    /// Commits for a fenced-out holder. While the stored refresh token is the spent token, the new tokens are the only valid ones. The new
+    /// tokens also end a status that asks for a login, because the spent token caused that status.
     async fn commit_successor(
         &self,
         ticket: &RefreshLease,
@@ -169,7 +169,7 @@ impl Store {
         Ok(self.write(failpoint::END, sql::END, &row).await? > 0)
     }
 
-    /// Ends the lease and keeps the intent: the token was sent without an answer, so it may be used up. Does nothing when fenced out.
+    /// Ends the lease and keeps the intent: the token was sent without an answer and may be used up. Does nothing when fenced out.
     pub async fn release_lease(&self, ticket: RefreshLease) -> Result<(), Error> {
         self.write(failpoint::END, sql::LEAVE, &args![&ticket.id.0, ticket.version]).await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Relay rows with sealed keys. A key is sent only to the target that it was given for.
+//! Relay rows with sealed keys. A key is sent only to the target for which the owner gave the key.
 
 use pool::relay::{Capabilities, Relay, Wire, format, same_target, wire};
 use pool::status::Signal;
@@ -10,33 +10,33 @@ use crate::seal::FieldId;
 use crate::statement::{DbRow, args};
 use crate::{Error, Store, failpoint, sql};
 
-/// How often a write is tried again when the row changed under it.
+/// How often a write is retried when another process changes the row first.
 const TRIES: usize = 16;
 
-/// A relay to add, or the new values of a known one. The caller has validated it ([`Relay::check`]).
+/// A relay to add, or the new values of a known relay. The caller has validated the values ([`Relay::check`]).
 #[derive(Clone, Debug)]
 pub struct NewRelay {
-    /// `None` adds one; else the relay of this id takes these values.
+    /// `None` adds a relay; an id changes the relay of this id.
     pub id: Option<AccountId>,
-    /// Unique.
+    /// Unique name.
     pub name: String,
     /// As [`Relay::base_url`].
     pub base_url: String,
-    /// The protocol that it speaks.
+    /// The protocol that the relay speaks.
     pub wire: Wire,
-    /// Its models; empty for its live list.
+    /// The relay's models; empty for its live list.
     pub models: Vec<String>,
-    /// What is put before its model names.
+    /// The prefix of the relay's model names.
     pub prefix: String,
-    /// What it can do.
+    /// The features that the relay supports.
     pub capabilities: Capabilities,
     /// Whether plain http and private addresses are allowed.
     pub allow_private: bool,
-    /// Whether it is switched on.
+    /// Whether the relay is switched on.
     pub enabled: bool,
-    /// Its share among relays that could serve the same request.
+    /// The relay's share among relays that could serve the same request.
     pub weight: u32,
-    /// Its key, empty for a relay without one. `None` keeps the stored key, which requires the same scheme, host and port.
+    /// The relay's key, empty for a relay without a key. `None` keeps the stored key, which requires the same scheme, host and port.
     pub key: Option<Secret>,
 }
 
@@ -45,7 +45,7 @@ pub struct NewRelay {
 pub struct RelayModels {
     /// The list, JSON.
     pub body: bytes::Bytes,
-    /// When it was fetched.
+    /// When the list was fetched.
     pub fetched: Millis,
 }
 
@@ -61,8 +61,8 @@ impl Store {
         row.map(|row| self.sealer().open(key_field(&id.0), &row.text(0)?)).transpose()
     }
 
-    /// Adds a relay or changes a known one; its id. Errors: [`Error::RelayNameTaken`] when another relay has the name,
-    /// [`Error::KeyNeeded`] when a new target needs the key again, [`Error::NoSuchRelay`] when the relay to change is not there.
+    /// Adds a relay or changes a known relay, and returns its id. Errors: [`Error::RelayNameTaken`] when another relay has the name,
+    /// [`Error::KeyNeeded`] when a new target needs the key again, [`Error::NoSuchRelay`] when the relay to change does not exist.
     pub async fn put_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
         let Some(id) = &new.id else { return self.add_relay(new, now).await };
         for _ in 0..TRIES {
@@ -78,8 +78,8 @@ impl Store {
         Ok(self.write(failpoint::RELAY_REMOVE, sql::RELAY_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Writes a relay's status over the row of this version. `false` when the row has changed or is gone: a finding about an old key must
-    /// not end a new one.
+    /// Writes a relay's status while its row has this version. `false` when the row has changed or is gone: a finding about an old key must
+    /// not change the status of a new key.
     pub async fn set_relay_status(&self, id: &AccountId, status: &Status, version: i64) -> Result<bool, Error> {
         let row = args![&id.0, json(status), version];
         Ok(self.write(failpoint::RELAY_STATUS, sql::RELAY_STATUS, &row).await? > 0)
@@ -91,7 +91,7 @@ impl Store {
         Ok(Some(RelayModels { body: row.text(0)?.into(), fetched: Millis(row.int(1)?) }))
     }
 
-    /// Keeps a relay's model list. Does nothing for a relay that is gone.
+    /// Stores a relay's model list. Does nothing for a relay that is gone.
     pub async fn set_relay_models(&self, id: &AccountId, models: &RelayModels) -> Result<(), Error> {
         let body = std::str::from_utf8(&models.body).map_err(|_| Error::NotText("the model list"))?;
         self.write(failpoint::RELAY_MODELS, sql::RELAY_MODELS_SET, &args![&id.0, body, models.fetched]).await?;
@@ -122,7 +122,7 @@ impl Store {
         }
     }
 
-    /// `false` when the row has changed since it was read.
+    /// Changes a relay; `false` when the row has changed since it was read.
     async fn change_relay(&self, id: &AccountId, new: &NewRelay, now: Millis) -> Result<bool, Error> {
         let known = self.relays().await?;
         if known.iter().any(|other| other.id != *id && other.name == new.name) {
@@ -135,7 +135,7 @@ impl Store {
             None if same => None,
             None => return Err(Error::KeyNeeded),
         };
-        // A status of another address or key no longer applies.
+        // The old status does not apply to a new address or key.
         let fresh = key.is_some() || !same;
         let status = if fresh { old.status.apply(&Signal::SignedIn, now) } else { old.status };
         let row = args![

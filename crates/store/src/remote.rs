@@ -36,10 +36,10 @@ pub(crate) const ONE: Duration = Duration::from_secs(2);
 pub(crate) const MANY: Duration = Duration::from_secs(5);
 /// First and longest pause between two probes of an unavailable server.
 const PROBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// Most runs of an operation that the server aborts because of other sessions.
+/// How often an operation runs at most when the server aborts it because of other sessions.
 const RUNS: usize = 3;
 
-/// An open database. Clones are handles to the same one.
+/// An open database. Clones share one connection pool.
 #[derive(Clone)]
 pub(crate) struct PostgresPool(Arc<Inner>);
 
@@ -78,7 +78,7 @@ impl PostgresPool {
         Ok(Box::pin(self.run(work, bound)).await?.counts)
     }
 
-    /// Waits for running statements, within a timeout, and closes.
+    /// Waits for running statements, within a timeout, and closes the pool.
     pub(crate) async fn close(&self) {
         let pool = self.0.pool.lock().clone();
         tokio::time::timeout(MANY, pool.close()).await.ok();
@@ -123,7 +123,7 @@ impl Inner {
         tokio::spawn(probe(Arc::downgrade(self)));
     }
 
-    /// Whether the server answers and takes writes; then a new pool replaces the old one.
+    /// Whether the server answers and takes writes. If so, a new pool replaces the old one.
     async fn try_recover(&self) -> bool {
         let asked = with_timeout(ACQUIRE, async {
             let mut connection = self.options.connect().await?;
@@ -142,7 +142,7 @@ impl Inner {
                 return false;
             }
         }
-        // The old pool ends with the last of its connections in use.
+        // The old pool ends when the last of its connections in use is returned.
         *self.pool.lock() = lazy(&self.options);
         self.health.lock().recovered();
         tracing::info!("PostgreSQL answers again");
@@ -168,7 +168,7 @@ pub(crate) fn lock_conflict(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("55P03" | "40P01"))
 }
 
-/// Between half and all of `pause`, so that nodes do not probe in step.
+/// Between half and all of `pause`, so that nodes do not probe at the same time.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     let dice = random::<1>().map_or(255, |bytes| bytes[0]);
     pause.mul_f64(0.5 + f64::from(dice) / 510.0)

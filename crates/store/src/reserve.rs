@@ -1,5 +1,5 @@
-//! Reserved disk space that is released when the disk is full, so that a refreshed token can still be written. Usage waits until
-//! the reserve is filled again.
+//! Reserved disk space that is released when the disk is full, so that a refreshed token can still be written. Usage rows wait until the
+//! reserve is filled again.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::files;
 
-/// Bytes kept free.
+/// Size of the reserve, bytes.
 const SIZE: u64 = 4 << 20;
 /// Pause before the reserve is filled again.
 const REFILL: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ impl DiskReserve {
         files::remove(&self.path).is_ok()
     }
 
-    /// Fills the reserve again some time after its release. A blocking task does it, because it writes 4 MiB and syncs.
+    /// Fills the reserve again some time after its release. A blocking task fills the reserve, because filling writes 4 MiB and syncs.
     pub(crate) fn refill(self: &Arc<Self>) {
         if self.due() {
             let reserve = Arc::clone(self);

@@ -1,7 +1,7 @@
-//! Secrets at rest: XChaCha20-Poly1305 per field. A sealed text says which key made it and opens only in its own place.
+//! Secrets at rest: XChaCha20-Poly1305 per field. A sealed text names its key and opens only in its own field.
 //!
-//! `s1.<key id>.<base64 of nonce and ciphertext>`; the associated data is `table|row|column|1`, so that a field which is
-//! moved to another row or column does not open.
+//! `s1.<key id>.<base64 of nonce and ciphertext>`; the associated data is `table|row|column|1`, so that a text that is moved to another row
+//! or column does not open.
 
 #[cfg(test)]
 mod tests;
@@ -22,12 +22,12 @@ use crate::{Error, OpenError};
 
 /// Bytes of a data key.
 const KEY: usize = 32;
-/// Bytes of a nonce; random ones never repeat at this length.
+/// Bytes of a nonce. Random nonces of this length never repeat.
 const NONCE: usize = 24;
 /// Format of sealed texts, also part of the associated data.
 const FORMAT: &str = "s1";
 
-/// A field: what a sealed text is bound to.
+/// The field that a sealed text is bound to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FieldId<'a> {
     pub(crate) table: &'static str,
@@ -42,7 +42,7 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    /// Reads the data key. With none there, makes one, unless `sealed` rows already need the old one.
+    /// Reads the data key. Creates a missing key, unless `sealed` rows exist, which need the old key.
     pub(crate) fn load(path: &Path, sealed: bool) -> Result<Self, OpenError> {
         match files::exists(path)? {
             true => Self::read(path),
@@ -74,7 +74,7 @@ impl Sealer {
         Some(Self { cipher, id: hex(&digest[..4]) })
     }
 
-    /// The stored form of a secret.
+    /// Returns the stored form of a secret.
     pub(crate) fn seal(&self, place: FieldId<'_>, secret: &Secret) -> Result<String, Error> {
         let nonce = random::<NONCE>()?;
         let aad = place.aad();
@@ -85,12 +85,12 @@ impl Sealer {
         Ok(format!("{FORMAT}.{}.{}", self.id, BASE64_URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The secret of a stored form.
+    /// Returns the secret of a stored form.
     pub(crate) fn open(&self, place: FieldId<'_>, sealed: &str) -> Result<Secret, Error> {
         self.unseal(place, sealed).ok_or_else(|| place.sealed())
     }
 
-    /// Whether the stored form says that this key made it.
+    /// Whether the stored form names this key.
     pub(crate) fn is_sealed_by_this_key(&self, sealed: &str) -> bool {
         split(sealed).is_some_and(|(id, _)| id == self.id)
     }
@@ -127,7 +127,7 @@ fn split(sealed: &str) -> Option<(&str, &str)> {
     sealed.strip_prefix(FORMAT)?.strip_prefix('.')?.split_once('.')
 }
 
-/// A keyed fingerprint of a secret, to recognise it without keeping it.
+/// A keyed fingerprint of a secret, which identifies the secret without storing it.
 pub(crate) fn fingerprint(secret: &Secret, pepper: &[u8; 32]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(pepper).expect("invariant: HMAC takes a key of any length");
     mac.update(b"refresh intent\0");
@@ -152,7 +152,7 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// 32 bytes of hex text.
+/// Reads 32 bytes of hex text.
 pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();

@@ -18,8 +18,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a setting whose value is still `known`, `None` for one that is not there. `false` when it is not: somebody else was
-    /// first. The names `instance` and `pepper` are reserved.
+    /// Writes a setting only while its value is `known`; `None` means that the setting does not exist. `false` when the value is another
+    /// one, because another process wrote first. The names `instance` and `pepper` are reserved.
     pub async fn swap_setting(&self, name: &str, known: Option<&str>, value: &str) -> Result<bool, Error> {
         free(name)?;
         let written = match known {
@@ -30,7 +30,7 @@ impl Store {
     }
 }
 
-/// Refuses the store's own names.
+/// Refuses the reserved names.
 fn free(name: &str) -> Result<(), Error> {
     if [INSTANCE, PEPPER].contains(&name) {
         return Err(Error::Reserved(name.to_owned()));

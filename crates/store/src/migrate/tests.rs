@@ -11,7 +11,7 @@ const fn step(number: i64, sqlite: &'static str) -> Migration {
     Migration { number, name: "test", sqlite, postgres: "", floor: 0 }
 }
 
-/// A step that ends the service of programs below `floor`.
+/// A step that only programs with schema `floor` or later may use.
 const fn over(number: i64, floor: i64) -> Migration {
     Migration { number, name: "test", sqlite: THIRD, postgres: "", floor }
 }
@@ -69,7 +69,7 @@ async fn a_failed_migration_leaves_the_old_schema() {
     bring(&path, OLD).await.unwrap();
 }
 
-/// A program works on a newer schema until that takes away what it needs.
+/// A program works on a newer schema unless the floor of that schema is above the program's own schema.
 #[rstest]
 #[case::added(NEW, true)]
 #[case::floor_below(BELOW, true)]
@@ -84,7 +84,7 @@ async fn an_older_program_works_down_to_the_floor(#[case] newer: &'static [Migra
     assert_eq!((outcome.is_ok(), refused), (works, !works), "{outcome:?}");
 }
 
-/// Files of programs that knew no floor have no column for it.
+/// Files of programs from before the floor have no column for it.
 #[tokio::test]
 async fn a_table_without_floors_gets_them() {
     let home = TempDir::new().unwrap();
@@ -121,7 +121,7 @@ fn numbers_are_unique_and_rise() {
     assert_eq!(numbers, (1..=i64::try_from(numbers.len()).unwrap()).collect::<Vec<_>>());
 }
 
-/// `migrations/released.txt` grows with each release; a line in it never changes, and neither does what it names.
+/// `migrations/released.txt` grows with each release. A line in this file and the migration that the line names never change.
 #[test]
 fn released_migrations_are_frozen() {
     let known: Vec<String> = ACCOUNTS

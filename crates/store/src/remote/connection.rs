@@ -11,7 +11,7 @@ use super::session::with_timeout;
 use crate::failpoint::{self, hit};
 use crate::statement::{Arg, BoundStatement, DbRow, postgres_query};
 
-/// Timeout of one statement for many rows as a whole, in statement timeouts: its caller may hold a lock meanwhile.
+/// Timeout of a whole statement for many rows, as a multiple of the statement timeout: the caller may hold a lock meanwhile.
 const WHOLE: u32 = 6;
 
 /// An atomic operation, which may be run again after a failure.
@@ -34,7 +34,7 @@ pub(crate) struct OperationResult {
 }
 
 /// A connection. It returns to the pool only when its last operation finished. After an error, a timeout or a dropped caller the next
-/// statement on it might wait for ever.
+/// statement on this connection might wait for ever.
 pub(crate) struct PooledConnection {
     connection: Option<PoolConnection<Postgres>>,
     sound: bool,
@@ -53,7 +53,8 @@ impl PooledConnection {
         }
     }
 
-    /// Runs the operation within the timeout. For one statement over many rows the timeout is each row's, and the whole has a longer one.
+    /// Runs the operation within the timeout. For one statement over many rows the timeout applies to each row, and the whole operation has
+    /// a longer timeout.
     pub(crate) async fn run(&mut self, work: &Operation<'_>, bound: Duration) -> Result<OperationResult, sqlx::Error> {
         let connection = self.connection.as_mut().expect("invariant: it is there until this is dropped");
         self.sound = false;
@@ -134,7 +135,7 @@ mod tests {
     use super::super::health::{Evidence, evidence};
     use super::*;
 
-    /// Nobody listens there: the pool tries until its bound is over, and that is one refusal, not a busy pool.
+    /// Nothing listens at this address: the pool retries until its timeout, and that counts as one refusal, not as a busy pool.
     #[tokio::test]
     async fn a_refused_connection_says_that_the_server_is_away() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

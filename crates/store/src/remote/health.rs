@@ -40,12 +40,12 @@ impl Health {
         (!self.away).then_some(self.epoch)
     }
 
-    /// The server answers again. Operations of the old epoch may still time out and are ignored.
+    /// Records that the server answers again. Operations of the old epoch may still time out and are ignored.
     pub(super) fn recovered(&mut self) {
         *self = Self { epoch: Epoch(self.epoch.0 + 1), ..Self::default() };
     }
 
-    /// Records the evidence of an operation of this epoch; `true` when it makes the server unavailable.
+    /// Records the evidence of an operation of this epoch; `true` when the evidence makes the server unavailable.
     pub(super) fn record(&mut self, word: Evidence, turn: Epoch) -> bool {
         if turn != self.epoch {
             return false;
@@ -75,7 +75,7 @@ pub(super) fn evidence(error: Option<&sqlx::Error>) -> Evidence {
 
 fn evidence_of_code(code: &str) -> Evidence {
     match code {
-        // Serialization failure, deadlock, lock not available, query cancelled by its own bound.
+        // Serialization failure, deadlock, lock not available, query cancelled by its timeout.
         "40001" | "40P01" | "55P03" | "57014" => Evidence::Retry,
         // Read-only transaction, shutdown, crash, cannot connect now, too many connections.
         "25006" | "57P01" | "57P02" | "57P03" | "53300" => Evidence::Unavailable,

@@ -7,22 +7,22 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, Row, raw_sql};
 
-/// Timeouts that the server enforces beside ours.
+/// Timeouts that the server enforces in addition to the client's timeouts.
 const WORK: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, \
     set_config('statement_timeout', '5s', false), set_config('lock_timeout', '2s', false), \
     set_config('idle_in_transaction_session_timeout', '10s', false)";
-/// Timeouts of a migration, which may rewrite a large table. It waits for a lock only briefly, because later users of the table queue
-/// behind it.
+/// Timeouts of a migration, which may rewrite a large table. The migration waits for a lock only briefly, because later users of the table
+/// queue behind it.
 const MIGRATION: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, \
     set_config('statement_timeout', '10min', false), set_config('lock_timeout', '2s', false), \
     set_config('idle_in_transaction_session_timeout', '30s', false)";
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Session {
     /// Statements of requests, commands and the store watch.
     Work,
-    /// The schema.
+    /// Migrations of the schema.
     Migration,
 }
 

@@ -20,7 +20,7 @@ fn the_room_is_given_up_once_and_taken_again_later() {
     assert_eq!(files::size(&path), SIZE);
 }
 
-/// The disk may take long, and whoever writes meanwhile looks at the reserve.
+/// The disk may be slow, and every writer checks the reserve meanwhile.
 #[tokio::test]
 async fn the_room_is_taken_beside_the_caller() {
     let folder = TempDir::new().unwrap();
@@ -30,7 +30,7 @@ async fn the_room_is_taken_beside_the_caller() {
     *reserve.state.lock() = ReserveState::Spent { since: Instant::now().checked_sub(REFILL).unwrap() };
     let caller = std::thread::current().id();
     reserve.refill();
-    // This thread runs nothing else until here, so only another one can have filled it.
+    // This thread runs nothing else until here, so only another thread can have filled the reserve.
     while !reserve.held() {
         std::thread::yield_now();
     }
