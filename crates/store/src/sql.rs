@@ -1,10 +1,10 @@
-//! Every statement, once, in the text that both engines take: `$n` placeholders, TEXT, BIGINT, times in milliseconds.
-//! Everything is bound. A statement that only one engine knows lives with that engine.
+//! Every statement that both engines run, once: `$n` placeholders, TEXT, BIGINT, times in milliseconds. Every value is bound. A statement
+//! that only one engine runs is in that engine's module.
 
 macro_rules! statements {
     ($($name:ident = $text:literal;)*) => {
         $(pub(crate) const $name: &str = $text;)*
-        /// Name and text of each, for the test that prepares them on both engines.
+        /// Name and text of each statement, for the test that prepares all statements on both engines.
         #[cfg(test)]
         pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
     };

@@ -1,4 +1,4 @@
-//! Opens a SQLite file: creates it atomically, checks it, migrates it after a backup, and never replaces a damaged one.
+//! Opens a SQLite file: creates the file atomically, checks it, migrates it after a backup, and never replaces a damaged file.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,7 +23,7 @@ use crate::{Error, OpenError};
 
 /// Connections that read.
 const READERS: u32 = 4;
-/// The WAL is cut back to this after a checkpoint, bytes.
+/// Size of the WAL after a checkpoint, bytes.
 const WAL_CAP: &str = "67108864";
 
 /// A database file and its options.
@@ -31,20 +31,20 @@ const WAL_CAP: &str = "67108864";
 pub(crate) struct DatabaseFile {
     /// The file.
     pub(crate) path: PathBuf,
-    /// Its schema.
+    /// The file's schema.
     pub(crate) schema: &'static [Migration],
-    /// Durability of its content.
+    /// Durability of the file's content.
     pub(crate) durability: Durability,
-    /// How an older schema is treated.
+    /// Policy for an older schema.
     pub(crate) upgrade: SchemaPolicy,
 }
 
-/// Durability of a file's content. It decides how the file is synced, checked and quarantined.
+/// Durability of a file's content, which decides how the file is synced, checked and quarantined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// Commits are synced; everything is checked at opening; a damaged file stays, beside a copy.
+    /// Commits are synced; opening checks everything; a damaged file stays and is copied.
     Durable,
-    /// Commits are synced at checkpoints; pages are checked up to [`CHECKED`]; a damaged file is moved away.
+    /// Commits are synced at checkpoints; opening checks the pages of files up to [`CHECKED`]; a damaged file is moved away.
     Disposable,
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn open(plan: &DatabaseFile, now: i64) -> Result<Db, OpenError>
     Ok(pools(&options))
 }
 
-/// Checks and migrates the file over its own connection.
+/// Checks and migrates the file.
 async fn check_and_migrate(plan: &DatabaseFile, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
     match check(plan, connection).await {
         Ok(None) => (),
@@ -106,7 +106,7 @@ async fn check_and_migrate(plan: &DatabaseFile, connection: &mut SqliteConnectio
     migrate::sqlite(connection, plan.schema, now).await
 }
 
-/// The defect of the file's content, if it has one.
+/// Returns the defect of the file's content, if any.
 async fn check(plan: &DatabaseFile, connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
     let pragma = match plan.durability {
         Durability::Durable => "PRAGMA integrity_check(1)",
@@ -117,7 +117,7 @@ async fn check(plan: &DatabaseFile, connection: &mut SqliteConnection) -> Result
     if said != "ok" {
         return Ok(Some(said.lines().take(2).collect::<Vec<_>>().join(" ")));
     }
-    // SQLite accepts a schema of any bytes. A column with a non-UTF-8 type would make its rows unreadable and look empty.
+    // SQLite accepts any bytes as a schema. A column with a non-UTF-8 type would make its rows unreadable and look empty.
     let schema = connection.fetch_all("SELECT CAST(sql AS BLOB) FROM sqlite_master WHERE sql IS NOT NULL").await?;
     for row in schema {
         if std::str::from_utf8(&row.try_get::<Vec<u8>, _>(0)?).is_err() {
@@ -152,7 +152,7 @@ async fn make(plan: &DatabaseFile, now: i64) -> Result<(), OpenError> {
     hit(failpoint::CREATE_DONE).map_err(io)
 }
 
-/// A copy of the file as it was before a migration: `backup/<name>-v<schema>-<ms>.db`.
+/// Copies the file before a migration to `backup/<name>-v<schema>-<ms>.db`.
 async fn backup(
     plan: &DatabaseFile,
     connection: &mut SqliteConnection,
@@ -173,8 +173,8 @@ fn open_error(plan: &DatabaseFile, now: i64, error: sqlx::Error) -> OpenError {
     if corrupt(&error) { set_aside(plan, now, &error.to_string()) } else { error.into() }
 }
 
-/// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and returns the error. The file itself stays; [`discard`] moves a
-/// disposable one.
+/// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and returns the error. The damaged file stays; [`discard`] moves a
+/// disposable file.
 fn set_aside(plan: &DatabaseFile, now: i64, reason: &str) -> OpenError {
     let path = plan.path.clone();
     let copied = match plan.durability {
@@ -200,7 +200,7 @@ fn keep_copy(path: &Path, now: i64) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// An earlier copy of the same bytes, if there is one: a service that restarts in a loop must not fill the disk.
+/// An earlier copy of the same bytes, if any: a service that restarts in a loop must not fill the disk.
 fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     let prefix = format!("{}.quarantine-", name.to_string_lossy());
@@ -259,7 +259,7 @@ fn shm(path: &Path) -> PathBuf {
     files::with_suffix(path, "-shm")
 }
 
-/// Moves a damaged disposable file and its WAL away; only the newest such copy is kept.
+/// Moves a damaged disposable file and its WAL away, and removes older copies.
 pub(crate) fn discard(path: &Path, now: i64) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let prefix = format!("{}.quarantine-", path.file_name().unwrap_or_default().to_string_lossy());

@@ -26,7 +26,7 @@ pub(crate) enum DbRow {
     Postgres(PgRow),
 }
 
-/// A statement bound for SQLite.
+/// Binds a statement for SQLite.
 pub(crate) fn sqlite_query(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Sqlite, SqliteArguments> {
     args.iter().fold(sqlx::query(sql), |query, arg| match arg {
         Arg::Text(text) => query.bind(without_nul(text)),
@@ -36,7 +36,7 @@ pub(crate) fn sqlite_query(sql: &'static str, args: &[Arg<'_>]) -> Query<'static
     })
 }
 
-/// A statement bound for PostgreSQL.
+/// Binds a statement for PostgreSQL.
 pub(crate) fn postgres_query(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Postgres, PgArguments> {
     args.iter().fold(sqlx::query(sql), |query, arg| match arg {
         Arg::Text(text) => query.bind(without_nul(text)),
@@ -58,7 +58,7 @@ pub(crate) fn json_rows(rows: &[Vec<Arg<'_>>]) -> String {
     Value::from(rows).to_string()
 }
 
-/// Replaces NUL, which PostgreSQL rejects in text; a claim or model name may hold one.
+/// Replaces NUL, which PostgreSQL rejects in text; a claim or model name may contain NUL.
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

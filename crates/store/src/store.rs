@@ -1,4 +1,4 @@
-//! The store's handle, and how it opens.
+//! The handle of the store, and how the store opens.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,19 +26,19 @@ pub(crate) const PEPPER: &str = "pepper";
 /// Location and options of the store.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Directory of everything that is written; created 0700.
+    /// Directory of all files of the store; created with mode 0700.
     pub home: PathBuf,
     /// PostgreSQL URL; `None` for SQLite in `home`.
     pub postgres: Option<Secret>,
-    /// Where the data key lies.
+    /// Location of the data key.
     pub data_key: DataKey,
-    /// How an older schema is treated.
+    /// Policy for an older schema.
     pub schema: SchemaPolicy,
-    /// How much usage is kept.
+    /// How much usage the store retains.
     pub usage: Retention,
 }
 
-/// The open store. Clones are handles to the same one.
+/// The open store. Clones share one store.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
@@ -51,14 +51,14 @@ struct Inner {
     /// The liveness file of this process, from its first lease on.
     presence: OnceLock<LivenessFile>,
     usage: Usage,
-    /// Counts the writes of this process after which it must reload.
+    /// Number of writes of this process after which it must reload.
     written: AtomicI64,
     /// `None` with PostgreSQL.
     reserve: Option<Arc<DiskReserve>>,
 }
 
 impl Store {
-    /// Opens the store: creates missing files, migrates where [`Options::schema`] allows it, loads the data key. Never replaces an
+    /// Opens the store: creates missing files, migrates where [`Options::schema`] allows a migration, loads the data key. Never replaces an
     /// unreadable file.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let home = Home::open(&options.home)?;
@@ -96,13 +96,13 @@ impl Store {
         Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home, presence, usage, written, reserve })))
     }
 
-    /// The mode of a home that other users may list or enter; `None` for a private or missing home. Such a home is served, because its
-    /// files are private; the caller should warn its owner.
+    /// The mode of a home that other users may list or enter; `None` for a private or missing home. A gateway serves such a home, because
+    /// its files are private; the caller should warn the owner.
     pub fn listable(home: &Path) -> Option<u32> {
         files::mode(home).filter(|mode| mode & 0o077 != 0)
     }
 
-    /// Random bytes of this install that key digests are made with.
+    /// Random bytes of this install, which are part of every key digest.
     pub fn pepper(&self) -> &[u8; 32] {
         &self.0.pepper
     }
@@ -143,7 +143,7 @@ impl Store {
         &self.0.usage
     }
 
-    /// Opens and migrates the usage table now. Otherwise it opens on first use.
+    /// Opens and migrates the usage table now. Without this call the first use opens the table.
     pub async fn open_usage(&self) -> Result<(), Error> {
         self.0.usage.rows(1).await.map(|_| ())
     }
@@ -162,17 +162,17 @@ impl Store {
         Ok(self.0.db.read(sql, args).await?)
     }
 
-    /// At most one row.
+    /// Returns at most one row.
     pub(crate) async fn read_one(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
         Ok(self.0.db.find(sql, args).await?)
     }
 
-    /// One durable step; how many rows it changed.
+    /// Runs one durable step; returns how many rows changed.
     pub(crate) async fn write(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, Error> {
         self.durably(step, || self.0.db.write(sql, args)).await
     }
 
-    /// One durable step of two statements, the second only when the first changed a row; returns how many rows the first changed.
+    /// Runs two statements in one durable step, the second only when the first changed a row; returns how many rows the first changed.
     pub(crate) async fn write_two(
         &self,
         step: Step,
@@ -182,7 +182,7 @@ impl Store {
         self.durably(step, || self.0.db.write_two(first, then)).await
     }
 
-    /// One durable step of many rows, all or none; returns how many rows each changed.
+    /// Runs one statement for many rows in one durable step, all or none; returns how many rows each run changed.
     pub(crate) async fn write_all(
         &self,
         step: Step,
@@ -192,13 +192,13 @@ impl Store {
         self.durably(step, || self.0.db.write_all(sql, rows)).await
     }
 
-    /// One durable step that returns rows; the first of them.
+    /// Runs one durable step that returns rows; returns the first row.
     pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
         let rows = self.durably(step, || self.0.db.write_returning(sql, args)).await?;
         Ok(rows.into_iter().next())
     }
 
-    /// One durable step. On a full disk it releases the reserve and tries once more.
+    /// Runs one durable step. On a full disk the step releases the reserve and runs once more.
     async fn durably<T, F>(&self, step: Step, work: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
@@ -236,7 +236,7 @@ async fn open_sqlite(home: &Home, upgrade: SchemaPolicy, now: i64) -> Result<Db,
     sqlite::open(&plan, now).await
 }
 
-/// The install's pepper, created at the first opening. Opening it also verifies the data key.
+/// The install's pepper, created at the first opening. Unsealing the pepper also verifies the data key.
 async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenError> {
     let place = FieldId { table: "setting", column: "value", row: PEPPER };
     let fresh = random::<32>().map_err(|source| OpenError::io(key, source))?;

@@ -1,4 +1,4 @@
-//! The store as its users see it: every scenario on SQLite and on PostgreSQL.
+//! Tests of the store through its interface: every scenario on SQLite and on PostgreSQL.
 
 mod away;
 mod cluster;
@@ -29,7 +29,7 @@ use self::cluster::Cluster;
 pub(crate) use self::rows::usage;
 use crate::{NewAccount, OpenError, Options, Origin, Store};
 
-/// A place where stores open: one home, one database.
+/// One home and one database, which stores open.
 pub(crate) struct Site {
     home: TempDir,
     postgres: Option<Secret>,
@@ -53,7 +53,7 @@ impl Site {
     }
 }
 
-/// What happens to a server, each on a database of its own.
+/// Failures of a server, each on a separate database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_may_go_away() {
     let Some(cluster) = Cluster::start().await else { return };
@@ -69,7 +69,7 @@ async fn a_server_may_go_away() {
     schema::a_migration_keeps_nobody_waiting(&cluster).await;
 }
 
-/// Each scenario as a test on SQLite, and all of them in one test on one PostgreSQL cluster.
+/// Runs each scenario as one test on SQLite, and all scenarios in one test on one PostgreSQL cluster.
 macro_rules! scenarios {
     ($($module:ident::$name:ident,)*) => {
         mod sqlite {
@@ -180,14 +180,14 @@ pub(super) async fn add(store: &Store, upstream: &str) -> AccountId {
     store.put_account(account(upstream, tokens(upstream, 0)), NOW).await.unwrap().id
 }
 
-/// Writes a status over the stored one; whether it was written.
+/// Writes a status over the stored status; returns whether it was written.
 pub(super) async fn learn(store: &Store, id: &AccountId, status: &Status) -> bool {
     let known = store.accounts().await.unwrap().into_iter().find(|account| account.id == *id);
     let rev = known.map_or(1, |account| account.status_rev);
     store.set_statuses(&[(id.clone(), status.clone(), rev)]).await.unwrap() == [true]
 }
 
-/// Why the store does not open.
+/// The error with which the store does not open.
 pub(super) async fn refusal(site: &Site) -> OpenError {
     match Store::open(site.options()).await {
         Ok(_) => panic!("the store opened"),

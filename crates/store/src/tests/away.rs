@@ -1,4 +1,4 @@
-//! A PostgreSQL that stands still, breaks its connections, or takes no writes.
+//! A PostgreSQL server that stops answering, breaks its connections, or takes no writes.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{NOW, Site, rows};
 use crate::remote::{Operation, PooledConnection};
 use crate::{Error, OpenError, Store};
 
-/// Longer than any bound of ours: who is not back by then hangs.
+/// Longer than any timeout of the store: a call that takes this long hangs.
 const HANGS: Duration = Duration::from_mins(1);
 
 /// A store whose database is behind a wire.
@@ -25,7 +25,7 @@ async fn behind(cluster: &Cluster, create: &'static str, name: &str) -> (Site, W
     (site, wire, store)
 }
 
-/// Asks until the database answers again.
+/// Retries until the database answers again.
 async fn back(store: &Store) {
     let asked = async {
         while store.accounts().await.is_err() {
@@ -43,7 +43,7 @@ pub(super) async fn a_server_that_stands_still_is_waited_for_within_bounds(clust
         let asked = timeout(HANGS, store.generation()).await.expect("it has a bound");
         assert!(matches!(asked, Err(Error::Unavailable)), "{asked:?}");
     }
-    // From here on nobody waits and nobody but one task connects.
+    // From here on no caller waits, and only one task connects.
     let before = wire.taken();
     let many = futures(&store).await;
     assert!(wire.taken() <= before + 1, "one task asks");
@@ -60,7 +60,7 @@ pub(super) async fn a_server_that_stands_still_is_waited_for_within_bounds(clust
     store.close().await;
 }
 
-/// More callers than there are connections.
+/// Starts more callers than there are connections.
 async fn futures(store: &Store) -> Vec<Result<i64, Error>> {
     let tasks: Vec<_> = (0..64)
         .map(|_| {
@@ -75,7 +75,7 @@ async fn futures(store: &Store) -> Vec<Result<i64, Error>> {
     done
 }
 
-/// Every connection is in use when the server stands still: none of them comes back to the pool.
+/// Every connection is in use when the server stops answering: none of these connections returns to the pool.
 pub(super) async fn connections_that_hung_are_not_used_again(cluster: &Cluster) {
     let (_site, wire, store) = behind(cluster, "CREATE DATABASE hung", "hung").await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
@@ -89,7 +89,7 @@ pub(super) async fn connections_that_hung_are_not_used_again(cluster: &Cluster) 
     store.close().await;
 }
 
-/// What was left in the middle would hold its place, and the next statement would wait for the last one's answer.
+/// A connection with an unfinished statement would hold its place in the pool, and its next statement would wait for the old answer.
 pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster: &Cluster) {
     let pool = cluster.admin().options().clone().max_connections(1);
     let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
@@ -105,7 +105,7 @@ pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster:
     pool.close().await;
 }
 
-/// Each of its statements keeps to the bound, and both together do not.
+/// Each statement ends within the timeout, and the whole transaction does not.
 pub(super) async fn a_transaction_has_one_bound(cluster: &Cluster) {
     let pool = cluster.admin().options().clone().max_connections(1);
     let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
@@ -124,7 +124,7 @@ pub(super) async fn a_transaction_has_one_bound(cluster: &Cluster) {
     pool.close().await;
 }
 
-/// A command would wait for ever where the server stands still after it let us in.
+/// A command would wait for ever when the server stops answering after the login.
 pub(super) async fn opening_has_bounds(cluster: &Cluster) {
     let (site, wire, store) = behind(cluster, "CREATE DATABASE opened", "opened").await;
     store.close().await;
@@ -144,7 +144,7 @@ pub(super) async fn broken_connections_cost_no_more_than_an_error(cluster: &Clus
     store.close().await;
 }
 
-/// The server ends our sessions, as at a restart.
+/// The server ends the store's sessions, as at a restart.
 pub(super) async fn ended_sessions_are_replaced(cluster: &Cluster) {
     let (_site, _wire, store) = behind(cluster, "CREATE DATABASE ended", "ended").await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
@@ -166,13 +166,13 @@ pub(super) async fn sessions_have_bounds_of_the_server_too(cluster: &Cluster) {
     store.close().await;
 }
 
-/// Once open it is told by a session's settings, and a server that was read-only from the start by the refusal to open.
+/// An open store reads the session's settings; a server that was read-only from the start makes the opening fail.
 pub(super) async fn a_server_that_takes_no_writes_is_refused(cluster: &Cluster) {
     let (site, _wire, store) = behind(cluster, "CREATE DATABASE fixed", "fixed").await;
     cluster.admin().execute("ALTER DATABASE fixed SET default_transaction_read_only = on").await.unwrap();
     let Err(error) = Store::open(site.options()).await else { panic!("it opened") };
     assert!(matches!(error, OpenError::ReadOnly), "{error}");
-    // A session that begins read-only now is refused too: the store waits for a server that takes writes.
+    // The server also refuses writes in a new session: the store waits for a server that takes writes.
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fixed'";
     cluster.admin().execute(end).await.unwrap();
     let asked = async {

@@ -1,4 +1,4 @@
-//! A temporary PostgreSQL server for one test, with a connection of its own user.
+//! A temporary PostgreSQL server for one test, with a connection of the server's own user.
 
 use std::path::{Path, PathBuf};
 
@@ -11,31 +11,31 @@ use tokio::time::{Duration, Instant, sleep};
 use super::Site;
 use super::postgres_server::PostgresServer;
 
-/// A running cluster; ends with its value.
+/// A running cluster, which stops when its value is dropped.
 pub(super) struct Cluster {
     server: PostgresServer,
     admin: PgPool,
 }
 
 impl Cluster {
-    /// Starts one, as [`PostgresServer::start`].
+    /// Starts a cluster, like [`PostgresServer::start`].
     pub(super) async fn start() -> Option<Self> {
         let server = PostgresServer::start()?;
         let admin = ready(server.folder()).await;
         Some(Self { server, admin })
     }
 
-    /// Where the server listens.
+    /// The path of the server's socket.
     pub(super) fn socket(&self) -> PathBuf {
         self.server.folder().join(".s.PGSQL.5432")
     }
 
-    /// The server's own user, on a database that no store uses.
+    /// Connections of the server's own user, to a database that no store uses.
     pub(super) fn admin(&self) -> &PgPool {
         &self.admin
     }
 
-    /// A home with a database of its own. `create` makes the database `name`.
+    /// A home with a separate database. The statement `create` makes the database `name`.
     pub(super) async fn site(&self, create: &'static str, name: &str) -> Site {
         self.admin.execute(create).await.unwrap();
         Site { home: TempDir::new().unwrap(), postgres: Some(Secret::new(self.server.url(name))) }

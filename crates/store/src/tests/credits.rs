@@ -1,4 +1,4 @@
-//! Reset credits: of several tries one is sent, and one whose outcome is not known keeps its id.
+//! Reset credits: one of several attempts is sent, and an attempt with an unknown outcome keeps its id.
 
 use tokio::task::JoinSet;
 
@@ -37,7 +37,7 @@ pub(super) async fn a_try_of_unknown_outcome_keeps_its_id(site: &Site) {
     assert_eq!(given, "mine", "whoever names one gets it");
 }
 
-/// What a client makes up for each click does not replace a try whose outcome is not known.
+/// The id that a client makes for each click does not replace an attempt with an unknown outcome.
 pub(super) async fn an_offered_id_is_for_a_new_try(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
@@ -51,8 +51,8 @@ pub(super) async fn an_offered_id_is_for_a_new_try(site: &Site) {
     }
 }
 
-/// Nodes read clocks of their own: when the first try began and the next one is asked for, by the clocks of their nodes, and whether
-/// that may begin.
+/// Nodes have different clocks. Each case has the start of the first and of the next attempt, by the clocks of their nodes, and whether the
+/// next attempt may begin.
 pub(super) async fn clocks_of_nodes_may_differ(site: &Site) {
     let store = site.open().await;
     let cases = [(0, 29_999, false), (0, 30_000, true), (5_000, 0, false), (60_000, 0, false), (400_000, 0, true)];

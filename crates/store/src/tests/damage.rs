@@ -1,4 +1,4 @@
-//! Damaged files: refused with a copy set aside, never replaced by an empty pool. Usage alone starts anew.
+//! Damaged files: the store refuses and copies them, and never replaces them by an empty pool. Only usage starts with a new file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::relays::relay;
 use super::{NOW, Site, add, files, refusal, tokens};
 use crate::{Error, OpenError, Store};
 
-/// A closed home with two accounts and their database's path.
+/// A closed home with two accounts, and the path of its database.
 async fn filled() -> (Site, PathBuf) {
     let site = Site::sqlite();
     let store = site.open().await;
@@ -102,7 +102,7 @@ async fn flipped_bytes_400() {
         fs::write(&path, broken).unwrap();
         match Store::open(site.options()).await {
             Ok(store) => {
-                // A flip inside a value is met when that value is read, and said.
+                // A flip inside a value is found and reported when the value is read.
                 if let Ok(accounts) = store.accounts().await {
                     assert_eq!(accounts.len(), 2, "byte {at}");
                     for (account, name) in accounts.iter().zip(["one", "two"]) {
@@ -136,7 +136,7 @@ async fn a_changed_schema_is_refused() {
     assert!(quarantined(&site, "accounts.db").is_empty(), "it is sound, only not ours to open");
 }
 
-/// A relay whose row was changed by hand is named, and its key opens in no other row.
+/// The error names a relay whose row was changed by hand, and a relay's key opens in no other row.
 #[tokio::test]
 async fn a_damaged_relay_is_said() {
     let site = Site::sqlite();

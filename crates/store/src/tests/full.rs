@@ -1,4 +1,4 @@
-//! Row S10: a full disk, on a small tmpfs of our own.
+//! Row S10: a full disk, on a separate small tmpfs.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,7 +9,7 @@ use super::refresh::lease;
 use super::{NOW, Site, add, tokens};
 use crate::{Error, Options, Store};
 
-/// A mounted tmpfs; ends with its value.
+/// A mounted tmpfs, which is unmounted when its value is dropped.
 struct Small<'a>(&'a Path);
 
 impl<'a> Small<'a> {
@@ -26,7 +26,7 @@ impl Drop for Small<'_> {
     }
 }
 
-/// Leaves no byte free.
+/// Fills the disk to the last byte.
 fn fill(path: &Path) {
     let mut file = File::create(path).unwrap();
     while file.write_all(&[0; 512]).is_ok() {}
@@ -45,7 +45,7 @@ async fn a_refresh_is_durable_on_a_full_disk() {
     store.write_intent(&ticket, NOW).await.unwrap();
     let filler = site.home().join("filler");
     fill(&filler);
-    // The WAL grows until the reserve is spent, then every write fails cleanly.
+    // The WAL grows until the reserve is used up, then every write fails cleanly.
     store.commit_refresh(ticket, &tokens("new", 1)).await.unwrap();
     let body = "x".repeat(64 << 10);
     let mut refused = None;

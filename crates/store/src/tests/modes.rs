@@ -1,4 +1,4 @@
-//! Whose the files are, and who may read them.
+//! Owner and permissions of the files.
 #![cfg(unix)]
 
 use std::fs::{self, Permissions};
@@ -64,7 +64,7 @@ async fn what_others_may_touch_is_refused_and_left_alone() {
     }
 }
 
-/// Service managers and containers make such a home; every file in it is ours alone all the same.
+/// Service managers and containers make such a home; every file in the home is still private.
 #[tokio::test]
 async fn a_home_that_others_may_list_opens_and_is_told_of() {
     let site = Site::sqlite();
@@ -76,7 +76,7 @@ async fn a_home_that_others_may_list_opens_and_is_told_of() {
     assert_eq!(Store::listable(&site.home().join("none")), None);
 }
 
-/// The first folder that has the key counts, and a folder that cannot be written is left out when one is made.
+/// The first folder that has the key counts. A folder that is not writable is skipped when a key is created.
 #[tokio::test]
 async fn the_key_lies_in_the_first_folder_that_will_do() {
     let (site, keys) = (Site::sqlite(), tempfile::TempDir::new().unwrap());
