@@ -29,9 +29,9 @@ const QUEUE: usize = 65_536;
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// To its end.
+    /// The reply is complete.
     Completed,
-    /// With an error.
+    /// The request ended with an error.
     Failed,
     /// The client left.
     Aborted,
@@ -48,7 +48,7 @@ pub struct TokenUsage {
     pub output: u64,
     /// Reasoning tokens.
     pub reasoning: u64,
-    /// Whether Polygate counted them, and not the provider.
+    /// Whether Polygate counted the tokens, and not the provider.
     pub estimated: bool,
 }
 
@@ -59,27 +59,27 @@ pub struct UsageRow {
     pub id: Uuid,
     /// The client's request id, else Polygate's. Client ids may repeat, also over keys.
     pub request_id: Box<str>,
-    /// When it was accepted.
+    /// When the request was accepted.
     pub at: Millis,
     /// Key id, never the key.
     pub key: String,
-    /// The account that served it; `None` when none did.
+    /// The account that served the request; `None` when no account did.
     pub account: Option<AccountId>,
     /// The client's protocol.
     pub dialect: Cow<'static, str>,
-    /// The model that served, else the one asked for.
+    /// The model that served the request, else the requested model.
     pub model: String,
     /// HTTP status that the client got.
     pub status: u16,
-    /// How it ended.
+    /// How the request ended.
     pub outcome: Outcome,
     /// Tokens.
     pub tally: TokenUsage,
-    /// Model POSTs.
+    /// Number of model POSTs.
     pub attempts: u32,
-    /// To the first real event, milliseconds; `None` when there was none.
+    /// Time to the first real event, milliseconds; `None` without such an event.
     pub ttft_ms: Option<u64>,
-    /// To the end, milliseconds.
+    /// Time to the end, milliseconds.
     pub duration_ms: u64,
     /// Whether the client asked for a stream.
     pub stream: bool,
@@ -103,14 +103,14 @@ impl Usage {
         Self { queue, lost, task: Arc::new(Mutex::new(Some(task))) }
     }
 
-    /// Queues a row; written within 250 ms. Never waits: when the writer is far behind the row is counted as lost.
+    /// Queues a row, which is written within 250 ms. Never waits: when the writer is too far behind, the row counts as lost.
     pub fn record(&self, row: UsageRow) {
         if self.queue.try_send(Job::Row(Box::new(row))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Tries to write every row recorded so far; returns when that is done, or has failed.
+    /// Tries to write every row recorded so far; returns when the rows are written or the write has failed.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Job::Flush(done)).await.is_ok() {
@@ -118,14 +118,14 @@ impl Usage {
         }
     }
 
-    /// The newest rows, newest first, those recorded just now among them.
+    /// The newest rows, newest first, including the rows that were recorded just now.
     pub async fn rows(&self, limit: u32) -> Result<Vec<UsageRow>, Error> {
         let (done, wait) = oneshot::channel();
         self.queue.send(Job::Read(limit, done)).await.map_err(|_| Error::Closed)?;
         wait.await.map_err(|_| Error::Closed)?
     }
 
-    /// Rows lost since the start, because the writer was too far behind or the disk refused them.
+    /// Rows lost since the start, because the writer was too far behind or the disk refused the rows.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What the owner says of an account, and links.
+//! Settings of an account that its owner chooses, and links.
 
 use pool::{AccountId, AccountLimits, Status};
 
@@ -26,7 +26,7 @@ pub(super) async fn labels_and_tags_come_back(site: &Site) {
     assert_eq!(store.tags().await.unwrap(), []);
 }
 
-/// What is learned never switches an account on that its owner has switched off.
+/// An observed status never switches on an account that its owner has switched off.
 pub(super) async fn a_switch_is_the_owners(site: &Site) {
     let store = site.open().await;
     let ids = [add(&store, "one").await, AccountId("none".into())];
@@ -91,7 +91,7 @@ pub(super) async fn terms_come_back(site: &Site) {
     assert!(!store.set_terms(&AccountId("none".into()), AccountLimits::default()).await.unwrap());
 }
 
-/// What is read of all accounts at once is what is read of each.
+/// Reading all accounts at once gives the same values as reading each account.
 pub(super) async fn all_at_once_is_each(site: &Site) {
     let store = site.open().await;
     let ids = [add(&store, "one").await, add(&store, "two").await];

@@ -1,4 +1,4 @@
-//! A temporary PostgreSQL server on a Unix socket, from an installed one. The tests of `store` and of `polygate` share this file.
+//! A temporary PostgreSQL server on a Unix socket, from an installed PostgreSQL. The tests of `store` and of `polygate` share this file.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A running server; it ends with its value.
+/// A running server, which stops when its value is dropped.
 pub(crate) struct PostgresServer {
     server: Child,
     folder: TempDir,

@@ -1,4 +1,4 @@
-//! Proxies: what is written comes back, a file of them is one step, and none goes while an account needs it.
+//! Proxies: stored values can be read again, a file of proxies is added in one step, and a proxy that an account uses cannot be removed.
 
 use pool::Status;
 use pool::egress::{Address, Egress, Health, ProxyId};
@@ -38,7 +38,7 @@ pub(super) async fn proxies_come_back(site: &Site) {
     assert!(store.change_proxy(&ids[0], &quiet, false).await.unwrap());
     let one = store.proxies().await.unwrap().remove(0);
     assert_eq!((one.enabled, one.allow_private, one.health), (false, true, Some(health)));
-    // Another address has another health.
+    // The health of the old address does not apply to a new address.
     let moved = proxy("first", "http://1.1.1.1:1");
     assert!(store.change_proxy(&ids[0], &moved, true).await.unwrap());
     let one = store.proxies().await.unwrap().remove(0);
@@ -90,7 +90,7 @@ pub(super) async fn an_account_comes_with_its_way(site: &Site) {
     let put = store.put_account(new(Some(Egress::Direct)), NOW).await.unwrap();
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled, "from its first moment on");
     assert_eq!(store.egresses().await.unwrap(), [(put.id.clone(), Egress::Direct)]);
-    // Known tokens, new ones, and a login that does not care.
+    // Known tokens, new tokens, and a login without an egress.
     for (refreshed, egress, way) in [(0, Some(Egress::Auto), Egress::Auto), (1, Some(Egress::Direct), Egress::Direct)] {
         let again = NewAccount { tokens: tokens(&refreshed.to_string(), refreshed), ..new(egress) };
         assert_eq!(store.put_account(again, NOW).await.unwrap().stored, refreshed > 0);

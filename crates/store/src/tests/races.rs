@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::{NOW, Site, account, add, learn, tokens};
 use crate::{LeaseOutcome, Store};
 
-/// Runs `task` of every number at once, on two stores by turns.
+/// Runs `task` with every number at once, on two stores in turn.
 pub(super) async fn race<T, F>(site: &Site, count: usize, task: impl Fn(Store, usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
@@ -101,7 +101,7 @@ pub(super) async fn changes_of_many_and_of_one_get_past_each_other(site: &Site) 
     assert!(store.accounts().await.unwrap().iter().all(|account| account.label == "all"));
 }
 
-/// One of the ways to change all of them, at once or one after the other.
+/// One of several changes of all accounts, in one transaction or one after the other.
 async fn change(way: usize, store: &Store, ids: &[AccountId]) {
     match way {
         0 => drop(store.set_label(ids, "all").await.unwrap()),

@@ -5,7 +5,7 @@ use pool::{AccountId, Millis, Status};
 use super::{NOW, Site, account, add, tokens};
 use crate::{CommitError, Error, LeaseOutcome, Origin, RefreshLease, Store};
 
-/// The lease, which must be free.
+/// Takes the lease, which must be free.
 pub(super) async fn lease(store: &Store, id: &AccountId, now: Millis) -> RefreshLease {
     match store.begin_refresh(id, "test", now).await.unwrap() {
         LeaseOutcome::Granted(ticket) => ticket,
@@ -159,7 +159,7 @@ pub(super) async fn a_wrong_clock_does_not_hold_a_lease(site: &Site) {
     assert!(held(&store, &id, NOW.plus(-30_000)).await, "a clock that is a little behind believes the lease");
 }
 
-/// A command refreshes while a gateway starts: its lease is a living process's.
+/// A command refreshes while a gateway starts: the process that holds the lease is alive.
 pub(super) async fn a_living_holder_keeps_its_lease(site: &Site) {
     let (command, gateway) = (site.open().await, site.open().await);
     let id = add(&command, "one").await;
@@ -173,12 +173,12 @@ pub(super) async fn a_living_holder_keeps_its_lease(site: &Site) {
     command.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     let LeaseOutcome::Granted(_) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
     drop(command);
-    // Where other machines use the store nobody knows that its process has ended.
+    // In a store that other machines use, no process can know that the holder has ended.
     let freed = u64::from(site.options().postgres.is_none());
     assert_eq!(gateway.free_leases().await.unwrap(), freed);
 }
 
-/// A successor in hand is worth more than the order of leases, as long as what it follows is what is stored.
+/// New tokens are stored without the lease, as long as the stored refresh token is the one that was spent for them.
 pub(super) async fn a_successor_is_stored_whoever_has_the_lease(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
@@ -190,12 +190,12 @@ pub(super) async fn a_successor_is_stored_whoever_has_the_lease(site: &Site) {
     store.commit_refresh(late, &tokens("two", 5)).await.unwrap();
     assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("two", 5)));
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Active, "the successor is a login");
-    // Who asks for a login by an older lease is not heard any more.
+    // The holder of an older lease cannot set a status that asks for a login.
     let late = lease(&store, &id, NOW.plus(60_000)).await;
     lease(&store, &id, NOW.plus(120_000)).await;
     assert!(!store.end_refresh(late, Some(&why)).await.unwrap());
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Active);
-    // What the owner has switched off stays so.
+    // An account that its owner has switched off stays off.
     let late = lease(&store, &id, NOW.plus(180_000)).await;
     store.switch(std::slice::from_ref(&id), &Status::Disabled).await.unwrap();
     lease(&store, &id, NOW.plus(240_000)).await;

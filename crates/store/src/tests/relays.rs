@@ -1,4 +1,4 @@
-//! Relays: what is written comes back, names are unique, and a key never follows its relay to another host.
+//! Relays: stored values can be read again, names are unique, and a key is never sent to another host than its own.
 
 use pool::relay::{Capabilities, Relay, Wire};
 use pool::{AccountId, Secret, Status};
@@ -124,7 +124,7 @@ pub(super) async fn a_new_key_ends_what_the_old_one_caused(site: &Site) {
     let old = only(&store).await.version;
     store.put_relay(&change(Some("new")), NOW).await.unwrap();
     assert_eq!(only(&store).await.status, Status::Active);
-    // What was learned of the old key comes too late.
+    // A finding about the old key comes too late.
     assert!(!store.set_relay_status(&id, &Status::NeedsLogin { why: "late".into() }, old).await.unwrap());
     assert_eq!(only(&store).await.status, Status::Active);
 }

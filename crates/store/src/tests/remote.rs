@@ -1,4 +1,4 @@
-//! A PostgreSQL that is not there.
+//! A PostgreSQL server that cannot be reached.
 
 use pool::Secret;
 

@@ -1,4 +1,4 @@
-//! What is written comes back.
+//! Stored values can be read again.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -115,7 +115,7 @@ pub(super) async fn status_and_quota_come_back(site: &Site) {
     assert!(matches!(store.set_models(&id, &broken).await, Err(Error::NotText(_))));
 }
 
-/// What is learned of many accounts at once is one transaction: all of it, or nothing.
+/// Findings about many accounts are written in one transaction, all or nothing.
 #[tokio::test]
 async fn figures_of_many_accounts_are_written_together() {
     use sqlx::{ConnectOptions, Executor};
@@ -175,7 +175,7 @@ pub(super) async fn settings_come_back(site: &Site) {
     }
 }
 
-/// Of many who know the same value one is first, also where there is none yet.
+/// Of many writers with the same known value exactly one succeeds, also when there is no value yet.
 pub(super) async fn a_setting_is_swapped_once(site: &Site) {
     let store = site.open().await;
     for (known, next) in [(None, "one"), (Some("one"), "two"), (Some("two"), "two")] {
@@ -215,7 +215,7 @@ pub(super) async fn usage_comes_back(site: &Site) {
     let newest: Vec<UsageRow> = rows.iter().rev().take(2_400).cloned().collect();
     assert_eq!(store.usage().rows(2_400).await.unwrap(), newest);
     assert_eq!(store.usage().rows(10_000).await.unwrap().len(), rows.len(), "an id is written once");
-    // A client may call all its requests the same.
+    // A client may use one request id for all its requests.
     let mut namesake = usage("another", NOW.plus(8_888));
     namesake.request_id.clone_from(&rows[0].request_id);
     namesake.account = None;
@@ -234,7 +234,7 @@ pub(super) async fn usage_comes_back(site: &Site) {
     assert_eq!(store.usage().rows(1).await.unwrap()[0].request_id.as_ref(), "last");
 }
 
-/// More rows than go in one step.
+/// More rows than one step removes.
 pub(super) async fn old_usage_goes(site: &Site) {
     let kept = Retention { age: Some(Duration::from_hours(24)), ..Retention::default() };
     let store = Store::open(Options { usage: kept, ..site.options() }).await.unwrap();

@@ -14,7 +14,7 @@ use crate::{OpenError, Options, SchemaPolicy, Store};
 const LATER: &str = "INSERT INTO migration (number, name, digest, applied, floor) VALUES (9999, 'later', 'x', 0, $1)";
 const FLOOR: &str = "UPDATE migration SET floor = $1 WHERE number = 9999";
 const FORGET: &str = "DELETE FROM migration WHERE number >= 10";
-/// Whether somebody waits for a lock in this database.
+/// Whether a session waits for a lock in this database.
 const WAITS: &str = "SELECT COUNT(*) > 0 FROM pg_locks WHERE NOT granted \
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 const UNDO: [&str; 2] = ["ALTER TABLE account DROP COLUMN status_rev", "DROP TABLE credit_use"];
@@ -51,7 +51,7 @@ pub(super) async fn an_older_schema_is_left_to_those_who_may_change_it(site: &Si
     Store::open(expecting()).await.unwrap().close().await;
 }
 
-/// A step that waits for a lock has everybody wait who comes after it, so it lets go after a moment and comes again.
+/// A migration that waits for a lock blocks all later sessions, so it gives up after a moment and tries again.
 pub(super) async fn a_migration_keeps_nobody_waiting(cluster: &Cluster) {
     let site = cluster.site("CREATE DATABASE waiting", "waiting").await;
     undo(&site).await;

@@ -17,7 +17,7 @@ const CANARIES: [&str; 10] = [
     "canary-cookie-1", "canary-relay-key-1", "canary-relay-key-2", "canary-proxy-user", "canary-proxy-password",
 ];
 
-/// No file under `home` shows a canary, plain or encoded.
+/// Asserts that no file under `home` contains a canary, plain or encoded.
 fn scan(home: &Path, pepper: &[u8; 32]) {
     for path in files(home) {
         let bytes = fs::read(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Every statement prepares on both engines, and both end in the same schema.
+//! Every statement can be prepared on both engines, and both engines end in the same schema.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const LITE_COLUMNS: &str =
 const POST_COLUMNS: &str = "SELECT table_name::text, column_name::text FROM information_schema.columns \
     WHERE table_schema = 'public' AND table_name <> 'generation'";
 
-/// Statements of `usage.db`, which has no other tables.
+/// Whether the statement is for `usage.db`, which has no other tables.
 fn of_usage(text: &str) -> bool {
     text.contains(USAGE)
 }
@@ -58,7 +58,7 @@ async fn columns(pool: &SqlitePool, sql: &'static str) -> BTreeSet<(String, Stri
     pool.fetch_all(sql).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// The tables and columns that both engines have, by count: names differ nowhere when both pass.
+/// Asserts the tables and the number of columns, which are equal on both engines when both tests pass.
 fn insist(columns: &BTreeSet<(String, String)>) {
     let tables: BTreeSet<&str> = columns.iter().map(|(table, _)| table.as_str()).collect();
     let known = [

@@ -1,4 +1,4 @@
-//! A TCP way to a cluster that stands still, breaks or closes when a test says so.
+//! A TCP proxy in front of a cluster, which a test can pause, break or close.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// What happens to bytes and connections.
+/// How the proxy treats bytes and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// They pass.
+    /// Bytes pass.
     Open,
-    /// They pass until a client says this, which is swallowed; the way is paused then.
+    /// Bytes pass until a client sends this text. The proxy drops that message and pauses the connection.
     Until(&'static str),
-    /// Connections stay and are taken, and no byte passes in either direction: a black hole.
+    /// Connections stay open and are accepted, but no byte passes in either direction: a black hole.
     Paused,
     /// Every connection ends at once.
     Cut,
@@ -28,7 +28,7 @@ impl Mood {
     }
 }
 
-/// The way. It ends with its value.
+/// The proxy, which stops when its value is dropped.
 pub(super) struct Wire {
     pub(super) port: u16,
     mood: watch::Sender<Mood>,
@@ -37,7 +37,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// A way to the server that listens on this socket.
+    /// Starts a proxy to the server that listens on this socket.
     pub(super) async fn to(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -57,7 +57,7 @@ impl Wire {
         self.mood.send_replace(mood);
     }
 
-    /// Connections so far.
+    /// Number of connections so far.
     pub(super) fn taken(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
     }

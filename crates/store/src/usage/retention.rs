@@ -21,12 +21,12 @@ const ANEW: i64 = 256 << 20;
 const FILE: &str = "SELECT (SELECT page_count FROM pragma_page_count), (SELECT page_size FROM pragma_page_size), \
     (SELECT freelist_count FROM pragma_freelist_count), (SELECT auto_vacuum FROM pragma_auto_vacuum)";
 
-/// How much usage is kept.
+/// Limits of the retained usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Age limit of rows; `None` sets no limit.
     pub age: Option<Duration>,
-    /// Bytes of the SQLite file; a PostgreSQL database is bounded by `age` alone.
+    /// Size limit of the SQLite file, bytes; a PostgreSQL database is bounded by `age` alone.
     pub bytes: u64,
 }
 

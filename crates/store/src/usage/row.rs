@@ -1,4 +1,4 @@
-//! Usage rows as columns.
+//! Conversion between usage rows and columns.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::statement::{Arg, DbRow, args};
 /// Protocols whose names need no allocation.
 const DIALECTS: [&str; 5] = ["responses", "chat", "messages", "gemini", "ollama"];
 
-/// In the order of the statement.
+/// The values of a row, in the order of the statement.
 pub(super) fn write(row: &UsageRow) -> Vec<Arg<'_>> {
     args![
         row.id.to_string(),
@@ -36,7 +36,7 @@ pub(super) fn write(row: &UsageRow) -> Vec<Arg<'_>> {
     .to_vec()
 }
 
-/// In the order of the statement.
+/// Reads a row in the order of the statement.
 pub(super) fn read(row: &DbRow) -> Result<UsageRow, sqlx::Error> {
     let number = |at| row.int(at).map(|value| u64::try_from(value).unwrap_or(0));
     Ok(UsageRow {
