@@ -1,9 +1,10 @@
-//! Lays the code out by use: what runs at the start and in every request lies together in the binary, so that idle memory is
-//! what the gateway uses and not what lies beside it.
+//! Orders the code by use: functions that run at the start and in every request are adjacent in the binary, so that idle memory holds the
+//! code that the gateway uses and not unused code beside it.
 //!
-//! Pages come from the file in runs of sixteen; functions that run are an eighth of the code, spread over more than half of
-//! its runs. `layout.txt` names them: first what only starts and idles, then what requests run, costliest first, then what each token
-//! runs. `cargo xtask layout` writes it. A name that the linker does not know (another profile, a newer library) is passed over.
+//! Pages come from the file in runs of sixteen; functions that run are an eighth of the code, spread over more than half of its runs.
+//! `layout.txt` lists these functions: first the functions of only start and idle, then the functions of requests, costliest first, then
+//! the functions of each token. `cargo xtask layout` writes the file. The linker skips a name that it does not know (another profile, a
+//! newer library).
 
 use std::env;
 
@@ -17,8 +18,8 @@ fn main() {
     }
 }
 
-/// Whether the linker is the one that rustc brings, which knows these options: so it is for this target from rustc 1.90 on,
-/// unless somebody chose another.
+/// Whether the linker is the one that rustc ships, which knows these options. It is the default for this target from rustc 1.90 on, unless
+/// the build sets another linker.
 fn links_with_lld() -> bool {
     let own = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let chosen = env::var_os("RUSTC_LINKER").is_some() || own.contains("linker") || own.contains("fuse-ld");

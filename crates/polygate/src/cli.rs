@@ -1,4 +1,4 @@
-//! The command line: what people type, turned into calls of the library.
+//! The command line: parses arguments and calls the library.
 //!
 //! Exit codes: 0 done, 1 the operation failed, 2 usage or configuration, 4 a login is needed, 130 interrupted. With `--json` an error
 //! is one line on standard error: `{"error":{"kind":"failed","message":"..."}}`; the other kinds are `usage` and `configuration`.
@@ -137,8 +137,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets a test kill this process, as `kill -9` does, when it passes the failpoint that `POLYGATE_KILL_AT` names, or stop it,
-/// as `kill -STOP` does, when it first passes the one that `POLYGATE_STOP_AT` names.
+/// Lets a test kill this process, as `kill -9` does, at the failpoint that `POLYGATE_KILL_AT` names, or stop the process, as `kill -STOP`
+/// does, at its first pass of the failpoint that `POLYGATE_STOP_AT` names.
 #[cfg(feature = "failpoints")]
 fn failpoints() {
     let at = |name: &str, act: Box<dyn Fn() + Send + Sync>| {
@@ -156,7 +156,7 @@ fn failpoints() {
             std::thread::park();
         }),
     );
-    // A stop reaches one thread after the other: the one at the failpoint goes on only once the process was seen to stand still.
+    // A stop reaches one thread after the other: the thread at the failpoint continues only after it has seen the process stopped.
     let stop = || {
         let script = r#"kill -STOP "$1"; until grep -q ') T ' "/proc/$1/stat"; do :; done"#;
         let own = std::process::id().to_string();

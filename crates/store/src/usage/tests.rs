@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::tests::{NOW, Site, usage};
 
-/// The clock cannot be paused here: the database works on threads of its own, and a paused clock would jump over them.
+/// The clock cannot be paused here: the database works on separate threads, and a paused clock would skip their work.
 #[tokio::test]
 async fn a_row_is_written_without_being_asked_for() {
     let (site, begun) = (Site::sqlite(), Instant::now());
@@ -27,10 +27,10 @@ async fn a_full_queue_costs_rows_and_no_time() {
     drop(jobs);
 }
 
-/// Rows so old that any age is over.
+/// A time before every age limit.
 const LONG_AGO: Millis = Millis(1_000_000_000_000);
 
-/// The oldest go first, and the file shrinks.
+/// The oldest rows are removed first, and the file shrinks.
 #[tokio::test]
 async fn a_file_keeps_to_its_cap() {
     let site = Site::sqlite();

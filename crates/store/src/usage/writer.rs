@@ -1,4 +1,4 @@
-//! The one task that writes usage.
+//! The task that writes usage rows.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::{Error, OpenError, clock, migrate, sql};
 
 /// Most rows of one transaction.
 const BATCH: usize = 1_000;
-/// Rows kept while the database refuses them; the oldest go first.
+/// Rows that wait while the database refuses them; the oldest rows are dropped first.
 const SPOOL: usize = 10_000;
 
-/// Adds a whole batch, an array of rows in one JSON text: a row at a time costs two thread switches each in SQLite and a way there and
-/// back in PostgreSQL.
+/// Adds a whole batch, an array of rows in one JSON text: single rows cost two thread switches each in SQLite and one round trip each in
+/// PostgreSQL.
 const ADD: Bulk = Bulk {
     sqlite: "INSERT INTO usage_row (id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, output, \
         reasoning, estimated, attempts, ttft, duration, stream, notes, request_id) \
@@ -62,7 +62,7 @@ pub(super) struct Writer {
     lost: Arc<AtomicU64>,
     due: Option<Instant>,
     retention: Retention,
-    /// When the next retention step is due. A process that writes no rows runs none.
+    /// When the next retention step is due. A process that writes no rows runs no step.
     tidy: Option<Instant>,
 }
 
@@ -71,7 +71,7 @@ impl Writer {
         Self { place, file: None, spool: VecDeque::new(), lost, due: None, retention, tidy: None }
     }
 
-    /// Runs until it is closed or every handle is dropped.
+    /// Runs until [`Job::Close`], or until every handle is dropped.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         loop {
             let (due, tidy) = (self.due, self.tidy);
@@ -108,7 +108,7 @@ impl Writer {
         }
     }
 
-    /// Writes queued rows. Rows that the database refuses stay for the next round, up to a bound.
+    /// Writes queued rows. Rows that the database refuses wait for the next round, up to a bound.
     async fn write(&mut self) {
         self.due = None;
         while !self.spool.is_empty() {
@@ -181,7 +181,7 @@ impl Writer {
         Ok(db)
     }
 
-    /// Closes and moves away a file that turns out corrupt in use; returns whether it did.
+    /// Closes a file that turns out corrupt in use, and moves it away; returns whether the file was moved.
     async fn drop_if_corrupt(&mut self, error: &Error) -> bool {
         let (UsageTarget::File(home, ..), Error::Database(cause)) = (&self.place, error) else { return false };
         let Some(db) = self.file.take_if(|_| corrupt(cause)) else { return false };

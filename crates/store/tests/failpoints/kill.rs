@@ -1,8 +1,8 @@
-//! Rows S5 and S6: kill -9 at every failpoint and at random moments. The store opens, what was acknowledged is there, and
-//! of each account the old or the new tokens, with a warning when the old ones may be used up.
+//! Rows S5 and S6: kill -9 at every failpoint and at random moments. The store opens afterwards and has every acknowledged write. Each
+//! account has its old or its new tokens, with a warning when the old tokens may be used up.
 //!
-//! The victim is this very test program, started again; it prints a line after each thing that it has done.
-//! Failpoints are set for a whole process: no test of another file may set some while a home is inspected here.
+//! The victim is this test program, started again; it prints a line after each step. Failpoints apply to a whole process: no test of
+//! another file may set failpoints while this file inspects a home.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -37,7 +37,7 @@ fn start(home: &Path, point: &str, first: usize) -> Child {
         .unwrap()
 }
 
-/// What the victim has said, and how it ended; `kill` after so many lines.
+/// Returns the victim's lines and exit status; kills the victim after `kill` lines.
 fn watch(mut victim: Child, kill: Option<usize>) -> (BTreeSet<String>, ExitStatus) {
     let mut said = BTreeSet::new();
     for line in BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok) {
@@ -49,7 +49,7 @@ fn watch(mut victim: Child, kill: Option<usize>) -> (BTreeSet<String>, ExitStatu
     (said, victim.wait().unwrap())
 }
 
-/// The victim: everything that a store can be asked, with a line after each.
+/// The victim: runs every operation of a store, and prints a line after each one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "started by the other tests"]
 async fn victim() {
@@ -70,7 +70,7 @@ async fn victim() {
     println!("closed");
 }
 
-/// Ends this process as `kill -9` does.
+/// Ends this process like `kill -9`.
 fn die() {
     Command::new("kill").args(["-9", &std::process::id().to_string()]).status().ok();
     loop {
@@ -105,7 +105,7 @@ async fn round(store: &Store, number: usize) {
     store.set_relay_models(&id, &relay_models()).await.unwrap();
     store.set_relay_status(&id, &Status::Disabled, 1).await.unwrap();
     println!("resting {name}");
-    // A life that ends between the two leaves it behind, and no two relays have one name.
+    // A process that ends between the two calls leaves this relay behind, and relay names are unique.
     let passing = relay(&format!("other-{number}"));
     let other = store.put_relay(&passing, NOW).await.unwrap();
     store.remove_relay(&other).await.unwrap();
@@ -114,7 +114,7 @@ async fn round(store: &Store, number: usize) {
     println!("removed other after {number}");
 }
 
-/// What an account's owner does.
+/// Changes that an account's owner makes.
 async fn own(store: &Store, id: &AccountId, name: &str) {
     store.set_label(std::slice::from_ref(id), name).await.unwrap();
     store
@@ -140,7 +140,7 @@ async fn refresh(store: &Store, id: &AccountId, name: &str) {
     store.end_refresh(ticket, None).await.unwrap();
 }
 
-/// Opens what the victim left and compares it with what it said.
+/// Opens the victim's home and compares it with the victim's lines.
 async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
     drop(Store::lock(home).unwrap_or_else(|error| panic!("{at}: the lock outlived its holder: {error}")));
     let store = open(home).await.unwrap_or_else(|error| panic!("{at}: {error}"));
@@ -172,7 +172,7 @@ async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
     store.close().await;
 }
 
-/// Old or new tokens, never neither; old ones that the provider may have used up are known as such.
+/// The store must have the old or the new tokens, and must mark old tokens that the provider may have used up.
 async fn check_tokens(store: &Store, id: &AccountId, name: &str, said: &BTreeSet<String>) -> Result<(), String> {
     let heard = |what: &str| said.contains(&format!("{what} {name}"));
     let (old, new): (Tokens, Tokens) = (tokens(&format!("{name}-0"), 0), tokens(&format!("{name}-1"), 1));
@@ -190,7 +190,7 @@ async fn check_tokens(store: &Store, id: &AccountId, name: &str, said: &BTreeSet
         }
         () => Ok(()),
     };
-    // As the engine would: the doubtful token is tried once and, here, works.
+    // Like the engine: the doubtful token is tried once, and here the refresh succeeds.
     store.commit_refresh(ticket, &new).await.unwrap();
     verdict
 }

@@ -1,4 +1,4 @@
-//! What a crash or a failed call at any moment leaves behind. Needs the feature `failpoints`.
+//! The state of a store after a crash or a failed call at any moment. Needs the feature `failpoints`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

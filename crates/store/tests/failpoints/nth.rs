@@ -1,5 +1,5 @@
-//! Row S9: fail the first, second, third ... call of each operation until none is left. What was there stays, the error is
-//! said, and doing it again works.
+//! Row S9: fail the first, second, third ... call of each operation until none is left. Existing state stays, the operation returns the
+//! error, and repeating the operation works.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn said<T>(result: Result<T, impl std::fmt::Display>) -> Result<(), String> {
     result.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Every write of the interface, as a thing that may be done again.
+/// Every write of the interface, in a form that may be repeated.
 const OPERATIONS: &[(&str, Operation)] = &[
     ("put", |store, _| Box::pin(async move { said(store.put_account(account("new", tokens("new", 0)), NOW).await) })),
     ("put by a way", |store, _| {
@@ -192,7 +192,7 @@ async fn filled(home: &Path) -> (Store, AccountId) {
     (store, id)
 }
 
-/// What was there before is there, or what replaced it.
+/// Asserts that the state from before is there, or the state that replaced it.
 async fn intact(store: &Store, id: &AccountId, at: &str) {
     let accounts = store.accounts().await.unwrap();
     assert!(accounts.iter().any(|account| account.id == *id), "{at}: the account is gone");
@@ -206,7 +206,7 @@ async fn intact(store: &Store, id: &AccountId, at: &str) {
     assert_eq!(store.setting("old").await.unwrap().as_deref(), Some("kept"), "{at}");
 }
 
-/// The points that `work` passes, each with how often.
+/// The failpoints that `work` passes, with the number of passes of each.
 async fn passed<T>(work: impl Future<Output = T>) -> BTreeMap<&'static str, usize> {
     let counts: Arc<Mutex<BTreeMap<&str, usize>>> = Arc::default();
     for point in FAILPOINTS {
@@ -220,7 +220,7 @@ async fn passed<T>(work: impl Future<Output = T>) -> BTreeMap<&'static str, usiz
     std::mem::take(&mut counts.lock().unwrap())
 }
 
-/// Every moment of `work` at which a call can fail: point and which time it is passed.
+/// Every call of `work` that can fail: the failpoint, and the number of the pass.
 async fn moments<T>(work: impl Future<Output = T>) -> Vec<(&'static str, usize)> {
     passed(work).await.into_iter().flat_map(|(point, times)| (1..=times).map(move |nth| (point, nth))).collect()
 }
@@ -255,7 +255,7 @@ async fn every_write_survives_a_failure_of_each_call() {
             failures += usize::from(failed);
         }
     }
-    // The three of a repeated commit are no failures of the refresh.
+    // The three failures inside a repeated commit do not fail the refresh.
     assert_eq!(failures, runs - 3);
     scenario.teardown();
 }
@@ -282,7 +282,7 @@ async fn opening(home: &TempDir) {
     open(home.path()).await.unwrap().close().await;
 }
 
-/// A home, with an account or without anything.
+/// A home, empty or with an account.
 async fn home(fresh: bool) -> TempDir {
     let home = TempDir::new().unwrap();
     if !fresh {

@@ -1,4 +1,4 @@
-//! One home with what every test writes into it.
+//! One home, and the values that every test writes into it.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -140,7 +140,7 @@ impl Selection<'_> {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Prints the result of each account. `done` words a success.
+    /// Prints the result of each account. `done` is the text of a success.
     fn report(&self, batch: &Batch, done: impl Fn(&AccountView) -> String) -> ExitCode {
         if self.common.json {
             output::json(&batch.outcomes);

@@ -11,7 +11,7 @@ use crate::cli::{Common, context, output};
 /// Pause between two checks, and how many run in parallel.
 const PACE: CheckPace = CheckPace { stagger: Duration::from_millis(200), parallel: 4 };
 
-/// The state in words.
+/// The account's state as text.
 pub(super) fn state(view: &AccountView) -> String {
     match &view.why {
         Some(why) if view.status == "disabled" => why.clone(),

@@ -45,7 +45,7 @@ pub(in crate::cli) enum Credits {
     },
 }
 
-/// An account's figures for programs.
+/// An account's quota in the JSON output.
 #[derive(Serialize)]
 struct QuotaRow<'a> {
     id: &'a str,
@@ -54,12 +54,12 @@ struct QuotaRow<'a> {
     quota: &'a pool::quota::Quota,
     #[serde(flatten)]
     forecast: Forecasts,
-    /// Why no fresh figures came.
+    /// Why the figures are not fresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
-/// The provider's reset credits for programs, with times in milliseconds.
+/// The provider's reset credits in the JSON output, with times in milliseconds.
 #[derive(Serialize)]
 struct CreditList<'a> {
     available_count: u64,
@@ -239,7 +239,7 @@ fn extras(quota: &pool::quota::Quota, label: &str) -> Vec<String> {
     lines
 }
 
-/// Every window with its name, and its forecast in words where there is one.
+/// Every window with its name, and its forecast as text if there is one.
 fn windows(view: &AccountView, now: Millis) -> Vec<(String, Window, Option<String>)> {
     let AccountView { quota, forecast, .. } = view;
     let words = |forecast: Option<Forecast>| forecast.map(|forecast| forecast.describe(now));

@@ -1,4 +1,4 @@
-//! `accounts set`: an account's ceiling and priority.
+//! `accounts set`: the concurrency limit and the priority of an account.
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ pub(in crate::cli) struct Set {
     priority: Option<i32>,
 }
 
-/// Requests at a time, or what the settings say.
+/// Number of concurrent requests; `None` means the value of the settings.
 #[derive(Clone, Copy, Debug)]
 struct Ceiling(Option<u32>);
 
