@@ -25,7 +25,7 @@ pub(crate) struct FileWatch {
     last: Arc<Mutex<Option<Observation>>>,
 }
 
-/// The last result, kept when it can be relied on.
+/// The last result, if the stamp is old enough to be reliable.
 #[derive(Clone, Copy)]
 struct Observation {
     stamp: Stamp,
@@ -36,7 +36,7 @@ struct Observation {
 type Stamp = (u64, SystemTime);
 
 impl FileWatch {
-    /// Watches the database at `path` through its `writer`, a pool of one connection that was made `made` times.
+    /// Watches the database at `path` through its `writer`, a pool of one connection. `made` counts the connections that the pool has made.
     pub(crate) fn new(writer: SqlitePool, made: Arc<AtomicI64>, path: &std::path::Path) -> Self {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");

@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError, Layers, Paths};
 /// How long a command continues after a signal: one call of the token endpoint, and time to store the new tokens.
 const LEAVE: Duration = Duration::from_secs(REFRESH_CALL.as_secs() + 5);
 
-/// Paths as the options say.
+/// The paths that the options set.
 pub(super) fn paths(common: &Common) -> Result<Paths, ConfigError> {
     let paths = match &common.home {
         Some(home) => Paths::inside(home),
@@ -27,7 +27,7 @@ pub(super) fn paths(common: &Common) -> Result<Paths, ConfigError> {
     Ok(paths.with_data_key(std::env::var_os("POLYGATE_DATA_KEY_FILE").map(PathBuf::from)))
 }
 
-/// File and environment below `paths`; flags are added by the caller.
+/// The settings file and the environment, without flags.
 pub(super) fn layers(paths: &Paths) -> Result<Layers, ConfigError> {
     // Names and values that are not UTF-8 cannot be settings.
     let env =
@@ -35,7 +35,7 @@ pub(super) fn layers(paths: &Paths) -> Result<Layers, ConfigError> {
     Layers::read(&paths.config, env)
 }
 
-/// A secret as given, or from standard input for `-`; `what` names it in errors.
+/// The secret in the argument, or from standard input for `-`. `what` is its name in errors.
 pub(super) fn secret(text: &str, what: &str) -> anyhow::Result<Secret> {
     if text != "-" {
         return Ok(Secret::new(text.trim()));
@@ -57,7 +57,7 @@ pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// Replaces a missing home by a temporary one that is removed on drop, so that read-only commands create nothing.
+/// Replaces a missing home by a temporary home that is removed on drop, so that read-only commands create nothing.
 pub(super) fn temporary_home(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
     let absent = std::fs::symlink_metadata(&config.paths.home).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     if config.postgres.is_some() || !absent {
@@ -69,7 +69,7 @@ pub(super) fn temporary_home(config: &mut Config) -> anyhow::Result<Option<TempD
     Ok(Some(empty))
 }
 
-/// Opens the store of `config`, and creates a missing one. The schema is not migrated: a gateway of an older version may be serving.
+/// Opens the store of `config`, and creates a missing store. The schema is not migrated: a gateway of an older version may be serving.
 pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
     Store::open(store_options(config))
         .await
@@ -81,8 +81,8 @@ pub(super) fn store_options(config: &Config) -> store::Options {
     store::Options { schema: store::SchemaPolicy::Expect, ..crate::start::store_options(config) }
 }
 
-/// An engine over the store of `config` without background tasks. [`close`] must follow. From here on a signal ends the command only
-/// after a running token refresh.
+/// An engine over the store of `config` without background tasks. The caller must call [`close`]. While this engine runs, a signal ends the
+/// command only after a running token refresh.
 pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     let signals = Signals::listen()?;
     let store = store(config).await?;
@@ -94,8 +94,8 @@ pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     Ok(engine)
 }
 
-/// Ends the command after a signal. A sent refresh token is used up, so its successor is stored first; a second signal ends the command
-/// at once.
+/// Ends the command after a signal. A refresh token that was sent is used up, so the command first stores its successor. A second signal
+/// ends the command at once.
 async fn exit_on_signal(engine: Engine, mut signals: Signals) {
     let code = signals.next().await;
     if engine.has_running_work() {
@@ -109,18 +109,18 @@ async fn exit_on_signal(engine: Engine, mut signals: Signals) {
     std::process::exit(code.into());
 }
 
-/// Stops an engine of [`engine`] and closes its store.
+/// Stops an engine that [`engine`] made, and closes its store.
 pub(super) async fn close(engine: Engine) {
     engine.stop().await;
     engine.close().await;
 }
 
-/// The one account of this id, e-mail or label.
+/// The one account with this id, e-mail or label.
 pub(super) fn account(engine: &Engine, wanted: &str) -> anyhow::Result<AccountView> {
     find_one(&engine.accounts().list(), wanted)
 }
 
-/// The one account of each of these.
+/// The one account for each id, e-mail or label.
 pub(super) fn accounts(engine: &Engine, wanted: &[String]) -> anyhow::Result<Vec<AccountView>> {
     let all = engine.accounts().list();
     wanted.iter().map(|wanted| find_one(&all, wanted)).collect()

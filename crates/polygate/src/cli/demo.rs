@@ -31,25 +31,25 @@ pub(super) struct Demo {
     settings: Vec<String>,
 }
 
-/// What a script needs to use the demo.
+/// The data that a script needs to use the demo.
 #[derive(Serialize)]
 struct Facts {
-    /// Where the gateway listens.
+    /// The gateway's base URL.
     url: String,
     /// A client key.
     key: String,
     /// An admin token.
     admin: String,
-    /// Where the Ollama listener is, if `ollama.enabled` is set.
+    /// The base URL of the Ollama listener, if `ollama.enabled` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     ollama: Option<String>,
-    /// Where the made-up backend listens; its control side is below `/offline`.
+    /// The base URL of the simulated backend; its control endpoints are below `/offline`.
     offline: String,
 }
 
 impl Demo {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
-        // Never the user's home: not even when POLYGATE_HOME names it.
+        // The demo never uses the user's home, not even when POLYGATE_HOME names it.
         let home = tempfile::Builder::new()
             .prefix("polygate-demo-")
             .tempdir()
@@ -103,7 +103,7 @@ impl Demo {
 impl Facts {
     fn print(&self, common: &Common) {
         if common.json {
-            // One line, so that a script can read it while the demo runs.
+            // One line, so that a script can read the JSON while the demo runs.
             output::line(&serde_json::to_string(self).expect("invariant: a struct of strings serialises"));
             return;
         }
@@ -150,7 +150,7 @@ fn new_account(fake: FakeAccount) -> NewAccount {
     }
 }
 
-/// 8080 when it is free, else 0.
+/// 8080 when that port is free, else 0.
 fn free_port() -> u16 {
     if TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_ok() { 8080 } else { 0 }
 }

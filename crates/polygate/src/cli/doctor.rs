@@ -1,4 +1,4 @@
-//! `doctor`: finds problems of this installation and names the command that fixes each.
+//! `doctor`: finds problems of this installation and names the command that fixes each problem.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -93,7 +93,7 @@ impl Doctor {
             }
             Err(error) => {
                 let why = message(&error);
-                // Errors of the store end in a hint where there is one.
+                // Errors of the store end in a hint, where they have one.
                 let (found, fix) =
                     why.split_once("; hint: ").unwrap_or((&why, "fix the reason above; nothing was changed"));
                 checks.push(fail("store", found, fix));
@@ -142,7 +142,7 @@ fn port(config: &Config) -> Check {
     let addresses: Vec<SocketAddr> = config.server.hosts.iter().map(|&host| (host, port).into()).collect();
     match TcpListener::bind(addresses.as_slice()) {
         Ok(_) => ok("port", format!("{port} is free")),
-        // If the serve lock is held, a gateway of this home listens on the port. Looking for it must not create a home.
+        // If the serve lock is held, a gateway of this home listens on the port. This check must not create a home.
         Err(_) if config.paths.home.exists() && Store::lock(&config.paths.home).is_err() => {
             ok("port", format!("{port} is served by the running gateway"))
         }
@@ -150,7 +150,7 @@ fn port(config: &Config) -> Check {
     }
 }
 
-/// The global proxy, and the layer that set it.
+/// Reports the global proxy, and the layer that set it.
 fn global_proxy(config: &Config) -> Check {
     let name = "global proxy";
     let Some(proxy) = &config.upstream.proxy else { return ok(name, "none; calls go out directly") };
@@ -160,7 +160,7 @@ fn global_proxy(config: &Config) -> Check {
     }
 }
 
-/// The proxies whose last check failed, and the accounts whose proxy is gone.
+/// Reports the proxies whose last check failed, and the accounts whose proxy is gone.
 async fn proxies(store: &Store) -> Vec<Check> {
     let name = "proxy";
     let (proxies, ways) = match (store.proxies().await, store.egresses().await) {
@@ -185,7 +185,7 @@ async fn proxies(store: &Store) -> Vec<Check> {
     down.chain(lost).collect()
 }
 
-/// The relays that cannot serve, or the number of relays when all can.
+/// Reports the relays that cannot serve, or the number of relays when all can.
 async fn relays(config: &Config, store: &Store) -> Vec<Check> {
     let all = match RelayList::read(config, store).await {
         Ok(all) => all,
@@ -265,7 +265,7 @@ async fn keys(config: &Config, store: &Store) -> Check {
     }
 }
 
-/// Whether the backend's host takes a connection, through the proxy when there is one. Sends no credentials.
+/// Whether the backend's host accepts a connection, through the configured proxy if any. Sends no credentials.
 async fn backend(config: &Config) -> Check {
     let name = "backend";
     let host = config.upstream.base_url.host_str().unwrap_or_default().to_owned();

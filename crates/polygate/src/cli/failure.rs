@@ -1,4 +1,4 @@
-//! Error reports of commands: a line for people, or with `--json` an object for programs. Both go to standard error, so that standard
+//! Error reports of commands: a line for people, or with `--json` an object for programs. Reports go to standard error, so that standard
 //! output holds only results.
 
 use std::error::Error;
@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 #[error("{0}")]
 pub(super) struct UsageError(pub(super) String);
 
-/// The kind of a failure; it decides the exit code.
+/// The kind of a failure, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
@@ -36,7 +36,7 @@ struct Body<'a> {
     message: &'a str,
 }
 
-/// Reports why a command ended, and gives the exit code.
+/// Reports why a command failed, and returns the exit code.
 pub(super) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
     let kind = match error {
         _ if error.is::<ConfigError>() => Kind::Configuration,
@@ -46,7 +46,7 @@ pub(super) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
     emit(kind, &message(error.as_ref()), json)
 }
 
-/// Reports a command line that clap refuses. Help and version are no errors: they go to standard output.
+/// Reports a command line that clap refuses. Help and version are no errors: clap prints them on standard output.
 pub(super) fn parse(error: &clap::Error, json: bool) -> ExitCode {
     if !json || !error.use_stderr() {
         error.exit();
@@ -55,7 +55,7 @@ pub(super) fn parse(error: &clap::Error, json: bool) -> ExitCode {
     emit(Kind::Usage, text.trim().trim_start_matches("error: "), true)
 }
 
-/// Reports one part of a command that failed while others did not.
+/// Reports one failed part of a command whose other parts succeeded.
 pub(super) fn note(text: &str, json: bool) {
     let _ = emit(Kind::Failed, text, json);
 }
@@ -70,7 +70,7 @@ fn emit(kind: Kind, message: &str, json: bool) -> ExitCode {
     ExitCode::from(if kind == Kind::Failed { 1 } else { 2 })
 }
 
-/// An error with its causes, each once: many errors already name their cause in their text.
+/// An error with its causes. A cause that the text already contains is not repeated.
 pub(super) fn message(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! `keys`: client keys. A key's text is shown once, when it is made.
+//! `keys`: client keys. A key's text is shown once, when the key is made.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -95,7 +95,7 @@ impl Keys {
     }
 }
 
-/// Codex takes a ChatGPT login over plain http only to a provider.
+/// Advice for a Codex that signs in with such a file: Codex takes a ChatGPT login over plain http only to a provider.
 const CODEX_CONFIG: &str = r#"Before you start Codex with this login, put the lines below into config.toml in the same folder, with this gateway's address.
 Without them Codex sends the key to chatgpt.com.
 
@@ -113,7 +113,7 @@ Then start Codex with CODEX_HOME set to that folder."#;
 #[derive(Clone, Debug)]
 pub(super) struct Tools(Vec<Hosted>);
 
-/// As [`Tools`]; `None` applies the settings.
+/// Like [`Tools`]; `None` applies the settings.
 #[derive(Clone, Debug)]
 pub(super) struct Inherited(Option<Tools>);
 
@@ -125,7 +125,7 @@ fn tools_or_inherit(text: &str) -> Result<Inherited, UnknownHosted> {
     if text == "inherit" { Ok(Inherited(None)) } else { tools(text).map(|tools| Inherited(Some(tools))) }
 }
 
-/// Makes a key and writes it as a login for Codex. An existing file is somebody's login and is never replaced.
+/// Makes a key and writes it as a login for Codex. An existing file is the login of a user and is never replaced.
 async fn sign_in(
     common: &Common,
     (config, store): (&Config, &store::Store),
@@ -174,7 +174,7 @@ fn make(folder: &Path) -> std::io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// Prints a new key: the bare text on standard output, the advice beside it.
+/// Prints a new key: the bare text on standard output, the advice on standard error.
 pub(super) fn print_new(common: &Common, created: &CreatedKey) {
     if common.json {
         output::json(&serde_json::json!({ "id": created.id, "key": created.text.expose() }));
@@ -221,7 +221,7 @@ fn row(key: &Key) -> KeyRow {
     }
 }
 
-/// Prints what was done to a key, or fails when there is no such key.
+/// Prints the change of a key, or fails when there is no such key.
 fn report_change(found: bool, done: &str, key: &str) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(found, "there is no {key}; see `polygate keys list`");
     eprintln!("{done}");

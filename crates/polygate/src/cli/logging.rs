@@ -9,12 +9,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Log;
 
-/// The crates of this project. Their log statements are written so that none shows a secret.
+/// The crates of this project. No log statement in these crates shows a secret.
 const OWN: [&str; 9] = ["audit", "engine", "offline", "polygate", "pool", "proto", "server", "store", "upstream"];
 
 /// Starts logging to standard error.
 pub(super) fn start(log: &Log) {
-    // Colours are for terminals; `NO_COLOR` (no-color.org) turns them off there too.
+    // Colours are for terminals; `NO_COLOR` (no-color.org) turns colours off there too.
     let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_target(false).with_ansi(colours);
     let registry = tracing_subscriber::registry().with(log.level.clone()).with(filter_fn(safe));

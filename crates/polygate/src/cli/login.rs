@@ -1,4 +1,4 @@
-//! `login`: a ChatGPT account by browser, device code, auth.json or token.
+//! `login`: adds a ChatGPT account by browser, device code, auth.json or token.
 
 use std::convert::Infallible;
 use std::io::IsTerminal;
@@ -116,7 +116,7 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
         .await?)
 }
 
-/// The code of an address that the user pastes; pending forever when standard input is no terminal.
+/// The code in an address that the user pastes; pending forever when standard input is no terminal.
 async fn pasted_code(state: &str) -> Result<Secret, CallbackError> {
     let (tell, told) = tokio::sync::oneshot::channel();
     if std::io::stdin().is_terminal() {
@@ -155,7 +155,7 @@ async fn count_down(lifetime: Duration) -> Infallible {
     loop {
         second.tick().await;
         let left = lifetime.saturating_sub(begun.elapsed()).as_secs();
-        // The next line of output overwrites this one.
+        // The next line of output overwrites the countdown.
         eprint!("{}:{:02} left\r", left / 60, left % 60);
     }
 }

@@ -1,4 +1,4 @@
-//! Tables for people, JSON for programs.
+//! Output of commands: tables for people, JSON for programs.
 
 use std::io::Write as _;
 use std::path::Path;

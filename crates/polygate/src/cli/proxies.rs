@@ -219,7 +219,7 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
     Ok(())
 }
 
-/// The proxy of the configuration without its credentials.
+/// The global proxy of the configuration, without its credentials.
 fn global(config: &Config) -> Option<Global> {
     let config::Proxy { url, origin } = config.upstream.proxy.as_ref()?;
     let shown = Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.bare());
@@ -255,7 +255,7 @@ fn line(proxy: &Proxy, row: &ProxyRow<'_>) -> Vec<String> {
     ]
 }
 
-/// What a check found, in words.
+/// The result of a check as text.
 fn words(health: &Health) -> String {
     match (health.ok, health.exit_ip, &health.error) {
         (true, Some(ip), _) => format!("answers in {} ms, exit {ip}", health.latency_ms.unwrap_or(0)),
@@ -301,7 +301,7 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
     Ok(())
 }
 
-/// Checks proxies and stores the results; a running gateway notices.
+/// Checks proxies and stores the results; a running gateway notices the new results.
 async fn check_and_store(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::ProxyCheck>> {
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, context::now()).await;
@@ -326,7 +326,7 @@ async fn find(store: &Store, wanted: &str) -> anyhow::Result<Proxy> {
     Ok(found.ok_or(ProxyError::Unknown)?)
 }
 
-/// A file, or standard input for `-`.
+/// Reads a file, or standard input for `-`.
 fn read(path: &Path) -> anyhow::Result<Secret> {
     let mut text = String::new();
     let read = if path == Path::new("-") {

@@ -1,4 +1,4 @@
-//! Accounts in and out as files.
+//! `accounts import` and `accounts export`: accounts in files.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
