@@ -1,7 +1,7 @@
-//! Configuration: flags, environment and file, lowest layer last, into one typed [`Config`].
+//! Configuration: reads flags, environment and file, highest layer first, into one typed [`Config`].
 //!
-//! `fields.rs` is the one table of settings: key, older names, environment names, default. [`layers::Layers`] finds the
-//! layer that wins for each; this file turns the winners into typed values. Nothing else reads settings.
+//! `fields.rs` is the one table of settings: key, older names, environment names, default. [`layers::Layers`] finds the layer that wins for
+//! each setting; this file turns the winning values into typed values. Nothing else reads settings.
 
 mod fallbacks;
 mod fields;
@@ -36,7 +36,7 @@ pub use relays::{Key, RELAY_FIELDS, Relay};
 /// All settings of the gateway.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where files live.
+    /// Paths of all files.
     pub paths: Paths,
     /// Listener settings.
     pub server: Server,
@@ -44,11 +44,11 @@ pub struct Config {
     pub upstream: Upstream,
     /// Account rules.
     pub accounts: Accounts,
-    /// Quota figures.
+    /// Settings of quota figures.
     pub quota: Quota,
-    /// Where the owner is warned.
+    /// Receivers of warnings to the owner.
     pub alerts: Alerts,
-    /// How proxies are checked.
+    /// Settings of proxy checks.
     pub proxies: Proxies,
     /// Model names.
     pub model: Model,
@@ -58,7 +58,7 @@ pub struct Config {
     pub relays: Vec<Relay>,
     /// PostgreSQL, when several nodes share one store.
     pub postgres: Option<Secret>,
-    /// How much usage is kept.
+    /// Retention of usage rows.
     pub usage: store::Retention,
     /// Log filter and format.
     pub log: Log,
@@ -69,21 +69,21 @@ pub struct Config {
 pub struct Server {
     /// Addresses to listen on, all at the same port.
     pub hosts: Vec<IpAddr>,
-    /// 0 picks a free port.
+    /// Port to listen on; 0 selects a free port.
     pub port: u16,
     /// A fixed client key.
     pub api_key: Option<Secret>,
     /// Whether clients need a key; `false` is for loopback only.
     pub require_key: bool,
-    /// Host names accepted beside loopback and own addresses.
+    /// Host names that are accepted in addition to loopback and own addresses.
     pub allowed_hosts: Vec<String>,
     /// Browser origins that may call the data plane.
     pub allowed_origins: Vec<String>,
-    /// Whether plain HTTP may leave the loopback.
+    /// Whether plain HTTP is allowed on addresses other than loopback.
     pub allow_plain_http: bool,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<server::Network>,
-    /// How long new requests are still taken after a stop signal; `None` leaves it to the store.
+    /// How long the gateway accepts new requests after a stop signal; `None` chooses by the kind of store.
     pub drain_delay: Option<Duration>,
     /// How long streams may finish after a stop signal.
     pub drain: Duration,
@@ -98,19 +98,19 @@ pub struct Upstream {
     pub auth_url: Url,
     /// Token endpoint, when it is not `<auth_url>/oauth/token`.
     pub token_url: Option<Url>,
-    /// Which leg model calls take.
+    /// Transport of model calls.
     pub transport: Transport,
     /// OAuth client id.
     pub client_id: Option<String>,
     /// Identity towards the backend.
     pub profile: String,
-    /// Operating system that the Codex profiles name; `None` is this one.
+    /// Operating system that the Codex profiles report; `None` means this machine's.
     pub platform: Option<String>,
-    /// Processor that the Codex profiles name; `None` is this one.
+    /// Processor architecture that the Codex profiles report; `None` means this machine's.
     pub arch: Option<String>,
-    /// Version of the desktop app that its profile names; `None` follows the feed.
+    /// Version of the desktop app that its profile reports; `None` follows the feed.
     pub app_version: Option<String>,
-    /// Feed of published versions; `None` follows none.
+    /// Feed of published versions; `None` follows no feed.
     pub version_feed: Option<Url>,
     /// Feed of the desktop app's versions.
     pub app_feed: Option<Url>,
@@ -124,12 +124,12 @@ pub struct Upstream {
     pub idle_timeout: Duration,
 }
 
-/// A proxy's address. It may hold a password, so its `Debug` form leaves out all but scheme, host and port.
+/// A proxy's address, which may contain a password: its `Debug` form shows only scheme, host and port.
 #[derive(Clone)]
 pub struct Proxy {
     /// Scheme, credentials, host and port.
     pub url: Url,
-    /// Which layer named it.
+    /// The layer that set the address.
     pub origin: String,
 }
 
@@ -146,17 +146,17 @@ impl fmt::Debug for Proxy {
 /// Account rules.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// Requests at a time on one account; 0 is no limit.
+    /// Number of concurrent requests on one account; 0 means no limit.
     pub max_concurrent: u32,
-    /// Least time between two requests' starts on one account.
+    /// Minimum time between the starts of two requests on one account.
     pub stagger: Duration,
     /// How long an account rests after a 429 that names no reset.
     pub rate_limit_backoff: Duration,
-    /// How an account is chosen.
+    /// Strategy to choose an account.
     pub strategy: Strategy,
     /// Plans whose accounts serve first, best first.
     pub tiers: Vec<String>,
-    /// An access token to take in at start.
+    /// An access token that is added as an account at start.
     pub token: Option<Secret>,
     /// The folder in which Codex keeps its auth.json; `None` is `~/.codex`.
     pub codex_home: Option<PathBuf>,
@@ -173,21 +173,21 @@ impl Accounts {
     }
 }
 
-/// Quota figures.
+/// Settings of quota figures.
 #[derive(Clone, Debug)]
 pub struct Quota {
-    /// How old they may grow; zero is never to ask.
+    /// Age at which quota figures are fetched again; zero means never.
     pub refresh_interval: Duration,
-    /// Whether accounts whose quota is used up are left alone.
+    /// Whether to skip accounts whose quota is used up.
     pub skip_exhausted: bool,
-    /// Shares at which the owner is warned.
+    /// Used shares at which the owner is warned.
     pub thresholds: Thresholds,
 }
 
-/// Where the owner is warned.
+/// Receivers of warnings to the owner.
 #[derive(Clone, Debug)]
 pub struct Alerts {
-    /// A webhook, and what signs its messages.
+    /// A webhook, and the key that signs its messages.
     pub webhook: Option<engine::Receiver>,
     /// An ntfy topic, and its access token.
     pub ntfy: Option<engine::Receiver>,
@@ -195,10 +195,10 @@ pub struct Alerts {
     pub allow_private: bool,
 }
 
-/// How proxies are checked.
+/// Settings of proxy checks.
 #[derive(Clone, Debug)]
 pub struct Proxies {
-    /// Between two checks; zero for none.
+    /// Time between two checks; zero means no checks.
     pub interval: Duration,
     /// The echo service.
     pub echo: Url,
@@ -207,23 +207,23 @@ pub struct Proxies {
 /// Model names.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    /// Used when a request names none; `None` is the first listed model.
+    /// Model for requests that name none; `None` is the first listed model.
     pub default: Option<String>,
-    /// Effort used when neither request nor name asks for one.
+    /// Reasoning effort for requests that set none, neither in the body nor in the model name.
     pub default_effort: Option<String>,
-    /// Own names: alias, model.
+    /// The owner's own names: alias, model.
     pub aliases: Vec<(String, String)>,
-    /// What is asked instead when a model cannot serve.
+    /// Models to try instead when a model cannot serve.
     pub fallbacks: Chains,
     /// The only provider of a model: name or pattern, provider.
     pub routing: Vec<(String, Provider)>,
-    /// Models that no list has, and what the lists do not know.
+    /// Models that no list has, and details that the lists lack.
     pub custom: Vec<CustomModel>,
-    /// Whether accounts are asked for the fast tier when neither request nor name says a tier.
+    /// Whether accounts use the fast tier for requests that set none, neither in the body nor in the model name.
     pub fast: bool,
-    /// Hosted tools that requests get without asking.
+    /// Hosted tools that are added to requests.
     pub default_tools: Vec<Hosted>,
-    /// How old model lists may grow; zero is only when something tells that they changed.
+    /// Age at which model lists are fetched again; zero means only when an upstream reports a change.
     pub cache_ttl: Duration,
 }
 
@@ -232,24 +232,24 @@ pub struct Model {
 pub struct Log {
     /// Log level of each target.
     pub level: Targets,
-    /// One JSON object a line instead of text.
+    /// Whether each line is a JSON object instead of text.
     pub json: bool,
 }
 
-/// Why a configuration is invalid. Each text names the setting.
+/// Why a configuration is invalid. Each message names the setting.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum ConfigError {
     /// The file exists but cannot be read.
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    /// The file is not TOML. Line and column count from 1. The text leaves out the line, which could hold a secret.
+    /// The file is not TOML. Line and column count from 1. The message leaves out the line, which could contain a secret.
     #[error("{path} is not valid TOML (line {line}, column {column}): {why}")]
     Toml { path: PathBuf, line: usize, column: usize, why: String },
     /// A value does not fit its setting. A secret value is shown as a fixed word.
     #[error("{key} = {value:?} ({origin}) is not {wanted}")]
     Value { key: &'static str, value: String, origin: String, wanted: &'static str },
-    /// The table `at` (from 1) of `[[relays]]` is invalid. The text leaves out the value, which could be a key.
+    /// The table `at` (from 1) of `[[relays]]` is invalid. The message leaves out the value, which could be a key.
     #[error("relay {at}{name} of the file: {field} is not {wanted}")]
     Relay { at: usize, name: String, field: &'static str, wanted: &'static str },
     /// A line of `[model.fallbacks]` is wrong.
@@ -264,13 +264,13 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Types the winners of all layers. Errors: [`ConfigError::Value`] for the first value that does not fit its setting.
+    /// Types the winning values of all layers. Errors: [`ConfigError::Value`] for the first value that does not fit its setting.
     pub fn from_layers(layers: &Layers, paths: Paths) -> Result<Self, ConfigError> {
         Self::typed(layers, paths, layers.relays()?)
     }
 
-    /// As [`Self::from_layers`], but leaves out the invalid relays of the file and returns their errors. For commands that serve no
-    /// relays. Errors: as [`Self::from_layers`], but for relays.
+    /// Like [`Self::from_layers`], but leaves out the invalid relays of the file and returns their errors. For commands that serve no
+    /// relays. Errors: like [`Self::from_layers`], but not for relays.
     pub fn without_wrong_relays(layers: &Layers, paths: Paths) -> Result<(Self, Vec<ConfigError>), ConfigError> {
         let (relays, wrong) = layers.valid_relays();
         Ok((Self::typed(layers, paths, relays)?, wrong))

@@ -1,4 +1,4 @@
-//! The relays of the configuration file: given to the engine at the start, and again whenever the file or a key's file changes.
+//! The relays of the configuration file. The engine gets them at the start, and again whenever the file or a key file changes.
 
 pub(crate) mod refusals;
 
@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 use self::refusals::RefusalRecorder;
 use crate::config::{Key, Layers, Model, Relay};
 
-/// How often the files are looked at.
+/// Interval between checks of the files.
 const LOOK: Duration = Duration::from_secs(1);
 /// Longest key, bytes.
 const KEY: u64 = 64 << 10;
 
-/// Gives the file's relays to an engine.
+/// Passes the file's relays to an engine.
 pub(crate) struct FileRelays {
     engine: Engine,
     file: PathBuf,
@@ -41,13 +41,13 @@ pub(crate) enum KeyFileError {
     /// The file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("{0} is empty")]
     Empty(PathBuf),
 }
 
 impl FileRelays {
-    /// The relays of this configuration file.
+    /// Relays of this configuration file for `engine`.
     pub(crate) fn new(engine: Engine, file: PathBuf) -> Self {
         Self { engine, file }
     }
@@ -72,7 +72,8 @@ impl FileRelays {
         }
     }
 
-    /// Logs the relays that custom models and routes name but that do not exist. Requests for them are refused until they are added.
+    /// Logs the relays that custom models and routes name but that do not exist. Requests for such models are refused until the relay is
+    /// added.
     pub(crate) fn warn_unknown_relays(&self, model: &Model) {
         let rows = model.custom.iter().filter_map(|row| row.relay.as_deref());
         let routes = model.routing.iter().filter_map(|(_, provider)| match provider {
@@ -99,7 +100,7 @@ impl FileRelays {
         stop: CancellationToken,
     ) {
         if read(&self.file).ok().as_ref() != Some(&relays) {
-            // It changed between the start's reading and its look.
+            // The file changed after the start had read it and before the stamps were taken.
             seen.file = None;
         }
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
@@ -135,7 +136,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((meta.modified().ok()?, meta.len()))
 }
 
-/// The engine's form of a relay of the file.
+/// Converts a relay of the file to the engine's form.
 pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFileError> {
     Ok(RelaySpec {
         name: relay.name.clone(),
@@ -155,7 +156,7 @@ pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFil
     })
 }
 
-/// The file of a relay's key. A relative path starts at the configuration file's directory.
+/// The file of a relay's key. A relative path is relative to the configuration file's directory.
 fn key_file(relay: &Relay, file: &Path) -> Option<PathBuf> {
     let Key::File(path) = &relay.key else { return None };
     Some(file.parent().unwrap_or(Path::new("")).join(path))

@@ -1,6 +1,6 @@
-//! The composition root: settings in, a running gateway out, and the command line around it.
+//! The composition root: builds a running gateway from the settings, and has the command line.
 //!
-//! [`start`] is what a desktop shell links; [`cli`] is what people type.
+//! [`start`] is the entry point of a desktop shell; [`cli`] is the command line of the binary.
 
 pub mod cli;
 pub mod config;

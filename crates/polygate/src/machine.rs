@@ -1,5 +1,5 @@
-//! This machine's platform in the form of the official client's User-Agent: system name and three version numbers, as captured:
-//! `(Debian 12.0.0; x86_64) xterm`.
+//! This machine's platform in the form of the official client's User-Agent: system name and three version numbers. Captured: `(Debian
+//! 12.0.0; x86_64) xterm`.
 
 #[cfg(test)]
 mod tests;
@@ -50,7 +50,7 @@ pub(crate) fn platform() -> Platform {
     }
 }
 
-/// The distribution of an `os-release` file; `None` for one that the official client does not know either.
+/// The distribution of an `os-release` file; `None` for a distribution that the official client does not know either.
 fn linux(release: &str) -> Option<String> {
     let value = |name: &str| {
         let find = |line: &str| line.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
@@ -81,7 +81,7 @@ fn numbers(version: &str) -> String {
     }
 }
 
-/// The processor's name; macOS uses its own for ARM.
+/// The processor's name; macOS has another name for ARM.
 fn arch<'a>(os: &str, arch: &'a str) -> &'a str {
     if (os, arch) == ("macos", "aarch64") { "arm64" } else { arch }
 }

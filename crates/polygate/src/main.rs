@@ -1,4 +1,4 @@
-//! The `polygate` binary; everything it does is in the library.
+//! The `polygate` binary; the library has all its code.
 
 use std::process::ExitCode;
 

@@ -16,7 +16,7 @@ use crate::file_relays::FileRelays;
 use crate::file_relays::refusals::RefusalRecorder;
 use crate::machine;
 
-/// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
+/// A running gateway. A gateway whose value is dropped runs until the runtime ends; [`Running::stop`] ends it cleanly.
 pub struct Running {
     /// Listening addresses, at least one.
     pub addresses: Vec<SocketAddr>,
@@ -34,7 +34,7 @@ pub struct Running {
     _lock: ServeLock,
 }
 
-/// Why a gateway does not start. Each text says what to do.
+/// Why a gateway does not start. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another gateway runs on this home, or the lock cannot be taken.
@@ -77,7 +77,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         }
     };
     let (addresses, ollama) = (listeners.addresses().to_vec(), listeners.ollama_addresses().to_vec());
-    // Set the own addresses before the engine calls any relay: none may be this gateway itself.
+    // Set the gateway's own addresses before the engine calls any relay: no relay may be this gateway itself.
     upstream.relays().set_listeners(addresses.iter().chain(&ollama).copied().collect());
     let settings = engine_settings(&config);
     let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
@@ -116,12 +116,12 @@ impl Running {
         self.store.close().await;
     }
 
-    /// Waits until the task of the listeners ends before a stop, which means that it panicked.
+    /// Waits until the task of the listeners ends without a stop, which means that the task panicked.
     pub async fn listener_failed(&mut self) {
         let _ = (&mut self.listener).await;
     }
 
-    /// Cuts the drain of [`Running::stop`] short when it is cancelled: streams end with their protocol's failure.
+    /// A token that cuts the drain of [`Running::stop`] short when it is cancelled: streams end with their protocol's failure.
     pub fn drain_cutoff(&self) -> CancellationToken {
         self.cutoff.clone()
     }
@@ -242,7 +242,7 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
     let fixed = settings.api_key.as_ref().map(pool::Secret::expose);
     let mut defaults = server::Settings::default();
     defaults.limits.drain = settings.drain;
-    // Behind a load balancer a node waits until the balancer has noticed; a single node has no balancer.
+    // Behind a load balancer a node waits until the balancer has noticed the stop; a single node has no balancer.
     let usual = if config.postgres.is_some() { pool::limits::DRAIN_DELAY } else { Duration::ZERO };
     defaults.limits.drain_delay = settings.drain_delay.unwrap_or(usual);
     server::Settings {

@@ -76,7 +76,7 @@ pub(super) struct Add {
     weight: u32,
 }
 
-/// Where a key comes from.
+/// The source of a key.
 #[derive(Debug, Args)]
 pub(super) struct KeySource {
     /// Key of the relay. `-` reads the key from standard input, so that other users cannot see it.
@@ -172,7 +172,7 @@ impl Add {
 }
 
 impl KeySource {
-    /// The key; `None` when none was given.
+    /// Reads the key; `None` when no key is given.
     fn read(&self) -> anyhow::Result<Option<Secret>> {
         Ok(match (&self.api_key, &self.api_key_file) {
             (Some(key), _) => Some(read_key(key)?),
@@ -220,7 +220,7 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many models it offers; 0 while its list is not known.
+/// Number of models that the relay offers; 0 while its list is not known.
 async fn count(store: &Store, relay: &Relay) -> anyhow::Result<usize> {
     if !relay.models.is_empty() {
         return Ok(relay.models.len());
@@ -271,7 +271,7 @@ fn row(known: &KnownRelay, listed: usize) -> RelayRow<'_> {
     }
 }
 
-/// The stored state. The state of a relay of the file is the one that the running gateway stored.
+/// The stored state. For a relay of the file, the running gateway stored this state.
 fn state(relay: &Relay) -> &'static str {
     if relay.enabled { relay_state(&relay.status) } else { "disabled" }
 }
@@ -359,7 +359,7 @@ fn no_such_relay(wanted: &str) -> anyhow::Error {
     anyhow::anyhow!("there is no relay {wanted}; see `polygate relays list`")
 }
 
-/// The error for a relay that is not in the store; a relay of the file can only be changed there.
+/// The error for a relay that is not in the store; a relay of the file can only be changed in the file.
 fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
     if config.relays.iter().all(|relay| relay.name != wanted) {
         return no_such_relay(wanted);
@@ -379,7 +379,7 @@ fn refuse_own_address(config: &Config, base_url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A key as given, or from standard input for `-`.
+/// The key in the argument, or from standard input for `-`.
 fn read_key(text: &str) -> anyhow::Result<Secret> {
     let key = context::secret(text, "key")?;
     if text == "-" && key.is_empty() {

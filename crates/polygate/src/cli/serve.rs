@@ -12,11 +12,11 @@ use super::signals::Signals;
 use super::{Common, context, logging, output};
 use crate::config::{Config, Layers};
 
-/// Files and sockets that a gateway opens at most: two sockets for each stream, and its idle connections.
+/// Largest number of open files and sockets of a gateway: two sockets for each stream, and its idle connections.
 const FILES: u64 = 1 << 16;
 /// A limit that every system accepts (`OPEN_MAX` of macOS).
 const FEW_FILES: u64 = 10_240;
-/// A chosen key with fewer characters can be guessed.
+/// Fewest characters of a fixed key that cannot be guessed.
 const SHORT_KEY: usize = 24;
 
 #[derive(Debug, Args)]
@@ -96,14 +96,14 @@ fn raise_file_limit() {
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }
-    // Some systems (macOS) enforce a lower limit than the one that they report.
+    // Some systems (macOS) enforce a lower limit than the limit that they report.
     let set = |current: u64| setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
     if let Err(error) = set(wanted).or_else(|_| set(wanted.min(FEW_FILES))) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 
-/// The steps that are missing before a client can be served, each with its command; empty when nothing is missing.
+/// The missing steps before the gateway can serve a client, each with its command; empty when nothing is missing.
 async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'static str>, store::Error> {
     let store = running.store();
     let served = !store.accounts().await?.is_empty() || !store.relays().await?.is_empty() || !config.relays.is_empty();
@@ -144,7 +144,7 @@ fn announce(running: &crate::Running, steps: &[&str], json: bool) {
     }
 }
 
-/// One line on standard output.
+/// Prints one line on standard output.
 fn print_line(json: bool, text: &str, line: &serde_json::Value) {
     output::line(&if json { line.to_string() } else { text.to_owned() });
 }
@@ -159,7 +159,7 @@ fn remark(json: bool, text: &str) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    // Listen before the engine starts: a signal must not interrupt a token refresh, but end the gateway cleanly.
+    // Register the handlers before the engine starts: a signal must not interrupt a token refresh, but end the gateway cleanly.
     let mut signals = Signals::listen()?;
     let json = config.log.json;
     let mut running = crate::start(config.clone()).await?;

@@ -23,10 +23,10 @@ pub(super) enum Settings {
 #[derive(Serialize)]
 struct SettingRow {
     key: String,
-    /// `None` where it is not set.
+    /// `None` when the setting is not set.
     value: Option<toml::Value>,
     origin: String,
-    /// Whether any layer other than the default set it.
+    /// Whether a layer other than the default set the value.
     own: bool,
 }
 

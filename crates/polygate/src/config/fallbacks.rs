@@ -1,4 +1,4 @@
-//! The table `[model.fallbacks]` of the file: a model, alias or pattern, and the models that stand in for it.
+//! The table `[model.fallbacks]` of the file: a model, alias or pattern, and the models to try instead.
 
 use pool::catalog::Chains;
 use pool::limits::FALLBACKS;

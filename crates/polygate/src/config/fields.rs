@@ -1,21 +1,21 @@
-//! The table of settings. Adding one: a row here, a field in `config.rs`, a line in `parse.rs`.
+//! The table of settings. A new setting needs a row here, a field in `config.rs`, and a line in `parse.rs`.
 
 /// One setting.
 #[derive(Debug)]
 pub struct Field {
-    /// `section.name` in `config.toml`; the environment name follows as `POLYGATE_SECTION__NAME`.
+    /// `section.name` in `config.toml`; the name of the environment variable is `POLYGATE_SECTION__NAME`.
     pub key: &'static str,
-    /// Keys of other systems with the same meaning, read from the same file.
+    /// Keys of other programs with the same meaning, read from the same file.
     pub also: &'static [&'static str],
-    /// Environment names of other systems with the same meaning, strongest first.
+    /// Environment variables of other programs with the same meaning, strongest first.
     pub env: &'static [&'static str],
-    /// Value when no layer sets one; `""` is "not set".
+    /// Value when no layer sets one; `""` means "not set".
     pub default: &'static str,
     /// Whether the value must never be shown.
     pub secret: bool,
-    /// Whether the value is a list; as text its items are parted by commas.
+    /// Whether the value is a list; as text, commas separate its items.
     pub list: bool,
-    /// What it does, for `config show` and the docs.
+    /// The help text, for `config show` and the docs.
     pub help: &'static str,
 }
 
@@ -44,7 +44,7 @@ impl Field {
         self
     }
 
-    /// The setting's own environment name.
+    /// The setting's own environment variable.
     pub fn own_env(&self) -> String {
         format!("POLYGATE_{}", self.key.replace('.', "__").to_uppercase())
     }

@@ -1,4 +1,4 @@
-//! Which layer wins for a setting: flag, own environment name, other systems' environment names, file, default.
+//! The layers of a setting, highest first: flag, own environment variable, other programs' environment variables, file, default.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{ConfigError, FIELDS, Field};
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A command-line flag.
@@ -30,14 +30,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A setting with the value that won.
+/// A setting with its winning value.
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// The row of the table.
     pub field: &'static Field,
-    /// The value as text; `""` is "not set", list items are joined by commas.
+    /// The value as text; `""` means "not set", commas separate list items.
     pub value: String,
-    /// Where it came from.
+    /// The source of the value.
     pub origin: Origin,
 }
 
@@ -72,7 +72,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads `file` (a missing one is an empty one) beside the given environment. Errors: the file cannot be read or is not TOML.
+    /// Reads `file` (a missing file counts as empty) and takes the given environment. Errors: the file cannot be read or is not TOML.
     pub fn read(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -82,7 +82,7 @@ impl Layers {
         Self::parse(&text, file, env)
     }
 
-    /// The same for the text of `file`. Errors: the text is not TOML.
+    /// Like [`Self::read`], for the text of `file`. Errors: the text is not TOML.
     pub fn parse(
         text: &str,
         file: &Path,
@@ -97,7 +97,7 @@ impl Layers {
         self.flags.insert(key, value.into());
     }
 
-    /// The winner for `key`, which must be in the table.
+    /// The setting `key` with its winning value. The key must be in the table.
     pub fn get(&self, key: &str) -> Setting {
         let field = FIELDS.iter().find(|field| field.key == key).expect("invariant: the key is in FIELDS");
         let (value, origin) = self.winner(field);
@@ -109,13 +109,12 @@ impl Layers {
         Some(self.get(key).value).filter(|value| !value.is_empty())
     }
 
-    /// Every setting with its winner, in table order.
+    /// Every setting with its winning value, in table order.
     pub fn all(&self) -> impl Iterator<Item = Setting> {
         FIELDS.iter().map(|field| self.get(field.key))
     }
 
-    /// The entries of a table of texts in the file, such as `model.aliases`. Errors: an entry is no text, or there is something else
-    /// than a table.
+    /// The entries of a table of texts in the file, such as `model.aliases`. Errors: an entry is not a text, or the value is not a table.
     pub fn table(&self, path: &str) -> Result<Vec<(String, String)>, ConfigError> {
         let wrong = |place: String, wanted| ConfigError::Row { place, wanted };
         let table = match lookup(&self.file, path) {

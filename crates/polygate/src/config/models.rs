@@ -10,7 +10,7 @@ use super::{ConfigError, Layers};
 
 /// Longest name, bytes.
 const NAME: usize = 256;
-/// Longest text for people, bytes.
+/// Longest text for display, bytes.
 const WORDS: usize = 1024;
 /// Most rows.
 const ROWS: usize = 256;
@@ -18,11 +18,11 @@ const ROWS: usize = 256;
 const TOKENS: i64 = 1 << 32;
 /// The provider name of the accounts.
 const ACCOUNTS: &str = "codex";
-/// The tables, by our name and by another system's.
+/// The keys of the tables: Polygate's and another program's.
 const CUSTOM: [&str; 2] = ["model.custom", "model.custom_models"];
 const ROUTING: [&str; 2] = ["model.routing", "model_routing"];
 
-/// The fields of a row of `[[model.custom]]`: name, help text, and another system's name.
+/// The fields of a row of `[[model.custom]]`: name, help text, and another program's name.
 pub const CUSTOM_FIELDS: [(&str, &str, &str); 11] = [
     ("id", "The model's name, or `relay:model` for one of a relay", ""),
     ("display_name", "Name that clients display", ""),
@@ -40,9 +40,9 @@ pub const CUSTOM_FIELDS: [(&str, &str, &str); 11] = [
     ("max_output_tokens", "Maximum output tokens of one answer", ""),
     ("modalities", "Input types: text, image", "input_modalities"),
 ];
-/// Fields of rows for accounts alone.
+/// Fields that only rows of account models may have.
 const OWN: [&str; 2] = ["lite", "description"];
-/// Fields of another system that change nothing here.
+/// Fields of another program that have no effect.
 const IGNORED: [&str; 3] = ["output_modalities", "supports_personality", "truncation_policy_limit"];
 
 /// Reads `[model.routing]`: the only provider of a model.
@@ -66,7 +66,7 @@ pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigE
     Ok(routes)
 }
 
-/// Reads `[[model.custom]]`: models that no list has, and details that the lists lack. A bare text is a name.
+/// Reads `[[model.custom]]`: models that no list has, and details that the lists lack. A text instead of a table is a model's name.
 pub(super) fn custom(layers: &Layers) -> Result<Vec<CustomModel>, ConfigError> {
     let Some((key, value)) = found(layers, CUSTOM)? else { return Ok(Vec::new()) };
     let rows = value.as_array().filter(|rows| rows.len() <= ROWS);
@@ -100,7 +100,7 @@ pub(super) fn is_model_table(key: &str) -> bool {
     CUSTOM.iter().chain(&ROUTING).any(|table| below(table))
 }
 
-/// The table under Polygate's name or the other system's. Both at once are an error, because one of them would go unread.
+/// The table under Polygate's key or the other program's. Both at once are an error, because one of them would have no effect.
 fn found<'a>(
     layers: &'a Layers,
     [own, other]: [&'static str; 2],
@@ -152,7 +152,7 @@ impl CustomRow<'_> {
         })
     }
 
-    /// A field by our name, else by the other system's.
+    /// A field by Polygate's name, else by the other program's name.
     fn get(&self, field: &str) -> Option<&toml::Value> {
         let (own, _, other) = CUSTOM_FIELDS.iter().find(|(own, ..)| *own == field)?;
         self.value.get(own).or_else(|| self.value.get(other))

@@ -1,4 +1,4 @@
-//! Text of the winning layer to typed values; one function per section.
+//! Converts the text of the winning layers to typed values; one function per section.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -22,9 +22,9 @@ use super::{fallbacks, models};
 /// Shortest and longest refresh interval.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_hours(24);
-/// A hundred years.
+/// A hundred years, in days.
 const MOST_DAYS: u64 = 36_525;
-/// Bounds of sizes.
+/// Smallest and largest size, bytes.
 const SMALLEST: u64 = 16 << 20;
 const LARGEST: u64 = 1024 << 30;
 
@@ -48,7 +48,7 @@ fn networks(layers: &Layers, key: &'static str) -> Result<Vec<server::Network>, 
     networks.map_err(|_| wrong(&layers.get(key), "a list of addresses or networks such as 10.0.0.0/8"))
 }
 
-/// A length of time that may be none.
+/// A length of time; `None` when the setting is empty.
 fn delay(layers: &Layers, key: &'static str) -> Result<Option<Duration>, ConfigError> {
     let setting = layers.get(key);
     if setting.value.is_empty() {
@@ -96,7 +96,7 @@ fn allowed_hosts(layers: &Layers) -> Result<Vec<String>, ConfigError> {
     Err(wrong(&layers.get("server.allowed_hosts"), wanted))
 }
 
-/// Origins, as browsers write them.
+/// Origins, in the form that browsers send.
 fn allowed_origins(layers: &Layers) -> Result<Vec<String>, ConfigError> {
     let origins = list(layers, "cors.allowed_origins");
     let whole = |origin: &String| {
@@ -111,7 +111,7 @@ fn allowed_origins(layers: &Layers) -> Result<Vec<String>, ConfigError> {
     Err(wrong(&layers.get("cors.allowed_origins"), wanted))
 }
 
-/// A public address: https, or plain http on this machine.
+/// The address of a feed: https, or plain http on this machine.
 fn feed(layers: &Layers, key: &'static str) -> Result<Option<Url>, ConfigError> {
     let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
     match url(layers, key)? {
@@ -208,7 +208,7 @@ pub(super) fn usage(layers: &Layers) -> Result<store::Retention, ConfigError> {
     Ok(store::Retention { age: days(layers, "usage.retention")?, bytes: size(layers, "usage.max_size")? })
 }
 
-/// Whole days; nothing, `null` or 0 is no bound.
+/// Whole days; an empty value, `null` or 0 means no limit.
 fn days(layers: &Layers, key: &'static str) -> Result<Option<Duration>, ConfigError> {
     let setting = layers.get(key);
     let text = setting.value.trim();
@@ -235,7 +235,7 @@ fn size(layers: &Layers, key: &'static str) -> Result<u64, ConfigError> {
     bytes.filter(sound).ok_or_else(|| wrong(&setting, "a size from 16MiB to 1024GiB"))
 }
 
-/// A length of time, or 0 for never. A key of another system that ends in `_minutes` is in minutes.
+/// A length of time, or 0 for never. A key of another program that ends in `_minutes` is in minutes.
 fn interval(layers: &Layers, key: &'static str) -> Result<Duration, ConfigError> {
     let setting = layers.get(key);
     let minutes = matches!(&setting.origin, Origin::File(key) if key.ends_with("_minutes"));
@@ -306,11 +306,11 @@ pub(super) fn log(layers: &Layers) -> Result<Log, ConfigError> {
     Ok(Log { level, json: format == "json" })
 }
 
-/// A level, or a list of `target=level` with perhaps a level for all others.
+/// A level, or a list of `target=level` with an optional level for all other targets.
 fn filter(text: &str) -> Option<Targets> {
     let text = text.replace("warning", "warn");
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
-    // The library reads an unknown word as a target; here it is a misspelt level.
+    // The library reads an unknown word as a target; this function treats it as a misspelt level.
     let sound = parts.iter().all(|part| part.contains('=') || part.parse::<LevelFilter>().is_ok());
     let filter = parts.join(",").parse::<Targets>().ok().filter(|_| sound)?;
     let general = parts.iter().any(|part| !part.contains('='));
@@ -336,7 +336,7 @@ fn hosts(layers: &Layers, key: &'static str) -> Result<Vec<IpAddr>, ConfigError>
     server::hosts(&setting.value).map_err(|_| wrong(&setting, "an IP address or localhost"))
 }
 
-/// A version of three numbers, as clients compare it.
+/// A version of three numbers, which clients can compare.
 fn version(layers: &Layers, key: &'static str) -> Result<String, ConfigError> {
     let setting = layers.get(key);
     let numbers: Vec<&str> = setting.value.split('.').collect();

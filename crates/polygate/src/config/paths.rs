@@ -1,4 +1,4 @@
-//! Where files live: XDG directories, or one directory that holds everything.
+//! Locations of files: XDG directories, or one directory for everything.
 
 use std::path::{Path, PathBuf};
 
@@ -7,14 +7,14 @@ use store::DataKey;
 
 use super::ConfigError;
 
-/// Where files live.
+/// Locations of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// Databases and lock; 0700.
     pub home: PathBuf,
     /// `config.toml`.
     pub config: PathBuf,
-    /// Where the data key lies.
+    /// Location of the data key.
     pub data_key: DataKey,
 }
 
@@ -24,8 +24,8 @@ impl Paths {
         Self { home: home.to_owned(), config: home.join("config.toml"), data_key: DataKey::InHome }
     }
 
-    /// XDG directories. The data key lies beside the configuration, so that a copy of the data directory alone opens nothing. If the
-    /// configuration directory is not writable, as in a container that mounts it, the key lies in the state directory. Errors:
+    /// XDG directories. The data key is in the configuration directory, so that a copy of the data directory alone opens nothing. If the
+    /// configuration directory is not writable, as in a container that mounts it, the key is in the state directory. Errors:
     /// [`ConfigError::Home`] when no home directory is known.
     pub fn xdg() -> Result<Self, ConfigError> {
         let base = etcetera::choose_base_strategy().map_err(|_| ConfigError::Home)?;
@@ -38,7 +38,7 @@ impl Paths {
         })
     }
 
-    /// Moves the data key (`POLYGATE_DATA_KEY_FILE`).
+    /// Sets another location of the data key (`POLYGATE_DATA_KEY_FILE`).
     #[must_use]
     pub fn with_data_key(mut self, file: Option<PathBuf>) -> Self {
         self.data_key = file.map_or(self.data_key, DataKey::File);

@@ -1,4 +1,4 @@
-//! The `[[relays]]` tables of the file. Read field by field, so that an error names the relay and the field and shows no value.
+//! The `[[relays]]` tables of the file. Each field is read separately, so that an error names the relay and the field and shows no value.
 
 #[cfg(test)]
 mod tests;
@@ -14,36 +14,36 @@ use super::{ConfigError, Layers};
 /// A relay of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relay {
-    /// Its name, unique in the file.
+    /// The relay's name, unique in the file.
     pub name: String,
-    /// Where it is, as its owner wrote it.
+    /// The relay's address, as the owner wrote it.
     pub base_url: String,
-    /// Its key.
+    /// The relay's key.
     pub key: Key,
-    /// The protocol; `None` is told by the address.
+    /// The protocol; `None` detects it from the address.
     pub format: Option<Wire>,
-    /// Its models; empty for its live list.
+    /// The relay's models; empty for its live list.
     pub models: Vec<String>,
-    /// What stands before its model names.
+    /// The prefix of the relay's model names.
     pub prefix: String,
-    /// What it can do; `None` is told by address and protocol.
+    /// The features that the relay supports; `None` detects them from address and protocol.
     pub capabilities: Option<Capabilities>,
-    /// Whether private addresses are allowed; `None` allows them where the address itself is one.
+    /// Whether private addresses are allowed; `None` allows them when the address itself is private.
     pub allow_private: Option<bool>,
-    /// Its share among relays that could serve the same request.
+    /// The relay's share among relays that could serve the same request.
     pub weight: u32,
-    /// Whether it is switched on.
+    /// Whether the relay is switched on.
     pub enabled: bool,
 }
 
-/// Where a relay's key is.
+/// The location of a relay's key.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Key {
     /// The relay takes no key.
     None,
     /// In the file itself.
     Here(Secret),
-    /// In a file of its own.
+    /// In a separate file.
     File(PathBuf),
 }
 
@@ -79,7 +79,7 @@ impl Layers {
         wrong.into_iter().next().map_or(Ok(relays), Err)
     }
 
-    /// The valid relays of the file, and the first wrong field of each invalid one.
+    /// The valid relays of the file, and the first wrong field of each invalid relay.
     pub fn valid_relays(&self) -> (Vec<Relay>, Vec<ConfigError>) {
         let (mut relays, mut wrong): (Vec<Relay>, Vec<ConfigError>) = (Vec::new(), Vec::new());
         for (at, value) in self.array("relays").iter().enumerate() {
@@ -92,7 +92,7 @@ impl Layers {
     }
 }
 
-/// Reads one table, after those `before` it.
+/// Reads one table. `before` has the relays of the tables before it.
 fn read(at: usize, value: &toml::Value, before: &[Relay]) -> Result<Relay, ConfigError> {
     let Some(value) = value.as_table() else {
         return Err(wrong((at, ""), "relays", "a table: write [[relays]]"));
@@ -105,7 +105,7 @@ fn read(at: usize, value: &toml::Value, before: &[Relay]) -> Result<Relay, Confi
     Ok(relay)
 }
 
-/// Fields that no relay has.
+/// Fields that are no relay field.
 pub(super) fn unknown(layers: &Layers) -> Vec<String> {
     let tables = layers.array("relays").iter().enumerate().filter_map(|(at, value)| Some((at, value.as_table()?)));
     let names = tables.flat_map(|(at, table)| table.keys().map(move |key| (at, key)));

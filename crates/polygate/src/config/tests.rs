@@ -189,7 +189,7 @@ fn fallback_chains_are_one_name_or_a_list() {
     assert!(chains(&many).is_err());
 }
 
-/// The first pattern that fits counts: a table stays in the file's order, whatever the order of its names, and is meant so.
+/// The first matching pattern counts: a table keeps the file's order, whatever the order of its names.
 #[rstest]
 #[case("old-*", "old-mini*")]
 #[case("old-mini*", "old-*")]
@@ -207,7 +207,7 @@ fn patterns_count_in_the_order_of_the_file(#[case] first: &str, #[case] second: 
     assert_eq!(settings.chains.of(Some(asked), Some(&meant.model.slug)), ["gpt-5.5"]);
 }
 
-/// The same of routes, which say who serves and not which model.
+/// The same for routes, which select the provider and not the model.
 #[rstest]
 #[case("gpt-6-*", "gpt-*")]
 #[case("gpt-*", "gpt-6-*")]

@@ -1,5 +1,5 @@
-//! Relays of the configuration file whose service refuses the running gateway. They are stored, because only the gateway's memory holds
-//! their state and commands are other processes.
+//! Relays of the configuration file whose service refuses the running gateway. The refusals are stored, because only the gateway's memory
+//! holds their state and commands are other processes.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use pool::Status;
 use serde::{Deserialize, Serialize};
 use store::Store;
 
-/// The setting of the store that holds them.
+/// The setting of the store that holds the refusals.
 const SETTING: &str = "relays.refusals";
 
-/// A relay of the file that needs its owner.
+/// A relay of the file whose owner must act.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     name: String,
     base_url: String,
-    /// Whether the service refuses its owner, and not only the key.
+    /// Whether the service refuses the owner, and not only the key.
     blocked: bool,
     why: String,
 }
@@ -28,7 +28,7 @@ pub(crate) struct RefusalRecorder {
 }
 
 impl RefusalRecorder {
-    /// The first update replaces the refusals of an earlier gateway.
+    /// Makes a recorder whose first update replaces the refusals of an earlier gateway.
     pub(crate) fn new(store: Store) -> Self {
         Self { store, written: None }
     }
@@ -66,12 +66,12 @@ impl Refusal {
     }
 }
 
-/// The refusals of the gateway that serves this home; empty when none runs.
+/// The refusals of the gateway that serves this home; empty when no gateway runs.
 pub(crate) async fn read(store: &Store, home: &Path) -> Result<Vec<Refusal>, store::Error> {
     if Store::lock(home).is_ok() {
         return Ok(Vec::new());
     }
     let text = store.setting(SETTING).await?.unwrap_or_default();
-    // Another version of Polygate may have written it in another form.
+    // Another version of Polygate may have written the setting in another form.
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! What machines say of themselves, and what we tell of them.
+//! The platform data of machines, and the text that Polygate sends for them.
 
 use http::HeaderValue;
 use rstest::rstest;
@@ -59,7 +59,7 @@ fn terminals(#[case] env: &[(&str, &str)], #[case] told: Option<&str>) {
     assert_eq!(terminal(lookup).as_deref(), told);
 }
 
-/// Whatever this machine is, it can be told in a header.
+/// The platform of every machine can be sent in a header.
 #[test]
 fn this_machine_can_be_told() {
     let Platform { os, arch, terminal } = platform();

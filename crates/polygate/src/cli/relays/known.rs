@@ -15,7 +15,7 @@ pub(in crate::cli) struct KnownRelay {
     pub(in crate::cli) relay: Relay,
     pub(in crate::cli) key: Secret,
     pub(in crate::cli) origin: RelayOrigin,
-    /// Whether a relay of the file has the same name and takes precedence over this stored one.
+    /// Whether a relay of the file has the same name and takes precedence over this stored relay.
     pub(in crate::cli) hidden: bool,
 }
 
@@ -25,7 +25,7 @@ pub(in crate::cli) struct InvalidRelay {
     pub(in crate::cli) error: anyhow::Error,
 }
 
-/// Every relay: the file's, then the stored ones.
+/// Every relay: first the relays of the file, then the stored relays.
 pub(in crate::cli) struct RelayList {
     pub(in crate::cli) known: Vec<KnownRelay>,
     pub(in crate::cli) wrong: Vec<InvalidRelay>,
@@ -47,7 +47,7 @@ impl RelayList {
             }
         }
         for relay in store.relays().await? {
-            // A key that cannot be read any more is given again with `relays key`.
+            // The owner can set a key that cannot be read any more again with `relays key`.
             let key = store.relay_key(&relay.id).await.ok().flatten().unwrap_or_else(|| Secret::from(""));
             let hidden = config.relays.iter().any(|filed| filed.name == relay.name);
             all.known.push(KnownRelay { relay, key, origin: RelayOrigin::Store, hidden });
@@ -55,7 +55,7 @@ impl RelayList {
         Ok(all)
     }
 
-    /// The relay of this name or id. If a name is in both, the relay of the file.
+    /// The relay with this name or id. If the file and the store have the name, the relay of the file.
     pub(in crate::cli) fn find(self, wanted: &str) -> anyhow::Result<Option<KnownRelay>> {
         if let Some(InvalidRelay { name, error }) = self.wrong.into_iter().find(|wrong| wrong.name == wanted) {
             return Err(error.context(format!("relay {name} of the file")));
@@ -64,7 +64,7 @@ impl RelayList {
     }
 }
 
-/// The stored relay of this name or id.
+/// The stored relay with this name or id.
 pub(in crate::cli) async fn stored(store: &Store, wanted: &str) -> anyhow::Result<Option<Relay>> {
     Ok(store.relays().await?.into_iter().find(|relay| is_named(relay, wanted)))
 }

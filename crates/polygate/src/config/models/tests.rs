@@ -33,7 +33,7 @@ fn a_wrong_route_is_named(#[case] file: &str, #[case] place: &str) {
     assert!(error.starts_with(place), "{error}");
 }
 
-/// The first pattern that fits counts: the file's order is kept.
+/// The first matching pattern counts, so the file's order must stay.
 #[test]
 fn routes_stay_in_order() {
     let file = "[model.routing]\n\"gpt-6-*\" = \"codex\"\n\"gpt-*\" = \"far\"\n\"*\" = \"near\"\n";
