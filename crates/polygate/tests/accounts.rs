@@ -1,4 +1,4 @@
-//! Accounts on the command line: files in and out, links, and what an owner does.
+//! Accounts on the command line: import and export, links, and changes that an owner makes.
 
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
@@ -103,7 +103,7 @@ async fn many_accounts_are_changed_at_once() {
         list.sort_by_key(|account| logins.iter().position(|login| account["email"] == login.email));
         list.iter().map(|account| account[field].clone()).collect()
     };
-    // One unknown name, and nothing is done.
+    // With one unknown name, nothing is changed.
     let unknown = home.run(&["accounts", "tag", first, "nobody", "--add", "team"]);
     assert!(unknown.status.code() == Some(1) && said(&unknown).contains("no account nobody"), "{}", said(&unknown));
     for words in [&["tag", first][..], &["tag", first, "--set", "a", "--add", "b"], &["label", first]] {
@@ -124,13 +124,13 @@ async fn many_accounts_are_changed_at_once() {
     assert_eq!(of("status"), ["disabled", "active", "disabled"]);
     home.ok(&["accounts", "enable", first, second, third]);
 
-    // One login is over: the others are refreshed, and the exit code says that somebody is needed.
+    // One login has ended: the other logins are refreshed, and the exit code says that a login is needed.
     backend.invalidate_refresh(&logins[1].account_id);
     let output = home.run(&["--json", "accounts", "refresh", first, second, third]);
     let results: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     let results: Vec<_> = results.iter().map(|result| result["result"].as_str().unwrap()).collect();
     assert_eq!((output.status.code(), results), (Some(4), vec!["done", "needs_login", "done"]), "{}", said(&output));
-    // It serves until its access token ends.
+    // The account serves until its access token expires.
     let output = home.run(&["accounts", "enable", second, third]);
     let text = said(&output);
     assert!(output.status.success() && text.contains(&format!("{third}: active")), "{text}");

@@ -1,4 +1,4 @@
-//! A gateway whose PostgreSQL stands still and comes back: it serves, commands say what is wrong, and no usage row is lost.
+//! A gateway whose PostgreSQL stops answering and comes back: the gateway serves, commands name the error, and no usage row is lost.
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
@@ -23,10 +23,10 @@ use tokio::time::{sleep, timeout};
 use self::cluster::Cluster;
 use self::wire::{Mood, Wire};
 
-/// Longer than any bound of ours: who is not done by then hangs.
+/// Longer than any timeout of the gateway: a call that takes this long hangs.
 const HANGS: Duration = Duration::from_mins(2);
 
-/// The store of a home, over this URL.
+/// Opens the store of a home at this URL.
 async fn open(home: &Home, url: &str) -> Store {
     let data_key = store::DataKey::File(home.dir.path().join("data.key"));
     let options = store::Options {
@@ -38,7 +38,7 @@ async fn open(home: &Home, url: &str) -> Store {
     Store::open(options).await.unwrap()
 }
 
-/// Requests that must be served.
+/// Sends requests that must be served.
 async fn served(gateway: &Gateway, names: &[&str]) {
     for name in names {
         let answer = timeout(HANGS, gateway.chat(name)).await.expect("nobody waits for the store").unwrap();
@@ -46,7 +46,7 @@ async fn served(gateway: &Gateway, names: &[&str]) {
     }
 }
 
-/// A command that must fail, and what it says.
+/// Runs a command that must fail, and returns its error message.
 async fn refused(home: &Home) -> String {
     let mut command = home.command(&["--json", "keys", "list"]);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
@@ -56,7 +56,7 @@ async fn refused(home: &Home) -> String {
     error["error"]["message"].as_str().unwrap().to_owned()
 }
 
-/// Waits until the log has this word so often.
+/// Waits until the log contains `word` this many times.
 async fn said(gateway: &Gateway, word: &str, times: usize) {
     let heard = async {
         while gateway.log.text().matches(word).count() < times {

@@ -1,4 +1,4 @@
-//! The command line as people and scripts use it.
+//! The command line, as people and scripts use it.
 
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
@@ -27,7 +27,7 @@ async fn keys_are_made_listed_and_revoked_while_a_gateway_runs() {
 
     let listed = home.ok(&["--json", "keys", "list"]);
     assert!(listed.contains("laptop") && !listed.contains(key), "{listed}");
-    // The hosted tools that its requests get without asking.
+    // The hosted tools that Polygate adds to requests with this key.
     let tools = || {
         let keys: Vec<Value> = serde_json::from_str(&home.ok(&["--json", "keys", "list"])).unwrap();
         keys.iter().find(|key| key["id"] == id).unwrap()["default_tools"].clone()
@@ -44,7 +44,7 @@ async fn keys_are_made_listed_and_revoked_while_a_gateway_runs() {
     assert_eq!(home.run(&["keys", "revoke", "nothing"]).status.code(), Some(1));
 }
 
-/// What Codex would present is the access token of the file that it was given.
+/// Codex would send the access token of the file that the command wrote.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_can_be_codexs_login() {
     let backend = backend().await;
@@ -67,13 +67,13 @@ async fn a_key_can_be_codexs_login() {
     let usage =
         || async { gateway.send(gateway.request("GET", "/backend-api/wham/usage", token, "")).await.unwrap().status };
     until(|| async { usage().await == 200 }).await;
-    // A login that is there is somebody's, and no key is made for nothing.
+    // An existing file is a login and stays, and no key is created.
     let keys = home.ok(&["--json", "keys", "list"]);
     assert_eq!(home.run(&["keys", "create", "--codex-home", codex]).status.code(), Some(1));
     assert_eq!((std::fs::read_to_string(&file).unwrap(), home.ok(&["--json", "keys", "list"])), (text, keys));
     home.ok(&["keys", "revoke", made["id"].as_str().unwrap()]);
     until(|| async { usage().await == 401 }).await;
-    // A file that cannot be written leaves no key behind that works.
+    // When the file cannot be written, no working key stays behind.
     #[cfg(unix)]
     {
         std::fs::remove_file(&file).unwrap();
@@ -191,7 +191,7 @@ async fn settings_show_their_origin_and_no_secret() {
     let shown = home.ok(&["config", "show", "--origin"]);
     assert!(shown.contains("server.api_key = \"***\"  # env POLYGATE_SERVER__API_KEY"), "{shown}");
     assert!(shown.contains("# server.port = 8080  # default") && !shown.contains(KEY));
-    // What is set stands before what is not, each value in its own type.
+    // Settings that are set come before the defaults, and each value has its type.
     let env = [("POLYGATE_SERVER__PORT", "9000"), ("POLYGATE_SERVER__ALLOWED_HOSTS", "a.test, b.test")];
     let shown = home.command(&["config", "show"]).envs(env).output().unwrap().stdout;
     let shown = String::from_utf8(shown).unwrap();

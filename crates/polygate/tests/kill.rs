@@ -14,8 +14,8 @@ use store::Store;
 
 const NOW: Millis = Millis(4_000_000_000_000);
 
-/// What must hold in a store after any kill: it opens, everybody is there, and each refresh token is one that the backend
-/// still takes, or the account is marked: an open intent, or a login that is needed.
+/// The state of a store after any kill: it opens and has every account, and the backend still accepts each refresh token, or the account is
+/// marked by an open intent or a needed login.
 async fn judge(home: &Home, backend: &offline::Running, accounts: usize, keys: usize) {
     let options = store::Options { home: home.path(), ..store::Options::default() };
     let store = Store::open(options).await.expect("the store opens after a kill");
@@ -36,7 +36,7 @@ async fn judge(home: &Home, backend: &offline::Running, accounts: usize, keys: u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_failpoint_of_a_refresh_loses_nothing() {
-    // The store's own tests kill it at every one of its points; here are those that a refresh passes.
+    // The store's own tests kill it at each of its failpoints; this test uses the failpoints that a refresh passes.
     let stores = ["intent", "commit"].map(|step| [format!("store::before_{step}"), format!("store::after_{step}")]);
     let points: Vec<String> =
         engine::FAILPOINTS.map(str::to_owned).into_iter().chain(stores.into_iter().flatten()).collect();
@@ -78,7 +78,7 @@ async fn a_kill_while_a_key_is_made_loses_no_other_key() {
         let home = Home::new(&backend);
         home.import(&backend.account("plus"));
         home.ok(&["keys", "create", "--name", "first"]);
-        // Killed or not, depending on whether making a key passes this point.
+        // The process is killed only if creating a key passes this failpoint.
         home.command(&["keys", "create", "--name", "second"]).env("POLYGATE_KILL_AT", point).output().unwrap();
         judge(&home, &backend, 1, 1).await;
         assert!(home.ok(&["--json", "keys", "list"]).contains("first"), "{point}");
@@ -96,7 +96,7 @@ async fn fifty_kills_under_load_lose_nothing() {
         home.import(account);
     }
     home.ok(&["keys", "create"]);
-    // Moments from a fixed sequence (Knuth's LCG), so that a failure can be run again.
+    // Moments from a fixed sequence (Knuth's LCG), so that a failure can be reproduced.
     let mut seed = 42_u64;
     let served = AtomicU64::new(0);
     for round in 0..50 {
@@ -112,7 +112,7 @@ async fn fifty_kills_under_load_lose_nothing() {
         load(&gateway, moment, &served).await;
         gateway.kill();
         judge(&home, &backend, ACCOUNTS, 1).await;
-        // A kill between the backend's rotation and our commit ends a login. Its owner signs in again.
+        // A kill between the backend's rotation and the gateway's commit ends a login. Its owner signs in again.
         for account in accounts.iter().filter(|account| backend.current_refresh(&account.account_id).is_empty()) {
             backend.login_as(&account.account_id);
             home.ok(&["login", "--device"]);
@@ -121,7 +121,7 @@ async fn fifty_kills_under_load_lose_nothing() {
     assert!(served.load(Ordering::Relaxed) > 0, "no request was ever served");
 }
 
-/// Eight clients ask until the moment has come.
+/// Eight clients send requests until `moment` has passed.
 async fn load(gateway: &Gateway, moment: Duration, served: &AtomicU64) {
     let client = || async {
         while let Ok(answer) = gateway.chat("count to 20").await {

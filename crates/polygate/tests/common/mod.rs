@@ -1,4 +1,4 @@
-//! The binary in a home of its own, beside an offline backend.
+//! The binary in a separate home, with an offline backend.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
@@ -21,13 +21,13 @@ use tokio::net::TcpStream;
 /// A fixed client key for tests that are not about keys.
 pub(crate) const KEY: &str = "test-key-of-more-than-24-characters";
 
-/// A home with the settings that lead to one backend.
+/// A home with the settings for one backend.
 pub(crate) struct Home {
     pub(crate) dir: TempDir,
     backend: String,
     env: Vec<(&'static str, String)>,
     level: &'static str,
-    /// Files that its commands may open before they ask for more.
+    /// Soft limit of open files at the start of its commands.
     files: Option<u32>,
 }
 
@@ -43,7 +43,7 @@ impl Home {
         }
     }
 
-    /// With this in the environment of every command.
+    /// Adds a variable to the environment of every command.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.env.push((name, value.into()));
         self
@@ -54,19 +54,19 @@ impl Home {
         self.dir.path().join("home")
     }
 
-    /// Its gateway says what is wrong and nothing else.
+    /// Its gateway logs only warnings and errors.
     pub(crate) fn quiet(mut self) -> Self {
         self.level = "warn";
         self
     }
 
-    /// Its gateway says all that it can.
+    /// Its gateway logs at the trace level.
     pub(crate) fn loud(mut self) -> Self {
         self.level = "trace";
         self
     }
 
-    /// Its commands begin with so few files that they may open.
+    /// Its commands start with this soft limit of open files.
     pub(crate) fn frugal(mut self, files: u32) -> Self {
         self.files = Some(files);
         self
@@ -102,7 +102,7 @@ impl Home {
         self.command(args).output().unwrap()
     }
 
-    /// Runs a command that must succeed, and gives its standard output.
+    /// Runs a command that must succeed, and returns its standard output.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -121,7 +121,7 @@ impl Home {
         self.try_serve(env).unwrap_or_else(|log| panic!("serve said nothing: {log}"))
     }
 
-    /// As [`Self::serve`], of one that may die before it listens; its log then.
+    /// Like [`Self::serve`], for a gateway that may end before it listens; then its log is the error.
     pub(crate) fn try_serve(&self, env: &[(&str, &str)]) -> Result<Gateway, String> {
         let mut command = self.command(&["serve", "--port", "0", "--log-level", self.level]);
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -129,7 +129,7 @@ impl Home {
     }
 }
 
-/// Standard error of a running child, read as it comes so that the child never blocks.
+/// Standard error of a running child, read at once so that the child never blocks.
 pub(crate) struct Log {
     text: std::sync::Arc<std::sync::Mutex<String>>,
     reader: Option<std::thread::JoinHandle<()>>,
@@ -149,12 +149,12 @@ impl Log {
         Self { text, reader: Some(reader) }
     }
 
-    /// What was said so far.
+    /// The log so far.
     pub(crate) fn text(&self) -> String {
         self.text.lock().unwrap().clone()
     }
 
-    /// All that was said by a child that has ended.
+    /// The whole log of a child that has ended.
     pub(crate) fn whole(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -177,7 +177,7 @@ impl Drop for Gateway {
     }
 }
 
-/// A client's answer.
+/// An answer to a client.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -186,7 +186,7 @@ pub(crate) struct Answer {
 }
 
 impl Gateway {
-    /// A `serve` with piped output that has just begun, once it listens; its log where it does not.
+    /// Waits until a new `serve` with piped output listens; its log is the error when it does not.
     pub(crate) fn of(mut child: Child) -> Result<Self, String> {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut log = Log::of(&mut child);
@@ -198,7 +198,7 @@ impl Gateway {
         Ok(Self { child, port, log })
     }
 
-    /// One request on a connection of its own, until its answer begins; an error when the gateway is gone.
+    /// Sends one request on a separate connection, and waits for the head of the answer; an error when the gateway has ended.
     pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
@@ -206,7 +206,7 @@ impl Gateway {
         Ok(sender.send_request(request).await?)
     }
 
-    /// One request on a connection of its own; an error when the gateway is gone.
+    /// Sends one request on a separate connection; an error when the gateway has ended.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
         let answer = self.open(request).await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -227,25 +227,25 @@ impl Gateway {
         request.body(Full::from(body.to_owned())).unwrap()
     }
 
-    /// A collected chat request.
+    /// Sends a chat request without streaming.
     pub(crate) async fn chat(&self, prompt: &str) -> anyhow::Result<Answer> {
         let body = format!(r#"{{"model":"gpt-6-sol","messages":[{{"role":"user","content":"{prompt}"}}]}}"#);
         self.send(self.request("POST", "/v1/chat/completions", KEY, &body)).await
     }
 
-    /// SIGKILL, and the end.
+    /// Sends SIGKILL, and waits for the end.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and the exit status.
+    /// Sends SIGTERM, and returns the exit status.
     pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
         self.signal("TERM");
         self.wait(Duration::from_secs(30))
     }
 
-    /// SIGTERM, and all that it has said.
+    /// Sends SIGTERM, and returns the whole log.
     pub(crate) fn end(mut self) -> String {
         self.signal("TERM");
         assert!(self.wait(Duration::from_secs(30)).success());

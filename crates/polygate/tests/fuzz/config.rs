@@ -1,11 +1,11 @@
-//! Configuration in layers: nothing panics, an error names the setting, and nobody is shown a secret.
+//! Configuration layers: nothing panics, an error names the setting, and no output contains a secret.
 
 use std::path::Path;
 
 use polygate::Config;
 use polygate::config::{ConfigError, FIELDS, Layers, Paths};
 
-/// Part of every secret that is set here.
+/// Part of every secret in these tests.
 const CANARY: &str = "canary-7d1f";
 
 /// Lines of `NAME=value` for the environment, an empty line, the file.
@@ -18,7 +18,7 @@ pub fn check(input: &[u8]) {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     read(file, env.clone());
-    // The same with secrets in the file, in a line that may be broken, and in the environment.
+    // The same input with secrets in the file, in a line that may be broken, and in the environment.
     read(&format!("{file}\n[server]\napi_key = \"{CANARY}\"\n"), env.clone());
     read(&format!("[server]\napi_key = \"{CANARY}\" {file}"), env.clone());
     let table = format!("[[relays]]\nname = \"a\"\nbase_url = \"https://x.test\"\napi_key = \"{CANARY}\"\n");

@@ -1,4 +1,4 @@
-//! A client of the four protocols: one request on a connection of its own.
+//! A client of the four protocols: one request on a separate connection.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,21 +13,21 @@ use super::relay::Protocol;
 
 /// The client's key.
 pub(super) const KEY: &str = "soak-key-of-more-than-24-characters";
-/// Bytes at the end of a reply that are kept, to say how it ended; short replies are whole.
+/// Bytes at the end of a reply that are stored for error messages; short replies are stored whole.
 const TAIL: usize = 4 << 10;
-/// Bytes of them that are shown.
+/// Bytes of the stored end that an error message shows.
 const SHOWN: usize = 400;
 /// Bytes of one message in a large body.
 const MESSAGE: usize = 4 << 10;
 
-/// A request, shared by all who send it.
+/// A request that several threads can send.
 #[derive(Clone)]
 pub(super) struct Request {
     head: String,
     body: Arc<Vec<u8>>,
 }
 
-/// How far a reply is.
+/// Progress of a reply.
 #[derive(Default)]
 pub(super) struct Progress {
     bytes: AtomicUsize,
@@ -35,7 +35,7 @@ pub(super) struct Progress {
     tail: Mutex<Vec<u8>>,
 }
 
-/// A reply that is over.
+/// A reply that has ended.
 pub(super) struct Reply {
     pub(super) status: u16,
     tail: String,
@@ -64,7 +64,7 @@ impl Request {
         Self { head, body: Arc::new(body) }
     }
 
-    /// Sends it and reads the reply to its end.
+    /// Sends the request and reads the reply to its end.
     pub(super) fn send(&self, address: SocketAddr, progress: &Progress) -> Result<Reply> {
         let result = self.exchange(address, progress);
         progress.over.store(true, Ordering::Relaxed);
@@ -74,7 +74,7 @@ impl Request {
     fn exchange(&self, address: SocketAddr, progress: &Progress) -> Result<Reply> {
         let mut connection = TcpStream::connect(address)?;
         connection.write_all(self.head.as_bytes())?;
-        // A refused body may be answered before it is sent whole.
+        // The gateway may answer a refused body before the whole body is sent.
         let sent = connection.write_all(&self.body);
         let mut status = Vec::new();
         let mut piece = vec![0; 64 << 10];
@@ -94,7 +94,7 @@ impl Request {
 }
 
 impl Progress {
-    /// Bytes that came.
+    /// Number of received bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -104,7 +104,7 @@ impl Progress {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// The end of what came, for people.
+    /// The end of the received bytes, for error messages.
     pub(super) fn shown(&self) -> String {
         shown(&self.tail())
     }
@@ -123,7 +123,7 @@ impl Progress {
 }
 
 impl Reply {
-    /// The end of it, for people.
+    /// The end of the reply, for error messages.
     pub(super) fn shown(&self) -> String {
         shown(&self.tail)
     }

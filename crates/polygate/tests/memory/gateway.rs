@@ -1,4 +1,4 @@
-//! The gateway as a process of its own, and the memory that Linux says it takes.
+//! The gateway as a separate process, and its memory as Linux reports it.
 
 use std::fs::{self, DirBuilder};
 use std::io::{BufRead, BufReader};
@@ -12,17 +12,17 @@ use anyhow::{Context, Result};
 use super::client::KEY;
 use super::relay::Relay;
 
-/// A running gateway; killed on drop, and its home removed.
+/// A running gateway. Drop kills it and removes its home.
 pub(super) struct Gateway {
     child: Child,
     home: PathBuf,
     address: SocketAddr,
-    /// Kept open: the gateway may write to it.
+    /// Stays open, because the gateway may write to it.
     _output: BufReader<ChildStdout>,
 }
 
 impl Gateway {
-    /// Starts the program in a home of its own whose relays are `relay`'s.
+    /// Starts the program in a separate home with the relays of `relay`.
     pub(super) fn start(relay: &Relay) -> Result<Self> {
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("soak-memory-{}", std::process::id()));
         let _ = fs::remove_dir_all(&home);
@@ -44,17 +44,17 @@ impl Gateway {
         Ok(Self { address: address.parse()?, child, home, _output: output })
     }
 
-    /// Where it listens.
+    /// The gateway's address.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Bytes of memory that it takes now.
+    /// Resident memory now, bytes.
     pub(super) fn memory(&self) -> Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// Bytes of memory that it took at most.
+    /// Largest resident memory so far, bytes.
     pub(super) fn peak(&self) -> Result<u64> {
         self.status("VmHWM:")
     }
@@ -74,7 +74,7 @@ impl Drop for Gateway {
     }
 }
 
-/// Bytes for people.
+/// Formats bytes for people.
 pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }

@@ -1,5 +1,5 @@
-//! How much memory the gateway takes while upstreams never end their replies and while many large bodies come at once, and how
-//! much of it the gateway gives back. `cargo xtask soak memory` runs these tests with a release build.
+//! The gateway's memory while upstreams never end their replies and while many large bodies arrive at once, and how much of that memory the
+//! gateway releases. `cargo xtask soak memory` runs these tests with a release build.
 //!
 //! ```text
 //! client threads -> gateway (a process of its own) -> relay threads of this process
@@ -26,30 +26,30 @@ use self::relay::{PROTOCOLS, Protocol, Relay};
 
 /// The memory budget of a machine with at least 2 GiB (`pool::limits::BUFFERED`).
 const BUDGET: u64 = 512 << 20;
-/// What the gateway may take beside its budget, and what it may keep when it idles.
+/// Memory that the gateway may use beyond its budget, and when it is idle.
 const SLACK: u64 = 64 << 20;
-/// Endless replies at once; every second one is streamed, and every pair of client's and relay's protocol is there.
+/// Number of simultaneous endless replies. Every second one is streamed, and every pair of client protocol and relay protocol occurs.
 const ENDLESS: usize = 50;
-/// How long streamed replies must go on after the last collected one has ended: longer than one of them takes to pass the cap
-/// of a reply, at the relay's pace.
+/// How long streamed replies must continue after the last collected reply has ended: longer than a streamed reply takes to pass the size
+/// limit of a reply, at the relay's pace.
 const GO_ON: Duration = Duration::from_secs(45);
-/// How long a collected reply may take to reach its cap.
+/// How long a collected reply may take to reach its size limit.
 const CAPPED: Duration = Duration::from_mins(5);
-/// Large bodies at once, and the size of each.
+/// Number of simultaneous large bodies, and the size of each.
 const BODIES: (usize, usize) = (24, 30_000_000);
-/// How long the gateway may take to give memory back once it idles.
+/// How long an idle gateway may take to release memory.
 const IDLE: Duration = Duration::from_mins(1);
-/// Between two looks at the gateway's memory.
+/// Interval between two reads of the gateway's memory.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Endless replies: a collected one must end in an error, a streamed one must go on.
+/// Endless replies: a collected reply must end in an error, a streamed reply must continue.
 #[test]
 #[ignore = "takes minutes and wants a release build: `cargo xtask soak memory`"]
 fn endless_replies_keep_to_the_memory_budget() {
     held_to_bars(replies);
 }
 
-/// Large bodies, `POLYGATE_SOAK_MINUTES` of mixed load, and an idle gateway that must have given its memory back.
+/// Large bodies, `POLYGATE_SOAK_MINUTES` of mixed load, and an idle gateway that must have released its memory.
 #[test]
 #[ignore = "takes minutes and wants a release build: `cargo xtask soak memory`"]
 fn large_bodies_keep_to_the_memory_budget() {
@@ -57,7 +57,7 @@ fn large_bodies_keep_to_the_memory_budget() {
     held_to_bars(|gateway| bodies(gateway, minutes));
 }
 
-/// Fails with every bar that `part` missed.
+/// Fails with every limit that `part` exceeded.
 fn held_to_bars(part: impl FnOnce(&Gateway) -> Result<Vec<String>>) {
     let missed = part(&Gateway::start(&Relay::start().unwrap()).unwrap()).unwrap();
     assert!(missed.is_empty(), "{}", missed.join("\n"));
@@ -104,7 +104,7 @@ impl Endless {
         Self { client, server, streamed, progress, thread }
     }
 
-    /// What is wrong with a collected reply that should have ended in an error of its client's protocol.
+    /// The error of a collected reply, which should have ended in an error of its client's protocol.
     fn capped(self) -> Option<String> {
         let name = self.name();
         let check = || {
@@ -117,7 +117,7 @@ impl Endless {
         check().err().map(|error| format!("{name}: {error}"))
     }
 
-    /// What is wrong with a streamed reply of which so many bytes had come some time ago.
+    /// The error of a streamed reply that has ended or has no more bytes than `before`.
     fn stands(&self, before: usize) -> Option<String> {
         let bytes = self.progress.bytes();
         let goes_on = bytes > before && !self.progress.is_over();
@@ -131,7 +131,7 @@ impl Endless {
     }
 }
 
-/// Large bodies at once, then mixed load, then nothing.
+/// Sends large bodies at once, then mixed load, then nothing.
 fn bodies(gateway: &Gateway, minutes: f64) -> Result<Vec<String>> {
     let (count, size) = BODIES;
     println!("\n== {count} bodies of {} MB, then {minutes} minutes of mixed load", size / 1_000_000);
@@ -165,7 +165,7 @@ fn odd(status: u16) -> String {
     format!("a large body was answered with {status}")
 }
 
-/// Small requests of all protocols from eight clients, every hundredth a large one.
+/// Small requests of all protocols from eight clients; every hundredth request is large.
 fn mixed(gateway: &Gateway, large: &[Request], time: Duration) -> Result<Vec<String>> {
     let (end, address) = (Instant::now() + time, gateway.address());
     let clients: Vec<_> = (0..8)
@@ -190,7 +190,7 @@ fn mixed(gateway: &Gateway, large: &[Request], time: Duration) -> Result<Vec<Str
     Ok(failures.first().map(first).into_iter().collect())
 }
 
-/// What is wrong with a reply that should have been good.
+/// The error of a reply that should have been good.
 fn failure(reply: Result<client::Reply>) -> Option<String> {
     match reply {
         Ok(reply) if reply.status == 200 => None,
@@ -199,7 +199,7 @@ fn failure(reply: Result<client::Reply>) -> Option<String> {
     }
 }
 
-/// One of the mixed load's requests.
+/// One request of the mixed load.
 fn turn(at: usize, large: &Request) -> Request {
     if at % 100 == 99 {
         return large.clone();
@@ -208,7 +208,7 @@ fn turn(at: usize, large: &Request) -> Request {
     Request::small(client, &format!("short-{}", server.name()), !at.is_multiple_of(3))
 }
 
-/// The memory of the gateway once it is within the bar, or once its time to get there is over; and how long that took.
+/// The gateway's memory as soon as it is within the limit, or when the time for it is over; and how long that took.
 fn settled(gateway: &Gateway) -> Result<(u64, Duration)> {
     let start = Instant::now();
     loop {
@@ -228,7 +228,7 @@ fn join<T>(thread: JoinHandle<T>) -> Result<T> {
     thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))
 }
 
-/// Sends one small request after the other and keeps the times.
+/// Sends small requests one after the other, and stores their durations.
 struct Probe {
     over: Arc<AtomicBool>,
     times: JoinHandle<Result<Vec<Duration>>>,
@@ -252,7 +252,7 @@ impl Probe {
         Self { over, times }
     }
 
-    /// The times in words.
+    /// Stops the requests, and returns their durations as text.
     fn end(self) -> Result<String> {
         self.over.store(true, Ordering::Relaxed);
         let mut times = join(self.times)??;

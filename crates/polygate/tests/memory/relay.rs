@@ -1,4 +1,4 @@
-//! Relays of the four protocols whose replies are short or never end, by the path that the gateway was told.
+//! Relays of the four protocols, whose replies are short or endless depending on the path of the base URL.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// Bytes of text in one event of an endless reply, and the pause after it: some 4 MB a second.
+/// Bytes of text in one event of an endless reply, and the pause after it: about 4 MB a second.
 const DELTA: (usize, Duration) = (16 << 10, Duration::from_millis(4));
 
 /// A protocol of clients and relays.
@@ -41,7 +41,7 @@ impl Relay {
         let address = listener.local_addr()?;
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                // A client that leaves ends its reply.
+                // A client that disconnects ends its reply.
                 thread::spawn(move || serve(connection).ok());
             }
         });
@@ -74,7 +74,7 @@ impl Protocol {
         }
     }
 
-    /// Whether this is how the protocol words an error.
+    /// Whether the body is an error in the form of this protocol.
     pub(super) fn is_error(self, body: &Value) -> bool {
         let error = &body["error"];
         error["message"].is_string()
@@ -109,7 +109,7 @@ fn serve(mut connection: TcpStream) -> Result<()> {
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
         let endless = path.starts_with("/endless/");
         let script = protocol.script(&"a".repeat(if endless { DELTA.0 } else { 5 }));
-        // Gemini's has no opening, and an empty chunk would end it.
+        // Gemini has no opening event, and an empty chunk would end the reply.
         chunk(&mut connection, &[&script.open[..], std::slice::from_ref(&script.delta)].concat())?;
         if endless {
             return forever(connection, &script.delta);
