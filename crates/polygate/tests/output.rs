@@ -1,4 +1,4 @@
-//! What commands print: errors, `--json`, the lines of `serve`, and advice.
+//! The output of commands: errors, `--json`, the lines of `serve`, and advice.
 
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
@@ -22,7 +22,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// With `--json` an error is one object on standard error, whoever found it.
+/// With `--json` every error is one object on standard error.
 #[rstest]
 #[case::no_such_account(&["accounts", "show", "nobody"], 1, "failed")]
 #[case::no_such_key(&["keys", "revoke", "nobody"], 1, "failed")]
@@ -43,7 +43,7 @@ async fn errors_are_json_where_json_is_asked_for(#[case] args: &[&str], #[case] 
     assert!(said["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{said}");
 }
 
-/// What programs read has one style: names in snake_case, instants in milliseconds.
+/// All JSON output has one style: names in snake_case, instants in milliseconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn json_has_one_style() {
     let (backend, home) = home().await;
@@ -72,7 +72,7 @@ async fn json_has_one_style() {
     assert!(credits["credits"][0]["expires_at"].is_number() && credits["next_expires_at"].is_number(), "{credits}");
 }
 
-/// Panics where a name has capitals or a text is a date.
+/// Panics when a name has capitals or a text is a date.
 fn one_style(json: &Value, place: &str) {
     match json {
         Value::Object(members) => {
@@ -116,7 +116,7 @@ async fn serve_speaks_json_where_json_is_asked_for() {
     let first = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
     let line: Value = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first}"));
     assert!(line["listening"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{line}");
-    // A gateway that ends by itself has said all that it had to say.
+    // A gateway that has ended has written its whole log.
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let log = stderr(&child.wait_with_output().unwrap());
     assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
@@ -152,7 +152,7 @@ async fn the_settings_for_codex_name_the_port_of_the_settings() {
     assert!(!said.contains("8080"), "{said}");
 }
 
-/// A finding names its own reason and what corrects it.
+/// Each finding names its reason and its correction.
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_speaks_of_the_store_the_file_and_relays() {
     let (backend, home) = home().await;
@@ -178,7 +178,7 @@ async fn doctor_speaks_of_the_store_the_file_and_relays() {
     );
 }
 
-/// Looking makes nothing, not even the home that it would look into.
+/// Read-only commands create nothing, not even the home that they would read.
 #[rstest]
 #[case(&["keys", "list"])]
 #[case(&["accounts", "list"])]
@@ -190,7 +190,7 @@ async fn doctor_speaks_of_the_store_the_file_and_relays() {
 async fn a_command_that_looks_makes_no_home(#[case] args: &[&str]) {
     let (_backend, home) = home().await;
     let _ = std::fs::remove_dir_all(home.path());
-    // Another program has the port: doctor looks for a gateway of this home, which needs a home.
+    // Another program uses the port: doctor looks for a gateway of this home, which needs a home.
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output = home.command(args).env("POLYGATE_SERVER__PORT", port).output().unwrap();
@@ -198,7 +198,7 @@ async fn a_command_that_looks_makes_no_home(#[case] args: &[&str]) {
     assert!(!home.path().exists());
 }
 
-/// One relay of the file that is wrong keeps nobody from anything but serving.
+/// A wrong relay of the file does not stop the commands that need no relays.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_relay_of_the_file_stops_serve_only() {
     let (backend, home) = home().await;
@@ -231,7 +231,7 @@ async fn an_alias_that_is_no_text_is_refused() {
     assert!(stderr(&output).contains("model.aliases.quick"), "{}", stderr(&output));
 }
 
-/// A list that is open to everybody does not show whether a key is good.
+/// A model list that needs no key does not show whether a key is valid.
 #[tokio::test(flavor = "multi_thread")]
 async fn testing_a_relay_says_whether_its_key_was_checked() {
     let (backend, home) = home().await;
@@ -247,7 +247,7 @@ async fn testing_a_relay_says_whether_its_key_was_checked() {
     assert!(stderr(&output).contains("does not check the key"), "{}", stderr(&output));
 }
 
-/// A service that lists its models to everybody.
+/// A service that lists its models without a key.
 async fn open_relay() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -268,7 +268,7 @@ async fn open_relay() -> String {
     format!("http://{address}/v1")
 }
 
-/// What an upstream did wrong stands in the log of a gateway that runs as usual.
+/// A gateway with the usual log level logs the failure of an upstream.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_an_upstream_is_logged() {
     let (_backend, home) = home().await;
@@ -289,9 +289,9 @@ async fn a_failure_of_an_upstream_is_logged() {
     let log = gateway.end();
     let id = answer.headers["x-request-id"].to_str().unwrap();
     assert!(log.contains(id) && log.contains("failed upstream") && !log.contains("canary"), "{log}");
-    // The log says where it is, the client need not know.
+    // The log names the upstream's address; the client does not see it.
     assert!(log.contains("127.0.0.1") && log.contains(&format!("port={port}")), "{log}");
     assert!(!answer.body.contains(&port.to_string()), "{}", answer.body);
-    // A relay is named, and not called an account.
+    // The log names a relay as a relay, and not as an account.
     assert!(log.contains("left alone for a while relay=\"gone\"") && !log.contains("account="), "{log}");
 }

@@ -10,7 +10,7 @@ use common::{Home, files};
 use offline::{NewAccount, Offline, Options, Proxy, ProxyOptions};
 use serde_json::Value;
 
-/// Must never be seen but in an export.
+/// A secret that may appear only in an export.
 const CANARY: &str = "canary-4711-not-to-be-seen";
 
 async fn site() -> (offline::Running, Home, Proxy) {
@@ -54,7 +54,7 @@ async fn a_proxy_is_added_used_and_removed() {
     assert_eq!(gateway.chat("hello").await.unwrap().status, 200);
     home.ok(&["proxies", "assign", &login.email, "mine"]);
     assert_eq!(list(&home)["assignments"][0]["way"], "mine");
-    // The running gateway notices.
+    // The running gateway notices the assignment.
     let through = async {
         loop {
             assert_eq!(gateway.chat("hello").await.unwrap().status, 200);

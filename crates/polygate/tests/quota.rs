@@ -1,4 +1,4 @@
-//! Figures, reset credits and warnings of the binary, as its owner uses them.
+//! Quota, reset credits and warnings of the binary, as its owner uses them.
 
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
@@ -63,7 +63,7 @@ async fn figures_are_shown_and_a_reset_credit_is_consumed() {
     assert!(String::from_utf8_lossy(&lost.stderr).contains("cannot be asked"), "{lost:?}");
 }
 
-/// A running gateway asks by itself and tells its owner; its log and settings do not show where.
+/// A running gateway asks the backend by itself and warns its owner; its log and settings do not show the receivers' addresses.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_warns_its_owner() {
     let (backend, home, account) = house().await;
@@ -79,7 +79,7 @@ async fn a_gateway_warns_its_owner() {
         ("POLYGATE_ALERTS__ALLOW_PRIVATE", "true"),
     ];
     let gateway = home.serve(&env);
-    // Answered, so that the body is here.
+    // Only answered requests count, because their bodies are complete.
     let answered = |record: &offline::Record, place| record.at(place).filter(|seen| seen.status.is_some()).count();
     let told =
         |record: &offline::Record| answered(record, Endpoint::Hook) == 1 && answered(record, Endpoint::Ntfy) == 1;
@@ -88,7 +88,7 @@ async fn a_gateway_warns_its_owner() {
     let letter = record.at(Endpoint::Hook).next().unwrap().json();
     assert_eq!((&letter["threshold"], &letter["label"]), (&80.into(), &account.email.as_str().into()));
     assert_eq!(record.offences, []);
-    // The log comes by a pipe, and may come after the letters.
+    // The log comes through a pipe and may arrive after the warnings.
     let end = Instant::now() + Duration::from_secs(10);
     while !gateway.log.text().contains("88 % used") && Instant::now() < end {
         tokio::task::yield_now().await;

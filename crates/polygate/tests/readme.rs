@@ -24,10 +24,10 @@ use tokio::net::TcpStream;
 
 /// The command that builds and installs the project. The test has built the same binary.
 const BUILDS: [&str; 1] = ["cargo install --locked --path crates/polygate"];
-/// The user that commands run as where the test is root, whom no mode stops.
+/// The user that runs the commands when the test runs as root, because modes do not stop root.
 const NOBODY: u32 = 65_534;
 
-/// The README, then the pages in docs/ by name. A new page is part of the test without being listed.
+/// The README, then the pages in docs/ by name. A new page is tested without being listed.
 fn pages() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let entries = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -45,7 +45,7 @@ fn commands() -> Vec<String> {
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// A new user's machine: a home, an environment, and stand-ins for what lies outside.
+/// A new user's machine: a home, an environment, and replacements for outside services.
 struct User {
     dir: tempfile::TempDir,
     env: Vec<(&'static str, PathBuf)>,
@@ -53,7 +53,7 @@ struct User {
     proxy: Proxy,
     /// Gateways that serve until the end.
     serving: Vec<Gateway>,
-    /// What `keys create` has printed.
+    /// The output of `keys create`.
     key: String,
 }
 
@@ -74,13 +74,13 @@ impl User {
         user
     }
 
-    /// With this folder in the environment; it is not made.
+    /// Adds this folder to the environment; the folder is not created.
     fn with(mut self, name: &'static str, folder: &str) -> Self {
         self.env.push((name, self.dir.path().join(folder)));
         self
     }
 
-    /// A folder of the user's with this mode.
+    /// Creates a folder of the user with this mode.
     fn folder(&self, name: &str, mode: u32) -> PathBuf {
         let path = self.dir.path().join(name);
         fs::create_dir_all(&path).unwrap();
@@ -92,7 +92,7 @@ impl User {
         path
     }
 
-    /// The command with outside addresses and names replaced by stand-ins.
+    /// The command with outside addresses and names replaced.
     fn adapted(&self, command: &str) -> Vec<String> {
         let stand_ins = [
             ("https://openrouter.ai/api/v1", format!("{}/relay/chat/v1 --name openrouter", self.backend.auth_url())),
@@ -105,7 +105,7 @@ impl User {
         adapted.split_whitespace().skip(1).map(str::to_owned).collect()
     }
 
-    /// Of the account that is signed in, if there is one.
+    /// The e-mail of the account that is signed in, if there is one.
     fn email(&self) -> String {
         let output = self.fed(&["--json", "accounts", "list"].map(str::to_owned));
         let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -135,7 +135,7 @@ impl User {
         command
     }
 
-    /// Runs one command to its end, or as far as it can run here.
+    /// Runs one command to its end, or as far as it can run in a test.
     async fn run(&mut self, text: &str) {
         let args = self.adapted(text);
         let args = if text.starts_with("cargo run") { vec!["demo".to_owned(), "--port=0".to_owned()] } else { args };
@@ -153,11 +153,11 @@ impl User {
         }
     }
 
-    /// A command with the secret that it may read from standard input.
+    /// Runs a command with the secret that it may read from standard input.
     fn fed(&self, args: &[String]) -> Output {
         let secret = if args[0] == "proxies" { self.proxy.url() } else { "sk-offline-relay".to_owned() };
         let mut child = self.spawn(args, Stdio::piped());
-        // A command that reads nothing may be gone.
+        // A command that reads nothing may have ended.
         let _ = child.stdin.take().unwrap().write_all(format!("{secret}\n").as_bytes());
         child.wait_with_output().unwrap()
     }
@@ -181,7 +181,7 @@ impl User {
         self.serving.push(gateway);
     }
 
-    /// Signs in as a person does: opens the address, and ends up at the program.
+    /// Signs in like a person: opens the address, and follows the redirect to the program.
     async fn login(&self, args: &[String]) {
         let mut child = self.spawn(args, Stdio::piped());
         let address = until(&mut child.stderr, "/oauth/authorize").trim().to_owned();
@@ -191,7 +191,7 @@ impl User {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// What is below the user's folders, gateways being gone.
+    /// Stops the gateways, and returns the files below the user's folders.
     fn leave(mut self) -> (tempfile::TempDir, Vec<PathBuf>) {
         for gateway in self.serving.drain(..) {
             assert!(gateway.terminate().success());
@@ -209,13 +209,13 @@ fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
 }
 
-/// The first line with this in it.
+/// The first line that contains `wanted`.
 fn until<R: std::io::Read>(pipe: &mut Option<R>, wanted: &str) -> String {
     let mut lines = BufReader::new(pipe.as_mut().unwrap()).lines().map_while(Result::ok);
     lines.find(|line| line.contains(wanted)).unwrap_or_else(|| panic!("it never said {wanted}"))
 }
 
-/// A GET as a browser makes it, without going where it is sent: the status, and where that is.
+/// Sends a GET like a browser, without following redirects: the status, and the redirect's target.
 async fn get(address: &str) -> (u16, Option<String>) {
     let url = url::Url::parse(address).unwrap();
     let stream = TcpStream::connect(("127.0.0.1", url.port().unwrap())).await.unwrap();
@@ -228,7 +228,7 @@ async fn get(address: &str) -> (u16, Option<String>) {
     (answer.status().as_u16(), location)
 }
 
-/// Runs all of them; every file that this leaves is the user's alone.
+/// Runs all commands. Only the user can access the files that they leave.
 async fn follow(mut user: User) -> (tempfile::TempDir, Vec<PathBuf>) {
     for command in commands() {
         if !BUILDS.contains(&command.as_str()) {
@@ -249,7 +249,7 @@ fn has(found: &[PathBuf], ending: &str) -> bool {
     found.iter().any(|path| path.ends_with(ending))
 }
 
-/// One after the other: a login takes one of two ports that the issuer knows.
+/// One after the other: a login uses one of two ports that the issuer knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_works_for_a_new_user() {
     an_empty_home_is_enough().await;
@@ -274,8 +274,8 @@ async fn folders_of_the_environment_are_taken() {
     assert!(!found.iter().any(|path| path.to_string_lossy().contains("/home/")), "{found:?}");
 }
 
-/// As where a container mounts the configuration: the key lies in the state folder, and nothing changes when the
-/// configuration can be written again.
+/// Like a container that mounts the configuration: the key is in the state folder, and nothing changes when the configuration can be
+/// written again.
 async fn a_configuration_that_cannot_be_written_is_enough() {
     let user = User::new().await;
     let config = user.folder("home/.config", 0o555);
@@ -295,7 +295,7 @@ async fn a_home_that_is_not_there_is_made() {
     assert!(has(&found, "home/new/one/.config/polygate/secret/data.key"), "{found:?}");
 }
 
-/// Nothing can be made: the reason and what to do, and no panic.
+/// Nothing can be created: the error names the reason and what to do, without a panic.
 #[rstest]
 #[case::home_of_another(0o555, "home")]
 #[case::home_that_cannot_be_made(0o555, "home/none")]

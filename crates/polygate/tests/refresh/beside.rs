@@ -1,4 +1,4 @@
-//! Commands beside a gateway: each refreshes one account, and comes to its end or is interrupted or killed at an instant.
+//! Commands beside a gateway: each refreshes one account, and ends by itself or is interrupted or killed at an instant.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,12 +13,12 @@ use crate::fleet::size;
 
 /// Commands of one round begin within this time.
 const SPREAD: u64 = 256;
-/// A signal comes this long after its command began at the latest: a little longer than a refresh takes.
+/// Latest signal after the start of its command: a little longer than a refresh takes.
 const LATEST: u64 = 128;
-/// A command that is still there by then hangs.
+/// A command that still runs after this time hangs.
 const HANGS: Duration = Duration::from_mins(2);
 
-/// Numbers of a sequence (Knuth's LCG) that `POLYGATE_SOAK_SEED` begins, so that a failure can be run again.
+/// Numbers of a sequence (Knuth's LCG) with the seed `POLYGATE_SOAK_SEED`, so that a failure can be reproduced.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -26,7 +26,7 @@ impl Dice {
         Self(size("POLYGATE_SOAK_SEED", 42) as u64)
     }
 
-    /// Below `end`.
+    /// A number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
@@ -38,10 +38,10 @@ impl Dice {
     }
 }
 
-/// What happens to a command.
+/// How a command is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It comes to its end.
+    /// It ends by itself.
     Ends,
     /// SIGINT.
     Interrupted,
@@ -61,7 +61,7 @@ impl Fate {
         }
     }
 
-    /// Whether a command may end so. One that is done before its signal comes, or that is hit before it listens for signals, too.
+    /// Whether a command may end with this status. It may also end before its signal comes, or before it listens for signals.
     fn allows(self, status: ExitStatus) -> bool {
         let ended_by = |number: i32| status.signal() == Some(number);
         match (self, status.code()) {
@@ -76,14 +76,14 @@ impl Fate {
 
 /// A command that has ended.
 pub(crate) struct Ran {
-    /// Whose tokens.
+    /// The account whose tokens the command refreshes.
     pub(crate) account: String,
     pub(crate) fate: Fate,
     /// Its exit code; `None` when the signal ended it.
     pub(crate) code: Option<i32>,
-    /// Why it may not end as it did.
+    /// Why the command may not end as it did.
     pub(crate) wrong: Option<String>,
-    /// Whether the signal found it running.
+    /// Whether the command was running when the signal came.
     pub(crate) hit: bool,
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn accounts(home: &Home) -> Vec<String> {
     list.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Starts a command for some of the accounts, of every one of `fates`.
+/// Starts one command for each of `fates`, each with a random account.
 pub(crate) fn start(home: &Arc<Home>, ids: &[String], fates: &[Fate], dice: &mut Dice) -> Vec<JoinHandle<Ran>> {
     let mut start = |fate: &Fate| {
         let account = ids[usize::try_from(dice.below(ids.len() as u64)).unwrap()].clone();
@@ -103,7 +103,7 @@ pub(crate) fn start(home: &Arc<Home>, ids: &[String], fates: &[Fate], dice: &mut
     fates.iter().map(&mut start).collect()
 }
 
-/// How many of each kind a signal found running, for people.
+/// Number of commands that were running when their signal came, by signal, for the report.
 #[derive(Default)]
 pub(crate) struct Hits([usize; 3]);
 
@@ -126,7 +126,7 @@ impl std::fmt::Display for Hits {
     }
 }
 
-/// Waits for all of them.
+/// Waits for all commands.
 pub(crate) async fn ended(commands: Vec<JoinHandle<Ran>>) -> Vec<Ran> {
     let mut all = Vec::new();
     for command in commands {
@@ -143,7 +143,7 @@ fn run(home: &Home, account: String, fate: Fate, (begin, signal): (Duration, Dur
     if let Some(name) = fate.signal() {
         std::thread::sleep(signal);
         hit = child.try_wait().unwrap().is_none();
-        // One that ended this moment is still ours to wait for, so its number is nobody else's.
+        // This process has not yet waited for a command that ended just now, so no other process has its id.
         Command::new("kill").args([name, &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
     }
     let status = within(&mut child);

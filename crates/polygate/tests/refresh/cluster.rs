@@ -11,11 +11,11 @@ mod postgres_server;
 /// The database of every cluster.
 const NAME: &str = "polygate";
 
-/// A running server with one empty database; it ends with its value.
+/// A running server with one empty database, which stops when its value is dropped.
 pub(crate) struct Cluster(PostgresServer);
 
 impl Cluster {
-    /// Starts one, as [`PostgresServer::start`].
+    /// Starts a server, like [`PostgresServer::start`].
     pub(crate) fn start() -> Option<Self> {
         let cluster = Self(PostgresServer::start()?);
         cluster.create(&programs()?);
@@ -27,7 +27,7 @@ impl Cluster {
         self.0.url(NAME)
     }
 
-    /// Makes the database once the server answers; a server that starts has no event to wait for.
+    /// Makes the database as soon as the server answers; a server that starts has no event to wait for.
     fn create(&self, programs: &Path) {
         let end = Instant::now() + Duration::from_mins(1);
         loop {

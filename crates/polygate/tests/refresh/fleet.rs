@@ -1,4 +1,4 @@
-//! A backend, accounts that are signed in, and what must hold for them in the end.
+//! A backend, signed-in accounts, and the checks at the end of a run.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use store::Store;
 
 use crate::common::{Answer, Gateway, Home};
 
-/// How big a run is: a number from the environment, else a small one.
+/// A size of a run: a number from the environment, else a small one.
 pub(crate) fn size(name: &str, small: usize) -> usize {
     std::env::var(name).map_or(small, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is no number")))
 }
@@ -27,13 +27,13 @@ pub(crate) struct Fleet {
     pub(crate) backend: Running,
     pub(crate) logins: Vec<FakeAccount>,
     asked: AtomicUsize,
-    /// What homes have beside their own folder: the database and the data key.
+    /// The database and the data key that all homes share.
     shared: Option<(String, PathBuf)>,
     admin: String,
 }
 
 impl Fleet {
-    /// So many logins at a new backend, in no home yet; `postgres` is the URL of the homes' one database.
+    /// Makes this many logins at a new backend, and a first home with these logins; `postgres` is the URL of the homes' one database.
     pub(crate) async fn new(accounts: usize, postgres: Option<String>) -> (Self, Home) {
         let options = Options { keep: 100, ..Options::default() };
         let backend = Offline::start(options).await.unwrap();
@@ -57,8 +57,8 @@ impl Fleet {
     }
 
     fn join(&self, home: Home) -> Home {
-        // Every account is asked in turn, so that each round reaches all of them. Nothing is asked by the gateway itself: it could be
-        // refused a token that ends as soon as it is given, as those of a real backend do not.
+        // Every account serves in turn, so that each round reaches all of them. The gateway itself sends no requests: the backend could
+        // refuse a token that expires as soon as it is issued, and tokens of a real backend do not expire so early.
         let home = home.quiet().with("POLYGATE_ACCOUNTS__STRATEGY", "round_robin");
         let home = home.with("POLYGATE_QUOTA__REFRESH_INTERVAL", "0");
         match &self.shared {
@@ -79,14 +79,14 @@ impl Fleet {
         home.ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
-    /// Lets every access token end at once.
+    /// Expires every access token at once.
     pub(crate) fn expire(&self) {
         for login in &self.logins {
             self.backend.expire_access(&login.account_id);
         }
     }
 
-    /// The homes' store, opened beside them.
+    /// Opens the homes' store in this process.
     pub(crate) async fn store(&self, home: &Home) -> Store {
         let (postgres, key) = self.shared.clone().unzip();
         let postgres = postgres.map(Secret::new);
@@ -96,31 +96,31 @@ impl Fleet {
             .unwrap()
     }
 
-    /// A call of the admin side.
+    /// Sends a request to the admin API.
     pub(crate) async fn admin(&self, gateway: &Gateway, method: &str, path: &str) -> Answer {
         gateway.send(gateway.request(method, path, &self.admin, if method == "GET" { "" } else { "{}" })).await.unwrap()
     }
 
-    /// The first account, as a gateway shows it.
+    /// The first account, as a gateway's admin API shows it.
     pub(crate) async fn first(&self, gateway: &Gateway) -> Value {
         let answer = self.admin(gateway, "GET", "/auth/accounts").await;
         let list: Value = serde_json::from_str(&answer.body).unwrap();
         list["accounts"][0].clone()
     }
 
-    /// Lets a gateway refresh this account now.
+    /// Makes a gateway refresh this account now.
     pub(crate) async fn refresh(&self, gateway: &Gateway, account: &Value) -> Answer {
         let path = format!("/auth/accounts/{}/refresh", account["id"].as_str().unwrap());
         self.admin(gateway, "POST", &path).await
     }
 
-    /// Asks what nobody has asked before: the same conversation would come to the same account.
+    /// Sends a new question: the same conversation would go to the same account.
     pub(crate) async fn question(&self, gateway: &Gateway) -> anyhow::Result<Answer> {
         let nth = self.asked.fetch_add(1, Ordering::Relaxed);
         gateway.chat(&format!("Reply with exactly: {nth}")).await
     }
 
-    /// Asks as many questions at once as there are accounts, of every gateway. What was answered with another status than 200.
+    /// Sends every gateway as many questions at once as there are accounts. Returns the answers with another status than 200.
     pub(crate) async fn ask(&self, gateways: &[&Gateway]) -> Vec<String> {
         let asks = gateways.iter().flat_map(|gateway| self.logins.iter().map(|_| self.question(gateway)));
         let refused = join_all(asks).await.into_iter().map(|answer| match answer {
@@ -131,7 +131,7 @@ impl Fleet {
         refused.flatten().collect()
     }
 
-    /// Each refresh token was used once, and every account is signed in with one that is still good.
+    /// Each refresh token was used once, and every account is signed in with a valid refresh token.
     pub(crate) async fn judge(&self, home: &Home) {
         let record = self.backend.record();
         assert_eq!(record.offences, []);
@@ -153,7 +153,7 @@ impl Fleet {
     }
 }
 
-/// Makes the tables of an empty PostgreSQL database. Only `serve` and `migrate` do, and other commands say so.
+/// Makes the tables of an empty PostgreSQL database. Only `serve` and `migrate` make tables, and other commands say so.
 fn create(home: &Home) {
     let refused = home.run(&["--json", "keys", "list"]);
     assert_eq!(refused.status.code(), Some(1));

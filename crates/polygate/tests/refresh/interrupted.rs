@@ -1,4 +1,4 @@
-//! Commands that are interrupted while a refresh token of theirs is on its way, and gateways that start meanwhile.
+//! Commands that are interrupted after they sent a refresh token, and gateways that start meanwhile.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use rstest::rstest;
 
 use crate::common::Home;
 
-/// What a slow machine may take for a process to start.
+/// Time for a process to start on a slow machine.
 const SOON: Duration = Duration::from_secs(30);
-/// Opens the token endpoint.
+/// The gate at which the token endpoint waits.
 const GATE: &str = "token";
 
-/// A home with one account, or none, and a token endpoint that takes a token and then waits for [`GATE`].
+/// A home with one account, or none, and a token endpoint that accepts a token and then waits for [`GATE`].
 async fn site(signed_in: bool) -> (Running, Home, offline::FakeAccount) {
     let backend = Offline::start(Options::default()).await.unwrap();
     let home = Home::new(&backend);
@@ -25,7 +25,7 @@ async fn site(signed_in: bool) -> (Running, Home, offline::FakeAccount) {
     (backend, home, login)
 }
 
-/// A command whose refresh token has reached the backend.
+/// Starts a command, and waits until its refresh token has reached the backend.
 async fn under_way(backend: &Running, home: &Home, args: &[&str], input: &str) -> Child {
     let file = home.dir.path().join("input");
     std::fs::write(&file, input).unwrap();
@@ -40,7 +40,7 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
 }
 
-/// The home's one account serves, with tokens that are its own.
+/// Asserts that the home's one account serves with its own tokens.
 async fn serves(backend: &Running, home: &Home) {
     let gateway = home.serve(&[]);
     let answer = gateway.chat("Reply with exactly: pong").await.unwrap();
@@ -71,7 +71,7 @@ async fn a_signal_waits_for_the_tokens(
     backend.release(GATE);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // The signal may come when all is done.
+    // The signal may come after the command is done.
     let code = if name == "INT" { 130 } else { 143 };
     assert!([Some(code), Some(0)].contains(&output.status.code()), "{:?}: {said}", output.status);
     serves(&backend, &home).await;
@@ -90,7 +90,7 @@ async fn a_second_signal_ends_a_command_at_once() {
     backend.release(GATE);
 }
 
-/// The command's lease is a living process's: the gateway waits for it.
+/// A living process holds the command's lease, so the gateway waits for that lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_starts_during_a_refresh_leaves_it_alone() {
     let (backend, home, login) = site(true).await;

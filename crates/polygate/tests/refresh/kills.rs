@@ -1,6 +1,6 @@
-//! Rows S5 and S6: kill -9 of a gateway that refreshes, at every failpoint on the way and at random instants, many times in one
-//! home, with commands beside it that end, are interrupted and are killed. No login is lost: each stored refresh token is good, or its account says that a login is needed because the kill came
-//! between the backend's rotation and our commit.
+//! Rows S5 and S6: kill -9 of a gateway that refreshes, at every failpoint of a refresh and at random instants, many times in one home,
+//! with commands beside the gateway that end, are interrupted and are killed. No login is lost: each stored refresh token is valid, or its
+//! account says that a login is needed because the kill came between the backend's rotation and the gateway's commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,33 +18,34 @@ use crate::fleet::{Fleet, size, soaking};
 
 /// Later than every lease.
 const LATER: Millis = Millis(4_000_000_000_000);
-/// The longest life of a gateway that is to die by itself.
+/// The longest life of a gateway that a failpoint kills.
 const LIFE: Duration = Duration::from_secs(20);
 
-/// What happens to the commands beside one life of a gateway.
+/// How the commands beside one life of a gateway are to end.
 const FATES: [Fate; 4] = [Fate::Ends, Fate::Interrupted, Fate::Terminated, Fate::Killed];
-/// A life of a gateway is killed this soon at the latest, where no failpoint kills it.
+/// Latest kill of a gateway that no failpoint kills.
 const LATEST: u64 = 512;
 
 /// Exit codes of a command whose account could not be refreshed, for now or for good.
 const FAILED: i32 = 1;
 const LOGIN: i32 = 4;
 
-/// What the kills came to.
+/// Results of the kills.
 #[derive(Default)]
 struct Tally {
     starts: Vec<Duration>,
-    /// Failpoints that were not passed.
+    /// Failpoints that the gateway did not pass.
     missed: Vec<&'static str>,
     /// Logins that ended because the successor of their token was never received.
     ended: usize,
-    /// Uses of a token that was used up.
+    /// Uses of a token that had been used before.
     extra: usize,
     commands: usize,
     hits: Hits,
-    /// As `extra`, of each login and while the gateway was sure to live: one that dies at a failpoint is dead before anybody knows.
+    /// Like `extra`, for each login and only while the gateway surely lived: a gateway that dies at a failpoint is dead before the test
+    /// knows.
     during: HashMap<String, usize>,
-    /// How many were killed who may have used an account's token up and not said so, but for the gateway of this life.
+    /// Number of killed processes, without the gateway of this life, that may have used an account's token without a record.
     doubtful: HashMap<AccountId, usize>,
     served: AtomicUsize,
 }
@@ -57,7 +58,7 @@ async fn killed_while_it_refreshes() {
     let (points, mut tally, mut dice) = (points(), Tally::default(), Dice::new());
     let ids = beside::accounts(&home);
     for kill in 0..kills {
-        // Every second one at an instant of its own.
+        // Every second kill comes at a random instant.
         let point = (kill % 2 == 0).then(|| points[kill / 2 % points.len()]);
         fleet.expire();
         let commands = beside::start(&home, &ids, &FATES, &mut dice);
@@ -82,8 +83,8 @@ fn points() -> Vec<&'static str> {
 }
 
 impl Tally {
-    /// Takes in what became of the commands. One that was killed may have left a token in doubt. That a command fails because its
-    /// account's login ended is no fault.
+    /// Records the results of the commands. A killed command may have left a token in doubt. A command may fail because its account's login
+    /// has ended.
     fn end(&mut self, commands: Vec<Ran>) {
         for ran in commands {
             self.commands += 1;
@@ -97,12 +98,12 @@ impl Tally {
     }
 }
 
-/// One life of a gateway: every token has ended, clients ask, and it is killed at the failpoint or at the instant.
+/// One life of a gateway: every token has expired, clients send requests, and the gateway is killed at the failpoint or at the instant.
 async fn life(fleet: &Fleet, home: &Home, (point, instant): (Option<&'static str>, Duration), tally: &mut Tally) {
     tally.during = HashMap::new();
     let begun = Instant::now();
     let env: Vec<_> = point.iter().map(|point| ("POLYGATE_KILL_AT", *point)).collect();
-    // One that makes up for a refresh that was cut off may die before it listens.
+    // A gateway that repeats an interrupted refresh may die before it listens.
     let Ok(mut gateway) = home.try_serve(&env) else { return };
     tally.starts.push(begun.elapsed());
     let life = if point.is_some() { LIFE } else { instant };
@@ -114,10 +115,10 @@ async fn life(fleet: &Fleet, home: &Home, (point, instant): (Option<&'static str
         }
         None => tally.during = extra(fleet),
     }
-    // Its drop kills it.
+    // Dropping the gateway kills it.
 }
 
-/// A client for each account asks until the gateway is gone.
+/// A client for each account sends requests until the gateway has ended.
 async fn clients(fleet: &Fleet, gateway: &Gateway, served: &AtomicUsize) {
     let client = async || {
         while let Ok(answer) = fleet.question(gateway).await {
@@ -127,7 +128,7 @@ async fn clients(fleet: &Fleet, gateway: &Gateway, served: &AtomicUsize) {
     join_all(fleet.logins.iter().map(|_| client())).await;
 }
 
-/// What must hold after any kill. Whose login has ended signs in again, as its owner would.
+/// Checks the state after any kill. An account whose login has ended is signed in again, as by its owner.
 async fn judge(fleet: &Fleet, store: &Store, tally: &mut Tally) {
     let accounts = store.accounts().await.unwrap();
     assert_eq!(accounts.len(), fleet.logins.len(), "accounts");
@@ -136,8 +137,8 @@ async fn judge(fleet: &Fleet, store: &Store, tally: &mut Tally) {
     for account in accounts {
         let refresh = store.tokens(&account.id).await.unwrap().unwrap().refresh.unwrap();
         let good = fleet.backend.current_refresh(&account.upstream_id).iter().any(|token| token == refresh.expose());
-        // Each who is killed may leave a used token of which nobody knows that it is used, and then it is tried once more. While the
-        // gateway lives those are the dead of earlier lives and commands; afterwards it is one of them itself.
+        // Each killed process may leave a used token without a record of its use, and that token is then tried once more. While the gateway
+        // lives, the killed processes are those of earlier lives and commands; afterwards the gateway is one of them.
         let (during, all) = (of(&tally.during, &account), of(&all, &account));
         let dead = tally.doubtful.get(&account.id).copied().unwrap_or_default();
         assert!(
@@ -160,7 +161,7 @@ async fn judge(fleet: &Fleet, store: &Store, tally: &mut Tally) {
     fleet.backend.reset();
 }
 
-/// How often a used token was tried, of each login.
+/// Number of uses of a token that had been used before, for each login.
 fn extra(fleet: &Fleet) -> HashMap<String, usize> {
     let mut uses = HashMap::new();
     for refresh in fleet.backend.record().refreshes.into_iter().filter(|refresh| refresh.reused) {

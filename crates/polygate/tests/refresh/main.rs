@@ -1,5 +1,5 @@
-//! Token refresh by several processes on one store, judged by a backend that takes each refresh token once. As ordinary tests
-//! these are small; `cargo xtask soak refresh` and `cargo xtask soak refresh-kill` run them at full size.
+//! Token refresh by several processes on one store, with a backend that accepts each refresh token once. As ordinary tests these are small;
+//! `cargo xtask soak refresh` and `cargo xtask soak refresh-kill` run them at full size.
 #![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 #![allow(clippy::print_stdout, reason = "a soak says what it came to")]
