@@ -11,7 +11,7 @@ use common::{Gateway, Home, KEY, files};
 use offline::{Endpoint, Offline, Options, Plan, Rule};
 use serde_json::{Value, json};
 
-/// A key that the backend's relays take, and that must never be seen again.
+/// A key that the backend's relays accept, and that no output may contain.
 const CANARY: &str = "sk-offline-canary-4711-not-to-be-seen";
 const MODEL: &str = "llama-4-scout";
 
@@ -106,13 +106,13 @@ async fn keys_come_from_the_environment_and_from_files_too() {
         assert!(text(&output.stderr).contains("allow_private") && text(&output.stdout).contains("models"));
         assert!(home.ok(&["relays", "test", name]).contains("answers"));
     }
-    // A wrong key is kept, and said.
+    // A wrong key is stored, and the command reports it.
     let wrong = fed(&home, &["relays", "add", "--base-url", &url, "--name", "wrong", "--api-key", "-"], "sk-no");
     assert!(wrong.status.success() && text(&wrong.stderr).contains("key is refused"), "{}", text(&wrong.stderr));
     let tested = home.run(&["--json", "relays", "test", "wrong"]);
     assert_eq!(tested.status.code(), Some(1));
     assert_eq!(serde_json::from_slice::<Value>(&tested.stdout).unwrap()["ok"], false);
-    // No key at all, and the protocol told by asking.
+    // With `--api-key`, and the protocol detected by asking the service.
     let bare = home.run(&[
         "relays",
         "add",
@@ -172,7 +172,7 @@ async fn relays_of_the_file_are_read_shown_and_followed() {
     let removed = home.run(&["relays", "remove", "one"]);
     assert!(removed.status.code() == Some(1) && text(&removed.stderr).contains("config.toml"));
 
-    // A second one comes, then a mistake that changes nothing, then the first one goes.
+    // A second relay is added, then a mistake changes nothing, then the first relay is removed.
     let second = table("two", &format!("api_key = \"{CANARY}\"\nmodels = \"{MODEL}\""));
     std::fs::write(&config, format!("{first}{second}")).unwrap();
     until("the second", || async { ask(&gateway, &format!("two:{MODEL}")).await == 200 }).await;
@@ -191,7 +191,7 @@ async fn relays_of_the_file_are_read_shown_and_followed() {
     assert!(!gateway.log.text().contains("canary"));
 }
 
-/// Rows and routes of models that name a relay which nobody has: told once for each, at the start.
+/// Rows and routes of models that name a relay that does not exist: the gateway logs each such relay once, at the start.
 #[tokio::test(flavor = "multi_thread")]
 async fn relays_that_models_name_and_nobody_has_are_told() {
     let backend = backend().await;
@@ -238,7 +238,7 @@ async fn a_key_is_replaced() {
     assert_eq!(home.run(&["relays", "key", "nobody", "--api-key", "x"]).status.code(), Some(1));
 }
 
-/// What is wrong with one relay of the file is said of that one, and stored ones that the file hides can be removed.
+/// The error of a wrong relay of the file names that relay, and a stored relay that the file hides can be removed.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_wrong_relay_of_the_file_leaves_the_others() {
     let backend = backend().await;
@@ -276,7 +276,7 @@ async fn one_wrong_relay_of_the_file_leaves_the_others() {
     assert_eq!(list(&home).len(), 2);
 }
 
-/// A relay of the file is in the gateway's memory only; other commands are told what that gateway knows.
+/// Only the gateway's memory has the state of a relay of the file; other commands show the state that the gateway stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_key_of_the_file_is_told_by_commands() {
     let backend = backend().await;
@@ -299,7 +299,7 @@ async fn a_refused_key_of_the_file_is_told_by_commands() {
     assert_eq!(list(&home)[0]["status"], "active");
 }
 
-/// A file that was written while the gateway started counts.
+/// A change of the file during the gateway's start is applied.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_change_of_the_file_is_missed() {
     let backend = backend().await;

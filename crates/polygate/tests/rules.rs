@@ -1,4 +1,4 @@
-//! The choice among accounts as its owner sees and sets it: ceilings, priorities, the dry run, fallback chains.
+//! The choice among accounts as its owner sees and sets it: concurrency limits, priorities, the dry run, fallback chains.
 
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
@@ -12,7 +12,7 @@ async fn backend() -> offline::Running {
     Offline::start(Options::default()).await.unwrap()
 }
 
-/// Two accounts, a relay of the file, and a chain from accounts to relay.
+/// Two accounts, a relay of the file, and a fallback chain from a model of the accounts to the relay.
 fn home(backend: &offline::Running) -> Home {
     let home = Home::new(backend);
     std::fs::create_dir_all(home.path()).unwrap();
@@ -116,7 +116,7 @@ async fn a_fallback_of_the_file_serves_and_the_answer_says_so() {
     assert_eq!(reply["model"], "llama-4-scout");
 }
 
-/// The account that served the conversation `talk` before, as the dry run has it.
+/// The account that served the conversation `talk` before, according to the dry run.
 async fn owner(gateway: &Gateway, token: &str, query: &str) -> Option<Value> {
     let path = format!("/admin/dry-run?conversation=talk&{query}");
     let answer = admin(gateway, token, ("GET", &path), "").await;
@@ -126,7 +126,7 @@ async fn owner(gateway: &Gateway, token: &str, query: &str) -> Option<Value> {
     candidates.iter().find(|candidate| candidate["score"]["owner"] == true).map(|owner| owner["id"].clone())
 }
 
-/// Conversations of those who need no key are found under the name that the server gives them.
+/// The dry run finds conversations of clients without a key by the key id that the server gives to such clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dry_run_knows_who_asks_without_a_key() {
     let backend = backend().await;
@@ -156,7 +156,7 @@ async fn the_dry_run_knows_who_asks_without_a_key() {
     assert_eq!(found, [(false, false), (true, false)]);
     assert!(owner(&gateway, token, "key_id=ollama").await.is_some());
     drop(gateway);
-    // Where everybody needs a key, nobody has these names.
+    // When every client needs a key, these key ids do not exist.
     let gateway = home.serve(&[]);
     for id in ["open", "ollama"] {
         let path = format!("/admin/dry-run?key_id={id}");

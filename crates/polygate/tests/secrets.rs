@@ -1,4 +1,4 @@
-//! X1 and X3: tokens and keys never appear outside the secret store, and the files are nobody else's.
+//! X1 and X3: tokens and keys never appear outside the secret store, and only their owner can access the files.
 
 mod common;
 
@@ -19,7 +19,7 @@ async fn no_secret_leaves_the_store() {
     let admin = home.ok(&["admin", "token"]).trim().to_owned();
     let gateway = home.serve(&[]);
     let mut said = String::new();
-    // Good requests, refused ones, a refresh, and upstream errors that carry secrets of their own.
+    // Good requests, refused requests, a refresh, and upstream errors that contain secrets.
     for plan in [
         Plan::auto(),
         Plan::text(500, format!("oops {}", account.access)),
@@ -65,7 +65,7 @@ async fn no_secret_leaves_the_store() {
     }
 }
 
-/// Libraries print what they carry at the trace level: the WebSocket library its upgrade request and every message.
+/// Libraries log their data at the trace level: the WebSocket library logs its upgrade request and every message.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_holds_no_secret_and_no_prompt_at_any_level(

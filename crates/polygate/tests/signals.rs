@@ -1,5 +1,5 @@
-//! Stop signals at the real process (rows F34 and F35): streams finish after the first one, and end at once, each in the words
-//! of its protocol, after the second.
+//! Stop signals at the real process (rows F34 and F35): streams finish after the first signal, and end at once with their protocol's error
+//! after the second signal.
 
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
@@ -20,13 +20,13 @@ use store::{Outcome, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Streams in flight when the signal comes, and replies over WebSockets beside them.
+/// Streams in flight when the signal comes, and additional replies over WebSockets.
 const STREAMS: usize = 500;
 const SOCKETS: usize = 8;
 /// Longest wait for anything; a test that reaches it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A stream of each protocol: where it is asked for, with what, and what stands in a whole one only.
+/// A stream of each protocol: its path, its body, and a text that only a complete stream contains.
 const CALLS: [(&str, &str, &str); 4] = [
     ("/v1/responses", r#"{"model":"gpt-6-sol","stream":true,"input":"count to 9"}"#, "response.completed"),
     (
@@ -46,7 +46,7 @@ const CALLS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// A gateway whose upstream stands still in the middle of every reply.
+/// A gateway whose upstream pauses in the middle of every reply.
 struct Site {
     backend: offline::Running,
     home: Home,
@@ -64,7 +64,7 @@ impl Site {
         Self { backend, home, gateway }
     }
 
-    /// Streams of all protocols in turn; each of them has begun.
+    /// Starts streams of all protocols in turn, and waits until each has begun.
     async fn streams(&self, count: usize) -> Vec<(&'static str, Response<Incoming>)> {
         let open = |(path, body, end): &(&'static str, &'static str, &'static str)| {
             let (request, end) = (self.gateway.request("POST", path, KEY, body), *end);
@@ -75,18 +75,18 @@ impl Site {
         streams
     }
 
-    /// Replies over WebSockets; each of them has begun.
+    /// Starts replies over WebSockets, and waits until each has begun.
     async fn sockets(&self) -> Vec<Socket> {
         join_all((0..SOCKETS).map(|_| Socket::asking(self.gateway.port))).await
     }
 
-    /// Waits for the end of the process: its exit code. Every request has left a row that says how it ended.
+    /// Waits for the end of the process, and returns its exit code. Every request has left a row with its outcome.
     async fn ended(mut self, rows: usize, outcome: Outcome) -> i32 {
         let code = self.gateway.wait(PATIENCE).code().expect("it was not killed");
         let options = store::Options { home: self.home.path(), ..store::Options::default() };
         let store = Store::open(options).await.unwrap();
         let found = store.usage().rows(1000).await.unwrap();
-        // A collected reply has its status at the end; a stream has had it.
+        // A collected reply gets its status at the end; a stream already had its status.
         assert!(found.iter().all(|row| row.status == if row.stream { 200 } else { 503 }), "{found:#?}");
         let ids: HashSet<_> = found.iter().map(|row| row.id).collect();
         assert_eq!((found.len(), ids.len()), (rows, rows), "usage rows");
@@ -96,8 +96,8 @@ impl Site {
     }
 }
 
-/// Lets this process hold the clients' and the backend's end of every stream, for which the usual 1024 files are too few. The gateway
-/// begins with fewer and sees to it itself.
+/// Raises the file limit of this process, which has the clients' and the backend's end of every stream: the usual 1024 files are too few.
+/// The gateway starts with fewer files and raises its limit itself.
 fn roomy() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(u64::MAX).min(4 * STREAMS as u64);
@@ -106,20 +106,20 @@ fn roomy() {
     }
 }
 
-/// What a stream says to its end; a connection that breaks off is no end.
+/// The text of a stream to its end; a broken connection is no end.
 async fn said(stream: Response<Incoming>) -> String {
     let whole = tokio::time::timeout(PATIENCE, stream.into_body().collect()).await.expect("an end in time");
     String::from_utf8(whole.expect("a proper end of the body").to_bytes().to_vec()).unwrap()
 }
 
-/// Reads until the server closes.
+/// Reads until the server closes the connection.
 async fn rest(socket: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     tokio::time::timeout(PATIENCE, socket.read_to_end(&mut bytes)).await.expect("an end in time").unwrap();
     bytes
 }
 
-/// Reads until this has come.
+/// Reads until `text` has come.
 async fn until(socket: &mut TcpStream, held: &mut Vec<u8>, text: &str) {
     let reading = async {
         while !String::from_utf8_lossy(held).contains(text) {
@@ -129,7 +129,7 @@ async fn until(socket: &mut TcpStream, held: &mut Vec<u8>, text: &str) {
     tokio::time::timeout(PATIENCE, reading).await.expect("it comes in time");
 }
 
-/// How long it takes until nobody listens any more.
+/// Time until nothing listens on the port any more.
 async fn closed(port: u16) -> Duration {
     let since = Instant::now();
     loop {
@@ -151,15 +151,15 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
         link.see("response.created").await;
 
         site.gateway.signal(signal);
-        // The streams cannot end yet: the listener does not wait for them.
+        // The streams cannot end yet: the listener closes without waiting for them.
         println!("{signal}: the listener closed after {:?}", closed(port).await);
-        // Whoever connects later finds nobody; what is connected is told, and may still ask how things stand.
+        // New connections are refused. Open connections get GOAWAY, and may still ask for the readiness.
         link.see_frame(GOAWAY).await;
         link.ask(3, &[(":method", "GET"), (":path", "/readyz")], "").await;
         link.see(r#"{"status":"unavailable","reasons":["shutting down"]}"#).await;
         let asked = STREAMS + SOCKETS + 1;
         assert_eq!((site.backend.record().posts().count(), site.gateway.child.id()), (asked, pid));
-        // A socket without a reply has nothing to wait for.
+        // A WebSocket without a reply is closed at once.
         assert!(!idle.farewell().await.contains("response."), "{signal}");
 
         site.backend.release("go");
@@ -172,7 +172,7 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
             assert!(text.contains("response.completed") && !text.contains("response.failed"), "{signal}: {text}");
         }
         link.see("response.completed").await;
-        // A connection that its client does not close is read from for some seconds.
+        // When a client does not close its connection, the server reads from that connection for some seconds.
         drop((link, sockets, idle));
         assert_eq!(site.ended(asked, Outcome::Completed).await, 0, "{signal}");
     }
@@ -224,11 +224,11 @@ async fn a_second_signal_ends_everything_at_once() {
     }
 }
 
-/// A WebSocket, byte by byte.
+/// A WebSocket client that writes its bytes directly.
 struct Socket(TcpStream);
 
 impl Socket {
-    /// Opens one.
+    /// Opens a WebSocket.
     async fn open(port: u16) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let head = format!(
@@ -242,18 +242,18 @@ impl Socket {
         Self(stream)
     }
 
-    /// Opens one and asks; the reply has begun.
+    /// Opens a WebSocket and sends a request; the reply has begun.
     async fn asking(port: u16) -> Self {
         let Self(mut stream) = Self::open(port).await;
         let ask = r#"{"type":"response.create","model":"gpt-6-sol","input":"count to 9"}"#;
-        // One text frame of a client, whose mask changes nothing.
+        // One text frame of a client; its mask of zeros changes nothing.
         let frame = [&[0x81, 0x80 | u8::try_from(ask.len()).unwrap(), 0, 0, 0, 0], ask.as_bytes()].concat();
         stream.write_all(&frame).await.unwrap();
         until(&mut stream, &mut Vec::new(), "response.created").await;
         Self(stream)
     }
 
-    /// What comes to the end, which is a close of `1001 going away`.
+    /// Reads to the end, which is a close frame with `1001 going away`.
     async fn farewell(&mut self) -> String {
         let bytes = rest(&mut self.0).await;
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -263,7 +263,7 @@ impl Socket {
     }
 }
 
-/// Each reply ends with a failure of its own.
+/// Asserts that each reply ends with its own failure.
 async fn cut(sockets: Vec<Socket>) {
     for mut socket in sockets {
         let text = socket.farewell().await;
@@ -272,26 +272,26 @@ async fn cut(sockets: Vec<Socket>) {
     }
 }
 
-/// Frames of HTTP/2 (RFC 9113, section 6).
+/// Frame types of HTTP/2 (RFC 9113, section 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
-/// A connection of HTTP/2 with one stream on it, frame by frame. It answers no ping, so that the server does not know whether what it
-/// says has arrived: a request may cross its goodbye.
+/// An HTTP/2 connection that reads and writes frames directly. It answers no ping, so that the server does not know whether its GOAWAY has
+/// arrived: a request may cross the GOAWAY.
 struct Link {
     socket: TcpStream,
-    /// What has come and is no whole frame yet.
+    /// Received bytes that are not a whole frame yet.
     held: Vec<u8>,
-    /// The kinds of the frames that came.
+    /// The types of the received frames.
     seen: Vec<u8>,
-    /// The bodies that came.
+    /// The received bodies.
     text: String,
 }
 
 impl Link {
-    /// Connects and asks for a stream.
+    /// Connects and requests a stream.
     async fn open(port: u16) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let mut link = Self { socket, held: Vec::new(), seen: Vec::new(), text: String::new() };
@@ -305,11 +305,11 @@ impl Link {
     async fn ask(&mut self, stream: u8, headers: &[(&str, &str)], body: &str) {
         let bearer = format!("Bearer {KEY}");
         let always = [(":scheme", "http"), (":authority", "localhost"), ("authorization", bearer.as_str())];
-        // Those with a colon must come first.
+        // Pseudo-header fields must come first.
         let (own, others): (Vec<_>, Vec<_>) =
             headers.iter().chain(&always).partition(|(name, _)| name.starts_with(':'));
         let block: Vec<u8> = own.into_iter().chain(others).flat_map(|(name, value)| field(name, value)).collect();
-        // END_HEADERS, and END_STREAM with the last one.
+        // END_HEADERS, and END_STREAM in the last frame.
         let mut frames = frame(HEADERS, if body.is_empty() { 5 } else { 4 }, stream, &block);
         if !body.is_empty() {
             frames.extend(frame(DATA, 1, stream, body.as_bytes()));
@@ -329,7 +329,7 @@ impl Link {
         }
     }
 
-    /// Reads a frame.
+    /// Reads one frame.
     async fn next(&mut self) {
         let length = |held: &[u8]| usize::from(held[0]) << 16 | usize::from(held[1]) << 8 | usize::from(held[2]);
         let reading = async {

@@ -1,4 +1,4 @@
-//! Settings of the way to the backend, by every name that the environment may give them, at the running binary.
+//! Settings of the connection to the backend in the running binary, by each of their environment variables.
 
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
@@ -13,7 +13,7 @@ async fn backend(client_id: &str) -> Running {
     Offline::start(options).await.unwrap()
 }
 
-/// A bundle that is not there is named, so the setting has reached the client that would read it.
+/// The error names a missing bundle, so the setting has reached the client that reads the bundle.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_name_of_the_ca_bundle_is_read(
@@ -31,7 +31,7 @@ async fn every_name_of_the_ca_bundle_is_read(
     assert!(said.contains("authorities.pem"), "{said}");
 }
 
-/// The issuer of the settings is not there: only the token endpoint that is named apart can refresh.
+/// The configured issuer does not answer: only the separate token endpoint can refresh.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_endpoint_and_the_client_id_may_be_others(
@@ -61,7 +61,7 @@ async fn the_token_endpoint_and_the_client_id_may_be_others(
     );
 }
 
-/// The Codex profiles name the machine that the settings say.
+/// The Codex profiles report the configured platform and processor.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn platform_and_processor_may_be_pinned(

@@ -1,4 +1,4 @@
-//! Row S2: accounts whose tokens end together, many times, and several processes that refresh them.
+//! Row S2: the tokens of all accounts expire together, many times, and several processes refresh them.
 
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,15 +12,15 @@ use crate::cluster::Cluster;
 use crate::common::{Gateway, Home};
 use crate::fleet::{Fleet, size, soaking};
 
-/// Processes of the command line beside the gateway.
+/// Number of command-line processes beside the gateway.
 const COMMANDS: usize = 4;
 
-/// How far a run has come.
+/// Progress of a run.
 struct Meter {
     begun: Instant,
     rounds: usize,
     requests: usize,
-    /// Tokens end while no command is about to take one: one that ends before it is stored is no token of a real backend.
+    /// Tokens expire only while no command is about to get one: a real backend issues no token that expires before it is stored.
     between: Arc<RwLock<()>>,
 }
 
@@ -29,7 +29,7 @@ impl Meter {
         Self { begun: Instant::now(), rounds: 0, requests: 0, between: Arc::default() }
     }
 
-    /// One round: all tokens end, every gateway is asked once for each account, and nobody hears of it.
+    /// One round: all tokens expire, every gateway gets one request for each account, and no request fails.
     async fn round(&mut self, fleet: &Fleet, gateways: &[&Gateway]) {
         {
             let _between = self.between.write().unwrap();
@@ -38,7 +38,7 @@ impl Meter {
         self.answered(fleet, gateways).await;
     }
 
-    /// Every gateway is asked once for each account, and nobody hears of what goes on.
+    /// Every gateway gets one request for each account, and no request fails.
     async fn answered(&mut self, fleet: &Fleet, gateways: &[&Gateway]) {
         let refused = fleet.ask(gateways).await;
         assert_eq!(refused, Vec::<String>::new(), "round {}", self.rounds);
@@ -77,7 +77,7 @@ async fn a_gateway_and_four_commands_use_each_token_once() {
     meter.report(&fleet, &format!("{done} refreshes asked for by {COMMANDS} commands at a time"));
 }
 
-/// Processes of the command line that refresh one account after the other.
+/// Command-line processes that refresh one account after the other.
 struct Commands {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
@@ -92,7 +92,7 @@ impl Commands {
             let (home, stop, done, ids) = (Arc::clone(home), Arc::clone(&stop), Arc::clone(&done), ids.clone());
             let between = Arc::clone(between);
             tokio::task::spawn_blocking(move || {
-                // All of them come to the same account at about the same time.
+                // All processes reach the same account at about the same time.
                 for id in ids.iter().cycle() {
                     if stop.load(Ordering::Relaxed) {
                         return;
@@ -108,7 +108,7 @@ impl Commands {
         Self { stop, done, loops }
     }
 
-    /// Lets each come to the end of what it does; how many refreshes they asked for in all.
+    /// Lets each process finish its command; returns the number of refreshes of all processes.
     async fn stop(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         for one in self.loops {
@@ -118,7 +118,7 @@ impl Commands {
     }
 }
 
-/// Commands are interrupted while they refresh, and the gateway ends and another one starts meanwhile.
+/// Commands are interrupted while they refresh, and the gateway ends and another gateway starts meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_commands_and_starting_gateways_use_each_token_once() {
     let (accounts, rounds) = sizes();
@@ -130,7 +130,7 @@ async fn interrupted_commands_and_starting_gateways_use_each_token_once() {
     while meter.rounds < rounds {
         fleet.expire();
         let beside = beside::start(&home, &ids, &[Fate::Ends, Fate::Interrupted, Fate::Terminated], &mut dice);
-        // Every second one of them starts while tokens of the commands are on their way.
+        // In every second round a gateway starts while tokens of the commands are on their way.
         if meter.rounds % 2 == 1 {
             assert!(gateway.terminate().success());
             gateway = home.serve(&[]);
@@ -168,9 +168,9 @@ async fn two_gateways_on_one_database_use_each_token_once() {
     meter.report(&fleet, &format!("a new token is seen by the other gateway within {slowest:.0?}"));
 }
 
-/// Lets one gateway refresh the first account; how long the other one takes to see the new token.
+/// Makes one gateway refresh the first account; returns how long the other gateway takes to see the new token.
 async fn seen(fleet: &Fleet, (one, other): (&Gateway, &Gateway)) -> Duration {
-    // A soak is held to the promised second; a test run, whose machine may be busy, only to an end.
+    // A soak must meet the promised second; a test run, whose machine may be busy, only has an upper bound.
     let limit = Duration::from_secs(if soaking() { 1 } else { 60 });
     let account = fleet.first(other).await;
     let answer = fleet.refresh(one, &account).await;
@@ -178,7 +178,7 @@ async fn seen(fleet: &Fleet, (one, other): (&Gateway, &Gateway)) -> Duration {
     let begun = Instant::now();
     let answer: Value = serde_json::from_str(&answer.body).unwrap();
     let fresh = &answer["account"]["expiresAt"];
-    // Ends of tokens are whole seconds: a token of the same second looks the same.
+    // Expiry times are whole seconds: a token of the same second looks the same.
     while *fresh != account["expiresAt"] && fleet.first(other).await["expiresAt"] != *fresh {
         assert!(begun.elapsed() <= limit, "the new token is not seen within {limit:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;

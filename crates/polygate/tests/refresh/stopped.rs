@@ -1,5 +1,5 @@
-//! Row S21: a node is stopped while it holds a refresh lease. Another one takes over within a minute, and what the first one has in hand when
-//! it goes on is stored only while it follows what is stored.
+//! Row S21: a node is stopped while it holds a refresh lease. Another node takes over within a minute. When the first node continues, its
+//! new tokens are stored only while the stored refresh token is the one that it spent.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::common::{Answer, Gateway, Home};
 use crate::fleet::Fleet;
 
-/// Two gateways on one database with one account; the first one is stopped at a failpoint, with its lease.
+/// Two gateways on one database with one account; the first gateway is stopped at a failpoint, with its lease.
 struct Nodes {
     stopped: Gateway,
     other: Gateway,
@@ -41,7 +41,7 @@ impl Nodes {
         Some(Self { stopped, other, home, _second: second, fleet, _cluster: cluster })
     }
 
-    /// Lets the other node refresh the account, which it can once the lease is over.
+    /// Makes the other node refresh the account, which works as soon as the lease has ended.
     async fn take_over(&self) -> Answer {
         let begun = Instant::now();
         let account = self.fleet.first(&self.other).await;
@@ -50,7 +50,7 @@ impl Nodes {
         answer
     }
 
-    /// Lets the stopped node go on, and waits until it is done with what it was about.
+    /// Continues the stopped node, and waits until it has finished its refresh.
     async fn go_on(&self) -> u16 {
         let pid = self.stopped.child.id().to_string();
         assert!(Command::new("kill").args(["-CONT", &pid]).status().unwrap().success());
@@ -78,7 +78,7 @@ async fn a_node_stopped_before_its_call_does_not_make_it_later() {
 async fn a_late_commit_of_a_stopped_node_ends_the_wish_for_a_login() {
     let Some(nodes) = Nodes::stopped_at("engine::before_refresh_commit").await else { return };
     let spent = nodes.fleet.logins[0].refresh.clone();
-    // The token is used up, and its successor is in the stopped node: the other one can only ask for a login.
+    // The token is used up, and only the stopped node has its successor: the other node can only ask for a login.
     let answer = nodes.take_over().await;
     assert!(answer.status == 502 && answer.body.contains("needs_login"), "{answer:?}");
     assert_eq!(nodes.go_on().await, 200);
