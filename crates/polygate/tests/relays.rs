@@ -112,7 +112,7 @@ async fn keys_come_from_the_environment_and_from_files_too() {
     let tested = home.run(&["--json", "relays", "test", "wrong"]);
     assert_eq!(tested.status.code(), Some(1));
     assert_eq!(serde_json::from_slice::<Value>(&tested.stdout).unwrap()["ok"], false);
-    // With `--api-key`, and the protocol detected by asking the service.
+    // The key as an argument, without name and format: the command asks the service for its protocol.
     let bare = home.run(&[
         "relays",
         "add",
