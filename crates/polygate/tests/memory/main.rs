@@ -2,7 +2,7 @@
 //! gateway releases. `cargo xtask soak memory` runs these tests with a release build.
 //!
 //! ```text
-//! client threads -> gateway (a process of its own) -> relay threads of this process
+//! client threads -> gateway (a separate process) -> relay threads of this process
 //! ```
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]

@@ -87,7 +87,7 @@ pub(crate) struct Ran {
     pub(crate) hit: bool,
 }
 
-/// The ids of a home's accounts, by the login's id at the backend.
+/// The ids of a home's accounts.
 pub(crate) fn accounts(home: &Home) -> Vec<String> {
     let list: Vec<Value> = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
     list.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()

@@ -57,7 +57,7 @@ impl Fleet {
     }
 
     fn join(&self, home: Home) -> Home {
-        // Every account serves in turn, so that each round reaches all of them. The gateway itself sends no requests: the backend could
+        // Every account serves in turn, so that each round reaches all of them. The gateway sends no quota requests: the backend could
         // refuse a token that expires as soon as it is issued, and tokens of a real backend do not expire so early.
         let home = home.quiet().with("POLYGATE_ACCOUNTS__STRATEGY", "round_robin");
         let home = home.with("POLYGATE_QUOTA__REFRESH_INTERVAL", "0");

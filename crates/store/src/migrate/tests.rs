@@ -84,7 +84,7 @@ async fn an_older_program_works_down_to_the_floor(#[case] newer: &'static [Migra
     assert_eq!((outcome.is_ok(), refused), (works, !works), "{outcome:?}");
 }
 
-/// Files of programs from before the floor have no column for it.
+/// Files of programs from before the floor have no `floor` column.
 #[tokio::test]
 async fn a_table_without_floors_gets_them() {
     let home = TempDir::new().unwrap();
