@@ -23,7 +23,7 @@ use crate::{Error, OpenError};
 
 /// Connections that read.
 const READERS: u32 = 4;
-/// Size of the WAL after a checkpoint, bytes.
+/// Largest size of the WAL file after a checkpoint, bytes.
 const WAL_CAP: &str = "67108864";
 
 /// A database file and its options.

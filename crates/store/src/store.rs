@@ -102,7 +102,7 @@ impl Store {
         files::mode(home).filter(|mode| mode & 0o077 != 0)
     }
 
-    /// Random bytes of this install, which are part of every key digest.
+    /// Random bytes of this install for making key digests.
     pub fn pepper(&self) -> &[u8; 32] {
         &self.0.pepper
     }

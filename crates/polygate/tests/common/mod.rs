@@ -129,7 +129,7 @@ impl Home {
     }
 }
 
-/// Standard error of a running child, read at once so that the child never blocks.
+/// Standard error of a running child, read continuously so that the child never blocks.
 pub(crate) struct Log {
     text: std::sync::Arc<std::sync::Mutex<String>>,
     reader: Option<std::thread::JoinHandle<()>>,

@@ -45,7 +45,7 @@ struct Tally {
     /// Like `extra`, for each login and only while the gateway surely lived: a gateway that dies at a failpoint is dead before the test
     /// knows.
     during: HashMap<String, usize>,
-    /// Number of killed processes, without the gateway of this life, that may have used an account's token without a record.
+    /// Number of killed processes, except the gateway of this life, that may have used an account's token without a record.
     doubtful: HashMap<AccountId, usize>,
     served: AtomicUsize,
 }

@@ -166,13 +166,13 @@ pub(super) async fn sessions_have_bounds_of_the_server_too(cluster: &Cluster) {
     store.close().await;
 }
 
-/// An open store reads the session's settings; a server that was read-only from the start makes the opening fail.
+/// An open store detects a read-only server by the session's settings; on a server that was read-only from the start the opening fails.
 pub(super) async fn a_server_that_takes_no_writes_is_refused(cluster: &Cluster) {
     let (site, _wire, store) = behind(cluster, "CREATE DATABASE fixed", "fixed").await;
     cluster.admin().execute("ALTER DATABASE fixed SET default_transaction_read_only = on").await.unwrap();
     let Err(error) = Store::open(site.options()).await else { panic!("it opened") };
     assert!(matches!(error, OpenError::ReadOnly), "{error}");
-    // The server also refuses writes in a new session: the store waits for a server that takes writes.
+    // The store also refuses a new session that is read-only: it waits for a server that takes writes.
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fixed'";
     cluster.admin().execute(end).await.unwrap();
     let asked = async {
