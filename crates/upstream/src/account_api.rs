@@ -42,15 +42,15 @@ struct AccountRequest<'a> {
     url: &'a Url,
     order: &'static [HeaderField],
     etag: Option<&'a str>,
-    /// The version of the protocol that is presented; `None` is the profile's.
+    /// The protocol version in the headers; `None`: the profile's version.
     version: Option<&'a str>,
-    /// JSON to post; empty is a GET.
+    /// JSON for a POST; empty for a GET.
     body: Bytes,
 }
 
 impl Upstream {
-    /// The account's live catalogue, at most 8 MiB, for clients of a version, else of the profile's; `etag` as
-    /// [`ModelsAnswer::Fresh`] gave it.
+    /// The account's live catalogue, at most 8 MiB, for clients of `version` (`None`: the profile's version); `etag` comes from an
+    /// earlier [`ModelsAnswer::Fresh`].
     pub async fn models(
         &self,
         account: &Account,
@@ -69,7 +69,7 @@ impl Upstream {
         })
     }
 
-    /// The account's quota: `GET /wham/usage`; where that is not there, `GET /codex/usage`.
+    /// The account's quota: `GET /wham/usage`; if that does not exist, `GET /codex/usage`.
     pub async fn usage(&self, account: &Account, access: &Secret) -> Result<BufferedAnswer, Fault> {
         let answer = self.get_account(account, access, &self.endpoints().usage).await?;
         if !matches!(answer.status, 404 | 405) {
@@ -83,8 +83,8 @@ impl Upstream {
         self.get_account(account, access, &self.endpoints().credits).await
     }
 
-    /// Consumes a reset credit: `POST /wham/rate-limit-reset-credits/consume`. Irreversible; the same `request_id` (a UUID) again
-    /// consumes no second one.
+    /// Consumes a reset credit: `POST /wham/rate-limit-reset-credits/consume`. Irreversible; a second call with the same `request_id` (a
+    /// UUID) consumes nothing.
     pub async fn consume_credit(
         &self,
         account: &Account,
@@ -117,7 +117,7 @@ impl Upstream {
 
     async fn fetch(&self, request: &AccountRequest<'_>, cap: usize) -> Result<(AnswerHead, Bytes), Fault> {
         let (cookie, profile) = (self.jars().header(&request.account.id, request.url), self.profile());
-        // Its own client names one version everywhere.
+        // A Codex client of that version names it in every header.
         let renewed = request.version.map(|version| profile.renewed(Some(version), None));
         let profile = renewed.as_ref().unwrap_or(&profile);
         let headers = headers::write(request.order, |field| match field {

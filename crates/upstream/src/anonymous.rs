@@ -1,4 +1,4 @@
-//! Calls that send no account data: an echo service, a version feed, and whether the backend is reachable.
+//! Calls without account data: to an echo service, to a version feed, and to test whether the backend is reachable.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -16,13 +16,13 @@ use crate::response::Answer;
 const ECHO: usize = 16 << 10;
 /// Longest feed: an appcast lists every version ever published.
 const FEED: usize = 1024 * 1024;
-/// The publisher of a feed may know that an unofficial client asks.
+/// The User-Agent for feeds, which does not pretend to be the official client's.
 const AGENT: &str = concat!("polygate/", env!("CARGO_PKG_VERSION"));
 
 /// The answer of an echo service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EchoReply {
-    /// The address that it sees of this machine, through the caller's egress.
+    /// This machine's address as the service sees it, through the caller's egress.
     pub ip: IpAddr,
     /// From the start of the call to the end of its answer.
     pub latency: Duration,
@@ -44,7 +44,7 @@ impl Upstream {
         Ok(EchoReply { ip, latency: begun.elapsed() })
     }
 
-    /// Reads a feed under the name `polygate`, at most 1 MiB and not longer than a small call may take. Errors: the [`Fault`] of the
+    /// Reads a feed with the User-Agent `polygate`, at most 1 MiB, within the time limit of small calls. Errors: the [`Fault`] of the
     /// call, or a feed that is too large.
     pub async fn feed(&self, url: &Url) -> Result<BufferedAnswer, Fault> {
         Fault::within(self.config().timeouts.small, async {

@@ -1,5 +1,5 @@
-//! Reads a Codex `auth.json`, in any of its shapes. The file stays its owner's: it is never written here. [`guest`] makes another
-//! one, for Codex as a client of ours.
+//! Reads a Codex `auth.json`, in any of its shapes, and never writes it. [`guest`] writes a separate file for a Codex that is a client of
+//! this gateway.
 
 pub mod guest;
 
@@ -16,7 +16,7 @@ use crate::jwt::{CLAIM, Claims};
 /// Longer files are not read.
 const LONGEST: u64 = 1024 * 1024;
 
-/// What an auth.json holds.
+/// The content of an auth.json.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Imported {
     /// A ChatGPT login.
@@ -36,11 +36,11 @@ pub struct Login {
     pub id: Option<Secret>,
     /// The account's claims; `account_id` is never empty.
     pub claims: Claims,
-    /// When the file's owner last refreshed.
+    /// When Codex last refreshed the tokens.
     pub refreshed: Option<Millis>,
 }
 
-/// Why a file, or a token, cannot be taken.
+/// Why a file, or a token, cannot be imported.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum ImportError {
@@ -50,19 +50,19 @@ pub enum ImportError {
     /// Over 1 MiB.
     #[error("{path} is too large to be an auth.json; hint: give the path of a Codex auth.json")]
     TooLarge { path: PathBuf },
-    /// Not the JSON that the Codex CLI writes. The parser's words are left out: they could quote a token. Line 0 is
-    /// sound JSON with other fields.
+    /// Not the JSON that the Codex CLI writes. The parser's message is left out: it could quote a token. Line 0 means valid JSON with
+    /// other fields.
     #[error(
         "this is not a Codex auth.json (line {line}, column {column}); hint: sign in with `codex login` and import again"
     )]
     Malformed { line: usize, column: usize },
-    /// Codex keeps its tokens elsewhere.
+    /// Codex stores its tokens in the system's keyring.
     #[error(
         "this auth.json holds no tokens: Codex keeps them in the system's keyring; hint: set \
          `cli_auth_credentials_store = \"file\"` in ~/.codex/config.toml and run `codex login`, or use `polygate login`"
     )]
     Keyring,
-    /// An auth mode without tokens that could be used here.
+    /// An auth mode that has no usable tokens.
     #[error(
         "auth mode {0} cannot be imported; hint: sign in to Codex with ChatGPT or an API key, or use `polygate login`"
     )]
@@ -92,7 +92,7 @@ struct Tokens {
 /// Reads the file's text.
 pub fn parse(text: &[u8]) -> Result<Imported, ImportError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    // serde would take a list for a struct.
+    // serde would read a list as a struct.
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Err(ImportError::Malformed { line: 1, column: 1 });
     }
@@ -111,7 +111,7 @@ pub fn parse(text: &[u8]) -> Result<Imported, ImportError> {
     }
 }
 
-/// A login made of tokens alone (`login --token`): who, from their claims.
+/// A login from tokens alone (`login --token`). The claims of the tokens name the account.
 pub fn from_tokens(access: Secret, refresh: Option<Secret>, id: Option<Secret>) -> Result<Login, ImportError> {
     let claims = Claims::of(&access, id.as_ref());
     if claims.account_id.is_empty() {
@@ -120,12 +120,12 @@ pub fn from_tokens(access: Secret, refresh: Option<Secret>, id: Option<Secret>) 
     Ok(Login { access, refresh, id, claims, refreshed: None })
 }
 
-/// Reads the file; one that was caught half-written is read again up to 3 times, 50 ms apart.
+/// Reads the file. A half-written file is read again up to 3 times, 50 ms apart.
 pub async fn load(path: &Path) -> Result<Imported, ImportError> {
     parse(&text(path).await?)
 }
 
-/// The file's text; one that was caught half-written is read again up to 3 times, 50 ms apart.
+/// The file's text. A half-written file is read again up to 3 times, 50 ms apart.
 pub async fn text(path: &Path) -> Result<Vec<u8>, ImportError> {
     let mut text = read(path).await?;
     for _ in 0..3 {
@@ -142,7 +142,7 @@ async fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { path: path.to_owned(), source };
     let file = tokio::fs::File::open(path).await.map_err(io)?;
     let mut text = Vec::new();
-    // The size that a device or a pipe states is no bound.
+    // The stated size of a device or a pipe is not reliable, so the read itself is bounded.
     let read = file.take(LONGEST + 1).read_to_end(&mut text).await.map_err(io)?;
     if read as u64 > LONGEST {
         return Err(ImportError::TooLarge { path: path.to_owned() });
@@ -154,7 +154,7 @@ fn login(tokens: Tokens, refreshed: Option<&Value>) -> Result<Login, ImportError
     let access = some(tokens.access_token).ok_or(ImportError::Keyring)?;
     let id = tokens.id_token.as_ref().and_then(id_token);
     let mut claims = Claims::of(&access, id.as_ref());
-    // The file's own word comes first: it is what the official client sends.
+    // The file's account id takes precedence: the official client sends it.
     let fit = |account: &String| (1..=CLAIM).contains(&account.len()) && !account.chars().any(char::is_control);
     if let Some(account) = tokens.account_id.filter(fit) {
         claims.account_id = account;
@@ -165,7 +165,7 @@ fn login(tokens: Tokens, refreshed: Option<&Value>) -> Result<Login, ImportError
     Ok(Login { access, refresh: some(tokens.refresh_token), id, claims, refreshed: refreshed.and_then(instant) })
 }
 
-/// Usually the JWT; a parsed form with `raw_jwt` inside is met too.
+/// The identity token: usually the JWT itself, sometimes a parsed object with a `raw_jwt` field.
 fn id_token(value: &Value) -> Option<Secret> {
     let text = value.as_str().or_else(|| value.get("raw_jwt")?.as_str());
     some(text.map(str::to_owned))

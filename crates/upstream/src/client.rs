@@ -38,18 +38,18 @@ pub(crate) struct Inner {
     jars: Jars,
     pub(crate) sockets: SocketPool,
     relays: RelayClient,
-    /// Gets the backend's clock.
+    /// The listener for the backend's clock, once it is set.
     clock: OnceLock<ClockListener>,
 }
 
 /// A listener for the backend's clock, and the local clock.
 struct ClockListener {
     now: Box<dyn Fn() -> Millis + Send + Sync>,
-    /// The date, and when it was asked for.
+    /// Takes the backend's date and the local time of the request.
     on_date: Box<dyn Fn(Millis, Millis) + Send + Sync>,
 }
 
-/// One request, ready to go.
+/// One request, ready to send.
 pub(crate) struct OutboundRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -81,12 +81,12 @@ impl Upstream {
         Ok(Self { inner, egress: ResolvedEgress::global() })
     }
 
-    /// Its settings.
+    /// The client's settings.
     pub fn config(&self) -> &Config {
         &self.inner.config
     }
 
-    /// The current identity towards the backend. A call reads it once, so that all its headers have one identity.
+    /// The current identity towards the backend. Each call reads the profile once, so that all headers of the call have one identity.
     pub fn profile(&self) -> Arc<Profile> {
         self.inner.profile.load_full()
     }
@@ -99,7 +99,7 @@ impl Upstream {
         Ok(())
     }
 
-    /// The calls of relays.
+    /// The client for relays.
     pub fn relays(&self) -> &RelayClient {
         &self.inner.relays
     }
@@ -119,7 +119,7 @@ impl Upstream {
         self.inner.jars.header(id, &self.inner.config.base_url)
     }
 
-    /// Replaces the account's cookies, under the same allow-list as for the backend's; returns how many were kept.
+    /// Replaces the account's cookies, under the same allow-list as for the backend's cookies; returns the number of stored cookies.
     pub fn put_cookies(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
         self.inner.jars.put(id, pairs)
     }
@@ -130,8 +130,8 @@ impl Upstream {
         self.inner.sockets.close_account(id);
     }
 
-    /// Calls `hear` with the `Date` of each of the backend's answers and the local time of the request, which `now` gives. Only the
-    /// first listener is kept.
+    /// Calls `hear` for each answer of the backend, with its `Date` and the local time of the request; `now` gives the local time. Only
+    /// the first listener is used.
     pub fn on_date(
         &self,
         now: impl Fn() -> Millis + Send + Sync + 'static,
@@ -140,8 +140,8 @@ impl Upstream {
         let _ = self.inner.clock.set(ClockListener { now: Box::new(now), on_date: Box::new(hear) });
     }
 
-    /// Closes the idle connections: after this machine slept, their other ends are gone, and only the next request would notice.
-    /// Running exchanges keep their connections.
+    /// Closes the idle connections. After this machine slept, the peers are gone, and without this call only the next request would
+    /// notice. Running exchanges keep their connections.
     pub fn close_idle(&self) {
         self.inner.egress_clients.close_idle();
         self.inner.sockets.close_idle();
@@ -166,7 +166,7 @@ impl Upstream {
         }
     }
 
-    /// The fault, with the proxy's name where it is about the proxy.
+    /// The fault, with the proxy's name if the fault concerns the proxy.
     pub(crate) fn name_proxy(&self, fault: Fault) -> Fault {
         self.egress.name_proxy(fault, self.config().proxy.as_ref())
     }
@@ -179,12 +179,12 @@ impl Upstream {
         &self.inner.endpoints
     }
 
-    /// Sends and waits for the headers, at most `headers`. Any status but 3xx is an answer; 304 is one too.
+    /// Sends and waits for the headers, at most `timeouts.headers`. Any status but 3xx is an answer; 304 is an answer too.
     pub(crate) async fn send(&self, outbound: OutboundRequest) -> Result<Answer, Fault> {
         self.send_within(outbound, self.config().timeouts.headers).await
     }
 
-    /// As [`Self::send`], with a limit of its own for the headers.
+    /// As [`Self::send`], with `limit` for the headers.
     pub(crate) async fn send_within(&self, outbound: OutboundRequest, limit: Duration) -> Result<Answer, Fault> {
         let own = self.inner.endpoints.is_own(&outbound.url);
         let asked = self.inner.clock.get().filter(|_| own).map(|clock| (clock.now)());

@@ -30,11 +30,11 @@ pub const PASSED_HEADERS: [&str; 5] = [
 pub struct ModelCall<'a> {
     /// The account.
     pub account: &'a Account,
-    /// Its bearer.
+    /// The account's access token.
     pub access: &'a Secret,
     /// The JSON body, not yet compressed.
     pub body: Bytes,
-    /// The values of its headers.
+    /// The values of the call's headers.
     pub facts: CallFacts<'a>,
     /// Options for a WebSocket; `None` for a POST.
     pub socket: Option<SocketOptions>,
@@ -59,13 +59,13 @@ pub struct CallFacts<'a> {
     pub routing: Option<&'a Routing>,
     /// A Codex client's own headers; only those in [`PASSED_HEADERS`] are sent.
     pub passed: &'a [(&'static str, String)],
-    /// The turn metadata that the profile sends where no Codex client did; the body's `client_metadata` repeats it.
+    /// The profile's turn metadata, sent if no Codex client sent its own; the body's `client_metadata` repeats it.
     pub metadata: Option<&'a TurnMetadata>,
 }
 
 impl Upstream {
-    /// Makes the call. It resolves at the answer's headers; over a socket, at the first event of the reply. Dropping the future, or
-    /// the answer's body, ends the exchange with the backend.
+    /// Makes the call. The future resolves at the answer's headers; over a socket, at the first event of the reply. Dropping the future,
+    /// or the answer's body, ends the exchange with the backend.
     pub async fn responses(&self, call: ModelCall<'_>) -> Result<Answer, Fault> {
         let tried = |options: &SocketOptions| options.required || self.may_use_socket(&call.account.id, options.now);
         let options = match call.socket {

@@ -25,13 +25,13 @@ pub struct Config {
     pub token_url: Option<Url>,
     /// The first identity towards the backend; `Upstream::set_profile` changes it.
     pub profile: Profile,
-    /// Every wait's bound.
+    /// The time limits.
     pub timeouts: Timeouts,
-    /// OAuth client id, [`CLIENT_ID`] unless an issuer of one's own is used.
+    /// OAuth client id: [`CLIENT_ID`], or the id at another issuer.
     pub client_id: String,
-    /// The one proxy (`http`, `https`, `socks5`, `socks5h`) of every connection; the environment is not read here.
+    /// The proxy (`http`, `https`, `socks5`, `socks5h`) of every connection; environment variables are not read here.
     pub proxy: Option<Url>,
-    /// PEM file of authorities trusted besides the system's.
+    /// PEM file of certificate authorities that are trusted in addition to the system's.
     pub ca_bundle: Option<PathBuf>,
     /// Whether HTTP/2 is never offered, for proxies that break it.
     pub force_http11: bool,
@@ -69,19 +69,19 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Bounds of every wait; the body of an answer has none (its reader keeps its own idle timer).
+/// The time limits. The body of an answer has none here: the reader of the body has an idle timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Name lookup and TCP connect, and a proxy's own handshake.
     pub connect: Duration,
     /// TLS handshake.
     pub handshake: Duration,
-    /// How long the other end may leave bytes or probes unacknowledged before a connection counts as dead; where the system
-    /// has no such timer, its own.
+    /// How long the other end may leave bytes or probes unacknowledged before a connection counts as dead; on systems without this timer,
+    /// the system's own limit applies.
     pub unacknowledged: Duration,
     /// From the start of a request to its answer's headers.
     pub headers: Duration,
-    /// A whole call of the token endpoint.
+    /// A whole call to the token endpoint.
     pub token: Duration,
     /// A whole small call (models, usage, accounts).
     pub small: Duration,
@@ -150,7 +150,7 @@ impl Endpoints {
         config.proxy.as_ref().map_or(Ok(()), check_proxy)?;
         let base = |path: &str| join(&config.base_url, path);
         let auth = |path: &str| join(&config.auth_url, path);
-        // The official client's rule: elsewhere than under /backend-api, `wham` is called `api/codex`.
+        // The official client's rule: outside /backend-api, `wham` is called `api/codex`.
         let side = if config.base_url.path().contains("/backend-api") { "/wham" } else { "/api/codex" };
         Ok(Self {
             responses: base("/codex/responses"),
@@ -178,7 +178,7 @@ impl Endpoints {
         url
     }
 
-    /// Whether a URL is the backend's or the issuer's own.
+    /// Whether a URL belongs to the backend or to the issuer.
     pub(crate) fn is_own(&self, url: &Url) -> bool {
         let same = |own: &&Url| own.host_str() == url.host_str() && own.port() == url.port();
         [&self.responses, &self.authorize, &self.token].iter().any(same)

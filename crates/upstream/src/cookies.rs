@@ -1,4 +1,4 @@
-//! Cookies of the backend: one jar per account, and only those that its load balancers and Cloudflare need.
+//! Cookies of the backend: one jar per account, with only the cookies that the backend's load balancers and Cloudflare need.
 //!
 //! The official client keeps the same names and drops all others (measured 2026-11-21). A jar belongs to the host of the base URL,
 //! and to the host that the backend assigns instead; cookies never go to the auth server or to another account.
@@ -42,7 +42,7 @@ impl Jars {
         (!pairs.is_empty()).then(|| Secret::new(pairs.join("; ")))
     }
 
-    /// Takes the cookies of an answer from `url` into the jar and out of its headers.
+    /// Moves the cookies of an answer from `url` out of the answer's headers into the jar.
     pub(crate) fn absorb(&self, id: &AccountId, url: &Url, headers: &mut HeaderMap) {
         let given: Vec<_> =
             headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -52,7 +52,7 @@ impl Jars {
             let jar = jars.entry(id.clone()).or_default();
             for cookie in kept {
                 if jar.iter_any().count() < MOST || jar.iter_any().any(|old| old.name() == cookie.name()) {
-                    // Refused by the jar: another domain, a path elsewhere, expired.
+                    // The jar refuses a cookie of another domain or path, and an expired one.
                     let _ = jar.insert_raw(&cookie, &url);
                 }
             }
@@ -70,7 +70,7 @@ impl Jars {
         serde_json::to_string(&live).ok().map(Secret::new)
     }
 
-    /// The opposite of [`Jars::save`], under the same allow-list.
+    /// Restores the result of [`Jars::save`], under the same allow-list.
     pub(crate) fn restore(&self, id: &AccountId, saved: &Secret) {
         let Ok(cookies) = serde_json::from_str::<Vec<Cookie<'static>>>(saved.expose()) else { return };
         let cookies = cookies.into_iter().filter(|cookie| named(cookie.name())).take(MOST);
@@ -79,7 +79,7 @@ impl Jars {
         self.jars.lock().insert(id.clone(), jar);
     }
 
-    /// Replaces the account's jar by these cookies; returns how many were kept.
+    /// Replaces the account's jar by these cookies; returns the number of stored cookies.
     pub(crate) fn put(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
         let mut jar = CookieStore::default();
         for (name, value) in pairs.iter().take(MOST) {
@@ -98,8 +98,7 @@ impl Jars {
     }
 }
 
-/// A URL as its cookies see it. Loopback counts as secure, as browsers have it, so that `Secure` cookies of the offline backend
-/// come back.
+/// The URL for cookie matching. Loopback counts as secure, as in browsers, so that `Secure` cookies of the offline backend are sent back.
 fn secure(url: &Url) -> Url {
     let mut url = url.clone();
     if is_loopback_url(&url) {

@@ -1,7 +1,7 @@
 //! The egress of calls to the backend: direct, through the configured proxy, or through a proxy of the pool. Each egress has its
 //! own connections; the TLS hello is the same on all of them.
 //!
-//! Which egress an account takes is decided elsewhere. An egress that fails is a [`Fault`], never a fallback to another egress.
+//! This module does not choose an account's egress. A failed egress is a [`Fault`], never a fallback to another egress.
 
 #[cfg(test)]
 mod tests;
@@ -20,10 +20,10 @@ use crate::transport::pool::{ClientPool, ConnectOptions, ProxyBypass};
 use crate::transport::resolver::{Lookup, ProxyResolver, Resolver};
 use crate::transport::roots::CertificateVerifier;
 
-/// Most proxies whose connections are kept; the least recently used are closed first.
+/// Most proxies whose connections stay open; the least recently used are closed first.
 const MOST_PROXIES: usize = 64;
 
-/// Gets the outcome of a call: whether its answer's headers arrived, or the fault.
+/// Receives the outcome of a call: whether its answer's headers arrived, or the fault.
 pub(crate) type OutcomeListener = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
 
 /// The egress that calls take: direct, the configured proxy, or a proxy of the pool.
@@ -71,7 +71,7 @@ impl ResolvedEgress {
         }
     }
 
-    /// Prefixes a fault that is about the proxy with the proxy's name, without its credentials.
+    /// Prefixes a fault that concerns the proxy with the proxy's name, without its credentials.
     pub(crate) fn name_proxy(&self, fault: Fault, global: Option<&Url>) -> Fault {
         let about = matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls | FaultKind::Connect);
         if !about || fault.sent != Sent::No {

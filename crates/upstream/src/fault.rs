@@ -11,9 +11,9 @@ use pool::guard::Denied;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
-    /// How much went out.
+    /// How much of the request was sent.
     pub sent: Sent,
-    /// Which kind.
+    /// The kind.
     pub kind: FaultKind,
     /// One line for people and logs.
     pub message: String,
@@ -24,7 +24,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// Name lookup or TCP connect failed.
     Connect,
-    /// A pooled connection was gone before any byte of the request, or the server says that it processed none of it.
+    /// A pooled connection was closed before any byte of the request was sent, or the server says that it did not process the request.
     Closed,
     /// The turn was sent over a reused WebSocket that broke or closed within 5 s, or whose other end had forgotten the previous
     /// turn. The retry table may send it once more.
@@ -45,7 +45,7 @@ pub enum FaultKind {
     Redirect,
     /// Larger than its cap.
     TooLarge,
-    /// A token or account id that cannot be a header; nothing was tried.
+    /// A token or account id that cannot be a header; no call was made.
     Unsendable,
     /// A relay's address that may not be called; nothing was sent.
     Denied,
@@ -76,17 +76,17 @@ impl Fault {
         Self { sent, kind, message: message.into() }
     }
 
-    /// Nothing, or not all of it, came within `limit`.
+    /// The fault for an answer that did not arrive completely within `limit`.
     pub(crate) fn timed_out(limit: Duration) -> Self {
         Self::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()))
     }
 
-    /// What a call gives within `limit`.
+    /// The result of `call`, or [`Fault::timed_out`] after `limit`.
     pub(crate) async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Self>>) -> Result<T, Self> {
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(Self::timed_out(limit)))
     }
 
-    /// [`Fault::timed_out`], once `limit` is over.
+    /// Waits for `limit`, then returns [`Fault::timed_out`].
     pub(crate) async fn timeout_after(limit: Duration) -> Self {
         tokio::time::sleep(limit).await;
         Self::timed_out(limit)
@@ -118,7 +118,7 @@ impl From<Fault> for Trouble {
     }
 }
 
-/// The first error of type `E` in the chain. An `io::Error` hides the error it wraps from `source`, hence the detour.
+/// The first error of type `E` in the chain. An `io::Error` hides its inner error from `source`, so this function also looks inside.
 pub(crate) fn find_source<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -130,7 +130,7 @@ pub(crate) fn find_source<'a, E: StdError + 'static>(error: &'a (dyn StdError + 
     None
 }
 
-/// The innermost error's own words, which name the cause and not the layers above it.
+/// The innermost error's message: it names the cause and not the layers above the cause.
 pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut last = error;
     while let Some(next) = next_source(last) {

@@ -28,7 +28,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Reads a token's payload; `None` when it is no JWT. Odd fields read as absent.
+    /// Reads a token's payload; `None` when it is no JWT. Invalid fields read as absent.
     pub fn read(token: &Secret) -> Option<Self> {
         let payload = payload(token.expose())?;
         let auth = payload.get("https://api.openai.com/auth").unwrap_or(&Value::Null);
@@ -69,11 +69,11 @@ fn payload(token: &str) -> Option<Value> {
     payload.is_object().then_some(payload)
 }
 
-/// `exp` in seconds, whole or not; nonsense is absent.
+/// `exp` in seconds, as an integer or a fraction; an invalid value reads as absent.
 fn expiry(exp: &Value) -> Option<Millis> {
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates and the range is checked after it")]
     let seconds = exp.as_i64().or_else(|| exp.as_f64().map(|seconds| seconds as i64))?;
-    // Year 9999: what lies beyond is no date.
+    // The end of the year 9999; a later value is not a date.
     (1..=253_402_300_799).contains(&seconds).then(|| Millis(seconds * 1000))
 }
 

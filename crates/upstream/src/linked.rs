@@ -1,7 +1,7 @@
 //! A Codex `auth.json` that Codex keeps using: read when Codex writes it, and written only when its owner allows that.
 //!
-//! Codex truncates and writes without a lock, so a read may find half a file ([`crate::authfile::load`] looks again), and this
-//! module cannot stop Codex from writing in between. A write here replaces the whole file or nothing.
+//! Codex truncates and writes without a lock, so a read may find half a file ([`crate::authfile::load`] reads it again), and this module
+//! cannot stop Codex from writing in between. A write here replaces the whole file or nothing.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ pub struct NewTokens {
     pub id: Option<Secret>,
 }
 
-/// Reads the file; one that is half-written is looked at again, up to 3 times, 50 ms apart. Errors: [`ImportError`]; an API key is no
-/// login.
+/// Reads the file. A half-written file is read again, up to 3 times, 50 ms apart. Errors: [`ImportError`], also for a file with an API
+/// key and no login.
 pub async fn read(path: &Path) -> Result<LinkedFile, ImportError> {
     let changed = modified(path).await.map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
     match authfile::load(path).await? {
@@ -48,9 +48,9 @@ async fn modified(path: &Path) -> io::Result<Millis> {
     Ok(Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// Puts new tokens into the file in place of `spent`, keeping every other field: a new file beside it, mode 0600, synced and renamed.
-/// `false` when the file holds another refresh token by now: then Codex has newer ones, and they stay. Errors: the disk failed; the old
-/// file is intact then.
+/// Puts new tokens into the file in place of `spent` and leaves every other field unchanged: writes a new file beside it, mode 0600, then
+/// syncs and renames it. Returns `false` when the file holds another refresh token: Codex has newer tokens, and they stay. Errors: an I/O
+/// error; the old file stays intact.
 pub async fn rewrite(path: &Path, spent: &Secret, fresh: NewTokens, now: Millis) -> io::Result<bool> {
     let (path, spent) = (path.to_owned(), spent.clone());
     let work = tokio::task::spawn_blocking(move || replace(&path, &spent, &fresh, now));
@@ -70,7 +70,7 @@ fn replace(path: &PathBuf, spent: &Secret, fresh: &NewTokens, now: Millis) -> io
         file.insert("last_refresh".to_owned(), Value::String(stamp.to_string()));
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    // Made with mode 0600, and removed again when anything fails.
+    // The temporary file has mode 0600 and is removed when anything fails.
     let mut beside = tempfile::Builder::new().prefix(".auth.json.").tempfile_in(folder)?;
     beside.write_all(serde_json::to_string_pretty(&file)?.as_bytes())?;
     beside.as_file().sync_all()?;

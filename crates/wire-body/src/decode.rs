@@ -1,4 +1,4 @@
-//! Content codings, chained and streaming: of requests, and of answers that a middlebox compressed although nobody asked for that.
+//! Streaming decoders for content codings, also chained: for requests, and for answers that a middlebox compressed unasked.
 
 use std::io;
 use std::pin::Pin;
@@ -31,10 +31,10 @@ pub enum Coding {
 /// Why a message's codings cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {
-    /// One of them is unknown; at most 32 visible characters of its name.
+    /// A coding is unknown; at most 32 visible characters of its name.
     #[error("unknown content coding: {0}")]
     Unknown(String),
-    /// There are more than [`MOST_CODINGS`].
+    /// More codings than [`MOST_CODINGS`].
     #[error("more than {MOST_CODINGS} content codings")]
     TooMany,
 }
@@ -66,7 +66,7 @@ pub enum Trailing {
     Ignored,
 }
 
-/// The codings in the order in which they were applied; `identity` is none. Errors: [`Unsupported`].
+/// The codings in the order in which they were applied; `identity` is not listed. Errors: [`Unsupported`].
 pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Unsupported> {
     let mut codings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {
@@ -88,7 +88,7 @@ pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Unsupported> {
 /// A source of bytes.
 pub type Input = Pin<Box<dyn AsyncBufRead + Send>>;
 
-/// A reader of `wire` without its codings; the decoder of the coding that was applied last is at the bottom.
+/// Removes the codings from `wire`. The decoder of the coding that was applied last reads `wire` itself.
 pub fn decoder(wire: Input, codings: &[Coding], trailing: Trailing) -> Input {
     let left = match trailing {
         Trailing::Refused { cap } => cap,
@@ -105,7 +105,7 @@ pub fn decoder(wire: Input, codings: &[Coding], trailing: Trailing) -> Input {
 /// One coding of the chain.
 struct Layer {
     state: State,
-    /// Whether the input must end with the coding.
+    /// Whether the input must end where the coding ends.
     exact: bool,
     /// Bytes that may still be yielded.
     left: usize,
@@ -145,13 +145,13 @@ impl Layer {
 impl AsyncRead for Layer {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let layer = self.get_mut();
-        // A decoder that is fed from memory never waits by itself, and a small bomb keeps it busy for long: yield to the runtime.
+        // A decoder that reads from memory never waits, and a small decompression bomb keeps it busy for long: yield to the runtime.
         let budget = ready!(coop::poll_proceed(cx));
         if let Some(error) = layer.failed.take() {
             layer.state = State::Ended;
             return Poll::Ready(Err(error));
         }
-        // At the cap, one byte more tells a body that is too long from one that ends.
+        // At the cap, read one byte more: it shows whether the body is too long or ends here.
         let most = buf.remaining().min(PIECE).min(layer.left.max(1));
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
         let decoded = ready!(layer.decode(cx, &mut part));
@@ -194,7 +194,7 @@ impl Decoder {
                 decoder.multiple_members(true);
                 Self::Zstd(decoder)
             }
-            // RFC 9110 means zlib; some send the raw form. A raw stream cannot start with method 8, window <= 7.
+            // In RFC 9110, `deflate` means zlib; some servers send raw deflate. A raw stream cannot start with method 8, window <= 7.
             Coding::Deflate if first & 0x8f == 0x08 => Self::Zlib(ZlibDecoder::new(input)),
             Coding::Deflate => Self::Deflate(DeflateDecoder::new(input)),
             Coding::Brotli if first & 0x7f == 0x11 => return Err(io::Error::other(DecodeError::LargeWindow)),

@@ -1,4 +1,4 @@
-//! Bodies of HTTP messages, in and out: their content codings, and the rule for CPU work on large ones.
+//! Bodies of HTTP messages, inbound and outbound: their content codings, and the rule for CPU work on large bodies.
 
 mod decode;
 mod offload;

@@ -1,4 +1,4 @@
-//! Work that takes long: off the threads that serve everybody's streams.
+//! Moves long CPU work off the threads that serve streams.
 
 use std::future::ready;
 use std::panic::resume_unwind;
@@ -9,23 +9,22 @@ use futures_util::future::Either;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// Up to so many bytes, reading, writing or compressing a body takes one or two milliseconds, and a hop to another thread is not
-/// worth it.
+/// Largest body that is processed on the calling thread, bytes: reading, writing or compressing it takes one or two milliseconds, so
+/// another thread is not worth it.
 pub const INLINE: usize = 256 << 10;
 
-/// Large bodies that are worked on at once: one core is left for streams and small requests. The others wait in turn.
+/// One permit per large body in work. One core stays free for streams and small requests; further bodies wait in order.
 static LANES: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(lanes()));
 
-/// How many large bodies are worked on at once.
+/// The number of large bodies that are processed at the same time.
 pub fn lanes() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-/// Does work on a body of `len` bytes: at once where that is [`INLINE`] or less, else on a thread of its own. Work that has begun
-/// goes on when nobody waits for it any more.
+/// Runs `work` on a body of `len` bytes: on the calling thread up to [`INLINE`], else on a blocking thread. Dropping the future does not
+/// stop work that has begun.
 ///
-/// # Panics
-/// As `work` does.
+/// # Panics When `work` panics.
 pub fn offload<T: Send + 'static>(
     len: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -47,7 +46,7 @@ async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and with it whoever waits here.
+            // The runtime is shutting down and drops this future.
             Err(_) => std::future::pending().await,
         },
     }

@@ -1,8 +1,8 @@
 //! The auth.json of a Codex that is a client of this gateway: it looks like a ChatGPT login and holds a client key.
 //!
-//! In its ChatGPT mode Codex presents the access token of its login and nothing else, and it reads the token's claims without
-//! checking the signature (seen of 0.169.0, 2026-11-21). So the signature is the key, and the claims are those that the client
-//! checks before its first call. The token is invalid at the real backend and holds no secret but the key.
+//! In ChatGPT mode, Codex sends only the access token of its login, and it reads the token's claims without checking the signature
+//! (observed with 0.169.0, 2026-11-21). So the key takes the place of the signature, and the claims are the ones that the client checks
+//! before its first call. The token is invalid at the real backend and holds no secret but the key.
 
 #[cfg(test)]
 mod tests;
@@ -13,9 +13,9 @@ use serde::Serialize;
 
 /// Lifetime of a login for a key that never expires. Codex would renew an expiring login at an issuer that does not know it.
 const LONG: i64 = 10 * 365 * 86_400_000;
-/// The plan that it claims: the client asks companies' for rules of their own, and hides from the small ones what they cannot do.
+/// The plan in the claims. For company plans the client requests the company's rules; for small plans it hides features.
 const PLAN: &str = "pro";
-/// Renews nothing; the client wants one to be there.
+/// The refresh token: it refreshes nothing, but the client requires one.
 const NO_REFRESH: &str = "none-this-login-is-a-polygate-key";
 
 /// The holder of a login.
@@ -23,11 +23,11 @@ const NO_REFRESH: &str = "none-this-login-is-a-polygate-key";
 pub struct Guest<'a> {
     /// The key's text.
     pub key: &'a Secret,
-    /// Its name for people.
+    /// The key's display name.
     pub name: &'a str,
     /// The account id that the client sees, a UUID.
     pub account: &'a str,
-    /// When the key ends.
+    /// When the key expires.
     pub expires: Option<Millis>,
 }
 

@@ -62,7 +62,7 @@ fn api_keys(#[case] text: &str) {
     assert_eq!(parse(text.as_bytes()).unwrap(), Imported::ApiKey(Secret::from("sk-1")));
 }
 
-/// A browser login also stores the key that it traded for; the login is what counts.
+/// A browser login also stores the API key that it was exchanged for; the login takes precedence.
 #[test]
 fn a_login_with_a_key_beside_it_is_a_login() {
     let text = format!(r#"{{"OPENAI_API_KEY":"sk-1","tokens":{{"access_token":"{}"}}}}"#, jwt("acct"));

@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderValue};
 use crate::fault::{Fault, FaultKind, Sent};
 use crate::profile::HeaderField;
 
-/// Writes the fields of `order` that have a value. A value that cannot be a header is left out, except a credential's, without
-/// which the call is pointless.
+/// Writes the fields of `order` that have a value. Leaves out a value that cannot be a header. For a credential this is an error, because
+/// the call is pointless without it.
 pub(crate) fn write(order: &[HeaderField], value: impl Fn(HeaderField) -> Option<String>) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::with_capacity(order.len() + 2);
     for &field in order {

@@ -3,10 +3,10 @@
 //! A socket serves one conversation of one account, one turn at a time. Between two turns it waits in a [`SocketPool`], with the id
 //! of the last response, so that the next turn sends only new items. A chain or a turn state never goes to another account.
 //!
-//! One call puts a turn on the wire at most once. A POST replaces it only where no socket could be opened, before the turn was
-//! sent. A turn over a reused socket that was dead, or whose other end had forgotten the chain, fails as [`FaultKind::Stale`]: the
-//! retry table (`pool::attempt`) may send it once more, and counts that as an attempt. After any other loss or close the turn may
-//! have used quota, so it is not sent again.
+//! One call puts a turn on the wire at most once. A POST replaces the socket only if no socket could be opened, before the turn was sent.
+//! A turn over a reused socket that was dead, or whose other end had forgotten the chain, fails as [`FaultKind::Stale`]: the retry table
+//! (`pool::attempt`) may send it once more, and counts that as an attempt. After any other loss or close the turn may have used quota, so
+//! it is not sent again.
 //!
 //! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
 
@@ -33,7 +33,7 @@ use crate::websocket::pool::{Socket, SocketKey, SocketPool};
 use crate::websocket::reply::{SocketReply, TurnRecorder};
 use crate::websocket::{close_reason, connection_lost};
 
-/// Marks the shape of a lite request, which over HTTP a header does.
+/// Marks a lite request; over HTTP, a header marks it.
 const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 /// When the official client began the turn, milliseconds.
 const STARTED: &str = "x-codex-ws-stream-request-start-ms";
@@ -45,13 +45,13 @@ pub struct SocketOptions {
     pub conversation: u128,
     /// Whether the model answers; `false` only opens the socket and sends the request (prewarm).
     pub generate: bool,
-    /// Whether only a socket may be used; else a POST replaces it where none can be opened.
+    /// Whether only a socket may be used; otherwise a POST replaces a socket that cannot be opened.
     pub required: bool,
     /// The time of day.
     pub now: Millis,
 }
 
-/// For how long after a turn was sent over a reused socket its loss means that the socket was dead before.
+/// A reused socket that is lost within this time after a turn was sent counts as dead before the turn.
 const STALE: Duration = Duration::from_secs(5);
 /// Most bytes before the reply begins.
 const PREAMBLE: usize = pool::limits::STREAM_BUFFER;
@@ -60,7 +60,7 @@ const PREAMBLE: usize = pool::limits::STREAM_BUFFER;
 pub(super) enum SocketError {
     /// No socket could be opened, and nothing of the turn was sent: a POST may replace it.
     Unavailable(String),
-    /// It failed.
+    /// The call failed.
     Fault(Fault),
 }
 
@@ -151,8 +151,8 @@ impl Upstream {
     }
 }
 
-/// Reads up to the first message about the turn. `limit` bounds the wait for each message. Pings do not prolong it, just as nothing
-/// prolongs the wait for the headers of an HTTP answer.
+/// Reads up to the first message about the turn. `limit` bounds the wait for each message. Pings do not extend the wait, as nothing
+/// extends the wait for the headers of an HTTP answer.
 async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Result<FirstMessage, Fault> {
     let mut headers = socket.connection_headers.clone();
     headers.extend(std::mem::take(&mut socket.first_turn_headers));
@@ -193,7 +193,7 @@ fn end_reason(end: Option<Result<Message, tungstenite::Error>>) -> String {
     }
 }
 
-/// The socket ended before any message about the turn, which was sent at `sent`.
+/// The fault for a socket that ended before any message about the turn. `sent` is when the turn was sent.
 fn ended_before_reply(socket: &Socket, sent: Instant, why: String) -> Fault {
     if socket.reused && sent.elapsed() < STALE {
         return Fault::new(Sent::Maybe, FaultKind::Stale, why);
@@ -201,7 +201,7 @@ fn ended_before_reply(socket: &Socket, sent: Instant, why: String) -> Fault {
     maybe_processed(&why)
 }
 
-/// The socket ended, and the other end may have processed the turn.
+/// The fault for a socket that ended when the other end may have processed the turn.
 fn maybe_processed(why: &str) -> Fault {
     let message = format!("{why}; the request may have been processed, so it was not sent again");
     Fault::new(Sent::Maybe, FaultKind::Cut, message)
@@ -224,7 +224,7 @@ fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
     }
 }
 
-/// An `error` message instead of a reply. `chained` is whether the turn continued an earlier response.
+/// The answer or fault for an `error` message instead of a reply. `chained` is whether the turn continued an earlier response.
 fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
     let FirstMessage { held, mut headers, message, .. } = first;
     let Some(Refusal { status, code, headers: said }) = socket::refusal(&message) else {
@@ -258,7 +258,8 @@ fn is_protocol_error(error: &tungstenite::Error) -> bool {
 }
 
 impl Upstream {
-    /// Maintains the idle sockets: answers pings, and closes those that are closed, old or idle.
+    /// Maintains the idle sockets: answers pings, and drops sockets that the other end closed, that are too old, or that were idle for
+    /// too long.
     pub fn maintain_sockets(&self) {
         self.socket_pool().maintain();
     }

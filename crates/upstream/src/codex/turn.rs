@@ -24,13 +24,13 @@ pub enum TurnKind {
 /// A turn of a client that is not the official one. Every id is a UUID.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TurnFacts<'a> {
-    /// The client's installation: one for each account, which the accounts would have in common otherwise.
+    /// The client's installation: a different one for each account, so that no two accounts share one.
     pub installation: &'a str,
     /// Root session.
     pub session: &'a str,
     /// Thread.
     pub thread: &'a str,
-    /// The stretch of the conversation since its last compaction.
+    /// The context window: the part of the conversation since its last compaction.
     pub context: &'a str,
     /// The turn; absent in a prewarm.
     pub id: &'a str,
@@ -53,7 +53,7 @@ pub struct TurnMetadata {
     pub(crate) window: String,
     /// Header `x-codex-turn-metadata`.
     pub(crate) turn: String,
-    /// `client_metadata` of the body; the two above are in it.
+    /// `client_metadata` of the body; it includes the two values above.
     pub fields: Vec<(String, String)>,
 }
 
@@ -89,7 +89,7 @@ struct Object<'a> {
     compaction: Option<Compaction>,
 }
 
-/// A compaction that the user asked for; a client's own reasons are unknown.
+/// A compaction. The client's reason is unknown, so the metadata names a request of the user.
 #[derive(Serialize)]
 struct Compaction {
     trigger: &'static str,
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::profile::Platform;
 
-    /// As recorded, with short ids.
+    /// The recorded metadata, with short ids.
     #[rstest]
     #[case::prewarm(
         TurnKind::Prewarm,

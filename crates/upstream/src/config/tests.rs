@@ -38,7 +38,7 @@ fn bases_that_are_refused_with_a_hint(#[case] base: &str) {
 
 #[test]
 fn octal_and_decimal_loopback_are_still_loopback() {
-    // The URL parser normalises them, so what is checked is what is called.
+    // The URL parser normalises the address, so the checked address is the called one.
     assert_eq!(with("http://0177.1:5/").unwrap().responses.as_str(), "http://127.0.0.1:5/codex/responses");
 }
 

@@ -1,4 +1,4 @@
-//! Which connections a way has, and what the name of a proxy may mean.
+//! The connections of each egress, and the addresses that a proxy's name may resolve to.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -66,7 +66,7 @@ fn connections_of_proxies_are_bounded_and_go_with_them() {
     let all: Vec<Proxy> = (0..MOST_PROXIES + 3).map(|at| proxy(&at.to_string(), "http://a.example:1", false)).collect();
     for proxy in &all {
         clients.clients(&ResolvedEgress::through(proxy.clone())).unwrap();
-        // Used again and again, so never the one to go.
+        // The first proxy is used again in every round, so it is never evicted.
         clients.clients(&ResolvedEgress::through(all[0].clone())).unwrap();
     }
     let kept = |id: &str| clients.by_proxy.lock().iter().any(|kept| kept.id.0 == id);
@@ -78,7 +78,7 @@ fn connections_of_proxies_are_bounded_and_go_with_them() {
     assert_eq!(clients.by_proxy.lock().len(), 0, "it moved");
 }
 
-/// Row F18: a name that means another address by now gains nothing, and a stall or a name that means nothing ends cleanly.
+/// Row F18: a proxy's name that now resolves to another address gains nothing, and a stall or a name without an address ends cleanly.
 #[rstest]
 #[case::loopback(false, &["127.0.0.1"], "this machine")]
 #[case::metadata(false, &["169.254.169.254"], "metadata")]
@@ -92,14 +92,14 @@ async fn the_name_of_a_proxy_leads_nowhere_inward(#[case] private: bool, #[case]
         let upstream = upstream(clients(None, &[answers])).via(egress);
         let fault = upstream.reach().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Proxy), "{fault}");
-        // The SOCKS connector keeps the cause to itself.
+        // The SOCKS connector does not report the cause.
         let said = scheme == "socks5h" || fault.message.contains(word);
         assert!(said && !fault.message.contains("canary"), "{fault}");
     }
 }
 
-/// Row F18: a name server that says nothing for 30 s, or that it failed. The way without a proxy has the system's resolver, in whose
-/// place stands this one.
+/// Row F18: a name server that is silent for 30 s, or that reports a failure. The egress without a proxy uses the system's resolver,
+/// which this test replaces.
 #[rstest]
 #[case::stall(Lookup::Late(Duration::from_secs(30), IpAddr::from([192, 0, 2, 1])), "took too long")]
 #[case::failure(Lookup::Fails, "the name server failed")]
@@ -118,7 +118,7 @@ async fn a_name_server_in_trouble_ends_a_call_in_time(#[case] lookup: Lookup, #[
         let begun = tokio::time::Instant::now();
         let fault = upstream.via(egress).reach().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, kind), "{scheme}: {fault}");
-        // The SOCKS connector keeps the cause to itself.
+        // The SOCKS connector does not report the cause.
         assert!(scheme == "socks5h" || fault.message.contains(word), "{scheme}: {fault}");
         assert!(begun.elapsed() <= Duration::from_millis(10_010), "{scheme}: {:?}", begun.elapsed());
     }

@@ -1,4 +1,4 @@
-//! What the login says, read as any other.
+//! The generated login, read back like any other auth.json.
 
 use super::super::{Imported, parse};
 use super::*;
@@ -27,7 +27,7 @@ fn it_is_a_login_that_holds_the_key() {
     assert_eq!(login.refreshed, Some(Millis(1_700_000_000_000)));
 }
 
-/// A client that renews it would ask an issuer that does not know it, so it does not end before the key does.
+/// A client would renew the login at an issuer that does not know it, so the login must not expire before the key.
 #[test]
 fn a_key_without_an_end_makes_a_long_login() {
     assert!(login(None).claims.expires.unwrap() > Millis(2_000_000_000_000));

@@ -21,15 +21,15 @@ use crate::websocket::connection_lost;
 use crate::websocket::pool::{Socket, SocketKey};
 use crate::websocket::read_clock::ReadClock;
 
-/// Bytes that a socket reads at once. The library clears as many before each read, so a token that comes alone pays for them.
+/// Bytes of a socket's read buffer. The library zeroes the whole buffer before each read, even for a single token.
 const READ: usize = 4 << 10;
-/// Longest message; an image comes in one.
+/// Longest message; an image arrives in one message.
 const MESSAGE: usize = pool::limits::EVENT;
 
 /// The outcome of an upgrade request.
 pub(super) enum UpgradeOutcome {
     Open(Box<Socket>),
-    /// The backend answered as it would answer the call.
+    /// The backend's answer, which is also the answer to the call.
     Refused(Box<Answer>),
 }
 
@@ -47,7 +47,7 @@ impl Upstream {
             self.report_outcome(Err(&fault));
             SocketError::Fault(fault)
         };
-        // A connection opened before a leap of the clock must not be pooled after it.
+        // A connection that was opened before a jump of the clock must not enter the pool after the jump.
         let epoch = self.socket_pool().epoch(&key.account);
         let clients = self.inner.egress_clients.clients(&self.egress).map_err(named)?;
         let conn = clients.connect(&self.model_url(call)).await.map_err(named)?;
@@ -91,7 +91,7 @@ impl Upstream {
             HeaderField::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             field => header_value(field, profile, call),
         })?;
-        // The library moves these five to the front; inserted last, they leave the order of the others unchanged.
+        // The library moves these five to the front; inserting them last leaves the order of the others unchanged.
         let text = |text: &str| HeaderValue::from_str(text).map_err(|_| unsendable());
         headers.insert(HOST, text(&host_header(url))?);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -107,7 +107,7 @@ impl Upstream {
         Ok(request)
     }
 
-    /// The backend's answer to an upgrade, other than 101. A status that a POST would get too is the answer to the call.
+    /// Handles an answer to an upgrade other than 101. A status that a POST would get too is the answer to the call.
     fn upgrade_declined(
         &self,
         call: &ModelCall<'_>,
@@ -123,7 +123,7 @@ impl Upstream {
         match status {
             426 => self.socket_pool().mark_refused(&call.account.id, at),
             401 | 429 => {
-                // The library reads only the head. A body that did not arrive with it is left out; the headers are enough.
+                // The library reads only the head. A body that did not arrive together with the head is left out; the headers are enough.
                 let body = if length == Some(body.len()) { body } else { Bytes::new() };
                 let answer = Answer { status, headers: head.headers, body: Body::whole(body) };
                 return Ok(UpgradeOutcome::Refused(Box::new(answer)));
@@ -146,8 +146,8 @@ impl Upstream {
     }
 }
 
-/// The upgrade's headers that hold for every turn of its socket, and those for the first turn only. A turn state among them is not
-/// echoed (spec of the official client, section 3.2).
+/// Splits the upgrade's headers into those for every turn of the socket, and those for the first turn only. A turn state is not echoed
+/// (spec of the official client, section 3.2).
 fn kept_headers(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
     let pick = |wanted: &dyn Fn(&str) -> bool| {
         let chosen = headers.iter().filter(|(name, _)| wanted(name.as_str()));
@@ -157,7 +157,7 @@ fn kept_headers(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
     (pick(&lasting), pick(&|name| name.starts_with("x-codex-") && name != "x-codex-turn-state"))
 }
 
-/// Host and port as the `host` header has them.
+/// Host and port in the form of the `host` header.
 fn host_header(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
