@@ -1,7 +1,7 @@
-//! Logins: PKCE, the token endpoint, device codes, and the loopback listener that a browser login ends at.
+//! Logins: PKCE, the token endpoint, device codes, and the loopback listener for the redirect of a browser login.
 //!
-//! Nothing here retries, stores or decides; a refresh token given to [`crate::Upstream::refresh`] may be used up
-//! whatever comes back, so its caller writes down the intent first.
+//! This module does not retry, store or decide. A refresh token given to [`crate::Upstream::refresh`] may be used up even if the call
+//! fails, so the caller stores the intent first.
 
 mod callback;
 mod device;

@@ -1,6 +1,7 @@
 //! The identity towards the backend, as data: names, versions, and the headers with their order.
 //!
-//! The header orders are those of the official client 0.169.0 (measured 2026-11-21); `golden.rs` and `captured.rs` of the tests hold them.
+//! The header orders are those of the official client 0.169.0 (measured 2026-11-21); `golden.rs` and `captured.rs` of the tests check
+//! them.
 
 use http::{HeaderName, HeaderValue};
 
@@ -26,11 +27,11 @@ pub struct Profile {
     pub beta: Option<&'static str>,
     /// Whether turns of other clients get the metadata of the official client ([`Profile::turn_metadata`]).
     pub sends_turn_metadata: bool,
-    /// The version of the app around the protocol's core, where the identity has one.
+    /// The version of the app around the protocol's core, if the identity has an app.
     pub app: Option<String>,
-    /// The machine that the Codex profiles name.
+    /// The machine in the User-Agent of the Codex profiles.
     pub platform: Platform,
-    /// Which headers, in which order.
+    /// The headers of each kind of call, in order.
     pub orders: &'static HeaderOrders,
 }
 
@@ -66,7 +67,7 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// The profile of a setting's name; `None` for a name that is none of the three.
+    /// The profile with this name; `None` for a name other than the three.
     pub fn named(name: &str, platform: &Platform) -> Option<Self> {
         match name {
             "polygate" => Some(Self::polygate()),
@@ -76,7 +77,7 @@ impl Profile {
         }
     }
 
-    /// Our own name, as OpenAI asks of third-party clients.
+    /// The gateway's own identity: OpenAI asks third-party clients to use their own name.
     pub fn polygate() -> Self {
         let (version, platform) = (env!("CARGO_PKG_VERSION"), Platform::default());
         Self {
@@ -103,7 +104,7 @@ impl Profile {
         Self::codex("codex-desktop", "Codex Desktop", (version, Some(app)), platform)
     }
 
-    /// The same identity with another version of the protocol, or of the app where it has one.
+    /// The same identity with another version of the protocol, or of the app if the identity has an app.
     #[must_use]
     pub fn renewed(&self, version: Option<&str>, app: Option<&str>) -> Self {
         let version = version.unwrap_or(&self.version);
@@ -129,7 +130,7 @@ impl Profile {
         }
     }
 
-    /// The name of the first field whose value cannot be a header, as the error.
+    /// Errors: the name of the first field whose value cannot be a header.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         let fields = [
             ("version", &self.version),
@@ -142,7 +143,7 @@ impl Profile {
     }
 }
 
-/// The official client's User-Agent; `client` is what its host app calls itself and its version.
+/// The official client's User-Agent; `client` is the name and the version of the host app.
 pub fn agent(originator: &str, version: &str, platform: &Platform, client: Option<(&str, &str)>) -> String {
     let Platform { os, arch, terminal } = platform;
     let suffix = client.map_or(String::new(), |(name, version)| format!(" ({name}; {version})"));
@@ -234,7 +235,7 @@ impl HeaderField {
     }
 }
 
-/// The official client's orders; `host` and `content-length` follow from the HTTP client.
+/// The official client's orders; the HTTP client adds `host` and `content-length`.
 pub static CODEX: HeaderOrders = HeaderOrders {
     responses: &[
         HeaderField::Version,

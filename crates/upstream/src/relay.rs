@@ -1,12 +1,12 @@
-//! Calls of relays: services at any base URL, each with its own key.
+//! Calls to relays: services at any base URL, each with its own key.
 //!
-//! Relays get nothing of the Codex identity: no originator, no cookies, our own User-Agent. Every call is checked against
-//! [`pool::guard`], the addresses of a name at the moment of dialling; a redirect is never followed; connections are not shared
-//! between relays that may reach private addresses and others.
+//! Calls to relays have no part of the Codex identity: no originator, no cookies, and the gateway's own User-Agent. Every call is checked
+//! against [`pool::guard`]; the addresses of a name are checked at the moment of dialling. A redirect is never followed. Relays that may
+//! reach private addresses share no connections with other relays.
 //!
-//! A proxy looks names up itself and reaches its own network; it may be on this machine. Names are also resolved here before the
-//! proxy is asked, so that no name of a metadata service or of this gateway reaches it; where the lookup fails, only names and
-//! literal addresses are checked.
+//! A proxy resolves names itself and reaches its own network; the proxy may run on this machine. So names are also resolved here before
+//! the request goes to the proxy, and no name of a metadata service or of this gateway reaches the proxy. If the lookup fails, only names
+//! and literal addresses are checked.
 
 mod forward;
 mod list;
@@ -44,13 +44,13 @@ use crate::transport::roots::CertificateVerifier;
 /// Headers of a client that are passed on to a relay of the client's own protocol; any other is not sent.
 pub const PASSED_HEADERS: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
 
-/// Longest wait for a name that a proxy will look up anyway.
+/// Longest wait for the lookup of a name that a proxy will resolve anyway.
 const LOOKUP: Duration = Duration::from_secs(1);
 
-/// The version of Anthropic's protocol that is spoken where the client names none.
+/// The version of Anthropic's protocol for clients that name none.
 const ANTHROPIC: &str = "2023-06-01";
 
-/// Calls of relays.
+/// The client for relays. Belongs to an [`crate::Upstream`].
 pub struct RelayClient {
     config: Config,
     agent: HeaderValue,
@@ -64,7 +64,7 @@ pub struct RelayClient {
 pub struct Call<'a> {
     /// The relay; its address is checked again.
     pub relay: &'a Relay,
-    /// Its key; empty sends none.
+    /// The relay's key; with an empty key no credentials are sent.
     pub key: &'a Secret,
     /// The relay's own name of the model, which some protocols have in the path.
     pub model: &'a str,
@@ -74,7 +74,7 @@ pub struct Call<'a> {
     pub passed: &'a [(&'static str, String)],
 }
 
-/// Where a request goes and with which credentials.
+/// The address of a request and its credentials.
 struct Target<'a> {
     url: Url,
     wire: Wire,
@@ -95,7 +95,7 @@ impl RelayClient {
         }
     }
 
-    /// Sets the addresses of the gateway's own listeners, which no relay may have. Call it once they are bound.
+    /// Sets the addresses of the gateway's own listeners, which no relay may have. Call this function once the listeners are bound.
     pub fn set_listeners(&self, addresses: Vec<SocketAddr>) {
         *self.listeners.write() = addresses;
     }
@@ -167,7 +167,7 @@ impl RelayClient {
         Ok(answer)
     }
 
-    /// Checks a target's text, and returns the rule for the addresses of its name.
+    /// Checks a target's URL without a lookup, and returns the rule for the addresses of its name.
     fn check_target(&self, target: &Target<'_>) -> Result<TargetRule, Fault> {
         guard::check_target(&target.url, target.private).map_err(|denied| Fault::denied(&denied))?;
         let rule = TargetRule { allow_private: target.private, own_port: self.own_port(&target.url) };
@@ -192,13 +192,13 @@ impl RelayClient {
         checked.map_err(|denied| Fault::denied(&denied))
     }
 
-    /// The addresses of a name by the local resolver; none when it fails or takes too long.
+    /// The addresses of a name by the local resolver; empty when the lookup fails or takes too long.
     async fn lookup_name(&self, name: &str) -> Vec<SocketAddr> {
         let found = tokio::time::timeout(LOOKUP, self.lookup.addresses(name)).await;
         found.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    /// A URL's port, where one of our listeners has it.
+    /// A URL's port, if one of the gateway's listeners has the same port.
     fn own_port(&self, url: &Url) -> Option<u16> {
         let port = url.port_or_known_default();
         port.filter(|port| self.listeners.read().iter().any(|listener| listener.port() == *port))
@@ -246,7 +246,7 @@ fn credentials(wire: Wire, key: &Secret) -> Result<(&'static str, HeaderValue), 
     Ok((name, value))
 }
 
-/// A base URL that cannot be read.
+/// The fault for a base URL that cannot be parsed.
 fn unreadable(error: &relay::AddressError) -> Fault {
     Fault::new(Sent::No, FaultKind::Unsendable, error.to_string())
 }

@@ -14,7 +14,7 @@ use crate::fault::{Fault, FaultKind, Sent};
 pub struct Answer {
     /// Any status but 3xx.
     pub status: u16,
-    /// Its headers without `set-cookie`; those of a decoded body without its length and codings.
+    /// Its headers without `set-cookie`; for a decoded body also without the length and the codings.
     pub headers: http::HeaderMap,
     /// Its body.
     pub body: Body,
@@ -45,7 +45,7 @@ impl Answer {
                 };
                 return Err(Fault::new(Sent::Yes, FaultKind::Encoding, message));
             }
-            // A refusal's status says enough without its words.
+            // For a refusal, the status is enough without the body.
             Err(_) => Body::whole(Bytes::new()),
         };
         Ok(self)

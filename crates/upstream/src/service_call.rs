@@ -17,21 +17,21 @@ pub const TURN_HEADERS: [&str; 2] = ["x-codex-image-turn-id", "x-codex-turn-meta
 pub struct ServiceCall<'a> {
     /// The account.
     pub account: &'a Account,
-    /// Its bearer.
+    /// The account's access token.
     pub access: &'a Secret,
     /// The service.
     pub service: Service,
     /// The JSON body.
     pub body: Bytes,
-    /// The turn's id (UUID) for an image, where the client names none.
+    /// The turn's id (UUID) for an image, if the client names none.
     pub turn: &'a str,
     /// A Codex client's own headers; only those in [`TURN_HEADERS`] are sent.
     pub passed: &'a [(&'static str, String)],
 }
 
 impl Upstream {
-    /// `POST {base}/codex` and the service's path; resolves at the answer's headers, which take long for an image. Dropping the
-    /// future, or the answer's body, ends the exchange.
+    /// `POST {base}/codex` and the service's path; resolves at the answer's headers, which come late for an image. Dropping the future,
+    /// or the answer's body, ends the exchange.
     pub async fn call_service(&self, call: ServiceCall<'_>) -> Result<Answer, Fault> {
         let ServiceCall { account, access, service, body, turn, passed } = call;
         let (profile, url) = (&*self.profile(), self.endpoints().service(service));

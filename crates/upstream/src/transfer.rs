@@ -1,7 +1,8 @@
-//! Account files: reads every known form, recognised by its shape, and writes five of them.
+//! Account files: reads every known format, recognised by its shape, and writes five formats.
 //!
-//! Pure text in, entries out. A file that cannot be read as a whole gives no entry at all; an entry whose tokens cannot be valid is
-//! rejected by [`Entry::readiness`] before it is stored or sent. Errors never quote the file, which may hold tokens.
+//! This module takes text and returns entries, without I/O. A file that cannot be read as a whole gives no entry at all; an entry whose
+//! tokens cannot be valid is rejected by [`Entry::readiness`] before it is stored or sent. Errors never quote the file, which may hold
+//! tokens.
 
 mod entry;
 mod lines;
@@ -44,21 +45,21 @@ pub struct File {
 /// One login of a file, unchecked.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
-    /// Where it begins, from 1.
+    /// The line where the entry begins, from 1.
     pub line: usize,
-    /// The name that people gave it, at most 64 characters; may be empty.
+    /// The account's name, at most 64 characters; may be empty.
     pub label: String,
     /// At most 16, each of at most 32 characters.
     pub tags: Vec<String>,
-    /// Whether its owner had switched it off.
+    /// Whether the account was disabled.
     pub disabled: bool,
     /// Bearer.
     pub access: Option<Secret>,
-    /// Single-use.
+    /// Single-use refresh token.
     pub refresh: Option<Secret>,
     /// Identity token.
     pub id: Option<Secret>,
-    /// The account's id in the file's words.
+    /// The account's id in the file.
     pub account: Option<String>,
     /// When its tokens were refreshed last.
     pub refreshed: Option<Millis>,
@@ -67,7 +68,7 @@ pub struct Entry {
 /// An entry that is no login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedEntry {
-    /// Where it begins, from 1.
+    /// The line where the entry begins, from 1.
     pub line: usize,
     /// The problem, without any text of the entry.
     pub why: String,
@@ -77,7 +78,7 @@ pub struct RejectedEntry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum FileError {
-    /// No text in it.
+    /// The file has no text.
     #[error("the file is empty; hint: give an export, a Codex auth.json, or one token on each line")]
     Empty,
     /// Over [`LONGEST`].
@@ -86,16 +87,16 @@ pub enum FileError {
     /// Over [`MOST`].
     #[error("the file has over 10000 entries; hint: split it")]
     TooMany,
-    /// No sound JSON. The parser's words are left out: they could quote a token.
+    /// Invalid JSON. The parser's message is left out: it could quote a token.
     #[error("line {line}, column {column}: this is no sound JSON; nothing was imported")]
     Json { line: usize, column: usize },
-    /// A line that is no token and no JSON. The text quotes nothing of it.
+    /// A line that is neither a token nor JSON. The message quotes nothing of the line.
     #[error("line {line}: {why}; nothing was imported")]
     Line { line: usize, why: &'static str },
-    /// A passphrase is needed first.
+    /// The file is encrypted with a passphrase.
     #[error("the file is encrypted; hint: give its passphrase")]
     Sealed,
-    /// Settings of a gateway, with no account in them.
+    /// Settings of a gateway, without accounts.
     #[error(
         "the file holds settings and no accounts; hint: import the Codex auth.json that the gateway used, usually ~/.codex/auth.json"
     )]
@@ -113,7 +114,7 @@ struct Top<'a> {
     kind: Option<&'a RawValue>,
 }
 
-/// Reads a file of any known form. Errors: [`FileError`] when it cannot be read as a whole.
+/// Reads a file of any known format. Errors: [`FileError`] when it cannot be read as a whole.
 pub fn read(text: &[u8]) -> Result<File, FileError> {
     if text.len() > LONGEST {
         return Err(FileError::TooLong);
@@ -134,7 +135,7 @@ pub fn read(text: &[u8]) -> Result<File, FileError> {
 fn whole(text: &str) -> Result<File, FileError> {
     let root: &RawValue = serde_json::from_str(text).map_err(|error| malformed(&error))?;
     if let Ok(inner) = serde_json::from_str::<String>(root.get()) {
-        // Lines of tokens in one JSON text.
+        // One JSON string with a token on each line.
         return if inner.trim().is_empty() { Err(FileError::Empty) } else { lines::read(&inner) };
     }
     let mut file = File::default();
@@ -157,7 +158,7 @@ fn items(root: &RawValue) -> Result<Vec<&RawValue>, FileError> {
     let wrapped = |raw: &&RawValue| raw.get().starts_with('{') && raw.get().contains("\"accounts\"");
     match (top.accounts, top.data.filter(wrapped)) {
         (Some(accounts), _) if accounts.get().starts_with('[') => list(accounts),
-        // Sub2API's API wraps its files once.
+        // Sub2API's API wraps its files in a `data` field.
         (None, Some(data)) => {
             let inner: Top<'_> = serde_json::from_str(data.get()).map_err(|error| malformed(&error))?;
             inner.accounts.filter(|raw| raw.get().starts_with('[')).map_or(Ok(vec![root]), list)

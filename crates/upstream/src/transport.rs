@@ -1,4 +1,4 @@
-//! Connections, TLS and timers below every call. It follows no redirect, decompresses nothing and reads no environment.
+//! Connections, TLS and timers below every call. This layer follows no redirect, decompresses nothing and reads no environment variables.
 
 pub(crate) mod conn;
 pub(crate) mod dial;
@@ -57,7 +57,7 @@ fn answer(response: reqwest::Response, permit: OwnedSemaphorePermit) -> Result<A
     Ok(Answer { status: status.as_u16(), headers: head.headers, body })
 }
 
-/// The fault that an error of the HTTP client means; the error's URL is dropped first.
+/// The fault for an error of the HTTP client, without the error's URL.
 fn classify(error: reqwest::Error) -> Fault {
     let url = error.url().cloned();
     let error = error.without_url();
@@ -87,8 +87,8 @@ fn classify(error: reqwest::Error) -> Fault {
     Fault::new(sent, kind, format!("the connection gave no answer: {}", root_cause(&error)))
 }
 
-/// Whether the server says that it has not looked at the request: such a one may be sent again whatever it asks for
-/// (RFC 9113, section 8.7).
+/// Whether the server says that it did not process the request. Such a request may be sent again even if it is not idempotent (RFC 9113,
+/// section 8.7).
 fn unprocessed(error: &h2::Error) -> bool {
     let goodbye = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);

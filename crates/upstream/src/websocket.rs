@@ -1,4 +1,4 @@
-//! WebSockets to the backend: those that wait for their next turn, and the replies that come over them.
+//! WebSockets to the backend: the pool of idle sockets, and the replies over sockets.
 
 pub(crate) mod pool;
 pub(crate) mod read_clock;

@@ -30,7 +30,7 @@ use super::reply::clean;
 const PORTS: [u16; 2] = [1455, 1457];
 const PATH: &str = "/auth/callback";
 const LIFETIME: Duration = Duration::from_mins(10);
-/// A browser that takes longer to send a request or take the page is let go.
+/// A browser that takes longer to send a request or to receive the page is disconnected.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 16;
 const CODE: usize = 2048;
@@ -45,13 +45,13 @@ pub struct Callback {
     state: Secret,
 }
 
-/// Why no code came.
+/// Why the login gave no code.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
     /// Both ports are taken.
     #[error("ports 1455 and 1457 are taken; hint: end the other login, or use `login --device` or `login --import`")]
     Taken,
-    /// Loopback cannot be listened on.
+    /// The loopback listener cannot be opened.
     #[error("cannot listen on 127.0.0.1: {0}; hint: use `login --device` or `login --import`")]
     Listen(std::io::Error),
     /// The login was not finished within 10 minutes.
@@ -87,7 +87,7 @@ struct CallbackState {
 }
 
 impl Callback {
-    /// Listens on 127.0.0.1 and ::1, port 1455 else 1457, for the login of this `state`.
+    /// Listens on 127.0.0.1 and ::1, on port 1455 or else 1457, for the login with this `state`.
     pub async fn bind(state: impl AsRef<str>) -> Result<Self, CallbackError> {
         Self::bind_on(&PORTS, state.as_ref()).await
     }
@@ -103,12 +103,12 @@ impl Callback {
         Err(CallbackError::Taken)
     }
 
-    /// The redirect to name in the authorize URL and at the exchange: our own address, never a request's.
+    /// The redirect URL for the authorize URL and the code exchange: the listener's own address, never one from a request.
     pub fn redirect(&self) -> String {
         format!("http://127.0.0.1:{}{PATH}", self.port)
     }
 
-    /// Waits for the browser, 10 minutes at most; the listener ends with it.
+    /// Waits for the browser, 10 minutes at most, then closes the listener.
     pub async fn code(self) -> Outcome {
         let (tell, told) = oneshot::channel();
         let desk = Arc::new(CallbackState { state: self.state, outcome: Mutex::new(Some(tell)) });
@@ -118,13 +118,13 @@ impl Callback {
             () = tokio::time::sleep(LIFETIME) => Err(CallbackError::Expired),
             () = serve(&self.v4, self.v6.as_ref(), &desk, &mut connections) => Err(CallbackError::Expired),
         };
-        // The page may still be being written. Connections that remain after the timeout are closed when the set is dropped.
+        // A page may not be written completely yet. Connections that remain after the timeout are closed when the set is dropped.
         let _ = timeout(Duration::from_secs(1), async { while connections.join_next().await.is_some() {} }).await;
         outcome
     }
 }
 
-/// The code in an address that a person pasted: the whole URL or what follows its `?`.
+/// The code in an address that the user pasted: the whole URL or only its query.
 pub fn pasted(text: &str, state: &str) -> Outcome {
     let text = text.trim();
     let query = text.split_once('?').map_or(text, |(_, query)| query);
@@ -137,7 +137,8 @@ pub fn pasted(text: &str, state: &str) -> Outcome {
     }
 }
 
-/// Both loopbacks on one port; `None` when either is taken: what listens there would get a browser's `localhost`.
+/// Listens on both loopback addresses of one port. `None` when either is taken: the other program could get the browser's request to
+/// `localhost`.
 async fn listen(port: u16) -> std::io::Result<Option<(TcpListener, Option<TcpListener>)>> {
     use std::io::ErrorKind::AddrInUse;
     let v4 = match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {
@@ -159,7 +160,7 @@ async fn serve(v4: &TcpListener, v6: Option<&TcpListener>, desk: &Arc<CallbackSt
             accepted = accept(v6) => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        // An accept fails for reasons that pass (descriptors used up); the wait's own limit bounds the tries.
+        // `accept` fails for temporary reasons (no free descriptors); the time limit of the login bounds the retries.
         let Ok((stream, _)) = stream else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -188,7 +189,7 @@ async fn serve_page(stream: TcpStream, desk: Arc<CallbackState>) {
         .timer(TokioTimer::new())
         .header_read_timeout(CLIENT_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    // A browser that goes away is no concern of the login.
+    // A lost connection to the browser does not affect the login.
     let _ = timeout(CLIENT_TIMEOUT * 2, connection).await;
 }
 
@@ -202,7 +203,7 @@ impl CallbackState {
         page.answer()
     }
 
-    /// Only a verdict of someone who knows the state ends the wait, and only once.
+    /// Ends the wait, at most once. A request without the right state, or without a code, does not end the wait.
     fn finish(&self, verdict: Verdict) -> Page {
         let (outcome, page) = match verdict {
             Verdict::Foreign => return Page::Foreign,
@@ -229,7 +230,7 @@ fn verdict(query: &str, state: &Secret) -> Verdict {
     only(query, "code").filter(fit).map_or(Verdict::NoCode, |code| Verdict::Code(Secret::new(code)))
 }
 
-/// A parameter's value when it is there exactly once.
+/// A parameter's value, if the parameter occurs exactly once.
 fn only(query: &str, name: &str) -> Option<String> {
     let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
     let value = found.next()?.1.into_owned();

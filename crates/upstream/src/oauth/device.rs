@@ -1,4 +1,4 @@
-//! Device-code login: a code typed on another machine.
+//! Device-code login: the user types a code on another machine.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ const LIFETIME: Duration = Duration::from_mins(15);
 /// A started device login.
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// The code that the person types.
+    /// The code that the user types.
     pub user_code: String,
-    /// Where.
+    /// The page where the user types the code.
     pub page: Url,
-    /// Between two polls, 1 to 60 s.
+    /// The time between two polls, 1 to 60 s.
     pub interval: Duration,
-    /// How long the code lives.
+    /// How long the code is valid.
     pub lifetime: Duration,
     id: Secret,
 }
@@ -55,7 +55,7 @@ struct StartReply {
     // Both spellings occur, but not together.
     #[serde(alias = "usercode")]
     user_code: String,
-    // A number in a string; a plain number is taken too.
+    // A number in a string; a plain number is accepted too.
     #[serde(default)]
     interval: Value,
 }
@@ -67,7 +67,7 @@ struct AuthorizedCode {
 }
 
 impl Upstream {
-    /// Asks for a code to type.
+    /// Requests a code for the user to type.
     pub async fn device_start(&self) -> Result<Device, LoginError> {
         let start = StartRequest { client_id: &self.config().client_id };
         let reply = self.post_json(&self.endpoints().device_code, &start).await?;
@@ -84,8 +84,8 @@ impl Upstream {
         })
     }
 
-    /// Asks once whether the code was typed, and trades it at once when so. The caller waits `interval` between calls
-    /// and stops after `lifetime`.
+    /// Asks once whether the user has typed the code, and if so exchanges the code at once. The caller waits `interval` between calls and
+    /// stops after `lifetime`.
     pub async fn device_poll(&self, device: &Device) -> Result<Poll, LoginError> {
         match self.poll_code(device).await? {
             Some(typed) => self.exchange_code(typed).await.map(Poll::Done),
@@ -124,7 +124,7 @@ impl Upstream {
     }
 }
 
-/// Whether the next poll may do better: the question changes nothing, however it was lost.
+/// Whether the next poll may succeed. A poll changes nothing, so it can be repeated even if its answer was lost.
 fn is_transient(error: &LoginError) -> bool {
     match error {
         LoginError::Failed { sent, .. } => *sent != Sent::Yes,

@@ -1,4 +1,4 @@
-//! The pages a browser sees at the end of a login: fixed text, no script, nothing of the request in them.
+//! The pages that a browser gets at the end of a login: fixed text, without scripts and without any part of the request.
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
@@ -7,13 +7,13 @@ use http_body_util::Full;
 /// The page for the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
-    /// The code was taken.
+    /// The code was accepted.
     Done,
-    /// The provider said no.
+    /// The provider refused the login.
     Denied,
     /// The state is missing or another login's.
     Foreign,
-    /// The state fits, the rest does not.
+    /// The state is right, but there is no valid code.
     NoCode,
     /// The login was finished before.
     Used,
@@ -44,7 +44,7 @@ impl Page {
         }
     }
 
-    /// The whole answer. Its head forbids scripts, framing, caching and passing the address on.
+    /// The whole answer. Its headers forbid scripts, framing, caching and referrers.
     pub(super) fn answer(self) -> Response<Full<Bytes>> {
         let (status, title, text) = self.text();
         let html = format!(

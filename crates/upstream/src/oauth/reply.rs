@@ -6,7 +6,7 @@ use serde_json::Value;
 /// Most bytes of a foreign text that are shown.
 const SHOWN: usize = 300;
 
-/// The tokens of a 200; every one optional, other fields ignored.
+/// The tokens of a 200. Each token is optional; other fields are ignored.
 #[derive(Default)]
 pub(super) struct Tokens {
     pub(super) access: Option<Secret>,
@@ -14,8 +14,8 @@ pub(super) struct Tokens {
     pub(super) id: Option<Secret>,
 }
 
-/// Reads a 200's body; `None` when it is not a JSON object. Empty strings and other types read as absent, so that a refresh
-/// token is not lost over its neighbours.
+/// Reads a 200's body; `None` when it is not a JSON object. Empty strings and other types read as absent, so that a bad neighbouring
+/// field does not lose a refresh token.
 pub(super) fn tokens(body: &[u8]) -> Option<Tokens> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let body = body.as_object()?;
@@ -23,11 +23,11 @@ pub(super) fn tokens(body: &[u8]) -> Option<Tokens> {
     Some(Tokens { access: keep("access_token"), refresh: keep("refresh_token"), id: keep("id_token") })
 }
 
-/// An error body's code and message. Both shapes are met: `{"error":{"code","message"}}` and RFC 6749's
+/// An error body's code and message. Two shapes occur: `{"error":{"code","message"}}` and RFC 6749's
 /// `{"error":"invalid_grant","error_description":".."}`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// Whether the body was JSON at all; HTML comes from something in between.
+    /// Whether the body was JSON at all; HTML comes from a middlebox.
     pub(super) json: bool,
     /// May be empty.
     pub(super) code: String,
@@ -47,7 +47,7 @@ pub(super) fn refusal(body: &[u8]) -> Refusal {
     }
 }
 
-/// A foreign text fit to be shown: one line, bounded, without anything that looks like a token.
+/// A foreign text made safe to show: one line, bounded, without anything that looks like a token.
 pub(super) fn clean(text: &str) -> String {
     sanitize::clean(text, SHOWN)
 }

@@ -15,7 +15,7 @@ use crate::fault::{Fault, Sent};
 use crate::profile::HeaderField;
 use crate::{Profile, Upstream};
 
-/// Bigger answers of the auth server are refused.
+/// Largest answer of the auth server, bytes.
 const CAP: usize = 256 * 1024;
 const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
 
@@ -30,7 +30,7 @@ pub struct Grant {
     pub id: Option<Secret>,
 }
 
-/// Why a refresh is made, as the backend wants to know.
+/// The reason for a refresh; the request names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshReason {
     /// The access token is about to expire.
@@ -52,7 +52,7 @@ impl RefreshReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each field has the name that the text gives it")]
 pub enum RefreshError {
-    /// The login is over: a person must sign in again. The endpoint's `code` is `refresh_token_reused` or its like.
+    /// The login is lost: the user must sign in again. `code` comes from the endpoint, such as `refresh_token_reused`.
     #[error("{message}")]
     Permanent { code: String, message: String },
     /// May work later. With `sent` other than `No` the token may have been used up. `retry_after` is in seconds. `rotated` is a new
@@ -68,13 +68,13 @@ pub enum LoginError {
     /// The endpoint refused. `code` is its `error.code` or `error`, and may be empty.
     #[error("sign-in refused ({status}): {message}")]
     Refused { status: u16, code: String, message: String },
-    /// It did not answer, or its answer breaks the protocol.
+    /// The endpoint did not answer, or its answer breaks the protocol.
     #[error("sign-in failed: {message}; hint: check the network and try again")]
     Failed { sent: Sent, message: String },
     /// Device login is switched off for the workspace.
     #[error("device login is not enabled for this workspace; hint: use the browser login or `login --import`")]
     DeviceDisabled,
-    /// The code was not typed in time.
+    /// The user did not type the code in time.
     #[error("the code has expired; hint: start the device login again")]
     Expired,
 }
@@ -85,7 +85,7 @@ impl From<Fault> for LoginError {
     }
 }
 
-/// An answer of the auth server, whole.
+/// A whole answer of the auth server.
 pub(super) struct AuthReply {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
@@ -110,7 +110,7 @@ struct Revoke<'a> {
 }
 
 impl Upstream {
-    /// Where the browser goes; the parameters are in the official client's order.
+    /// The authorize URL for the browser; the parameters are in the official client's order.
     pub fn authorize_url(&self, pkce: &Pkce, state: &str, redirect: &str) -> Url {
         let (config, profile) = (self.config(), self.profile());
         let query = form(&[
@@ -126,12 +126,12 @@ impl Upstream {
             ("originator", &profile.login_originator),
         ]);
         let mut url = self.endpoints().authorize.clone();
-        // A literal plus is %2B by now, so every `+` left is a space.
+        // A literal plus is already %2B, so every remaining `+` is a space.
         url.set_query(Some(&query.replace('+', "%20")));
         url
     }
 
-    /// Trades a refresh token, once; 30 s at most. Not to be cancelled: the answer may hold the only good token.
+    /// Exchanges a refresh token, with one request of at most 30 s. Do not cancel the call: the answer may hold the only valid token.
     pub async fn refresh(&self, refresh: &Secret, reason: RefreshReason) -> Result<Grant, RefreshError> {
         let body = json(&Refresh {
             client_id: &self.config().client_id,
@@ -146,7 +146,7 @@ impl Upstream {
         }
     }
 
-    /// Trades a browser login's code.
+    /// Exchanges a browser login's code.
     pub async fn exchange(&self, code: &Secret, verifier: &Secret, redirect: &str) -> Result<Grant, LoginError> {
         let fields = [
             ("grant_type", "authorization_code"),
@@ -160,7 +160,7 @@ impl Upstream {
         Ok(Grant { access, refresh: tokens.refresh, id: tokens.id })
     }
 
-    /// Asks for an API key for the login's organisation (RFC 8693); many logins have none to give.
+    /// Requests an API key for the login's organisation (RFC 8693); many logins cannot get one.
     pub async fn api_key(&self, id: &Secret) -> Result<Secret, LoginError> {
         let fields = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -173,7 +173,7 @@ impl Upstream {
         tokens.access.ok_or_else(|| unexpected("no API key"))
     }
 
-    /// Ends a login at the provider.
+    /// Revokes a login at the provider.
     pub async fn revoke(&self, refresh: &Secret) -> Result<(), LoginError> {
         let client_id = &self.config().client_id;
         let body = json(&Revoke { token: refresh.expose(), token_type_hint: "refresh_token", client_id });
@@ -186,7 +186,7 @@ impl Upstream {
         accepted(self.call(&self.endpoints().token, headers, form(fields).into()).await?)
     }
 
-    /// A small JSON call of the auth server, without identity headers as the official client makes it.
+    /// A small JSON call to the auth server, without identity headers, as in the official client.
     pub(super) async fn post_json(&self, url: &Url, body: &impl Serialize) -> Result<AuthReply, Fault> {
         self.call(url, auth_headers(&self.profile(), "application/json"), json(body)).await
     }
@@ -206,10 +206,10 @@ impl Upstream {
     }
 }
 
-/// The refusal table: who must sign in again, and what may pass.
+/// The refusal table: which refusals end the login, and which are temporary.
 ///
-/// A 401 in the endpoint's own words is final whatever its code, as the official client has it; one in HTML comes from
-/// something in between. 400 is final only as `invalid_grant` or a known code: other 400s are about us, not the login.
+/// A 401 with a JSON body is final whatever its code, as in the official client; a 401 in HTML comes from a middlebox. A 400 is final
+/// only with `invalid_grant` or a known code: other 400s concern this client, not the login.
 fn refresh_result(reply: &AuthReply) -> Result<Grant, RefreshError> {
     const FINAL: [&str; 3] = ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"];
     if (200..300).contains(&reply.status) {
@@ -248,7 +248,7 @@ fn transient(sent: Sent, reply: Option<&AuthReply>, message: String) -> RefreshE
     RefreshError::Transient { sent, status, retry_after, rotated: None, message }
 }
 
-/// A 2xx, or the refusal in it.
+/// Returns a 2xx; any other status becomes [`LoginError::Refused`].
 pub(super) fn accepted(reply: AuthReply) -> Result<AuthReply, LoginError> {
     if (200..300).contains(&reply.status) {
         return Ok(reply);
@@ -258,7 +258,7 @@ pub(super) fn accepted(reply: AuthReply) -> Result<AuthReply, LoginError> {
     Err(LoginError::Refused { status: reply.status, code, message })
 }
 
-/// An answer that breaks the protocol.
+/// The error for an answer that breaks the protocol.
 pub(super) fn unexpected(problem: &str) -> LoginError {
     LoginError::Failed { sent: Sent::Yes, message: format!("the auth server's answer holds {problem}") }
 }

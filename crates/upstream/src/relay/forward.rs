@@ -23,7 +23,7 @@ const PASSED_BACK: [HeaderName; 5] = [
     header::CONTENT_DISPOSITION,
     header::RETRY_AFTER,
 ];
-/// As [`PASSED_BACK`], those with these beginnings.
+/// As [`PASSED_BACK`], by the beginning of the name.
 const FAMILIES: [&str; 3] = ["x-ratelimit-", "x-request-id", "openai-processing-ms"];
 /// Content types that a browser could show as a page of the gateway are replaced by this one.
 const PLAIN: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -34,9 +34,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Forward<'a> {
     /// The relay; its address is checked again.
     pub relay: &'a Relay,
-    /// Its key; empty sends none.
+    /// The relay's key; with an empty key no credentials are sent.
     pub key: &'a Secret,
-    /// Which call.
+    /// The service to call.
     pub service: Service,
     /// The client's `content-type`, with the boundary of a multipart body.
     pub content_type: Option<HeaderValue>,
@@ -47,7 +47,7 @@ pub struct Forward<'a> {
 /// A body to send to a relay.
 pub struct OutgoingBody {
     body: reqwest::Body,
-    /// Resolves when the body is sent; at once for one that is in memory.
+    /// Resolves when the body is sent; `None` for a body in memory.
     sent: Option<oneshot::Receiver<()>>,
 }
 
@@ -125,7 +125,7 @@ impl RelayClient {
     }
 }
 
-/// [`Fault::timed_out`], `limit` after the body was sent. A client that stops in the middle of its body is its reader's concern.
+/// [`Fault::timed_out`], `limit` after the body was sent. The reader of the body handles a client that stops in the middle of it.
 async fn timeout_after_body(sent: Option<oneshot::Receiver<()>>, limit: Duration) -> Fault {
     if let Some(sent) = sent {
         let _ = sent.await;
@@ -144,7 +144,7 @@ fn passed_back(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// Whether a browser shows it as data and not as a page.
+/// Whether a browser shows this content type as data and not as a page.
 fn is_inert(kind: &HeaderValue) -> bool {
     let Ok(kind) = kind.to_str() else { return false };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

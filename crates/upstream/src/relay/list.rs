@@ -21,7 +21,7 @@ const PAGES: usize = 32;
 pub enum ListOutcome {
     /// The models, at most [`models::MOST`], in the relay's order.
     Models(Vec<Model>),
-    /// Any status but 2xx; 401 and 403 say that the key is refused.
+    /// Any status but 2xx; 401 and 403 mean that the key is refused.
     Refused(u16),
     /// An answer that is no list.
     Unreadable(ListError),
@@ -35,15 +35,15 @@ pub(super) struct ListSource<'a> {
     pub(super) private: bool,
 }
 
-/// One page, or why there is none.
+/// One page, or the reason for no page.
 pub(super) enum PageOutcome {
     Page(Page),
     Not(ListOutcome),
 }
 
 impl RelayClient {
-    /// The relay's live list: all its pages, at most 8 MiB, within the limit for small calls. An Ollama without OpenAI's list is asked
-    /// for its own. Errors: the [`Fault`] of the call.
+    /// The relay's live list: all its pages, at most 8 MiB, within the limit for small calls. If an Ollama does not have OpenAI's list,
+    /// its own list is requested. Errors: the [`Fault`] of the call.
     pub async fn models(&self, relay: &Relay, key: &Secret) -> Result<ListOutcome, Fault> {
         let source = ListSource { base_url: &relay.base_url, wire: relay.wire, key, private: relay.allow_private };
         let limit = self.config.timeouts.small;

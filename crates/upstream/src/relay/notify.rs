@@ -1,5 +1,5 @@
-//! Messages to the owner: JSON to a webhook, or a line to an ntfy topic. They are guarded like calls of relays, because the
-//! configured address may be one that only this machine should reach.
+//! Messages to the owner: JSON to a webhook, or a line to an ntfy topic. The guard for relays applies, because the configured address may
+//! be one that only this machine should reach.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use url::Url;
 use super::{RelayClient, Target, with_body};
 use crate::{Fault, FaultKind, Sent};
 
-/// One whole message.
+/// Time limit of one message.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A webhook.
@@ -46,9 +46,9 @@ pub struct NtfyTopic<'a> {
 }
 
 impl RelayClient {
-    /// Posts JSON to a webhook within 10 s; the status it answered. With a secret, `x-polygate-signature: sha256=<hex>` is the
-    /// HMAC-SHA256 of the body. A redirect is never followed. Errors: the [`Fault`] of the call; [`FaultKind::Denied`] for an address
-    /// that may not be called.
+    /// Posts JSON to a webhook within 10 s; returns the status. With a secret, `x-polygate-signature: sha256=<hex>` is the HMAC-SHA256 of
+    /// the body. A redirect is never followed. Errors: the [`Fault`] of the call; [`FaultKind::Denied`] for an address that may not be
+    /// called.
     pub async fn webhook(&self, hook: &Webhook<'_>, body: Bytes) -> Result<u16, Fault> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -59,7 +59,7 @@ impl RelayClient {
         self.notify((hook.url, hook.private), headers, body).await
     }
 
-    /// Publishes a line to an ntfy topic within 10 s; the status it answered. Errors: as [`Self::webhook`].
+    /// Publishes a line to an ntfy topic within 10 s; returns the status. Errors: as [`Self::webhook`].
     pub async fn ntfy(&self, topic: &NtfyTopic<'_>, message: String) -> Result<u16, Fault> {
         let mut headers = HeaderMap::new();
         let mut put = |name: &'static str, text: &str| -> Result<(), Fault> {
@@ -77,7 +77,7 @@ impl RelayClient {
     }
 
     async fn notify(&self, to: (&Url, bool), headers: HeaderMap, body: Bytes) -> Result<u16, Fault> {
-        // The format only matters for a key, and there is none.
+        // The format only matters for a key, and this request has no key.
         let none = Secret::from("");
         let target = Target { url: to.0.clone(), wire: Wire::Chat, key: &none, private: to.1 };
         let request = with_body(self.request(Method::POST, &target, headers)?, body.into());
@@ -91,7 +91,7 @@ fn reworded(fault: Fault) -> Fault {
     if fault.kind != FaultKind::Denied {
         return fault;
     }
-    // The denial names that setting wherever the setting would help.
+    // The denial names `allow_private` whenever that setting would help.
     let message = if fault.message.contains("allow_private") {
         "the address is plain http or not a public one; hint: use https, or set alerts.allow_private if that is what you want"
     } else {
@@ -111,7 +111,7 @@ fn signature(secret: &Secret, body: &[u8]) -> Result<String, Fault> {
     Ok(text)
 }
 
-/// A header's text; what is not ASCII as an encoded word (RFC 2047), which ntfy reads.
+/// A header's text. Text that is not ASCII becomes an encoded word (RFC 2047), which ntfy reads.
 fn encoded(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if plain.is_ascii() { plain } else { format!("=?utf-8?B?{}?=", BASE64_STANDARD.encode(plain)) }

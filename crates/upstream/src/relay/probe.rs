@@ -1,4 +1,4 @@
-//! Detects a relay's format by requesting its model list in each.
+//! Detects a relay's format by requesting its model list in each format.
 //!
 //! Every request goes to the given address and no other host, so the key reaches only its owner. Lists cost nothing and change
 //! nothing.
@@ -11,13 +11,13 @@ use super::list::{ListOutcome, ListSource, PageOutcome};
 use super::{RelayClient, unreadable};
 use crate::Fault;
 
-/// Most bytes of an answer that is looked at.
+/// Most bytes of an answer that are read.
 const BYTES: usize = 4 << 20;
 
 /// A relay's format, as probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probed {
-    /// The protocol that it speaks.
+    /// The relay's protocol.
     pub wire: Wire,
     /// Its base URL for that protocol.
     pub base_url: String,
@@ -28,10 +28,10 @@ pub struct Probed {
 /// Why the protocol is not known. Holds no URL, key or text of the relay.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
-    /// No answer at all: the fault of the first question.
+    /// No answer at all: the fault of the first request.
     #[error("{0}")]
     Way(Fault),
-    /// 401 or 403 to every question that was understood.
+    /// 401 or 403 to every request that the relay understood.
     #[error("the relay refuses the key (status {0}); hint: check the key, and whether it belongs to this address")]
     Refused(u16),
     /// Nothing that looks like a model list.
@@ -48,8 +48,8 @@ enum ProbeAnswer {
 }
 
 impl RelayClient {
-    /// Probes a relay's format: the one that its address suggests first, then OpenAI's, Anthropic's, Gemini's and Ollama's. The same
-    /// list means Chat or Responses; Chat is assumed, because more services have it. Errors: [`ProbeError`].
+    /// Probes a relay's format: the one that its address suggests first, then OpenAI's, Anthropic's, Gemini's and Ollama's. Chat and
+    /// Responses have the same list; Chat is assumed, because more services have it. Errors: [`ProbeError`].
     pub async fn probe(&self, pasted: &PastedAddress, key: &Secret, allow_private: bool) -> Result<Probed, ProbeError> {
         let told = pasted.detect();
         let rest = [Wire::Chat, Wire::Messages, Wire::Gemini].into_iter().filter(|wire| Some(*wire) != told);

@@ -1,4 +1,4 @@
-//! Names that change what they mean: only what is found at the moment of dialling counts, and it is checked.
+//! DNS rebinding: only the addresses at the moment of dialling count, and these are checked.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::*;
 
 const LOOPBACK: &str = "127.0.0.1";
 
-/// Relays whose names mean one list of addresses after the other.
+/// Relays whose names resolve to one list of addresses after the other.
 fn relays(answers: &[&[&str]]) -> RelayClient {
     configured(&Config::default(), answers)
 }
@@ -51,7 +51,7 @@ async fn call(relays: &RelayClient, relay: &Relay) -> Result<u16, Fault> {
     Ok(relays.call(call).await?.status)
 }
 
-/// A server that answers everything, and how many connections it has seen.
+/// A server that answers every request: its port, the number of its connections, and its tasks.
 async fn server() -> (u16, Arc<Mutex<usize>>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (port, count, mut tasks) =
@@ -93,7 +93,7 @@ async fn metadata_behind_a_name_is_never_dialled() {
     }
 }
 
-/// What may not be dialled is left out; the connection goes to the rest.
+/// Forbidden addresses are left out; the connection goes to an allowed one.
 #[tokio::test]
 async fn of_several_addresses_the_allowed_ones_are_dialled() {
     let (port, count, _server) = server().await;
@@ -102,7 +102,7 @@ async fn of_several_addresses_the_allowed_ones_are_dialled() {
     assert_eq!(*count.lock(), 1);
 }
 
-/// A connection that one relay may have is none that another finds in the pool.
+/// A relay never gets a pooled connection of a relay with another rule.
 #[tokio::test]
 async fn relays_with_other_rules_share_no_connection() {
     let (port, count, _server) = server().await;
@@ -131,7 +131,7 @@ async fn our_own_listener_behind_a_name_is_not_dialled() {
     assert_eq!(*count.lock(), 0);
 }
 
-/// The first lookup is harmless, the second is not: there is only one, and it is the one that is dialled.
+/// The first lookup gives an allowed address, a second one would not. There is only one lookup, and its address is dialled.
 #[tokio::test]
 async fn a_name_is_looked_up_once_for_a_connection() {
     let (port, _, _server) = server().await;
@@ -142,7 +142,7 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     assert_eq!(answers.lock().len(), 1, "one answer was taken");
 }
 
-/// Row F18: a name server that says nothing holds neither a call nor the entry of a relay for long.
+/// Row F18: a silent name server delays neither a call nor the entry of a relay for long.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_name_server_holds_nothing_up() {
     let mut relays = relays(&[]);
@@ -160,7 +160,7 @@ async fn a_stalled_name_server_holds_nothing_up() {
     assert!(begun.elapsed() <= Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
-/// What stands in the way, in words, and whether leave lifts it.
+/// The reason for a denial, and whether `allow_private` lifts the denial.
 type Bar = Option<(&'static str, bool)>;
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn what_needs_leave_is_known_before_a_call() {
     }
 }
 
-/// A proxy on this machine would reach what we do not call.
+/// A proxy on this machine could reach addresses that the gateway must not call.
 #[tokio::test]
 async fn a_proxy_is_not_asked_for_what_is_never_called() {
     let (port, count, _server) = server().await;

@@ -1,4 +1,4 @@
-//! An answer's body, read chunk by chunk: each as it came from the socket, none copied, unless it has to be decoded.
+//! An answer's body, read chunk by chunk. The chunks are the socket's own, without a copy, unless the body must be decoded.
 
 use std::io;
 use std::pin::Pin;
@@ -34,7 +34,7 @@ enum Source {
     },
     /// A WebSocket or a decoder.
     Other(Box<dyn ByteSource>),
-    /// All of it is here.
+    /// The whole body, in memory.
     Whole(Option<Bytes>, Framing),
 }
 
@@ -54,7 +54,7 @@ pub(crate) trait ByteSource: Send {
     }
 }
 
-/// A body that ended badly.
+/// A body that did not end properly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
     /// The connection ended, was reset or broke the protocol, or its bytes do not decode.
@@ -79,12 +79,12 @@ impl Body {
         Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes), Framing::ServerSentEvents) }
     }
 
-    /// Messages of a WebSocket, one a line.
+    /// Messages of a WebSocket, one per line.
     pub(crate) fn lines(bytes: Bytes) -> Self {
         Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes), Framing::Lines) }
     }
 
-    /// How the events of a stream are told apart in it.
+    /// How the events of a stream are delimited.
     pub fn framing(&self) -> Framing {
         match &self.source {
             Source::Http { .. } => Framing::ServerSentEvents,
@@ -124,8 +124,8 @@ impl Body {
         }
     }
 
-    /// When the connection last gave a byte, where that may be later than the last chunk: a WebSocket's pings and the messages that
-    /// are not whole yet are bytes too.
+    /// When the connection last received a byte, if that may be later than the last chunk: a WebSocket also receives pings and partial
+    /// messages.
     pub fn last_read(&self) -> Option<Instant> {
         match &self.source {
             Source::Other(source) => source.last_read(),
@@ -197,7 +197,7 @@ impl Whole {
 }
 
 impl From<Cut> for Fault {
-    /// A body that ended badly after its headers.
+    /// The fault for a body that did not end properly.
     fn from(cut: Cut) -> Self {
         let kind = match cut {
             Cut::Broken(_) => FaultKind::Cut,
@@ -222,7 +222,7 @@ impl ByteSource for Decoded {
     }
 }
 
-/// The connection's own failure where it was one, else the decoder's.
+/// The connection's failure if there was one, else the decoder's.
 fn decode_failure(error: &io::Error) -> Cut {
     let below = error.get_ref().and_then(|inner| inner.downcast_ref::<Cut>());
     let corrupt = || Cut::Broken(format!("its bytes are not what its content-encoding says: {error}"));

@@ -1,4 +1,4 @@
-//! One entry of an account file: the names of the fields in other programs, and their places.
+//! One entry of an account file: the names of the fields in other programs, and where the fields are.
 
 use pool::{Millis, Secret, sanitize};
 use serde_json::value::RawValue;
@@ -28,7 +28,7 @@ const KEY: &[&str] = &["OPENAI_API_KEY", "openai_api_key"];
 const REFRESHED: &[&str] = &["last_refresh", "lastRefreshAt", "lastRefresh", "refreshedAt"];
 /// Objects inside an entry that hold its tokens.
 const TOKEN_OBJECTS: &[&str] = &["tokens", "credentials"];
-/// Beginnings of refresh tokens.
+/// Prefixes of refresh tokens.
 const REFRESHING: &[&str] = &["rt_", "oaistb_rt_"];
 /// Values of `type` and `provider` that mean an OpenAI login.
 const OPENAI_KINDS: &[&str] = &["codex", "openai", "chatgpt", "oauth"];
@@ -36,7 +36,7 @@ const OPENAI_KINDS: &[&str] = &["codex", "openai", "chatgpt", "oauth"];
 type Object = Map<String, Value>;
 
 impl File {
-    /// Takes one entry in.
+    /// Adds one entry.
     pub(super) fn add_entry(&mut self, raw: &RawValue, line: usize) {
         let mut wrong = |why: &str| self.rejected.push(RejectedEntry { line, why: why.to_owned() });
         if raw.get().len() > LONGEST {
@@ -78,7 +78,7 @@ impl File {
 
 const EMPTY: &str = "this entry holds no token";
 
-/// A bare token; `None` when it is none.
+/// The entry of a bare token; `None` when the text is no token.
 pub(super) fn token(text: &str, line: usize) -> Option<Entry> {
     let text = bare(text);
     if is_refresh_token(text) && plausible(text) {
@@ -96,7 +96,7 @@ fn is_refresh_token(text: &str) -> bool {
     REFRESHING.iter().any(|start| text.starts_with(start))
 }
 
-/// A token without the scheme that some people copy along.
+/// A token without a copied `Bearer` scheme.
 fn bare(text: &str) -> &str {
     let text = text.trim();
     match text.split_once(' ') {
@@ -125,7 +125,7 @@ fn read(object: &Object, line: usize) -> Entry {
     }
 }
 
-/// The first of these fields that holds text, in the entry itself or where it keeps its tokens.
+/// The first of these fields that holds text, in the entry itself or in its token objects.
 fn text(object: &Object, names: &[&str]) -> Option<String> {
     let inside = TOKEN_OBJECTS.iter().filter_map(|name| object.get(*name)?.as_object());
     let mut found =
@@ -133,7 +133,7 @@ fn text(object: &Object, names: &[&str]) -> Option<String> {
     found.find_map(|value| value.as_str().map(str::trim).filter(|text| !text.is_empty())).map(str::to_owned)
 }
 
-/// Some files hold the identity token taken apart, with the JWT inside.
+/// The JWT inside a parsed identity token, which some files have.
 fn parsed_id(object: &Object) -> Option<Secret> {
     let inside = TOKEN_OBJECTS.iter().filter_map(|name| object.get(*name)?.as_object());
     let mut places = std::iter::once(object).chain(inside);
@@ -150,18 +150,18 @@ fn tags(object: &Object) -> Vec<String> {
     given.map(|tag| cut(tag, TAGS.1)).filter(|tag| !tag.is_empty()).take(TAGS.0).collect()
 }
 
-/// At most `most` characters, on one line, with nothing in it that looks like a token.
+/// At most `most` characters, on one line, without anything that looks like a token.
 fn cut(text: &str, most: usize) -> String {
     sanitize::clean(text.trim(), most * 4).trim().chars().take(most).collect()
 }
 
-/// A date in words, or in milliseconds.
+/// A date as text, or in milliseconds.
 fn instant(value: &Value) -> Option<Millis> {
     let stamp = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
     value.as_str().map_or_else(|| value.as_i64(), stamp).map(Millis)
 }
 
-/// Whether an entry belongs to another provider. Its refresh token must not be sent to ours.
+/// Whether an entry belongs to another provider. Its refresh token must not be sent to OpenAI.
 fn is_other_provider(object: &Object) -> bool {
     let word = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_ascii_lowercase);
     let other = |name| word(name).is_some_and(|word| !OPENAI_KINDS.contains(&word.as_str()));

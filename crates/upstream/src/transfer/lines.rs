@@ -1,4 +1,4 @@
-//! Files of lines: a JSON object or a token on each.
+//! Files with a JSON object or a token on each line.
 
 use serde_json::value::RawValue;
 
@@ -6,7 +6,7 @@ use super::entry::{self, plausible};
 use super::{File, FileError, MOST};
 use crate::jwt::Claims;
 
-/// Numbers lines of entries that come in the order of the text, each look going on where the last one ended.
+/// Finds the line numbers of entries in one pass. The entries must come in the order of the text.
 pub(super) struct LineCounter<'a> {
     text: &'a str,
     at: usize,
@@ -29,7 +29,7 @@ impl<'a> LineCounter<'a> {
     }
 }
 
-/// The number of the line that follows `before`.
+/// The line number at the end of `before`.
 pub(super) fn number(before: &[u8]) -> usize {
     breaks(before) + 1
 }
@@ -38,14 +38,14 @@ fn breaks(text: &[u8]) -> usize {
     text.split(|byte| *byte == b'\n').count() - 1
 }
 
-/// Whether the first line is a whole JSON object, and not the only one.
+/// Whether the first line is a whole JSON object and is followed by other lines.
 pub(super) fn json_lines(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let (Some(first), Some(_)) = (lines.next(), lines.next()) else { return false };
     first.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(first).is_ok()
 }
 
-/// Reads a file line by line. Empty lines and those that begin with `#` are passed over.
+/// Reads a file line by line. Empty lines and lines that begin with `#` are skipped.
 pub(super) fn read(text: &str) -> Result<File, FileError> {
     let mut file = File::default();
     let content = |(_, line): &(usize, &str)| !line.is_empty() && !line.starts_with('#');

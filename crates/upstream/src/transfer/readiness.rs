@@ -1,4 +1,4 @@
-//! Whether an entry's tokens can be used, judged without any call.
+//! Whether an entry's tokens can be used, checked without any call.
 
 use pool::{Millis, Secret};
 
@@ -19,16 +19,16 @@ pub enum Readiness {
 /// Why an entry's tokens cannot be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEntry {
-    /// No token in it.
+    /// The entry has no token.
     #[error("it holds no token")]
     Empty,
     /// The access token does not decode, and there is no refresh token.
     #[error("its access token is no JWT and it has no refresh token")]
     Unreadable,
-    /// The access token has ended, and there is no refresh token.
+    /// The access token has expired, and there is no refresh token.
     #[error("its access token has ended and it has no refresh token; hint: sign in with `polygate login`")]
     Ended,
-    /// The refresh token has a form that no token has.
+    /// The refresh token does not have the form of a token.
     #[error("its refresh token is damaged")]
     Damaged,
     /// Neither the file nor the tokens name the account.
@@ -56,7 +56,7 @@ impl Entry {
         if refresh.is_none() && claims.expires.is_some_and(|end| end <= now) {
             return Err(InvalidEntry::Ended);
         }
-        // The file's own word comes first: of several workspaces it is the one that was chosen.
+        // The file's account id takes precedence: it names the workspace that was chosen.
         if let Some(account) = &self.account {
             claims.account_id.clone_from(account);
         }
@@ -68,7 +68,7 @@ impl Entry {
                 claims,
                 refreshed: self.refreshed,
             })),
-            // New tokens may say more.
+            // New tokens may name the account.
             (true, Some(refresh)) => Ok(Readiness::NeedsRefresh(refresh.clone())),
             (true, None) => Err(InvalidEntry::NoAccount),
         }

@@ -33,7 +33,7 @@ fn facts(entry: &Entry) -> (Option<&str>, Option<&str>, Option<&str>) {
     (leak(text(&entry.access)), leak(text(&entry.refresh)), entry.account.as_deref())
 }
 
-/// The same login in the words of every program that is read.
+/// The same login in the format of every supported program.
 #[rstest]
 #[case::codex(json!({"auth_mode": "chatgpt", "OPENAI_API_KEY": null, "last_refresh": "2026-11-21T08:24:39.402436058Z",
     "tokens": {"id_token": "ID", "access_token": "AT", "refresh_token": "RT", "account_id": "acct"}}))]
@@ -196,7 +196,7 @@ fn outgoing(name: &str, refresh: Option<&str>) -> ExportedAccount {
     }
 }
 
-/// What is written is read back, in every form, one account or several.
+/// Every written format can be read back, with one account or several.
 #[rstest]
 fn every_form_is_read_back(#[values(1, 2)] count: usize) {
     let accounts = [outgoing("one", Some(REFRESH)), outgoing("two", None)];
@@ -233,7 +233,7 @@ fn hostile_files_are_bounded() {
     assert!(label.chars().count() <= 64 && !label.chars().any(char::is_control) && !label.contains("eyJ"), "{label}");
 }
 
-/// Ten thousand entries and none of them any good: every one has its own reason, in order.
+/// Ten thousand invalid entries: each has its own reason, in order.
 #[test]
 fn many_wrong_entries_are_told_apart() {
     let text = format!("[\n{}\n7]", "7,\n".repeat(MOST - 1));

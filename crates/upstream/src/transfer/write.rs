@@ -1,12 +1,12 @@
-//! The forms that are written: ours, and those that other programs read.
+//! Writes account files: in the gateway's own format, and in the formats that other programs read.
 
 use pool::{Account, Millis, Secret, Status, Tokens};
 use serde_json::{Value, json};
 
-/// A form of an export. All of them hold secrets in clear.
+/// A format of an export. All formats hold secrets in clear text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Everything, in the form that the system S0 reads too.
+    /// Everything, in the format that the system S0 reads too.
     Full,
     /// Refresh tokens and labels only: the least that is needed to move a login.
     Minimal,
@@ -30,7 +30,7 @@ pub struct ExportedAccount {
 }
 
 impl Format {
-    /// Every form.
+    /// Every format.
     pub const ALL: [Self; 5] = [Self::Full, Self::Minimal, Self::CockpitTools, Self::Sub2Api, Self::Cpa];
 
     /// Its name in commands and requests.
@@ -44,13 +44,13 @@ impl Format {
         }
     }
 
-    /// The form of this name.
+    /// The format with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 }
 
-/// The accounts as pretty JSON text in this form.
+/// The accounts as pretty JSON text in this format.
 pub fn write(format: Format, accounts: &[ExportedAccount], now: Millis) -> Secret {
     let each = |shape: fn(&ExportedAccount) -> Value| accounts.iter().map(shape).collect::<Vec<_>>();
     let value = match format {
@@ -93,7 +93,7 @@ fn full(out: &ExportedAccount) -> Value {
     })
 }
 
-/// An account without a refresh token has no other login than its access token.
+/// An account without a refresh token is exported with its access token.
 fn minimal(out: &ExportedAccount) -> Value {
     match &out.tokens.refresh {
         Some(refresh) => json!({ "refreshToken": refresh.expose(), "label": out.account.label }),

@@ -1,5 +1,5 @@
-//! Bare connections to the backend, for what the HTTP client does not speak: over the same proxy, with the same checks and timers,
-//! and with a TLS hello without ALPN as for the official client's WebSockets (capture 49).
+//! Bare connections to the backend, for protocols that the HTTP client does not have: over the same proxy, with the same checks and
+//! timers, and with a TLS hello without ALPN, as in the official client's WebSockets (capture 49).
 
 use std::future::{Future, ready};
 use std::net::SocketAddr;
@@ -79,7 +79,7 @@ impl Connector<'_> {
         let first = self.tcp(proxy).await?;
         let first = if proxy.scheme() == "https" { self.start_tls(first, proxy).await? } else { first };
         let (at, mut first) = (uri(proxy)?, Some(TokioIo::new(first)));
-        // The only connection, handed over once.
+        // The service gives out its only connection once.
         let opened = service_fn(move |_: Uri| ready(first.take().ok_or("the proxy's connection is used up")));
         let auth = proxy_login(proxy);
         if !proxy.scheme().starts_with("socks") {
@@ -128,7 +128,7 @@ impl Connector<'_> {
     }
 }
 
-/// Host and port of a URL, with the port that its scheme means.
+/// Host and port of a URL; without a port, the default port of the scheme.
 fn uri(url: &Url) -> Result<Uri, BoxError> {
     let host = url.host_str().ok_or("the address names no host")?;
     let port = url.port_or_known_default().unwrap_or(1080);

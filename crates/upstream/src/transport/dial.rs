@@ -1,8 +1,8 @@
-//! Bounds and names the stages of opening a connection: lookup and TCP (or the proxy), then TLS.
+//! Limits and reports the stages of opening a connection: lookup and TCP (or the proxy), then TLS.
 //!
-//! The HTTP client offers one timer over all stages and one kind of error for them. This layer around its connector keeps
-//! a timer per stage and says in which one it failed. It learns that a handshake began from the TLS session store, which
-//! rustls asks for a ticket first thing in each handshake, on the connecting task.
+//! The HTTP client has one timer and one kind of error for all stages. This layer around its connector has a timer per stage and reports
+//! the stage that failed. The TLS session store tells the layer when a handshake begins: rustls asks the store for a ticket at the start
+//! of each handshake, on the connecting task.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -35,7 +35,7 @@ tokio::task_local! {
 #[derive(Default)]
 struct HandshakeProgress(Mutex<Vec<Instant>>);
 
-/// A connection that could not be opened: nothing of any request went out.
+/// A connection that could not be opened: no part of a request was sent.
 #[derive(Debug)]
 pub(crate) struct DialError {
     /// `Connect`, `Proxy` or `Tls`.
@@ -111,7 +111,7 @@ impl DialLayer {
         begun.last().map_or(start + self.connect, |began| *began + self.handshake)
     }
 
-    /// Does the work of opening a connection within the stages' limits.
+    /// Runs `work`, which opens a connection, within the limits of the stages.
     pub(super) async fn run<T>(self, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
         let start = Instant::now();
         let progress = Arc::new(HandshakeProgress::default());
@@ -140,7 +140,7 @@ impl DialLayer {
     }
 }
 
-/// Whether the other side does not speak TLS: a proxy that accepts CONNECT and then sends a page of its own.
+/// Whether the peer does not speak TLS: a proxy that accepts CONNECT and then sends its own page.
 fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(find_source::<rustls::Error>(error), Some(rustls::Error::InvalidMessage(_)))
 }

@@ -38,7 +38,7 @@ pub(crate) struct ClientPool {
 struct ClientFactory {
     roots: Arc<CertificateVerifier>,
     tls: rustls::ClientConfig,
-    /// The same without ALPN, for bare connections.
+    /// The same settings without ALPN, for bare connections.
     tls_without_alpn: Arc<rustls::ClientConfig>,
     timeouts: Timeouts,
     options: ConnectOptions,
@@ -139,8 +139,8 @@ impl ClientFactory {
         Ok(PooledClient { http: self.client()?, streams: Arc::new(Semaphore::new(STREAMS)) })
     }
 
-    /// The client's own retry stays on: it repeats only what the server says it has not processed (REFUSED_STREAM, GOAWAY),
-    /// on the same account and at most twice.
+    /// The client's own retry stays on. It repeats only requests that the server reports as not processed (REFUSED_STREAM, GOAWAY), on
+    /// the same account and at most twice.
     fn client(&self) -> Result<reqwest::Client, BuildError> {
         let timeouts = &self.timeouts;
         let mut builder = reqwest::Client::builder()

@@ -1,5 +1,5 @@
-//! Resolvers that return only permitted addresses. The connector gets no others, so DNS rebinding gains nothing. Literal addresses
-//! are checked before the call.
+//! Resolvers that return only permitted addresses. The connector gets no other addresses, so DNS rebinding gains nothing. Literal
+//! addresses are checked before the call.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -48,7 +48,7 @@ pub(crate) struct GuardedResolver {
     lookup: Lookup,
 }
 
-/// How names become addresses.
+/// How names are resolved.
 #[derive(Clone)]
 pub(crate) enum Lookup {
     /// The system's resolver.
@@ -56,7 +56,7 @@ pub(crate) enum Lookup {
     /// One answer after the other; the last one repeats.
     #[cfg(test)]
     Script(Arc<parking_lot::Mutex<std::collections::VecDeque<Vec<IpAddr>>>>),
-    /// This address, so much later.
+    /// This address, after a delay.
     #[cfg(test)]
     Late(std::time::Duration, IpAddr),
     /// An error of the name server.
@@ -121,7 +121,7 @@ impl Resolve for GuardedResolver {
 }
 
 impl Lookup {
-    /// The addresses of a name, as they are.
+    /// The addresses of a name, unchecked.
     pub(crate) async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
@@ -169,7 +169,7 @@ pub(crate) fn check(address: IpAddr, rule: TargetRule, listeners: &Listeners) ->
     if rule.own_port.is_some_and(ours) { Err(Denied::Own) } else { Ok(()) }
 }
 
-/// Whether an address is one of this machine's: only those can be bound.
+/// Whether an address belongs to this machine: no other address can be bound.
 fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }

@@ -1,4 +1,4 @@
-//! The certificate verifier: the system's authorities plus a bundle, loaded when the first certificate is to be checked.
+//! The certificate verifier: the system's authorities plus a bundle, loaded when the first certificate must be checked.
 //!
 //! Loading costs about 30 ms and some MiB, so a gateway that only talks to loopback never loads it.
 
@@ -37,7 +37,7 @@ impl CertificateVerifier {
         Ok(Arc::new(Self { provider, extra, alpn, verifier: OnceLock::new(), warmed: OnceCell::new() }))
     }
 
-    /// TLS settings around this verifier. The hello they make is held by `tests/hello.rs`.
+    /// TLS settings with this verifier. `tests/hello.rs` checks the hello that the settings produce.
     pub(crate) fn config(self: &Arc<Self>) -> Result<ClientConfig, BuildError> {
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
@@ -67,7 +67,7 @@ impl CertificateVerifier {
         self.verifier.get().is_none()
     }
 
-    /// Loads the store if that has not been done; a failure is tried again by the next caller.
+    /// Loads the store if it is not loaded yet; after a failure the next caller tries again.
     pub(crate) fn load(&self) -> Result<&Verifier, Error> {
         if let Some(verifier) = self.verifier.get() {
             return Ok(verifier);

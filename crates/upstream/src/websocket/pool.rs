@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use super::read_clock::ReadClock;
 use crate::egress::{EgressKey, ResolvedEgress};
 
-/// How long a socket waits for its next turn; the other end closes it not much later (observed of peers, 2026-11).
+/// How long a socket waits for its next turn; the other end closes the socket not much later (observed with peers, 2026-11).
 const IDLE: Duration = Duration::from_mins(5);
 /// Maximum age of a socket: the backend closes sockets after 60 minutes.
 const AGE: Duration = Duration::from_mins(55);
@@ -30,7 +30,7 @@ const AGE: Duration = Duration::from_mins(55);
 const MOST: usize = 256;
 /// Most messages that an idle socket may receive between two checks.
 const MOST_MESSAGES: usize = 64;
-/// Bytes of the largest message sent over an idle socket, which it keeps as memory; and their sum over all idle sockets.
+/// Most bytes of the largest message sent over an idle socket, whose memory the socket still holds; and the sum over all idle sockets.
 const LARGE: usize = 8 << 20;
 const LARGE_SUM: usize = 64 << 20;
 
@@ -100,9 +100,9 @@ pub(crate) struct SocketPool(Arc<Mutex<IdleSockets>>);
 struct IdleSockets {
     sockets: HashMap<SocketKey, Socket>,
     health: HashMap<AccountId, SocketHealth>,
-    /// How often all sockets were closed,
+    /// How often all sockets were closed.
     epoch: u64,
-    /// and how often those of one account were.
+    /// How often the sockets of one account were closed.
     epochs: HashMap<AccountId, u64>,
 }
 
@@ -178,7 +178,7 @@ impl SocketPool {
         self.0.lock().epoch(account)
     }
 
-    /// Closes every idle socket now, and those in use after their turn.
+    /// Closes every idle socket now, and the sockets in use after their turn.
     pub(crate) fn close_idle(&self) {
         let gone = {
             let mut waiting = self.0.lock();
@@ -188,7 +188,7 @@ impl SocketPool {
         drop(gone);
     }
 
-    /// Closes an account's idle sockets now, and those in use after their turn.
+    /// Closes an account's idle sockets now, and its sockets in use after their turn.
     pub(crate) fn close_account(&self, account: &AccountId) {
         let mut waiting = self.0.lock();
         *waiting.epochs.entry(account.clone()).or_default() += 1;
@@ -196,8 +196,8 @@ impl SocketPool {
         waiting.health.remove(account);
     }
 
-    /// Closes sockets that are closed, old or idle, and answers pings. Meanwhile the sockets are out of the pool, so no caller
-    /// waits for the lock.
+    /// Answers pings, and drops sockets that the other end closed, that are too old, or that were idle for too long. During the check the
+    /// sockets are out of the pool, so no caller waits for the lock.
     pub(crate) fn maintain(&self) {
         let now = Instant::now();
         let all = std::mem::take(&mut self.0.lock().sockets);
@@ -217,17 +217,17 @@ impl SocketPool {
         self.0.lock().health.get(account).is_none_or(|health| health.may_try(now))
     }
 
-    /// A turn was accepted over a socket.
+    /// Records that a turn was accepted over a socket.
     pub(crate) fn mark_working(&self, account: &AccountId) {
         self.0.lock().health.remove(account);
     }
 
-    /// The backend refuses WebSockets.
+    /// Records that the backend refuses WebSockets.
     pub(crate) fn mark_refused(&self, account: &AccountId, now: Millis) {
         self.0.lock().health.entry(account.clone()).or_default().set_refused(now);
     }
 
-    /// No socket could be opened, for a reason that does not concern a POST.
+    /// Records that no socket could be opened, for a reason that does not concern a POST.
     pub(crate) fn mark_failed(&self, account: &AccountId, now: Millis) {
         self.0.lock().health.entry(account.clone()).or_default().set_failed(now);
     }

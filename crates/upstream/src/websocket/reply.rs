@@ -1,5 +1,5 @@
-//! A reply over a WebSocket, as the body of an answer: each read returns the received events, one a line. A reply with a
-//! proper end returns its socket to the pool; any other end closes it.
+//! A reply over a WebSocket, as the body of an answer: each read returns the received events, one per line. A reply with a proper end
+//! returns its socket to the pool; any other end closes the socket.
 
 use std::task::{Context, Poll};
 
@@ -50,7 +50,7 @@ enum Received {
     Idle,
     /// Nothing yet.
     Pending,
-    /// No more comes.
+    /// The reply has ended.
     Over,
 }
 
@@ -89,7 +89,7 @@ impl SocketReply {
     fn record(&mut self, message: &Bytes, said: EventClass) {
         let seen = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, said));
         if let Err(foreign) = seen {
-            // Its frame belongs to another response and must not end this reply.
+            // The event belongs to another response, and its frame must not end this reply.
             self.buffered.clear();
             self.fail(foreign.to_string());
             return;
@@ -146,7 +146,7 @@ impl ByteSource for SocketReply {
         Framing::Lines
     }
 
-    /// The bytes of pings and of a message under way count; `None` once the reply has ended.
+    /// The bytes of pings and of a partial message count; `None` once the reply has ended.
     fn last_read(&self) -> Option<Instant> {
         self.socket.as_ref().map(|socket| socket.stream.get_ref().last_read())
     }

@@ -28,7 +28,7 @@ async fn sockets(numbers: std::ops::Range<usize>, sent: usize) -> Vec<Socket> {
     all
 }
 
-/// While sockets are looked at, others come back from their turns: both together keep to the bounds.
+/// While sockets are checked, other sockets return from their turns. All of them together stay within the limits.
 #[tokio::test(start_paused = true)]
 async fn what_was_looked_at_takes_only_the_room_that_is_left() {
     let mut waiting = IdleSockets::default();
