@@ -1,4 +1,4 @@
-//! Files and tokens that people import: claims are bounded, and neither an error nor a debug print shows a token.
+//! Files and tokens that users import: claims are bounded, and neither an error nor a debug print shows a token.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use pool::Secret;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use upstream::authfile::{self, ImportError, Imported};
 use upstream::jwt::Claims;
 
-/// The input as a file, as a token, and as the payload of a token.
+/// Checks the input as a file, as a token, and as the payload of a token.
 pub fn check(input: &[u8]) {
     let shown = match authfile::parse(input) {
         Ok(Imported::Login(login)) => {
@@ -46,14 +46,14 @@ fn bounded(claims: &Claims) {
     assert!(claims.expires.is_none_or(|expires| expires.0 > 0 && expires.0 <= 253_402_300_799_000), "{claims:?}");
 }
 
-/// The file's tokens that are long enough to be no ordinary word.
+/// The file's tokens that are too long to be ordinary words.
 fn tokens(file: &Value) -> impl Iterator<Item = &str> {
     let tokens = &file["tokens"];
     let all = [&tokens["access_token"], &tokens["refresh_token"], &tokens["id_token"], &file["OPENAI_API_KEY"]];
     all.into_iter().filter_map(Value::as_str).filter(|token| token.len() >= 24)
 }
 
-/// Whether the same text is said in a place that is no secret.
+/// Whether the same text is also in a field that is not secret.
 fn claimed(file: &Value, token: &str) -> bool {
     let public = [&file["auth_mode"], &file["tokens"]["account_id"]];
     public.into_iter().filter_map(Value::as_str).any(|text| text.contains(token))

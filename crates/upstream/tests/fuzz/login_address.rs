@@ -1,5 +1,5 @@
-//! Addresses that people paste at the end of a login: a code is taken only with this login's state, and nothing that is said about a
-//! bad one can break a terminal.
+//! Addresses that users paste at the end of a login: a code is accepted only with this login's state, and no error text can break a
+//! terminal.
 
 use upstream::oauth::{CallbackError, pasted};
 
@@ -22,7 +22,7 @@ pub fn check(input: &[u8]) {
     assert!(pasted(&text, "another").is_err() || text.contains("another") || text.contains('%'));
 }
 
-/// Whether the state may be in it, escaped or not.
+/// Whether the text may contain the state, escaped or not.
 fn knows(text: &str) -> bool {
     text.contains(STATE) || text.contains('%')
 }

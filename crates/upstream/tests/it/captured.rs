@@ -1,8 +1,8 @@
-//! What the official client was recorded to send beside what we send, recording by recording.
+//! Compares the recorded requests of the official client with the gateway's, recording by recording.
 //!
-//! [`TABLE`] names every file of the recordings with what is done about it, and a test holds it against the folder. The facts that
-//! hold without the recordings stand in `golden.rs`, `login.rs`, `side.rs` and `socket.rs`; the names of [`orders`] are theirs too.
-//! Bodies go the whole way: read as a client's request, written for the backend, sent, and compared as they come out.
+//! [`TABLE`] names every file of the recordings and how the file is compared; a test checks the table against the folder. The tests that
+//! need no recordings are in `golden.rs`, `login.rs`, `side.rs` and `socket.rs`; they also use the names in [`orders`]. Bodies take the
+//! whole path: read as a client's request, written for the backend, sent, and compared as the server received them.
 
 mod calls;
 mod frames;
@@ -26,23 +26,23 @@ use crate::recordings::shared;
 enum How {
     /// `POST /codex/responses`: names, values and order of the headers, and the body, byte by byte.
     Call,
-    /// What a Codex client sends to us: what of it reaches the backend, and the body.
+    /// A Codex client's request to the gateway: the headers that reach the backend, and the body.
     Client,
     /// `POST /codex/images/generations`: headers and body.
     Picture,
     /// The upgrade to a socket: names, values and order.
     Upgrade,
-    /// A message over a socket: order, values, and the set of what `client_metadata` carries.
+    /// A message over a socket: order, values, and the set of fields in `client_metadata`.
     Frame,
     /// A small call: headers in order with their values, and the body.
     Side,
     /// A call of the auth server: path, headers in order with their values, and the body.
     Token,
-    /// A call with an API key, which only relays make, under our own name: path, body, and what is about the protocol.
+    /// A call with an API key, which only relays make, under the gateway's own name: path, body, and the headers of the protocol.
     Relay,
-    /// A ClientHello: in `hello.rs`.
+    /// A ClientHello; compared in `hello.rs`.
     Hello,
-    /// Never sent, and why.
+    /// Never sent, with the reason.
     Unsent(&'static str),
 }
 
@@ -85,7 +85,7 @@ const TABLE: [(&str, How); 47] = [
     ("32-oauth-refresh-proactive.json", How::Token),
     ("33-oauth-refresh-unauthorized.json", How::Token),
     ("34-oauth-code-exchange.json", How::Token),
-    // 35 and 39: no command asks for a key or revokes a login; the calls are there, and are compared.
+    // 35 and 39: no command requests a key or revokes a login, but the calls exist and are compared.
     ("35-oauth-apikey-exchange.json", How::Token),
     ("36-deviceauth-usercode.json", How::Token),
     ("37-deviceauth-token-poll.json", How::Token),
@@ -125,7 +125,7 @@ struct Capture {
     value: Value,
 }
 
-/// The recordings that are compared in this way; none where they are not at hand.
+/// The recordings that are compared in this way; empty where the recordings are missing.
 fn of(how: How) -> Vec<Capture> {
     let names = TABLE.iter().filter(|(_, given)| *given == how).map(|(name, _)| *name);
     names.filter_map(Capture::of).collect()
@@ -136,7 +136,7 @@ impl Capture {
         Some(Self { name, value: crate::setup::capture(name)? })
     }
 
-    /// The number that its name begins with.
+    /// The number at the beginning of its name.
     fn number(&self) -> u8 {
         self.name[..2].parse().unwrap()
     }
@@ -145,14 +145,14 @@ impl Capture {
         self.value["url"].as_str().unwrap().parse().unwrap()
     }
 
-    /// The first line as HTTP/1.1 has it.
+    /// The request line of HTTP/1.1.
     fn line(&self) -> String {
         let url = self.url();
         let query = url.query().map_or(String::new(), |query| format!("?{query}"));
         format!("{} {}{query} HTTP/1.1", self.value["method"].as_str().unwrap(), url.path())
     }
 
-    /// Every header, as it came.
+    /// Every header, as recorded.
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.value["headers"].as_array().unwrap().iter();
         pairs.map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()))
@@ -162,14 +162,14 @@ impl Capture {
         self.pairs().find(|(given, _)| *given == name).map(|(_, value)| value)
     }
 
-    /// The headers of HTTP itself are compared where the recording has them: HTTP/2 has no `host`. A length is compared where the
-    /// whole body is on file, and not compressed.
+    /// The headers to compare. Headers of HTTP itself are compared if the recording has them: HTTP/2 has no `host`. A length is compared
+    /// if the recording has the whole body, uncompressed.
     fn headers(&self) -> Vec<(String, String)> {
         let wanted = self.pairs().filter(|(name, _)| !name.starts_with(':'));
         wanted.map(|(name, value)| self.plain(name, value)).collect()
     }
 
-    /// The same headers of what we sent.
+    /// The same headers of the gateway's request.
     fn sent(&self, seen: &Seen) -> Vec<(String, String)> {
         let ours = seen.headers.iter().filter(|(name, _)| name != "host" || self.header("host").is_some());
         ours.map(|(name, value)| self.plain(name, value)).collect()
@@ -193,7 +193,7 @@ impl Capture {
         usize::try_from(length).unwrap() == self.body().len()
     }
 
-    /// The body as it came, cut as it is on file.
+    /// The body as recorded, which may be truncated.
     fn body(&self) -> String {
         match &self.value["body"] {
             Value::Null => String::new(),
@@ -202,7 +202,7 @@ impl Capture {
         }
     }
 
-    /// Who its client said it was.
+    /// The identity of the recorded client.
     fn profile(&self) -> Profile {
         let agent = self.header("user-agent").unwrap();
         let (originator, rest) = agent.split_once('/').unwrap();
@@ -218,7 +218,7 @@ fn platform() -> Platform {
     Platform { os: "Debian 12.0.0".into(), arch: "x86_64".into(), terminal: "xterm".into() }
 }
 
-/// The recorded client's identity under a name; `client` is what its host app calls itself.
+/// The recorded client's identity under a name; `client` is the name and the version of its host app.
 fn profile(originator: &str, version: &str, client: Option<(&str, &str)>) -> Profile {
     let platform = platform();
     Profile {
@@ -228,7 +228,7 @@ fn profile(originator: &str, version: &str, client: Option<(&str, &str)>) -> Pro
     }
 }
 
-/// Every identity of ours.
+/// Every profile of the gateway.
 fn profiles() -> [Profile; 3] {
     ["polygate", "codex-cli", "codex-desktop"].map(|name| Profile::named(name, &platform()).unwrap())
 }
@@ -243,7 +243,7 @@ fn as_sent_by(profile: &Profile, headers: Vec<(String, String)>) -> Vec<(String,
     headers.into_iter().map(|(name, given)| value(name, given)).collect()
 }
 
-/// What a recorded client said of its turn, without what a single run of `codex exec` says alone.
+/// The turn metadata of a recorded client, without the fields that only a single run of `codex exec` sends.
 struct Told {
     /// `client_metadata`.
     fields: Value,
@@ -262,7 +262,7 @@ impl Told {
         Self { fields, turn }
     }
 
-    /// The same as facts, from which a profile is to say it again.
+    /// The same values as facts, from which a profile must produce the same metadata.
     fn facts(&self, lite: bool) -> TurnFacts<'_> {
         let text = |name: &str| self.turn[name].as_str();
         let kind = match text("request_kind").unwrap() {
@@ -285,13 +285,13 @@ impl Told {
         }
     }
 
-    /// Whether nobody but the official client can say it: of a subagent, or of what comes after a compaction.
+    /// Whether only the official client can send this metadata: for a subagent, or after a compaction.
     fn apart(&self) -> bool {
         self.turn["window_number"] != 0 || self.turn.get("parent_thread_id").is_some()
     }
 }
 
-/// A client's body as it is written for the backend; nothing may be lost.
+/// A client's body as written for the backend; no field may be lost.
 fn written(body: &Value) -> bytes::Bytes {
     let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
     let target = Codex {
@@ -305,7 +305,7 @@ fn written(body: &Value) -> bytes::Bytes {
     written
 }
 
-/// The pairs of an object of JSON, by name.
+/// The fields of a JSON object, by name.
 fn by_name(object: &Value) -> std::collections::BTreeMap<&str, &Value> {
     object.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value)).collect()
 }

@@ -1,4 +1,4 @@
-//! Which cookies come back, to whom.
+//! Which cookies are sent back, and to which account.
 
 use pool::Secret;
 use upstream::{ModelCall, Upstream};

@@ -1,4 +1,4 @@
-//! What goes wrong before and in an answer, and what `sent` says of it (rows F11, F12, F19, F22, F30).
+//! Failures before and in an answer, and the `sent` of each fault (rows F11, F12, F19, F22, F30).
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn a_cut_before_the_headers_may_have_sent_all(#[case] bytes: Vec<u8>) {
     assert!(server.quiet(), "the request was sent again");
 }
 
-/// A listener whose backlog is full: nobody answers a SYN any more.
+/// A listener whose backlog is full, so it answers no SYN.
 fn black_hole() -> (std::net::SocketAddr, Vec<std::net::TcpStream>, tokio::net::TcpListener) {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -72,7 +72,7 @@ async fn a_connection_that_nobody_answers_is_given_up_in_time() {
     discreet(&fault);
 }
 
-/// Row F19, half open: a peer that takes nothing any more is found by what it does not acknowledge.
+/// Row F19, half open: a peer that stops reading is detected by the bytes that it does not acknowledge.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_peer_that_stops_reading_is_given_up() {
@@ -94,15 +94,15 @@ async fn a_peer_that_stops_reading_is_given_up() {
     }
 }
 
-/// Row F19, half open: while we only listen, the system asks a silent peer within 30 s whether it is there.
+/// Row F19, half open: while the client only reads, the system sends a silent peer a keep-alive probe within 30 s.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_silent_peer_is_asked_whether_it_is_there() {
     let server = Recorder::always(Reply::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhell".to_vec())).await;
     let mut answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
     assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hell");
-    // The timer of our end, by proc(5): state 1 is established, and connections of other processes to an earlier server at this port
-    // are not; timer 2 is keep-alive; hundredths of a second.
+    // The timer of the client's socket, by proc(5): state 1 is established, which excludes connections of other processes to an earlier
+    // server at this port; timer 2 is keep-alive, in hundredths of a second.
     let timer = || {
         let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
         let peer = format!("0100007F:{:04X}", server.addr.port());
@@ -120,7 +120,7 @@ async fn a_silent_peer_is_asked_whether_it_is_there() {
     assert!(timer().1 <= 3000, "{:?}", timer());
 }
 
-/// A call with a body that no buffer on the way holds.
+/// A call with a body that is larger than every buffer on the path.
 async fn heavy(addr: std::net::SocketAddr, timeouts: Timeouts) -> Result<upstream::Answer, upstream::Fault> {
     let mut noise = 1_u32;
     let body: Vec<u8> = std::iter::repeat_with(|| {
@@ -148,7 +148,7 @@ async fn a_reset_inside_the_body_may_have_sent_all() {
     let addr = listener.local_addr().unwrap();
     let serve = async {
         let (mut stream, _) = listener.accept().await.unwrap();
-        // What is left unread turns the close into a reset.
+        // Unread bytes turn the close into a reset.
         stream.read_exact(&mut [0; 10_000]).await.unwrap();
         drop(stream);
         std::future::pending::<()>().await;

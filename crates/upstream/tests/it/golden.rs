@@ -1,5 +1,4 @@
-//! Which headers a call carries, in which order, with which values. The official client's recorded requests are compared in
-//! `captured.rs`.
+//! The headers of each call, with their order and values. The official client's recorded requests are compared in `captured.rs`.
 
 use pool::Secret;
 use pool::relay::Service;
@@ -11,7 +10,7 @@ use crate::captured::orders;
 use crate::recorder::{Recorder, Reply, Seen, full};
 use crate::setup::{account, config, facts};
 
-/// Sends one call and returns it as it arrived.
+/// Sends one call and returns the received request.
 async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> Seen {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
@@ -119,7 +118,7 @@ async fn a_picture_keeps_the_order() {
         (seen.line.as_str(), seen.header("x-codex-image-turn-id")),
         ("POST /backend-api/codex/images/generations HTTP/1.1", Some("t-1"))
     );
-    // Another client's picture has no metadata of a turn.
+    // An image call of another client has no turn metadata.
     let wanted = orders::PICTURE.iter().filter(|name| !matches!(**name, "x-codex-turn-metadata" | "cookie"));
     assert_eq!(seen.names(), wanted.copied().collect::<Vec<_>>());
     let values = [("accept", "*/*"), ("content-type", "application/json"), ("authorization", "Bearer <JWT>")];

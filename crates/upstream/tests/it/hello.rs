@@ -1,5 +1,5 @@
-//! The ClientHello: it must be the official client's under a custom authority, which follows from rustls' version, provider
-//! and features, and changes when any of them does. Order of extensions is shuffled by rustls, so the set is compared.
+//! The ClientHello must equal the official client's with a custom authority. The hello follows from rustls' version, provider and
+//! features, and changes with any of them. rustls shuffles the order of extensions, so the set is compared.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ async fn the_hello_equals_the_recorded_one() {
     assert_eq!(record(&theirs.sni, true).await, theirs, "through a proxy of the pool");
 }
 
-/// The hello of a socket: the same without ALPN, as the official client's.
+/// The hello of a socket: the same without ALPN, as in the official client.
 #[tokio::test]
 async fn the_hello_of_a_socket_is_the_official_clients() {
     let sni = "api.example.test";
@@ -80,7 +80,8 @@ async fn record(host: &str, pool: bool) -> Hello {
     record_of(host, pool, false).await
 }
 
-/// Our hello for a host, taken behind the CONNECT of the configuration's proxy, or of one of the pool, so that no name is looked up.
+/// The gateway's hello for a host, recorded behind the CONNECT of the configured proxy, or of a proxy of the pool, so that no name is
+/// looked up.
 async fn record_of(host: &str, pool: bool, socket: bool) -> Hello {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,5 +1,5 @@
-//! HTTP/2, which https speaks with the backend: a reader that leaves resets its stream and keeps the connection, and a
-//! connection that the server ends is replaced.
+//! HTTP/2, the protocol with the backend over https: dropping an answer resets its stream and leaves the connection open, and a
+//! connection that the server closes is replaced.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -24,10 +24,10 @@ use crate::recorder::soon;
 use crate::setup::call;
 use crate::tls::{self, Authority};
 
-/// Streams that a connection takes, as the backend's has it.
+/// The stream limit of a connection, as the backend sets it.
 const STREAMS: u32 = 100;
 
-/// `hello`, then nothing; tells when it is dropped.
+/// A body that sends `hello` and never ends; it reports when it is dropped.
 struct Endless {
     first: Option<Bytes>,
     tell: mpsc::UnboundedSender<&'static str>,
@@ -56,7 +56,7 @@ struct Server {
     _tasks: JoinSet<()>,
 }
 
-/// A server whose answers never end; `once`: each connection takes one request and then says goodbye.
+/// A server whose answers never end. With `once`, each connection takes one request and then sends GOAWAY.
 async fn serve(once: bool) -> Server {
     let authority = Authority::new();
     let mut config = Arc::into_inner(authority.server(&tls::localhost())).unwrap();
@@ -133,7 +133,7 @@ async fn a_connection_that_the_server_ends_is_replaced() {
     }
 }
 
-/// What HTTP/2 adds and leaves out: no `host`, and all else in the order of HTTP/1.1.
+/// HTTP/2 has no `host`; all other headers have the order of HTTP/1.1.
 #[tokio::test]
 async fn headers_have_the_same_order_as_over_http1() {
     let mut server = serve(false).await;
@@ -157,7 +157,7 @@ async fn what_one_connection_does_not_take_goes_over_another() {
     assert!(server.events.try_recv().is_err());
     answers.push(call(&server.upstream).await.unwrap());
     assert_eq!(soon(server.events.recv()).await, Some("connection"));
-    // A place that is free again is taken before a new connection is.
+    // A free stream of an open connection is used before a new connection is opened.
     drop(answers.remove(0));
     assert_eq!(soon(server.events.recv()).await, Some("reset"));
     answers.push(call(&server.upstream).await.unwrap());
@@ -193,7 +193,7 @@ fn trailers() -> Vec<u8> {
     frame(HEADERS, HEAD | END, 1, &[0, 1, b'a', 1, b'b'])
 }
 
-/// What becomes of a connection after the last frame.
+/// What happens to a connection after the last frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum After {
     Stays,
@@ -202,7 +202,7 @@ enum After {
     Fin,
 }
 
-/// Row F2: a stream that was not ended by its server has no end, in whatever words the server gives it up.
+/// Row F2: a stream without END_STREAM is cut, whatever way the server gives it up.
 #[rstest]
 #[case::reset_without_an_error(rst(0), After::Stays, false)]
 #[case::reset_by_an_internal_error(rst(2), After::Stays, false)]
@@ -246,7 +246,7 @@ async fn a_stream_that_is_given_up_is_a_cut(#[case] words: Vec<u8>, #[case] afte
             After::Goodbye => stream.shutdown().await.unwrap(),
             After::Fin => stream.get_mut().0.shutdown().await.unwrap(),
         }
-        // Read on: what is left unread would turn the end into a reset.
+        // Read on: unread bytes would turn the end into a reset.
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
     let mut answer = call(&upstream).await.unwrap();
@@ -256,7 +256,7 @@ async fn a_stream_that_is_given_up_is_a_cut(#[case] words: Vec<u8>, #[case] afte
     assert!(if whole { last.is_none() } else { matches!(last, Some(Err(Cut::Broken(_)))) }, "{last:?}");
 }
 
-/// Reads until stream 1 is asked for, and agrees to the client's settings.
+/// Reads until the request on stream 1 arrives, and acknowledges the client's settings.
 async fn asked(stream: &mut TlsStream<TcpStream>) {
     stream.read_exact(&mut [0; 24]).await.unwrap();
     loop {

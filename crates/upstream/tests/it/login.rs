@@ -1,4 +1,4 @@
-//! The token endpoint and the device login: what is sent, and what each answer comes to (row S4, in part).
+//! The token endpoint and the device login: the requests, and the outcome of each answer (row S4, in part).
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn a_refresh_is_json_with_its_reason() {
     assert_eq!(body(&seen), wanted);
 }
 
-/// Whoever refreshes is who speaks to the backend, under one name: no client has two (captures 32, 33 and 39).
+/// A refresh and the calls to the backend have the same client name: no client has two names (captures 32, 33 and 39).
 #[rstest]
 #[case("polygate", "polygate")]
 #[case("codex-cli", "codex_cli_rs")]
@@ -246,7 +246,8 @@ async fn a_device_login_waits_and_then_trades() {
     assert!(body(&server.request().await).contains(&redirect));
 }
 
-/// What a device login meets, the start first: a poll that is lost is asked again, a trade is not.
+/// Runs a device login against these answers, the start first. A lost poll is repeated, a code exchange is not. Returns the number of
+/// requests.
 async fn device_wait(script: &'static [&'static str]) -> (Result<Grant, LoginError>, usize) {
     const TYPED: &str = r#"{"authorization_code":"ac","code_verifier":"cv"}"#;
     let mut server = Recorder::start(move |n| match script.get(n).copied().unwrap_or("grant") {

@@ -1,4 +1,4 @@
-//! The crate against small loopback servers that record what reaches them, byte by byte.
+//! Tests the crate against small loopback servers that record every received byte.
 
 #![allow(clippy::unwrap_used, reason = "a test's failed unwrap is a failed test, also in its helpers")]
 

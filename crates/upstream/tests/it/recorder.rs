@@ -1,4 +1,4 @@
-//! A raw HTTP/1.1 server: records requests as bytes, answers with given bytes, and tells when a client hangs up.
+//! A raw HTTP/1.1 server: records requests as bytes, answers with given bytes, and reports when a client disconnects.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Debug)]
 pub(crate) enum Event {
     Request(Seen),
@@ -17,7 +17,7 @@ pub(crate) enum Event {
     Closed(usize),
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) connection: usize,
@@ -41,7 +41,7 @@ impl Seen {
 pub(crate) enum Reply {
     /// Write these bytes and wait for the next request.
     Keep(Vec<u8>),
-    /// Write these bytes, end our side, and wait for the client to end its own.
+    /// Write these bytes, close the server's side, and wait for the client to close its side.
     Close(Vec<u8>),
     /// Write these bytes and nothing more.
     Hang(Vec<u8>),
@@ -101,12 +101,12 @@ impl Recorder {
         }
     }
 
-    /// The next event that has happened already.
+    /// The next event, if it has already happened.
     pub(crate) fn past(&mut self) -> Option<Event> {
         self.events.try_recv().ok()
     }
 
-    /// Nothing happened that was not asked for yet.
+    /// Whether no further event has happened.
     pub(crate) fn quiet(&mut self) -> bool {
         self.past().is_none()
     }
@@ -162,7 +162,7 @@ pub(crate) fn full(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// A condition that must come true; the limit only turns a hang into a failure.
+/// Awaits `work`; the time limit only turns a hang into a failure.
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.expect("nothing happened for 20 s")
 }

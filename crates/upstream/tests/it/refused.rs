@@ -1,4 +1,4 @@
-//! What an HTTP/2 server says that it has not processed is safe to send again; anything else is not.
+//! A request that an HTTP/2 server reports as not processed is sent again; any other request is not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,13 +19,13 @@ const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
-/// What the server says to a request.
+/// The server's reply to a request.
 #[derive(Clone, Copy)]
 enum Say {
     /// `:status 200`, no body.
     Ok,
     Reset(u32),
-    /// Then the connection ends. The last stream that was processed is this request's, or none.
+    /// GOAWAY, then the connection ends. The last processed stream is this request's, or none.
     Away {
         processed: bool,
         reason: u32,
@@ -39,7 +39,7 @@ struct Server {
 }
 
 impl Server {
-    /// Says `first` to the first request and `then` to all others.
+    /// Replies `first` to the first request and `then` to all others.
     async fn start(first: Say, then: Say) -> Self {
         let authority = Authority::new();
         let mut config = Arc::into_inner(authority.server(&tls::localhost())).unwrap();

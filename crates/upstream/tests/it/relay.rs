@@ -1,4 +1,4 @@
-//! Relays: what goes out in each protocol, and what never does.
+//! Relays: what is sent in each protocol, and what is never sent.
 
 mod calls;
 mod coded;
@@ -46,7 +46,7 @@ fn with(timeouts: Timeouts) -> Upstream {
     Upstream::new(Config { timeouts, ..Config::default() }).unwrap()
 }
 
-/// Nothing that is shown of an error holds the key or an address.
+/// No error text holds the key or an address.
 fn discreet(shown: &str) {
     assert!(![KEY, "127.0.0.1", "relay.example", "//localhost"].iter().any(|text| shown.contains(text)), "{shown}");
 }

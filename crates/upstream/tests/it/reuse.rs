@@ -1,4 +1,4 @@
-//! Connections: used again after a body read to its end, given up otherwise, replaced when the server ended them.
+//! Connections: reused after a body was read to its end, closed otherwise, and replaced when the server closed them.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn a_body_read_to_its_end_leaves_the_connection() {
     assert_eq!(server.request().await.connection, 0);
 }
 
-/// The server ends idle connections; each next request goes out once, on a new one.
+/// The server closes idle connections; each next request is sent once, on a new connection.
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_is_replaced() {
     let mut server = Recorder::always(Reply::Close(full("200 OK", "", "hello"))).await;
@@ -34,12 +34,12 @@ async fn an_idle_connection_that_was_closed_is_replaced() {
         let answer = call(&upstream).await.unwrap();
         assert_eq!(answer.body.collect(10).await.unwrap(), "hello");
         assert_eq!(server.request().await.connection, round);
-        // The server hears of the client's close only after the client has seen the server's.
+        // The server sees the client's close only after the client has seen the server's close.
         assert_eq!(server.closed().await, round);
     }
 }
 
-/// The same without waiting until the client has noticed: whatever the race comes to, no request is sent twice.
+/// The same without waiting until the client has noticed the close. However the race ends, no request is sent twice.
 #[tokio::test]
 async fn a_race_with_the_close_never_doubles_a_request() {
     let mut server = Recorder::always(Reply::Close(full("200 OK", "", "hello"))).await;

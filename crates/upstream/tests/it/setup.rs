@@ -50,7 +50,7 @@ pub(crate) fn config(recorder: &Recorder) -> Config {
     }
 }
 
-/// Limits that a test can wait out.
+/// Time limits that are short enough for a test.
 pub(crate) fn short() -> Timeouts {
     let short = Duration::from_millis(150);
     let timeouts = Timeouts { connect: short, handshake: short, headers: short, token: short, ..Timeouts::default() };
@@ -68,7 +68,7 @@ pub(crate) async fn call(upstream: &Upstream) -> Result<Answer, Fault> {
     crate::recorder::soon(Box::pin(upstream.responses(leg))).await
 }
 
-/// A fault's message names neither the token nor an address with it.
+/// Checks that a fault shows neither the token nor an address.
 pub(crate) fn discreet(fault: &Fault) {
     let shown = format!("{fault} {fault:?}");
     assert!(!shown.contains(TOKEN) && !shown.contains("Bearer") && !shown.contains("://"), "{shown}");

@@ -30,7 +30,7 @@ async fn the_catalogue_comes_with_its_etag_and_can_be_unchanged() {
     assert!(matches!(refused, ModelsAnswer::Refused { status: 401, .. }), "{refused:?}");
 }
 
-/// The official client names one version everywhere, so a list for another one is asked for as that one throughout.
+/// The official client sends one version everywhere, so a request for another version's list has that version in every header.
 #[tokio::test]
 async fn a_list_for_another_version_is_asked_for_under_it() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{\"models\":[]}"))).await;
@@ -90,7 +90,7 @@ async fn small_calls_are_bounded_in_time_and_size() {
     assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::TooLarge));
 }
 
-/// Where the usual place is not there, as the system that people come from does it.
+/// The fallback when the usual URL does not exist, as in the system that users migrate from.
 #[tokio::test]
 async fn usage_has_a_second_place() {
     let mut server = Recorder::start(|n| match n {

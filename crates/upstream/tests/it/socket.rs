@@ -1,4 +1,4 @@
-//! Model calls over sockets, against a server that says and breaks what it is told.
+//! Model calls over sockets, against a server that sends and breaks what its script says.
 
 mod ends;
 pub(crate) mod house;
@@ -19,7 +19,7 @@ use crate::setup::{TOKEN, account, facts, short};
 
 const NOW: Millis = Millis(1_795_249_047_419);
 
-/// One turn of conversation 7 on account `acct-1`, over a socket where that works.
+/// One turn of conversation 7 on account `acct-1`, over a socket if possible.
 pub(crate) async fn talk(upstream: &Upstream, body: &'static str) -> Result<Answer, Fault> {
     turn(upstream, ("acct-1", 7), body, false).await
 }
@@ -56,7 +56,7 @@ fn body(items: &[&str]) -> String {
     json!({ "model": "gpt-6-sol", "stream": true, "input": items, "store": false }).to_string()
 }
 
-/// The messages of a reply that says `text`.
+/// The messages of a reply with the text `text`.
 fn reply(id: &str, text: &str) -> Vec<Act> {
     let item = json!({ "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
         "content": [{ "type": "output_text", "text": text, "annotations": [], "logprobs": [] }] });
@@ -87,7 +87,7 @@ async fn a_conversation_stays_on_its_socket_and_sends_what_is_new() {
     assert!(text.starts_with("{\"type\":\"codex.rate_limits\"") && text.ends_with("}\n"));
     read(talk_of(&upstream, &["one", "model:answer 0", "two"]).await).await.unwrap();
     read(talk_of(&upstream, &["one", "model:answer 0", "two", "model:answer 1", "three"]).await).await.unwrap();
-    // The client has changed what was said: all of it is sent again, over the same socket.
+    // The client has changed the history: the whole conversation is sent again, over the same socket.
     read(talk_of(&upstream, &["one", "model:something else", "four"]).await).await.unwrap();
     assert_eq!(house.upgrade().await.connection, 0);
     let turns = house.turns(4).await;
@@ -117,8 +117,8 @@ async fn neither_accounts_nor_conversations_share_a_socket() {
     assert_eq!(upstream.idle_sockets(), 1);
 }
 
-/// What the other end has forgotten may be sent anew by the retry table: all of it, over a new socket (spec/upstream.md section 4,
-/// points 4 and 8).
+/// When the other end has forgotten the chain, the retry table may send the whole conversation over a new socket (spec/upstream.md
+/// section 4, points 4 and 8).
 #[rstest]
 #[case::the_chain_is_lost(json!({ "type": "error", "status": 400, "error": { "code": "previous_response_not_found" } }))]
 #[case::the_socket_is_old(json!({ "type": "error", "status": 400, "error": { "code": "websocket_connection_limit_reached" } }))]
@@ -141,7 +141,7 @@ async fn a_forgetful_end_gets_all_of_it_with_the_next_call(#[case] error: Value)
     assert!(turns[2].body.get("previous_response_id").is_none());
 }
 
-/// Row F23: a socket that died while it waited is replaced before the first byte, once.
+/// Row F23: a socket that died while it was idle is replaced before the first byte, once.
 #[rstest]
 #[case::closed(vec![Act::Close(1001)])]
 #[case::ended(vec![Act::Eof])]
@@ -160,8 +160,8 @@ async fn a_socket_that_died_in_wait_is_replaced(#[case] end: Vec<Act>) {
     assert_eq!((turns[1].connection, turns[1].body["input"].as_array().unwrap().len()), (1, 3));
 }
 
-/// A socket that only dies under the turn: one that had waited is stale, which the retry table may answer with a second send; a new one
-/// is not, as nobody knows what became of the turn. No call sends a turn twice.
+/// A socket that dies during the turn. A reused socket is stale, so the retry table may send the turn a second time. A new socket is not
+/// stale, because the turn may have been processed. No call sends a turn twice.
 #[rstest]
 #[case::reset(Act::Reset)]
 #[case::ended(Act::Eof)]
@@ -198,7 +198,7 @@ async fn a_socket_that_dies_under_its_turn(#[case] end: Act, #[values(false, tru
 #[case::another_reply(vec![Act::Text(json!({ "type": "response.completed", "response": { "id": "resp_other" } }).to_string())])]
 #[tokio::test]
 async fn a_reply_cut_at_any_message_ends_cleanly(#[case] end: Vec<Act>) {
-    // Up to two messages came before the reply began: these turns are refused or asked by a POST instead.
+    // The reply begins after two messages; another test covers a cut before that.
     for cut in 3..=4 {
         let end = end.clone();
         let mut house = House::start(move |connection, _, _| match connection {
@@ -215,8 +215,8 @@ async fn a_reply_cut_at_any_message_ends_cleanly(#[case] end: Vec<Act>) {
     }
 }
 
-/// Whatever ends a new socket before the reply, nobody knows what became of the turn, and a broken protocol is no reason to try again:
-/// no POST stands in.
+/// When a new socket ends before the reply, the turn may have been processed, and a protocol error is no reason to try again: no POST
+/// replaces the socket.
 #[rstest]
 #[case::told(vec![Act::Close(1011)], Sent::Maybe)]
 #[case::gone(vec![Act::Eof], Sent::Maybe)]
@@ -263,7 +263,7 @@ async fn an_error_message_is_the_answer_that_http_would_give() {
     assert_eq!(house.posts(), 0);
 }
 
-/// An upgrade that the backend refuses: what a POST would be told is the answer, anything else sends a POST.
+/// An upgrade that the backend refuses: a status that a POST would get too is the answer, any other status sends a POST.
 #[rstest]
 #[case::no_sockets(426, "", 200, 1)]
 #[case::login(401, r#"{"detail":"Unauthorized"}"#, 401, 0)]
@@ -306,7 +306,7 @@ async fn three_failures_in_a_row_give_sockets_a_rest() {
     assert_eq!((house.upgrades(), house.posts()), (3, 5));
 }
 
-/// Something on the way lets the upgrade pass and nothing after it: after three such turns POSTs are taken.
+/// A middlebox that passes the upgrade and nothing after it: after three such turns, POSTs are used.
 #[tokio::test]
 async fn sockets_that_open_and_break_get_a_rest_too() {
     let house = House::start(|_, _, _| vec![Act::Eof]).await;
@@ -318,7 +318,7 @@ async fn sockets_that_open_and_break_get_a_rest_too() {
     assert_eq!((house.upgrades(), house.posts()), (3, 1));
 }
 
-/// A socket that waits may be told of the account's limits.
+/// An idle socket may receive a message about the account's limits.
 #[tokio::test]
 async fn words_about_the_account_leave_a_waiting_socket_good() {
     let limits = Act::Text(json!({ "type": "codex.rate_limits", "rate_limits": {} }).to_string());
@@ -365,14 +365,14 @@ async fn sockets_in_wait_are_looked_after() {
     assert_eq!(upstream.idle_sockets(), 0);
 }
 
-/// Lets this much of the runtime's time pass at once.
+/// Advances the runtime's clock by this time.
 async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
 }
 
-/// A socket waits for its next turn for less than five minutes, whoever looks after it.
+/// An idle socket is dropped after five minutes, with or without maintenance.
 #[rstest]
 #[case::in_time(299, true)]
 #[case::too_late(301, false)]
@@ -392,7 +392,7 @@ async fn idle_sockets_are_let_go(#[case] seconds: u64, #[case] kept: bool, #[val
     assert_eq!((turn.connection, items), if kept { (0, 1) } else { (1, 3) });
 }
 
-/// However busy it is, a socket is replaced before it is 55 minutes old.
+/// A socket is replaced once it is 55 minutes old, even if it is in constant use.
 #[rstest]
 #[case::young(54, true)]
 #[case::old(56, false)]
@@ -420,7 +420,7 @@ async fn old_sockets_are_let_go(#[case] minutes: u64, #[case] kept: bool, #[valu
     assert_eq!((turn.connection, items), if kept { (0, 1) } else { (1, said.len()) });
 }
 
-/// A reply that outlives its socket's time is read to its end; the socket waits for no other turn.
+/// A reply that lasts longer than the maximum age of its socket is read to its end; then the socket is closed.
 #[tokio::test]
 async fn a_socket_too_old_at_its_end_is_not_kept() {
     let house = House::start(|_, _, _| reply("resp_1", "x")).await;
@@ -431,7 +431,7 @@ async fn a_socket_too_old_at_its_end_is_not_kept() {
     assert_eq!(upstream.idle_sockets(), 0);
 }
 
-/// What an upgrade's answer sets, the account's next upgrade carries; nobody else's does.
+/// Cookies from an upgrade's answer are sent with the same account's next upgrade, and with no other account's.
 #[rstest]
 #[case::taken(101)]
 #[case::refused(403)]
@@ -451,15 +451,15 @@ async fn cookies_of_an_upgrade_come_back_to_their_account(#[case] status: u16) {
     assert_eq!(carried, [None, Some("__cf_bm=one".to_owned()), None]);
 }
 
-/// Some of what an upgrade's answer says holds for every turn of its socket, figures for the first one, and its turn state for none
-/// (spec of the official client, section 3.2).
+/// Some headers of an upgrade's answer apply to every turn of its socket, the usage figures to the first turn, and the turn state to no
+/// turn (spec of the official client, section 3.2).
 #[tokio::test]
 async fn what_an_upgrade_says_holds_for_its_socket() {
     let lines = "x-models-etag: e7\r\nopenai-model: gpt-6-sol-a\r\nx-codex-primary-used-percent: 42\r\n\
         x-codex-turn-state: upgrade\r\nserver: x\r\n";
     let plain = |turn: usize| {
         let mut acts = reply(&format!("resp_{turn}"), "x");
-        // What a message says about the same is another matter.
+        // Without the message that has the same headers.
         acts.remove(1);
         acts
     };
@@ -487,7 +487,7 @@ async fn what_an_upgrade_says_holds_for_its_socket() {
     assert!(turns.iter().all(|turn| turn.body["client_metadata"].get("x-codex-turn-state").is_none()));
 }
 
-/// The upgrade of the official client, names and order, with every slot filled.
+/// The upgrade of the official client, names and order, with every header present.
 #[tokio::test]
 async fn every_slot_of_an_upgrade_keeps_the_order() {
     let mut house = House::start(|_, _, _| reply("resp_1", "x")).await;
@@ -497,7 +497,7 @@ async fn every_slot_of_an_upgrade_keeps_the_order() {
     account.fedramp = true;
     let passed = upstream::PASSED_HEADERS.map(|name| (name, "x".to_owned()));
     let routing = Routing { region: Some("us".to_owned()), origin: None };
-    // What says these two of a turn over HTTP says it in its message here.
+    // These two are headers over HTTP; over a socket they are in the message.
     let (lite, turn_state) = (true, Some("ts"));
     let call = CallFacts { lite, turn_state, routing: Some(&routing), passed: &passed, ..facts() };
     let talk = Some(SocketOptions { conversation: 1, generate: true, required: true, now: NOW });
@@ -519,7 +519,7 @@ async fn every_slot_of_an_upgrade_keeps_the_order() {
     }
 }
 
-/// What the frames of the official client carry beside the body: the same names in `client_metadata`.
+/// The `client_metadata` in the official client's frames: the values that are headers over HTTP.
 #[tokio::test]
 async fn a_frame_carries_what_headers_carry_over_http() {
     let mut house = House::start(|_, _, _| reply("resp_1", "x")).await;

@@ -1,5 +1,5 @@
-//! TLS: a good certificate of a bundled authority is taken, anything else is refused with nothing sent (row F20); HTTP/2
-//! by ALPN with the official client's settings.
+//! TLS: a valid certificate of a bundled authority is accepted, any other certificate is refused with nothing sent (row F20); HTTP/2 by
+//! ALPN with the official client's settings.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub(crate) fn upstream(addr: std::net::SocketAddr, bundle: &Path, timeouts: upst
     Upstream::new(Config { base_url, ca_bundle: Some(bundle.to_owned()), timeouts, ..Config::default() }).unwrap()
 }
 
-/// One call to a server of this TLS identity, which must come to nothing.
+/// One call to a server with this TLS identity, which must fail.
 async fn refused(tls: Arc<ServerConfig>, bundle: &Path) -> Fault {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = upstream(listener.local_addr().unwrap(), bundle, upstream::Timeouts::default());
@@ -152,15 +152,15 @@ async fn a_broken_handshake_is_refused_and_not_repeated_in_the_clear(#[case] byt
 /// How a server ends a connection in the middle of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// As TLS wants it.
+    /// With TLS's `close_notify`.
     Goodbye,
-    /// The connection ends under TLS, without its `close_notify`.
+    /// The TCP connection ends without `close_notify`.
     Fin,
     /// The same with a reset.
     Reset,
 }
 
-/// Row F2: an end that TLS knows nothing of is no end of the answer, and neither is one before the length that was told.
+/// Row F2: an end without `close_notify` is not the end of the answer, and neither is an end before the stated length.
 #[rstest]
 #[tokio::test]
 async fn an_end_without_a_goodbye_is_a_cut(
@@ -179,7 +179,7 @@ async fn an_end_without_a_goodbye_is_a_cut(
         read(&mut stream, 0).await.unwrap();
         stream.write_all(format!("HTTP/1.1 200 OK\r\n{rest}").as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
-        // A reset may overtake what was said before it.
+        // A reset may overtake the bytes before it.
         hears.await.unwrap();
         match ending {
             Ending::Goodbye => stream.shutdown().await.unwrap(),
@@ -198,7 +198,7 @@ async fn an_end_without_a_goodbye_is_a_cut(
     };
     let ((), (first, last)) = soon(Box::pin(async { tokio::join!(serve, ask) })).await;
     assert_eq!(first.unwrap().unwrap(), "hello");
-    // Without a length the goodbye is the only end that there is.
+    // Without a length, only `close_notify` marks the end.
     let whole = rest.starts_with("\r\n") && ending == Ending::Goodbye;
     assert!(if whole { last.is_none() } else { matches!(last, Some(Err(Cut::Broken(_)))) }, "{last:?}");
 }
@@ -223,7 +223,7 @@ async fn a_stalled_handshake_has_a_limit_of_its_own() {
     assert_eq!(sent[0], 22);
 }
 
-/// A server that prefers HTTP/2 gets HTTP/1.1 when the owner says so.
+/// A server that prefers HTTP/2 gets HTTP/1.1 if the configuration forces it.
 #[rstest]
 #[case(false, "h2")]
 #[case(true, "http/1.1")]
@@ -241,13 +241,13 @@ async fn http2_is_offered_unless_it_is_forbidden(#[case] force_http11: bool, #[c
         let stream = TlsAcceptor::from(Arc::new(tls)).accept(stream).await.unwrap();
         stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned())
     };
-    // The server is gone after the handshake, and the call with it.
+    // The server is gone after the handshake, so the call fails.
     let (negotiated, answer) = soon(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
     assert_eq!(negotiated.as_deref(), Some(chosen));
     assert!(answer.is_err());
 }
 
-/// SETTINGS and WINDOW_UPDATE as the official client sends them: no option of ours changes them.
+/// SETTINGS and WINDOW_UPDATE equal the official client's: no option of the gateway changes them.
 #[tokio::test]
 async fn http2_begins_as_the_official_clients() {
     let authority = Authority::new();
@@ -262,7 +262,7 @@ async fn http2_begins_as_the_official_clients() {
         stream.read_exact(&mut bytes).await.unwrap();
         bytes
     });
-    // The server is gone after these bytes, and the call with it.
+    // The server is gone after these bytes, so the call fails.
     assert!(call(&upstream).await.is_err());
     let bytes = soon(serve).await.unwrap();
     let mut wanted = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -276,7 +276,7 @@ async fn http2_begins_as_the_official_clients() {
     assert_eq!(bytes[..wanted.len()], wanted[..]);
     // HEADERS, END_HEADERS without PRIORITY, stream 1; the body follows.
     assert_eq!((bytes[wanted.len() + 3], bytes[wanted.len() + 4], bytes[wanted.len() + 8]), (1, 4, 1));
-    // `:method POST` and `:scheme https` of HPACK's static table, then a literal `:authority`: the path is left for the end.
+    // `:method POST` and `:scheme https` of HPACK's static table, then a literal `:authority`: the path comes last.
     assert_eq!(bytes[wanted.len() + 9..], [0x83, 0x87, 0x41]);
     let Some(capture) = capture("14-responses-http-h2-gpt55.json") else { return };
     let frames = capture["h2_first_frames"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! Model calls and pictures over POST.
+//! Model calls and image calls over POST.
 
 use pool::Secret;
 use pool::relay::Service;
@@ -10,12 +10,13 @@ use super::{Capture, How, Told, as_sent_by, of, orders, profiles, written};
 use crate::recorder::{Recorder, Reply, Seen, full};
 use crate::setup::{account, config};
 
-/// What `of` as a Codex client's request becomes under this profile. A call before it brings the recorded cookies.
+/// Sends `of` as a Codex client's request under this profile, and returns what the backend receives. A first call sets the recorded
+/// cookies.
 async fn send(of: &Capture, profile: Profile, passed: &[(&'static str, String)]) -> Seen {
     send_with(of, profile, passed, (&of.value["body"], None)).await
 }
 
-/// The same with another body, and what the profile says of the turn.
+/// The same with another body, and with the profile's turn metadata.
 async fn send_with(
     of: &Capture,
     profile: Profile,
@@ -56,7 +57,7 @@ async fn send_with(
     server.request().await
 }
 
-/// An answer's headers that bring the recorded cookies.
+/// The answer's headers that set the recorded cookies.
 fn cookies(of: &Capture) -> String {
     let cookies = of.header("cookie").unwrap_or_default().split("; ").filter(|cookie| !cookie.is_empty());
     cookies.map(|cookie| format!("set-cookie: {cookie}; path=/\r\n")).collect::<Vec<_>>().concat()
@@ -71,7 +72,7 @@ fn plain(seen: &Seen) -> String {
     String::from_utf8(zstd::decode_all(&seen.body[..]).unwrap()).unwrap()
 }
 
-/// The same call as the recorded one under the recorded identity, and under each of ours with its name in it.
+/// A call equals the recorded one under the recorded identity, and under each profile of the gateway except for the profile's name.
 #[tokio::test]
 async fn calls_equal_the_recorded_ones() {
     for capture in of(How::Call) {
@@ -89,7 +90,7 @@ async fn calls_equal_the_recorded_ones() {
     }
 }
 
-/// For another client the Codex profiles say of the turn what the official client says; our own name leaves it out.
+/// For other clients, the Codex profiles send the official client's turn metadata; the profile `polygate` sends none.
 #[tokio::test]
 async fn calls_of_other_clients_say_of_the_turn_what_codex_says() {
     let said = ["x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"];
@@ -120,7 +121,7 @@ async fn calls_of_other_clients_say_of_the_turn_what_codex_says() {
     assert_eq!(compared, if of(How::Call).is_empty() { 0 } else { 3 * 7 }, "all but a second window and a subagent");
 }
 
-/// What a Codex client sends to us reaches the backend: its body, and every header that is not about its connection to us.
+/// A Codex client's request reaches the backend unchanged: its body, and every header except those of its connection to the gateway.
 #[tokio::test]
 async fn what_codex_sends_to_us_goes_on_as_it_came() {
     let own = ["authorization", "originator", "user-agent", "host", "content-length"];

@@ -1,4 +1,4 @@
-//! Sockets: the upgrade, and conversations over them, each turn with all that was said, of which only what is new goes out.
+//! Sockets: the upgrade, and conversations over a socket. Each turn has the whole history, and only the new items are sent.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::socket::house::{Act, House};
 
 const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 const STARTED: &str = "x-codex-ws-stream-request-start-ms";
-/// The conversations: which message follows which. The first of the last three was not recorded and is made up.
+/// The conversations: which message follows which. The first messages of the last three were not recorded and are made up.
 const TALKS: [&[u8]; 5] = [&[6, 7, 8], &[10, 11], &[12], &[19], &[23]];
 
 #[tokio::test]
 async fn upgrades_equal_the_recorded_ones() {
     for capture in of(How::Upgrade) {
-        // The one difference: no library here can do this compression, and what is not offered is not taken.
+        // The one difference: no library here supports this compression, so it is not offered.
         let offered = |(name, _): &(String, String)| name == "sec-websocket-extensions";
         let named = capture.pairs().map(|(name, _)| name).filter(|name| *name != "sec-websocket-extensions");
         orders::assert_in(orders::UPGRADE, named);
@@ -57,7 +57,7 @@ async fn upgrades_equal_the_recorded_ones() {
             assert_eq!(extensions.len(), 1);
             assert_eq!(capture.sent(&seen), wanted, "{} as {}", capture.name, profile.name);
 
-            // The same for another client, of whose turn the profile speaks.
+            // The same for another client, with the profile's turn metadata.
             let said = capture.header("x-codex-turn-metadata").unwrap();
             let told = Told::of(&json!({ "x-codex-turn-metadata": said }));
             let metadata = profile.turn_metadata(&told.facts(capture.number() == 9));
@@ -85,7 +85,7 @@ async fn upgrades_equal_the_recorded_ones() {
     }
 }
 
-/// What a message says of the turn, but for what stands in headers over HTTP and when the client began.
+/// The turn metadata of a message, without the values that are headers over HTTP and without the start time.
 #[test]
 fn messages_of_other_clients_say_of_the_turn_what_codex_says() {
     for capture in of(How::Frame) {
@@ -110,7 +110,7 @@ fn said(id: &str, item: Option<&Value>) -> Vec<Act> {
     [Some(created), done, Some(completed)].into_iter().flatten().map(|event| Act::Text(event.to_string())).collect()
 }
 
-/// What the reply must have been that this message goes on from.
+/// The reply that this message continues.
 fn reply_before(message: &Value) -> Option<Value> {
     let first = &message["input"][0];
     if message["previous_response_id"].as_str().unwrap().starts_with("resp_warm") {
@@ -124,7 +124,7 @@ fn reply_before(message: &Value) -> Option<Value> {
     })
 }
 
-/// A turn that may have led to this message.
+/// A possible turn before this message.
 fn before(message: &Value) -> Value {
     let mut made_up = message.clone();
     let object = made_up.as_object_mut().unwrap();
@@ -136,7 +136,7 @@ fn before(message: &Value) -> Value {
     made_up
 }
 
-/// A conversation over one socket; the messages of our side, in order.
+/// A conversation over one socket, with the items so far in `heard`.
 struct Conversation {
     upstream: Upstream,
     house: House,
@@ -153,7 +153,7 @@ impl Conversation {
         Self { upstream, house, replies, heard: Vec::new() }
     }
 
-    /// Sends the message as a client's whole turn, answers it with what `next` goes on from, and gives what went out.
+    /// Sends the message as a client's whole turn, answers it with the reply that `next` continues, and returns the sent message.
     async fn turn(&mut self, message: &Value, next: Option<&Value>) -> Value {
         let reply = next.and_then(reply_before);
         let id = next.map_or("resp_last", |next| next["previous_response_id"].as_str().unwrap());
@@ -187,7 +187,7 @@ impl Conversation {
     }
 }
 
-/// The message without what our own name does not say: when the official client began.
+/// The message as this profile sends it: `polygate` leaves out the start time.
 fn under(profile: &Profile, message: &Value) -> Value {
     let mut wanted = message.clone();
     if !profile.sends_turn_metadata {
@@ -196,7 +196,7 @@ fn under(profile: &Profile, message: &Value) -> Value {
     wanted
 }
 
-/// All of it, and in order but for the metadata, which has none.
+/// Compares all fields, in order, except for the metadata, which has no order.
 fn assert_alike(sent: &Value, wanted: &Value, name: &str) {
     assert_eq!(by_name(&sent["client_metadata"]), by_name(&wanted["client_metadata"]), "{name}");
     let ordered = |message: &Value| {
@@ -207,7 +207,7 @@ fn assert_alike(sent: &Value, wanted: &Value, name: &str) {
     assert_eq!(ordered(sent), ordered(wanted), "{name}");
 }
 
-/// A message of our own with every field that there is, `generate` aside.
+/// A made-up message with every field except `generate`.
 fn every_field(lite: bool) -> Value {
     let mut message = json!({
         "type": "response.create", "model": "gpt-5.5", "stream": true, "previous_response_id": "resp_0001",

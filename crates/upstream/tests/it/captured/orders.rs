@@ -29,7 +29,7 @@ pub(crate) const CALL: &[&str] = &[
     "content-length",
 ];
 
-/// `GET /codex/responses` with an upgrade; the compression that the official client offers is one that no library here can do.
+/// `GET /codex/responses` with an upgrade; without the compression that the official client offers, because no library here supports it.
 pub(crate) const UPGRADE: &[&str] = &[
     "Host",
     "Connection",
@@ -84,7 +84,7 @@ pub(crate) const FRAME: &[&str] = &[
     "parallel_tool_calls", "reasoning", "store", "include", "prompt_cache_key", "text", "generate", "client_metadata",
 ];
 
-/// What `client_metadata` of a message may hold, by name.
+/// The names that a message's `client_metadata` may have.
 pub(crate) const METADATA: &[&str] = &[
     "guardian_credits_requested",
     "mcp_attribution",
@@ -103,7 +103,7 @@ pub(crate) const METADATA: &[&str] = &[
     "x-openai-subagent",
 ];
 
-/// The names are of the list, and in its order.
+/// Checks that all names are in the list, in the list's order.
 pub(crate) fn assert_in<'a>(order: &[&str], names: impl IntoIterator<Item = &'a str>) {
     let names: Vec<&str> = names.into_iter().collect();
     let kept: Vec<&str> = order.iter().copied().filter(|name| names.contains(name)).collect();

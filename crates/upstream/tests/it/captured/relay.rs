@@ -1,5 +1,5 @@
-//! The official client with an API key beside a relay that is asked the same. A relay hears our own name, and nothing of the Codex
-//! identity (see `upstream::relay`); what is equal is what the protocol asks for.
+//! Compares the official client with an API key with the same call to a relay. A relay gets the gateway's own name and no part of the
+//! Codex identity (see `upstream::relay`); the parts that the protocol requires are equal.
 
 use pool::Secret;
 use pool::relay::Wire;
@@ -11,7 +11,7 @@ use super::{How, of};
 use crate::recorder::{Recorder, Reply, full};
 use crate::relay::{relay, upstream};
 
-/// The Codex identity, which is not a relay's business.
+/// The headers of the Codex identity, which a relay never gets.
 const OURS: [&str; 8] = [
     "version", "x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata", "x-client-request-id",
     "session-id", "thread-id", "originator",

@@ -1,4 +1,4 @@
-//! Answers in codings that nobody asked for, by whatever is on the way.
+//! Answers with content codings that the request did not ask for, as middleboxes add them.
 
 use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use async_compression::tokio::write;
@@ -13,7 +13,7 @@ use super::house::{House, said};
 use super::{key, relay, upstream};
 use crate::recorder::soon;
 
-/// Longer than any buffer on the way, and not the same all along.
+/// A text longer than any buffer on the path, without repetition.
 fn text() -> Vec<u8> {
     (0..40_000).flat_map(|n| format!("data: {n}\n\n").into_bytes()).collect()
 }
@@ -44,7 +44,7 @@ async fn again(mut bytes: Vec<u8>, codings: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// Asks a relay that answers so; it must outlive the answer.
+/// Calls a relay with this answer. The returned server must outlive the answer.
 async fn ask(status: u16, name: &'static str, body: Vec<u8>) -> (House, Result<Answer, Fault>) {
     let house = House::open(move |_| said(status, &[("content-encoding", name), ("x-other", "c")], body.clone())).await;
     let (relay, key) = (relay(Wire::Chat, &house.at("/v1")), key());
@@ -53,7 +53,7 @@ async fn ask(status: u16, name: &'static str, body: Vec<u8>) -> (House, Result<A
     (house, answer)
 }
 
-/// The whole of an answer of 200, at most `cap` bytes.
+/// The whole body of a 200 answer, at most `cap` bytes.
 async fn read(name: &'static str, body: Vec<u8>, cap: usize) -> Result<Bytes, Cut> {
     let (_house, answer) = ask(200, name, body).await;
     answer.unwrap().body.collect(cap).await
@@ -145,7 +145,7 @@ async fn a_cap_is_one_of_decoded_bytes() {
     assert_eq!(read("zstd", body, cap).await, Err(Cut::TooLarge(cap)));
 }
 
-/// A GiB of zeros in a few KiB, but for its end.
+/// A GiB of zeros in a few KiB, without the end of the stream.
 async fn bomb(codings: &[&str]) -> Vec<u8> {
     let (to, mut coded) = tokio::io::duplex(1 << 20);
     let mut encoder: Box<dyn AsyncWrite + Unpin> = match codings[0] {
@@ -168,7 +168,7 @@ async fn bomb(codings: &[&str]) -> Vec<u8> {
     again(bytes, &codings[1..]).await
 }
 
-/// Whatever it would become, what is decoded comes in small pieces and only as far as it is asked for.
+/// Decoding stops at the cap: decoded bytes come in small pieces, and only as many as the caller reads.
 #[rstest]
 #[case("gzip", &["gzip"])]
 #[case("deflate", &["deflate"])]
@@ -191,10 +191,10 @@ async fn a_bomb_stops_at_the_cap(#[case] name: &'static str, #[case] codings: &[
     }
 }
 
-/// The runtime gets its turns, also where a chain becomes much on its way and nothing in the end.
+/// Decoding yields to the runtime, even if a chain has large intermediate results and an empty output.
 #[tokio::test]
 async fn decoding_takes_turns() {
-    // A gzip member of nothing: empty blocks, and the last of them.
+    // An empty gzip member: empty blocks, and the last of them.
     let (head, tail) = ([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], [1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
     let hollow = [&head[..], &[0, 0, 0, 0xff, 0xff].repeat(16 << 20), &tail].concat();
     let (_house, answer) = ask(200, "gzip, gzip, gzip", again(hollow, &["gzip", "gzip"]).await).await;
@@ -220,7 +220,7 @@ async fn an_unknown_one_is_refused(#[case] name: &'static str, #[case] part: &st
     let fault = ask(200, name, b"?".to_vec()).await.1.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::Encoding), "{fault}");
     assert!(fault.message.contains("content-encoding") && fault.message.contains(part), "{fault}");
-    // A refusal stays one, only without its words.
+    // A refusal stays a refusal, without its body.
     let (_house, refusal) = ask(429, name, b"?".to_vec()).await;
     let refusal = refusal.unwrap();
     assert_eq!((refusal.status, refusal.body.collect(9).await.unwrap()), (429, "".into()));

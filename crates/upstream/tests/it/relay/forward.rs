@@ -1,4 +1,4 @@
-//! Embeddings, audio and images: bodies pass through as they are, both ways.
+//! Embeddings, audio and images: bodies pass through unchanged, in both directions.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server that answers by what is asked and keeps what it was asked.
+//! A small HTTP/1.1 server that answers each request by a script and records the requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -65,7 +65,7 @@ impl House {
         format!("http://{}{path}", self.addr)
     }
 
-    /// Everything that was asked, in order.
+    /// All requests, in order.
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().clone()
     }
@@ -86,7 +86,7 @@ async fn serve(request: Request<Incoming>, script: Script, kept: Arc<Mutex<Vec<A
     Ok(script(&asked))
 }
 
-/// An answer of JSON.
+/// A JSON answer.
 pub(super) fn json(status: u16, body: impl Into<Bytes>) -> Said {
     said(status, &[("content-type", "application/json")], body)
 }

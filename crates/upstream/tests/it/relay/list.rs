@@ -13,7 +13,7 @@ async fn list(relay: &Relay) -> Result<ListOutcome, Fault> {
     soon(upstream().relays().models(relay, &key())).await
 }
 
-/// The names of a list that came.
+/// The model names of a list.
 async fn names(relay: &Relay) -> Vec<String> {
     match list(relay).await.unwrap() {
         ListOutcome::Models(models) => models.into_iter().map(|model| model.slug).collect(),

@@ -47,7 +47,7 @@ async fn a_line_is_published_to_a_topic(#[case] title: &str, #[case] sent: &str)
 }
 
 #[rstest]
-// Inward addresses, unless their owner allows them; metadata services and ourselves never.
+// Private addresses are refused unless the owner allows them; metadata services and the gateway itself are always refused.
 #[case("http://127.0.0.1:PORT/", false, "alerts.allow_private")]
 #[case("https://10.0.0.1/", false, "alerts.allow_private")]
 #[case("https://localhost/", false, "alerts.allow_private")]

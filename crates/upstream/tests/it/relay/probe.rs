@@ -1,4 +1,4 @@
-//! Finding out what a relay speaks.
+//! Detects the protocol of a relay.
 
 use pool::relay::{PastedAddress, Wire};
 use rstest::rstest;
@@ -54,7 +54,7 @@ fn behind_a_page(asked: &Asked) -> Said {
     if path(asked) == "/v1beta/models" { gemini(asked) } else { json(200, "<!doctype html>") }
 }
 
-/// Lists in Anthropic's shape whoever asks.
+/// Lists in Anthropic's shape for every client.
 fn anthropic_for_all(asked: &Asked) -> Said {
     if path(asked) == "/v1/models" { json(200, ANTHROPIC) } else { json(404, "") }
 }

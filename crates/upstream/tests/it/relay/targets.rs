@@ -1,4 +1,4 @@
-//! Row A8: what may not be called is not called, and nothing of the request goes anywhere.
+//! Row A8: a forbidden target is not called, and no part of the request is sent.
 
 use pool::relay::Relay;
 use pool::relay::Wire;
@@ -74,7 +74,7 @@ async fn our_own_listener_is_never_called(#[case] host: &str) {
         is_denied(&fault(&upstream, &relay(Wire::Chat, &base)).await, "this gateway itself");
     }
     assert_eq!(house.asked().len(), 0);
-    // Another port of this machine is somebody else's.
+    // Another port of this machine belongs to another program.
     let other = House::open(|_| json(200, "{}")).await;
     let (relay, key) = (relay(Wire::Chat, &other.at("/v1")), key());
     let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };

@@ -1,4 +1,4 @@
-//! When a socket ends, and when a silent one is given up: by the runtime's clock.
+//! When a socket ends, and when a silent socket is given up, by the runtime's clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::house::{Act, House};
 use super::{body, config, pass, read, reply, talk_of, turn, upstream};
 use crate::recorder::soon;
 
-/// Five seconds after the turn went out, even a socket that had waited was alive: the turn may have been worked on.
+/// Five seconds after the turn was sent, even a reused socket counts as alive: the turn may have been processed.
 #[rstest]
 #[case::soon(4, FaultKind::Stale)]
 #[case::late(6, FaultKind::Cut)]
@@ -41,7 +41,7 @@ async fn a_late_end_is_not_a_dead_socket(
     assert_eq!((house.posts(), house.upgrades()), (0, 1));
 }
 
-/// Pings do not prolong the wait for the first message: a POST's headers would not come later either.
+/// Pings do not extend the wait for the first message, as nothing extends the wait for a POST's headers.
 #[tokio::test]
 async fn pings_do_not_prolong_the_wait_for_the_reply() {
     let (ponged, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -60,7 +60,7 @@ async fn pings_do_not_prolong_the_wait_for_the_reply() {
     assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Timeout), "{fault}");
 }
 
-/// Bytes of a message that is not whole yet, and pings, are life of a reply under way.
+/// Bytes of a partial message and pings count as activity of a running reply.
 #[rstest]
 #[case::ping(Act::Ping)]
 #[case::part(Act::Raw(vec![0x01, 2, b'{', b'"']))]

@@ -1,4 +1,4 @@
-//! A server of sockets that does as it is told: it records upgrades byte by byte, and answers POSTs with an empty stream.
+//! A scripted WebSocket server: it records upgrades byte by byte, and answers POSTs with an empty stream.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,19 +24,19 @@ use crate::recorder::{full, read, soon};
 pub(crate) enum Act {
     Text(String),
     Ping,
-    /// Pings, waits for the pong and tells of it.
+    /// Sends a ping, waits for the pong and notifies.
     PingPong(Arc<Notify>),
-    /// Waits until it is told to go on.
+    /// Waits for a notification.
     Gate(Arc<Notify>),
-    /// Bytes past the WebSocket library.
+    /// Raw bytes, without the WebSocket library.
     Raw(Vec<u8>),
     /// A close message, then the end of the connection.
     Close(u16),
-    /// The connection ends without a word.
+    /// The connection ends without a close message.
     Eof,
-    /// The same with a reset; what was said before may be lost with it.
+    /// The connection ends with a reset; earlier bytes may be lost.
     Reset,
-    /// Says nothing more; the connection stays open.
+    /// Sends nothing more; the connection stays open.
     Hang,
 }
 
@@ -47,14 +47,14 @@ pub(crate) struct Turn {
     pub(crate) body: Value,
 }
 
-/// What every upgrade is answered with.
+/// The answer to every upgrade.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Greeting {
     /// 101 opens a socket.
     pub(crate) status: u16,
     /// Header lines, each with its end.
     pub(crate) lines: &'static str,
-    /// Of a refusal.
+    /// The body of a refusal.
     pub(crate) body: &'static str,
 }
 
@@ -139,7 +139,7 @@ impl House {
         soon(self.upgrades.recv()).await.unwrap()
     }
 
-    /// The next so many turns.
+    /// The next `count` turns.
     pub(crate) async fn turns(&mut self, count: usize) -> Vec<Turn> {
         let mut turns = Vec::new();
         while turns.len() < count {
@@ -148,7 +148,7 @@ impl House {
         turns
     }
 
-    /// Waits until this connection is over: ended by either side.
+    /// Waits until either side has closed this connection.
     pub(crate) async fn left(&mut self, connection: usize) {
         while soon(self.lefts.recv()).await.unwrap() != connection {}
     }
@@ -207,7 +207,7 @@ impl Host {
     }
 }
 
-/// Whether the connection goes on.
+/// Performs one step; returns whether the connection stays open.
 async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act) -> bool {
     match act {
         Act::Text(text) => socket.send(Message::text(text)).await.is_ok(),
