@@ -1,4 +1,4 @@
-//! The tries of one request of any kind: the account or relay that is asked, its credentials, and what follows a failed try.
+//! The attempts of one request of any kind: the account or relay of each attempt, its credentials, and the step after a failed attempt.
 //!
 //! [`run`] is the loop. A kind of request implements [`Attempt`]: model calls in `run`, forwarded calls in `forward`. The rules of the
 //! retry table are `pool::attempt`'s.
@@ -26,12 +26,12 @@ use crate::tokens::{RefreshFailed, RefreshRequest};
 pub(crate) struct CallError {
     /// The outcome for the retry table.
     pub(crate) outcome: Outcome,
-    /// The machine-readable code, where the table has none.
+    /// The machine-readable code, used where the table has none.
     pub(crate) code: Option<&'static str>,
 }
 
 impl CallError {
-    /// Gives `failure` our code where it has none.
+    /// Sets the code of a `failure` that has none.
     pub(crate) fn name(&self, failure: Failure) -> Failure {
         match (self.code, &failure.code) {
             (Some(code), None) => failure.code(code),
@@ -46,11 +46,11 @@ impl From<Outcome> for CallError {
     }
 }
 
-/// Why a try failed.
+/// Why an attempt failed.
 pub(crate) enum AttemptError {
     /// The retry table decides what is next.
     Call(CallError),
-    /// The request fails with this.
+    /// The request fails with this failure.
     Final(Failure),
 }
 
@@ -72,15 +72,15 @@ impl From<Failure> for AttemptError {
     }
 }
 
-/// What the next try must do.
+/// The rules for the next attempt.
 pub(crate) struct NextTry {
-    /// The accounts or relays that the try may go to.
+    /// The accounts or relays that may serve the attempt.
     pub(crate) to: NextAccount,
     /// Whether the account's tokens are replaced first.
     pub(crate) refresh: bool,
-    /// Whether the last try was answered, with a failure.
+    /// Whether the last attempt got an answer, with a failure.
     pub(crate) answered: bool,
-    /// The failure of the last try. It becomes the answer when no account or relay can take the next try.
+    /// The failure of the last attempt. It becomes the answer when no account or relay can serve the next attempt.
     pub(crate) otherwise: Option<Failure>,
 }
 
@@ -105,7 +105,7 @@ impl Credentials {
 
 /// Why there are no credentials.
 pub(crate) enum NoCredentials {
-    /// The refresh takes too long. It goes on without the request, so this says nothing about the account.
+    /// The refresh takes too long. It continues without the request, so the account is not to blame.
     Late,
     /// The refresh failed.
     Failed(RefreshFailed),
@@ -117,7 +117,7 @@ pub(crate) struct AttemptState {
     pub(crate) history: History,
     /// When the last call began.
     pub(crate) begun: Millis,
-    /// A hash of the caller, which a relay's health counts by.
+    /// A hash of the caller; the health of a relay counts failures per caller.
     pub(crate) caller: u64,
     /// The credentials of the last call.
     pub(crate) sent: Option<Credentials>,
@@ -128,14 +128,14 @@ pub(crate) struct AttemptState {
 }
 
 impl AttemptState {
-    /// The state before the first try; `keyed` is whether relays serve the request.
+    /// The state before the first attempt; `keyed` is whether relays serve the request.
     pub(crate) fn new(services: Arc<Services>, keyed: bool, caller: u64, (head, usage): (Head, UsageRecorder)) -> Self {
         let history = History { rest: Some(services.runtime.settings.rest), keyed, ..History::default() };
         let begun = services.runtime.now();
         Self { services, history, begun, caller, sent: None, budgeted: false, head, usage }
     }
 
-    /// Credentials for a try at `entry`, by `until`. After a refused token these are other tokens than the refused ones.
+    /// Credentials for an attempt at `entry`, by `until`. With `refresh`, refused tokens are replaced first.
     pub(crate) async fn credentials(
         &mut self,
         entry: &Entry,
@@ -174,8 +174,8 @@ impl AttemptState {
         self.head.relay = entry.relay.as_ref().map(|entry| entry.relay.name.clone());
     }
 
-    /// Asks the retry table about a failed try at `id`, which knows the model as `model`, and reports the failure to the account's or
-    /// relay's status. Returns the step, and whether the try was answered.
+    /// Asks the retry table about a failed attempt at `id`, which knows the model as `model`, and reports the failure to the account's or
+    /// relay's status. Returns the step, and whether the attempt was answered.
     fn next_step(&mut self, id: &AccountId, model: Option<&str>, error: &mut CallError) -> (Step, bool) {
         if let Some(sent) = &self.sent {
             error.outcome.hide(sent.secret());
@@ -213,7 +213,7 @@ impl AttemptState {
     }
 }
 
-/// A kind of request that is tried at one account or relay after the other.
+/// A kind of request that is attempted at one account or relay after the other.
 pub(crate) trait Attempt {
     /// The beginning of an answer that may be committed.
     type Answer;
@@ -221,26 +221,26 @@ pub(crate) trait Attempt {
     /// The state that all kinds share.
     fn state(&mut self) -> &mut AttemptState;
 
-    /// A permit for the next try; `held` is that of the last one.
+    /// A permit for the next attempt; `held` is the permit of the last attempt.
     async fn permit(&mut self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure>;
 
-    /// One try.
+    /// One attempt.
     async fn try_once(&mut self, entry: Arc<Entry>, refresh: bool) -> Result<Self::Answer, AttemptError>;
 
-    /// Learns from a failed try what only this kind of request can.
+    /// Learns from a failed attempt, as far as this kind of request can.
     async fn learn(&mut self, id: &AccountId, outcome: &Outcome);
 
-    /// The name of the request's model at an account or relay; `None` where the request names none of theirs.
+    /// The name of the request's model at an account or relay; `None` where the request names no model of theirs.
     fn model_for(&self, id: &AccountId) -> Option<&str>;
 
-    /// Whether the request can be tried like this.
+    /// Whether the request can be attempted under these rules.
     fn may_try(&self, next: &NextTry) -> bool;
 
-    /// The failure for the client when no try is left. It takes into account what other accounts have.
-    fn final_failure(&self, failure: Failure) -> Failure;
+    /// The failure for the client when no attempt is left. It takes the state of other accounts into account.
+    fn concede(&self, failure: Failure) -> Failure;
 }
 
-/// Tries until an answer may be committed, or the retry table ends the request.
+/// Makes attempts until an answer may be committed, or the retry table ends the request.
 pub(crate) async fn run<A: Attempt>(attempt: &mut A) -> Result<(Permit, A::Answer), Failure> {
     let mut next = NextTry { to: NextAccount::Other, refresh: false, answered: false, otherwise: None };
     let mut held = None;
@@ -256,7 +256,7 @@ pub(crate) async fn run<A: Attempt>(attempt: &mut A) -> Result<(Permit, A::Answe
     }
 }
 
-/// One try at an account or relay. Either may have been removed meanwhile.
+/// One attempt at an account or relay, which may have been removed meanwhile.
 pub(crate) async fn try_at<A: Attempt>(
     attempt: &mut A,
     id: &AccountId,
@@ -267,7 +267,7 @@ pub(crate) async fn try_at<A: Attempt>(
     attempt.try_once(entry, refresh).await
 }
 
-/// What follows a failed try.
+/// The step after a failed attempt.
 async fn next_try<A: Attempt>(attempt: &mut A, id: &AccountId, mut error: CallError) -> Result<NextTry, Failure> {
     attempt.learn(id, &error.outcome).await;
     let model = attempt.model_for(id).map(str::to_owned);

@@ -13,7 +13,7 @@ use crate::request::stored::ConnectionHistory;
 /// One request of a client.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The protocol that the client speaks; its reply is written in it.
+    /// The client's protocol; the reply is written in it.
     pub dialect: Dialect,
     /// The request in the common form.
     pub request: Request,
@@ -30,23 +30,23 @@ pub struct Call {
 /// Facts about a client besides its request.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
-    /// Our id of the request; the same over all attempts.
+    /// The gateway's id of the request; the same for all attempts.
     pub request_id: String,
     /// Its `User-Agent`, empty when it sent none.
     pub user_agent: String,
     /// Whether it is a Codex client (originator or User-Agent `codex*`); such clients get `codex.*` events and headers.
     pub codex: bool,
-    /// The version that a Codex client says it has.
+    /// The version that a Codex client reports.
     pub version: Option<String>,
     /// Its Codex headers, those that [`upstream::PASSED`] names, lower case.
     pub headers: Vec<(&'static str, String)>,
     /// Its headers that a relay of its own protocol gets, those that [`upstream::relay::PASSED`] names.
     pub relayed: Vec<(&'static str, String)>,
-    /// The conversation that it names in a header (`session-id`, `session_id`, `conversation_id`), if it does.
+    /// The conversation that the client names in a header (`session-id`, `session_id`, `conversation_id`), if any.
     pub session: Option<String>,
-    /// Its `thread-id`, when it has one of its own (subagents).
+    /// The client's `thread-id`, if that differs from the session (subagents).
     pub thread: Option<String>,
-    /// The `x-codex-turn-state` that it echoes.
+    /// The `x-codex-turn-state` that the client echoes.
     pub turn_state: Option<String>,
     /// Whether the client refuses hosted tools that it did not ask for.
     pub own_tools: bool,

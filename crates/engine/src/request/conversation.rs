@@ -1,8 +1,8 @@
 //! The conversation that a request belongs to, and the ids that the backend gets for it.
 //!
-//! The backend keeps its prompt cache by session id, so the same conversation must carry the same one. It is never the
-//! client's own text: two keys that use the same cache key are two conversations. Only a Codex client's session id, a UUID
-//! that it made itself, goes through as it is.
+//! The backend keys its prompt cache by session id, so every request of a conversation must carry the same session id. The session id is
+//! never the client's own text: two keys that use the same cache key are two conversations. Only a Codex client's session id, a UUID that
+//! the client generated, is passed on unchanged.
 
 #[cfg(test)]
 mod tests;
@@ -16,9 +16,9 @@ use uuid::Uuid;
 use super::call::Call;
 use crate::dispatch::affinity::TurnRecord;
 
-/// The UUID namespace of our session ids.
+/// The UUID namespace of the gateway's session ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9f1c_2d6e_7b0a_5c43_8e1d_6a2f_4b90_c7d5);
-/// Most bytes of one text that go into a derived id.
+/// Most bytes of one text that are hashed into a derived id.
 const SAMPLE: usize = 4096;
 
 /// A conversation.
@@ -73,7 +73,8 @@ pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[Tu
 }
 
 impl Conversation {
-    /// The id of the window between two compactions. For clients that compact by themselves it is unknown, so all windows share one.
+    /// The id of the window between two compactions. For clients that compact by themselves the window is unknown, so all windows share
+    /// one id.
     pub(crate) fn context(&self) -> Uuid {
         Uuid::new_v5(&self.id, b"context")
     }
@@ -87,7 +88,7 @@ impl Conversation {
     }
 }
 
-/// The possible ids of the conversation that a client with this key names so, in a header or by its prompt cache key.
+/// The possible ids of a conversation that a client with this key calls `name`, in a header or as its prompt cache key.
 pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
     let id = |label, bytes: &[u8]| {
         let mut parts = IdHasher::new(key);
@@ -125,7 +126,7 @@ fn uuid(text: &str) -> Option<String> {
     Uuid::try_parse(text).ok().map(|id| id.to_string())
 }
 
-/// Hashes the pieces of an id. Each piece carries its length, so that no two lists of pieces look alike.
+/// Hashes the pieces of an id. Each piece is prefixed with its length, so that no two lists of pieces have the same hash input.
 struct IdHasher(Vec<u8>);
 
 impl IdHasher {

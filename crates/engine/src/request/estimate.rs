@@ -7,17 +7,17 @@ use proto::{Request, Text, Whole, tokens};
 #[cfg(test)]
 mod tests;
 
-/// The bytes of text that a picture or file counts for: its own length says nothing about tokens.
+/// The bytes that an image or file counts as: its own length says nothing about tokens.
 const EMBEDDED: usize = 4000;
 
-/// The input tokens of a request that is `size` bytes as sent.
+/// The input tokens of a request that has `size` bytes when sent.
 pub(crate) fn input(request: &Request, size: usize) -> u64 {
     let embedded = request.items.iter().flat_map(parts).filter_map(embedded);
     let (count, bytes) = embedded.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size));
     tokens::estimate((size.saturating_sub(bytes) + count * EMBEDDED) as u64)
 }
 
-/// The bytes of a request's texts, roughly. The time to read and write the request grows with them.
+/// The approximate bytes of a request's texts. The time to read and write the request grows with them.
 pub(crate) fn bytes(request: &Request) -> usize {
     let body = request.raw.as_ref().map_or(0, Bytes::len);
     body.max(request.items.iter().map(length).sum())

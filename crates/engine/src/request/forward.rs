@@ -1,5 +1,6 @@
 //! Forwarded calls: embeddings, audio, images and searches, which are not translated. A relay that offers the service gets the call with
-//! its own name of the model; an account's backend gets it where it has the service. The answer is passed on as it is.
+//! the relay's name of the model; otherwise an account's backend gets the call if the backend has the service. The answer is passed on
+//! unchanged.
 
 mod account;
 mod body;
@@ -45,7 +46,7 @@ pub struct ForwardRequest {
     pub service: Service,
     /// The client's key.
     pub key: KeyId,
-    /// Our id of the request.
+    /// The gateway's id of the request.
     pub request_id: String,
     /// The model in the request, if it names one.
     pub model: Option<String>,
@@ -65,7 +66,7 @@ impl ForwardRequest {
 
 /// The answer of a forwarded call. Dropping it cancels the upstream.
 pub struct ForwardedReply {
-    /// The facts for our own headers.
+    /// The facts for the gateway's own headers.
     pub head: Head,
     /// The upstream's status, 2xx.
     pub status: u16,
@@ -78,7 +79,7 @@ pub struct ForwardedReply {
     _permit: Permit,
 }
 
-/// The upstream's answer broke off: the client must not take the part that it has for the whole.
+/// The upstream's answer broke off: the client must not treat the received part as complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the relay's answer broke off")]
 pub struct BrokenReply;
@@ -120,19 +121,19 @@ pub(crate) fn serves(services: &Services, service: Service, name: &str) -> Resul
     choice::resolve(services, service, Some(name)).map(|_| ())
 }
 
-/// Whether accounts and not relays serve such a call: its body must then have the backend's form.
+/// Whether accounts and not relays serve such a call: the body must then have the backend's format.
 pub(crate) fn is_served_by_accounts(services: &Services, service: Service, name: Option<&str>) -> bool {
     choice::resolve(services, service, name).is_ok_and(|resolved| resolved.to == ServedBy::Accounts)
 }
 
-/// A hash of the caller, which a relay's health counts by.
+/// A hash of the caller; the health of a relay counts failures per caller.
 fn caller_hash(key: &KeyId) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
 }
 
-/// The error code for a service that no account or relay here has.
+/// The error code for a service that no configured account or relay has.
 pub const NO_RELAY: &str = "unsupported_endpoint";
 
 impl Attempt for ForwardAttempt {
@@ -170,7 +171,7 @@ impl Attempt for ForwardAttempt {
             }
             Err(NoCredentials::Failed(error)) => Err(error.into()),
         };
-        // A body that broke off, or was wrong, is the client's failure, whatever the upstream answered to it.
+        // A body that broke off, or was invalid, is the client's failure, whatever the upstream answered.
         called.map_err(|error| self.load.fault().map_or(error, AttemptError::Final))
     }
 
@@ -181,7 +182,7 @@ impl Attempt for ForwardAttempt {
         stops.iter().find(|stop| stop.relay == *id).map(|stop| stop.model.as_str())
     }
 
-    /// Whether the body can be sent once more and there is an account or relay for it.
+    /// Whether the body can be sent again and an account or relay is left for it.
     fn may_try(&self, next: &NextTry) -> bool {
         let somebody = match next.to {
             Toward::Same => next.refresh,

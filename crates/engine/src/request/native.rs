@@ -1,4 +1,4 @@
-//! The models and limits of the whole pool, for clients of Codex's own paths, which expect those of one account.
+//! The models and limits of the whole pool, for clients of Codex's own paths, which expect the models and limits of one account.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pool::AccountId;
@@ -8,8 +8,8 @@ use crate::dispatch::head;
 use crate::request::services::Services;
 
 impl Services {
-    /// Replaces the figures of one account in an answer's headers by those of the whole pool. `served` is the account that answered, if one
-    /// did.
+    /// Replaces the quota figures of one account in an answer's headers by the figures of the whole pool. `served` is the account that
+    /// answered, if one did.
     pub(crate) fn for_codex(
         &self,
         headers: &mut HeaderMap,

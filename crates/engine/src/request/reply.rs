@@ -20,14 +20,14 @@ pub struct Reply {
 pub enum ReplyBody {
     /// A stream. Dropping it cancels the upstream.
     Stream(Box<ReplyStream>),
-    /// Complete: a collected body, or all of a stream that the gateway wrote by itself.
+    /// Complete: a collected body, or a whole stream that the gateway itself wrote.
     Whole(Bytes),
 }
 
 /// Facts for the headers of an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    /// The account or relay that served or was tried last; `None` when none was reached.
+    /// The account or relay that served or was tried last; `None` when no call was made.
     pub account: Option<AccountId>,
     /// The relay's name, if a relay served.
     pub relay: Option<String>,
@@ -37,11 +37,11 @@ pub struct Head {
     pub retired_from: Option<String>,
     /// Model calls that this request made.
     pub attempts: u32,
-    /// The substitution, if another model served than the one that was asked for.
+    /// The substitution, if a model other than the requested one served.
     pub fallback: Option<Fallback>,
     /// Notes about what was dropped or approximated.
     pub notes: Notes,
-    /// Upstream headers that the client may see: the rate-limit family and, unless the model has another name than was asked for,
+    /// Upstream headers that the client may see: the rate-limit family and, unless the model has a name other than the requested one,
     /// `openai-model`; for Codex clients also `x-codex-turn-state` and `x-models-etag`.
     pub headers: HeaderMap,
 }
@@ -62,14 +62,14 @@ pub(crate) fn shown(name: &str) -> &str {
     &name[..name.floor_char_boundary(64)]
 }
 
-/// A model that served in the place of another.
+/// A model that served in place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
-    /// The model that was asked for.
+    /// The requested model.
     pub from: String,
     /// The model that served.
     pub to: String,
-    /// Why, in a word or two.
+    /// The reason, in a word or two.
     pub why: String,
 }
 

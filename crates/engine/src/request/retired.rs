@@ -1,4 +1,4 @@
-//! Retired models that clients still ask for. The owner should change the name in those clients before the successor retires too.
+//! Retired models that clients still request. The owner should change the name in those clients before the successor retires too.
 
 #[cfg(test)]
 mod tests;

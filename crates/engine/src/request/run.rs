@@ -1,8 +1,8 @@
 //! One request, from call to reply.
 //!
-//! [`attempt::ModelAttempt`] is a request that may still be tried again; it ends in a [`crate::ReplyStream`], which has no way
-//! back. In between lies the commit barrier: nothing goes to the client, no status either, before the first real event or
-//! the end of `settings.commit`.
+//! [`attempt::ModelAttempt`] is a request that may still be tried again; it ends in a [`crate::ReplyStream`], which cannot be tried
+//! again. The commit barrier is between them: the client gets nothing, not even a status, before the first real event or the end of
+//! `settings.commit`.
 
 mod attempt;
 pub(crate) mod call;
@@ -53,7 +53,7 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     attempt.with_pending_store(keep).serve().await
 }
 
-/// The call with the conversation that it continues, and what will be stored of its reply.
+/// The call with the conversation that it continues, and the plan to store its reply.
 async fn recall_conversation(
     services: &Arc<Services>,
     mut call: Call,
@@ -66,7 +66,7 @@ async fn recall_conversation(
     offload(size, work).await
 }
 
-/// The refusal of a request that is not tried at all.
+/// The refusal of a request that is never attempted.
 fn refuse(call: Call, failure: Failure, mut recorder: UsageRecorder) -> Refusal {
     recorder.refuse(&failure);
     let head = Head { notes: call.notes, ..Head::default() };

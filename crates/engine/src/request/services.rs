@@ -22,7 +22,7 @@ pub(crate) struct Services {
     /// Responses that later requests may continue.
     pub(crate) stored: ResponseStore,
     pub(crate) retired: RetiredModels,
-    /// The failure for requests that the stopping server does not wait for; set once it waits no more.
+    /// The failure for requests that are still running when the stopping server no longer waits; set at that moment.
     pub(crate) shutdown_failure: OnceLock<Failure>,
 }
 

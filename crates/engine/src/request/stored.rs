@@ -1,5 +1,5 @@
-//! Stored responses, which a later request continues with `previous_response_id`: those that a client wants stored, for all requests of its
-//! key, and the last one of a WebSocket connection, for that connection alone.
+//! Stored responses, which a later request continues with `previous_response_id`: responses that a client asks to store, for all requests
+//! of its key, and the last response of a WebSocket connection, for that connection alone.
 //!
 //! ```text
 //! Call -> recall (history before the new input) -> PendingStore (opened, over) -> StoredResponses | ConnectionHistory
@@ -85,7 +85,7 @@ impl Responses<'_> {
         Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.listed(at < past)).chain(own).collect())
     }
 
-    /// Deletes a stored response; `false` when there is none. A running one goes on and is not stored.
+    /// Deletes a stored response; `false` when there is none. A running reply continues and is not stored.
     pub fn forget(self, key: &KeyId, id: &str) -> bool {
         self.0.stored.responses.lock().remove(&ResponseKey::of(key, id), self.0.runtime.now())
     }

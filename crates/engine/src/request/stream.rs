@@ -1,4 +1,4 @@
-//! A committed reply: [`ReplyStream`] reads the upstream and is what the server polls, the transcoder makes the client's bytes of it.
+//! A committed reply: the server polls [`ReplyStream`], which reads the upstream; the transcoder writes the client's bytes.
 
 mod reply_memory;
 mod reply_stream;

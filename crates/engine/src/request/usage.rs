@@ -1,5 +1,5 @@
-//! The usage row of one request: exactly one, whatever happens. It is written when the recorder is dropped; a request that
-//! nobody closed was left by its client, or by a server that stops.
+//! The usage row of one request: exactly one, whatever happens. It is written when the recorder is dropped; a request without a recorded
+//! end was abandoned by its client, or cut by a server that stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +21,9 @@ const CLIENT_LEFT: u16 = 499;
 /// Longest model name in a row, bytes: a client may send any name.
 const NAME: usize = 128;
 
-/// What a usage row says about its request from the beginning.
+/// The fields of a usage row that are known at the start.
 pub(crate) struct Requested<'a> {
-    /// The client's id of the request, or ours.
+    /// The client's id of the request, or the gateway's.
     pub(crate) request_id: &'a str,
     pub(crate) key: &'a KeyId,
     /// The model's name as the client wrote it.
@@ -86,7 +86,7 @@ impl UsageRecorder {
         Self { services: Arc::clone(services), dialect, row, started, input: 0, output_bytes: 0, usage: None, notes }
     }
 
-    /// The client's id of the request, or ours.
+    /// The client's id of the request, or the gateway's.
     pub(crate) fn request_id(&self) -> &str {
         &self.row.request_id
     }
@@ -128,12 +128,12 @@ impl UsageRecorder {
         &self.notes
     }
 
-    /// Whether the answer is a stream, where only the upstream's headers say so.
+    /// Sets whether the answer is a stream, for calls where only the upstream's headers tell.
     pub(crate) fn set_stream(&mut self, stream: bool) {
         self.row.stream = stream;
     }
 
-    /// Token counts that the upstream gave outside of events.
+    /// Sets token counts that the upstream gave outside of events.
     pub(crate) fn set_usage(&mut self, usage: Usage) {
         self.usage = Some(usage);
     }
@@ -162,25 +162,25 @@ impl UsageRecorder {
         }
     }
 
-    /// The reply ended well.
+    /// Records that the reply ended well.
     pub(crate) fn complete(&mut self) {
         self.row.status = 200;
         self.row.outcome = Outcome::Completed;
     }
 
-    /// The reply was cancelled after its 200.
+    /// Records that the reply was cancelled after its 200.
     pub(crate) fn abort(&mut self) {
         self.row.status = 200;
         self.row.outcome = Outcome::Aborted;
     }
 
-    /// The reply failed after its 200.
+    /// Records that the reply failed after its 200.
     pub(crate) fn fail(&mut self) {
         self.row.status = 200;
         self.row.outcome = Outcome::Failed;
     }
 
-    /// The request was answered with another status.
+    /// Records that the request was answered with another status.
     pub(crate) fn refuse(&mut self, failure: &Failure) {
         self.row.status = self.dialect.error(failure).0;
         self.row.outcome = Outcome::Failed;

@@ -1,4 +1,4 @@
-//! What an upstream answered instead of serving: its status with the beginning of its body, or another content type.
+//! An upstream's refusal: its status with the beginning of its body, or an answer of another content type.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::CallError;
 use crate::dispatch::head;
 use crate::request::services::Services;
 
-/// How much of a refusal's body is read, and for how long.
+/// The limits for reading a refusal's body: bytes and time.
 const REFUSAL: (usize, Duration) = (64 << 10, Duration::from_secs(10));
 
-/// A relay's status other than 200, with what its body says.
+/// The error for a relay's status other than 200, with the text of its body.
 pub(crate) async fn relay_refusal(services: &Services, answer: Answer) -> CallError {
     if (200..300).contains(&answer.status) {
         return no_stream(&answer);
@@ -28,7 +28,7 @@ pub(crate) async fn relay_refusal(services: &Services, answer: Answer) -> CallEr
     Outcome::Refused { code, failure: proto::upstream_error::from_body(code, &body).into(), retry }.into()
 }
 
-/// A status other than 200, with what its body says.
+/// The error for an account's status other than 200, with the text of its body.
 pub(crate) async fn account_refusal(services: &Services, id: &AccountId, answer: Answer) -> CallError {
     head::quota(&services.dispatch, id, &answer.headers);
     if (200..300).contains(&answer.status) {
@@ -39,7 +39,7 @@ pub(crate) async fn account_refusal(services: &Services, id: &AccountId, answer:
     Outcome::Status { code: answer.status, body, retry }.into()
 }
 
-/// The beginning of a refusal's body; what cannot be read, or not in time, is left out.
+/// The beginning of a refusal's body, as far as it can be read in time.
 async fn read(mut body: Body) -> Bytes {
     let until = Instant::now() + REFUSAL.1;
     let mut all = BytesMut::new();
@@ -53,13 +53,13 @@ async fn read(mut body: Body) -> Bytes {
     all.freeze()
 }
 
-/// An answer of another content type is not from the backend, or not an answer to this.
+/// Whether the answer is an event stream. An answer of another content type is not from the backend, or not for this request.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     value.to_str().is_ok_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
-/// Some relays answer with one JSON body even when a stream was asked for; their readers take it for one.
+/// Whether the answer is a reply. Some relays answer with one JSON body instead of a stream; the readers accept that.
 pub(crate) fn is_reply(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return true };
     let media = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

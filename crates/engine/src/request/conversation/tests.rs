@@ -1,4 +1,4 @@
-//! Same conversation, same ids; nothing else shares them.
+//! The same conversation has the same ids; no other conversation shares them.
 
 use proto::{Dialect, Text};
 use rstest::rstest;
@@ -72,7 +72,7 @@ fn a_chain_stays_one_conversation() {
     assert_ne!(Conversation::of(&next, "m").id, first.id, "but a name is the client's to give");
 }
 
-/// A turn goes on until the user speaks again.
+/// A turn lasts until the next user message.
 #[test]
 fn a_turn_is_one_until_the_user_speaks() {
     let turn = |messages: &str, last: &[TurnRecord], now| {

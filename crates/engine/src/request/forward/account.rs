@@ -16,7 +16,7 @@ use crate::request::attempt::refusal::account_refusal;
 const PASSED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
 
 impl ForwardAttempt {
-    /// One call at an account, up to the head of an answer that serves.
+    /// One call to an account, up to the head of a usable answer.
     pub(super) async fn call_account(&mut self, entry: &Entry, tokens: &Tokens) -> Result<Answer, CallError> {
         self.state.call_started(entry, 0);
         let id = &entry.account.id;

@@ -1,4 +1,4 @@
-//! The body of a forwarded call: JSON in memory, or a form of which only the beginning may have arrived.
+//! The body of a forwarded call: JSON in memory, or a form that may still be arriving.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -45,14 +45,14 @@ type Rest = BoxStream<'static, Result<Bytes, Failure>>;
 /// The fate of the rest of a form.
 #[derive(Clone, Debug, Default)]
 pub struct BodyFate {
-    /// Whether it was sent already.
+    /// Whether the rest was sent already.
     spent: bool,
-    /// Why it did not arrive whole.
+    /// Why the rest did not arrive completely.
     fault: Arc<OnceLock<Failure>>,
 }
 
 impl ForwardBody {
-    /// The body with the relay's name of the model; `None` leaves the client's. A form that is still arriving can be written once.
+    /// The body with the relay's name of the model; `None` leaves the client's name. A form that is still arriving can be sent only once.
     pub(super) fn take(&mut self, model: Option<&str>) -> OutgoingBody {
         match self {
             Self::Json(body) => with_model(body, model).into(),
@@ -68,7 +68,7 @@ impl ForwardBody {
         }
     }
 
-    /// Whether it can be sent once more.
+    /// Whether the body can be sent again.
     pub(super) fn can_resend(&self) -> bool {
         match self {
             Self::Json(_) => true,
@@ -76,7 +76,7 @@ impl ForwardBody {
         }
     }
 
-    /// Why the client's body failed after it was sent: the upstream's answer is then the client's doing.
+    /// Why the client's body failed while it was sent: the client then caused the upstream's answer.
     pub(super) fn fault(&self) -> Option<Failure> {
         match self {
             Self::Json(_) => None,
@@ -111,11 +111,11 @@ impl Form {
     }
 }
 
-/// A body of the pieces in memory, last first, and then of the rest that is still arriving.
+/// A body that sends the pieces in memory, stored last first, and then the rest that is still arriving.
 struct Spliced {
     pieces: Vec<Bytes>,
     rest: Option<Rest>,
-    /// Bytes that are left in all, if known.
+    /// The remaining bytes in total, if known.
     left: Option<u64>,
     fault: Arc<OnceLock<Failure>>,
 }

@@ -20,8 +20,8 @@ pub(super) fn resolve(services: &Services, service: Service, name: Option<&str>)
     choose(&catalog, &names, (capability, accounts), name)
 }
 
-/// The relays that have the service and list the name; accounts, for the backend's own model; else the only relay, which is asked for
-/// models that it does not list.
+/// The relays that have the service and list the name; accounts, for the backend's own model; else the only relay, even for models that
+/// it does not list.
 fn choose(
     catalog: &Catalog,
     names: &Names,
@@ -42,7 +42,7 @@ fn choose(
     }
 }
 
-/// Accounts by any model that they list: these calls name none of theirs. The slug is for usage rows.
+/// Any account, whatever models it lists, because these calls name no account model. The slug is for usage rows.
 fn by_accounts(slug: &str) -> Resolved {
     let model = Model { listed: false, priority: 0, ..Model::bare(slug) };
     Resolved { model, to: ServedBy::Accounts, effort: None, tier: None, retired_from: None }

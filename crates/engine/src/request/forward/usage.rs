@@ -38,7 +38,7 @@ impl UsageFinder {
         Self { stream, tail: (stream || kind.starts_with("application/json")).then(Vec::new) }
     }
 
-    /// Keeps the end of a piece of the answer.
+    /// Stores the end of a piece of the answer.
     pub(super) fn on_chunk(&mut self, chunk: &Bytes) {
         let Some(tail) = &mut self.tail else { return };
         let new = &chunk[chunk.len().saturating_sub(TAIL)..];

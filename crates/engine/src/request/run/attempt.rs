@@ -48,7 +48,7 @@ use crate::request::usage::UsageRecorder;
 pub(crate) struct ModelAttempt {
     state: AttemptState,
     call: Call,
-    /// About how many bytes the request is.
+    /// The approximate bytes of the request.
     size: usize,
     plan: Arc<RequestPlan>,
     /// The account or relay that served the conversation before.
@@ -57,12 +57,12 @@ pub(crate) struct ModelAttempt {
     turn_record: Option<TurnRecord>,
     /// The fallback models.
     chain: FallbackChain,
-    /// The hosted tools that the request gets without asking when an account serves it.
+    /// The hosted tools that are added by default when an account serves the request.
     tools: Vec<Hosted>,
-    /// The body as written last.
+    /// The last written body.
     body: Option<Box<WrittenBody>>,
     deadline: Instant,
-    /// What will be stored of the reply.
+    /// The plan to store the reply.
     pending_store: Option<Box<PendingStore>>,
 }
 
@@ -90,7 +90,7 @@ impl ModelAttempt {
         Self { state, call, size, plan, affinity, turn_record, chain, tools, body: None, deadline, pending_store: None }
     }
 
-    /// Sets what will be stored of the reply.
+    /// Sets the plan to store the reply.
     pub(crate) fn with_pending_store(mut self, pending: Option<Box<PendingStore>>) -> Self {
         self.pending_store = pending;
         if let Some(pending) = &mut self.pending_store {
@@ -99,7 +99,7 @@ impl ModelAttempt {
         self
     }
 
-    /// A request for a name that means no model, with the first model of its chain.
+    /// A request for an unknown model name, with the first model of the name's fallback chain.
     pub(crate) fn with_fallback(
         services: Arc<Services>,
         call: Call,
@@ -125,9 +125,9 @@ impl ModelAttempt {
         stream.collect(head, shape).await
     }
 
-    /// Opens the conversation's socket and sends the request ahead, so that the next turn finds both done. It is one try, at the account
-    /// that served the conversation or one that is free at once. Failures are ignored: the next turn will meet them itself. Returns after
-    /// `patience` at the latest.
+    /// Opens the conversation's socket and sends the request ahead of the next turn. This is one attempt, at the account that served the
+    /// conversation or at one that is free at once. Failures are ignored: the next turn will report them. Returns after `patience` at the
+    /// latest.
     pub(crate) async fn prewarm(mut self, patience: Duration) {
         let told = self.plan.socket && self.plan.kin() == CandidateKind::Accounts;
         if told && timeout(patience, self.send_ahead()).await.is_err() {
@@ -148,7 +148,7 @@ impl ModelAttempt {
         if matches!(opening.source, Source::Head(_)) {
             return;
         }
-        // The end of such a reply is no output, for which tokens would be estimated.
+        // The end of such a reply does not count as output; otherwise output tokens would be estimated.
         opening
             .held
             .iter()
@@ -166,7 +166,7 @@ impl ModelAttempt {
         }
     }
 
-    /// Tries until a call may be committed, or the retry table gives the answer.
+    /// Makes attempts until a call may be committed, or the retry table gives the answer.
     async fn commit(mut self) -> Result<(Head, Box<ReplyStream>, ReplyShape), Refusal> {
         loop {
             let failure = match attempt::run(&mut self).await {
@@ -179,7 +179,7 @@ impl ModelAttempt {
         }
     }
 
-    /// The fingerprint of the client's turn state, when it is this account's.
+    /// The fingerprint of the client's turn state, if this account issued the turn state.
     fn turn_state(&self, id: &AccountId) -> Option<Uuid> {
         let record = self.affinity.as_ref().filter(|record| record.account == *id)?;
         let state = self.plan.client.turn_state.as_deref().filter(|_| self.plan.client.codex)?;
@@ -355,7 +355,7 @@ fn refresh_timeout() -> Failure {
     Failure::new(Kind::Timeout, "the account's tokens were not refreshed in time; try again").code("upstream_timeout")
 }
 
-/// The tier that the body will carry, for the routing header.
+/// The service tier in the body, for the routing header.
 fn tier(services: &Services, call: &Call, resolved: &Resolved) -> Option<&'static str> {
     let tier = call.request.tier.as_deref().or(resolved.tier.as_deref()).or(services
         .runtime

@@ -1,4 +1,4 @@
-//! One model call, up to the head of its answer. It owns all that it needs, so that it can outlive its attempt.
+//! One model call, up to the head of its answer. The call owns its data, so that it can outlive its attempt.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,10 +23,10 @@ use crate::request::call::Client;
 use crate::request::conversation::Conversation;
 use crate::request::services::Services;
 
-/// A model call under way. Dropping it cancels it.
+/// A running model call. Dropping the future cancels the call.
 pub(crate) type PendingCall = Pin<Box<dyn Future<Output = Result<Answer, CallError>> + Send>>;
 
-/// What all calls of one request share.
+/// The data that all calls of one request share.
 #[derive(Clone)]
 pub(crate) struct RequestPlan {
     /// The client's protocol.
@@ -36,15 +36,15 @@ pub(crate) struct RequestPlan {
     pub(crate) client: Client,
     /// The service tier in the body.
     pub(crate) tier: Option<&'static str>,
-    /// Whether calls of accounts take the conversation's socket.
+    /// Whether calls to accounts use the conversation's socket.
     pub(crate) socket: bool,
     /// Whether the model must not answer: the call only sends the request ahead over the socket.
     pub(crate) prewarm: bool,
-    /// Whether the request may draw, and so needs a plan that can.
+    /// Whether the request may generate images, and so needs a plan that can.
     pub(crate) may_draw: bool,
 }
 
-/// One call, ready to go.
+/// One call, ready to send.
 pub(crate) struct UpstreamCall {
     pub(crate) services: Arc<Services>,
     pub(crate) plan: Arc<RequestPlan>,

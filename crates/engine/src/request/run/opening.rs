@@ -24,7 +24,7 @@ pub(crate) struct Opening {
     pub(crate) reader: Reader,
     /// The events so far.
     pub(crate) held: Vec<Event>,
-    /// The answer's headers; empty when it has not come yet.
+    /// The answer's headers; empty when the answer has not arrived yet.
     pub(crate) headers: HeaderMap,
     /// When the last byte of the upstream arrived.
     pub(crate) last_read: Instant,
@@ -34,9 +34,9 @@ pub(crate) struct Opening {
 pub(crate) struct CommitBarrier<'a> {
     pub(crate) services: &'a Services,
     pub(crate) account: &'a AccountId,
-    /// The data to judge a call by that outlives the barrier.
+    /// The data for judging a call; it outlives the barrier.
     pub(crate) history: &'a History,
-    /// When the reply is committed in any case.
+    /// When the reply is committed even without an event.
     pub(crate) deadline: Instant,
     /// The protocol of the answer.
     pub(crate) wire: Wire,
@@ -49,7 +49,7 @@ enum ReadOutcome {
     Chunk(Bytes),
     /// The reply is committed now.
     Deadline,
-    /// The body is over.
+    /// The body has ended.
     End,
 }
 

@@ -1,6 +1,6 @@
 //! A request with `generate: false`, which only announces its conversation. The gateway answers it with an empty reply. The connection
-//! remembers the input, and where the conversation has a socket the backend gets it too, so that the next request need not repeat it to
-//! either.
+//! remembers the input, and the backend gets the input too if the conversation has a socket, so that the next request need not repeat the
+//! input.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::request::services::Services;
 use crate::request::stored::PendingStore;
 use crate::request::usage::UsageRecorder;
 
-/// How long the client waits until the backend has the input. A turn that comes earlier sends all of it.
+/// How long the client waits until the backend has the input. A turn that comes earlier sends the whole input.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The empty reply.
@@ -34,7 +34,7 @@ struct EmptyReply {
     keep: Option<Box<PendingStore>>,
 }
 
-/// Sends the input to the backend, where that is possible, and answers. A failure is ignored: the next turn will meet it.
+/// Sends the input to the backend, if possible, and answers. A failure is ignored: the next turn will report it.
 pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
     let mut recorder = UsageRecorder::open(&services, &call);
     let (call, keep) = recall_conversation(&services, call).await;

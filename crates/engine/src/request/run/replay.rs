@@ -26,7 +26,7 @@ pub(super) fn last_sealed_conversation(request: &Request) -> Option<Uuid> {
     last_fingerprint(request).map(conversation_id)
 }
 
-/// Conversations that are named by a sealed item have ids of their own kind.
+/// The id of a conversation that is identified by a sealed item.
 fn conversation_id(mark: u64) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &mark.to_le_bytes())
 }

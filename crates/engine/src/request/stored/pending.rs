@@ -16,7 +16,7 @@ use crate::request::call::Call;
 use crate::request::estimate;
 use crate::request::services::Services;
 
-/// Longest id of a response that is kept or shown in an error.
+/// Longest id of a response that is stored or shown in an error.
 const ID: usize = 128;
 
 /// The plan to store a reply, and the fields about it in the response objects.
@@ -31,13 +31,13 @@ pub(crate) struct PendingStore {
     /// The request's own items; `None` where nothing is stored.
     input: Option<(Json, TurnReservation)>,
     conversation: Uuid,
-    /// Its name and number among the stored responses while it runs.
+    /// The reply's key and number among the stored responses while it runs.
     place: Option<(ResponseKey, u64)>,
     cancel: Arc<Cancellation>,
 }
 
-/// Puts the conversation that a request continues before its input, and returns what will be stored of the reply; `None` for nothing.
-/// Errors: No such response, no room for its conversation, or too many items.
+/// Prepends the conversation that a request continues to its input, and returns the plan to store the reply; `None` if nothing is stored.
+/// Errors: no such response, no room for its conversation, or too many items.
 pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option<Box<PendingStore>>, Failure> {
     let previous = call.request.previous.take();
     let past =
@@ -73,7 +73,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     Ok(Some(Box::new(PendingStore { services, key, marks, stores, trail, before, input, conversation, place, cancel })))
 }
 
-/// The bytes that [`recall`] reads, roughly.
+/// The approximate bytes that [`recall`] reads.
 pub(crate) fn recalled_bytes(services: &Services, call: &Call) -> usize {
     let past = call.request.previous.as_deref().and_then(|id| find(services, call, id));
     estimate::bytes(&call.request) + past.map_or(0, |past| input_bytes(&past.turns))
@@ -100,7 +100,7 @@ fn over_memory() -> Failure {
     failure.code("overloaded").retry_after(1)
 }
 
-/// The client's items come after those of the conversation; its instructions are its own. Errors: together the items exceed the limit
+/// Puts the conversation's items before the client's items; the client's instructions stay. Errors: together the items exceed the limit
 /// of a request.
 fn prepend_history(call: &mut Call, past: &StoredConversation) -> Result<(), Failure> {
     let most = responses::MOST_ITEMS.saturating_sub(call.request.items.len());
@@ -122,7 +122,7 @@ fn input_bytes(turns: &[Arc<StoredTurn>]) -> usize {
     turns.iter().map(|turn| turn.bytes()).sum()
 }
 
-/// The request's own items, weighed before they are copied; `None` when they cannot be stored.
+/// The request's own items; their memory is reserved before they are copied. `None` when they cannot be stored.
 fn pack(
     services: &Services,
     call: &Call,

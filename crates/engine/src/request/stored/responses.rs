@@ -1,4 +1,4 @@
-//! The memory of stored responses: bounded by count, bytes and age; the oldest are dropped first. It knows no clock.
+//! The memory of stored responses: bounded by count, bytes and age; the oldest are dropped first. The caller gives the time.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::memory::{MemoryBudget, Reservation};
 use crate::registry::keys::KeyId;
 
-/// The memory of a turn beside its bytes, roughly.
+/// The approximate memory of a turn in addition to its bytes.
 const OVERHEAD: usize = 512;
 
 /// The bounds of the memory.
@@ -27,7 +27,7 @@ const OVERHEAD: usize = 512;
 pub(crate) struct Bounds {
     /// Most responses.
     pub(crate) count: usize,
-    /// Most bytes in all.
+    /// Most bytes in total.
     pub(crate) bytes: usize,
     /// Most bytes of one key.
     pub(crate) share: usize,
@@ -187,8 +187,8 @@ impl StoredResponses {
         Self { bounds, budget, shares: HashMap::new(), entries: HashMap::new(), order: BTreeMap::new(), next: 0 }
     }
 
-    /// Makes room for so many bytes of a key: beyond its share its own oldest responses are dropped, beyond the total the oldest of all.
-    /// `None`, and nothing is dropped, when that would not be enough.
+    /// Makes room for `bytes` of a key: above the key's share, the key's oldest responses are dropped; above the total, the oldest of all
+    /// keys. `None`, without dropping anything, when that would not be enough.
     pub(crate) fn reserve(&mut self, key: &KeyId, bytes: usize) -> Option<TurnReservation> {
         if bytes > self.bounds.share {
             return None;
@@ -211,8 +211,8 @@ impl StoredResponses {
         share
     }
 
-    /// The oldest responses, of one key or of all, without which so many bytes are free. A turn counts until its last holder is gone. A
-    /// running reply keeps its turns, so dropping it frees nothing.
+    /// The oldest responses, of one key or of all keys, that must be dropped to free `bytes`. A turn counts until its last holder is
+    /// gone. A running reply holds its turns, so dropping it frees nothing.
     fn oldest_to_free(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<ResponseKey>> {
         let (mut names, mut free, mut seen) = (Vec::new(), 0, HashMap::new());
         let mut order = self.order.values().filter(|name| key.is_none_or(|key| key.0 == name.0));
@@ -235,7 +235,7 @@ impl StoredResponses {
         }
     }
 
-    /// Stores a response under a name, replaces the former one, and returns its number.
+    /// Stores a response under its key, replaces the previous one, and returns the new number.
     pub(crate) fn put(&mut self, name: ResponseKey, held: StoredReply, now: Millis) -> u64 {
         self.expire(now);
         self.take(&name);
@@ -260,13 +260,13 @@ impl StoredResponses {
         }
     }
 
-    /// The response of a name.
+    /// The response of a key.
     pub(crate) fn get(&mut self, name: &ResponseKey, now: Millis) -> Option<&StoredReply> {
         self.expire(now);
         self.entries.get(name).map(|place| &place.reply)
     }
 
-    /// Deletes the response of a name; `false` when there is none.
+    /// Deletes the response of a key; `false` when there is none.
     pub(crate) fn remove(&mut self, name: &ResponseKey, now: Millis) -> bool {
         self.expire(now);
         self.take(name).is_some()

@@ -1,5 +1,5 @@
-//! The memory that a reply in progress takes: its text, which readers and writers keep to repeat it at the end, and what a
-//! collected reply is made of. It is charged to the memory budget of all requests, and each reply has a cap.
+//! The memory of a running reply: the text that readers and writers hold to repeat it at the end, and the parts of a collected reply.
+//! This memory is charged to the budget of all requests, and each reply has a cap.
 
 use pool::limits;
 use proto::canon::Channel;
@@ -8,33 +8,33 @@ use proto::{Dialect, Event, Failure, Kind, What};
 
 use crate::memory::{RequestMemory, Reservation};
 
-/// Up to here a reply is not charged: most are smaller, and a token should cost no look at the budget.
+/// Bytes up to which a reply is not charged: most replies are smaller, and a token should not cost a budget check.
 const FREE: usize = 64 << 10;
 /// The charge grows in steps of this many bytes.
 const STEP: usize = 256 << 10;
-/// Copies of a text: the one in the making, and the item's or the body's that it becomes.
+/// Copies of a text: the text under construction, and the item or body that it becomes.
 const COPIES: usize = 2;
-/// How often the end of an item and of its reply repeat the item's text to a client of Responses: of the text, its part, its item and its
-/// response.
+/// How often the end of an item and of its reply repeat the item's text to a client of Responses: in the events for the text, its part,
+/// its item and its response.
 const REPEATS: usize = 4;
-/// What is kept of the text of a stream whose client needs it in pieces only: the reader and the limits keep as much of it.
+/// Bytes held of the text of a stream whose client needs only pieces: the reader and the limits hold this much of it.
 const PASSING: usize = COPIES * BRIEF;
-/// What an item takes beside its text.
+/// Bytes of an item in addition to its text.
 const ITEM: usize = 256;
 
-/// What one reply holds; given back on drop.
+/// The memory that one reply holds; released on drop.
 #[derive(Debug)]
 pub(crate) struct ReplyMemory {
     tab: RequestMemory,
     keeps: Retention,
     bytes: usize,
-    /// Those of them that calls are made with.
+    /// The part of these bytes that belongs to tool calls.
     calls: usize,
-    /// Bytes of text of items that are open, in a stream that repeats them.
+    /// Text bytes of open items, in a stream that repeats the text.
     open_text: usize,
-    /// Bytes of text of a stream that passes.
+    /// Text bytes of a stream that only passes text on.
     passing: usize,
-    /// Items that are open: text of a second one may wait for the end of the first.
+    /// Open items: the text of a second item may wait for the end of the first.
     open: u32,
     /// How many bytes may be held before more must be charged.
     covered: usize,
@@ -42,25 +42,24 @@ pub(crate) struct ReplyMemory {
     over: bool,
 }
 
-/// What is kept of a reply.
+/// How much of a reply is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retention {
-    /// All of it, collected for a client of this dialect, whose own frames are kept too.
+    /// The whole reply, collected for a client of this dialect, with the frames of this dialect.
     All(Dialect),
-    /// Its text, which a stream of Responses repeats at the end. `passes` says that the upstream's own frames do that, where it
-    /// speaks the same and nobody edits them.
+    /// The text, which a stream of Responses repeats at the end. With `passes`, the upstream's own unedited frames repeat it.
     Text {
-        /// Whether they do.
+        /// Whether the upstream's frames repeat the text.
         passes: bool,
     },
-    /// Its text, as it may wait for the end of a stop sequence.
+    /// The text that may wait for the end of a stop sequence.
     Waiting,
-    /// No text that came in pieces: it is passed on and forgotten, however long it gets.
+    /// No text that arrives in pieces: it is passed on and dropped, whatever its length.
     Nothing,
 }
 
 impl ReplyMemory {
-    /// Nothing yet.
+    /// A counter that holds nothing yet.
     pub(crate) fn new(tab: RequestMemory, keeps: Retention) -> Self {
         Self {
             tab,
@@ -92,7 +91,7 @@ impl ReplyMemory {
         Err(failure)
     }
 
-    /// The text so far was dropped, and what follows is passed on only.
+    /// Records that the text so far was dropped, and that later text is only passed on.
     pub(crate) fn release(&mut self) {
         let calls = self.calls;
         *self = Self { bytes: calls, calls, open: self.open, ..Self::new(self.tab.clone(), Retention::Nothing) };
@@ -112,7 +111,7 @@ impl ReplyMemory {
         Ok(())
     }
 
-    /// How many bytes an event leaves behind.
+    /// How many bytes of an event are held.
     fn kept_bytes(&mut self, event: &Event) -> usize {
         let frame = event.carrier.frame();
         let own = |dialect| dialect != Dialect::Responses && self.keeps == Retention::All(dialect);
@@ -129,7 +128,7 @@ impl ReplyMemory {
         kept + match &event.what {
             // A partial image replaces the one before it.
             What::Delta { channel: Channel::Image, .. } => 0,
-            // What a call is made with is whole before it is passed on.
+            // A tool call's arguments are complete before they are passed on.
             What::Delta { channel: Channel::Arguments, data, .. } => {
                 let more = COPIES * data.escaped().len();
                 self.calls += more;
@@ -152,7 +151,7 @@ impl ReplyMemory {
                 let text = std::mem::take(&mut self.open_text);
                 ITEM + frame.map_or(0, |frame| frame.bytes.len()) + if repeats { REPEATS * text } else { 0 }
             }
-            // Signatures, citations and inputs of searches, which are kept until their block ends.
+            // Signatures, citations and inputs of searches, which are held until their block ends.
             What::Other => frame
                 .filter(|frame| frame.dialect == Dialect::Messages && kept == 0)
                 .map_or(0, |frame| frame.bytes.len()),

@@ -1,4 +1,5 @@
-//! A committed reply that runs: the upstream's body, the transcoder, the timers. It is polled; no task and no channel lies in between.
+//! A committed reply that runs: the upstream's body, the transcoder, the timers. The server polls the stream directly, without a task or
+//! a channel.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,38 +28,38 @@ use crate::request::services::Services;
 use crate::request::stored::PendingStore;
 use crate::request::usage::UsageRecorder;
 
-/// How long the rest of an upstream body is read after its terminal event, so that the connection is used again.
+/// How long the rest of an upstream body is read after its terminal event, so that the connection is reused.
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
-/// Reads without output in one poll before others get their turn.
+/// Reads without output in one poll before other tasks run.
 const TURNS: usize = 64;
 
 /// Where a reply's bytes come from.
 pub(crate) enum Source {
-    /// The model call has not been answered yet: the commit came first.
+    /// The model call, which has no answer yet: the reply was committed first.
     Head(Box<UnansweredCall>),
     /// The answer's body.
     Body(Body),
-    /// Nothing more comes.
+    /// The upstream is released.
     Gone,
 }
 
 /// A model call that outlived the commit barrier.
 pub(crate) struct UnansweredCall {
     pub(crate) pending: PendingCall,
-    /// The history by which its failure is judged; there is no retry any more.
+    /// The history for judging its failure; no retry is possible any more.
     pub(crate) history: History,
 }
 
 /// The model call of a committed reply.
 pub(crate) struct ServedCall {
     pub(crate) plan: Arc<RequestPlan>,
-    /// When it began.
+    /// When the call began.
     pub(crate) begun: Millis,
-    /// The credentials that it was sent with; the account may have others by the time it fails.
+    /// The credentials of the call; the account may have other credentials when the call fails.
     pub(crate) credentials: Option<Credentials>,
 }
 
-/// A committed reply: upstream bytes in, client bytes out. There is no way to try again. Dropping it cancels the upstream.
+/// A committed reply: upstream bytes in, client bytes out. It cannot be tried again. Dropping it cancels the upstream.
 pub struct ReplyStream {
     services: Arc<Services>,
     account: AccountId,
@@ -72,15 +73,15 @@ pub struct ReplyStream {
     usage: UsageRecorder,
     /// Whether the retry table has judged the current failure already.
     judged: bool,
-    /// What will be stored of the reply, until it is.
+    /// The plan to store the reply, until it is stored.
     pending_store: Option<Box<PendingStore>>,
 }
 
-/// What a reply begins with.
+/// The initial state of a reply.
 pub(crate) struct ReplyStart {
     pub(crate) source: Source,
     pub(crate) transcoder: Transcoder,
-    /// When the last byte of the upstream came.
+    /// When the last byte of the upstream arrived.
     pub(crate) last_read: Instant,
     pub(crate) permit: Permit,
     pub(crate) usage: UsageRecorder,
@@ -90,14 +91,14 @@ pub(crate) struct ReplyStart {
 
 /// One step of a reply.
 enum ReplyStep {
-    /// Something was read or is due; look at the transcoder.
+    /// Bytes were read or a timer was due; check the transcoder.
     Step,
-    /// It is over.
+    /// The reply has ended.
     Over,
 }
 
 impl ReplyStream {
-    /// Takes over a committed reply and passes on what was held back.
+    /// Takes over a committed reply and writes the events that were held back.
     pub(crate) fn new(services: Arc<Services>, start: ReplyStart, heartbeat: bool) -> Self {
         let ReplyStart { source, transcoder, last_read, permit, usage, call, pending_store } = start;
         let account = permit.account().clone();
@@ -112,7 +113,7 @@ impl ReplyStream {
         reply
     }
 
-    /// Reads on. Bytes for the client are in the transcoder afterwards, if there are any.
+    /// Reads further. Afterwards the transcoder has the bytes for the client, if any.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
         if self.ended.is_some() {
             self.release_upstream(cx);
@@ -167,12 +168,12 @@ impl ReplyStream {
         Poll::Pending
     }
 
-    /// Ends the reply midway because the server stops: the upstream is cancelled, and no account is to blame. Returns the bytes with
-    /// which the client's protocol reports the failure; empty when the reply has ended already.
+    /// Ends the reply midway because the server stops: the upstream is cancelled, and no account is marked as failed. Returns the bytes
+    /// with which the client's protocol reports the failure; empty when the reply has ended already.
     pub fn cut(&mut self, failure: &Failure) -> Bytes {
         if self.ended.is_none() {
             self.source = Source::Gone;
-            // No upstream failed: the failure is written as it is.
+            // No upstream failed: the failure is written unchanged.
             let _ = self.transcoder.fail(failure.clone(), &mut self.usage);
             self.ended = Some(self.transcoder.write_failure(failure.clone(), &mut self.usage));
             self.usage.fail();
@@ -182,7 +183,7 @@ impl ReplyStream {
         self.transcoder.take_output().unwrap_or_default()
     }
 
-    /// Reads to the end and writes the whole body. A failure is a refusal with a status of its own, as nothing has been sent.
+    /// Reads to the end and writes the whole body. A failure becomes a refusal with its own status, because nothing has been sent.
     pub(crate) async fn collect(mut self: Box<Self>, mut head: Head, shape: ReplyShape) -> Result<Reply, Refusal> {
         while let ReplyStep::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
         let (Self { transcoder, mut usage, pending_store, .. }, ReplyShape { dialect, setting, .. }) = (*self, shape);
@@ -261,12 +262,12 @@ impl ReplyStream {
         Poll::Ready(ReplyStep::Step)
     }
 
-    /// Handles the progress after an event. A failure is written as one of all accounts.
+    /// Handles the progress after an event. A failure is written as a failure of all accounts.
     fn on_progress(&mut self, progress: Progress) {
         let progress = match progress {
             Progress::Failing(failure) => {
                 if self.transcoder.is_over_memory() {
-                    // The upstream may go on without an end, and a full budget is no fault of the account.
+                    // The upstream may continue endlessly, and a full budget is not the account's fault.
                     self.source = Source::Gone;
                     self.judged |= failure.kind == Kind::Overloaded;
                 }
@@ -289,7 +290,7 @@ impl ReplyStream {
         self.store_response();
     }
 
-    /// Notes a complete reply. The upstream's counts show what the model can take.
+    /// Notes a complete reply. The upstream's token counts show how much input the model accepts.
     fn note_served(&mut self) {
         self.usage.complete();
         if let Some(usage) = self.usage.counted() {
@@ -307,7 +308,7 @@ impl ReplyStream {
         }
     }
 
-    /// Stores a streamed reply that is over; a collected one is stored when its body is written.
+    /// Stores a streamed reply that has ended; a collected reply is stored when its body is written.
     fn store_response(&mut self) {
         if let Some(pending) = self.pending_store.take_if(|_| self.transcoder.is_streaming()) {
             pending.finish(self.transcoder.response());
@@ -340,13 +341,14 @@ impl ReplyStream {
         );
     }
 
-    /// Releases the upstream: a complete answer is read to its end by a task, so that its connection is used again; any other is cancelled.
+    /// Releases the upstream: a complete answer is read to its end by a task, so that its connection is reused; any other answer is
+    /// cancelled.
     fn release_upstream(&mut self, cx: &mut Context<'_>) {
         let source = std::mem::replace(&mut self.source, Source::Gone);
         let (Source::Body(mut body), Some(Progress::Ended | Progress::Failed(_))) = (source, &self.ended) else {
             return;
         };
-        // Most often the end is here already.
+        // Usually the end has arrived already.
         if let Poll::Ready(None | Some(Err(_))) = body.poll_chunk(cx) {
             return;
         }
@@ -354,7 +356,7 @@ impl ReplyStream {
     }
 }
 
-/// A reader that has seen no terminal event says so itself when it ends; the cut adds nothing to that.
+/// `None` for a broken body: a reader without a terminal event reports that itself when it ends.
 fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
     match cut {
         Cut::Broken(_) => None,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, Sleep};
 
 /// The timers of one reply.
 pub(crate) struct Timers {
-    /// When the last byte of the upstream came.
+    /// When the last byte of the upstream arrived.
     pub(crate) last_read: Instant,
     /// When the client got its last bytes.
     pub(crate) last_write: Instant,

@@ -15,9 +15,9 @@ use crate::request::usage::UsageRecorder;
 
 /// First size of the output buffer: some ten small events.
 const OUTPUT: usize = 2048;
-/// A piece of output after which the buffer is not kept.
+/// Output size from which the buffer is not reused.
 const LARGE: usize = 16 << 10;
-/// Events of one read after which their list is not kept.
+/// Number of events in one read from which their list is not reused.
 const MANY: usize = 64;
 
 /// Turns the bytes of an upstream into the bytes of a client.
@@ -36,11 +36,11 @@ pub(crate) struct Transcoder {
     side_events: Vec<SideEvent>,
     /// The failure that is not written yet. It is boxed, because a running stream must be small.
     withheld_failure: Option<Box<Event>>,
-    /// The response object with which a reply that is kept ended.
+    /// The last response object of a reply that is stored.
     last_response: Option<Box<Json>>,
 }
 
-/// What the engine itself reads in a stream.
+/// An event for the engine itself.
 #[derive(Debug)]
 pub(crate) enum SideEvent {
     /// Quota figures.
@@ -49,24 +49,24 @@ pub(crate) enum SideEvent {
     Metadata(proto::Json),
 }
 
-/// Where events go.
+/// The destination of events.
 enum Output {
     Stream { writer: Option<Writer>, out: BytesMut },
     Fold(Fold),
 }
 
-/// Whether a reply goes on.
+/// The progress of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// More may come.
+    /// More events may come.
     Running,
-    /// The terminal event is out; what follows is read and dropped.
+    /// The terminal event is written; later events are read and dropped.
     Ended,
-    /// As `Ended`, by a limit of ours: the upstream is still generating.
+    /// As `Ended`, by one of the gateway's limits: the upstream is still generating.
     LimitReached,
-    /// It fails; nothing of that is written before [`Transcoder::write_failure`].
+    /// The reply fails; the failure is not written before [`Transcoder::write_failure`].
     Failing(Box<Failure>),
-    /// It failed; the failure is written.
+    /// The reply failed; the failure is written.
     Failed(Box<Failure>),
 }
 
@@ -74,15 +74,15 @@ pub(crate) enum Progress {
 pub(crate) struct ReplyShape {
     /// The client's protocol.
     pub(crate) dialect: Dialect,
-    /// What its writer needs to know.
+    /// The settings of its writer.
     pub(crate) setting: ReplySetting,
     /// Limits that the upstream does not know.
     pub(crate) limits: Limits,
-    /// How calls are turned back to what the client knows.
+    /// How tool calls are converted back to the client's tools.
     pub(crate) tool_replies: Option<ToolReplies>,
-    /// Input tokens to report when one of them ends the reply.
+    /// Input tokens to report when a limit ends the reply.
     pub(crate) input_tokens: u64,
-    /// Whether it streams.
+    /// Whether the reply streams.
     pub(crate) stream: bool,
 }
 
@@ -103,7 +103,7 @@ impl Transcoder {
                 let edited = trim.is_some() || replies.is_some() || shape.setting.envelope != SchemaEnvelope::None;
                 Retention::Text { passes: !edited }
             }
-            // What waits for the end of a stop sequence is kept.
+            // Text that waits for the end of a stop sequence is held.
             _ if trim.is_some() => Retention::Waiting,
             _ => Retention::Nothing,
         };
@@ -151,7 +151,7 @@ impl Transcoder {
         self.process_events(usage)
     }
 
-    /// Ends the upstream, which is done or cut. Without a terminal event that is a failure.
+    /// Ends the reply because the upstream ended or was cut. Without a terminal event this is a failure.
     pub(crate) fn end(&mut self, usage: &mut UsageRecorder) -> Progress {
         if let Some(reader) = self.reader.take() {
             reader.end(&mut self.events);
@@ -164,7 +164,7 @@ impl Transcoder {
         }
     }
 
-    /// Ends the reply with a failure of ours.
+    /// Ends the reply with a failure of the gateway.
     pub(crate) fn fail(&mut self, failure: Failure, usage: &mut UsageRecorder) -> Progress {
         self.events.clear();
         self.events.push(Event::new(What::Fail(failure)));
@@ -176,7 +176,7 @@ impl Transcoder {
         self.deliver(&Event::new(What::End { finish: Finish::Cancelled, response: None }), usage)
     }
 
-    /// The response object as the client saw it last, of a streamed reply that is kept.
+    /// The last response object that the client got, of a streamed reply that is stored.
     pub(crate) fn response(&self) -> Option<&Json> {
         match &self.output {
             Output::Stream { writer: Some(writer), .. } => writer.response(),
@@ -197,7 +197,7 @@ impl Transcoder {
         self.deliver(&event, usage)
     }
 
-    /// Writes a heartbeat, so that an idle client waits on.
+    /// Writes a heartbeat, so that an idle client keeps waiting.
     pub(crate) fn heartbeat(&mut self) {
         if let Output::Stream { writer: Some(writer), out } = &mut self.output {
             writer.heartbeat(out);
@@ -210,7 +210,7 @@ impl Transcoder {
             Output::Stream { out, .. } if !out.is_empty() => {
                 let piece = out.split().freeze();
                 if piece.len() > LARGE {
-                    // What one large piece needed is not kept for the small ones that follow.
+                    // The buffer for one large piece is not reused for the small pieces that follow.
                     *out = BytesMut::with_capacity(OUTPUT);
                 }
                 Some(piece)
@@ -275,7 +275,7 @@ impl Transcoder {
         progress
     }
 
-    /// Drops the text that the end of a stream repeats, so that the stream goes on; `false` where that is of no help.
+    /// Drops the text that the end of a stream repeats, so that the stream can continue; `false` where that does not help.
     fn drop_repeated_text(&mut self, event: &Event, why: &Failure) -> bool {
         let Output::Stream { writer: Some(writer), .. } = &mut self.output else { return false };
         let call = matches!(event.what, What::Delta { channel: Channel::Arguments, .. });
@@ -302,7 +302,7 @@ impl Transcoder {
         if verdict == Verdict::Done { Progress::LimitReached } else { progress }
     }
 
-    /// Writes all events but a failure. The owner of the transcoder decides how the client is told of that.
+    /// Writes all events but a failure. The owner of the transcoder decides how the failure is reported to the client.
     fn withhold_failure(&mut self, event: Event, usage: &mut UsageRecorder) -> Progress {
         let What::Fail(failure) = &event.what else { return self.deliver(&event, usage) };
         let failing = Progress::Failing(Box::new(failure.clone()));

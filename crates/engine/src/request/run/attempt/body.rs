@@ -1,4 +1,4 @@
-//! The request body of a try: written for the protocol of its account or relay, and reused while it fits the next try.
+//! The request body of an attempt: written for the protocol of its account or relay, and reused while it fits the next attempt.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::ModelAttempt;
 use crate::dispatch::affinity::AffinityRecord;
 use crate::registry::accounts::Entry;
 
-/// A written request of up to so many bytes is not charged to the memory budget.
+/// Largest written request, in bytes, that is not charged to the memory budget.
 const UNCHARGED: usize = INLINE;
 
 /// A request body.
@@ -41,7 +41,8 @@ pub(super) struct WrittenBody {
 }
 
 impl ModelAttempt {
-    /// The body for this account or relay, without replay-only items of another one, which could not be read.
+    /// The body for this account or relay, without replay-only items of another one, because only the account that made them can read
+    /// them.
     pub(super) async fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
         let without_replay = self.state.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
@@ -73,7 +74,7 @@ impl ModelAttempt {
 
     /// The request in this protocol.
     async fn write(&mut self, wire: Wire, target: Target) -> Result<Written, Failure> {
-        // The body lies in memory beside the client's own until it is sent. A small one is not counted.
+        // The body stays in memory beside the client's body until it is sent. A small body is not counted.
         let space = match self.size {
             0..=UNCHARGED => None,
             size => self.call.memory.part(size).ok_or_else(over_memory)?,
@@ -92,12 +93,12 @@ impl ModelAttempt {
         Ok(written)
     }
 
-    /// The body as written last.
+    /// The last written body.
     pub(super) fn written(&self) -> Bytes {
         self.body.as_ref().map(|body| body.written.body.clone()).unwrap_or_default()
     }
 
-    /// What the last written body leaves to do for its reply: the limits to apply and what to turn back.
+    /// The work that the last written body leaves for its reply: the limits to apply and the changes to undo.
     pub(super) fn left_and_undo(&self) -> (Limits, Undo) {
         let written = self.body.as_ref().map(|body| &body.written);
         written.map(|written| (written.left.clone(), written.undo.clone())).unwrap_or_default()
@@ -108,7 +109,7 @@ impl ModelAttempt {
         self.body.as_ref().and_then(|body| body.metadata.clone())
     }
 
-    /// Takes over the notes of the last written body. Notes of earlier bodies do not count.
+    /// Adopts the notes of the last written body. Notes of earlier bodies do not count.
     pub(super) fn note_body(&mut self) {
         if let Some(body) = &mut self.body {
             self.state.head.notes.extend(std::mem::take(&mut body.written.notes));
@@ -182,13 +183,13 @@ impl ModelAttempt {
         }
     }
 
-    /// The service tier of requests that name none; nothing if the model does not list it.
+    /// The service tier of requests that name none; `None` if the model does not list it.
     fn default_tier(&self) -> Option<String> {
         let fast = self.state.services.runtime.settings.fast && lists_priority(&self.plan.resolved);
         fast.then(|| "fast".to_owned())
     }
 
-    /// The request's fields that our response objects repeat; nothing if the upstream writes the objects.
+    /// The request's fields that the gateway's response objects repeat; empty if the upstream writes the objects.
     pub(super) fn echo(&self) -> Echo {
         let own = self.body.as_ref().is_some_and(|body| body.wire != Wire::Responses);
         if own { Echo::of(&self.call.request) } else { Echo::default() }

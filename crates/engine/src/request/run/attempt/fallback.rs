@@ -1,4 +1,4 @@
-//! Fallback chains: another model is asked when the intended one cannot serve, before the first byte only.
+//! Fallback chains: another model serves when the intended one cannot, before the first byte only.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use crate::request::services::Services;
 
 /// The remaining models, and why the first one did not serve.
 pub(super) struct FallbackChain {
-    /// In order.
+    /// The remaining models, in order.
     left: std::vec::IntoIter<String>,
     /// The failure of the intended model; it is the answer when no model serves.
     first: Option<(String, Failure)>,
-    /// The intended model, once another one is asked.
+    /// The intended model, once another model was called.
     intended: Option<Box<Resolved>>,
 }
 
 impl FallbackChain {
-    /// The chain of a request for `asked`, which means `model`.
+    /// The chain of a request for `asked`, which resolves to `model`.
     pub(super) fn of(services: &Services, asked: Option<&str>, model: Option<&str>) -> Self {
         let left = services.runtime.settings.chains.of(asked, model).to_vec().into_iter();
         Self { left, first: None, intended: None }
     }
 
-    /// The rest of the chain for `asked`, which names no model, after its first existing model.
+    /// The rest of the chain for `asked`, an unknown name, after the chain's first existing model.
     pub(super) fn after(services: &Services, asked: &str, failure: Failure) -> Self {
         let catalog = services.registry.accounts.catalog();
         let mut left = services.runtime.settings.chains.of(Some(asked), None).to_vec().into_iter();
@@ -43,7 +43,7 @@ impl FallbackChain {
         Self { left: self.left.clone(), first: None, intended: None }.next(services, known, false).is_some()
     }
 
-    /// The next existing model that is not `known`; only one of `relays` when the request has tried enough accounts.
+    /// The next existing model that is not `known`; with `relays`, only a model of relays, because the request has tried enough accounts.
     fn next(&mut self, services: &Services, known: &Resolved, relays: bool) -> Option<Resolved> {
         let catalog = services.registry.accounts.catalog();
         let found = |name: String| catalog.resolve(Some(&name), &services.runtime.settings.names).ok();
@@ -53,15 +53,15 @@ impl FallbackChain {
     }
 }
 
-/// The first existing model of the chain of a name that means no model.
+/// The first existing model of the chain of an unknown name.
 pub(crate) fn first_fallback(services: &Services, asked: Option<&str>) -> Option<Resolved> {
     let catalog = services.registry.accounts.catalog();
     let chain = services.runtime.settings.chains.of(asked, None);
     chain.iter().find_map(|name| catalog.resolve(Some(name), &services.runtime.settings.names).ok())
 }
 
-/// The model for a request for `asked`, its own or the first existing one of its chain, and then the models that may be asked instead,
-/// in order. Errors: the error of the name, when neither the name nor its chain means a model.
+/// The models that may serve a request for `asked`, in order: the named model or the first existing one of its chain, then the fallback
+/// models. Errors: the error of the name, when neither the name nor its chain resolves to a model.
 pub(crate) fn serving_models(
     services: &Services,
     asked: Option<&str>,
@@ -84,7 +84,7 @@ pub(crate) fn serving_models(
 }
 
 impl ModelAttempt {
-    /// Changes to the next model of the chain; gives the answer when there is none, or when another model would not help.
+    /// Changes to the next model of the chain. Errors: the answer for the client, when no model is left or another model would not help.
     pub(super) fn next_model(&mut self, failure: Failure) -> Result<(), Failure> {
         let late = self.deadline <= tokio::time::Instant::now();
         let may = self.state.history.may_fall_back(&failure) && !late;
@@ -116,7 +116,7 @@ impl ModelAttempt {
         self.chain.intended.as_deref().unwrap_or(&self.plan.resolved)
     }
 
-    /// The account that the conversation is kept for while a relay stands in for it.
+    /// The affinity to the conversation's account, which stays while a relay substitutes for the account.
     pub(super) fn kept_affinity(&self, served: &AccountId) -> Option<&AffinityRecord> {
         let relay = |id: &AccountId| self.state.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
         let stands_in = self.state.head.fallback.is_some() && relay(served) == Some(true);

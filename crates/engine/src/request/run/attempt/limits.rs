@@ -1,4 +1,4 @@
-//! Context windows: a refusal's figures are learned, and a prompt that is sure to be refused again is not sent.
+//! Context windows: the figures in a refusal are learned, and a prompt that would certainly be refused again is not sent.
 
 use pool::AccountId;
 use pool::attempt::Outcome;
@@ -39,8 +39,8 @@ impl ModelAttempt {
         }
     }
 
-    /// Refuses a prompt that the upstream is sure to refuse, with the message at which clients compact their conversations. A request for a
-    /// compaction is the remedy, so it is sent.
+    /// Refuses a prompt that the upstream is sure to refuse, with the message at which clients compact their conversations. A compaction
+    /// request is the remedy, so it is sent.
     pub(super) async fn check_window(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
         let of = || entry.model_key(self.plan.model_for(&entry.account.id));
         let Some(window) =
@@ -73,7 +73,7 @@ impl ModelAttempt {
         tokio::task::spawn_blocking(move || bounds::repeats(&failure, &body)).await.unwrap_or(true)
     }
 
-    /// The request's texts, counted off the runtime's threads: a long one takes a while.
+    /// The token counts of the request's texts, counted off the runtime's threads, because a long text takes long.
     async fn words(&self) -> Words {
         let request = self.call.request.clone();
         tokio::task::spawn_blocking(move || tokens::words(&request)).await.unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The account or relay of the next try, and the permit for a call there.
+//! The account or relay of the next attempt, and the permit for a call there.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -25,7 +25,7 @@ enum NoPermit {
 }
 
 impl ModelAttempt {
-    /// A permit for the next try.
+    /// A permit for the next attempt.
     pub(super) async fn next_permit(&self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
         let held = match (held, next.to) {
             (Some(permit), NextAccount::Same) => return Ok(permit),
@@ -35,12 +35,12 @@ impl ModelAttempt {
                 None
             }
         };
-        // One call shows whether an upstream works again; no second one follows it.
+        // One call tests whether an upstream works again; a second call does not follow it.
         let held = held.filter(|permit| self.state.services.dispatch.limiter.is_healthy(permit.account()));
-        // A request with a permit does not queue for another.
+        // A request that holds a permit does not queue for another one.
         let patience = if held.is_some() { Duration::ZERO } else { self.state.services.runtime.settings.queue_wait };
         match (self.take(patience).await, held) {
-            // Another model is better than the same account once more.
+            // Another model is better than the same account again.
             (Err(_), Some(_)) if next.answered && self.chain.has_next(&self.state.services, &self.plan.resolved) => {
                 Err(next.otherwise.clone().unwrap_or_else(|| no_permit_failure(self.plan.kin())))
             }
@@ -85,7 +85,7 @@ impl ModelAttempt {
         }
     }
 
-    /// Waits in the queue. The end of a rest, a new account or a proxy that is back gives no signal, so the wait looks for them.
+    /// Waits in the queue. The end of a pause, a new account or a recovered proxy gives no signal, so the wait polls for them.
     async fn wait(&self, waiting: QueuedRequest, until: Instant) -> Option<WaitOutcome> {
         let mut turn = pin!(waiting.turn());
         loop {

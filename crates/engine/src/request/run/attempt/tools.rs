@@ -1,4 +1,4 @@
-//! Hosted tools that requests get without asking: the list of the settings or of the key.
+//! Hosted tools that are added to requests by default: the list in the settings or of the key.
 
 use pool::hosted::Hosted;
 use proto::Item;
@@ -10,9 +10,9 @@ use crate::registry::accounts::Entry;
 use crate::request::call::Call;
 use crate::request::services::Services;
 
-/// The tools that a call gets when an account serves it. None for clients that bring their own (Codex, and lists of tools inside the
-/// conversation) or say that they do, for bare prompts and compactions, and where the model must not choose freely or must answer in JSON,
-/// which a search's citations would break.
+/// The tools that a call gets when an account serves it. Empty for clients that bring their own tools (Codex, and lists of tools inside
+/// the conversation) or declare that they do, for bare prompts and compactions, and where the model must not choose freely or must answer
+/// in JSON, which a search's citations would break.
 pub(super) fn default_tools(services: &Services, call: &Call) -> Vec<Hosted> {
     let request = &call.request;
     let free = matches!(request.tool_choice, None | Some(ToolChoice::Auto)) && !request.reply.generate;
@@ -33,14 +33,14 @@ pub(super) fn default_tools(services: &Services, call: &Call) -> Vec<Hosted> {
     tools
 }
 
-/// Whether an item brings tools with it, as items of the backend's newer models do.
+/// Whether an item is a list of tools, as the backend's newer models use.
 fn is_tool_list(item: &Item) -> bool {
     matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
 }
 
 impl ModelAttempt {
-    /// The tools that are added for this account. Relays run none of these. A tool that a plan lacks is left out, so that the account can
-    /// still serve.
+    /// The tools that are added for this account. Relays run no hosted tools. A tool that the account's plan lacks is left out, so that
+    /// the account can still serve.
     pub(super) fn tools_for(&self, entry: &Entry) -> Vec<Hosted> {
         if entry.relay.is_some() {
             return Vec::new();

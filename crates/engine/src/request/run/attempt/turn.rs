@@ -14,10 +14,10 @@ use crate::request::call::Call;
 use crate::request::conversation::{self, Conversation};
 use crate::request::services::Services;
 
-/// The field in which official clients send it.
+/// The fields in which official clients send the turn metadata.
 const METADATA_FIELDS: (&str, &str) = ("x-codex-turn-metadata", "client_metadata");
 
-/// The turn of a request; `None` under our own profile, and where the client sends the metadata itself.
+/// The turn of a request; `None` under the profile `polygate`, and where the client sends the metadata itself.
 pub(super) fn turn_of_call(
     services: &Services,
     call: &Call,
@@ -32,7 +32,7 @@ pub(super) fn turn_of_call(
     speaks.then(|| conversation::turn_of(&call.request, conversation, last, services.runtime.now()))
 }
 
-/// The turns of a conversation after this one: the last few, because several may run at once, those of subagents under their parent's name.
+/// The recent turns of a conversation, including this one: several may run at once, because subagents run under their parent's name.
 pub(super) fn recent_turns(turn: Option<TurnRecord>, last: &[TurnRecord]) -> Vec<TurnRecord> {
     const MOST: usize = 8;
     let others = last.iter().copied().filter(|last| Some(*last) != turn);
@@ -65,7 +65,7 @@ impl ModelAttempt {
     }
 }
 
-/// An account's installation id: always the same on every node, and never another account's.
+/// An account's installation id: the same on every node, and different for each account.
 fn installation_id(account: &AccountId) -> Uuid {
     let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("installation {account}").as_bytes());
     Builder::from_random_bytes(*name.as_bytes()).into_uuid()

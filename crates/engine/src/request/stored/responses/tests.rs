@@ -1,4 +1,4 @@
-//! What stays and what leaves.
+//! Which responses stay and which are dropped.
 
 use rstest::rstest;
 
@@ -25,7 +25,7 @@ fn record(turns: Vec<Arc<StoredTurn>>) -> StoredConversation {
     StoredConversation { turns, conversation: Uuid::nil(), can_continue: true }
 }
 
-/// Puts a response that is over, and says whether it was kept.
+/// Stores an ended response; returns whether it was stored.
 fn put(store: &mut StoredResponses, id: &str, now: i64) -> bool {
     let Some(turn) = turn(store, "k") else { return false };
     store.put(name("k", id), StoredReply::Ended(record(vec![turn])), Millis(now));

@@ -58,7 +58,7 @@ fn a_small_reply_is_not_charged() {
 fn frames_and_items_without_text_count_too() {
     let frame = |dialect| Frame { dialect, bytes: Bytes::from(vec![b'x'; KIB]) };
     let other = Event { carrier: Carrier::Frame(frame(Dialect::Messages)), ..Event::new(What::Other) };
-    // A collected reply keeps its frames; of signatures and citations a stream keeps as much.
+    // A collected reply holds its frames; a stream holds as many bytes of signatures and citations.
     for keeps in [Retention::All(Dialect::Messages), Retention::All(Dialect::Chat), Retention::Nothing] {
         let mut held = ReplyMemory::new(RequestMemory::default(), keeps);
         assert_eq!(until_refused(&mut held, &other).1.code.as_deref(), Some("reply_too_large"));
@@ -70,7 +70,8 @@ fn frames_and_items_without_text_count_too() {
     assert_eq!(until_refused(&mut held, &done).1.code.as_deref(), Some("reply_too_large"));
 }
 
-/// Whatever passes a client that wants pieces only, and frames of its own dialect that pass a client of Responses.
+/// Text that is only passed on is not held: for a client that wants only pieces, and for a client of Responses that gets the upstream's
+/// frames.
 #[test]
 fn text_that_passes_is_not_held() {
     let room = MemoryBudget::new(1 << 20);
@@ -85,13 +86,13 @@ fn text_that_passes_is_not_held() {
             held.count(&event).unwrap();
         }
         assert!(held.bytes <= PASSING, "{}", held.bytes);
-        // Calls are whole before they go out.
+        // Tool calls are complete before they are sent.
         let piece = What::Delta { at: 1, part: 0, channel: Channel::Arguments, data: "x".repeat(KIB).as_str().into() };
         assert_eq!(until_refused(&mut held, &Event::new(piece)).1.kind, Kind::Overloaded);
     }
 }
 
-/// Text of an item that waits for the end of another is kept until then.
+/// The text of an item that waits for the end of another item is held until then.
 #[test]
 fn text_that_waits_for_its_turn_is_held() {
     let mut held = ReplyMemory::new(RequestMemory::default(), Retention::Nothing);
@@ -102,7 +103,7 @@ fn text_that_waits_for_its_turn_is_held() {
     assert_eq!(until_refused(&mut held, &text(8 * KIB)).1.code.as_deref(), Some("reply_too_large"));
 }
 
-/// The end of an item says its text four times more to a client of Responses, all at once.
+/// The end of an item repeats its text four times to a client of Responses, all at once.
 #[test]
 fn an_item_that_is_repeated_is_held_as_often() {
     let room = MemoryBudget::new(4 << 20);
@@ -112,7 +113,7 @@ fn an_item_that_is_repeated_is_held_as_often() {
         let mut held = ReplyMemory::new(room.for_request(), keeps);
         held.count(&text(1 << 20)).unwrap();
         assert_eq!(held.count(&done).is_err(), refused);
-        // Without the text there is room again.
+        // After the text is dropped there is room again.
         held.release();
         held.count(&text(1 << 20)).unwrap();
         held.count(&done).unwrap();

@@ -1,10 +1,10 @@
-//! What a stream costs in memory, and when its timers are due.
+//! The memory of a stream, and the times of its timers.
 
 use std::task::Waker;
 
 use super::*;
 
-/// 1,000 streams may take 48 KiB each, sockets and buffers included; our own state is a small part of that.
+/// 1,000 streams may take 48 KiB each, sockets and buffers included; the gateway's own state is a small part of that.
 #[test]
 fn a_running_reply_is_small() {
     assert!(size_of::<ReplyStream>() <= 2560, "{} bytes", size_of::<ReplyStream>());
@@ -17,7 +17,7 @@ impl Watch {
         Self(Timers::new(Instant::now(), Duration::from_secs(idle), Some(Duration::from_secs(heartbeat))))
     }
 
-    /// What is due after so many more seconds.
+    /// The timer that is due after `seconds` more.
     async fn after(&mut self, seconds: u64) -> Option<&'static str> {
         tokio::time::advance(Duration::from_secs(seconds)).await;
         match self.0.poll(&mut Context::from_waker(Waker::noop())) {
