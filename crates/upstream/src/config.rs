@@ -128,7 +128,7 @@ pub(crate) struct Endpoints {
     pub(crate) responses: Url,
     pub(crate) models: Url,
     pub(crate) usage: Url,
-    /// The URL of the quota where `usage` does not exist.
+    /// The URL of the quota, used if `usage` does not exist.
     pub(crate) usage_fallback: Url,
     pub(crate) credits: Url,
     pub(crate) consume: Url,

@@ -19,7 +19,7 @@ const NAMES: [&str; 10] = [
 ];
 const PREFIX: &str = "cf_chl_";
 
-/// Bounds of one jar: browsers allow 4 KiB a cookie; the list above leaves room for a few `cf_chl_*`.
+/// Bounds of one jar: browsers allow 4 KiB per cookie; the list above leaves room for a few `cf_chl_*`.
 const LONGEST: usize = 4096;
 const MOST: usize = 32;
 

@@ -58,7 +58,7 @@ impl ResolvedEgress {
         Self { kind: Kind::Proxy(Arc::new(proxy)), listener: None }
     }
 
-    /// The same egress; `tell` gets the outcome of each call.
+    /// The same egress; `tell` receives the outcome of each call.
     pub fn with_listener(self, tell: impl Fn(Result<(), &Fault>) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(tell)), ..self }
     }
@@ -114,7 +114,7 @@ pub(crate) struct EgressClients {
     roots: Arc<CertificateVerifier>,
     lookup: Lookup,
     global: Arc<ClientPool>,
-    /// `None` where the global egress is direct, or until first use.
+    /// `None` if the global egress is direct, or before the first use.
     direct: Mutex<Option<Arc<ClientPool>>>,
     /// One per proxy, the most recently used first.
     by_proxy: Mutex<Vec<ProxyClients>>,
@@ -201,7 +201,7 @@ impl EgressClients {
         proxy.address.check(proxy.allow_private).map_err(|invalid| refused(invalid.to_string()))?;
         let url = Url::parse(proxy.address.full().expose());
         let url = url.map_err(|_| refused("its address cannot be read".to_owned()))?;
-        // A proxy on this machine can reach this machine's loopback; one elsewhere cannot.
+        // A proxy on this machine can reach this machine's loopback; a proxy elsewhere cannot.
         let near = if is_loopback(&proxy.address.host_text()) { ProxyBypass::None } else { ProxyBypass::Loopback };
         let resolver = ProxyResolver::new(proxy.address.host_text(), proxy.allow_private, self.lookup.clone());
         let exit = ConnectOptions { proxy: Some(url), bypass: near, resolver: Some(Resolver::Proxy(resolver)) };

@@ -21,7 +21,7 @@ pub struct Claims {
     pub email: String,
     /// Plan, empty when absent.
     pub plan: String,
-    /// Whether the workspace is a FedRAMP one.
+    /// Whether the workspace is a FedRAMP workspace.
     pub fedramp: bool,
     /// `exp`.
     pub expires: Option<Millis>,
@@ -43,7 +43,7 @@ impl Claims {
         })
     }
 
-    /// The owner's claims from the id token, or from the access token where they are absent; the expiry from the access token only.
+    /// The owner's claims from the id token, or from the access token if the id token lacks them; the expiry from the access token only.
     pub fn of(access: &Secret, id: Option<&Secret>) -> Self {
         let access = Self::read(access).unwrap_or_default();
         let Some(id) = id.and_then(Self::read) else { return access };

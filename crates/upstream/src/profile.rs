@@ -15,7 +15,7 @@ pub const DESKTOP_VERSION: &str = "26.908.40834";
 pub struct Profile {
     /// `polygate`, `codex-cli` or `codex-desktop`.
     pub name: &'static str,
-    /// Header `version` and query `client_version`: the protocol version spoken. The catalogue depends on it.
+    /// Header `version` and query `client_version`: the protocol version. The catalogue depends on the version.
     pub version: String,
     /// Header `originator` of every call that has one; the User-Agent begins with it.
     pub originator: String,

@@ -70,7 +70,7 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// The JSON body in the relay's protocol.
     pub body: Bytes,
-    /// The client's own headers where it speaks the relay's protocol; only those in [`PASSED_HEADERS`] are sent.
+    /// The client's own headers, if client and relay have the same protocol; only those in [`PASSED_HEADERS`] are sent.
     pub passed: &'a [(&'static str, String)],
 }
 
@@ -104,7 +104,7 @@ impl RelayClient {
         self.clients.lock().values().for_each(|clients| clients.close_idle());
     }
 
-    /// Whether a base URL may be called without `allow_private`; the name is resolved now. [`Denied::liftable`] tells whether that
+    /// Whether a base URL may be called without `allow_private`; the name is resolved now. [`Denied::liftable`] returns whether that
     /// setting would help. A name that does not resolve passes: its addresses are checked again on each connection.
     pub async fn check_public(&self, url: &Url) -> Result<(), Denied> {
         guard::check_url(url, false)?;

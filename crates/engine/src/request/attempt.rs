@@ -48,7 +48,7 @@ impl From<Outcome> for CallError {
 
 /// Why an attempt failed.
 pub(crate) enum AttemptError {
-    /// The retry table decides what is next.
+    /// The retry table decides the next step.
     Call(CallError),
     /// The request fails with this failure.
     Final(Failure),

@@ -32,15 +32,15 @@ pub struct Call {
 pub struct Client {
     /// The gateway's id of the request; the same for all attempts.
     pub request_id: String,
-    /// Its `User-Agent`, empty when it sent none.
+    /// The client's `User-Agent`, empty when the client sent none.
     pub user_agent: String,
     /// Whether it is a Codex client (originator or User-Agent `codex*`); such clients get `codex.*` events and headers.
     pub codex: bool,
     /// The version that a Codex client reports.
     pub version: Option<String>,
-    /// Its Codex headers, those that [`upstream::PASSED`] names, lower case.
+    /// The client's Codex headers, those that [`upstream::PASSED`] names, lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// Its headers that a relay of its own protocol gets, those that [`upstream::relay::PASSED`] names.
+    /// The headers that a relay with the client's protocol gets, those that [`upstream::relay::PASSED`] names.
     pub relayed: Vec<(&'static str, String)>,
     /// The conversation that the client names in a header (`session-id`, `session_id`, `conversation_id`), if any.
     pub session: Option<String>,

@@ -52,7 +52,7 @@ impl Conversation {
 }
 
 /// The turn that a request belongs to: one of the `last` turns of its conversation, if the request continues that turn. A user message
-/// beside a tool's output begins no turn; a compaction is a turn of its own.
+/// beside a tool's output begins no turn; a compaction is a separate turn.
 pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[TurnRecord], now: Millis) -> TurnRecord {
     let user = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
     let output = |item: &Item| matches!(&item.kind, ItemKind::Output { .. });
@@ -79,7 +79,7 @@ impl Conversation {
         Uuid::new_v5(&self.id, b"context")
     }
 
-    /// The id of the socket. A subagent's thread has a socket of its own.
+    /// The id of the socket. A subagent's thread has a separate socket.
     pub(crate) fn socket_id(&self) -> u128 {
         if self.thread == self.session {
             return self.id.as_u128();

@@ -5,7 +5,7 @@
 //! Call -> recall (history before the new input) -> PendingStore (opened, over) -> StoredResponses | ConnectionHistory
 //! ```
 //!
-//! Responses are kept in memory: a restart forgets them, and other nodes do not know them. Upstreams always get the whole conversation.
+//! Responses are stored in memory: a restart loses them, and other nodes do not have them. Upstreams always get the whole conversation.
 
 mod history;
 mod pending;

@@ -1,4 +1,4 @@
-//! The usage row of one request: exactly one, whatever happens. It is written when the recorder is dropped; a request without a recorded
+//! The usage row of one request: exactly one in every case. The row is written when the recorder is dropped; a request without a recorded
 //! end was abandoned by its client, or cut by a server that stops.
 
 use std::sync::Arc;

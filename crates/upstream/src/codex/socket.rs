@@ -1,4 +1,4 @@
-//! The model call over a WebSocket: `GET {base}/codex/responses` with an upgrade, then one `response.create` a turn.
+//! The model call over a WebSocket: `GET {base}/codex/responses` with an upgrade, then one `response.create` per turn.
 //!
 //! A socket serves one conversation of one account, one turn at a time. Between two turns it waits in a [`SocketPool`], with the id
 //! of the last response, so that the next turn sends only new items. A chain or a turn state never goes to another account.

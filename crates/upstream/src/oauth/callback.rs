@@ -1,4 +1,4 @@
-//! The loopback listener for the redirect of a browser login. It exists while one login waits, and serves one path.
+//! The loopback listener for the redirect of a browser login. The listener exists while one login waits, and serves one path.
 //!
 //! The state is checked first: without it, a request can neither end the login nor pass a code. No answer repeats the Host header
 //! or a parameter.
@@ -39,7 +39,7 @@ const CODE: usize = 2048;
 #[derive(Debug)]
 pub struct Callback {
     v4: TcpListener,
-    /// Absent on machines without IPv6.
+    /// `None` on machines without IPv6.
     v6: Option<TcpListener>,
     port: u16,
     state: Secret,

@@ -25,7 +25,7 @@ const PASSED_BACK: [HeaderName; 5] = [
 ];
 /// As [`PASSED_BACK`], by the beginning of the name.
 const FAMILIES: [&str; 3] = ["x-ratelimit-", "x-request-id", "openai-processing-ms"];
-/// Content types that a browser could show as a page of the gateway are replaced by this one.
+/// Replaces content types that a browser could show as a page of the gateway.
 const PLAIN: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -64,7 +64,7 @@ impl From<Bytes> for OutgoingBody {
 }
 
 impl OutgoingBody {
-    /// A body that is still arriving. Its length is announced where it is known.
+    /// A body that is still arriving. Its length is announced if known.
     pub fn stream<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -99,9 +99,9 @@ impl Body for TrackedBody {
 }
 
 impl RelayClient {
-    /// Forwards a call. It resolves at the answer's headers, filtered for the client. The time limit begins when the body has been
-    /// sent. Dropping the future, or the answer's body, ends the exchange. Errors: the [`Fault`] of the call; [`FaultKind::Unsendable`]
-    /// when the relay's protocol has no such call.
+    /// Forwards a call. The future resolves at the answer's headers, filtered for the client. The time limit begins when the body has
+    /// been sent. Dropping the future, or the answer's body, ends the exchange. Errors: the [`Fault`] of the call;
+    /// [`FaultKind::Unsendable`] when the relay's protocol has no such call.
     pub async fn forward(&self, forward: Forward<'_>) -> Result<Answer, Fault> {
         let Forward { relay, key, service, content_type, body } = forward;
         let url = relay::service_url(relay, service).map_err(|error| unreadable(&error))?;

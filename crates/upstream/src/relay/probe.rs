@@ -85,7 +85,7 @@ impl RelayClient {
         self.probe_url(source, url).await
     }
 
-    /// Requests Ollama's list; an Ollama speaks Chat below `/v1`.
+    /// Requests Ollama's list; an Ollama serves Chat below `/v1`.
     async fn probe_ollama(
         &self,
         pasted: &PastedAddress,

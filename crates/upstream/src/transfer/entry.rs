@@ -13,7 +13,7 @@ const LONGEST: usize = 256 << 10;
 const TOKEN: usize = 64 << 10;
 /// Longest name, characters.
 const LABEL: usize = 64;
-/// Most tags, and the longest one's characters.
+/// Most tags, and most characters of a tag.
 const TAGS: (usize, usize) = (16, 32);
 /// Longest id, bytes.
 const ID: usize = 512;

@@ -1,7 +1,7 @@
-//! A pool of HTTP clients, so that no request waits for another one to end.
+//! A pool of HTTP clients, so that no request waits for another request to end.
 //!
-//! A client keeps one HTTP/2 connection per host. A request beyond the server's stream limit would wait inside the client, unsent,
-//! until another one ends. So each pooled client gets at most as many requests as servers should allow.
+//! A client keeps one HTTP/2 connection per host. A request beyond the server's stream limit would wait inside the client, unsent, until
+//! another request ends. So each pooled client gets at most as many requests as servers should allow.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,7 +18,7 @@ pub(crate) type Listeners = Arc<RwLock<Vec<SocketAddr>>>;
 pub(crate) struct TargetRule {
     /// Whether private addresses are allowed.
     pub(crate) allow_private: bool,
-    /// The target's port, where one of the gateway's own listeners has it.
+    /// The target's port, if one of the gateway's own listeners has the same port.
     pub(crate) own_port: Option<u16>,
 }
 
@@ -142,7 +142,7 @@ impl Lookup {
     }
 }
 
-/// The permitted addresses; the first denial when none is.
+/// The permitted addresses; the first denial when no address is permitted.
 pub(crate) fn allowed(
     found: Vec<SocketAddr>,
     rule: TargetRule,

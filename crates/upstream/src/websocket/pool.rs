@@ -26,7 +26,7 @@ use crate::egress::{EgressKey, ResolvedEgress};
 const IDLE: Duration = Duration::from_mins(5);
 /// Maximum age of a socket: the backend closes sockets after 60 minutes.
 const AGE: Duration = Duration::from_mins(55);
-/// Most idle sockets; the one idle for longest is closed for a new one.
+/// Most idle sockets; a new socket replaces the one that was idle for longest.
 const MOST: usize = 256;
 /// Most messages that an idle socket may receive between two checks.
 const MOST_MESSAGES: usize = 64;
@@ -111,7 +111,7 @@ impl IdleSockets {
         self.epoch + self.epochs.get(account).copied().unwrap_or(0)
     }
 
-    /// Whether the pool has no room for one more.
+    /// Whether the pool has no room for one more socket.
     fn is_full(&self, sent: usize) -> bool {
         let sum: usize = self.sockets.values().map(|socket| socket.largest_sent).sum();
         self.sockets.len() >= MOST || sum + sent > LARGE_SUM
@@ -133,7 +133,7 @@ impl IdleSockets {
         gone
     }
 
-    /// Makes room for one more. The caller drops the removed sockets outside the lock.
+    /// Makes room for one more socket. The caller drops the removed sockets outside the lock.
     fn make_room(&mut self, sent: usize) -> Vec<Socket> {
         let mut gone = Vec::new();
         while self.is_full(sent)

@@ -202,7 +202,7 @@ enum After {
     Fin,
 }
 
-/// Row F2: a stream without END_STREAM is cut, whatever way the server gives it up.
+/// Row F2: a stream without END_STREAM is cut, however the server gives the stream up.
 #[rstest]
 #[case::reset_without_an_error(rst(0), After::Stays, false)]
 #[case::reset_by_an_internal_error(rst(2), After::Stays, false)]

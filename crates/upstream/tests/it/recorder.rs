@@ -36,7 +36,7 @@ impl Seen {
     }
 }
 
-/// What to do with a request.
+/// The server's action after a request.
 #[derive(Clone)]
 pub(crate) enum Reply {
     /// Write these bytes and wait for the next request.

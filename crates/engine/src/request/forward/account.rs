@@ -12,7 +12,7 @@ use crate::registry::accounts::Entry;
 use crate::request::attempt::CallError;
 use crate::request::attempt::refusal::account_refusal;
 
-/// Headers of the backend's answer that a client may see, beside those of every answer.
+/// Headers of the backend's answer that a client may see, in addition to those of every answer.
 const PASSED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
 
 impl ForwardAttempt {
