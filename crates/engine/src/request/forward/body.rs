@@ -29,7 +29,7 @@ pub enum ForwardBody {
 pub struct Form {
     /// The bytes that were read to find the model.
     pub head: Bytes,
-    /// The range of the model's name in `read`.
+    /// The range of the model's name in `head`.
     pub model: Option<Range<usize>>,
     /// The unread rest; `None` once it was sent, or when there is none.
     pub rest: Option<Rest>,
