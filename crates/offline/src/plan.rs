@@ -142,7 +142,7 @@ pub enum Body {
     Bytes(Blob),
     /// An event stream of these events; this crate adds the framing.
     Events(Vec<Value>),
-    /// The recorded stream of this file name, found in [`crate::Options::replay`]. A `*.sse` file is sent unchanged; any other file
+    /// The recorded stream of this file name, found in `Options::replay`. A `*.sse` file is sent unchanged; any other file
     /// has one JSON event per line.
     Replay(String),
     /// Raw bytes on the connection instead of an HTTP answer, each piece after a delay in milliseconds. The connection is closed
@@ -179,7 +179,7 @@ impl<'de> Deserialize<'de> for Blob {
 pub enum Wait {
     /// Milliseconds of the runtime's clock.
     Millis(u64),
-    /// Until [`crate::Running::release`] is called with this name; no wait if the call came earlier.
+    /// Until `Running::release` is called with this name; no wait if the call came earlier.
     Gate(String),
     /// Until the client disconnects.
     Forever,

@@ -124,7 +124,7 @@ pub struct TimedOut(pub Duration);
 /// All requests since the start or the last reset.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
-    /// Requests in order of arrival; above [`crate::Options::keep`] the oldest are dropped.
+    /// Requests in order of arrival; above `Options::keep` the oldest are dropped.
     pub requests: VecDeque<RecordedRequest>,
     /// Uses of refresh tokens, in order.
     pub refreshes: Vec<Refresh>,

@@ -50,7 +50,7 @@ const LOOKUP: Duration = Duration::from_secs(1);
 /// The version of Anthropic's protocol for clients that name none.
 const ANTHROPIC: &str = "2023-06-01";
 
-/// The client for relays. Belongs to an [`crate::Upstream`].
+/// The client for relays.
 pub struct RelayClient {
     config: Config,
     agent: HeaderValue,
