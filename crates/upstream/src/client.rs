@@ -60,7 +60,7 @@ pub(crate) struct OutboundRequest {
 impl Upstream {
     /// Checks the settings and builds the client; opens nothing and reads no certificate store yet.
     pub fn new(config: Config) -> Result<Self, BuildError> {
-        let places = Endpoints::new(&config)?;
+        let endpoints = Endpoints::new(&config)?;
         config.profile.check().map_err(BuildError::Profile)?;
         let roots = CertificateVerifier::new(config.ca_bundle.as_deref(), config.force_http11)?;
         let clients = EgressClients::new(&config, Arc::clone(&roots))?;
@@ -71,7 +71,7 @@ impl Upstream {
         let inner = Arc::new(Inner {
             config,
             profile,
-            endpoints: places,
+            endpoints,
             egress_clients: clients,
             jars,
             sockets: pool,
@@ -187,7 +187,7 @@ impl Upstream {
     /// As [`Self::send`], with `limit` for the headers.
     pub(crate) async fn send_within(&self, outbound: OutboundRequest, limit: Duration) -> Result<Answer, Fault> {
         let own = self.inner.endpoints.is_own(&outbound.url);
-        let asked = self.inner.clock.get().filter(|_| own).map(|clock| (clock.now)());
+        let sent_at = self.inner.clock.get().filter(|_| own).map(|clock| (clock.now)());
         let mut request = reqwest::Request::new(outbound.method, outbound.url);
         *request.headers_mut() = outbound.headers;
         if !outbound.body.is_empty() {
@@ -199,16 +199,16 @@ impl Upstream {
         };
         let sent = sent.map_err(|fault| self.name_proxy(fault));
         self.report_outcome(sent.as_ref().map(|_| ()));
-        if let (Some(asked), Ok(answer)) = (asked, &sent) {
-            self.report_date(&answer.headers, asked);
+        if let (Some(sent_at), Ok(answer)) = (sent_at, &sent) {
+            self.report_date(&answer.headers, sent_at);
         }
         sent
     }
 
-    pub(crate) fn report_date(&self, headers: &HeaderMap, asked: Millis) {
+    pub(crate) fn report_date(&self, headers: &HeaderMap, sent_at: Millis) {
         let date = headers.get(header::DATE).and_then(|value| pool::date::read(value.to_str().ok()?));
         if let (Some(clock), Some(date)) = (self.inner.clock.get(), date) {
-            (clock.on_date)(date, asked);
+            (clock.on_date)(date, sent_at);
         }
     }
 }

@@ -155,8 +155,8 @@ pub(crate) fn identity(field: HeaderField, profile: &Profile, account: &Account,
 
 fn passed(facts: &CallFacts<'_>, field: HeaderField) -> Option<String> {
     let name = field.name();
-    let found = facts.passed.iter().find(|(given, _)| name == *given && PASSED_HEADERS.contains(given));
-    found.map(|(_, value)| value.clone())
+    let pair = facts.passed.iter().find(|(key, _)| name == *key && PASSED_HEADERS.contains(key));
+    pair.map(|(_, value)| value.clone())
 }
 
 fn routing_hint(facts: &CallFacts<'_>) -> String {

@@ -44,13 +44,13 @@ impl Jars {
 
     /// Moves the cookies of an answer from `url` out of the answer's headers into the jar.
     pub(crate) fn absorb(&self, id: &AccountId, url: &Url, headers: &mut HeaderMap) {
-        let given: Vec<_> =
+        let values: Vec<_> =
             headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
-        let kept: Vec<_> = given.iter().filter_map(|text| allowed(text)).collect();
-        if !kept.is_empty() {
+        let accepted: Vec<_> = values.iter().filter_map(|text| allowed(text)).collect();
+        if !accepted.is_empty() {
             let (mut jars, url) = (self.jars.lock(), secure(url));
             let jar = jars.entry(id.clone()).or_default();
-            for cookie in kept {
+            for cookie in accepted {
                 if jar.iter_any().count() < MOST || jar.iter_any().any(|old| old.name() == cookie.name()) {
                     // The jar refuses a cookie of another domain or path, and an expired one.
                     let _ = jar.insert_raw(&cookie, &url);

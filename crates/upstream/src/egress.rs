@@ -160,7 +160,7 @@ impl EgressClients {
 
     /// Closes the connections of all other proxies.
     pub(crate) fn retain(&self, proxies: &[Proxy]) {
-        self.by_proxy.lock().retain(|kept| proxies.iter().any(|proxy| kept.fits(proxy)));
+        self.by_proxy.lock().retain(|entry| proxies.iter().any(|proxy| entry.fits(proxy)));
     }
 
     pub(crate) fn close_idle(&self) {
@@ -168,7 +168,7 @@ impl EgressClients {
         if let Some(direct) = &*self.direct.lock() {
             direct.close_idle();
         }
-        self.by_proxy.lock().iter().for_each(|kept| kept.clients.close_idle());
+        self.by_proxy.lock().iter().for_each(|entry| entry.clients.close_idle());
     }
 
     fn direct(&self) -> Result<Arc<ClientPool>, Fault> {
@@ -184,15 +184,15 @@ impl EgressClients {
     }
 
     fn proxy(&self, proxy: &Proxy) -> Result<Arc<ClientPool>, Fault> {
-        let mut kept = self.by_proxy.lock();
-        if let Some(at) = kept.iter().position(|kept| kept.fits(proxy)) {
-            kept[..=at].rotate_right(1);
-            return Ok(Arc::clone(&kept[0].clients));
+        let mut entries = self.by_proxy.lock();
+        if let Some(at) = entries.iter().position(|entry| entry.fits(proxy)) {
+            entries[..=at].rotate_right(1);
+            return Ok(Arc::clone(&entries[0].clients));
         }
         let clients = Arc::new(self.build(proxy)?);
         let (id, address) = (proxy.id.clone(), proxy.address.clone());
-        kept.insert(0, ProxyClients { id, address, private: proxy.allow_private, clients: Arc::clone(&clients) });
-        kept.truncate(MOST_PROXIES);
+        entries.insert(0, ProxyClients { id, address, private: proxy.allow_private, clients: Arc::clone(&clients) });
+        entries.truncate(MOST_PROXIES);
         Ok(clients)
     }
 

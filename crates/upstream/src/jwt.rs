@@ -78,9 +78,9 @@ fn expiry(exp: &Value) -> Option<Millis> {
 }
 
 fn text(object: &Value, names: &[&str]) -> String {
-    let found = names.iter().find_map(|name| object.get(name)?.as_str());
+    let value = names.iter().find_map(|name| object.get(name)?.as_str());
     let fit = |text: &&str| text.len() <= CLAIM && !text.chars().any(char::is_control);
-    found.filter(fit).unwrap_or_default().to_owned()
+    value.filter(fit).unwrap_or_default().to_owned()
 }
 
 fn first(one: String, other: impl FnOnce() -> String) -> String {

@@ -194,8 +194,8 @@ impl RelayClient {
 
     /// The addresses of a name by the local resolver; empty when the lookup fails or takes too long.
     async fn lookup_name(&self, name: &str) -> Vec<SocketAddr> {
-        let found = tokio::time::timeout(LOOKUP, self.lookup.addresses(name)).await;
-        found.ok().and_then(Result::ok).unwrap_or_default()
+        let result = tokio::time::timeout(LOOKUP, self.lookup.addresses(name)).await;
+        result.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// A URL's port, if one of the gateway's listeners has the same port.

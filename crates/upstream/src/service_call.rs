@@ -37,8 +37,8 @@ impl Upstream {
         let (profile, url) = (&*self.profile(), self.endpoints().service(service));
         let own = |field: HeaderField| {
             let name = field.name();
-            let found = passed.iter().find(|(given, _)| name == *given && TURN_HEADERS.contains(given));
-            found.map(|(_, value)| value.clone())
+            let pair = passed.iter().find(|(key, _)| name == *key && TURN_HEADERS.contains(key));
+            pair.map(|(_, value)| value.clone())
         };
         let cookie = self.jars().header(&account.id, &url);
         let headers = headers::write(profile.orders.service, |field| match field {

@@ -139,9 +139,9 @@ fn whole(text: &str) -> Result<File, FileError> {
         return if inner.trim().is_empty() { Err(FileError::Empty) } else { lines::read(&inner) };
     }
     let mut file = File::default();
-    let mut place = lines::LineCounter::new(text);
+    let mut line_counter = lines::LineCounter::new(text);
     for item in items(root)? {
-        file.add_entry(item, place.line(item.get()));
+        file.add_entry(item, line_counter.line(item.get()));
     }
     Ok(file)
 }

@@ -14,7 +14,7 @@ fn file(tokens: &str) -> String {
     )
 }
 
-fn taken(text: &str) -> Login {
+fn parse_login(text: &str) -> Login {
     match parse(text.as_bytes()).unwrap() {
         Imported::Login(login) => login,
         Imported::ApiKey(_) => panic!("taken for an API key"),
@@ -29,7 +29,7 @@ fn the_official_shape() {
         jwt("acct-id"),
         jwt("acct-access")
     );
-    let login = taken(&file(&tokens));
+    let login = parse_login(&file(&tokens));
     assert_eq!(login.claims.account_id, "acct-file");
     assert_eq!(login.refresh, Some(Secret::from("rt_1")));
     assert_eq!(login.claims.expires, Some(Millis(2_000_000_000_000)));
@@ -39,10 +39,10 @@ fn the_official_shape() {
 #[test]
 fn a_missing_account_id_comes_from_the_claims() {
     let tokens = format!(r#"{{"id_token":"{}","access_token":"opaque","refresh_token":""}}"#, jwt("acct-id"));
-    let login = taken(&file(&tokens));
+    let login = parse_login(&file(&tokens));
     assert_eq!((login.claims.account_id.as_str(), login.refresh), ("acct-id", None));
     let parsed = format!(r#"{{"id_token":{{"raw_jwt":"{}","email":"x"}},"access_token":"opaque"}}"#, jwt("acct-raw"));
-    assert_eq!(taken(&file(&parsed)).claims.account_id, "acct-raw");
+    assert_eq!(parse_login(&file(&parsed)).claims.account_id, "acct-raw");
     let none = parse(file(r#"{"access_token":"opaque"}"#).as_bytes()).unwrap_err();
     assert!(matches!(none, ImportError::NoAccount), "{none}");
 }
@@ -50,7 +50,7 @@ fn a_missing_account_id_comes_from_the_claims() {
 #[test]
 fn old_files_have_no_mode_and_may_start_with_a_mark() {
     let text = format!("\u{feff}{{\"tokens\":{{\"access_token\":\"{}\"}}}}", jwt("acct"));
-    assert_eq!(taken(&text).claims.account_id, "acct");
+    assert_eq!(parse_login(&text).claims.account_id, "acct");
 }
 
 #[rstest]
@@ -66,7 +66,7 @@ fn api_keys(#[case] text: &str) {
 #[test]
 fn a_login_with_a_key_beside_it_is_a_login() {
     let text = format!(r#"{{"OPENAI_API_KEY":"sk-1","tokens":{{"access_token":"{}"}}}}"#, jwt("acct"));
-    assert_eq!(taken(&text).claims.account_id, "acct");
+    assert_eq!(parse_login(&text).claims.account_id, "acct");
 }
 
 #[rstest]

@@ -69,7 +69,7 @@ struct FirstMessage {
     held: BytesMut,
     headers: HeaderMap,
     message: Bytes,
-    said: EventClass,
+    class: EventClass,
 }
 
 impl Upstream {
@@ -121,13 +121,13 @@ impl Upstream {
             .map_err(|_| Fault::timed_out(limit))?
             .map_err(|error| ended_before_reply(&socket, sent, connection_lost(&error)))?;
         let first = read_first(&mut socket, sent, limit).await?;
-        if first.said == EventClass::Error {
+        if first.class == EventClass::Error {
             return refusal_answer(first, chain.is_some());
         }
         self.socket_pool().mark_working(&call.account.id);
-        let FirstMessage { held, headers, message, said } = first;
+        let FirstMessage { held, headers, message, class } = first;
         let watch = TurnRecorder::new(turn.clone().record(), self.socket_pool().clone());
-        let body = Body::from_source(SocketReply::new(socket, watch, held, (&message, said)));
+        let body = Body::from_source(SocketReply::new(socket, watch, held, (&message, class)));
         Ok(Answer { status: 200, headers, body })
     }
 
@@ -175,11 +175,11 @@ async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Resu
             }
         };
         until = Instant::now() + limit;
-        let said = append(&message, &mut held).ok_or_else(not_an_event)?;
-        match said {
+        let class = append(&message, &mut held).ok_or_else(not_an_event)?;
+        match class {
             EventClass::OutOfBand if held.len() > PREAMBLE => return Err(not_an_event()),
             EventClass::OutOfBand => collect_headers(&message, &mut headers),
-            said => return Ok(FirstMessage { held, headers, message, said }),
+            class => return Ok(FirstMessage { held, headers, message, class }),
         }
     }
 }
@@ -209,7 +209,7 @@ fn maybe_processed(why: &str) -> Fault {
 
 /// Adds the headers of a message.
 fn collect_headers(message: &Bytes, headers: &mut HeaderMap) {
-    insert_headers(socket::refusal(message).map(|said| said.headers).unwrap_or_default(), headers);
+    insert_headers(socket::refusal(message).map(|refusal| refusal.headers).unwrap_or_default(), headers);
 }
 
 fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
@@ -227,14 +227,14 @@ fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
 /// The answer or fault for an `error` message instead of a reply. `chained` is whether the turn continued an earlier response.
 fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
     let FirstMessage { held, mut headers, message, .. } = first;
-    let Some(Refusal { status, code, headers: said }) = socket::refusal(&message) else {
+    let Some(Refusal { status, code, headers: error_headers }) = socket::refusal(&message) else {
         return Err(Fault::new(Sent::Yes, FaultKind::Cut, "the upstream refused in words that cannot be read"));
     };
     let code = code.unwrap_or_default();
     if code == "websocket_connection_limit_reached" || chained && code == "previous_response_not_found" {
         return Err(Fault::new(Sent::Yes, FaultKind::Stale, code));
     }
-    insert_headers(said, &mut headers);
+    insert_headers(error_headers, &mut headers);
     Ok(match status {
         Some(status) => Answer { status, headers, body: Body::whole(message) },
         // The stream's reader handles it.

@@ -191,7 +191,7 @@ mod tests {
         "Windows 11",
         r#"{"installation_id":"i","session_id":"s","thread_id":"t","agent_name":"/root","turn_id":"u","window_id":"t:0","window_number":0,"context_window_id":"c","request_kind":"compaction","history_initialization":"new","root_turn_id":"u","sandbox":"windows_sandbox","sandbox_mode":"read-only","auto_review_enabled":false,"node_repl_auto_review_required":false,"node_repl_disabled":false,"turn_started_at_unix_ms":7,"analytics_enabled":true,"compaction":{"trigger":"manual","reason":"user_requested","implementation":"responses_compaction_v2","phase":"standalone_turn","strategy":"memento"}}"#
     )]
-    fn the_recorded_words(#[case] kind: TurnKind, #[case] os: &str, #[case] said: &str) {
+    fn the_recorded_words(#[case] kind: TurnKind, #[case] os: &str, #[case] expected: &str) {
         let facts = TurnFacts {
             installation: "i",
             session: "s",
@@ -206,7 +206,7 @@ mod tests {
         };
         let platform = Platform { os: os.to_owned(), ..Platform::default() };
         let metadata = Profile::codex_cli("0.169.0", &platform).turn_metadata(&facts).unwrap();
-        assert_eq!((metadata.turn.as_str(), metadata.window.as_str()), (said, "t:0"));
+        assert_eq!((metadata.turn.as_str(), metadata.window.as_str()), (expected, "t:0"));
         let names: Vec<&str> = metadata.fields.iter().map(|(name, _)| name.as_str()).collect();
         let root = (kind != TurnKind::Prewarm).then_some("root_turn_id");
         let wanted: Vec<&str> = ["session_id", "thread_id", "turn_id"]

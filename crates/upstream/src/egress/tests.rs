@@ -69,9 +69,9 @@ fn connections_of_proxies_are_bounded_and_go_with_them() {
         // The first proxy is used again in every round, so it is never evicted.
         clients.clients(&ResolvedEgress::through(all[0].clone())).unwrap();
     }
-    let kept = |id: &str| clients.by_proxy.lock().iter().any(|kept| kept.id.0 == id);
+    let is_pooled = |id: &str| clients.by_proxy.lock().iter().any(|entry| entry.id.0 == id);
     assert_eq!(clients.by_proxy.lock().len(), MOST_PROXIES);
-    assert!(kept("0") && !kept("1"));
+    assert!(is_pooled("0") && !is_pooled("1"));
     clients.retain(&all[..1]);
     assert_eq!(clients.by_proxy.lock().len(), 1);
     clients.retain(&[proxy("0", "http://b.example:1", false)]);
@@ -92,9 +92,9 @@ async fn the_name_of_a_proxy_leads_nowhere_inward(#[case] private: bool, #[case]
         let upstream = upstream(clients(None, &[answers])).via(egress);
         let fault = upstream.reach().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Proxy), "{fault}");
-        // The SOCKS connector does not report the cause.
-        let said = scheme == "socks5h" || fault.message.contains(word);
-        assert!(said && !fault.message.contains("canary"), "{fault}");
+        // The SOCKS connector keeps the cause to itself.
+        let is_reported = scheme == "socks5h" || fault.message.contains(word);
+        assert!(is_reported && !fault.message.contains("canary"), "{fault}");
     }
 }
 

@@ -50,8 +50,8 @@ pub struct Callback {
 pub enum CallbackError {
     /// Both ports are taken.
     #[error("ports 1455 and 1457 are taken; hint: end the other login, or use `login --device` or `login --import`")]
-    Taken,
-    /// The loopback listener cannot be opened.
+    PortsInUse,
+    /// Loopback cannot be listened on.
     #[error("cannot listen on 127.0.0.1: {0}; hint: use `login --device` or `login --import`")]
     Listen(std::io::Error),
     /// The login was not finished within 10 minutes.
@@ -100,7 +100,7 @@ impl Callback {
                 return Ok(Self { v4, v6, port, state: Secret::new(state) });
             }
         }
-        Err(CallbackError::Taken)
+        Err(CallbackError::PortsInUse)
     }
 
     /// The redirect URL for the authorize URL and the code exchange: the listener's own address, never one from a request.
@@ -110,13 +110,13 @@ impl Callback {
 
     /// Waits for the browser, 10 minutes at most, then closes the listener.
     pub async fn code(self) -> Outcome {
-        let (tell, told) = oneshot::channel();
-        let desk = Arc::new(CallbackState { state: self.state, outcome: Mutex::new(Some(tell)) });
+        let (sender, receiver) = oneshot::channel();
+        let callback = Arc::new(CallbackState { state: self.state, outcome: Mutex::new(Some(sender)) });
         let mut connections = JoinSet::new();
         let outcome = tokio::select! {
-            outcome = told => outcome.expect("invariant: the desk outlives the wait"),
+            outcome = receiver => outcome.expect("invariant: the callback state outlives the wait"),
             () = tokio::time::sleep(LIFETIME) => Err(CallbackError::Expired),
-            () = serve(&self.v4, self.v6.as_ref(), &desk, &mut connections) => Err(CallbackError::Expired),
+            () = serve(&self.v4, self.v6.as_ref(), &callback, &mut connections) => Err(CallbackError::Expired),
         };
         // A page may not be written completely yet. Connections that remain after the timeout are closed when the set is dropped.
         let _ = timeout(Duration::from_secs(1), async { while connections.join_next().await.is_some() {} }).await;
@@ -153,7 +153,12 @@ async fn listen(port: u16) -> std::io::Result<Option<(TcpListener, Option<TcpLis
     }
 }
 
-async fn serve(v4: &TcpListener, v6: Option<&TcpListener>, desk: &Arc<CallbackState>, connections: &mut JoinSet<()>) {
+async fn serve(
+    v4: &TcpListener,
+    v6: Option<&TcpListener>,
+    callback: &Arc<CallbackState>,
+    connections: &mut JoinSet<()>,
+) {
     loop {
         let stream = tokio::select! {
             accepted = v4.accept() => accepted,
@@ -166,7 +171,7 @@ async fn serve(v4: &TcpListener, v6: Option<&TcpListener>, desk: &Arc<CallbackSt
             continue;
         };
         if connections.len() < CONNECTIONS {
-            connections.spawn(serve_page(stream, Arc::clone(desk)));
+            connections.spawn(serve_page(stream, Arc::clone(callback)));
         }
     }
 }
@@ -178,9 +183,9 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, S
     }
 }
 
-async fn serve_page(stream: TcpStream, desk: Arc<CallbackState>) {
+async fn serve_page(stream: TcpStream, callback: Arc<CallbackState>) {
     let service = service_fn(|request| {
-        let page = desk.answer(&request);
+        let page = callback.answer(&request);
         async move { Ok::<_, Infallible>(page) }
     });
     let connection = http1::Builder::new()
@@ -212,14 +217,14 @@ impl CallbackState {
             Verdict::Denied(why) => (Err(CallbackError::Denied(why)), Page::Denied),
         };
         match self.outcome.lock().take() {
-            Some(tell) => tell.send(outcome).map_or(Page::Used, |()| page),
+            Some(sender) => sender.send(outcome).map_or(Page::Used, |()| page),
             None => Page::Used,
         }
     }
 }
 
 fn verdict(query: &str, state: &Secret) -> Verdict {
-    if only(query, "state").is_none_or(|given| Secret::new(given) != *state) {
+    if only(query, "state").is_none_or(|value| Secret::new(value) != *state) {
         return Verdict::Foreign;
     }
     if let Some(error) = only(query, "error") {
@@ -232,7 +237,7 @@ fn verdict(query: &str, state: &Secret) -> Verdict {
 
 /// A parameter's value, if the parameter occurs exactly once.
 fn only(query: &str, name: &str) -> Option<String> {
-    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
-    let value = found.next()?.1.into_owned();
-    found.next().is_none().then_some(value)
+    let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+    let value = values.next()?.1.into_owned();
+    values.next().is_none().then_some(value)
 }

@@ -137,8 +137,8 @@ fn read<'a, T: Deserialize<'a>>(reply: &'a AuthReply) -> Result<T, LoginError> {
     serde_json::from_slice(&reply.body).map_err(|_| unexpected("not the fields of a device login"))
 }
 
-fn interval(given: &Value) -> Duration {
-    let seconds = given.as_u64().or_else(|| given.as_str()?.trim().parse().ok()).unwrap_or(5);
+fn interval(value: &Value) -> Duration {
+    let seconds = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).unwrap_or(5);
     Duration::from_secs(seconds.clamp(1, 60))
 }
 
@@ -152,8 +152,8 @@ mod tests {
     fn the_interval_is_read_either_way_and_bounded() {
         let cases =
             [(json!("7"), 7), (json!(9), 9), (json!(null), 5), (json!("x"), 5), (json!(0), 1), (json!("9999"), 60)];
-        for (given, seconds) in cases {
-            assert_eq!(interval(&given), Duration::from_secs(seconds), "{given}");
+        for (value, seconds) in cases {
+            assert_eq!(interval(&value), Duration::from_secs(seconds), "{value}");
         }
     }
 }

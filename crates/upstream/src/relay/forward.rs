@@ -137,11 +137,11 @@ async fn timeout_after_body(sent: Option<oneshot::Receiver<()>>, limit: Duration
 fn passed_back(headers: &HeaderMap) -> HeaderMap {
     let family = |name: &HeaderName| FAMILIES.iter().any(|start| name.as_str().starts_with(start));
     let named = headers.iter().filter(|(name, _)| PASSED_BACK.contains(name) || family(name));
-    let mut kept: HeaderMap = named.map(|(name, value)| (name.clone(), value.clone())).collect();
-    if kept.get(header::CONTENT_TYPE).is_some_and(|kind| !is_inert(kind)) {
-        kept.insert(header::CONTENT_TYPE, PLAIN);
+    let mut passed: HeaderMap = named.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if passed.get(header::CONTENT_TYPE).is_some_and(|kind| !is_inert(kind)) {
+        passed.insert(header::CONTENT_TYPE, PLAIN);
     }
-    kept
+    passed
 }
 
 /// Whether a browser shows this content type as data and not as a page.

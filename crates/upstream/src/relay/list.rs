@@ -66,8 +66,8 @@ impl RelayClient {
         let (mut all, mut next, mut room) = (Vec::<Model>::new(), None, BYTES);
         for _ in 0..PAGES {
             let url = relay::models_url(source.base_url, source.wire, next.as_ref());
-            let (asked, size) = self.page(source, url.map_err(|error| unreadable(&error))?, room).await?;
-            let page = match asked {
+            let (outcome, size) = self.page(source, url.map_err(|error| unreadable(&error))?, room).await?;
+            let page = match outcome {
                 PageOutcome::Page(page) => page,
                 PageOutcome::Not(listed) => return Ok(listed),
             };
@@ -100,10 +100,10 @@ impl RelayClient {
             return Ok((PageOutcome::Not(ListOutcome::Refused(answer.status)), 0));
         }
         let body: Bytes = answer.body.collect(room).await?;
-        let asked = match models::read(&body) {
+        let outcome = match models::read(&body) {
             Ok(page) => PageOutcome::Page(page),
             Err(error) => PageOutcome::Not(ListOutcome::Unreadable(error)),
         };
-        Ok((asked, body.len()))
+        Ok((outcome, body.len()))
     }
 }

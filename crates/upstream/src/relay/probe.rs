@@ -51,10 +51,10 @@ impl RelayClient {
     /// Probes a relay's format: the one that its address suggests first, then OpenAI's, Anthropic's, Gemini's and Ollama's. Chat and
     /// Responses have the same list; Chat is assumed, because more services have it. Errors: [`ProbeError`].
     pub async fn probe(&self, pasted: &PastedAddress, key: &Secret, allow_private: bool) -> Result<Probed, ProbeError> {
-        let told = pasted.detect();
-        let rest = [Wire::Chat, Wire::Messages, Wire::Gemini].into_iter().filter(|wire| Some(*wire) != told);
+        let detected = pasted.detect();
+        let rest = [Wire::Chat, Wire::Messages, Wire::Gemini].into_iter().filter(|wire| Some(*wire) != detected);
         let (mut refused, mut other, mut fault) = (None, None, None);
-        for wire in told.into_iter().chain(rest) {
+        for wire in detected.into_iter().chain(rest) {
             let base = pasted.base(wire);
             let source = ListSource { base_url: &base, wire, key, private: allow_private };
             match self.probe_format(&source).await {

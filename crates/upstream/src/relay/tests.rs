@@ -56,12 +56,12 @@ async fn server() -> (u16, Arc<Mutex<usize>>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (port, count, mut tasks) =
         (listener.local_addr().unwrap().port(), Arc::<Mutex<usize>>::default(), JoinSet::new());
-    let seen = Arc::clone(&count);
+    let counter = Arc::clone(&count);
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            *seen.lock() += 1;
+            *counter.lock() += 1;
             connections.spawn(async move {
                 let mut bytes = [0; 4096];
                 while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {
@@ -181,8 +181,8 @@ async fn what_needs_leave_is_known_before_a_call() {
     for (base, answer, expected) in cases {
         let denied = relays(&[answer]).check_public(&base.parse().unwrap()).await.err();
         assert_eq!(denied.is_some(), expected.is_some(), "{base} {answer:?}: {denied:?}");
-        let (Some(denied), Some((says, liftable))) = (denied, expected) else { continue };
-        assert!(denied.to_string().contains(says) && denied.liftable() == liftable, "{base}: {denied}");
+        let (Some(denied), Some((part, liftable))) = (denied, expected) else { continue };
+        assert!(denied.to_string().contains(part) && denied.liftable() == liftable, "{base}: {denied}");
     }
 }
 
@@ -204,7 +204,7 @@ async fn a_proxy_is_not_asked_for_what_is_never_called() {
         let called = call(&relays, &relay("http://relay.example:8080/v1", true)).await;
         match (called, expected) {
             (Ok(status), Ok(good)) => assert_eq!(status, good, "{answer:?}"),
-            (Err(fault), Err(says)) => assert!(fault.message.contains(says), "{answer:?}: {fault}"),
+            (Err(fault), Err(part)) => assert!(fault.message.contains(part), "{answer:?}: {fault}"),
             (called, _) => panic!("{answer:?}: {called:?}"),
         }
     }

@@ -128,26 +128,26 @@ fn read(object: &Object, line: usize) -> Entry {
 /// The first of these fields that holds text, in the entry itself or in its token objects.
 fn text(object: &Object, names: &[&str]) -> Option<String> {
     let inside = TOKEN_OBJECTS.iter().filter_map(|name| object.get(*name)?.as_object());
-    let mut found =
-        std::iter::once(object).chain(inside).flat_map(|place| names.iter().filter_map(|name| place.get(*name)));
-    found.find_map(|value| value.as_str().map(str::trim).filter(|text| !text.is_empty())).map(str::to_owned)
+    let mut values =
+        std::iter::once(object).chain(inside).flat_map(|holder| names.iter().filter_map(|name| holder.get(*name)));
+    values.find_map(|value| value.as_str().map(str::trim).filter(|text| !text.is_empty())).map(str::to_owned)
 }
 
 /// The JWT inside a parsed identity token, which some files have.
 fn parsed_id(object: &Object) -> Option<Secret> {
     let inside = TOKEN_OBJECTS.iter().filter_map(|name| object.get(*name)?.as_object());
-    let mut places = std::iter::once(object).chain(inside);
-    places.find_map(|place| place.get("id_token")?.get("raw_jwt")?.as_str()).map(Secret::from)
+    let mut holders = std::iter::once(object).chain(inside);
+    holders.find_map(|holder| holder.get("id_token")?.get("raw_jwt")?.as_str()).map(Secret::from)
 }
 
 fn label(object: &Object) -> String {
-    let given = NAME.iter().find_map(|name| object.get(*name)?.as_str()).unwrap_or_default();
-    cut(given, LABEL)
+    let text = NAME.iter().find_map(|name| object.get(*name)?.as_str()).unwrap_or_default();
+    cut(text, LABEL)
 }
 
 fn tags(object: &Object) -> Vec<String> {
-    let given = object.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    given.map(|tag| cut(tag, TAGS.1)).filter(|tag| !tag.is_empty()).take(TAGS.0).collect()
+    let tags = object.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    tags.map(|tag| cut(tag, TAGS.1)).filter(|tag| !tag.is_empty()).take(TAGS.0).collect()
 }
 
 /// At most `most` characters, on one line, without anything that looks like a token.

@@ -101,9 +101,9 @@ fn entries_say_where_they_stand() {
 #[case::settings("host = \"127.0.0.1\"\nport = 8765\n", FileError::Settings)]
 #[case::tables("[server]\nport = 1\n", FileError::Json { line: 1, column: 2 })]
 #[case::sealed("{\"type\": \"polygate-sealed\", \"text\": \"YWdl\"}", FileError::Sealed)]
-fn a_broken_file_is_refused_whole(#[case] text: &str, #[case] wanted: FileError) {
+fn a_broken_file_is_refused_whole(#[case] text: &str, #[case] expected: FileError) {
     let error = read(text.as_bytes()).unwrap_err();
-    assert_eq!(error, wanted, "{text:?}");
+    assert_eq!(error, expected, "{text:?}");
     assert!(!error.to_string().contains("secret") && !error.to_string().contains("please"), "{error}");
 }
 
@@ -159,13 +159,13 @@ fn entry(access: Option<String>, refresh: Option<&str>) -> Entry {
 #[case::damaged(entry(None, Some("rt_with a blank")), "its refresh token is damaged")]
 #[case::nothing(entry(None, None), "it holds no token")]
 #[case::the_file_names_it(Entry { account: Some("b".into()), ..entry(Some(jwt("", LATE)), None) }, "ready")]
-fn junk_is_told_from_tokens(#[case] entry: Entry, #[case] wanted: &str) {
-    let said = match entry.readiness(NOW) {
+fn junk_is_told_from_tokens(#[case] entry: Entry, #[case] expected: &str) {
+    let outcome = match entry.readiness(NOW) {
         Ok(Readiness::Ready(_)) => "ready".to_owned(),
         Ok(Readiness::NeedsRefresh(_)) => "spend".to_owned(),
         Err(junk) => junk.to_string(),
     };
-    assert!(said.starts_with(wanted), "{said}");
+    assert!(outcome.starts_with(expected), "{outcome}");
 }
 
 fn outgoing(name: &str, refresh: Option<&str>) -> ExportedAccount {
@@ -209,8 +209,8 @@ fn every_form_is_read_back(#[values(1, 2)] count: usize) {
         assert_eq!(entry.access.is_some(), format != Format::Minimal);
         assert_eq!(Format::named(format.name()), Some(format));
         if format == Format::Full {
-            let kept = (entry.label.as_str(), entry.tags.as_slice(), entry.disabled, entry.refreshed);
-            assert_eq!(kept, ("the one", ["work".to_owned()].as_slice(), true, Some(NOW)));
+            let fields = (entry.label.as_str(), entry.tags.as_slice(), entry.disabled, entry.refreshed);
+            assert_eq!(fields, ("the one", ["work".to_owned()].as_slice(), true, Some(NOW)));
         }
     }
 }

@@ -120,11 +120,11 @@ impl Connector<'_> {
     /// The URL's host as an address.
     async fn resolved(self, url: &Url) -> Result<Uri, BoxError> {
         let Some(Host::Domain(name)) = url.host() else { return uri(url) };
-        let found = DnsService(self.options.resolver.clone()).call(Name::from_str(name)?).await?.next();
-        let mut place = url.clone();
-        let address = found.ok_or("the name has no address")?.ip();
-        place.set_ip_host(address).map_err(|()| "the address cannot be used")?;
-        uri(&place)
+        let resolved = DnsService(self.options.resolver.clone()).call(Name::from_str(name)?).await?.next();
+        let mut target = url.clone();
+        let address = resolved.ok_or("the name has no address")?.ip();
+        target.set_ip_host(address).map_err(|()| "the address cannot be used")?;
+        uri(&target)
     }
 }
 
@@ -139,8 +139,8 @@ fn uri(url: &Url) -> Result<Uri, BoxError> {
 /// A proxy's user name and password.
 fn proxy_login(proxy: &Url) -> Option<(String, String)> {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let given = !proxy.username().is_empty() || proxy.password().is_some();
-    given.then(|| (plain(proxy.username()), plain(proxy.password().unwrap_or_default())))
+    let has_login = !proxy.username().is_empty() || proxy.password().is_some();
+    has_login.then(|| (plain(proxy.username()), plain(proxy.password().unwrap_or_default())))
 }
 
 /// The configured resolver, or the system's.
@@ -159,11 +159,11 @@ impl Service<Name> for DnsService {
     fn call(&mut self, name: Name) -> Self::Future {
         let resolver = self.0.clone();
         Box::pin(async move {
-            let found: Vec<SocketAddr> = match resolver {
+            let addresses: Vec<SocketAddr> = match resolver {
                 Some(resolver) => resolver.resolve(reqwest::dns::Name::from_str(name.as_str())?).await?.collect(),
                 None => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
             };
-            Ok(found.into_iter())
+            Ok(addresses.into_iter())
         })
     }
 }

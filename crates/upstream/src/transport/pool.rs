@@ -117,20 +117,21 @@ impl ClientPool {
     /// A client with a free stream: the first one, so that few connections stay in use.
     pub(crate) fn take(&self) -> (reqwest::Client, StreamPermit) {
         let mut clients = self.clients.lock();
-        if let Some(taken) = clients.iter().find_map(PooledClient::take) {
-            return taken;
+        if let Some(lease) = clients.iter().find_map(PooledClient::take) {
+            return lease;
         }
-        let client = self.factory.pooled_client().expect("invariant: the first lane was built from the same settings");
-        let taken = client.take().expect("invariant: a new lane has places");
+        let client =
+            self.factory.pooled_client().expect("invariant: the first client was built from the same settings");
+        let lease = client.take().expect("invariant: a new client has free streams");
         clients.push(client);
-        taken
+        lease
     }
 }
 
 impl PooledClient {
     fn take(&self) -> Option<(reqwest::Client, StreamPermit)> {
-        let place = Arc::clone(&self.streams).try_acquire_owned().ok()?;
-        Some((self.http.clone(), place))
+        let permit = Arc::clone(&self.streams).try_acquire_owned().ok()?;
+        Some((self.http.clone(), permit))
     }
 }
 

@@ -76,12 +76,12 @@ impl ProxyResolver {
         Self { host, private, lookup }
     }
 
-    fn check(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Invalid> {
+    fn check(&self, name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Invalid> {
         if !name.eq_ignore_ascii_case(&self.host) {
-            return Ok(found);
+            return Ok(addresses);
         }
         let rule = TargetRule { allow_private: self.private, own_port: None };
-        allowed(found, rule, &Listeners::default()).map_err(Invalid::from)
+        allowed(addresses, rule, &Listeners::default()).map_err(Invalid::from)
     }
 }
 
@@ -98,8 +98,8 @@ impl Resolve for ProxyResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
-            let found = resolver.lookup.addresses(name.as_str()).await?;
-            Ok(Box::new(resolver.check(name.as_str(), found)?.into_iter()) as Addrs)
+            let addresses = resolver.lookup.addresses(name.as_str()).await?;
+            Ok(Box::new(resolver.check(name.as_str(), addresses)?.into_iter()) as Addrs)
         })
     }
 }
@@ -111,11 +111,11 @@ impl Resolve for GuardedResolver {
         let proxy = self.proxy.as_deref() == Some(name.as_str()) && rule.own_port.is_none();
         let lookup = self.lookup.clone();
         Box::pin(async move {
-            let found = lookup.addresses(name.as_str()).await?;
+            let addresses = lookup.addresses(name.as_str()).await?;
             if proxy {
-                return Ok(Box::new(found.into_iter()) as Addrs);
+                return Ok(Box::new(addresses.into_iter()) as Addrs);
             }
-            Ok(Box::new(allowed(found, rule, &listeners)?.into_iter()) as Addrs)
+            Ok(Box::new(allowed(addresses, rule, &listeners)?.into_iter()) as Addrs)
         })
     }
 }
@@ -144,13 +144,13 @@ impl Lookup {
 
 /// The permitted addresses; the first denial when no address is permitted.
 pub(crate) fn allowed(
-    found: Vec<SocketAddr>,
+    addresses: Vec<SocketAddr>,
     rule: TargetRule,
     listeners: &Listeners,
 ) -> Result<Vec<SocketAddr>, Denied> {
     let mut first = None;
-    let mut good = Vec::with_capacity(found.len());
-    for address in found {
+    let mut good = Vec::with_capacity(addresses.len());
+    for address in addresses {
         match check(address.ip(), rule, listeners) {
             Ok(()) => good.push(address),
             Err(denied) => first = first.or(Some(denied)),

@@ -121,28 +121,28 @@ impl IdleSockets {
     /// others fill the remaining room. The caller drops the rest outside the lock.
     fn restore(&mut self, mut good: Vec<Socket>) -> Vec<Socket> {
         good.sort_by_key(|socket| std::cmp::Reverse(socket.used));
-        let mut gone = Vec::new();
+        let mut evicted = Vec::new();
         for socket in good {
             let known = self.sockets.contains_key(&socket.key);
             if known || socket.epoch != self.epoch(&socket.key.account) || self.is_full(socket.largest_sent) {
-                gone.push(socket);
+                evicted.push(socket);
             } else {
                 self.sockets.insert(socket.key.clone(), socket);
             }
         }
-        gone
+        evicted
     }
 
     /// Makes room for one more socket. The caller drops the removed sockets outside the lock.
     fn make_room(&mut self, sent: usize) -> Vec<Socket> {
-        let mut gone = Vec::new();
+        let mut evicted = Vec::new();
         while self.is_full(sent)
             && let Some(oldest) =
                 self.sockets.values().min_by_key(|socket| socket.used).map(|socket| socket.key.clone())
         {
-            gone.extend(self.sockets.remove(&oldest));
+            evicted.extend(self.sockets.remove(&oldest));
         }
-        gone
+        evicted
     }
 }
 
@@ -161,16 +161,16 @@ impl SocketPool {
         if !socket.is_fresh(socket.used) || socket.largest_sent > LARGE {
             return;
         }
-        let gone = {
+        let evicted = {
             let mut waiting = self.0.lock();
             if socket.epoch != waiting.epoch(&socket.key.account) {
                 return;
             }
-            let mut gone = waiting.make_room(socket.largest_sent);
-            gone.extend(waiting.sockets.insert(socket.key.clone(), socket));
-            gone
+            let mut evicted = waiting.make_room(socket.largest_sent);
+            evicted.extend(waiting.sockets.insert(socket.key.clone(), socket));
+            evicted
         };
-        drop(gone);
+        drop(evicted);
     }
 
     /// The current epoch of an account's sockets.
@@ -180,12 +180,12 @@ impl SocketPool {
 
     /// Closes every idle socket now, and the sockets in use after their turn.
     pub(crate) fn close_idle(&self) {
-        let gone = {
+        let evicted = {
             let mut waiting = self.0.lock();
             waiting.epoch += 1;
             std::mem::take(&mut waiting.sockets)
         };
-        drop(gone);
+        drop(evicted);
     }
 
     /// Closes an account's idle sockets now, and its sockets in use after their turn.
@@ -203,8 +203,8 @@ impl SocketPool {
         let all = std::mem::take(&mut self.0.lock().sockets);
         let mut good: Vec<Socket> = all.into_values().collect();
         good.retain_mut(|socket| socket.is_fresh(now) && socket.is_alive());
-        let gone = self.0.lock().restore(good);
-        drop(gone);
+        let evicted = self.0.lock().restore(good);
+        drop(evicted);
     }
 
     /// The number of idle sockets.

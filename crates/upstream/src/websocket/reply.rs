@@ -79,22 +79,22 @@ impl SocketReply {
             Some(Err(error)) => return self.fail(connection_lost(&error)),
         };
         match append(&text, &mut self.buffered) {
-            Some(said) => self.record(&text, said),
+            Some(class) => self.record(&text, class),
             None => return self.fail("a message that is no event".to_owned()),
         }
         Received::Event
     }
 
     /// Records an event; its frame is buffered already.
-    fn record(&mut self, message: &Bytes, said: EventClass) {
-        let seen = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, said));
-        if let Err(foreign) = seen {
-            // The event belongs to another response, and its frame must not end this reply.
+    fn record(&mut self, message: &Bytes, class: EventClass) {
+        let outcome = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, class));
+        if let Err(foreign) = outcome {
+            // Its frame belongs to another response and must not end this reply.
             self.buffered.clear();
             self.fail(foreign.to_string());
             return;
         }
-        match said {
+        match class {
             EventClass::Completed => self.return_socket(),
             EventClass::Incomplete | EventClass::Error => self.socket = None,
             EventClass::OutOfBand | EventClass::Part | EventClass::ItemDone => {}

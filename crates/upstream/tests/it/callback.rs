@@ -99,7 +99,7 @@ async fn a_taken_port_means_the_next_and_then_a_hint() {
     let third = Callback::bind_on(&[port(&one), 0], "c").await.unwrap();
     assert_ne!(port(&third), port(&one));
     let error = Callback::bind_on(&[port(&one), port(&two)], "d").await.unwrap_err();
-    assert!(matches!(error, CallbackError::Taken) && error.to_string().contains("--device"), "{error}");
+    assert!(matches!(error, CallbackError::PortsInUse) && error.to_string().contains("--device"), "{error}");
 }
 
 #[tokio::test]

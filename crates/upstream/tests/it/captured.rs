@@ -18,7 +18,7 @@ use serde_json::Value;
 use upstream::profile::{Platform, agent};
 use upstream::{Profile, TurnFacts, TurnKind};
 
-use crate::recorder::Seen;
+use crate::recorder::RecordedRequest;
 use crate::recordings::shared;
 
 /// How a recording is compared.
@@ -127,7 +127,7 @@ struct Capture {
 
 /// The recordings that are compared in this way; empty where the recordings are missing.
 fn of(how: How) -> Vec<Capture> {
-    let names = TABLE.iter().filter(|(_, given)| *given == how).map(|(name, _)| *name);
+    let names = TABLE.iter().filter(|(_, entry)| *entry == how).map(|(name, _)| *name);
     names.filter_map(Capture::of).collect()
 }
 
@@ -159,19 +159,19 @@ impl Capture {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.pairs().find(|(given, _)| *given == name).map(|(_, value)| value)
+        self.pairs().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     /// The headers to compare. Headers of HTTP itself are compared if the recording has them: HTTP/2 has no `host`. A length is compared
     /// if the recording has the whole body, uncompressed.
     fn headers(&self) -> Vec<(String, String)> {
-        let wanted = self.pairs().filter(|(name, _)| !name.starts_with(':'));
-        wanted.map(|(name, value)| self.plain(name, value)).collect()
+        let pairs = self.pairs().filter(|(name, _)| !name.starts_with(':'));
+        pairs.map(|(name, value)| self.plain(name, value)).collect()
     }
 
-    /// The same headers of the gateway's request.
-    fn sent(&self, seen: &Seen) -> Vec<(String, String)> {
-        let ours = seen.headers.iter().filter(|(name, _)| name != "host" || self.header("host").is_some());
+    /// The same headers of what we sent.
+    fn sent(&self, request: &RecordedRequest) -> Vec<(String, String)> {
+        let ours = request.headers.iter().filter(|(name, _)| name != "host" || self.header("host").is_some());
         ours.map(|(name, value)| self.plain(name, value)).collect()
     }
 
@@ -240,31 +240,31 @@ fn as_sent_by(profile: &Profile, headers: Vec<(String, String)>) -> Vec<(String,
         "user-agent" => (name, profile.user_agent.clone()),
         _ => (name, value),
     };
-    headers.into_iter().map(|(name, given)| value(name, given)).collect()
+    headers.into_iter().map(|(name, recorded)| value(name, recorded)).collect()
 }
 
-/// The turn metadata of a recorded client, without the fields that only a single run of `codex exec` sends.
-struct Told {
+/// What a recorded client said of its turn, without what a single run of `codex exec` says alone.
+struct RecordedTurn {
     /// `client_metadata`.
     fields: Value,
     /// The object in `x-codex-turn-metadata`.
-    turn: Value,
+    metadata: Value,
 }
 
-impl Told {
+impl RecordedTurn {
     fn of(fields: &Value) -> Self {
-        let mut turn: Value = serde_json::from_str(fields["x-codex-turn-metadata"].as_str().unwrap()).unwrap();
+        let mut metadata: Value = serde_json::from_str(fields["x-codex-turn-metadata"].as_str().unwrap()).unwrap();
         for name in ["thread_source", "turn_trigger"] {
-            turn.as_object_mut().unwrap().shift_remove(name);
+            metadata.as_object_mut().unwrap().shift_remove(name);
         }
         let mut fields = fields.clone();
-        fields["x-codex-turn-metadata"] = turn.to_string().into();
-        Self { fields, turn }
+        fields["x-codex-turn-metadata"] = metadata.to_string().into();
+        Self { fields, metadata }
     }
 
     /// The same values as facts, from which a profile must produce the same metadata.
     fn facts(&self, lite: bool) -> TurnFacts<'_> {
-        let text = |name: &str| self.turn[name].as_str();
+        let text = |name: &str| self.metadata[name].as_str();
         let kind = match text("request_kind").unwrap() {
             "prewarm" => TurnKind::Prewarm,
             "turn" => TurnKind::Turn,
@@ -277,7 +277,7 @@ impl Told {
             thread: text("thread_id").unwrap(),
             context: text("context_window_id").unwrap(),
             id: text("turn_id").unwrap(),
-            begun: Millis(self.turn["turn_started_at_unix_ms"].as_i64().unwrap_or(0)),
+            begun: Millis(self.metadata["turn_started_at_unix_ms"].as_i64().unwrap_or(0)),
             kind,
             model: text("model").unwrap_or("not said"),
             effort: text("reasoning_effort"),
@@ -287,7 +287,7 @@ impl Told {
 
     /// Whether only the official client can send this metadata: for a subagent, or after a compaction.
     fn apart(&self) -> bool {
-        self.turn["window_number"] != 0 || self.turn.get("parent_thread_id").is_some()
+        self.metadata["window_number"] != 0 || self.metadata.get("parent_thread_id").is_some()
     }
 }
 

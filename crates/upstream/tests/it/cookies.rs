@@ -6,7 +6,7 @@ use upstream::{ModelCall, Upstream};
 use crate::recorder::{Recorder, Reply, full};
 use crate::setup::{account, config, facts};
 
-const GIVEN: &str = "set-cookie: __cf_bm=one; path=/; HttpOnly; Secure; SameSite=None\r\n\
+const SET_COOKIES: &str = "set-cookie: __cf_bm=one; path=/; HttpOnly; Secure; SameSite=None\r\n\
     set-cookie: _cfuvid=two; path=/; Secure\r\n\
     set-cookie: cf_chl_rc_i=three; path=/\r\n\
     set-cookie: oai-did=tracked; path=/\r\n\
@@ -17,8 +17,8 @@ const GIVEN: &str = "set-cookie: __cf_bm=one; path=/; HttpOnly; Secure; SameSite
 
 async fn send(upstream: &Upstream, name: &str) -> http::HeaderMap {
     let (account, access) = (account(name), Secret::from("t"));
-    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
-    let answer = upstream.responses(leg).await.unwrap();
+    let model_call = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
+    let answer = upstream.responses(model_call).await.unwrap();
     answer.body.collect(10).await.unwrap();
     answer.headers
 }
@@ -31,18 +31,18 @@ fn pairs(header: Option<&str>) -> Vec<&str> {
 
 #[tokio::test]
 async fn only_listed_cookies_come_back_and_only_for_their_account() {
-    let mut server = Recorder::always(Reply::Keep(full("200 OK", GIVEN, ""))).await;
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", SET_COOKIES, ""))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let headers = send(&upstream, "one").await;
     assert!(!headers.contains_key("set-cookie"));
     assert!(server.request().await.header("cookie").is_none());
 
     send(&upstream, "one").await;
-    let seen = server.request().await;
-    assert_eq!(pairs(seen.header("cookie")), ["__cf_bm=one", "_cfuvid=two", "cf_chl_rc_i=three"]);
-    let names = seen.names();
-    let place = names.iter().position(|name| *name == "cookie").unwrap();
-    assert_eq!(names[place - 1], "user-agent");
+    let request = server.request().await;
+    assert_eq!(pairs(request.header("cookie")), ["__cf_bm=one", "_cfuvid=two", "cf_chl_rc_i=three"]);
+    let names = request.names();
+    let position = names.iter().position(|name| *name == "cookie").unwrap();
+    assert_eq!(names[position - 1], "user-agent");
 
     send(&upstream, "two").await;
     assert!(server.request().await.header("cookie").is_none());
@@ -50,7 +50,7 @@ async fn only_listed_cookies_come_back_and_only_for_their_account() {
 
 #[tokio::test]
 async fn a_jar_survives_a_restart_and_can_be_forgotten() {
-    let mut server = Recorder::always(Reply::Keep(full("200 OK", GIVEN, ""))).await;
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", SET_COOKIES, ""))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let id = account("one").id;
     assert!(upstream.cookies(&id).is_none());
@@ -78,7 +78,7 @@ async fn a_flood_of_cookies_is_bounded() {
     send(&upstream, "one").await;
     send(&upstream, "one").await;
     server.request().await;
-    let seen = server.request().await;
-    assert_eq!(pairs(seen.header("cookie")).len(), 32);
-    assert!(!seen.header("cookie").unwrap().contains("__cf_bm"));
+    let request = server.request().await;
+    assert_eq!(pairs(request.header("cookie")).len(), 32);
+    assert!(!request.header("cookie").unwrap().contains("__cf_bm"));
 }

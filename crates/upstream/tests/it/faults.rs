@@ -63,9 +63,9 @@ async fn a_connection_that_nobody_answers_is_given_up_in_time() {
     let upstream = Upstream::new(Config { base_url, ..Config::default() }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
     let begun = tokio::time::Instant::now();
-    let leg =
+    let model_call =
         ModelCall { account: &account, access: &access, body: Bytes::from_static(b"{}"), facts: facts(), socket: None };
-    let fault = upstream.responses(leg).await.err().unwrap();
+    let fault = upstream.responses(model_call).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
     assert!(fault.message.contains("took too long"), "{fault}");
     assert!(begun.elapsed() <= Duration::from_millis(10_010), "{:?}", begun.elapsed());
@@ -300,9 +300,9 @@ async fn leaving_while_waiting_hangs_up() {
     let mut server = Recorder::always(Reply::Hang(Vec::new())).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
-    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
+    let model_call = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
     tokio::select! {
-        _ = upstream.responses(leg) => panic!("no answer was sent"),
+        _ = upstream.responses(model_call) => panic!("no answer was sent"),
         _ = server.request() => {}
     }
     server.closed().await;
@@ -325,8 +325,8 @@ async fn a_token_that_is_no_header_is_not_sent() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("a\r\nb"));
-    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
-    let fault = upstream.responses(leg).await.err().unwrap();
+    let model_call = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
+    let fault = upstream.responses(model_call).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Unsendable), "{fault}");
     assert!(server.quiet());
 }

@@ -7,11 +7,11 @@ use upstream::profile::Platform;
 use upstream::{CallFacts, Config, ModelCall, Profile, ServiceCall, Upstream};
 
 use crate::captured::orders;
-use crate::recorder::{Recorder, Reply, Seen, full};
+use crate::recorder::{RecordedRequest, Recorder, Reply, full};
 use crate::setup::{account, config, facts};
 
-/// Sends one call and returns the received request.
-async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> Seen {
+/// Sends one call and returns it as it arrived.
+async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> RecordedRequest {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
@@ -24,18 +24,18 @@ async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> Se
 
 #[tokio::test]
 async fn our_own_identity() {
-    let seen = record(Profile::polygate(), facts(), "{\"a\":1}").await;
+    let request = record(Profile::polygate(), facts(), "{\"a\":1}").await;
     let names = [
         "version", "x-codex-routing-hint", "x-client-request-id", "session-id", "thread-id", "accept",
         "content-encoding", "content-type", "authorization", "chatgpt-account-id", "originator", "user-agent", "host",
         "content-length",
     ];
-    assert_eq!(seen.line, "POST /backend-api/codex/responses HTTP/1.1");
-    assert_eq!(seen.names(), names);
-    assert_eq!(seen.header("originator"), Some("polygate"));
-    assert!(seen.header("user-agent").unwrap().starts_with(concat!("polygate/", env!("CARGO_PKG_VERSION"), " (")));
-    assert_eq!(seen.header("x-codex-routing-hint"), Some("model=gpt-6-sol"));
-    assert_eq!(zstd::decode_all(&seen.body[..]).unwrap(), b"{\"a\":1}");
+    assert_eq!(request.line, "POST /backend-api/codex/responses HTTP/1.1");
+    assert_eq!(request.names(), names);
+    assert_eq!(request.header("originator"), Some("polygate"));
+    assert!(request.header("user-agent").unwrap().starts_with(concat!("polygate/", env!("CARGO_PKG_VERSION"), " (")));
+    assert_eq!(request.header("x-codex-routing-hint"), Some("model=gpt-6-sol"));
+    assert_eq!(zstd::decode_all(&request.body[..]).unwrap(), b"{\"a\":1}");
 }
 
 #[tokio::test]
@@ -58,10 +58,10 @@ async fn every_slot_filled_keeps_the_order() {
         passed: &passed,
         ..facts()
     };
-    let seen = record(Profile::codex_cli("0.170.0", &Platform::default()), call, "{}").await;
+    let request = record(Profile::codex_cli("0.170.0", &Platform::default()), call, "{}").await;
     let names: Vec<_> =
         orders::CALL.iter().copied().filter(|name| !matches!(*name, "x-openai-fedramp" | "cookie")).collect();
-    assert_eq!(seen.names(), names);
+    assert_eq!(request.names(), names);
     let values = [
         ("version", "0.170.0"),
         ("x-codex-beta-features", "other_beta"),
@@ -71,22 +71,22 @@ async fn every_slot_filled_keeps_the_order() {
         ("originator", "codex_cli_rs"),
     ];
     for (name, value) in values {
-        assert_eq!(seen.header(name), Some(value), "{name}");
+        assert_eq!(request.header(name), Some(value), "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_passed_header_that_is_no_header_is_left_out() {
     let passed = [("x-codex-turn-metadata", "a\r\nx-evil: 1".to_owned())];
-    let seen = record(Profile::polygate(), CallFacts { passed: &passed, ..facts() }, "{}").await;
-    assert!(seen.header("x-codex-turn-metadata").is_none() && seen.header("x-evil").is_none());
+    let request = record(Profile::polygate(), CallFacts { passed: &passed, ..facts() }, "{}").await;
+    assert!(request.header("x-codex-turn-metadata").is_none() && request.header("x-evil").is_none());
 }
 
 #[tokio::test]
 async fn large_bodies_arrive_whole() {
     let text: &'static str = Box::leak(format!("\"{}\"", "abcdefgh".repeat(200_000)).into_boxed_str());
-    let seen = record(Profile::polygate(), facts(), text).await;
-    assert_eq!(zstd::decode_all(&seen.body[..]).unwrap(), text.as_bytes());
+    let request = record(Profile::polygate(), facts(), text).await;
+    assert_eq!(zstd::decode_all(&request.body[..]).unwrap(), text.as_bytes());
 }
 
 #[test]
@@ -110,20 +110,20 @@ async fn a_picture_keeps_the_order() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access, service) = (account("acct-1"), Secret::from("<JWT>"), Service::Generations);
-    let errand =
+    let service_call =
         ServiceCall { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
-    upstream.call_service(errand).await.unwrap();
-    let seen = server.request().await;
+    upstream.call_service(service_call).await.unwrap();
+    let request = server.request().await;
     assert_eq!(
-        (seen.line.as_str(), seen.header("x-codex-image-turn-id")),
+        (request.line.as_str(), request.header("x-codex-image-turn-id")),
         ("POST /backend-api/codex/images/generations HTTP/1.1", Some("t-1"))
     );
-    // An image call of another client has no turn metadata.
-    let wanted = orders::PICTURE.iter().filter(|name| !matches!(**name, "x-codex-turn-metadata" | "cookie"));
-    assert_eq!(seen.names(), wanted.copied().collect::<Vec<_>>());
+    // Another client's picture has no metadata of a turn.
+    let expected = orders::PICTURE.iter().filter(|name| !matches!(**name, "x-codex-turn-metadata" | "cookie"));
+    assert_eq!(request.names(), expected.copied().collect::<Vec<_>>());
     let values = [("accept", "*/*"), ("content-type", "application/json"), ("authorization", "Bearer <JWT>")];
     for (name, value) in values {
-        assert_eq!(seen.header(name), Some(value), "{name}");
+        assert_eq!(request.header(name), Some(value), "{name}");
     }
 }
 
@@ -132,12 +132,12 @@ async fn a_search_has_no_picture() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access, service) = (account("acct-1"), Secret::from("<JWT>"), Service::Search);
-    let errand =
+    let service_call =
         ServiceCall { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
-    upstream.call_service(errand).await.unwrap();
-    let seen = server.request().await;
+    upstream.call_service(service_call).await.unwrap();
+    let request = server.request().await;
     assert_eq!(
-        (seen.line.as_str(), seen.header("x-codex-image-turn-id")),
+        (request.line.as_str(), request.header("x-codex-image-turn-id")),
         ("POST /backend-api/codex/alpha/search HTTP/1.1", None)
     );
 }

@@ -61,9 +61,9 @@ async fn the_hello_equals_the_recorded_one() {
 #[tokio::test]
 async fn the_hello_of_a_socket_is_the_official_clients() {
     let sni = "api.example.test";
-    let mut wanted = Hello { alpn: Vec::new(), length: 1457 + sni.len(), ..golden(sni) };
-    wanted.extensions.remove(&16);
-    assert_eq!(record_of(sni, false, true).await, wanted);
+    let mut expected = Hello { alpn: Vec::new(), length: 1457 + sni.len(), ..golden(sni) };
+    expected.extensions.remove(&16);
+    assert_eq!(record_of(sni, false, true).await, expected);
     let Some(capture) = capture("49-clienthello-rustls-websocket.json") else { return };
     let theirs = parse(&recorded(&capture));
     assert_eq!(record_of(&theirs.sni, false, true).await, theirs);
@@ -104,12 +104,12 @@ async fn record_of(host: &str, pool: bool, socket: bool) -> Hello {
         stream.read_exact(&mut record[5..]).await.unwrap();
         record
     };
-    let (hello, _) = soon(async { tokio::join!(proxy, asked(&upstream, socket)) }).await;
+    let (hello, _) = soon(async { tokio::join!(proxy, ask(&upstream, socket)) }).await;
     parse(&hello)
 }
 
-async fn asked(upstream: &Upstream, socket: bool) -> Result<Answer, Fault> {
-    if socket { crate::socket::talk(upstream, "{\"input\":[]}").await } else { call(upstream).await }
+async fn ask(upstream: &Upstream, socket: bool) -> Result<Answer, Fault> {
+    if socket { crate::socket::call_over_socket(upstream, "{\"input\":[]}").await } else { call(upstream).await }
 }
 
 /// A cursor over the hello's length-prefixed fields.

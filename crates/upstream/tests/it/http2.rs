@@ -85,10 +85,10 @@ async fn converse(
 ) {
     let stream = acceptor.accept(stream).await.unwrap();
     let _ = tell.send("connection");
-    let (asked, mut answered) = mpsc::unbounded_channel();
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
         assert_eq!(request.version(), http::Version::HTTP_2);
-        let _ = asked.send(());
+        let _ = arrived.send(());
         let _ = head.send(request.headers().keys().map(|name| name.as_str().to_owned()).collect());
         let body = Endless { first: Some(Bytes::from("hello")), tell: tell.clone() };
         async move { Ok::<_, Infallible>(http::Response::new(body)) }
@@ -98,7 +98,7 @@ async fn converse(
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = &mut connection => return,
-        _ = answered.recv(), if once => connection.as_mut().graceful_shutdown(),
+        _ = arrivals.recv(), if once => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
     let _ = tell.send("end");
@@ -228,17 +228,17 @@ async fn a_stream_that_is_given_up_is_a_cut(#[case] words: Vec<u8>, #[case] afte
     config.alpn_protocols = vec![b"h2".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = tls::upstream(listener.local_addr().unwrap(), authority.bundle.path(), Timeouts::default());
-    let (heard, hears) = oneshot::channel();
+    let (first_chunk_read, on_first_chunk_read) = oneshot::channel();
     let mut server = JoinSet::new();
     server.spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
-        asked(&mut stream).await;
+        read_request(&mut stream).await;
         // `:status: 200` of HPACK's static table.
         let begin = [frame(HEADERS, HEAD, 1, &[0x88]), frame(DATA, 0, 1, b"hello")].concat();
         stream.write_all(&begin).await.unwrap();
         stream.flush().await.unwrap();
-        hears.await.unwrap();
+        on_first_chunk_read.await.unwrap();
         stream.write_all(&words).await.unwrap();
         stream.flush().await.unwrap();
         match after {
@@ -251,13 +251,13 @@ async fn a_stream_that_is_given_up_is_a_cut(#[case] words: Vec<u8>, #[case] afte
     });
     let mut answer = call(&upstream).await.unwrap();
     assert_eq!(soon(answer.body.chunk()).await.unwrap().unwrap(), "hello");
-    heard.send(()).unwrap();
+    first_chunk_read.send(()).unwrap();
     let last = soon(answer.body.chunk()).await;
     assert!(if whole { last.is_none() } else { matches!(last, Some(Err(Cut::Broken(_)))) }, "{last:?}");
 }
 
-/// Reads until the request on stream 1 arrives, and acknowledges the client's settings.
-async fn asked(stream: &mut TlsStream<TcpStream>) {
+/// Reads until stream 1 is asked for, and agrees to the client's settings.
+async fn read_request(stream: &mut TlsStream<TcpStream>) {
     stream.read_exact(&mut [0; 24]).await.unwrap();
     loop {
         let mut head = [0; 9];

@@ -10,7 +10,7 @@ use upstream::profile::Platform;
 use upstream::{CLIENT_ID, Config, Profile, Sent, Upstream};
 
 use crate::captured::orders;
-use crate::recorder::{Event, Recorder, Reply, Seen, full};
+use crate::recorder::{Event, RecordedRequest, Recorder, Reply, full};
 use crate::setup::{config, short};
 
 const GRANT: &str = r#"{"access_token":"at","refresh_token":"rt2","id_token":"it","expires_in":5}"#;
@@ -26,8 +26,8 @@ async fn refresh(reply: Reply) -> Result<Grant, RefreshError> {
     upstream.refresh(&Secret::from("rt_canary"), RefreshReason::ProactiveExpiry).await
 }
 
-fn body(seen: &Seen) -> &str {
-    std::str::from_utf8(&seen.body).unwrap()
+fn body(request: &RecordedRequest) -> &str {
+    std::str::from_utf8(&request.body).unwrap()
 }
 
 #[test]
@@ -53,14 +53,14 @@ async fn a_refresh_is_json_with_its_reason() {
         (grant.access.expose(), grant.refresh.unwrap().expose(), grant.id.unwrap().expose()),
         ("at", "rt2", "it")
     );
-    let seen = server.request().await;
-    assert_eq!(seen.line, "POST /oauth/token HTTP/1.1");
-    assert_eq!(seen.names(), orders::REFRESH);
-    assert_eq!((seen.header("content-type"), seen.header("accept")), (Some("application/json"), Some("*/*")));
+    let request = server.request().await;
+    assert_eq!(request.line, "POST /oauth/token HTTP/1.1");
+    assert_eq!(request.names(), orders::REFRESH);
+    assert_eq!((request.header("content-type"), request.header("accept")), (Some("application/json"), Some("*/*")));
     let wanted = format!(
         r#"{{"client_id":"{CLIENT_ID}","grant_type":"refresh_token","refresh_reason":"unauthorized_recovery","refresh_token":"rt1"}}"#
     );
-    assert_eq!(body(&seen), wanted);
+    assert_eq!(body(&request), wanted);
 }
 
 /// A refresh and the calls to the backend have the same client name: no client has two names (captures 32, 33 and 39).
@@ -76,9 +76,9 @@ async fn a_refresh_has_the_name_of_its_user_agent(#[case] profile: &str, #[case]
     upstream.refresh(&Secret::from("rt"), RefreshReason::ProactiveExpiry).await.unwrap();
     upstream.revoke(&Secret::from("rt")).await.unwrap();
     for _ in 0..2 {
-        let seen = server.request().await;
-        assert_eq!(seen.header("originator"), Some(name));
-        assert!(seen.header("user-agent").unwrap().starts_with(&format!("{name}/")));
+        let request = server.request().await;
+        assert_eq!(request.header("originator"), Some(name));
+        assert!(request.header("user-agent").unwrap().starts_with(&format!("{name}/")));
     }
 }
 
@@ -168,14 +168,14 @@ async fn a_code_is_traded_by_form() {
     let (code, verifier) = (Secret::from("c/1 +"), Secret::from("v"));
     let redirect = "http://127.0.0.1:1455/auth/callback";
     assert_eq!(upstream.exchange(&code, &verifier, redirect).await.unwrap().access.expose(), "at");
-    let seen = server.request().await;
-    assert_eq!(seen.names(), orders::AUTH);
-    assert_eq!(seen.header("content-type"), Some("application/x-www-form-urlencoded"));
+    let request = server.request().await;
+    assert_eq!(request.names(), orders::AUTH);
+    assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
     let wanted = format!(
         "grant_type=authorization_code&client_id={CLIENT_ID}&code=c%2F1+%2B\
          &redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fauth%2Fcallback&code_verifier=v"
     );
-    assert_eq!(body(&seen), wanted);
+    assert_eq!(body(&request), wanted);
 }
 
 #[tokio::test]
@@ -191,20 +191,20 @@ async fn a_refused_code_says_why() {
 async fn api_key_and_revocation() {
     let (mut server, upstream) = answering(Reply::Keep(full("200 OK", "", r#"{"access_token":"sk-x"}"#))).await;
     assert_eq!(upstream.api_key(&Secret::from("it")).await.unwrap().expose(), "sk-x");
-    let seen = server.request().await;
-    assert_eq!((seen.line.as_str(), &seen.names()[..]), ("POST /oauth/token HTTP/1.1", orders::AUTH));
+    let request = server.request().await;
+    assert_eq!((request.line.as_str(), &request.names()[..]), ("POST /oauth/token HTTP/1.1", orders::AUTH));
     let wanted = format!(
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&client_id={CLIENT_ID}\
          &requested_token=openai-api-key&subject_token=it\
          &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token"
     );
-    assert_eq!(body(&seen), wanted);
+    assert_eq!(body(&request), wanted);
     upstream.revoke(&Secret::from("rt")).await.unwrap();
-    let seen = server.request().await;
-    assert_eq!(seen.line, "POST /oauth/revoke HTTP/1.1");
-    assert_eq!(seen.names(), orders::REFRESH);
+    let request = server.request().await;
+    assert_eq!(request.line, "POST /oauth/revoke HTTP/1.1");
+    assert_eq!(request.names(), orders::REFRESH);
     let wanted = json!({"token": "rt", "token_type_hint": "refresh_token", "client_id": CLIENT_ID});
-    assert_eq!(body(&seen), wanted.to_string());
+    assert_eq!(body(&request), wanted.to_string());
 }
 
 #[tokio::test]
@@ -225,20 +225,20 @@ async fn a_device_login_waits_and_then_trades() {
     let device = upstream.device_start().await.unwrap();
     assert_eq!((device.user_code.as_str(), device.interval.as_secs()), ("ABCD-12345", 7));
     assert_eq!(device.page.as_str(), format!("http://{}/codex/device", server.addr));
-    let seen = server.request().await;
+    let request = server.request().await;
     assert_eq!(
-        (seen.line.as_str(), &seen.names()[..]),
+        (request.line.as_str(), &request.names()[..]),
         ("POST /api/accounts/deviceauth/usercode HTTP/1.1", orders::AUTH)
     );
-    assert_eq!(body(&seen), format!(r#"{{"client_id":"{CLIENT_ID}"}}"#));
+    assert_eq!(body(&request), format!(r#"{{"client_id":"{CLIENT_ID}"}}"#));
     for _ in 0..2 {
         assert_eq!(upstream.device_poll(&device).await.unwrap(), Poll::Pending);
-        let seen = server.request().await;
+        let request = server.request().await;
         assert_eq!(
-            (seen.line.as_str(), &seen.names()[..]),
+            (request.line.as_str(), &request.names()[..]),
             ("POST /api/accounts/deviceauth/token HTTP/1.1", orders::AUTH)
         );
-        assert_eq!(body(&seen), r#"{"device_auth_id":"dev1","user_code":"ABCD-12345"}"#);
+        assert_eq!(body(&request), r#"{"device_auth_id":"dev1","user_code":"ABCD-12345"}"#);
     }
     assert!(matches!(upstream.device_poll(&device).await.unwrap(), Poll::Done(_)));
     server.request().await;

@@ -42,7 +42,7 @@ async fn a_proxy_that_does_not_connect(#[case] reply: Reply) {
     let mut server = Recorder::always(reply).await;
     let fault = through(&format!("http://user:hunter2@{}", server.addr)).await;
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Proxy), "{fault}");
-    let seen = server.request().await;
-    assert_eq!(seen.line, "CONNECT api.example.test:443 HTTP/1.1");
-    assert!(seen.header("authorization").is_none());
+    let request = server.request().await;
+    assert_eq!(request.line, "CONNECT api.example.test:443 HTTP/1.1");
+    assert!(request.header("authorization").is_none());
 }

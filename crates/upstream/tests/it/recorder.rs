@@ -12,27 +12,27 @@ use tokio::task::JoinSet;
 /// The events, in order.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Request(Seen),
+    Request(RecordedRequest),
     /// The client's side of this connection is closed.
     Closed(usize),
 }
 
 /// A request as received.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct RecordedRequest {
     pub(crate) connection: usize,
     pub(crate) line: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Seen {
+impl RecordedRequest {
     pub(crate) fn names(&self) -> Vec<&str> {
         self.headers.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -87,9 +87,9 @@ impl Recorder {
         soon(self.events.recv()).await.unwrap()
     }
 
-    pub(crate) async fn request(&mut self) -> Seen {
+    pub(crate) async fn request(&mut self) -> RecordedRequest {
         match self.event().await {
-            Event::Request(seen) => seen,
+            Event::Request(request) => request,
             Event::Closed(connection) => panic!("connection {connection} closed instead of a request"),
         }
     }
@@ -97,7 +97,7 @@ impl Recorder {
     pub(crate) async fn closed(&mut self) -> usize {
         match self.event().await {
             Event::Closed(connection) => connection,
-            Event::Request(seen) => panic!("a request instead of a close: {}", seen.line),
+            Event::Request(request) => panic!("a request instead of a close: {}", request.line),
         }
     }
 
@@ -119,8 +119,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     script: Script,
     count: Arc<std::sync::atomic::AtomicUsize>,
 ) {
-    while let Some(seen) = read(&mut stream, connection).await {
-        let _ = tell.send(Event::Request(seen));
+    while let Some(request) = read(&mut stream, connection).await {
+        let _ = tell.send(Event::Request(request));
         match script(count.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
             Reply::Keep(bytes) => stream.write_all(&bytes).await.unwrap_or(()),
             Reply::Close(bytes) => {
@@ -140,7 +140,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// One request with a `content-length` body or none.
-pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S, connection: usize) -> Option<Seen> {
+pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S, connection: usize) -> Option<RecordedRequest> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -149,12 +149,16 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S, connection: usize
     let mut lines = head.trim_end().split("\r\n");
     let line = lines.next().unwrap().to_owned();
     let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let mut seen =
-        Seen { connection, line, headers: lines.map(|line| pair(line).unwrap()).collect(), body: Vec::new() };
-    let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
-    seen.body.resize(length, 0);
-    stream.read_exact(&mut seen.body).await.ok()?;
-    Some(seen)
+    let mut request = RecordedRequest {
+        connection,
+        line,
+        headers: lines.map(|line| pair(line).unwrap()).collect(),
+        body: Vec::new(),
+    };
+    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+    request.body.resize(length, 0);
+    stream.read_exact(&mut request.body).await.ok()?;
+    Some(request)
 }
 
 /// A whole answer with a body.

@@ -1,12 +1,12 @@
 //! Relays: what is sent in each protocol, and what is never sent.
 
 mod calls;
-mod coded;
+mod content_encoding;
 mod forward;
-mod house;
 mod list;
 mod notify;
 mod probe;
+mod server;
 mod targets;
 
 use pool::relay::{Capabilities, Relay, Wire};

@@ -64,8 +64,8 @@ pub(crate) fn facts() -> CallFacts<'static> {
 /// A plain model call.
 pub(crate) async fn call(upstream: &Upstream) -> Result<Answer, Fault> {
     let (account, access) = (account("acct-1"), Secret::from(TOKEN));
-    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
-    crate::recorder::soon(Box::pin(upstream.responses(leg))).await
+    let model_call = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
+    crate::recorder::soon(Box::pin(upstream.responses(model_call))).await
 }
 
 /// Checks that a fault shows neither the token nor an address.

@@ -21,9 +21,9 @@ async fn the_catalogue_comes_with_its_etag_and_can_be_unchanged() {
     let fresh = upstream.models(&account, &access, (None, None)).await.unwrap();
     let etag = Some("W/\"7\"".to_owned());
     assert_eq!(fresh, ModelsAnswer::Fresh { etag, body: "{\"models\":[]}".into() });
-    let seen = server.request().await;
-    assert_eq!(seen.line, "GET /backend-api/codex/models?client_version=0.169.0 HTTP/1.1");
-    assert_eq!(seen.names(), orders::MODELS);
+    let request = server.request().await;
+    assert_eq!(request.line, "GET /backend-api/codex/models?client_version=0.169.0 HTTP/1.1");
+    assert_eq!(request.names(), orders::MODELS);
     assert_eq!(upstream.models(&account, &access, (None, Some("W/\"7\""))).await.unwrap(), ModelsAnswer::NotModified);
     assert_eq!(server.request().await.header("if-none-match"), Some("W/\"7\""));
     let refused = upstream.models(&account, &access, (None, None)).await.unwrap();
@@ -39,11 +39,11 @@ async fn a_list_for_another_version_is_asked_for_under_it() {
     let (account, access) = (account("acct-1"), Secret::from("t"));
     for (version, named) in [(Some("0.150.0"), "0.150.0"), (None, "0.169.0")] {
         upstream.models(&account, &access, (version, None)).await.unwrap();
-        let seen = server.request().await;
-        assert_eq!(seen.line, format!("GET /backend-api/codex/models?client_version={named} HTTP/1.1"));
-        assert_eq!(seen.names(), orders::MODELS);
-        assert_eq!(seen.header("version"), Some(named));
-        let agent = seen.header("user-agent").unwrap();
+        let request = server.request().await;
+        assert_eq!(request.line, format!("GET /backend-api/codex/models?client_version={named} HTTP/1.1"));
+        assert_eq!(request.names(), orders::MODELS);
+        assert_eq!(request.header("version"), Some(named));
+        let agent = request.header("user-agent").unwrap();
         assert!(agent.starts_with(&format!("codex_cli_rs/{named} ")), "{agent}");
     }
 }
@@ -54,18 +54,18 @@ async fn usage_and_routing_are_asked_without_originator() {
     let upstream = Upstream::new(config(&server)).unwrap();
     let (mut account, access) = (account("acct-1"), Secret::from("t"));
     assert_eq!(upstream.usage(&account, &access).await.unwrap().status, 200);
-    let seen = server.request().await;
-    assert_eq!(seen.line, "GET /backend-api/wham/usage HTTP/1.1");
-    assert_eq!(seen.names(), orders::SIDE);
+    let request = server.request().await;
+    assert_eq!(request.line, "GET /backend-api/wham/usage HTTP/1.1");
+    assert_eq!(request.names(), orders::SIDE);
     let values = [("authorization", "Bearer t"), ("chatgpt-account-id", "acct-1"), ("accept", "*/*")];
     for (name, value) in values {
-        assert_eq!(seen.header(name), Some(value), "{name}");
+        assert_eq!(request.header(name), Some(value), "{name}");
     }
     account.fedramp = true;
     upstream.accounts_check(&account, &access).await.unwrap();
-    let seen = server.request().await;
-    assert_eq!(seen.line, "GET /backend-api/wham/accounts/check HTTP/1.1");
-    assert_eq!(seen.header("x-openai-fedramp"), Some("true"));
+    let request = server.request().await;
+    assert_eq!(request.line, "GET /backend-api/wham/accounts/check HTTP/1.1");
+    assert_eq!(request.header("x-openai-fedramp"), Some("true"));
 }
 
 #[tokio::test]
@@ -111,17 +111,17 @@ async fn reset_credits_are_listed_and_consumed_as_the_official_client_does() {
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
     upstream.reset_credits(&account, &access).await.unwrap();
-    let seen = server.request().await;
-    assert_eq!(seen.line, "GET /backend-api/wham/rate-limit-reset-credits HTTP/1.1");
-    assert_eq!(seen.names(), orders::SIDE);
+    let request = server.request().await;
+    assert_eq!(request.line, "GET /backend-api/wham/rate-limit-reset-credits HTTP/1.1");
+    assert_eq!(request.names(), orders::SIDE);
     let id = "11111111-1111-4111-8111-111111111111";
     upstream.consume_credit(&account, &access, id).await.unwrap();
-    let seen = server.request().await;
-    assert_eq!(seen.line, "POST /backend-api/wham/rate-limit-reset-credits/consume HTTP/1.1");
-    assert_eq!(seen.names(), orders::ORDER);
+    let request = server.request().await;
+    assert_eq!(request.line, "POST /backend-api/wham/rate-limit-reset-credits/consume HTTP/1.1");
+    assert_eq!(request.names(), orders::ORDER);
     let values = [("authorization", "Bearer t"), ("content-type", "application/json"), ("accept", "*/*")];
     for (name, value) in values {
-        assert_eq!(seen.header(name), Some(value), "{name}");
+        assert_eq!(request.header(name), Some(value), "{name}");
     }
-    assert_eq!(seen.body, format!(r#"{{"redeem_request_id":"{id}"}}"#).as_bytes());
+    assert_eq!(request.body, format!(r#"{{"redeem_request_id":"{id}"}}"#).as_bytes());
 }

@@ -95,12 +95,12 @@ async fn a_bundled_authority_is_trusted() {
     let serve = async {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = TlsAcceptor::from(tls).accept(stream).await.unwrap();
-        let seen = read(&mut stream, 0).await.unwrap();
+        let request = read(&mut stream, 0).await.unwrap();
         stream.write_all(&full("200 OK", "", "hello")).await.unwrap();
-        seen
+        request
     };
-    let (seen, answer) = soon(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
-    assert_eq!(seen.line, "POST /backend-api/codex/responses HTTP/1.1");
+    let (request, answer) = soon(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
+    assert_eq!(request.line, "POST /backend-api/codex/responses HTTP/1.1");
     assert_eq!(answer.unwrap().status, 200);
 }
 
@@ -172,15 +172,15 @@ async fn an_end_without_a_goodbye_is_a_cut(
     let tls = authority.server(&localhost());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = upstream(listener.local_addr().unwrap(), authority.bundle.path(), upstream::Timeouts::default());
-    let (heard, hears) = tokio::sync::oneshot::channel();
+    let (first_chunk_read, on_first_chunk_read) = tokio::sync::oneshot::channel();
     let serve = async {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = TlsAcceptor::from(tls).accept(stream).await.unwrap();
         read(&mut stream, 0).await.unwrap();
         stream.write_all(format!("HTTP/1.1 200 OK\r\n{rest}").as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
-        // A reset may overtake the bytes before it.
-        hears.await.unwrap();
+        // A reset may overtake what was said before it.
+        on_first_chunk_read.await.unwrap();
         match ending {
             Ending::Goodbye => stream.shutdown().await.unwrap(),
             Ending::Fin => stream.get_mut().0.shutdown().await.unwrap(),
@@ -193,7 +193,7 @@ async fn an_end_without_a_goodbye_is_a_cut(
     let ask = async {
         let mut answer = call(&upstream).await.unwrap();
         let first = answer.body.chunk().await;
-        heard.send(()).unwrap();
+        first_chunk_read.send(()).unwrap();
         (first, answer.body.chunk().await)
     };
     let ((), (first, last)) = soon(Box::pin(async { tokio::join!(serve, ask) })).await;

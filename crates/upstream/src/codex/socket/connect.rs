@@ -66,7 +66,7 @@ impl Upstream {
         };
         self.report_outcome(Ok(()));
         self.absorb_headers(call, response.headers_mut());
-        let (greeting, figures) = kept_headers(response.headers());
+        let (greeting, figures) = split_headers(response.headers());
         let now = Instant::now();
         let egress = self.egress.key();
         Ok(UpgradeOutcome::Open(Box::new(Socket {
@@ -146,9 +146,9 @@ impl Upstream {
     }
 }
 
-/// Splits the upgrade's headers into those for every turn of the socket, and those for the first turn only. A turn state is not echoed
-/// (spec of the official client, section 3.2).
-fn kept_headers(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
+/// The upgrade's headers that hold for every turn of its socket, and those for the first turn only. A turn state among them is not
+/// echoed (spec of the official client, section 3.2).
+fn split_headers(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
     let pick = |wanted: &dyn Fn(&str) -> bool| {
         let chosen = headers.iter().filter(|(name, _)| wanted(name.as_str()));
         chosen.map(|(name, value)| (name.clone(), value.clone())).collect()

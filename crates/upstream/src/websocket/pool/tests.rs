@@ -37,11 +37,11 @@ async fn what_was_looked_at_takes_only_the_room_that_is_left() {
     for back in sockets(MOST..MOST + 6, 1).await {
         waiting.sockets.insert(back.key.clone(), back);
     }
-    let gone = waiting.restore(looked);
-    assert_eq!((waiting.sockets.len(), gone.len()), (MOST, 6));
+    let evicted = waiting.restore(looked);
+    assert_eq!((waiting.sockets.len(), evicted.len()), (MOST, 6));
     assert!(sockets(MOST..MOST + 6, 1).await.iter().all(|back| waiting.sockets.contains_key(&back.key)));
 
     let mut waiting = IdleSockets::default();
-    let gone = waiting.restore(sockets(0..LARGE_SUM / LARGE + 2, LARGE).await);
-    assert_eq!((waiting.sockets.len(), gone.len()), (LARGE_SUM / LARGE, 2), "by bytes too");
+    let evicted = waiting.restore(sockets(0..LARGE_SUM / LARGE + 2, LARGE).await);
+    assert_eq!((waiting.sockets.len(), evicted.len()), (LARGE_SUM / LARGE, 2), "by bytes too");
 }

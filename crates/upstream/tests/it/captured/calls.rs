@@ -6,13 +6,12 @@ use pool::routing::Routing;
 use serde_json::Value;
 use upstream::{CallFacts, Config, ModelCall, Profile, ServiceCall, TurnMetadata, Upstream};
 
-use super::{Capture, How, Told, as_sent_by, of, orders, profiles, written};
-use crate::recorder::{Recorder, Reply, Seen, full};
+use super::{Capture, How, RecordedTurn, as_sent_by, of, orders, profiles, written};
+use crate::recorder::{RecordedRequest, Recorder, Reply, full};
 use crate::setup::{account, config};
 
-/// Sends `of` as a Codex client's request under this profile, and returns what the backend receives. A first call sets the recorded
-/// cookies.
-async fn send(of: &Capture, profile: Profile, passed: &[(&'static str, String)]) -> Seen {
+/// What `of` as a Codex client's request becomes under this profile. A call before it brings the recorded cookies.
+async fn send(of: &Capture, profile: Profile, passed: &[(&'static str, String)]) -> RecordedRequest {
     send_with(of, profile, passed, (&of.value["body"], None)).await
 }
 
@@ -22,7 +21,7 @@ async fn send_with(
     profile: Profile,
     passed: &[(&'static str, String)],
     (body, metadata): (&Value, Option<&TurnMetadata>),
-) -> Seen {
+) -> RecordedRequest {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", &cookies(of), ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
     let hint = of.header("x-codex-routing-hint").unwrap_or("model=gpt-5.5").trim_start_matches("model=");
@@ -64,12 +63,12 @@ fn cookies(of: &Capture) -> String {
 }
 
 fn passed(of: &Capture) -> Vec<(&'static str, String)> {
-    let given = |name: &'static str| of.header(name).map(|value| (name, value.to_owned()));
-    upstream::PASSED_HEADERS.into_iter().filter_map(given).collect()
+    let pair = |name: &'static str| of.header(name).map(|value| (name, value.to_owned()));
+    upstream::PASSED_HEADERS.into_iter().filter_map(pair).collect()
 }
 
-fn plain(seen: &Seen) -> String {
-    String::from_utf8(zstd::decode_all(&seen.body[..]).unwrap()).unwrap()
+fn plain(request: &RecordedRequest) -> String {
+    String::from_utf8(zstd::decode_all(&request.body[..]).unwrap()).unwrap()
 }
 
 /// A call equals the recorded one under the recorded identity, and under each profile of the gateway except for the profile's name.
@@ -80,41 +79,41 @@ async fn calls_equal_the_recorded_ones() {
         orders::assert_in(orders::CALL, capture.pairs().map(|(name, _)| name).filter(|name| !name.starts_with(':')));
         orders::assert_in(orders::FRAME, capture.value["body"].as_object().unwrap().keys().map(String::as_str));
         for profile in [vec![capture.profile()], profiles().into()].concat() {
-            let seen = send(&capture, profile.clone(), &passed(&capture)).await;
-            assert_eq!(seen.line, capture.line(), "{name}");
-            assert_eq!(capture.sent(&seen), as_sent_by(&profile, capture.headers()), "{name} as {}", profile.name);
-            assert_eq!(plain(&seen), capture.body(), "{name}");
+            let request = send(&capture, profile.clone(), &passed(&capture)).await;
+            assert_eq!(request.line, capture.line(), "{name}");
+            assert_eq!(capture.sent(&request), as_sent_by(&profile, capture.headers()), "{name} as {}", profile.name);
+            assert_eq!(plain(&request), capture.body(), "{name}");
         }
-        let seen = send(&capture, capture.profile(), &passed(&capture)).await;
-        assert_eq!(capture.sent(&seen), capture.headers(), "{name}: as recorded, to the letter");
+        let request = send(&capture, capture.profile(), &passed(&capture)).await;
+        assert_eq!(capture.sent(&request), capture.headers(), "{name}: as recorded, to the letter");
     }
 }
 
 /// For other clients, the Codex profiles send the official client's turn metadata; the profile `polygate` sends none.
 #[tokio::test]
 async fn calls_of_other_clients_say_of_the_turn_what_codex_says() {
-    let said = ["x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"];
+    let turn_headers = ["x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"];
     let mut compared = 0;
     for capture in of(How::Call) {
         let recorded = &capture.value["body"];
-        let told = Told::of(&recorded["client_metadata"]);
-        for profile in profiles().into_iter().filter(|_| !told.apart()) {
-            let metadata = profile.turn_metadata(&told.facts(recorded.get("tools").is_none()));
+        let recorded_turn = RecordedTurn::of(&recorded["client_metadata"]);
+        for profile in profiles().into_iter().filter(|_| !recorded_turn.apart()) {
+            let metadata = profile.turn_metadata(&recorded_turn.facts(recorded.get("tools").is_none()));
             assert_eq!(metadata.is_some(), profile.name != "polygate");
             let mut body = recorded.clone();
             if let Some(metadata) = &metadata {
                 let fields = metadata.fields.iter().map(|(name, value)| (name.clone(), value.clone().into()));
                 body["client_metadata"] = Value::Object(fields.collect());
-                assert_eq!(body["client_metadata"], told.fields, "{}", capture.name);
+                assert_eq!(body["client_metadata"], recorded_turn.fields, "{}", capture.name);
             }
-            let mut wanted = as_sent_by(&profile, capture.headers());
-            wanted.retain(|(name, _)| metadata.is_some() || !said.contains(&&**name));
-            if let Some((_, value)) = wanted.iter_mut().find(|(name, _)| name == "x-codex-turn-metadata") {
-                *value = told.turn.to_string();
+            let mut expected = as_sent_by(&profile, capture.headers());
+            expected.retain(|(name, _)| metadata.is_some() || !turn_headers.contains(&&**name));
+            if let Some((_, value)) = expected.iter_mut().find(|(name, _)| name == "x-codex-turn-metadata") {
+                *value = recorded_turn.metadata.to_string();
             }
-            let seen = send_with(&capture, profile.clone(), &[], (&body, metadata.as_ref())).await;
-            assert_eq!(capture.sent(&seen), wanted, "{} as {}", capture.name, profile.name);
-            assert_eq!(plain(&seen), body.to_string(), "{}", capture.name);
+            let request = send_with(&capture, profile.clone(), &[], (&body, metadata.as_ref())).await;
+            assert_eq!(capture.sent(&request), expected, "{} as {}", capture.name, profile.name);
+            assert_eq!(plain(&request), body.to_string(), "{}", capture.name);
             compared += 1;
         }
     }
@@ -126,9 +125,9 @@ async fn calls_of_other_clients_say_of_the_turn_what_codex_says() {
 async fn what_codex_sends_to_us_goes_on_as_it_came() {
     let own = ["authorization", "originator", "user-agent", "host", "content-length"];
     for capture in of(How::Client) {
-        let seen = send(&capture, capture.profile(), &passed(&capture)).await;
-        assert_eq!(plain(&seen), capture.body());
-        let mut sent = capture.sent(&seen);
+        let request = send(&capture, capture.profile(), &passed(&capture)).await;
+        assert_eq!(plain(&request), capture.body());
+        let mut sent = capture.sent(&request);
         sent.retain(|(name, _)| !own.contains(&&**name));
         let theirs = capture.headers();
         let (came, ours): (Vec<_>, Vec<_>) = sent.into_iter().partition(|pair| theirs.contains(pair));
@@ -148,20 +147,20 @@ async fn pictures_are_asked_for_as_recorded() {
             let upstream = Upstream::new(Config { profile: profile.clone(), ..config(&server) }).unwrap();
             let account = account(capture.header("chatgpt-account-id").unwrap());
             let access = Secret::from("<JWT>");
-            let given = |name: &'static str| capture.header(name).map(|value| (name, value.to_owned()));
-            let passed: Vec<_> = upstream::TURN_HEADERS.into_iter().filter_map(given).collect();
+            let pair = |name: &'static str| capture.header(name).map(|value| (name, value.to_owned()));
+            let passed: Vec<_> = upstream::TURN_HEADERS.into_iter().filter_map(pair).collect();
             for _ in 0..2 {
                 let (service, body) =
                     (Service::Generations, proto::images::generation(&capture.body().into()).unwrap());
                 let (account, access, passed) = (&account, &access, &passed[..]);
-                let errand = ServiceCall { account, access, service, body, turn: "another", passed };
-                upstream.call_service(errand).await.unwrap().body.collect(9).await.unwrap();
+                let service_call = ServiceCall { account, access, service, body, turn: "another", passed };
+                upstream.call_service(service_call).await.unwrap().body.collect(9).await.unwrap();
             }
             server.request().await;
-            let seen = server.request().await;
-            assert_eq!(seen.line, capture.line());
-            assert_eq!(capture.sent(&seen), as_sent_by(&profile, capture.headers()), "as {}", profile.name);
-            assert_eq!(seen.body, capture.body().as_bytes());
+            let request = server.request().await;
+            assert_eq!(request.line, capture.line());
+            assert_eq!(capture.sent(&request), as_sent_by(&profile, capture.headers()), "as {}", profile.name);
+            assert_eq!(request.body, capture.body().as_bytes());
         }
     }
 }

@@ -106,6 +106,6 @@ pub(crate) const METADATA: &[&str] = &[
 /// Checks that all names are in the list, in the list's order.
 pub(crate) fn assert_in<'a>(order: &[&str], names: impl IntoIterator<Item = &'a str>) {
     let names: Vec<&str> = names.into_iter().collect();
-    let kept: Vec<&str> = order.iter().copied().filter(|name| names.contains(name)).collect();
-    assert_eq!(names, kept);
+    let ordered: Vec<&str> = order.iter().copied().filter(|name| names.contains(name)).collect();
+    assert_eq!(names, ordered);
 }

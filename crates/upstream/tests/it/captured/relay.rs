@@ -31,16 +31,16 @@ async fn a_relay_is_asked_as_an_api_key_asks() {
         let key = Secret::from("sk-fake-key");
         let call = Call { relay: &relay, key: &key, model, body: written, passed: &[] };
         upstream().relays().call(call).await.unwrap();
-        let seen = server.request().await;
-        assert_eq!(seen.line, capture.line());
-        assert_eq!(String::from_utf8(seen.body.clone()).unwrap(), capture.body());
+        let received = server.request().await;
+        assert_eq!(received.line, capture.line());
+        assert_eq!(String::from_utf8(received.body.clone()).unwrap(), capture.body());
         let sorted = |mut pairs: Vec<(String, String)>| {
             pairs.retain(|(name, _)| name != "user-agent" && !OURS.contains(&&**name));
             pairs.sort_unstable();
             pairs
         };
-        assert_eq!(sorted(capture.sent(&seen)), sorted(capture.headers()));
-        assert!(OURS.iter().all(|name| capture.header(name).is_some() && seen.header(name).is_none()));
-        assert!(seen.header("user-agent").unwrap().starts_with("polygate/"));
+        assert_eq!(sorted(capture.sent(&received)), sorted(capture.headers()));
+        assert!(OURS.iter().all(|name| capture.header(name).is_some() && received.header(name).is_none()));
+        assert!(received.header("user-agent").unwrap().starts_with("polygate/"));
     }
 }

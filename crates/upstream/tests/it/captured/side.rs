@@ -4,10 +4,10 @@ use pool::Secret;
 use upstream::{Config, Profile, Upstream};
 
 use super::{Capture, How, as_sent_by, of, orders, profiles};
-use crate::recorder::{Recorder, Reply, Seen, full};
+use crate::recorder::{RecordedRequest, Recorder, Reply, full};
 use crate::setup::{account, config};
 
-async fn send(of: &Capture, profile: Profile) -> Seen {
+async fn send(of: &Capture, profile: Profile) -> RecordedRequest {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
     let (account, access) = (account(of.header("chatgpt-account-id").unwrap()), Secret::from("<JWT>"));
@@ -35,10 +35,10 @@ async fn side_calls_equal_the_recorded_ones() {
         };
         orders::assert_in(order, capture.pairs().map(|(name, _)| name).filter(|name| !name.starts_with(':')));
         for profile in [vec![capture.profile()], profiles().into()].concat() {
-            let seen = send(&capture, profile.clone()).await;
-            assert_eq!(seen.line, capture.line(), "{}", capture.name);
-            assert_eq!(capture.sent(&seen), as_sent_by(&profile, capture.headers()), "{}", capture.name);
-            assert_eq!(String::from_utf8(seen.body).unwrap(), capture.body(), "{}", capture.name);
+            let request = send(&capture, profile.clone()).await;
+            assert_eq!(request.line, capture.line(), "{}", capture.name);
+            assert_eq!(capture.sent(&request), as_sent_by(&profile, capture.headers()), "{}", capture.name);
+            assert_eq!(String::from_utf8(request.body).unwrap(), capture.body(), "{}", capture.name);
         }
         assert_eq!(capture.sent(&send(&capture, capture.profile()).await), capture.headers(), "{}", capture.name);
     }

@@ -6,14 +6,14 @@ use upstream::oauth::RefreshReason;
 use upstream::{Config, Profile, Upstream};
 
 use super::{Capture, How, as_sent_by, of, orders, profile, profiles};
-use crate::recorder::{Recorder, Reply, Seen, full};
+use crate::recorder::{RecordedRequest, Recorder, Reply, full};
 use crate::setup::config;
 
 /// The field of a recorded form.
 fn field(of: &Capture, name: &str) -> String {
     let body = of.body();
-    let found = url::form_urlencoded::parse(body.as_bytes()).find(|(key, _)| key == name);
-    found.unwrap().1.into_owned()
+    let pair = url::form_urlencoded::parse(body.as_bytes()).find(|(key, _)| key == name);
+    pair.unwrap().1.into_owned()
 }
 
 /// The field of a recorded object.
@@ -21,7 +21,7 @@ fn member(of: &Capture, name: &str) -> Secret {
     Secret::from(of.value["body"][name].as_str().unwrap())
 }
 
-async fn send(of: &Capture, profile: Profile) -> Seen {
+async fn send(of: &Capture, profile: Profile) -> RecordedRequest {
     let waiting = of.number() == 37;
     let id = of.value["body"]["device_auth_id"].as_str().unwrap_or("d").to_owned();
     let code = of.value["body"]["user_code"].as_str().unwrap_or("u").to_owned();
@@ -68,16 +68,16 @@ async fn send(of: &Capture, profile: Profile) -> Seen {
     for _ in 0..calls {
         server.request().await;
     }
-    let mut seen = server.request().await;
-    // The redirect URL contains the auth server's address, which is the test server's here.
+    let mut request = server.request().await;
+    // Where a browser comes back to is named after the auth server, here this one.
     let ours = format!("http%3A%2F%2F127.0.0.1%3A{}%2Fdevice", server.addr.port());
-    let body = String::from_utf8(seen.body).unwrap().replace(&ours, "https%3A%2F%2Fauth.openai.com%2Fdevice");
+    let body = String::from_utf8(request.body).unwrap().replace(&ours, "https%3A%2F%2Fauth.openai.com%2Fdevice");
     if body.contains("deviceauth%2Fcallback") {
-        let length = seen.headers.iter_mut().find(|(name, _)| name == "content-length").unwrap();
+        let length = request.headers.iter_mut().find(|(name, _)| name == "content-length").unwrap();
         length.1 = body.len().to_string();
     }
-    seen.body = body.into_bytes();
-    seen
+    request.body = body.into_bytes();
+    request
 }
 
 #[tokio::test]
@@ -88,12 +88,12 @@ async fn token_calls_equal_the_recorded_ones() {
         orders::assert_in(order, capture.pairs().map(|(name, _)| name).filter(|name| !name.starts_with(':')));
         let recorded = if named { capture.profile() } else { profile("codex_exec", "0.169.0", None) };
         for profile in [vec![recorded.clone()], profiles().into()].concat() {
-            let seen = send(&capture, profile.clone()).await;
-            assert_eq!(seen.line, capture.line(), "{}", capture.name);
-            let wanted = as_sent_by(&profile, capture.headers());
-            assert_eq!(capture.sent(&seen), wanted, "{} as {}", capture.name, profile.name);
-            // The recording has a placeholder for the token; the sent form has the escaped placeholder.
-            let body = String::from_utf8(seen.body).unwrap().replace("%3CJWT%3E", "<JWT>");
+            let request = send(&capture, profile.clone()).await;
+            assert_eq!(request.line, capture.line(), "{}", capture.name);
+            let expected = as_sent_by(&profile, capture.headers());
+            assert_eq!(capture.sent(&request), expected, "{} as {}", capture.name, profile.name);
+            // A cut token is on file as it was given here: escaped.
+            let body = String::from_utf8(request.body).unwrap().replace("%3CJWT%3E", "<JWT>");
             assert_eq!(body, capture.body(), "{}", capture.name);
         }
         assert_eq!(capture.sent(&send(&capture, recorded).await), capture.headers(), "{}", capture.name);

@@ -7,7 +7,7 @@ use rstest::rstest;
 use upstream::relay::Call;
 use upstream::{Answer, Fault, FaultKind, Sent, Upstream};
 
-use super::house::{House, json, said};
+use super::server::{Server, json, response};
 use super::{KEY, discreet, key, relay, upstream};
 use crate::recorder::soon;
 
@@ -36,59 +36,59 @@ async fn each_protocol_has_its_path_and_credentials(
     #[case] header: &str,
     #[case] value: &str,
 ) {
-    let house = House::open(|_| said(200, &[("set-cookie", "a=b"), ("x-other", "c")], "data: 1\n\n")).await;
+    let server = Server::open(|_| response(200, &[("set-cookie", "a=b"), ("x-other", "c")], "data: 1\n\n")).await;
     let upstream = upstream();
-    let answer = call(&upstream, &relay(wire, &house.at(base)), &key()).await.unwrap();
+    let answer = call(&upstream, &relay(wire, &server.at(base)), &key()).await.unwrap();
     assert_eq!(answer.status, 200);
     assert!(answer.headers.contains_key("x-other") && !answer.headers.contains_key("set-cookie"));
     assert_eq!(answer.body.collect(99).await.unwrap(), "data: 1\n\n");
-    let asked = house.only();
-    assert_eq!((&asked.method, asked.path.as_str()), (&Method::POST, path));
-    assert_eq!(asked.body, "{\"a\":1}");
-    assert_eq!(asked.header(header), Some(value));
+    let request = server.only();
+    assert_eq!((&request.method, request.path.as_str()), (&Method::POST, path));
+    assert_eq!(request.body, "{\"a\":1}");
+    assert_eq!(request.header(header), Some(value));
     let credentials = ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie"];
-    assert_eq!(credentials.iter().filter(|name| asked.headers.contains_key(**name)).count(), 1);
-    assert_eq!(asked.header("content-type"), Some("application/json"));
-    assert_eq!(asked.header("accept"), Some("text/event-stream"));
-    assert_eq!(asked.header("accept-encoding"), None);
-    assert_eq!(asked.header("anthropic-beta"), Some("context-1m"));
-    assert_eq!(asked.header("anthropic-version").is_some(), wire == Wire::Messages);
-    assert!(asked.header("user-agent").unwrap().starts_with("polygate/"));
+    assert_eq!(credentials.iter().filter(|name| request.headers.contains_key(**name)).count(), 1);
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.header("accept"), Some("text/event-stream"));
+    assert_eq!(request.header("accept-encoding"), None);
+    assert_eq!(request.header("anthropic-beta"), Some("context-1m"));
+    assert_eq!(request.header("anthropic-version").is_some(), wire == Wire::Messages);
+    assert!(request.header("user-agent").unwrap().starts_with("polygate/"));
     for name in ["originator", "version", "chatgpt-account-id", "session-id", "referer"] {
-        assert!(!asked.headers.contains_key(name), "{name}");
+        assert!(!request.headers.contains_key(name), "{name}");
     }
     // The second call carries no cookie of the first one.
-    call(&upstream, &relay(wire, &house.at(base)), &key()).await.unwrap();
-    assert_eq!(house.asked()[1].header("cookie"), None);
+    call(&upstream, &relay(wire, &server.at(base)), &key()).await.unwrap();
+    assert_eq!(server.requests()[1].header("cookie"), None);
 }
 
 #[tokio::test]
 async fn a_client_may_name_the_version_of_its_protocol() {
-    let house = House::open(|_| json(200, "{}")).await;
-    let (relay, key) = (relay(Wire::Messages, &house.at("/v1")), key());
+    let server = Server::open(|_| json(200, "{}")).await;
+    let (relay, key) = (relay(Wire::Messages, &server.at("/v1")), key());
     let passed = [("anthropic-version", "2026-10-21".to_owned()), ("anthropic-beta", "a\nb".to_owned())];
     let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &passed };
     upstream().relays().call(call).await.unwrap();
-    assert_eq!(house.only().header("anthropic-version"), Some("2026-10-21"));
-    assert_eq!(house.only().header("anthropic-beta"), None);
+    assert_eq!(server.only().header("anthropic-version"), Some("2026-10-21"));
+    assert_eq!(server.only().header("anthropic-beta"), None);
 }
 
 #[tokio::test]
 async fn a_relay_without_a_key_gets_none() {
-    let house = House::open(|_| json(200, "{}")).await;
+    let server = Server::open(|_| json(200, "{}")).await;
     for wire in [Wire::Chat, Wire::Responses, Wire::Messages, Wire::Gemini] {
-        call(&upstream(), &relay(wire, &house.at("/v1")), &Secret::from("")).await.unwrap();
+        call(&upstream(), &relay(wire, &server.at("/v1")), &Secret::from("")).await.unwrap();
     }
-    for asked in house.asked() {
-        assert!(["authorization", "x-api-key", "x-goog-api-key"].iter().all(|name| asked.header(name).is_none()));
+    for request in server.requests() {
+        assert!(["authorization", "x-api-key", "x-goog-api-key"].iter().all(|name| request.header(name).is_none()));
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_an_answer() {
     for status in [400, 401, 403, 404, 429, 500, 503] {
-        let house = House::open(move |_| said(status, &[("retry-after", "7")], "no")).await;
-        let answer = call(&upstream(), &relay(Wire::Chat, &house.at("/v1")), &key()).await.unwrap();
+        let server = Server::open(move |_| response(status, &[("retry-after", "7")], "no")).await;
+        let answer = call(&upstream(), &relay(Wire::Chat, &server.at("/v1")), &key()).await.unwrap();
         assert_eq!((answer.status, answer.headers["retry-after"].to_str().unwrap()), (status, "7"));
     }
 }
@@ -102,26 +102,26 @@ async fn a_refusal_is_an_answer() {
 #[case::permanent(308, FaultKind::Redirect)]
 #[tokio::test]
 async fn a_redirect_is_never_followed(#[case] status: u16, #[case] kind: FaultKind) {
-    let elsewhere = House::open(|_| json(200, "{}")).await;
+    let elsewhere = Server::open(|_| json(200, "{}")).await;
     let to = elsewhere.at("/v1/chat/completions");
-    let house = House::open(move |_| said(status, &[("location", &to)], "")).await;
-    let fault = call(&upstream(), &relay(Wire::Chat, &house.at("/v1")), &key()).await.err().unwrap();
+    let server = Server::open(move |_| response(status, &[("location", &to)], "")).await;
+    let fault = call(&upstream(), &relay(Wire::Chat, &server.at("/v1")), &key()).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::Yes, kind), "{fault}");
     discreet(&format!("{fault} {fault:?}"));
-    assert_eq!(elsewhere.asked().len(), 0);
+    assert_eq!(elsewhere.requests().len(), 0);
 }
 
 #[tokio::test]
 async fn a_key_that_cannot_be_a_header_is_not_shown() {
-    let house = House::open(|_| json(200, "{}")).await;
+    let server = Server::open(|_| json(200, "{}")).await;
     let key = Secret::new(format!("{KEY}\r\nx-evil: 1"));
     for wire in [Wire::Chat, Wire::Messages, Wire::Gemini] {
-        let fault = call(&upstream(), &relay(wire, &house.at("/v1")), &key).await.err().unwrap();
+        let fault = call(&upstream(), &relay(wire, &server.at("/v1")), &key).await.err().unwrap();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Unsendable));
         discreet(&format!("{fault} {fault:?}"));
         assert!(fault.message.contains("hint:"), "{fault}");
     }
-    assert_eq!(house.asked().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use pool::relay::{Relay, Service, Wire};
 use upstream::relay::{Forward, OutgoingBody};
 use upstream::{Answer, Fault, FaultKind, Sent, Timeouts, Upstream};
 
-use super::house::{House, json, said};
+use super::server::{Server, json, response};
 use super::{KEY, discreet, key, relay, upstream, with};
 use crate::recorder::{Recorder, Reply, soon};
 
@@ -30,17 +30,17 @@ async fn forward(
 
 #[tokio::test]
 async fn each_service_has_its_path() {
-    let house = House::open(|_| json(200, "{\"object\":\"list\"}")).await;
-    let (upstream, relay) = (upstream(), relay(Wire::Chat, &house.at("/v1")));
+    let server = Server::open(|_| json(200, "{\"object\":\"list\"}")).await;
+    let (upstream, relay) = (upstream(), relay(Wire::Chat, &server.at("/v1")));
     for service in Service::EACH {
         let answer = forward(&upstream, &relay, service, Bytes::from("{\"model\":\"m\"}")).await.unwrap();
         assert_eq!((answer.status, answer.headers["content-type"].to_str().unwrap()), (200, "application/json"));
         assert_eq!(answer.body.collect(99).await.unwrap(), "{\"object\":\"list\"}");
-        let asked = house.asked().pop().unwrap();
-        assert_eq!((asked.method.as_str(), asked.path), ("POST", format!("/v1{}", service.path())));
-        assert_eq!(asked.body, "{\"model\":\"m\"}");
-        assert_eq!(asked.headers["authorization"], format!("Bearer {KEY}"));
-        assert_eq!(asked.headers["content-type"], "multipart/form-data; boundary=X");
+        let request = server.requests().pop().unwrap();
+        assert_eq!((request.method.as_str(), request.path), ("POST", format!("/v1{}", service.path())));
+        assert_eq!(request.body, "{\"model\":\"m\"}");
+        assert_eq!(request.headers["authorization"], format!("Bearer {KEY}"));
+        assert_eq!(request.headers["content-type"], "multipart/form-data; boundary=X");
     }
 }
 
@@ -58,23 +58,23 @@ impl Body for Pieces {
 
 #[tokio::test]
 async fn a_body_passes_as_it_arrives() {
-    let house = House::open(|asked| json(200, asked.body.clone())).await;
-    let (upstream, relay) = (upstream(), relay(Wire::Chat, &house.at("/v1")));
+    let server = Server::open(|request| json(200, request.body.clone())).await;
+    let (upstream, relay) = (upstream(), relay(Wire::Chat, &server.at("/v1")));
     let parts = vec!["--X\r\n", "content-disposition: form-data; name=\"file\"\r\n\r\n", "\u{0}\u{1}", "\r\n--X--"];
     let whole = parts.concat();
     let answer = forward(&upstream, &relay, Service::Transcriptions, OutgoingBody::stream(Pieces(parts.into_iter())))
         .await
         .unwrap();
     assert_eq!(answer.body.collect(999).await.unwrap(), whole);
-    assert_eq!(house.only().header("transfer-encoding"), Some("chunked"));
+    assert_eq!(server.only().header("transfer-encoding"), Some("chunked"));
     let known = OutgoingBody::stream(Full::new(Bytes::from("known")));
     forward(&upstream, &relay, Service::Edits, known).await.unwrap();
-    assert_eq!(house.asked()[1].header("content-length"), Some("5"));
+    assert_eq!(server.requests()[1].header("content-length"), Some("5"));
 }
 
 #[tokio::test]
 async fn only_known_headers_come_back() {
-    let house = House::open(|_| {
+    let server = Server::open(|_| {
         let headers = [
             ("content-type", "text/html; charset=utf-8"),
             ("retry-after", "3"),
@@ -85,11 +85,11 @@ async fn only_known_headers_come_back() {
             ("server", "relay"),
             ("authorization", "mirrored"),
         ];
-        said(429, &headers, "<script>")
+        response(429, &headers, "<script>")
     });
-    let house = house.await;
+    let server = server.await;
     let answer =
-        forward(&upstream(), &relay(Wire::Chat, &house.at("/v1")), Service::Speech, Bytes::new()).await.unwrap();
+        forward(&upstream(), &relay(Wire::Chat, &server.at("/v1")), Service::Speech, Bytes::new()).await.unwrap();
     let mut names: Vec<&str> = answer.headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(
@@ -98,8 +98,8 @@ async fn only_known_headers_come_back() {
     );
     assert_eq!(answer.headers["content-type"], "application/octet-stream");
     for kind in ["audio/mpeg", "image/png", "text/event-stream", "application/json; charset=utf-8", "text/plain"] {
-        let house = House::open(move |_| said(200, &[("content-type", kind)], "x")).await;
-        let relay = relay(Wire::Responses, &house.at("/v1"));
+        let server = Server::open(move |_| response(200, &[("content-type", kind)], "x")).await;
+        let relay = relay(Wire::Responses, &server.at("/v1"));
         let answer = forward(&upstream(), &relay, Service::Speech, Bytes::new()).await.unwrap();
         assert_eq!(answer.headers["content-type"], kind);
     }
@@ -107,14 +107,14 @@ async fn only_known_headers_come_back() {
 
 #[tokio::test]
 async fn a_protocol_without_the_service_is_not_called() {
-    let house = House::open(|_| json(200, "{}")).await;
+    let server = Server::open(|_| json(200, "{}")).await;
     for wire in [Wire::Messages, Wire::Gemini] {
-        let relay = relay(wire, &house.at("/v1"));
+        let relay = relay(wire, &server.at("/v1"));
         let fault = forward(&upstream(), &relay, Service::Embeddings, Bytes::new()).await.err().unwrap();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Unsendable), "{fault}");
         discreet(&format!("{fault} {fault:?}"));
     }
-    assert_eq!(house.asked().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test]

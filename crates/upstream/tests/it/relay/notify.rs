@@ -5,27 +5,30 @@ use rstest::rstest;
 use upstream::FaultKind;
 use upstream::relay::{NtfyTopic, Webhook};
 
-use super::house::{House, said};
+use super::server::{Server, response};
 use super::{discreet, upstream};
 
 const SECRET: &str = "hook-canary-77aa";
 
 #[tokio::test]
 async fn a_webhook_is_posted_and_signed() {
-    let house = House::open(|_| said(204, &[], "")).await;
-    let (upstream, secret, url) = (upstream(), Secret::from("key"), house.at("/hook?x=1").parse().unwrap());
+    let server = Server::open(|_| response(204, &[], "")).await;
+    let (upstream, secret, url) = (upstream(), Secret::from("key"), server.at("/hook?x=1").parse().unwrap());
     let hook = Webhook { url: &url, secret: Some(&secret), private: true };
     let body = "The quick brown fox jumps over the lazy dog";
     assert_eq!(upstream.relays().webhook(&hook, body.into()).await.unwrap(), 204);
-    let asked = house.only();
-    assert_eq!((asked.method.as_str(), asked.path.as_str(), &asked.body[..]), ("POST", "/hook?x=1", body.as_bytes()));
-    assert_eq!(asked.header("content-type"), Some("application/json"));
+    let request = server.only();
+    assert_eq!(
+        (request.method.as_str(), request.path.as_str(), &request.body[..]),
+        ("POST", "/hook?x=1", body.as_bytes())
+    );
+    assert_eq!(request.header("content-type"), Some("application/json"));
     // The well-known vector of HMAC-SHA256.
     let signature = "sha256=f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
-    assert_eq!(asked.header("x-polygate-signature"), Some(signature));
-    assert!(asked.header("user-agent").unwrap().starts_with("polygate/"));
+    assert_eq!(request.header("x-polygate-signature"), Some(signature));
+    assert!(request.header("user-agent").unwrap().starts_with("polygate/"));
     for name in ["authorization", "originator", "chatgpt-account-id", "cookie"] {
-        assert_eq!(asked.header(name), None);
+        assert_eq!(request.header(name), None);
     }
 }
 
@@ -35,15 +38,15 @@ async fn a_webhook_is_posted_and_signed() {
 #[case("a\r\nx-evil: b", "a  x-evil: b")]
 #[tokio::test]
 async fn a_line_is_published_to_a_topic(#[case] title: &str, #[case] sent: &str) {
-    let house = House::open(|_| said(200, &[], "{}")).await;
-    let (upstream, token, url) = (upstream(), Secret::from(SECRET), house.at("/topic").parse().unwrap());
+    let server = Server::open(|_| response(200, &[], "{}")).await;
+    let (upstream, token, url) = (upstream(), Secret::from(SECRET), server.at("/topic").parse().unwrap());
     let topic = NtfyTopic { url: &url, token: Some(&token), title, priority: 5, private: true };
     assert_eq!(upstream.relays().ntfy(&topic, "一 message".into()).await.unwrap(), 200);
-    let asked = house.only();
-    assert_eq!((asked.path.as_str(), &asked.body[..]), ("/topic", "一 message".as_bytes()));
-    assert_eq!((asked.header("title"), asked.header("priority")), (Some(sent), Some("5")));
-    assert_eq!(asked.header("authorization"), Some("Bearer hook-canary-77aa"));
-    assert_eq!(asked.header("x-evil"), None);
+    let request = server.only();
+    assert_eq!((request.path.as_str(), &request.body[..]), ("/topic", "一 message".as_bytes()));
+    assert_eq!((request.header("title"), request.header("priority")), (Some(sent), Some("5")));
+    assert_eq!(request.header("authorization"), Some("Bearer hook-canary-77aa"));
+    assert_eq!(request.header("x-evil"), None);
 }
 
 #[rstest]
@@ -56,25 +59,25 @@ async fn a_line_is_published_to_a_topic(#[case] title: &str, #[case] sent: &str)
 #[case("http://127.0.0.1:9999/", true, "never")]
 #[case("ftp://hooks.example.com/", true, "never")]
 #[tokio::test]
-async fn addresses_are_guarded(#[case] url: &str, #[case] private: bool, #[case] says: &str) {
-    let house = House::open(|_| said(200, &[], "")).await;
+async fn addresses_are_guarded(#[case] url: &str, #[case] private: bool, #[case] part: &str) {
+    let server = Server::open(|_| response(200, &[], "")).await;
     let (upstream, secret) = (upstream(), Secret::from(SECRET));
     upstream.relays().set_listeners(vec!["127.0.0.1:9999".parse().unwrap()]);
-    let url = url.replace("PORT", &house.addr.port().to_string()).parse().unwrap();
+    let url = url.replace("PORT", &server.addr.port().to_string()).parse().unwrap();
     let hook = Webhook { url: &url, secret: Some(&secret), private };
     let fault = upstream.relays().webhook(&hook, "{}".into()).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Denied);
-    assert!(fault.message.contains(says), "{fault}");
+    assert!(fault.message.contains(part), "{fault}");
     discreet(&fault.to_string());
-    assert!(house.asked().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let house = House::open(|_| said(302, &[("location", "/elsewhere")], "")).await;
-    let (upstream, url) = (upstream(), house.at("/hook").parse().unwrap());
+    let server = Server::open(|_| response(302, &[("location", "/elsewhere")], "")).await;
+    let (upstream, url) = (upstream(), server.at("/hook").parse().unwrap());
     let hook = Webhook { url: &url, secret: None, private: true };
     let fault = upstream.relays().webhook(&hook, "{}".into()).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Redirect);
-    assert_eq!(house.only().header("x-polygate-signature"), None);
+    assert_eq!(server.only().header("x-polygate-signature"), None);
 }

@@ -5,7 +5,7 @@ use rstest::rstest;
 use upstream::FaultKind;
 use upstream::relay::{ProbeError, Probed};
 
-use super::house::{Asked, House, Said, json};
+use super::server::{FullResponse, ReceivedRequest, Server, json};
 use super::{KEY, discreet, key, upstream};
 use crate::recorder::soon;
 
@@ -14,49 +14,49 @@ const ANTHROPIC: &str = r#"{"data":[{"type":"model","id":"a"}],"has_more":false}
 const GEMINI: &str = r#"{"models":[{"name":"models/a","supportedGenerationMethods":["generateContent"]}]}"#;
 const OLLAMA: &str = r#"{"models":[{"name":"a","digest":"d"}]}"#;
 
-fn bearer(asked: &Asked) -> bool {
-    asked.header("authorization") == Some("Bearer sk-relay-canary-9d2e")
+fn bearer(request: &ReceivedRequest) -> bool {
+    request.header("authorization") == Some("Bearer sk-relay-canary-9d2e")
 }
 
-fn path(asked: &Asked) -> &str {
-    asked.path.split('?').next().unwrap_or_default()
+fn path(request: &ReceivedRequest) -> &str {
+    request.path.split('?').next().unwrap_or_default()
 }
 
-fn openai(asked: &Asked) -> Said {
-    match path(asked) {
-        "/v1/models" if bearer(asked) => json(200, OPENAI),
+fn openai(request: &ReceivedRequest) -> FullResponse {
+    match path(request) {
+        "/v1/models" if bearer(request) => json(200, OPENAI),
         "/v1/models" => json(401, "{}"),
         _ => json(404, "{}"),
     }
 }
 
-fn anthropic(asked: &Asked) -> Said {
-    match path(asked) {
-        "/v1/models" if asked.header("x-api-key") == Some(KEY) => json(200, ANTHROPIC),
+fn anthropic(request: &ReceivedRequest) -> FullResponse {
+    match path(request) {
+        "/v1/models" if request.header("x-api-key") == Some(KEY) => json(200, ANTHROPIC),
         "/v1/models" => json(401, "{}"),
         _ => json(404, "{}"),
     }
 }
 
-fn gemini(asked: &Asked) -> Said {
-    match path(asked) {
-        "/v1beta/models" if asked.header("x-goog-api-key") == Some(KEY) => json(200, GEMINI),
+fn gemini(request: &ReceivedRequest) -> FullResponse {
+    match path(request) {
+        "/v1beta/models" if request.header("x-goog-api-key") == Some(KEY) => json(200, GEMINI),
         _ => json(404, "{}"),
     }
 }
 
-fn ollama(asked: &Asked) -> Said {
-    if path(asked) == "/api/tags" { json(200, OLLAMA) } else { json(404, "404 page not found") }
+fn ollama(request: &ReceivedRequest) -> FullResponse {
+    if path(request) == "/api/tags" { json(200, OLLAMA) } else { json(404, "404 page not found") }
 }
 
 /// Answers every path with its page, as single-page applications do, except its API.
-fn behind_a_page(asked: &Asked) -> Said {
-    if path(asked) == "/v1beta/models" { gemini(asked) } else { json(200, "<!doctype html>") }
+fn behind_a_page(request: &ReceivedRequest) -> FullResponse {
+    if path(request) == "/v1beta/models" { gemini(request) } else { json(200, "<!doctype html>") }
 }
 
-/// Lists in Anthropic's shape for every client.
-fn anthropic_for_all(asked: &Asked) -> Said {
-    if path(asked) == "/v1/models" { json(200, ANTHROPIC) } else { json(404, "") }
+/// Lists in Anthropic's shape whoever asks.
+fn anthropic_for_all(request: &ReceivedRequest) -> FullResponse {
+    if path(request) == "/v1/models" { json(200, ANTHROPIC) } else { json(404, "") }
 }
 
 #[rstest]
@@ -67,33 +67,33 @@ fn anthropic_for_all(asked: &Asked) -> Said {
 #[case::anthropic_v1(anthropic, "/v1", Wire::Messages, "/v1")]
 #[case::anthropic_for_all(anthropic_for_all, "", Wire::Messages, "/v1")]
 #[case::gemini(gemini, "", Wire::Gemini, "/v1beta")]
-#[case::gemini_told(gemini, "/v1beta", Wire::Gemini, "/v1beta")]
+#[case::gemini_v1beta(gemini, "/v1beta", Wire::Gemini, "/v1beta")]
 #[case::ollama(ollama, "", Wire::Chat, "/v1")]
 #[case::behind_a_page(behind_a_page, "", Wire::Gemini, "/v1beta")]
 #[tokio::test]
 async fn the_protocol_is_found(
-    #[case] script: fn(&Asked) -> Said,
+    #[case] script: fn(&ReceivedRequest) -> FullResponse,
     #[case] pasted: &str,
     #[case] wire: Wire,
     #[case] base: &str,
 ) {
-    let house = House::open(script).await;
-    let pasted = PastedAddress::read(&house.at(pasted)).unwrap();
-    let found = soon(upstream().relays().probe(&pasted, &key(), true)).await;
-    assert_eq!(found, Ok(Probed { wire, base_url: house.at(base), models: 1 }));
-    assert!(house.asked().iter().all(|asked| asked.method == "GET" && asked.body.is_empty()));
+    let server = Server::open(script).await;
+    let pasted = PastedAddress::read(&server.at(pasted)).unwrap();
+    let result = soon(upstream().relays().probe(&pasted, &key(), true)).await;
+    assert_eq!(result, Ok(Probed { wire, base_url: server.at(base), models: 1 }));
+    assert!(server.requests().iter().all(|request| request.method == "GET" && request.body.is_empty()));
 }
 
 #[rstest]
-#[case::refused(|_: &Asked| json(401, "secret"), ProbeError::Refused(401))]
-#[case::forbidden(|_: &Asked| json(403, "secret"), ProbeError::Refused(403))]
-#[case::refused_once(|asked: &Asked| json(if path(asked) == "/v1/models" { 401 } else { 404 }, ""), ProbeError::Refused(401))]
-#[case::nothing(|_: &Asked| json(404, "secret"), ProbeError::Unknown(404))]
-#[case::page(|_: &Asked| json(200, "<!doctype html>"), ProbeError::Unknown(200))]
+#[case::refused(|_: &ReceivedRequest| json(401, "secret"), ProbeError::Refused(401))]
+#[case::forbidden(|_: &ReceivedRequest| json(403, "secret"), ProbeError::Refused(403))]
+#[case::refused_once(|request: &ReceivedRequest| json(if path(request) == "/v1/models" { 401 } else { 404 }, ""), ProbeError::Refused(401))]
+#[case::nothing(|_: &ReceivedRequest| json(404, "secret"), ProbeError::Unknown(404))]
+#[case::page(|_: &ReceivedRequest| json(200, "<!doctype html>"), ProbeError::Unknown(200))]
 #[tokio::test]
-async fn what_is_not_found_is_said(#[case] script: fn(&Asked) -> Said, #[case] expected: ProbeError) {
-    let house = House::open(script).await;
-    let pasted = PastedAddress::read(&house.at("")).unwrap();
+async fn what_is_not_found_is_said(#[case] script: fn(&ReceivedRequest) -> FullResponse, #[case] expected: ProbeError) {
+    let server = Server::open(script).await;
+    let pasted = PastedAddress::read(&server.at("")).unwrap();
     let error = soon(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
     assert!(error.to_string().contains("hint:") && !error.to_string().contains("secret"), "{error}");
     assert_eq!(error, expected);
@@ -101,21 +101,21 @@ async fn what_is_not_found_is_said(#[case] script: fn(&Asked) -> Said, #[case] e
 
 #[tokio::test]
 async fn only_the_given_host_is_asked() {
-    let elsewhere = House::open(openai).await;
+    let elsewhere = Server::open(openai).await;
     let to = elsewhere.at("/v1/models");
-    let house = House::open(move |_| super::house::said(302, &[("location", &to)], "")).await;
-    let pasted = PastedAddress::read(&house.at("")).unwrap();
+    let server = Server::open(move |_| super::server::response(302, &[("location", &to)], "")).await;
+    let pasted = PastedAddress::read(&server.at("")).unwrap();
     let error = soon(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
     assert!(matches!(&error, ProbeError::Way(fault) if fault.kind == FaultKind::Redirect), "{error:?}");
     discreet(&format!("{error} {error:?}"));
-    assert_eq!(elsewhere.asked().len(), 0);
+    assert_eq!(elsewhere.requests().len(), 0);
 }
 
 #[tokio::test]
 async fn a_private_address_needs_leave() {
-    let house = House::open(openai).await;
-    let pasted = PastedAddress::read(&house.at("")).unwrap();
+    let server = Server::open(openai).await;
+    let pasted = PastedAddress::read(&server.at("")).unwrap();
     let error = soon(upstream().relays().probe(&pasted, &key(), false)).await.unwrap_err();
     assert!(matches!(&error, ProbeError::Way(fault) if fault.kind == FaultKind::Denied), "{error:?}");
-    assert_eq!(house.asked().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }

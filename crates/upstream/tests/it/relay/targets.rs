@@ -6,7 +6,7 @@ use rstest::rstest;
 use upstream::relay::Call;
 use upstream::{Config, Fault, FaultKind, Sent, Timeouts, Upstream};
 
-use super::house::{House, json};
+use super::server::{Server, json};
 use super::{discreet, key, relay, upstream};
 use crate::recorder::{Recorder, Reply, full, soon};
 use crate::tls::{self, Authority};
@@ -19,13 +19,13 @@ async fn fault(upstream: &Upstream, relay: &Relay) -> Fault {
     fault
 }
 
-fn is_denied(fault: &Fault, said: &str) {
+fn is_denied(fault: &Fault, part: &str) {
     assert_eq!(
         (fault.sent, fault.kind, fault.kind.code()),
         (Sent::No, FaultKind::Denied, "upstream_denied"),
         "{fault}"
     );
-    assert!(fault.message.contains(said), "{fault}");
+    assert!(fault.message.contains(part), "{fault}");
 }
 
 #[rstest]
@@ -38,15 +38,15 @@ fn is_denied(fault: &Fault, said: &str) {
 #[case::name("localhost", "localhost")]
 #[case::name_dot("LOCALHOST.", "localhost")]
 #[tokio::test]
-async fn private_targets_need_leave(#[case] host: &str, #[case] said: &str) {
-    let house = House::open(|_| json(200, "{}")).await;
-    let base = format!("https://{host}:{}/v1", house.addr.port());
-    is_denied(&fault(&upstream(), &Relay { allow_private: false, ..relay(Wire::Chat, &base) }).await, said);
+async fn private_targets_need_leave(#[case] host: &str, #[case] part: &str) {
+    let server = Server::open(|_| json(200, "{}")).await;
+    let base = format!("https://{host}:{}/v1", server.addr.port());
+    is_denied(&fault(&upstream(), &Relay { allow_private: false, ..relay(Wire::Chat, &base) }).await, part);
     let plain = Relay { allow_private: false, ..relay(Wire::Chat, &base.replace("https", "http")) };
-    is_denied(&fault(&upstream(), &plain).await, said);
+    is_denied(&fault(&upstream(), &plain).await, part);
     let elsewhere = Relay { allow_private: false, ..relay(Wire::Chat, "http://relay.example/v1") };
     is_denied(&fault(&upstream(), &elsewhere).await, "plain http");
-    assert_eq!(house.asked().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[rstest]
@@ -66,16 +66,16 @@ async fn metadata_is_never_called(#[case] base: &str) {
 #[case("[::ffff:127.0.0.1]")]
 #[tokio::test]
 async fn our_own_listener_is_never_called(#[case] host: &str) {
-    let house = House::open(|_| json(200, "{}")).await;
+    let server = Server::open(|_| json(200, "{}")).await;
     let upstream = upstream();
-    let base = format!("http://{host}:{}/v1", house.addr.port());
-    for listener in [house.addr, format!("0.0.0.0:{}", house.addr.port()).parse().unwrap()] {
+    let base = format!("http://{host}:{}/v1", server.addr.port());
+    for listener in [server.addr, format!("0.0.0.0:{}", server.addr.port()).parse().unwrap()] {
         upstream.relays().set_listeners(vec!["127.0.0.1:1".parse().unwrap(), listener]);
         is_denied(&fault(&upstream, &relay(Wire::Chat, &base)).await, "this gateway itself");
     }
-    assert_eq!(house.asked().len(), 0);
-    // Another port of this machine belongs to another program.
-    let other = House::open(|_| json(200, "{}")).await;
+    assert_eq!(server.requests().len(), 0);
+    // Another port of this machine is somebody else's.
+    let other = Server::open(|_| json(200, "{}")).await;
     let (relay, key) = (relay(Wire::Chat, &other.at("/v1")), key());
     let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
     assert_eq!(upstream.relays().call(call).await.unwrap().status, 200);
@@ -156,7 +156,7 @@ async fn a_certificate_of_nobody_is_refused() {
 #[tokio::test]
 async fn a_proxy_is_used_for_relays_elsewhere_and_for_none_nearby() {
     let mut proxy = Recorder::always(Reply::Keep(full("200 OK", "", "proxied"))).await;
-    let house = House::open(|_| json(200, "direct")).await;
+    let server = Server::open(|_| json(200, "direct")).await;
     let config = Config { proxy: Some(format!("http://{}", proxy.addr).parse().unwrap()), ..Config::default() };
     let upstream = Upstream::new(config).unwrap();
     let ask = async |base: &str| {
@@ -167,8 +167,8 @@ async fn a_proxy_is_used_for_relays_elsewhere_and_for_none_nearby() {
     };
     assert_eq!(ask("http://relay.example/v1").await, "proxied");
     assert_eq!(proxy.request().await.line, "POST http://relay.example/v1/chat/completions HTTP/1.1");
-    assert_eq!(ask(&house.at("/v1")).await, "direct");
-    assert_eq!(ask(&format!("http://localhost:{}/v1", house.addr.port())).await, "direct");
+    assert_eq!(ask(&server.at("/v1")).await, "direct");
+    assert_eq!(ask(&format!("http://localhost:{}/v1", server.addr.port())).await, "direct");
     is_denied(&fault(&upstream, &relay(Wire::Chat, "http://169.254.169.254/v1")).await, "metadata");
     assert!(proxy.quiet());
 }

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use upstream::Timeouts;
 use upstream::{Config, FaultKind, Sent, Upstream};
 
-use super::house::{Act, House};
-use super::{body, config, pass, read, reply, talk_of, turn, upstream};
+use super::server::{Act, Server};
+use super::{body, config, pass, read, reply, send_items, send_turn, upstream};
 use crate::recorder::soon;
 
 /// Five seconds after the turn was sent, even a reused socket counts as alive: the turn may have been processed.
@@ -20,25 +20,25 @@ use crate::recorder::soon;
 #[tokio::test]
 async fn a_late_end_is_not_a_dead_socket(
     #[case] seconds: u64,
-    #[case] wanted: FaultKind,
+    #[case] expected: FaultKind,
     #[values(Act::Close(1000), Act::Close(1011), Act::Eof)] end: Act,
 ) {
     let gate = Arc::new(Notify::new());
     let (held, end) = (Act::Gate(Arc::clone(&gate)), end.clone());
     let script =
         move |_, turn, _: &Value| if turn == 0 { reply("resp_1", "x") } else { vec![held.clone(), end.clone()] };
-    let mut house = House::start(script).await;
-    let upstream = upstream(&house);
-    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    let mut server = Server::start(script).await;
+    let upstream = upstream(&server);
+    read(send_items(&upstream, &["one"]).await).await.unwrap();
     let call = tokio::spawn(async move {
-        turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap()
+        send_turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap()
     });
-    house.turns(2).await;
+    server.turns(2).await;
     pass(Duration::from_secs(seconds)).await;
     gate.notify_one();
     let fault = soon(call).await.unwrap();
-    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, wanted), "{fault}");
-    assert_eq!((house.posts(), house.upgrades()), (0, 1));
+    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, expected), "{fault}");
+    assert_eq!((server.posts(), server.upgrades()), (0, 1));
 }
 
 /// Pings do not extend the wait for the first message, as nothing extends the wait for a POST's headers.
@@ -46,10 +46,10 @@ async fn a_late_end_is_not_a_dead_socket(
 async fn pings_do_not_prolong_the_wait_for_the_reply() {
     let (ponged, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let acts = [Act::PingPong(Arc::clone(&ponged)), Act::Gate(Arc::clone(&gate))];
-    let house = House::start(move |_, _, _| acts.iter().cloned().cycle().take(20).collect()).await;
+    let server = Server::start(move |_, _, _| acts.iter().cloned().cycle().take(20).collect()).await;
     let timeouts = Timeouts { headers: Duration::from_secs(10), ..Timeouts::default() };
-    let upstream = Upstream::new(Config { timeouts, ..config(&house) }).unwrap();
-    let call = tokio::spawn(async move { turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await });
+    let upstream = Upstream::new(Config { timeouts, ..config(&server) }).unwrap();
+    let call = tokio::spawn(async move { send_turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await });
     for _ in 0..2 {
         soon(ponged.notified()).await;
         assert!(!call.is_finished());
@@ -69,12 +69,12 @@ async fn any_byte_is_life(#[case] act: Act) {
     let gate = Arc::new(Notify::new());
     let held = Act::Gate(Arc::clone(&gate));
     let acts = [reply("resp_1", "x")[..4].to_vec(), vec![held, act, Act::Hang]].concat();
-    let house = House::start(move |_, _, _| acts.clone()).await;
-    let upstream = upstream(&house);
-    let mut answer = talk_of(&upstream, &["one"]).await;
-    let mut seen = String::new();
-    while !seen.contains("output_item.done") {
-        seen.push_str(std::str::from_utf8(&soon(answer.body.chunk()).await.unwrap().unwrap()).unwrap());
+    let server = Server::start(move |_, _, _| acts.clone()).await;
+    let upstream = upstream(&server);
+    let mut answer = send_items(&upstream, &["one"]).await;
+    let mut text = String::new();
+    while !text.contains("output_item.done") {
+        text.push_str(std::str::from_utf8(&soon(answer.body.chunk()).await.unwrap().unwrap()).unwrap());
     }
     let before = answer.body.last_read().unwrap();
     pass(Duration::from_secs(100)).await;

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 /// A request with its whole body.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct ReceivedRequest {
     pub(super) method: Method,
     /// Path and query.
     pub(super) path: String,
@@ -25,73 +25,77 @@ pub(super) struct Asked {
     pub(super) body: Bytes,
 }
 
-impl Asked {
+impl ReceivedRequest {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
-pub(super) struct House {
+pub(super) struct Server {
     pub(super) addr: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     _server: JoinSet<()>,
 }
 
-pub(super) type Said = Response<Full<Bytes>>;
-type Script = Arc<dyn Fn(&Asked) -> Said + Send + Sync>;
+pub(super) type FullResponse = Response<Full<Bytes>>;
+type Script = Arc<dyn Fn(&ReceivedRequest) -> FullResponse + Send + Sync>;
 
-impl House {
-    pub(super) async fn open(script: impl Fn(&Asked) -> Said + Send + Sync + 'static) -> Self {
+impl Server {
+    pub(super) async fn open(script: impl Fn(&ReceivedRequest) -> FullResponse + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (script, asked): (Script, _) = (Arc::new(script), Arc::new(Mutex::new(Vec::new())));
-        let kept = Arc::clone(&asked);
+        let (script, requests): (Script, _) = (Arc::new(script), Arc::new(Mutex::new(Vec::new())));
+        let log = Arc::clone(&requests);
         let mut server = JoinSet::new();
         server.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (script, asked) = (Arc::clone(&script), Arc::clone(&kept));
-                let service = service_fn(move |request| serve(request, Arc::clone(&script), Arc::clone(&asked)));
+                let (script, requests) = (Arc::clone(&script), Arc::clone(&log));
+                let service = service_fn(move |request| serve(request, Arc::clone(&script), Arc::clone(&requests)));
                 connections.spawn(async move {
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        Self { addr, asked, _server: server }
+        Self { addr, requests, _server: server }
     }
 
     pub(super) fn at(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
 
-    /// All requests, in order.
-    pub(super) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().clone()
+    /// Everything that was asked, in order.
+    pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().clone()
     }
 
-    pub(super) fn only(&self) -> Asked {
-        let mut asked = self.asked();
-        assert_eq!(asked.len(), 1, "{asked:?}");
-        asked.remove(0)
+    pub(super) fn only(&self) -> ReceivedRequest {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests.remove(0)
     }
 }
 
-async fn serve(request: Request<Incoming>, script: Script, kept: Arc<Mutex<Vec<Asked>>>) -> Result<Said, Infallible> {
+async fn serve(
+    request: Request<Incoming>,
+    script: Script,
+    log: Arc<Mutex<Vec<ReceivedRequest>>>,
+) -> Result<FullResponse, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().unwrap().to_string();
-    let asked = Asked { method: head.method, path, headers: head.headers, body };
-    kept.lock().push(asked.clone());
-    Ok(script(&asked))
+    let request = ReceivedRequest { method: head.method, path, headers: head.headers, body };
+    log.lock().push(request.clone());
+    Ok(script(&request))
 }
 
-/// A JSON answer.
-pub(super) fn json(status: u16, body: impl Into<Bytes>) -> Said {
-    said(status, &[("content-type", "application/json")], body)
+/// An answer of JSON.
+pub(super) fn json(status: u16, body: impl Into<Bytes>) -> FullResponse {
+    response(status, &[("content-type", "application/json")], body)
 }
 
-pub(super) fn said(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Said {
+pub(super) fn response(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> FullResponse {
     let response = headers
         .iter()
         .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-pub(crate) use crate::recorder::Seen;
+pub(crate) use crate::recorder::RecordedRequest;
 use crate::recorder::{full, read, soon};
 
 /// One step of an answer.
@@ -70,9 +70,9 @@ impl Greeting {
     }
 }
 
-pub(crate) struct House {
+pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    upgrades: mpsc::UnboundedReceiver<Seen>,
+    upgrades: mpsc::UnboundedReceiver<RecordedRequest>,
     turns: mpsc::UnboundedReceiver<Turn>,
     lefts: mpsc::UnboundedReceiver<usize>,
     counts: Arc<Counts>,
@@ -94,12 +94,12 @@ struct Host {
     script: Script,
     greeting: Greeting,
     counts: Arc<Counts>,
-    upgrades: mpsc::UnboundedSender<Seen>,
+    upgrades: mpsc::UnboundedSender<RecordedRequest>,
     turns: mpsc::UnboundedSender<Turn>,
     lefts: mpsc::UnboundedSender<usize>,
 }
 
-impl House {
+impl Server {
     /// `script` answers each turn.
     pub(crate) async fn start(script: impl Fn(usize, usize, &Value) -> Vec<Act> + Send + Sync + 'static) -> Self {
         Self::greeting(Greeting::open(""), script).await
@@ -125,17 +125,17 @@ impl House {
         let host = Host { script, greeting, counts: Arc::clone(&counts), upgrades: upgrade, turns: turn, lefts: left };
         let mut server = JoinSet::new();
         server.spawn(async move {
-            let mut guests = JoinSet::new();
+            let mut connections = JoinSet::new();
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                guests.spawn(host.clone().receive(stream, connection));
+                connections.spawn(host.clone().receive(stream, connection));
             }
         });
         Self { addr, upgrades, turns, lefts, counts, _server: server }
     }
 
     /// The next upgrade's head.
-    pub(crate) async fn upgrade(&mut self) -> Seen {
+    pub(crate) async fn upgrade(&mut self) -> RecordedRequest {
         soon(self.upgrades.recv()).await.unwrap()
     }
 
@@ -164,15 +164,15 @@ impl House {
 
 impl Host {
     async fn receive(self, mut stream: TcpStream, connection: usize) {
-        while let Some(seen) = read(&mut stream, connection).await {
-            if seen.line.starts_with("POST") {
+        while let Some(request) = read(&mut stream, connection).await {
+            if request.line.starts_with("POST") {
                 self.counts.posts.fetch_add(1, Ordering::SeqCst);
                 let _ = stream.write_all(&full("200 OK", "content-type: text/event-stream\r\n", "")).await;
                 continue;
             }
             self.counts.upgrades.fetch_add(1, Ordering::SeqCst);
-            let key = seen.header("Sec-WebSocket-Key").unwrap().to_owned();
-            let _ = self.upgrades.send(seen);
+            let key = request.header("Sec-WebSocket-Key").unwrap().to_owned();
+            let _ = self.upgrades.send(request);
             let Greeting { status, lines, body } = self.greeting;
             if status != 101 {
                 let _ = stream.write_all(&full(&format!("{status} No"), lines, body)).await;

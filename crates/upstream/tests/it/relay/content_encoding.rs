@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use upstream::relay::Call;
 use upstream::{Answer, Cut, Fault, FaultKind, Sent};
 
-use super::house::{House, said};
+use super::server::{Server, response};
 use super::{key, relay, upstream};
 use crate::recorder::soon;
 
@@ -25,11 +25,11 @@ async fn all(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
 }
 
 /// Applies codings in this order; `raw` is deflate without its zlib frame.
-async fn coded(codings: &[&str]) -> Vec<u8> {
-    again(text(), codings).await
+async fn encoded_text(codings: &[&str]) -> Vec<u8> {
+    encode(text(), codings).await
 }
 
-async fn again(mut bytes: Vec<u8>, codings: &[&str]) -> Vec<u8> {
+async fn encode(mut bytes: Vec<u8>, codings: &[&str]) -> Vec<u8> {
     for coding in codings {
         let from = bytes.as_slice();
         bytes = match *coding {
@@ -44,18 +44,19 @@ async fn again(mut bytes: Vec<u8>, codings: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// Calls a relay with this answer. The returned server must outlive the answer.
-async fn ask(status: u16, name: &'static str, body: Vec<u8>) -> (House, Result<Answer, Fault>) {
-    let house = House::open(move |_| said(status, &[("content-encoding", name), ("x-other", "c")], body.clone())).await;
-    let (relay, key) = (relay(Wire::Chat, &house.at("/v1")), key());
+/// Asks a relay that answers so; it must outlive the answer.
+async fn ask(status: u16, name: &'static str, body: Vec<u8>) -> (Server, Result<Answer, Fault>) {
+    let server =
+        Server::open(move |_| response(status, &[("content-encoding", name), ("x-other", "c")], body.clone())).await;
+    let (relay, key) = (relay(Wire::Chat, &server.at("/v1")), key());
     let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
     let answer = soon(upstream().relays().call(call)).await;
-    (house, answer)
+    (server, answer)
 }
 
 /// The whole body of a 200 answer, at most `cap` bytes.
 async fn read(name: &'static str, body: Vec<u8>, cap: usize) -> Result<Bytes, Cut> {
-    let (_house, answer) = ask(200, name, body).await;
+    let (_server, answer) = ask(200, name, body).await;
     answer.unwrap().body.collect(cap).await
 }
 
@@ -71,7 +72,7 @@ async fn read(name: &'static str, body: Vec<u8>, cap: usize) -> Result<Bytes, Cu
 #[case::none("identity", &[])]
 #[tokio::test]
 async fn is_read_as_it_was_before(#[case] name: &'static str, #[case] codings: &[&str]) {
-    let (_house, answer) = ask(200, name, coded(codings).await).await;
+    let (_server, answer) = ask(200, name, encoded_text(codings).await).await;
     let mut answer = answer.unwrap();
     assert!(answer.headers.contains_key("x-other") && !answer.headers.contains_key("content-encoding"));
     assert_eq!(answer.headers.contains_key("content-length"), codings.is_empty());
@@ -90,7 +91,7 @@ async fn is_read_as_it_was_before(#[case] name: &'static str, #[case] codings: &
 #[case("zstd")]
 #[tokio::test]
 async fn may_come_in_members(#[case] name: &'static str) {
-    let member = coded(&[name]).await;
+    let member = encoded_text(&[name]).await;
     let got = read(name, [member.clone(), member].concat(), 4 << 20).await.unwrap();
     assert!(got == [text(), text()].concat(), "{} bytes", got.len());
 }
@@ -111,9 +112,9 @@ async fn nothing_is_nothing_in_any_coding() {
 #[case("gzip, br", &["gzip", "br"])]
 #[tokio::test]
 async fn what_is_cut_is_read_up_to_there(#[case] name: &'static str, #[case] codings: &[&str]) {
-    let mut body = coded(codings).await;
+    let mut body = encoded_text(codings).await;
     body.truncate(body.len() / 2);
-    let (_house, answer) = ask(200, name, body).await;
+    let (_server, answer) = ask(200, name, body).await;
     let mut answer = answer.unwrap();
     let mut got = Vec::new();
     let end = loop {
@@ -139,7 +140,7 @@ async fn what_does_not_decode_is_cut(#[case] name: &'static str, #[case] body: &
 
 #[tokio::test]
 async fn a_cap_is_one_of_decoded_bytes() {
-    let body = coded(&["zstd"]).await;
+    let body = encoded_text(&["zstd"]).await;
     let cap = text().len() - 1;
     assert!(body.len() < cap);
     assert_eq!(read("zstd", body, cap).await, Err(Cut::TooLarge(cap)));
@@ -147,7 +148,7 @@ async fn a_cap_is_one_of_decoded_bytes() {
 
 /// A GiB of zeros in a few KiB, without the end of the stream.
 async fn bomb(codings: &[&str]) -> Vec<u8> {
-    let (to, mut coded) = tokio::io::duplex(1 << 20);
+    let (to, mut encoded) = tokio::io::duplex(1 << 20);
     let mut encoder: Box<dyn AsyncWrite + Unpin> = match codings[0] {
         "gzip" => Box::new(write::GzipEncoder::new(to)),
         "deflate" => Box::new(write::ZlibEncoder::new(to)),
@@ -160,12 +161,12 @@ async fn bomb(codings: &[&str]) -> Vec<u8> {
         encoder.write_all(&vec![0; 1 << 20]).await.unwrap();
         encoder.flush().await.unwrap();
         let mut piece = Vec::with_capacity(1 << 20);
-        coded.read_buf(&mut piece).await.unwrap();
+        encoded.read_buf(&mut piece).await.unwrap();
         pieces.push(piece);
     }
     assert_eq!(pieces[2], pieces[3], "it goes on like this");
     let bytes = [pieces[..3].concat(), pieces[3].repeat(1021)].concat();
-    again(bytes, &codings[1..]).await
+    encode(bytes, &codings[1..]).await
 }
 
 /// Decoding stops at the cap: decoded bytes come in small pieces, and only as many as the caller reads.
@@ -182,7 +183,7 @@ async fn a_bomb_stops_at_the_cap(#[case] name: &'static str, #[case] codings: &[
     const CAP: usize = 4 << 20;
     let bomb = bomb(codings).await;
     assert_eq!(read(name, bomb.clone(), CAP).await, Err(Cut::TooLarge(CAP)));
-    let (_house, answer) = ask(200, name, bomb).await;
+    let (_server, answer) = ask(200, name, bomb).await;
     let (mut answer, mut got) = (answer.unwrap(), 0);
     while got <= CAP {
         let chunk = answer.body.chunk().await.unwrap().unwrap();
@@ -197,16 +198,16 @@ async fn decoding_takes_turns() {
     // An empty gzip member: empty blocks, and the last of them.
     let (head, tail) = ([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], [1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
     let hollow = [&head[..], &[0, 0, 0, 0xff, 0xff].repeat(16 << 20), &tail].concat();
-    let (_house, answer) = ask(200, "gzip, gzip, gzip", again(hollow, &["gzip", "gzip"]).await).await;
+    let (_server, answer) = ask(200, "gzip, gzip, gzip", encode(hollow, &["gzip", "gzip"]).await).await;
     let mut answer = answer.unwrap();
-    let turns = async {
+    let yields = async {
         for _ in 0..16 {
             tokio::task::yield_now().await;
         }
     };
     tokio::select! {
         biased;
-        () = turns => {}
+        () = yields => {}
         end = answer.body.chunk() => panic!("no turn before {end:?}"),
     }
 }
@@ -220,8 +221,8 @@ async fn an_unknown_one_is_refused(#[case] name: &'static str, #[case] part: &st
     let fault = ask(200, name, b"?".to_vec()).await.1.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::Encoding), "{fault}");
     assert!(fault.message.contains("content-encoding") && fault.message.contains(part), "{fault}");
-    // A refusal stays a refusal, without its body.
-    let (_house, refusal) = ask(429, name, b"?".to_vec()).await;
+    // A refusal stays one, only without its words.
+    let (_server, refusal) = ask(429, name, b"?".to_vec()).await;
     let refusal = refusal.unwrap();
     assert_eq!((refusal.status, refusal.body.collect(9).await.unwrap()), (429, "".into()));
 }
