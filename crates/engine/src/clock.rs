@@ -82,10 +82,10 @@ pub(crate) struct Skew(Arc<AtomicI64>);
 
 impl Skew {
     /// Learns from the `Date` of an answer, with our times of its request and its arrival.
-    pub(crate) fn learn(&self, date: Millis, (asked, now): (Millis, Millis)) {
+    pub(crate) fn learn(&self, date: Millis, (sent_at, now): (Millis, Millis)) {
         const NEWS: u64 = 60_000;
         let before = self.0.load(Ordering::Relaxed);
-        let skew = pool::refresh::skew(date, (asked, now), before);
+        let skew = pool::refresh::skew(date, (sent_at, now), before);
         self.0.store(skew, Ordering::Relaxed);
         if skew.abs_diff(before) > NEWS {
             let ahead = -(skew / 1000);

@@ -63,7 +63,7 @@ impl Dispatch {
 
     /// Reloads the registry now, instead of with the next look at the store.
     pub(crate) async fn reload_registry(&self) -> Result<(), store::Error> {
-        let _turn = self.registry.lock.lock().await;
+        let _guard = self.registry.lock.lock().await;
         let changes = self.registry.reload().await?;
         self.on_registry_changes(&changes);
         Ok(())

@@ -120,8 +120,13 @@ impl Engine {
     /// Notes which account made a sealed item: a conversation that brings it goes there.
     pub fn note_sealed_item(&self, item: &Json, account: &AccountId) {
         if let Some(seal) = run::replay::sealed_conversation(item) {
-            let record =
-                AffinityRecord { account: account.clone(), turn: None, foreign: None, away: false, turns: Vec::new() };
+            let record = AffinityRecord {
+                account: account.clone(),
+                turn_state: None,
+                foreign: None,
+                away: false,
+                turns: Vec::new(),
+            };
             self.services.dispatch.affinity.set(seal, record);
         }
     }
@@ -166,8 +171,8 @@ impl Engine {
     }
 
     /// Hands a call to a relay that can do it; resolves at the head of its answer.
-    pub async fn forward(&self, errand: ForwardRequest) -> Result<ForwardedReply, Refusal> {
-        forward::forward(Arc::clone(&self.services), errand).await
+    pub async fn forward(&self, request: ForwardRequest) -> Result<ForwardedReply, Refusal> {
+        forward::forward(Arc::clone(&self.services), request).await
     }
 
     /// Whether there is a relay for such a call. Errors: as [`Self::forward`], before anything is sent.

@@ -11,14 +11,14 @@ const UNIT: usize = 1 << 10;
 /// A number of bytes that all holders of a handle share.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
-    taken: Arc<AtomicUsize>,
+    used: Arc<AtomicUsize>,
     most: usize,
 }
 
 /// A part of a [`MemoryBudget`], given back on drop.
 #[derive(Debug)]
 pub struct Reservation {
-    taken: Arc<AtomicUsize>,
+    used: Arc<AtomicUsize>,
     bytes: usize,
 }
 
@@ -26,13 +26,13 @@ pub struct Reservation {
 #[derive(Clone, Debug, Default)]
 pub struct RequestMemory {
     budget: Option<MemoryBudget>,
-    taken: Option<Arc<Reservation>>,
+    reservation: Option<Arc<Reservation>>,
 }
 
 impl MemoryBudget {
     /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Self {
-        Self { taken: Arc::default(), most: bytes }
+        Self { used: Arc::default(), most: bytes }
     }
 
     /// Takes so many bytes, rounded up to whole KiB; `None` when they are not free. Never waits.
@@ -42,30 +42,30 @@ impl MemoryBudget {
 
     /// As [`Self::take`], without the rounding.
     pub(crate) fn take_exactly(&self, bytes: usize) -> Option<Reservation> {
-        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.most);
-        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Reservation { taken: Arc::clone(&self.taken), bytes })
+        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.most);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Reservation { used: Arc::clone(&self.used), bytes })
     }
 
     /// By how many bytes `more` would exceed the budget.
     pub(crate) fn excess(&self, more: usize) -> usize {
-        self.taken.load(Ordering::Acquire).saturating_add(more).saturating_sub(self.most)
+        self.used.load(Ordering::Acquire).saturating_add(more).saturating_sub(self.most)
     }
 
     /// Whether all of it is free.
     pub(crate) fn is_free(&self) -> bool {
-        self.taken.load(Ordering::Acquire) == 0
+        self.used.load(Ordering::Acquire) == 0
     }
 
     /// The memory account of one request.
     pub fn for_request(&self) -> RequestMemory {
-        RequestMemory { budget: Some(self.clone()), taken: None }
+        RequestMemory { budget: Some(self.clone()), reservation: None }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.taken.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.used.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
@@ -77,9 +77,9 @@ impl Reservation {
 
     /// Gives back what exceeds `bytes`, rounded up to whole KiB.
     pub fn trim(&mut self, bytes: usize) {
-        let kept = self.bytes.min(bytes.next_multiple_of(UNIT));
-        self.taken.fetch_sub(self.bytes - kept, Ordering::AcqRel);
-        self.bytes = kept;
+        let remaining = self.bytes.min(bytes.next_multiple_of(UNIT));
+        self.used.fetch_sub(self.bytes - remaining, Ordering::AcqRel);
+        self.bytes = remaining;
     }
 
     /// The same bytes with their reservation, which ends with the last slice of them.
@@ -109,7 +109,7 @@ impl AsRef<[u8]> for Charged {
 impl RequestMemory {
     /// An account of the same budget that has taken nothing.
     pub(crate) fn fresh(&self) -> Self {
-        Self { budget: self.budget.clone(), taken: None }
+        Self { budget: self.budget.clone(), reservation: None }
     }
 
     /// Takes so many bytes until the reservation is dropped: `None` when they are not free, `Some(None)` where nothing is counted.
@@ -124,7 +124,7 @@ impl RequestMemory {
     /// Takes so many bytes until the request ends; `false` when they are not free.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let Some(budget) = &self.budget else { return true };
-        self.taken = budget.take(bytes).map(Arc::new);
-        self.taken.is_some()
+        self.reservation = budget.take(bytes).map(Arc::new);
+        self.reservation.is_some()
     }
 }

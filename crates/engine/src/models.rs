@@ -170,14 +170,14 @@ async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), ListFetch
 async fn ask(
     service: &Arc<ModelLists>,
     entry: &Entry,
-    wish: (Option<&str>, Option<&str>),
+    query: (Option<&str>, Option<&str>),
 ) -> Result<(ModelsAnswer, Arc<Tokens>), ListFetchError> {
     let id = &entry.account.id;
     let trouble = |why: &dyn std::fmt::Display| ListFetchError::Upstream(why.to_string());
     let is_refused = |answer: &ModelsAnswer| matches!(answer, ModelsAnswer::Refused { status: 401, .. });
     let call = |tokens: Arc<Tokens>| async move {
         let upstream = service.dispatch.egress(id).map_err(|error| trouble(&error))?;
-        upstream.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))
+        upstream.models(&entry.account, &tokens.access, query).await.map_err(|fault| trouble(&fault))
     };
     service.tokens.call_with_tokens(entry, is_refused, call).await
 }

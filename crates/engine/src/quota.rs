@@ -125,8 +125,8 @@ impl Quotas<'_> {
             let services = Arc::clone(self.0);
             async move { Some((entry.account.id.0.clone(), measure(&services, &entry).await.err()?)) }
         };
-        let asked = futures_util::stream::iter(own).map(ask).buffer_unordered(PARALLEL);
-        asked.filter_map(std::future::ready).collect().await
+        let results = futures_util::stream::iter(own).map(ask).buffer_unordered(PARALLEL);
+        results.filter_map(std::future::ready).collect().await
     }
 
     /// An account's reset credits, as the backend lists them now.
@@ -207,11 +207,11 @@ fn known(services: &Services, id: &str) -> Result<Arc<Entry>, QuotaError> {
 
 /// Sends a try that is claimed, and notes that its outcome is known.
 async fn consume(services: &Arc<Services>, entry: &Entry, redeem_request_id: String) -> Result<Consumed, QuotaError> {
-    let asked = redeem(services, entry, &redeem_request_id).await;
-    if !matches!(asked, Err(QuotaError::Upstream(_))) {
+    let result = redeem(services, entry, &redeem_request_id).await;
+    if !matches!(result, Err(QuotaError::Upstream(_))) {
         end_credit(services, &entry.account.id, &redeem_request_id).await;
     }
-    let outcome = asked?;
+    let outcome = result?;
     tracing::info!(account = %entry.account.id, outcome = %outcome.describe(), "reset credit");
     let quota = match measure(services, entry).await {
         Ok(measured) => measured.quota,
@@ -229,8 +229,8 @@ async fn redeem(services: &Arc<Services>, entry: &Entry, request: &str) -> Resul
         let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
         QuotaError::Upstream(format!("{why}; {hint} {request}"))
     };
-    let asked = ask(services, entry, QuotaCall::Consume(request)).await;
-    let body = asked.map_err(|error| match error {
+    let answer = ask(services, entry, QuotaCall::Consume(request)).await;
+    let body = answer.map_err(|error| match error {
         QuotaError::Upstream(why) => unsure(why),
         // Such an answer does not show how far the call came.
         QuotaError::Refused(code @ (408 | 500..)) => unsure(format!("it answered with status {code}")),
@@ -249,24 +249,24 @@ async fn end_credit(services: &Services, id: &AccountId, request: &str) {
 /// Fetches an account's figures and applies them.
 pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<Measured, QuotaError> {
     // Figures are as old as their request: what was learned since is newer.
-    let asked = services.runtime.now();
+    let sent_at = services.runtime.now();
     let body = ask(services, entry, QuotaCall::Usage).await?;
     let unreadable = || QuotaError::Upstream("what it sent are no figures".into());
-    let quota = Quota::from_usage(&body, asked).ok_or_else(unreadable)?;
+    let quota = Quota::from_usage(&body, sent_at).ok_or_else(unreadable)?;
     let raw = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     services.dispatch.learn_quota(&entry.account.id, quota);
     Ok(Measured { quota: known(services, &entry.account.id.0)?.account.quota.now_only(), raw })
 }
 
 /// One small call with the account's tokens; a 401 refreshes them.
-async fn ask(services: &Arc<Services>, entry: &Entry, errand: QuotaCall<'_>) -> Result<bytes::Bytes, QuotaError> {
+async fn ask(services: &Arc<Services>, entry: &Entry, quota_call: QuotaCall<'_>) -> Result<bytes::Bytes, QuotaError> {
     let id = &entry.account.id;
     if let (true, Err(reason)) =
         (entry.account.status.needs_person(), entry.account.status.usable(services.runtime.now()))
     {
         return Err(QuotaError::NotUsable(reason.describe(services.runtime.now())));
     }
-    let call = |tokens: Arc<Tokens>| async move { send(services, entry, &tokens.access, errand).await };
+    let call = |tokens: Arc<Tokens>| async move { send(services, entry, &tokens.access, quota_call).await };
     let (answer, _) = services.tokens.call_with_tokens(entry, |answer| answer.status == 401, call).await?;
     match answer.status {
         200 => Ok(answer.body),
@@ -279,11 +279,11 @@ async fn send(
     services: &Arc<Services>,
     entry: &Entry,
     access: &pool::Secret,
-    errand: QuotaCall<'_>,
+    quota_call: QuotaCall<'_>,
 ) -> Result<BufferedAnswer, QuotaError> {
     let account = &entry.account;
     let upstream = services.dispatch.egress(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
-    Ok(match errand {
+    Ok(match quota_call {
         QuotaCall::Usage => upstream.usage(account, access).await,
         QuotaCall::Credits => upstream.reset_credits(account, access).await,
         QuotaCall::Consume(id) => upstream.consume_credit(account, access, id).await,

@@ -145,14 +145,14 @@ impl Registry {
     pub(crate) async fn reload(&self) -> Result<Changes, store::Error> {
         let store = &self.runtime.store;
         // Accounts first, so that the other tables hold at least their rows.
-        let rows = self.stored_accounts().await?;
+        let stored = self.stored_accounts().await?;
         // Published before the accounts, so that no account is used without its egress.
         self.reload_egress().await?;
         self.reload_keys().await?;
         self.extras.adopt(store.tags().await?, store.links().await?);
         // Read only now, because changes of the owner up to here have been reported already.
         let before = self.accounts.list();
-        let mut changes = self.accounts.adopt(rows);
+        let mut changes = self.accounts.adopt(stored);
         changes.merge(self.reload_relays().await?);
         self.accounts.feed.send_changes(&before, &self.accounts.list(), self.runtime.now());
         Ok(changes)
@@ -181,15 +181,15 @@ impl Registry {
     async fn all_accounts(&self) -> Result<Vec<StoredAccount>, store::Error> {
         let accounts = self.runtime.store.accounts().await?;
         let mut tokens = self.runtime.store.all_tokens().await?;
-        let mut found = |account: Account| {
+        let mut stored = |account: Account| {
             let own = readable(&account.id, tokens.remove(&account.id));
             StoredAccount::Read(Box::new(account), own)
         };
-        Ok(accounts.into_iter().map(&mut found).collect())
+        Ok(accounts.into_iter().map(&mut stored).collect())
     }
 }
 
 /// An account's tokens. One damaged row must not affect the other accounts.
-fn readable(id: &AccountId, found: Option<Result<Tokens, store::Error>>) -> Option<Tokens> {
-    found?.inspect_err(|error| tracing::error!(account = %id, %error, "tokens are not readable")).ok()
+fn readable(id: &AccountId, tokens: Option<Result<Tokens, store::Error>>) -> Option<Tokens> {
+    tokens?.inspect_err(|error| tracing::error!(account = %id, %error, "tokens are not readable")).ok()
 }

@@ -26,8 +26,8 @@ impl Runtime {
     /// No task runs yet. The backend's clock is learned from the `Date` of its answers.
     pub(crate) fn new(store: Store, upstream: Upstream, settings: Settings, clock: Clock) -> Self {
         let skew = Skew::default();
-        let (heard, wall, asked) = (skew.clone(), clock.clone(), clock.clone());
-        upstream.on_date(move || asked.now(), move |date, asked| heard.learn(date, (asked, wall.now())));
+        let (learner, wall, send_clock) = (skew.clone(), clock.clone(), clock.clone());
+        upstream.on_date(move || send_clock.now(), move |date, sent_at| learner.learn(date, (sent_at, wall.now())));
         Self { store, upstream, settings, clock, skew, tasks: TaskTracker::new(), stop: CancellationToken::new() }
     }
 

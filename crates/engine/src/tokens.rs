@@ -109,7 +109,7 @@ impl RefreshRequest {
 pub(crate) struct Replacement {
     pub(crate) tokens: Arc<Tokens>,
     /// Whether they are older than the refusal. Their refusal then says nothing about the login.
-    pub(crate) found: bool,
+    pub(crate) predates_refusal: bool,
 }
 
 impl RefreshFailed {
@@ -167,10 +167,10 @@ impl TokenService {
         refused: &Tokens,
         request: fn(&Tokens, RefreshReason) -> RefreshRequest,
     ) -> Result<Replacement, RefreshFailed> {
-        let asked = self.runtime.backend_now();
+        let refused_at = self.runtime.backend_now();
         let tokens = self.refresh(id, request(refused, RefreshReason::UnauthorizedRecovery)).await?;
-        let found = tokens.refreshed < asked;
-        Ok(Replacement { tokens, found })
+        let predates_refusal = tokens.refreshed < refused_at;
+        Ok(Replacement { tokens, predates_refusal })
     }
 
     /// Makes a background call with an account's tokens, and repeats it with new tokens when they are refused (401). It repeats twice at
@@ -194,7 +194,7 @@ impl TokenService {
             let other = self.replace_refused(&entry.account.id, &tokens, RefreshRequest::background).await?;
             tokens = other.tokens;
             answer = call(Arc::clone(&tokens)).await?;
-            if !other.found {
+            if !other.predates_refusal {
                 break;
             }
         }
@@ -278,8 +278,8 @@ impl TokenService {
 }
 
 /// Whether `tokens` differ from the failed ones and do not end soon; `now` is the backend's.
-fn usable(tokens: &Tokens, seen: &Secret, now: Millis) -> bool {
-    tokens.access != *seen && tokens.expires.is_none_or(|end| end > now.plus(TOO_LATE))
+fn usable(tokens: &Tokens, old_access: &Secret, now: Millis) -> bool {
+    tokens.access != *old_access && tokens.expires.is_none_or(|end| end > now.plus(TOO_LATE))
 }
 
 /// Removes the refresh from the list when its task ends, also by panic.

@@ -147,7 +147,7 @@ pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFil
         prefix: relay.prefix.clone(),
         capabilities: relay.capabilities,
         private: match relay.allow_private {
-            None => PrivateAccess::AsGiven,
+            None => PrivateAccess::Auto,
             Some(true) => PrivateAccess::Allowed,
             Some(false) => PrivateAccess::Refused,
         },

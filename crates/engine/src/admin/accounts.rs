@@ -172,12 +172,12 @@ impl Accounts<'_> {
         let services = self.0;
         let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
         let id = &entry.account.id;
-        let kept = services.runtime.upstream.put_cookies(id, pairs);
+        let count = services.runtime.upstream.put_cookies(id, pairs);
         match services.runtime.upstream.cookies(id) {
             Some(jar) => services.runtime.store.set_cookies(&[(id.clone(), jar)]).await?,
             None => services.runtime.store.clear_cookies(id).await?,
         }
-        Ok(kept)
+        Ok(count)
     }
 
     /// Exports these accounts in clear text, all accounts without `ids`. Accounts with unreadable tokens are left out.
@@ -204,9 +204,9 @@ impl Accounts<'_> {
 
     /// Seals an export under a passphrase.
     pub async fn seal_export(self, export: Secret, passphrase: Secret) -> Result<String, PortableError> {
-        let turn = super::logins::PASSPHRASES.acquire().await.ok();
+        let permit = super::logins::PASSPHRASES.acquire().await.ok();
         let work = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             portable::seal(&export, &passphrase)
         });
         work.await.unwrap_or(Err(PortableError::Closed))
@@ -244,7 +244,7 @@ impl Accounts<'_> {
 
     async fn check_one(self, entry: &Entry) -> CheckedAccount {
         let account = &entry.account;
-        let found = |result, error, duration_ms| CheckedAccount {
+        let report = |result, error, duration_ms| CheckedAccount {
             id: account.id.0.clone(),
             email: account.email.clone(),
             label: account.label.clone(),
@@ -256,25 +256,25 @@ impl Accounts<'_> {
         let now = self.0.runtime.backend_now();
         let Some(tokens) = entry.tokens.as_ref().filter(|tokens| tokens.expires.is_none_or(|end| end > now)) else {
             let why = "its access token has ended; it is refreshed when it is used".to_owned();
-            return found(AccountHealth::Skipped, Some(why), None);
+            return report(AccountHealth::Skipped, Some(why), None);
         };
         let begun = Instant::now();
         let answer = match self.0.dispatch.egress(&account.id) {
             Ok(upstream) => upstream.accounts_check(account, &tokens.access).await,
-            Err(none) => return found(AccountHealth::Skipped, Some(none.to_string()), None),
+            Err(none) => return report(AccountHealth::Skipped, Some(none.to_string()), None),
         };
         let took = Some(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         let html = |body: &[u8]| body.trim_ascii_start().starts_with(b"<");
         match answer {
-            Err(fault) => found(AccountHealth::Skipped, Some(fault.to_string()), took),
+            Err(fault) => report(AccountHealth::Skipped, Some(fault.to_string()), took),
             Ok(answer) => match answer.status {
-                200 => found(AccountHealth::Alive, None, took),
-                401 => found(AccountHealth::Dead, Some("the backend refuses its access token (401)".to_owned()), took),
+                200 => report(AccountHealth::Alive, None, took),
+                401 => report(AccountHealth::Dead, Some("the backend refuses its access token (401)".to_owned()), took),
                 403 if html(&answer.body) => {
-                    found(AccountHealth::Skipped, Some("Cloudflare stopped the check (403)".to_owned()), took)
+                    report(AccountHealth::Skipped, Some("Cloudflare stopped the check (403)".to_owned()), took)
                 }
-                403 => found(AccountHealth::Dead, Some("the backend refuses the account (403)".to_owned()), took),
-                status => found(AccountHealth::Skipped, Some(format!("the backend answered {status}")), took),
+                403 => report(AccountHealth::Dead, Some("the backend refuses the account (403)".to_owned()), took),
+                status => report(AccountHealth::Skipped, Some(format!("the backend answered {status}")), took),
             },
         }
     }

@@ -107,16 +107,16 @@ impl Routing<'_> {
     fn candidates(self, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
         let dispatch = &self.0.dispatch;
         let requirements = dispatch.requirements(resolved);
-        let Requirements { strategy, kind: kin, .. } = requirements;
+        let Requirements { strategy, kind, .. } = requirements;
         dispatch.with_candidates(resolved, (prefer, &[]), |candidates, now| {
             let view = |(id, ranking): (AccountId, Ranking)| {
                 let name = candidates.list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();
                 let (standing, why, until, score) = match ranking {
                     Ranking::Serves(score) => ("serves", score.describe(strategy, now), None, Some(score)),
                     Ranking::Queues(score) => ("queues", score.describe(strategy, now), None, Some(score)),
-                    Ranking::Out(reason) => (reason.as_str(), kin.why(&reason, now), reason.until(), None),
+                    Ranking::Out(reason) => (reason.as_str(), kind.why(&reason, now), reason.until(), None),
                 };
-                CandidateView { id: id.0, name, kind: kin.noun(), standing, why, until, score }
+                CandidateView { id: id.0, name, kind: kind.noun(), standing, why, until, score }
             };
             dispatch.limiter.explain(candidates, &requirements, now).into_iter().map(view).collect()
         })

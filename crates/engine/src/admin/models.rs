@@ -108,7 +108,7 @@ impl Models<'_> {
         let Some(round) = self.0.dispatch.model_queue.round(rest).map(Arc::new) else { return Vec::new() };
         let services = self.0;
         let list = services.registry.accounts.list();
-        let asked: Vec<AccountId> =
+        let ids: Vec<AccountId> =
             list.iter().filter(|entry| has_list(entry)).map(|entry| entry.account.id.clone()).collect();
         let fetch = |id: AccountId| {
             let services = Arc::clone(services);
@@ -126,7 +126,7 @@ impl Models<'_> {
                 self.refreshed(&id, error)
             }
         };
-        let done = futures_util::stream::iter(asked).map(fetch).buffered(PARALLEL).filter_map(std::future::ready);
+        let done = futures_util::stream::iter(ids).map(fetch).buffered(PARALLEL).filter_map(std::future::ready);
         done.take_until(tokio::time::sleep(LIMIT)).collect().await
     }
 

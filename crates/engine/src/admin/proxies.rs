@@ -122,7 +122,7 @@ impl Proxies<'_> {
     }
 
     async fn reload(self) -> Result<(), ProxyError> {
-        let _turn = self.0.registry.lock.lock().await;
+        let _guard = self.0.registry.lock.lock().await;
         Ok(self.0.registry.reload_egress().await?)
     }
 
@@ -151,6 +151,6 @@ impl Proxies<'_> {
 }
 
 /// Stores the results of checks, for commands beside a running gateway.
-pub async fn store_checks(store: &Store, found: &[ProxyCheck]) -> Result<(), ProxyError> {
-    Ok(store.set_proxy_health(found).await?)
+pub async fn store_checks(store: &Store, checks: &[ProxyCheck]) -> Result<(), ProxyError> {
+    Ok(store.set_proxy_health(checks).await?)
 }

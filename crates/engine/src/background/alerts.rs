@@ -25,7 +25,7 @@ type Memory = BTreeMap<String, Known>;
 /// The warnings given for one account.
 #[derive(Default)]
 struct Known {
-    given: Issued,
+    issued: Issued,
     /// Whether storing them failed, so that the stored state may be old.
     unsaved: bool,
 }
@@ -83,9 +83,9 @@ async fn warn_of(
 ) {
     let Some(entry) = services.registry.account(&id.0) else { return };
     let known = memory.entry(id.0.clone()).or_default();
-    let before = known.given.clone();
-    let warnings = judge_account(services, &mut known.given, &entry.account);
-    if known.given == before {
+    let before = known.issued.clone();
+    let warnings = judge_account(services, &mut known.issued, &entry.account);
+    if known.issued == before {
         return;
     }
     for warning in &warnings {
@@ -94,11 +94,11 @@ async fn warn_of(
     }
     let behind = std::mem::take(&mut known.unsaved);
     let judged = |shared: &mut Shared| {
-        let given = shared.entry(id.0.clone()).or_default();
+        let issued = shared.entry(id.0.clone()).or_default();
         if behind {
-            given.clone_from(&before);
+            issued.clone_from(&before);
         }
-        judge_account(services, given, &entry.account)
+        judge_account(services, issued, &entry.account)
     };
     let due = update_shared(services, judged).await.unwrap_or_else(|error| {
         unsaved(&error);
@@ -119,8 +119,8 @@ fn send(warning: Warning, couriers: &[mpsc::Sender<Arc<Warning>>]) {
     }
 }
 
-fn judge_account(services: &Services, given: &mut Issued, account: &Account) -> Vec<Warning> {
-    newly_due(given, account, &services.runtime.settings.alerts.thresholds, services.runtime.now())
+fn judge_account(services: &Services, issued: &mut Issued, account: &Account) -> Vec<Warning> {
+    newly_due(issued, account, &services.runtime.settings.alerts.thresholds, services.runtime.now())
 }
 
 /// The stored warnings, without those of removed accounts.
@@ -133,7 +133,7 @@ async fn restore(services: &Services) -> Memory {
         tracing::warn!(%error, "what was warned of before is not readable; it is warned of again");
         Shared::new()
     });
-    shared.into_iter().map(|(id, given)| (id, Known { given, unsaved: false })).collect()
+    shared.into_iter().map(|(id, issued)| (id, Known { issued, unsaved: false })).collect()
 }
 
 /// Changes the stored warnings of all nodes; repeats when another node changed them meanwhile.
@@ -144,7 +144,7 @@ async fn update_shared<T>(services: &Services, change: impl Fn(&mut Shared) -> T
         let before: Shared = known.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let mut memory = before.clone();
         let result = change(&mut memory);
-        memory.retain(|_, given| !given.is_empty());
+        memory.retain(|_, issued| !issued.is_empty());
         if memory == before {
             return Ok(result);
         }

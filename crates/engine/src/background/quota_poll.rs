@@ -92,15 +92,15 @@ impl PollSchedule {
         if self.asking.contains(&account.id) {
             return None;
         }
-        let asked = self.last_polls.entry(account.id.clone()).or_insert_with(fresh);
-        let at = pace.due(&account.status, (account.quota.updated, now), asked)?;
+        let last_poll = self.last_polls.entry(account.id.clone()).or_insert_with(fresh);
+        let at = pace.due(&account.status, (account.quota.updated, now), last_poll)?;
         Some((at, &account.id))
     }
 
     /// Records the result of a poll.
     fn record_result(&mut self, id: AccountId, good: bool, now: Millis) {
         self.asking.remove(&id);
-        let failures = self.last_polls.get(&id).map_or(0, |asked| asked.failures);
+        let failures = self.last_polls.get(&id).map_or(0, |last_poll| last_poll.failures);
         let failures = if good { 0 } else { failures.saturating_add(1) };
         self.last_polls.insert(id, LastPoll { at: now, failures, ..fresh() });
     }

@@ -79,8 +79,8 @@ async fn check_feed(services: &Arc<Services>, feed: Feed, url: &Url) {
             }
         }
         Err(refused) => {
-            let said: String = text.chars().filter(char::is_ascii_graphic).take(32).collect();
-            tracing::warn!(?feed, said, %refused, "a published version is not taken over");
+            let version: String = text.chars().filter(char::is_ascii_graphic).take(32).collect();
+            tracing::warn!(?feed, version, %refused, "a published version is not taken over");
         }
     }
 }

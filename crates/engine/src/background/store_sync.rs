@@ -116,7 +116,7 @@ impl StoreSync {
     }
 
     async fn reload(&mut self) -> Result<Changes, store::Error> {
-        let _turn = self.services.registry.lock.lock().await;
+        let _guard = self.services.registry.lock.lock().await;
         self.services.registry.reload().await
     }
 
@@ -139,7 +139,7 @@ impl StoreSync {
     /// Writes statuses, and with `all` figures and cookies too. Failed writes are repeated in the next round.
     pub(crate) async fn save(&mut self, all: bool) {
         let services = Arc::clone(&self.services);
-        let _turn = services.registry.lock.lock().await;
+        let _guard = services.registry.lock.lock().await;
         if !self.save_dirty(all).await {
             return;
         }

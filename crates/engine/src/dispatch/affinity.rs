@@ -20,7 +20,7 @@ pub(crate) struct AffinityRecord {
     /// The account that served it last.
     pub(crate) account: AccountId,
     /// The fingerprint of the turn state that this account gave; other accounts do not know it.
-    pub(crate) turn: Option<Uuid>,
+    pub(crate) turn_state: Option<Uuid>,
     /// The fingerprint of the last replay-only item in the history that this account cannot read. The item comes again with every turn,
     /// until the client begins a clean history (a compaction).
     pub(crate) foreign: Option<u64>,
@@ -66,14 +66,14 @@ impl Affinity {
     }
 
     /// Sets the turn state that this account gave midway, if the account serves the conversation and gave none before.
-    pub(crate) fn set_turn_state(&self, conversation: Uuid, account: &AccountId, turn: Uuid) {
+    pub(crate) fn set_turn_state(&self, conversation: Uuid, account: &AccountId, turn_state: Uuid) {
         let mut generations = self.0.lock();
         let Generations { young, old } = &mut *generations;
         let record = young.get_mut(&conversation).or_else(|| old.get_mut(&conversation));
         if let Some(record) =
-            record.filter(|record| record.account == *account && !record.away && record.turn.is_none())
+            record.filter(|record| record.account == *account && !record.away && record.turn_state.is_none())
         {
-            record.turn = Some(turn);
+            record.turn_state = Some(turn_state);
         }
     }
 

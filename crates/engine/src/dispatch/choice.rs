@@ -13,7 +13,7 @@ use super::limiter::Candidates;
 impl Dispatch {
     /// The requirements of a request for this model.
     pub(crate) fn requirements<'a>(&self, resolved: &'a Resolved) -> Requirements<'a> {
-        let (kin, max_concurrent) = match resolved.to {
+        let (kind, max_concurrent) = match resolved.to {
             ServedBy::Accounts => (CandidateKind::Accounts, self.runtime.settings.max_concurrent),
             ServedBy::Relays(_) => (CandidateKind::Relays, 0),
         };
@@ -21,8 +21,8 @@ impl Dispatch {
             model: &resolved.model.slug,
             max_concurrent,
             strategy: self.runtime.settings.strategy,
-            kind: kin,
-            spent: !self.runtime.settings.skip_exhausted && kin == CandidateKind::Accounts,
+            kind,
+            spent: !self.runtime.settings.skip_exhausted && kind == CandidateKind::Accounts,
             draws: false,
         }
     }
@@ -62,9 +62,9 @@ impl Dispatch {
             None => Next::Nobody,
         };
         let enabled = list.accounts().filter(|entry| entry.account.status != Status::Disabled);
-        let told = summary(next, enabled.map(|entry| &entry.account.quota), now);
+        let summed = summary(next, enabled.map(|entry| &entry.account.quota), now);
         // Before the first figures, the plan in its tokens counts.
-        let plan = told.plan.clone().or_else(|| chosen.map(|entry| entry.account.plan.clone()));
-        Quota { plan: plan.filter(|plan| !plan.is_empty()), ..told }
+        let plan = summed.plan.clone().or_else(|| chosen.map(|entry| entry.account.plan.clone()));
+        Quota { plan: plan.filter(|plan| !plan.is_empty()), ..summed }
     }
 }

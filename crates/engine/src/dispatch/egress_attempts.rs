@@ -91,12 +91,12 @@ impl Dispatch {
         };
         // A handle may outlive the engine.
         let dispatch = Arc::downgrade(self);
-        let heard = move |outcome: Result<(), &Fault>| {
+        let listener = move |outcome: Result<(), &Fault>| {
             if let Some(dispatch) = dispatch.upgrade() {
                 dispatch.on_call_outcome(&route, outcome);
             }
         };
-        Ok(self.runtime.upstream.via(way.with_listener(heard)))
+        Ok(self.runtime.upstream.via(way.with_listener(listener)))
     }
 
     /// Records the result of a call by a route. Only a failure before any byte of the request counts against the route.
@@ -167,10 +167,10 @@ impl EgressAttempts {
 
     /// Whether another route may be tried after this failure.
     fn may_try_another(&self, sent: Sent) -> bool {
-        let turn = Rotation { number: 0, tried: &self.tried };
+        let rotation = Rotation { number: 0, tried: &self.tried };
         sent == Sent::No
             && self.egress == Egress::Auto
             && self.tried.len() < ROUTES
-            && self.dispatch.registry.egress.table().route(&self.egress, turn, self.dispatch.runtime.now()).is_ok()
+            && self.dispatch.registry.egress.table().route(&self.egress, rotation, self.dispatch.runtime.now()).is_ok()
     }
 }

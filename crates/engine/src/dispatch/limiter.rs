@@ -64,7 +64,7 @@ pub(crate) struct Candidates<'a> {
 
 /// The turn of a request that has waited before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QueueTurn {
+pub(crate) struct QueueTicket {
     ticket: u64,
     /// Whether it was called for a free permit. When it cannot use that permit, the next request is called.
     called: bool,
@@ -98,7 +98,7 @@ pub(crate) enum WaitOutcome {
     /// With a permit.
     Permit(Permit),
     /// Choose again; the ticket keeps the turn.
-    Again(QueueTurn),
+    Again(QueueTicket),
 }
 
 impl ConcurrencyLimiter {
@@ -107,16 +107,16 @@ impl ConcurrencyLimiter {
         Self { rows: Mutex::new(RankedRows::new(strategy, tiers)), stagger }
     }
 
-    /// Chooses an account, and takes a permit or a position in its queue. `turn` is that of a request that has waited before.
+    /// Chooses an account, and takes a permit or a position in its queue. `previous` is the ticket of a request that has waited before.
     pub(crate) fn acquire(
         self: &Arc<Self>,
         field: Candidates<'_>,
         ask: &Requirements<'_>,
-        (turn, now): (Option<QueueTurn>, Millis),
+        (previous, now): (Option<QueueTicket>, Millis),
     ) -> Result<Acquired, NoAccount> {
         let mut rows = self.rows.lock();
         let choice = rows.choose(field, ask, now);
-        if let (Some(QueueTurn { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (turn, &choice) {
+        if let (Some(QueueTicket { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (previous, &choice) {
             rows.call_next(ticket);
         }
         match choice? {
@@ -125,7 +125,7 @@ impl ConcurrencyLimiter {
                 Ok(Acquired::Now(Permit { limiter: Arc::clone(self), account, start }))
             }
             Pick::Queue(account) => {
-                let ticket = turn.map_or_else(|| rows.next_ticket(), |turn| turn.ticket);
+                let ticket = previous.map_or_else(|| rows.next_ticket(), |previous| previous.ticket);
                 let (sender, wake) = oneshot::channel();
                 let most = rows.ceiling(&account, ask, now);
                 rows.enqueue(&account, Waiter { ticket, most, wake: sender });
@@ -218,13 +218,13 @@ impl Drop for Permit {
 
 impl QueuedRequest {
     /// Waits for the turn. Dropping the future leaves the queue.
-    pub(crate) async fn turn(mut self) -> WaitOutcome {
+    pub(crate) async fn wait(mut self) -> WaitOutcome {
         match (&mut self.wake).await {
             Ok(WakeUp::Permit(start)) => {
                 WaitOutcome::Permit(Permit { limiter: Arc::clone(&self.limiter), account: self.account.clone(), start })
             }
-            Ok(WakeUp::Called) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: true }),
-            Ok(WakeUp::Again) | Err(_) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: false }),
+            Ok(WakeUp::Called) => WaitOutcome::Again(QueueTicket { ticket: self.ticket, called: true }),
+            Ok(WakeUp::Again) | Err(_) => WaitOutcome::Again(QueueTicket { ticket: self.ticket, called: false }),
         }
     }
 }

@@ -32,9 +32,9 @@ pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], n
 
 async fn check(way: &Upstream, echo: &Url, now: Millis) -> Health {
     let failed = match way.echo(echo, LIMIT).await {
-        Ok(seen) => {
-            let latency_ms = u64::try_from(seen.latency.as_millis()).ok();
-            return Health { ok: true, exit_ip: Some(seen.ip), latency_ms, checked: now, error: None };
+        Ok(exit) => {
+            let latency_ms = u64::try_from(exit.latency.as_millis()).ok();
+            return Health { ok: true, exit_ip: Some(exit.ip), latency_ms, checked: now, error: None };
         }
         Err(fault) => fault,
     };
@@ -94,15 +94,15 @@ impl Dispatch {
     /// Checks these proxies, and applies and stores the results.
     pub(crate) async fn check_now(&self, proxies: &[Proxy]) -> Result<(), store::Error> {
         let echo = &self.runtime.settings.proxies.echo;
-        let found = check_proxies(&self.runtime.upstream, echo, proxies, self.runtime.now()).await;
-        for (id, health) in &found {
+        let checks = check_proxies(&self.runtime.upstream, echo, proxies, self.runtime.now()).await;
+        for (id, health) in &checks {
             let route = Route::Proxy(id.clone());
             let changed = self.registry.egress.edit(&route, |marks| apply_check(marks, health, health.checked));
             self.on_route_changed(&route, changed);
         }
-        let _turn = self.registry.lock.lock().await;
-        let kept = self.runtime.store.set_proxy_health(&found).await;
-        self.registry.egress.checked(&found);
-        kept
+        let _guard = self.registry.lock.lock().await;
+        let stored = self.runtime.store.set_proxy_health(&checks).await;
+        self.registry.egress.checked(&checks);
+        stored
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct VersionedCatalogs(Mutex<Vec<VersionedCatalog>>);
 struct VersionedCatalog {
     version: String,
     /// When a client asked for it last.
-    asked: Instant,
+    last_used: Instant,
     /// When it is fetched again, whatever happens.
     next: Instant,
     /// Whether the last fetch failed; then nothing is fetched before `next`.
@@ -37,7 +37,7 @@ struct VersionedCatalog {
     /// The fetched lists, by the etags of our own lists.
     lists: HashMap<String, Arc<ModelList>>,
     /// Held while they are fetched.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    lock: Arc<tokio::sync::Mutex<()>>,
     /// The list made of them last, with its catalogue.
     made: Option<(Arc<Catalog>, CodexList)>,
 }
@@ -50,29 +50,29 @@ impl VersionedCatalogs {
     fn admit(&self, version: &str) -> Option<Arc<tokio::sync::Mutex<()>>> {
         let (mut held, now) = (self.0.lock(), Instant::now());
         if let Some(cached) = held.iter_mut().find(|cached| cached.version == version) {
-            cached.asked = now;
-            return Some(Arc::clone(&cached.turn));
+            cached.last_used = now;
+            return Some(Arc::clone(&cached.lock));
         }
         let (most, rest) = limits::CLIENT_VERSIONS;
         if held.len() >= most {
-            let (at, oldest) = held.iter().enumerate().min_by_key(|(_, cached)| cached.asked)?;
-            if now < oldest.asked + rest {
+            let (at, oldest) = held.iter().enumerate().min_by_key(|(_, cached)| cached.last_used)?;
+            if now < oldest.last_used + rest {
                 return None;
             }
             held.remove(at);
         }
-        let turn = Arc::default();
+        let lock = Arc::default();
         let cached = VersionedCatalog {
             version: version.to_owned(),
-            asked: now,
+            last_used: now,
             next: now,
             failed: false,
             lists: HashMap::new(),
-            turn: Arc::clone(&turn),
+            lock: Arc::clone(&lock),
             made: None,
         };
         held.push(cached);
-        Some(turn)
+        Some(lock)
     }
 
     /// Whether a version's lists must be fetched: they are old, or one of ours has changed.
@@ -116,9 +116,9 @@ impl ModelLists {
         let own = self.own_lists();
         // Without a list of ours there is nothing to fetch.
         let admitted = if own.is_empty() { None } else { self.catalogs.admit(version) };
-        let Some(turn) = admitted else { return };
+        let Some(lock) = admitted else { return };
         if self.catalogs.due(version, &own)
-            && let Ok(guard) = Arc::clone(&turn).try_lock_owned()
+            && let Ok(guard) = Arc::clone(&lock).try_lock_owned()
         {
             let (service, version) = (Arc::clone(self), version.to_owned());
             self.runtime.tasks.spawn(async move {
@@ -127,7 +127,7 @@ impl ModelLists {
             });
         }
         // After that the client gets the known list.
-        let _ = timeout(patience, turn.lock()).await;
+        let _ = timeout(patience, lock.lock()).await;
     }
 
     async fn fetch_edition(self: &Arc<Self>, version: &str, own: Vec<AccountList>) {

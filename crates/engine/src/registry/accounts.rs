@@ -79,7 +79,7 @@ pub(crate) struct RefusedModel {
     slug: String,
     at: Millis,
     /// Set when the model exists and its own limit is used up: the limit, and until when.
-    spent: Option<(String, Millis)>,
+    used_up: Option<(String, Millis)>,
 }
 
 /// The version that marks a row for reading again; no stored row has it.
@@ -153,12 +153,12 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// No accounts, and the bundled catalogue with these rows and routes.
-    pub(crate) fn new(rows: Vec<CustomModel>, names: Names) -> Self {
+    /// No accounts, and the bundled catalogue with these custom models and routes.
+    pub(crate) fn new(custom_models: Vec<CustomModel>, names: Names) -> Self {
         Self {
             list: ArcSwap::default(),
-            catalog: ArcSwap::from_pointee(Catalog::bundled().with_custom(&rows).routed(&names).vacant()),
-            custom_models: rows,
+            catalog: ArcSwap::from_pointee(Catalog::bundled().with_custom(&custom_models).routed(&names).vacant()),
+            custom_models,
             names,
             capability_catalogs: ArcSwap::default(),
             learned: Mutex::default(),
@@ -221,13 +221,13 @@ impl Accounts {
             if !holds(entry) {
                 return false;
             }
-            let spent = matches!(signal, Signal::Exhaust { .. });
-            if spent {
+            let is_exhausted = matches!(signal, Signal::Exhaust { .. });
+            if is_exhausted {
                 entry.exhausted_at = now;
             }
             let next = entry.account.status.apply(signal, now);
             if next == entry.account.status {
-                return spent;
+                return is_exhausted;
             }
             lost = entry.account.status.serves(now) && !next.serves(now);
             let before = std::mem::replace(&mut entry.account.status, next);
@@ -255,7 +255,7 @@ impl Accounts {
             if !entry.account.quota.merge(quota) {
                 return false;
             }
-            entry.refused_models.retain(|lack| !lack.spent.as_ref().is_some_and(|(limit, _)| open.contains(limit)));
+            entry.refused_models.retain(|lack| !lack.used_up.as_ref().is_some_and(|(limit, _)| open.contains(limit)));
             signal = entry.account.quota.verdict(entry.exhausted_at, now);
             if quota_differs(&before, &entry.account.quota) {
                 self.feed.send_quota(&entry.account);
@@ -283,7 +283,7 @@ impl Accounts {
     pub(crate) fn set_model_list(&self, id: &AccountId, listing: Arc<ModelList>) {
         self.edit(id, |entry| {
             entry.models = Some(listing);
-            entry.refused_models.retain(|lack| lack.spent.is_some());
+            entry.refused_models.retain(|lack| lack.used_up.is_some());
             true
         });
         self.rebuild_catalog();
@@ -294,7 +294,7 @@ impl Accounts {
         let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
             Some(listing) => {
                 let mut entry = Entry { models: Some(listing), ..Entry::clone(entry) };
-                entry.refused_models.retain(|lack| lack.spent.is_some());
+                entry.refused_models.retain(|lack| lack.used_up.is_some());
                 Arc::new(entry)
             }
             None => Arc::clone(entry),
@@ -317,7 +317,7 @@ impl Accounts {
             let news = (entry.relay.is_none() || entry.lists_model(slug)) && !entry.refused_recently(slug, now);
             if news {
                 entry.refused_models.retain(|lack| lack.slug != slug);
-                entry.refused_models.push(RefusedModel { slug: slug.to_owned(), at: now, spent: None });
+                entry.refused_models.push(RefusedModel { slug: slug.to_owned(), at: now, used_up: None });
             }
             news
         })
@@ -330,7 +330,7 @@ impl Accounts {
             entry.refused_models.push(RefusedModel {
                 slug: slug.to_owned(),
                 at: now,
-                spent: Some((limit.to_owned(), until)),
+                used_up: Some((limit.to_owned(), until)),
             });
             true
         });
@@ -495,15 +495,15 @@ impl Entry {
     /// Whether it refused the model recently. A refusal from the future of a clock that was set back does not count.
     fn refused_recently(&self, slug: &str, now: Millis) -> bool {
         let lately = |lack: &RefusedModel| {
-            lack.spent.is_none() && lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis()
+            lack.used_up.is_none() && lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis()
         };
         self.refused_models.iter().any(|lack| lack.slug == slug && lately(lack))
     }
 
     /// Until when the model's own limit is used up, and which limit. A limit from the future of a clock that was set back does not count.
     pub(crate) fn model_limit(&self, slug: &str, now: Millis) -> Option<(Millis, &str)> {
-        let spent = |lack: &'_ RefusedModel| lack.slug == slug && lack.at.believed(now) == lack.at;
-        let (limit, until) = self.refused_models.iter().find(|lack| spent(lack))?.spent.as_ref()?;
+        let is_limited = |lack: &'_ RefusedModel| lack.slug == slug && lack.at.believed(now) == lack.at;
+        let (limit, until) = self.refused_models.iter().find(|lack| is_limited(lack))?.used_up.as_ref()?;
         (*until > now).then_some((*until, limit.as_str()))
     }
 }

@@ -55,8 +55,8 @@ impl Egress {
         });
         for proxy in &proxies {
             let known = old.proxy(&proxy.id).filter(|known| known.address == proxy.address);
-            let seen = known.and_then(|known| known.health.as_ref()).map(|health| health.checked);
-            if let Some(health) = proxy.health.as_ref().filter(|health| Some(health.checked) > seen) {
+            let last_check = known.and_then(|known| known.health.as_ref()).map(|health| health.checked);
+            if let Some(health) = proxy.health.as_ref().filter(|health| Some(health.checked) > last_check) {
                 apply_check(marks.entry(Route::Proxy(proxy.id.clone())).or_default(), health, now);
             }
         }
@@ -81,10 +81,10 @@ impl Egress {
     }
 
     /// Records the results of checks, so that the next reload does not count them as new.
-    pub(crate) fn checked(&self, found: &[(ProxyId, Health)]) {
+    pub(crate) fn checked(&self, checks: &[(ProxyId, Health)]) {
         let _one_writer = self.marks.lock();
         let mut table = EgressTable::clone(&self.table());
-        for (id, health) in found {
+        for (id, health) in checks {
             if let Some(proxy) = table.proxies.iter_mut().find(|proxy| proxy.id == *id) {
                 proxy.health = Some(health.clone());
             }

@@ -196,7 +196,7 @@ impl Registry {
 
     /// Reads and publishes the keys, one reader at a time, so that an older read never replaces a newer one, which may have a revocation.
     pub(crate) async fn reload_keys(&self) -> Result<(), store::Error> {
-        let _turn = self.keys.reading.lock().await;
+        let _guard = self.keys.reading.lock().await;
         self.keys.adopt(self.runtime.store.keys().await?);
         Ok(())
     }

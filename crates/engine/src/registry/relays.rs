@@ -99,13 +99,13 @@ impl Accounts {
                 let id = line.relay.id.clone();
                 let known = old.get(&id);
                 let unsaved = dirty.get(&id).is_some_and(UnsavedState::status);
-                let kept = known.and_then(|known| keep_learned(known, &line, unsaved));
-                match (&kept, known) {
+                let merged = known.and_then(|known| keep_learned(known, &line, unsaved));
+                match (&merged, known) {
                     (None, _) => changes.added.push(id),
-                    (Some(kept), Some(known)) if is_healed(known, kept) => changes.signed_in.push(id),
+                    (Some(merged), Some(known)) if is_healed(known, merged) => changes.signed_in.push(id),
                     _ => {}
                 }
-                next.push(Arc::new(kept.unwrap_or_else(|| Entry::of_relay(line))));
+                next.push(Arc::new(merged.unwrap_or_else(|| Entry::of_relay(line))));
             }
             changes.removed = removed_ids(old, &next);
             // Before the catalogue of the new list is built.
@@ -117,8 +117,8 @@ impl Accounts {
 }
 
 /// Whether a person ended a lasting refusal.
-fn is_healed(known: &Entry, kept: &Entry) -> bool {
-    known.account.status.needs_person() && !kept.account.status.needs_person()
+fn is_healed(known: &Entry, merged: &Entry) -> bool {
+    known.account.status.needs_person() && !merged.account.status.needs_person()
 }
 
 /// The known entry with the stored relay; `None` when its learned state no longer holds.

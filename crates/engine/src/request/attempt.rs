@@ -159,7 +159,7 @@ impl AttemptState {
             return tokens.usable_tokens(entry, RefreshRequest::waiting).await;
         };
         let other = tokens.replace_refused(&entry.account.id, refused, RefreshRequest::waiting).await?;
-        if other.found {
+        if other.predates_refusal {
             self.history.allow_another_refresh();
         }
         Ok(other.tokens)

@@ -197,8 +197,8 @@ impl UsageRecorder {
         let estimate = || Usage { input: self.input, output, estimated: true, ..Usage::default() };
         // Some upstreams have counted only the input of a reply that was cut.
         let uncounted = |usage: &Usage| usage.estimated && usage.output == 0;
-        let given = self.usage.map(|usage| if uncounted(&usage) { Usage { output, ..usage } } else { usage });
-        given.or_else(|| self.row.ttft_ms.is_some().then(estimate))
+        let counted = self.usage.map(|usage| if uncounted(&usage) { Usage { output, ..usage } } else { usage });
+        counted.or_else(|| self.row.ttft_ms.is_some().then(estimate))
     }
 }
 

@@ -34,11 +34,11 @@ impl TokenService {
     /// is released meanwhile.
     pub(super) async fn call_endpoint(
         self: &Arc<Self>,
-        (ticket, place): (&RefreshLease, SemaphorePermit<'_>),
+        (ticket, permit): (&RefreshLease, SemaphorePermit<'_>),
         refresh: &Secret,
         request: &RefreshRequest,
     ) -> Result<Grant, RefreshError> {
-        let mut place = Some(place);
+        let mut permit = Some(permit);
         let mut pauses = self.runtime.settings.refresh_retries.iter();
         loop {
             let error = match self.post_once(&ticket.id, refresh, request).await {
@@ -47,11 +47,11 @@ impl TokenService {
             };
             let pause = pauses.next().filter(|pause| request.waited() && in_trouble(&error, **pause));
             let Some(pause) = pause else { return Err(error) };
-            drop(place.take());
+            drop(permit.take());
             if self.runtime.stop.run_until_cancelled(tokio::time::sleep(*pause)).await.is_none() {
                 return Err(error);
             }
-            place = Some(self.endpoint_permit().await);
+            permit = Some(self.endpoint_permit().await);
             if self.write_intent(ticket).await != Ok(true) {
                 return Err(error);
             }
@@ -75,5 +75,5 @@ fn in_trouble(error: &RefreshError, pause: Duration) -> bool {
     let RefreshError::Transient { status: Some(500..=599), retry_after, rotated: None, .. } = error else {
         return false;
     };
-    retry_after.is_none_or(|asked| Duration::from_secs(asked) <= pause)
+    retry_after.is_none_or(|secs| Duration::from_secs(secs) <= pause)
 }

@@ -29,14 +29,14 @@ impl TokenService {
         link: &LinkedAccount,
         request: &RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
-        let seen = self.read_linked_file(id, link).await?;
-        let tokens = linked_account(seen.login.clone(), self.runtime.now()).tokens;
+        let linked_file = self.read_linked_file(id, link).await?;
+        let tokens = linked_account(linked_file.login.clone(), self.runtime.now()).tokens;
         if usable(&tokens, &request.old_access, self.runtime.backend_now()) {
-            return self.adopt_file(id, link, seen.login).await;
+            return self.adopt_file(id, link, linked_file.login).await;
         }
-        let refresh = self.spendable_token(id, link, &seen, request)?;
-        let (ticket, place) = match self.lease(id, request).await? {
-            LeaseResult::Ours(ticket, place) => (ticket, place),
+        let refresh = self.spendable_token(id, link, &linked_file, request)?;
+        let (ticket, permit) = match self.lease(id, request).await? {
+            LeaseResult::Ours(ticket, permit) => (ticket, permit),
             LeaseResult::Done(tokens) => return Ok(self.publish(id, tokens)),
             LeaseResult::Over => {
                 let known = self.after_takeover(id, request).await;
@@ -51,15 +51,15 @@ impl TokenService {
                 return Err(RefreshFailed::passing("Codex is writing the linked file"));
             }
         }
-        let outcome = self.use_refresh_token((ticket, place), link, &refresh, request).await;
+        let outcome = self.use_refresh_token((ticket, permit), link, &refresh, request).await;
         self.unlink_if_owned(id).await;
         outcome
     }
 
     /// Reads the file. The login of another account ends the link's login.
     async fn read_linked_file(&self, id: &AccountId, link: &LinkedAccount) -> Result<LinkedFile, RefreshFailed> {
-        let seen = match linked::read(&link.file).await {
-            Ok(seen) => seen,
+        let linked_file = match linked::read(&link.file).await {
+            Ok(linked_file) => linked_file,
             Err(error @ (ImportError::Io { .. } | ImportError::Malformed { .. })) => {
                 self.pause_after(id, (Sent::Yes, None), &error.to_string());
                 return Err(RefreshFailed::passing(error.to_string()));
@@ -69,8 +69,8 @@ impl TokenService {
         let Some(entry) = self.registry.accounts.get(id) else {
             return Err(RefreshFailed::lasting("the account is gone"));
         };
-        if is_same_account(&entry.account, &seen.login) {
-            return Ok(seen);
+        if is_same_account(&entry.account, &linked_file.login) {
+            return Ok(linked_file);
         }
         Err(self.end_linked_login(id, &format!("{} holds the login of another account now", link.file.display())))
     }
@@ -80,11 +80,11 @@ impl TokenService {
         &self,
         id: &AccountId,
         link: &LinkedAccount,
-        seen: &LinkedFile,
+        linked_file: &LinkedFile,
         request: &RefreshRequest,
     ) -> Result<Secret, RefreshFailed> {
         let (now, file) = (self.runtime.now(), link.file.display());
-        if seen.login.claims.expires.is_none_or(|end| end > self.runtime.backend_now()) {
+        if linked_file.login.claims.expires.is_none_or(|end| end > self.runtime.backend_now()) {
             if request.reason != RefreshReason::UnauthorizedRecovery {
                 return Err(RefreshFailed::passing(format!("the login in {file} is still good; Codex renews it")));
             }
@@ -100,12 +100,12 @@ impl TokenService {
                 ),
             ));
         }
-        if seen.changed.after(LINK_SETTLED) > now {
+        if linked_file.changed.after(LINK_SETTLED) > now {
             let why = format!("{file} was written a moment ago; Codex may be refreshing it");
             self.pause_after(id, (Sent::Yes, None), &why);
             return Err(RefreshFailed::passing(why));
         }
-        let refresh = seen.login.refresh.clone();
+        let refresh = linked_file.login.refresh.clone();
         refresh.ok_or_else(|| {
             self.end_linked_login(id, &format!("the login in {file} has ended and holds no refresh token"))
         })
@@ -114,7 +114,7 @@ impl TokenService {
     /// Uses the file's refresh token, once, and writes the new tokens to the file.
     async fn use_refresh_token(
         self: &Arc<Self>,
-        (ticket, place): (RefreshLease, SemaphorePermit<'_>),
+        (ticket, permit): (RefreshLease, SemaphorePermit<'_>),
         link: &LinkedAccount,
         refresh: &Secret,
         request: &RefreshRequest,
@@ -124,7 +124,7 @@ impl TokenService {
             self.release_lease(ticket, None).await;
             return declared.and(Err(RefreshFailed::passing("this process stood still")));
         }
-        match self.call_endpoint((&ticket, place), refresh, request).await {
+        match self.call_endpoint((&ticket, permit), refresh, request).await {
             Ok(grant) => self.store_in_both(ticket, link, refresh, grant).await,
             Err(RefreshError::Permanent { message, .. }) => match linked::read(&link.file).await {
                 // Codex was first.
@@ -150,16 +150,16 @@ impl TokenService {
         self: &Arc<Self>,
         ticket: RefreshLease,
         link: &LinkedAccount,
-        spent: &Secret,
+        old_refresh: &Secret,
         grant: Grant,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let Grant { access, refresh, id } = grant;
         let fresh = NewTokens { access: Some(access.clone()), refresh: refresh.clone(), id: id.clone() };
-        let written = self.write_back(link, spent, fresh).await;
+        let written = self.write_back(link, old_refresh, fresh).await;
         let refresh = if written { None } else { refresh };
         let account = ticket.id.clone();
-        let kept = self.store_granted(ticket, Grant { access, refresh, id }).await.and_then(replaced);
-        kept.inspect_err(|error| tracing::warn!(%account, %error, "a linked account's new tokens are not kept"))
+        let stored = self.store_granted(ticket, Grant { access, refresh, id }).await.and_then(replaced);
+        stored.inspect_err(|error| tracing::warn!(%account, %error, "a linked account's new tokens are not kept"))
     }
 
     /// Ends the link of an account whose refresh token is in the store: its file's token is used up or another one.
@@ -178,8 +178,8 @@ impl TokenService {
         }
     }
 
-    async fn write_back(&self, link: &LinkedAccount, spent: &Secret, fresh: NewTokens) -> bool {
-        match linked::rewrite(&link.file, spent, fresh, self.runtime.now()).await {
+    async fn write_back(&self, link: &LinkedAccount, old_refresh: &Secret, fresh: NewTokens) -> bool {
+        match linked::rewrite(&link.file, old_refresh, fresh, self.runtime.now()).await {
             Ok(written) => written,
             Err(error) => {
                 tracing::error!(account = %link.account, file = %link.file.display(), %error, "the linked file did not take its new tokens");
@@ -206,22 +206,22 @@ impl TokenService {
 
     /// Reads a linked file that has changed; `false` when it should be read again soon.
     pub(crate) async fn follow_link(self: &Arc<Self>, link: &LinkedAccount) -> bool {
-        let seen = match linked::read(&link.file).await {
-            Ok(seen) => seen,
+        let linked_file = match linked::read(&link.file).await {
+            Ok(linked_file) => linked_file,
             Err(error) => {
                 tracing::debug!(account = %link.account, %error, "linked file not read");
                 return !matches!(error, ImportError::Malformed { .. });
             }
         };
         let Some(entry) = self.registry.accounts.get(&link.account) else { return true };
-        let ended = seen.login.claims.expires.is_some_and(|end| end <= self.runtime.backend_now());
+        let ended = linked_file.login.claims.expires.is_some_and(|end| end <= self.runtime.backend_now());
         // A restored file revives an account whose login ended by the file's absence or by another account's login in it.
         let over = matches!(entry.account.status, Status::NeedsLogin { .. } | Status::Expiring { .. });
-        let known = !over && entry.tokens.as_ref().is_some_and(|tokens| tokens.access == seen.login.access);
-        if known || ended || !is_same_account(&entry.account, &seen.login) {
+        let known = !over && entry.tokens.as_ref().is_some_and(|tokens| tokens.access == linked_file.login.access);
+        if known || ended || !is_same_account(&entry.account, &linked_file.login) {
             return true;
         }
-        self.adopt_file(&link.account, link, seen.login).await.is_ok()
+        self.adopt_file(&link.account, link, linked_file.login).await.is_ok()
     }
 }
 

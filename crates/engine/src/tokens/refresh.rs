@@ -58,8 +58,8 @@ impl TokenService {
         // Without an open egress route the token is not used.
         self.dispatch.egress(id).map_err(|none| RefreshFailed::passing(none.to_string()))?;
         for _ in 0..ROUNDS {
-            let (ticket, place) = match self.lease(id, request).await? {
-                LeaseResult::Ours(ticket, place) => (ticket, place),
+            let (ticket, permit) = match self.lease(id, request).await? {
+                LeaseResult::Ours(ticket, permit) => (ticket, permit),
                 LeaseResult::Done(tokens) => return Ok(self.publish(id, tokens)),
                 LeaseResult::Over => match self.after_takeover(id, request).await {
                     Some(known) => return known,
@@ -67,7 +67,7 @@ impl TokenService {
                 },
             };
             let call = match ticket.tokens.refresh.clone() {
-                Some(refresh) => self.exchange((ticket, place), refresh, request).await?,
+                Some(refresh) => self.exchange((ticket, permit), refresh, request).await?,
                 None => self.end_login(ticket, "its access token ended and it has no refresh token", request).await?,
             };
             match call {
@@ -102,7 +102,7 @@ impl TokenService {
     ) -> Result<LeaseResult<'_>, RefreshFailed> {
         loop {
             // First the permit, then the lease, because a lease runs out while its holder waits.
-            let place = self.endpoint_permit().await;
+            let permit = self.endpoint_permit().await;
             let holder = self.runtime.store.holder()?;
             match self.runtime.store.begin_refresh(id, holder, self.runtime.now()).await? {
                 LeaseOutcome::Granted(ticket)
@@ -116,11 +116,11 @@ impl TokenService {
                     self.release_lease(ticket, None).await;
                     return Ok(LeaseResult::Over);
                 }
-                LeaseOutcome::Granted(ticket) => return Ok(LeaseResult::Ours(ticket, place)),
+                LeaseOutcome::Granted(ticket) => return Ok(LeaseResult::Ours(ticket, permit)),
                 LeaseOutcome::Gone => return Err(RefreshFailed::lasting("the account is gone")),
                 // Bounded: a lease ends after 60 s. Leases of dead processes are freed at once.
                 LeaseOutcome::Held { until } => {
-                    drop(place);
+                    drop(permit);
                     if self.runtime.store.free_leases().await? > 0 {
                         continue;
                     }
@@ -134,7 +134,7 @@ impl TokenService {
     /// Uses the refresh token, once.
     async fn exchange(
         self: &Arc<Self>,
-        (ticket, place): (RefreshLease, SemaphorePermit<'_>),
+        (ticket, permit): (RefreshLease, SemaphorePermit<'_>),
         refresh: Secret,
         request: &RefreshRequest,
     ) -> Result<CallOutcome, RefreshFailed> {
@@ -143,7 +143,7 @@ impl TokenService {
             self.release_lease(ticket, None).await;
             return declared.map(|_late| CallOutcome::Overtaken);
         }
-        let answer = self.call_endpoint((&ticket, place), &refresh, request).await;
+        let answer = self.call_endpoint((&ticket, permit), &refresh, request).await;
         fail_point!("engine::after_refresh_post");
         match answer {
             Ok(grant) => self.store_granted(ticket, grant).await,
@@ -262,8 +262,8 @@ impl TokenService {
             // When nothing was sent, the endpoint needs no longer pause: a route that opens again is used at once.
             let before = pauses.get(id).filter(|_| sent != Sent::No).map_or(0, |pause| pause.failures);
             let failures = before + 1;
-            let asked = Duration::from_secs(retry_after.unwrap_or(0)).min(pool::limits::REFRESH_BACKOFF.1);
-            let wait = pool::refresh::backoff(failures, rand::random()).max(asked);
+            let requested = Duration::from_secs(retry_after.unwrap_or(0)).min(pool::limits::REFRESH_BACKOFF.1);
+            let wait = pool::refresh::backoff(failures, rand::random()).max(requested);
             let until = now.after(wait);
             pauses.insert(id.clone(), Pause { failures, since: now, until, why: why.to_owned(), cooled });
             until

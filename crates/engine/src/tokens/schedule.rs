@@ -25,8 +25,8 @@ impl StaggeredStarts {
         let all: HashSet<&AccountId> = overdue.iter().collect();
         self.0.retain(|id, _| all.contains(id));
         let new: Vec<&AccountId> = overdue.iter().filter(|id| !self.0.contains_key(id)).collect();
-        let turns: Vec<_> = (0..new.len()).map(|nth| now + pool::refresh::stagger(nth, new.len())).collect();
-        let new: Vec<_> = new.into_iter().cloned().zip(turns).collect();
+        let times: Vec<_> = (0..new.len()).map(|nth| now + pool::refresh::stagger(nth, new.len())).collect();
+        let new: Vec<_> = new.into_iter().cloned().zip(times).collect();
         self.0.extend(new);
         let ready = overdue.into_iter().filter(|id| self.0.get(id).is_some_and(|at| *at <= now)).collect::<Vec<_>>();
         for id in &ready {
@@ -52,7 +52,7 @@ impl TokenService {
     }
 
     /// Starts the refreshes that are due, and returns the time until the next look.
-    pub(crate) fn begin_due(self: &Arc<Self>, turns: &mut StaggeredStarts) -> Duration {
+    pub(crate) fn begin_due(self: &Arc<Self>, starts: &mut StaggeredStarts) -> Duration {
         let now = self.runtime.now();
         let mut next = LOOK;
         let mut overdue = Vec::new();
@@ -64,10 +64,10 @@ impl TokenService {
             }
         }
         let moment = Instant::now();
-        for id in turns.take(overdue, moment) {
+        for id in starts.take(overdue, moment) {
             self.start(&id);
         }
-        turns.wait(moment).map_or(next, |wait| wait.min(next)).max(Duration::from_millis(1))
+        starts.wait(moment).map_or(next, |wait| wait.min(next)).max(Duration::from_millis(1))
     }
 
     /// When the account's tokens are due, by our clock; `None` when no refresh is needed or possible.

@@ -58,11 +58,11 @@ async fn next(watcher: &mut Watcher, wanted: impl Fn(&AccountEvent) -> bool) -> 
     tokio::time::timeout(PATIENCE, wait).await.expect("news in time")
 }
 
-async fn messages(bench: &Bench, place: Endpoint, count: usize) -> Vec<offline::RecordedRequest> {
+async fn messages(bench: &Bench, endpoint: Endpoint, count: usize) -> Vec<offline::RecordedRequest> {
     // Answered, so that the body is here.
-    let answered = |record: &offline::Record| record.at(place).filter(|seen| seen.status.is_some()).count();
+    let answered = |record: &offline::Record| record.at(endpoint).filter(|request| request.status.is_some()).count();
     bench.backend.wait_until(PATIENCE, |record| answered(record) >= count).await.expect("messages");
-    bench.backend.record().at(place).cloned().collect()
+    bench.backend.record().at(endpoint).cloned().collect()
 }
 
 #[tokio::test]
@@ -116,8 +116,8 @@ async fn of_several_nodes_one_sends() {
         bench.backend.set_quota(&bench.logins[0].account_id, &quota);
     };
     figures(85.0, 0.0);
-    let (seen, too) = tokio::join!(one.quotas().measure(id), two.quotas().measure(id));
-    assert!(seen.is_ok() && too.is_ok());
+    let (first, too) = tokio::join!(one.quotas().measure(id), two.quotas().measure(id));
+    assert!(first.is_ok() && too.is_ok());
     for watcher in &mut watchers {
         next(watcher, |news| matches!(news, AccountEvent::Warning(_))).await;
     }
@@ -128,14 +128,14 @@ async fn of_several_nodes_one_sends() {
         figures(first, second);
         engine.quotas().measure(id).await.expect("figures");
     }
-    let told = |seen: &offline::RecordedRequest| {
-        let letter = seen.json();
+    let threshold_of = |request: &offline::RecordedRequest| {
+        let letter = request.json();
         (letter["window"].as_str().unwrap_or_default().to_owned(), letter["threshold"].as_u64().unwrap_or_default())
     };
-    let mut told: Vec<_> = messages(&bench, Endpoint::Hook, 4).await.iter().map(told).collect();
-    told.sort();
+    let mut thresholds: Vec<_> = messages(&bench, Endpoint::Hook, 4).await.iter().map(threshold_of).collect();
+    thresholds.sort();
     let expected = [("primary", 80), ("primary", 95), ("secondary", 80), ("secondary", 95)];
-    assert_eq!(told, expected.map(|(window, threshold)| (window.to_owned(), threshold)));
+    assert_eq!(thresholds, expected.map(|(window, threshold)| (window.to_owned(), threshold)));
     one.stop().await;
     two.stop().await;
 }
@@ -183,7 +183,7 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
     scenario.teardown();
     lose().await;
     let hooks = messages(&bench, Endpoint::Hook, 3).await;
-    let kinds: Vec<_> = hooks.iter().map(|seen| seen.json()["kind"].clone()).collect();
+    let kinds: Vec<_> = hooks.iter().map(|request| request.json()["kind"].clone()).collect();
     assert_eq!(kinds, ["needs_login", "quota", "needs_login"]);
     engine.stop().await;
 }
@@ -196,9 +196,9 @@ async fn a_receiver_in_trouble_is_tried_again_and_a_wrong_one_is_not() {
     used(&bench, 85.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     let hooks = messages(&bench, Endpoint::Hook, 3).await;
-    let statuses: Vec<_> = hooks.iter().map(|seen| seen.status).collect();
+    let statuses: Vec<_> = hooks.iter().map(|request| request.status).collect();
     assert_eq!(statuses[..2], [Some(503), Some(503)]);
-    let ids: std::collections::HashSet<_> = hooks.iter().map(|seen| seen.json()["id"].to_string()).collect();
+    let ids: std::collections::HashSet<_> = hooks.iter().map(|request| request.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 1, "a receiver can tell that it is the same one");
     used(&bench, 97.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");

@@ -94,9 +94,9 @@ impl Bench {
         let mut bundle = None;
         if setup.secure {
             let (tls, file) = tls::certificate(&["127.0.0.1"]);
-            let kept = home.path().join("authority.pem");
-            std::fs::copy(file.path(), &kept).expect("a copy");
-            (options.tls, bundle) = (Some(tls), Some(kept));
+            let bundle_file = home.path().join("authority.pem");
+            std::fs::copy(file.path(), &bundle_file).expect("a copy");
+            (options.tls, bundle) = (Some(tls), Some(bundle_file));
         }
         let backend = Offline::start(options).await.expect("the backend starts");
         let options = store::Options { home: home.path().to_owned(), ..store::Options::default() };

@@ -65,7 +65,7 @@ async fn leaving_cancels_the_upstream(
     let left = bench.backend.now();
     bench
         .backend
-        .wait_until(SOON, |record| record.posts().all(|seen| seen.left_at().is_some()))
+        .wait_until(SOON, |record| record.posts().all(|request| request.left_at().is_some()))
         .await
         .expect("cancelled");
     let at = bench.backend.record().posts().find_map(offline::RecordedRequest::left_at).expect("an end");
@@ -91,7 +91,7 @@ async fn leaving_after_the_end_is_no_abort() {
     // The upstream body is still read to its end.
     bench.backend.release("end");
     let done = |record: &offline::Record| {
-        record.posts().all(|seen| seen.ending.is_some_and(|end| end.left == EndKind::Complete))
+        record.posts().all(|request| request.ending.is_some_and(|end| end.left == EndKind::Complete))
     };
     bench.backend.wait_until(SOON, done).await.expect("read to its end");
 }

@@ -53,9 +53,9 @@ async fn a_client_gets_the_list_of_its_version() {
     // What our own lists lack cannot be asked for, and what its own lacks is not for it.
     assert_eq!(entries(&old), [(MODEL.to_owned(), "For old clients".to_owned())]);
     let record = bench.backend.record();
-    let asked = record.at(Endpoint::Models).last().expect("a call");
-    assert_eq!(asked.query.as_deref(), Some("client_version=0.150.0"));
-    assert_eq!(asked.header("version"), Some(OLD));
+    let request = record.at(Endpoint::Models).last().expect("a call");
+    assert_eq!(request.query.as_deref(), Some("client_version=0.150.0"));
+    assert_eq!(request.header("version"), Some(OLD));
     assert_eq!(listed(&bench, Some(OLD)).await, old);
     assert_eq!(listed(&bench, None).await, own, "others get theirs as before");
     assert_eq!(calls(&bench), before + 1, "it is asked for once");
@@ -73,11 +73,11 @@ async fn replies_name_the_list_of_the_clients_version() {
     let (own, old) = (listed(&bench, None).await.etag, listed(&bench, Some(OLD)).await.etag);
     assert_ne!(own, old);
     for (version, etag) in [(None, &own), (Some(OLD), &old), (Some("0.151.0"), &own)] {
-        let mut asked = call(Dialect::Responses, "hello", true);
-        (asked.client.codex, asked.client.version) = (true, version.map(str::to_owned));
-        let answer = bench.ask(asked).await.expect("a reply");
-        let told = answer.head.headers.get("x-models-etag").and_then(|etag| etag.to_str().ok());
-        assert_eq!(told, Some(etag.as_str()), "{version:?}");
+        let mut client_call = call(Dialect::Responses, "hello", true);
+        (client_call.client.codex, client_call.client.version) = (true, version.map(str::to_owned));
+        let answer = bench.ask(client_call).await.expect("a reply");
+        let header = answer.head.headers.get("x-models-etag").and_then(|etag| etag.to_str().ok());
+        assert_eq!(header, Some(etag.as_str()), "{version:?}");
     }
 }
 

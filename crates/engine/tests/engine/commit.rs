@@ -88,9 +88,9 @@ async fn the_preamble_is_kept_from_clients() {
     };
     let bench = Bench::with(setup).await;
     for codex in [false, true] {
-        let mut asked = responses("hello");
-        asked.client.codex = codex;
-        let answer = bench.ask(asked).await.expect("a reply");
+        let mut client_call = responses("hello");
+        client_call.client.codex = codex;
+        let answer = bench.ask(client_call).await.expect("a reply");
         assert!(!answer.text().contains("codex.rate_limits"), "{}", answer.text());
     }
     assert!(bench.engine.accounts().list()[0].quota.primary.is_some());
@@ -102,9 +102,9 @@ async fn codex_events_reach_codex_clients_only() {
     let frame = "event: response.metadata\ndata: {\"type\":\"response.metadata\",\"headers\":{}}\n\n";
     bench.backend.script(Rule::responses(Plan::auto().extra(4, frame)).always());
     for codex in [false, true] {
-        let mut asked = responses("hello");
-        asked.client.codex = codex;
-        let answer = bench.ask(asked).await.expect("a reply");
+        let mut client_call = responses("hello");
+        client_call.client.codex = codex;
+        let answer = bench.ask(client_call).await.expect("a reply");
         assert_eq!(answer.text().contains("response.metadata"), codex, "{}", answer.text());
     }
 }
@@ -144,16 +144,16 @@ async fn a_late_limit_in_a_stream_carries_the_earliest_reset_of_all() {
     assert_eq!(bench.posts(), 2);
     bench.backend.release("head");
     let answer = tap.rest().await;
-    let told = "usage_limit_reached\",\"message\":\"primary quota used up, resets in 10 min";
-    assert!(answer.text().contains(told), "{}", answer.text());
+    let message = "usage_limit_reached\",\"message\":\"primary quota used up, resets in 10 min";
+    assert!(answer.text().contains(message), "{}", answer.text());
 }
 
 /// A collected reply shows no commit: only the runtime's clock tells that its barrier was passed.
 #[tokio::test]
 async fn a_late_limit_of_a_collected_reply_carries_the_earliest_reset_of_all() {
     let bench = late_limits(Setup::accounts(2)).await;
-    let (engine, asked) = (bench.engine.clone(), call(Dialect::Responses, "hello", false));
-    let run = tokio::spawn(async move { engine.run(asked).await.map(|_| "served") });
+    let (engine, client_call) = (bench.engine.clone(), call(Dialect::Responses, "hello", false));
+    let run = tokio::spawn(async move { engine.run(client_call).await.map(|_| "served") });
     bench.until("the second call", |bench| bench.posts() == 2).await;
     tokio::time::pause();
     tokio::time::advance(pool::limits::COMMIT).await;

@@ -117,7 +117,7 @@ async fn relays_get_no_hosted_tools() {
     let answer = bench.ask(call).await.expect("a reply");
     assert!(!answer.head.notes.header().contains("added"));
     let sent =
-        bench.backend.record().requests.iter().rev().find(|seen| seen.method == "POST").cloned().expect("a call");
+        bench.backend.record().requests.iter().rev().find(|request| request.method == "POST").cloned().expect("a call");
     assert!(sent.json().get("tools").is_none(), "{}", sent.json());
 }
 
@@ -196,6 +196,6 @@ async fn a_routed_model_is_served_by_its_provider() {
     let failure = refused(bench.ask(chat("hello")).await).failure;
     assert_eq!((failure.kind, bench.posts()), (Kind::ModelNotFound, 0), "{}", failure.message);
     let record = bench.backend.record();
-    let sent = record.at(CHAT.place).find(|seen| seen.method == "POST").expect("a call");
+    let sent = record.at(CHAT.endpoint).find(|request| request.method == "POST").expect("a call");
     assert_eq!(sent.json()["model"], MODEL);
 }

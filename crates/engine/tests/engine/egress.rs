@@ -99,19 +99,19 @@ impl Site {
     /// Every request came through one of the proxies.
     fn nothing_direct(&self) {
         let record = self.bench.backend.record();
-        for seen in &record.requests {
+        for request in &record.requests {
             assert!(
-                self.proxies.iter().any(|proxy| proxy.saw(seen)),
+                self.proxies.iter().any(|proxy| proxy.saw(request)),
                 "past every proxy: {} {}",
-                seen.method,
-                seen.path
+                request.method,
+                request.path
             );
         }
         self.bench.innocent();
     }
 
     fn posts_through(&self, proxy: usize) -> usize {
-        self.bench.backend.record().posts().filter(|seen| self.proxies[proxy].saw(seen)).count()
+        self.bench.backend.record().posts().filter(|request| self.proxies[proxy].saw(request)).count()
     }
 
     fn state(&self, proxy: usize) -> &'static str {
@@ -255,7 +255,8 @@ async fn an_entry_takes_the_way_of_its_own_member() {
     let import = async |entry: serde_json::Value| {
         site.bench.engine.logins().import(entry.to_string().into_bytes(), None).await.unwrap().entries.remove(0)
     };
-    let through = |proxy: usize| backend.record().token_posts().filter(|seen| site.proxies[proxy].saw(seen)).count();
+    let through =
+        |proxy: usize| backend.record().token_posts().filter(|request| site.proxies[proxy].saw(request)).count();
 
     let b = backend.add_account(member("user-b"));
     assert_eq!(import(entry(&b)).await.result, ImportOutcome::Updated);
@@ -297,9 +298,9 @@ async fn everything_of_an_account_takes_its_proxy(#[case] speech: ProxyProtocol)
     let site = Rig { accounts: vec![(expired(), "0")], proxies, ..Rig::default() }.start().await;
     let answer = site.bench.ask(chat("count to 3")).await.unwrap();
     assert!(words(Dialect::Chat, answer.text()).contains('3'));
-    let all = |place| move |record: &offline::Record| record.at(place).next().is_some();
-    for place in [Endpoint::Responses, Endpoint::Token, Endpoint::Models] {
-        site.bench.backend.wait_until(PATIENCE, all(place)).await.unwrap();
+    let all = |endpoint| move |record: &offline::Record| record.at(endpoint).next().is_some();
+    for endpoint in [Endpoint::Responses, Endpoint::Token, Endpoint::Models] {
+        site.bench.backend.wait_until(PATIENCE, all(endpoint)).await.unwrap();
     }
     site.nothing_direct();
     assert_eq!((site.posts_through(0), site.proxies[1].accepted()), (1, 0));
@@ -316,10 +317,11 @@ async fn accounts_go_their_own_ways() {
     }
     let record = site.bench.backend.record();
     for (at, login) in site.bench.logins.iter().enumerate() {
-        let theirs: Vec<_> = record.posts().filter(|seen| seen.account.as_ref() == Some(&login.account_id)).collect();
+        let theirs: Vec<_> =
+            record.posts().filter(|request| request.account.as_ref() == Some(&login.account_id)).collect();
         assert_eq!(theirs.len(), 2);
         for (number, proxy) in site.proxies.iter().enumerate() {
-            assert!(theirs.iter().all(|seen| proxy.saw(seen) == (number == at)), "account {at}, proxy {number}");
+            assert!(theirs.iter().all(|request| proxy.saw(request) == (number == at)), "account {at}, proxy {number}");
         }
     }
 }
@@ -476,7 +478,7 @@ async fn another_account_serves_while_ones_proxy_is_broken() {
     }
     let record = site.bench.backend.record();
     let direct = &site.bench.logins[1].account_id;
-    assert!(record.posts().count() == 6 && record.posts().all(|seen| seen.account.as_ref() == Some(direct)));
+    assert!(record.posts().count() == 6 && record.posts().all(|request| request.account.as_ref() == Some(direct)));
     assert_eq!(site.state(0), "unreachable");
     assert!(site.bench.engine.ready().ok);
 }

@@ -8,14 +8,14 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::bench::{Answer, Bench, MODEL, Setup, call, from, refused, words};
-use crate::relays::{CHAT, GEMINI, House, MESSAGES, RESPONSES, sent};
+use crate::relays::{CHAT, FakeRelay, GEMINI, MESSAGES, RESPONSES, sent};
 
 /// So many accounts, and a relay that is asked instead of their model.
-async fn house(house: &House, accounts: usize) -> Bench {
-    let entry = |from: &str| (from.to_owned(), vec!["nobody:has-this".to_owned(), format!("far:{}", house.model)]);
+async fn bench_with(fake_relay: &FakeRelay, accounts: usize) -> Bench {
+    let entry = |from: &str| (from.to_owned(), vec!["nobody:has-this".to_owned(), format!("far:{}", fake_relay.model)]);
     let chains = Chains(vec![entry(MODEL), entry("gone-*")]);
     let bench = Bench::with(Setup::accounts(accounts).settings(|settings| settings.chains = chains)).await;
-    house.join(&bench, "far").await;
+    fake_relay.join(&bench, "far").await;
     bench
 }
 
@@ -23,20 +23,20 @@ fn limit() -> Plan {
     Plan::usage_limit(3600)
 }
 
-fn served_by_the_relay(answer: &Answer, house: &House, dialect: Dialect, attempts: u32) {
+fn served_by_the_relay(answer: &Answer, fake_relay: &FakeRelay, dialect: Dialect, attempts: u32) {
     assert_eq!(words(dialect, answer.text()), "pong", "{}", answer.text());
     assert_eq!(answer.head.relay.as_deref(), Some("far"));
-    assert_eq!((answer.head.model.as_str(), answer.head.attempts), (house.model, attempts));
-    assert!(answer.text().contains(house.model) || dialect == Dialect::Gemini, "{}", answer.text());
+    assert_eq!((answer.head.model.as_str(), answer.head.attempts), (fake_relay.model, attempts));
+    assert!(answer.text().contains(fake_relay.model) || dialect == Dialect::Gemini, "{}", answer.text());
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_relay_serves_when_the_account_is_used_up(
-    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] far: House,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] far: FakeRelay,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
 ) {
-    let bench = house(&far, 1).await;
+    let bench = bench_with(&far, 1).await;
     bench.backend.script(Rule::responses(limit()));
     for attempts in [2, 1] {
         let answer = bench.ask(call(dialect, "Reply with exactly: pong", true)).await.expect("the relay serves");
@@ -58,7 +58,7 @@ async fn a_relay_serves_when_the_account_is_used_up(
 #[case(Plan::json(500, json!({"error": {"message": "oops"}})), "failed upstream")]
 #[tokio::test]
 async fn another_model_heals_what_is_the_upstreams_fault(#[case] plan: Plan, #[case] why: &str) {
-    let bench = house(&CHAT, 1).await;
+    let bench = bench_with(&CHAT, 1).await;
     bench.backend.script(Rule::responses(plan));
     let answer = bench.ask(call(Dialect::Chat, "Reply with exactly: pong", true)).await.expect("the relay serves");
     served_by_the_relay(&answer, &CHAT, Dialect::Chat, 2);
@@ -72,7 +72,7 @@ async fn another_model_heals_what_is_the_upstreams_fault(#[case] plan: Plan, #[c
 #[case(Plan::auto().cut_event(1, Termination::Reset), Kind::Upstream)]
 #[tokio::test]
 async fn the_clients_fault_and_what_may_be_paid_for_stay(#[case] plan: Plan, #[case] kind: Kind) {
-    let bench = house(&CHAT, 1).await;
+    let bench = bench_with(&CHAT, 1).await;
     bench.backend.script(Rule::responses(plan));
     let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
     assert_eq!((refusal.failure.kind, refusal.head.attempts), (kind, 1));
@@ -83,7 +83,7 @@ async fn the_clients_fault_and_what_may_be_paid_for_stay(#[case] plan: Plan, #[c
 /// A connection that was closed while it lay in the pool is no reason for another model.
 #[tokio::test]
 async fn what_was_never_sent_stays_with_its_model() {
-    let bench = house(&CHAT, 1).await;
+    let bench = bench_with(&CHAT, 1).await;
     bench.backend.script(Rule::responses(Plan::auto().idle(Idle::Close)));
     for _ in 0..2 {
         let answer = bench.ask(call(Dialect::Chat, "hello", true)).await.expect("a reply");
@@ -94,7 +94,7 @@ async fn what_was_never_sent_stays_with_its_model() {
 /// Two calls are the most: what comes next knows the accounts and asks the relay at once.
 #[tokio::test]
 async fn a_chain_makes_no_third_call() {
-    let bench = house(&CHAT, 2).await;
+    let bench = bench_with(&CHAT, 2).await;
     bench.backend.script(Rule::responses(limit()).times(2));
     let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
     assert_eq!((refusal.failure.kind, refusal.head.attempts), (Kind::Exhausted, 2));
@@ -106,7 +106,7 @@ async fn a_chain_makes_no_third_call() {
 /// When nobody serves, the answer is about the model that was meant.
 #[tokio::test]
 async fn the_first_failure_is_told_when_the_fallback_fails_too() {
-    let bench = house(&CHAT, 1).await;
+    let bench = bench_with(&CHAT, 1).await;
     bench.backend.script(Rule::responses(limit()));
     bench
         .backend
@@ -121,7 +121,7 @@ async fn the_first_failure_is_told_when_the_fallback_fails_too() {
 /// So are the limits that a Codex client is told with it.
 #[tokio::test]
 async fn the_limits_of_the_model_that_was_meant_are_told() {
-    let bench = house(&CHAT, 1).await;
+    let bench = bench_with(&CHAT, 1).await;
     bench.backend.script(Rule::responses(limit()));
     bench
         .backend
@@ -135,22 +135,22 @@ async fn the_limits_of_the_model_that_was_meant_are_told() {
 
 #[tokio::test]
 async fn a_name_that_means_no_model_has_its_chain_too() {
-    let bench = house(&CHAT, 1).await;
-    let mut asked = call(Dialect::Chat, "Reply with exactly: pong", true);
-    asked.request.model = Some("gone-4".into());
-    let answer = bench.ask(asked).await.expect("the relay serves");
+    let bench = bench_with(&CHAT, 1).await;
+    let mut client_call = call(Dialect::Chat, "Reply with exactly: pong", true);
+    client_call.request.model = Some("gone-4".into());
+    let answer = bench.ask(client_call).await.expect("the relay serves");
     served_by_the_relay(&answer, &CHAT, Dialect::Chat, 1);
     let fallback = answer.head.fallback.expect("a fallback");
     assert_eq!((fallback.from.as_str(), fallback.why.as_str()), ("gone-4", "not available"));
-    let mut asked = call(Dialect::Chat, "hello", true);
-    asked.request.model = Some("unheard-of".into());
-    assert_eq!(refused(bench.ask(asked).await).failure.kind, Kind::ModelNotFound);
+    let mut client_call = call(Dialect::Chat, "hello", true);
+    client_call.request.model = Some("unheard-of".into());
+    assert_eq!(refused(bench.ask(client_call).await).failure.kind, Kind::ModelNotFound);
 }
 
 /// Reasoning that only the account can read does not go to the relay, and comes back to life with the account.
 #[tokio::test]
 async fn encrypted_reasoning_stays_with_its_maker() {
-    let bench = house(&RESPONSES, 1).await;
+    let bench = bench_with(&RESPONSES, 1).await;
     let user = json!({"type": "message", "role": "user", "content": "Reply with exactly: pong"});
     let reasoning = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "of the account"});
     let body = json!({"model": MODEL, "stream": true, "input": [user, reasoning, user]});
@@ -164,11 +164,11 @@ async fn encrypted_reasoning_stays_with_its_maker() {
 /// A relay that stood in does not take the conversation over: its account serves it again, with what it can read.
 #[tokio::test]
 async fn a_conversation_comes_back_to_its_account() {
-    let bench = house(&RESPONSES, 3).await;
+    let bench = bench_with(&RESPONSES, 3).await;
     let ask = async |n: u32| {
-        let mut asked = call(Dialect::Responses, &format!("turn {n}"), true);
-        asked.request.cache_key = Some(proto::Text::from("talk"));
-        bench.ask(asked).await.expect("a reply")
+        let mut client_call = call(Dialect::Responses, &format!("turn {n}"), true);
+        client_call.request.cache_key = Some(proto::Text::from("talk"));
+        bench.ask(client_call).await.expect("a reply")
     };
     let owner = ask(0).await.head.account;
     assert!(owner.as_ref().is_some_and(|id| bench.ids.contains(id)));
@@ -187,14 +187,14 @@ async fn a_conversation_comes_back_to_its_account() {
 /// Calls of other models are second calls too: a storm costs no more with a chain than without.
 #[tokio::test]
 async fn a_chain_spends_the_budget() {
-    let bench = house(&CHAT, 1).await;
+    let bench = bench_with(&CHAT, 1).await;
     let limit = Plan::json(503, json!({"error": {"code": "server_is_overloaded", "message": "busy"}}));
     bench.backend.script(Rule::responses(limit).always());
     let mut served = 0;
     for n in 0..60 {
-        let mut asked = call(Dialect::Chat, &format!("hello {n}"), true);
-        asked.request.cache_key = Some(proto::Text::from("poison"));
-        match bench.ask(asked).await {
+        let mut client_call = call(Dialect::Chat, &format!("hello {n}"), true);
+        client_call.request.cache_key = Some(proto::Text::from("poison"));
+        match bench.ask(client_call).await {
             Ok(answer) => served += usize::from(answer.head.relay.is_some()),
             Err(refusal) => assert_eq!(refusal.failure.kind, Kind::Overloaded, "{refusal}"),
         }

@@ -15,7 +15,7 @@ use crate::relays::{CHAT, MESSAGES, RESPONSES, alone, state};
 
 const BOUNDARY: &str = "multipart/form-data; boundary=b";
 
-fn errand(service: Service, body: &Value) -> ForwardRequest {
+fn forward_request(service: Service, body: &Value) -> ForwardRequest {
     let model = body["model"].as_str().map(str::to_owned);
     let load = ForwardBody::Json(body.to_string().into());
     let content_type = Some(HeaderValue::from_static("application/json"));
@@ -59,7 +59,7 @@ async fn embeddings_come_back_with_their_figures() {
     let bench = alone().await;
     able(&bench, "far").await;
     let body = json!({"input": ["a", "b"], "model": "far:text-embedding-3-small", "own": [1, 2]});
-    let delivery = bench.engine.forward(errand(Service::Embeddings, &body)).await.expect("an answer");
+    let delivery = bench.engine.forward(forward_request(Service::Embeddings, &body)).await.expect("an answer");
     assert_eq!((delivery.status, delivery.head.relay.as_deref()), (200, Some("far")));
     assert_eq!(delivery.headers["content-type"], "application/json");
     let answer: Value = serde_json::from_str(&whole(delivery).await.expect("whole")).expect("JSON");
@@ -76,9 +76,10 @@ async fn a_request_id_that_repeats_costs_no_row() {
     let bench = alone().await;
     able(&bench, "far").await;
     for _ in 0..2 {
-        let asked = errand(Service::Embeddings, &json!({"input": "a", "model": "far:text-embedding-3-small"}));
-        let asked = ForwardRequest { request_id: "constant".to_owned(), ..asked };
-        whole(bench.engine.forward(asked).await.expect("an answer")).await.expect("whole");
+        let request =
+            forward_request(Service::Embeddings, &json!({"input": "a", "model": "far:text-embedding-3-small"}));
+        let request = ForwardRequest { request_id: "constant".to_owned(), ..request };
+        whole(bench.engine.forward(request).await.expect("an answer")).await.expect("whole");
     }
     let rows = bench.rows(2).await;
     assert!(rows.iter().all(|row| *row.request_id == *"constant") && rows[0].id != rows[1].id, "{rows:?}");
@@ -89,11 +90,11 @@ async fn speech_and_pictures_come_back_as_they_are() {
     let bench = alone().await;
     able(&bench, "far").await;
     let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
-    let delivery = bench.engine.forward(errand(Service::Speech, &speech)).await.expect("an answer");
+    let delivery = bench.engine.forward(forward_request(Service::Speech, &speech)).await.expect("an answer");
     assert_eq!(delivery.headers["content-type"], "audio/mpeg");
     assert!(!whole(delivery).await.expect("whole").is_empty());
     let picture = json!({"model": "gpt-image-1", "prompt": "a cat"});
-    let delivery = bench.engine.forward(errand(Service::Generations, &picture)).await.expect("an answer");
+    let delivery = bench.engine.forward(forward_request(Service::Generations, &picture)).await.expect("an answer");
     assert!(whole(delivery).await.expect("whole").contains("b64_json"));
     let rows = bench.rows(2).await;
     assert_eq!(rows.iter().map(|row| row.dialect.as_ref()).collect::<Vec<_>>(), ["images", "audio"]);
@@ -118,19 +119,19 @@ async fn a_form_is_handed_on_while_it_arrives() {
             length,
             fate: BodyFate::default(),
         };
-        let errand = ForwardRequest {
+        let request = ForwardRequest {
             model: Some("far:whisper-1".into()),
             content_type: Some(HeaderValue::from_static(BOUNDARY)),
             load: ForwardBody::Form(form),
-            ..errand(Service::Transcriptions, &Value::Null)
+            ..forward_request(Service::Transcriptions, &Value::Null)
         };
-        let delivery = bench.engine.forward(errand).await.expect("an answer");
+        let delivery = bench.engine.forward(request).await.expect("an answer");
         assert!(whole(delivery).await.expect("whole").contains("I heard 3000 bytes."));
     }
     let record = bench.backend.record();
-    let seen: Vec<_> = record.at(Endpoint::RelayMedia).collect();
-    assert!(seen[0].header("content-length").is_none());
-    assert!(seen[1].header("content-length").is_some_and(|length| length == (head.len() + 3005).to_string()));
+    let uploads: Vec<_> = record.at(Endpoint::RelayMedia).collect();
+    assert!(uploads[0].header("content-length").is_none());
+    assert!(uploads[1].header("content-length").is_some_and(|length| length == (head.len() + 3005).to_string()));
 }
 
 #[tokio::test]
@@ -138,10 +139,13 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     let bench = alone().await;
     able(&bench, "one").await;
     able(&bench, "two").await;
-    let trouble = || Rule::at(Endpoint::RelayMedia, Plan::relay(CHAT.place, 500, "boom"));
+    let trouble = || Rule::at(Endpoint::RelayMedia, Plan::relay(CHAT.endpoint, 500, "boom"));
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "one:text-embedding-3-small"});
-    assert_eq!(refused(bench.engine.forward(errand(Service::Embeddings, &body)).await).failure.kind, Kind::Upstream);
+    assert_eq!(
+        refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await).failure.kind,
+        Kind::Upstream
+    );
     let mut lists = CHAT.spec(&bench, "lists");
     lists.models = vec!["text-embedding-3-small".into()];
     lists.capabilities = Some(Capabilities::ALL);
@@ -150,7 +154,7 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     bench.engine.relays().add(&lists).await.expect("the relay");
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "text-embedding-3-small"});
-    let delivery = bench.engine.forward(errand(Service::Embeddings, &body)).await.expect("the other one");
+    let delivery = bench.engine.forward(forward_request(Service::Embeddings, &body)).await.expect("the other one");
     assert_eq!(delivery.head.attempts, 2);
 }
 
@@ -159,14 +163,14 @@ async fn what_nobody_can_do_is_said() {
     let bench = alone().await;
     MESSAGES.join(&bench, "claude").await;
     let body = json!({"input": "a", "model": "x"});
-    let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &body)).await);
+    let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await);
     assert_eq!(refusal.failure.code.as_deref(), Some(NO_RELAY));
     assert!(refusal.failure.message.contains("polygate relays add"), "{}", refusal.failure.message);
     able(&bench, "one").await;
     able(&bench, "two").await;
-    let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &body)).await);
+    let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await);
     assert_eq!(refusal.failure.kind, Kind::ModelNotFound);
-    let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &json!({"input": "a"}))).await);
+    let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &json!({"input": "a"}))).await);
     assert_eq!((refusal.failure.kind, refusal.failure.param.as_deref()), (Kind::Invalid, Some("model")));
     let rows = bench.rows(3).await;
     assert!(rows.iter().all(|row| row.attempts == 0 && row.outcome == Outcome::Failed), "{rows:?}");
@@ -180,13 +184,13 @@ async fn refusals_and_cuts_are_told_apart() {
     spec.models = Vec::new();
     bench.engine.relays().add(&spec).await.expect("the relay");
     let body = json!({"input": "a", "model": "text-embedding-3-large"});
-    let ask = || bench.engine.forward(errand(Service::Embeddings, &body));
-    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay(RESPONSES.place, 400, "no such size")));
+    let ask = || bench.engine.forward(forward_request(Service::Embeddings, &body));
+    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay(RESPONSES.endpoint, 400, "no such size")));
     let refusal = refused(ask().await);
     assert!(refusal.failure.kind == Kind::Invalid && refusal.failure.message.contains("no such size"));
     bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(40, Termination::Fin)));
     assert_eq!(whole(ask().await.expect("a head")).await, Err(engine::BrokenReply));
-    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay_key(RESPONSES.place)));
+    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay_key(RESPONSES.endpoint)));
     assert_eq!(refused(ask().await).failure.kind, Kind::Upstream);
     assert_eq!(state(&bench, "far").status, "key_refused");
     let rows = bench.rows(3).await;
@@ -198,14 +202,14 @@ async fn refusals_and_cuts_are_told_apart() {
 async fn a_missing_scope_ends_no_key() {
     let bench = alone().await;
     able(&bench, "far").await;
-    let said = "You have insufficient permissions for this operation. Missing scopes: model.request.";
-    let body = json!({"error": {"message": said, "type": "invalid_request_error", "param": null, "code": null}});
+    let message = "You have insufficient permissions for this operation. Missing scopes: model.request.";
+    let body = json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});
     bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::json(401, body)));
     let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
-    let refusal = refused(bench.engine.forward(errand(Service::Speech, &speech)).await);
-    assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (Kind::Forbidden, said));
+    let refusal = refused(bench.engine.forward(forward_request(Service::Speech, &speech)).await);
+    assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (Kind::Forbidden, message));
     assert_eq!(state(&bench, "far").status, "active");
-    bench.engine.forward(errand(Service::Speech, &speech)).await.expect("an answer");
+    bench.engine.forward(forward_request(Service::Speech, &speech)).await.expect("an answer");
 }
 
 /// What is wrong with an upload is the client's, whatever the relay made of it.
@@ -222,13 +226,13 @@ async fn an_upload_that_breaks_off_is_the_clients() {
             length: None,
             fate: BodyFate::default(),
         };
-        let errand = ForwardRequest {
+        let request = ForwardRequest {
             model: Some("far:whisper-1".into()),
             content_type: Some(HeaderValue::from_static(BOUNDARY)),
             load: ForwardBody::Form(form),
-            ..errand(Service::Transcriptions, &Value::Null)
+            ..forward_request(Service::Transcriptions, &Value::Null)
         };
-        let refusal = refused(bench.engine.forward(errand).await);
+        let refusal = refused(bench.engine.forward(request).await);
         assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (kind, "broke off"));
     }
     assert_eq!(state(&bench, "far").status, "active");
@@ -245,11 +249,11 @@ async fn a_relay_that_repeats_its_key_is_not_heard() {
     (spec.models, spec.capabilities, spec.key) = (Vec::new(), Some(Capabilities::ALL), KEY.into());
     bench.engine.relays().add(&spec).await.expect("the relay");
     for status in [400, 401, 429, 500] {
-        let said = format!(r#"{{"error":{{"message":"the key {} is not good"}}}}"#, KEY.replace('/', "\\/"));
-        let plan = Plan::text(status, said).header("content-type", "application/json");
+        let error = format!(r#"{{"error":{{"message":"the key {} is not good"}}}}"#, KEY.replace('/', "\\/"));
+        let plan = Plan::text(status, error).header("content-type", "application/json");
         bench.backend.script(Rule::at(Endpoint::RelayMedia, plan).always());
         let body = json!({"input": "a", "model": "far:text-embedding-3-small"});
-        let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &body)).await);
+        let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await);
         assert!(!format!("{refusal:?}{:?}", state(&bench, "far")).contains("4b5a6978"), "{refusal:?}");
         bench.pass(std::time::Duration::from_hours(1));
     }

@@ -205,7 +205,7 @@ async fn a_stream_that_is_given_up_ends_cleanly(
     server.script(&[Script::Stream(recorded.clone(), End::Proper)]);
     let full = bench.ask(call(dialect, "cut", true)).await.expect("a reply");
     assert_eq!(terminals(dialect, full.text()), (1, 0), "{}", full.text());
-    let mut asked = 1;
+    let mut requests = 1;
     for end in CUTS {
         for step in 0..SAMPLES {
             let at = recorded.len() * step / SAMPLES;
@@ -218,8 +218,8 @@ async fn a_stream_that_is_given_up_ends_cleanly(
                     assert!(all.starts_with(&got), "{end:?} at {at}: {got:?}");
                 }
             }
-            asked += 1;
-            assert_eq!(server.posts(), asked, "{end:?} at {at}: asked for again");
+            requests += 1;
+            assert_eq!(server.posts(), requests, "{end:?} at {at}: asked for again");
         }
     }
     assert_eq!((bench.status(0), bench.status(1)), ("active", "active"));
@@ -231,7 +231,7 @@ async fn a_stream_that_is_given_up_ends_cleanly(
 #[case::left_out(End::Goaway(0), true)]
 #[case::broken(End::Reset(2), false)]
 #[case::cancelled(End::Reset(8), false)]
-#[case::gone(End::Fin, false)]
+#[case::ended(End::Fin, false)]
 #[tokio::test]
 async fn a_stream_that_was_not_looked_at_is_asked_for_again(#[case] end: End, #[case] again: bool) {
     let server = Server::start().await;

@@ -48,11 +48,11 @@ fn versions(cli: &str) -> Versions {
 }
 
 /// The versions that model calls and list calls have named, in order and each once.
-fn named(bench: &Bench, place: Endpoint) -> Vec<String> {
-    let header = |seen: &RecordedRequest| {
-        seen.headers.iter().find(|(name, _)| name == "version").map(|(_, value)| value.clone())
+fn named(bench: &Bench, endpoint: Endpoint) -> Vec<String> {
+    let header = |request: &RecordedRequest| {
+        request.headers.iter().find(|(name, _)| name == "version").map(|(_, value)| value.clone())
     };
-    let mut named: Vec<_> = bench.backend.record().at(place).filter_map(header).collect();
+    let mut named: Vec<_> = bench.backend.record().at(endpoint).filter_map(header).collect();
     named.dedup();
     named
 }
@@ -66,18 +66,16 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
             named(bench, Endpoint::Models).last().is_some_and(|version| version == "0.171.3")
         })
         .await;
-    let asked = bench.backend.record().at(Endpoint::Models).last().and_then(|seen| seen.query.clone());
-    assert_eq!(asked.as_deref(), Some("client_version=0.171.3"));
+    let query = bench.backend.record().at(Endpoint::Models).last().and_then(|request| request.query.clone());
+    assert_eq!(query.as_deref(), Some("client_version=0.171.3"));
     // What is older than the built-in one, absurd or junk is not believed; nor is a feed that fails.
+    let looks = |bench: &Bench| {
+        bench.backend.record().requests.iter().filter(|request| request.path.starts_with("/feed/repos")).count()
+    };
     for wrong in ["0.1.0", "9.0.0", "0.99999.0", "0.172.0-alpha.1", "latest"] {
-        let looks = bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/repos")).count();
+        let before = looks(&bench);
         bench.backend.publish(versions(wrong));
-        bench
-            .until("two more looks", |bench| {
-                bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/repos")).count()
-                    >= looks + 2
-            })
-            .await;
+        bench.until("two more looks", |bench| looks(bench) >= before + 2).await;
     }
     // A release that is withdrawn is named no more.
     bench.backend.publish(versions("0.171.2"));
@@ -92,7 +90,7 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
     let again = start(&bench, Duration::ZERO).await;
     bench.until("lists once more", |bench| bench.backend.record().at(Endpoint::Models).count() > 0).await;
     assert_eq!(named(&bench, Endpoint::Models), ["0.171.2"]);
-    assert!(bench.backend.record().requests.iter().all(|seen| !seen.path.starts_with("/feed")));
+    assert!(bench.backend.record().requests.iter().all(|request| !request.path.starts_with("/feed")));
     again.stop().await;
     bench.innocent();
 }
@@ -105,8 +103,8 @@ async fn introduced(bench: &Bench, engine: &Engine, prompt: &str) -> [String; 3]
     Tap::from((head, stream)).rest().await;
     let record = bench.backend.record();
     let (upgrade, post) = (record.sockets().last(), record.posts().last());
-    let seen = upgrade.or(post).expect("a call");
-    ["version", "originator", "user-agent"].map(|name| seen.header(name).unwrap_or_default().to_owned())
+    let request = upgrade.or(post).expect("a call");
+    ["version", "originator", "user-agent"].map(|name| request.header(name).unwrap_or_default().to_owned())
 }
 
 /// The Codex identities say the published versions from the next call on, each in its own words, and again after a restart.
@@ -132,7 +130,7 @@ async fn a_codex_identity_says_what_is_published(
     assert_eq!(introduced(&bench, &engine, "one").await, words(built, built_app));
 
     let looks = |bench: &Bench, path: &str| {
-        bench.backend.record().at(Endpoint::Feed).filter(|seen| seen.path.ends_with(path)).count()
+        bench.backend.record().at(Endpoint::Feed).filter(|request| request.path.ends_with(path)).count()
     };
     // A release, one that is too old to be true, and one that is none.
     for (cli, app) in [("0.171.3", "26.1011.51234"), ("0.1.0", "26.1.1"), ("0.172", "26.1012")] {
@@ -152,7 +150,7 @@ async fn a_codex_identity_says_what_is_published(
 }
 
 /// What a call's body says of its turn, and the object inside it.
-fn told(post: &RecordedRequest) -> (Value, Value) {
+fn recorded_turn(post: &RecordedRequest) -> (Value, Value) {
     let fields = post.json()["client_metadata"].clone();
     let turn = fields["x-codex-turn-metadata"].as_str().map(|turn| serde_json::from_str(turn).expect("an object"));
     (fields, turn.unwrap_or_default())
@@ -171,12 +169,12 @@ async fn a_codex_identity_speaks_of_the_turn(
     let engine = start_as(&bench, Duration::ZERO, (profile, transport)).await;
     let user = json!({"role": "user", "content": "Look it up"});
     let call = json!({"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}});
-    let (asked, looked) = (
+    let (tool_call, tool_output) = (
         json!({"role": "assistant", "tool_calls": [call]}),
         json!({"role": "tool", "tool_call_id": "call_1", "content": "42"}),
     );
-    let said = json!({"role": "assistant", "content": "42"});
-    let history = [user.clone(), asked, looked, said, user];
+    let reply = json!({"role": "assistant", "content": "42"});
+    let history = [user.clone(), tool_call, tool_output, reply, user];
     for length in [1, 3, 5] {
         let body = json!({"model": MODEL, "stream": true, "reasoning_effort": "high", "messages": history[..length]});
         let Ok(Reply { body: ReplyBody::Stream(stream), head }) = engine.run(from(Dialect::Chat, &body)).await else {
@@ -186,7 +184,7 @@ async fn a_codex_identity_speaks_of_the_turn(
     }
     let record = bench.backend.record();
     let posts: Vec<&RecordedRequest> = record.posts().collect();
-    let (fields, turns): (Vec<Value>, Vec<Value>) = posts.iter().copied().map(told).unzip();
+    let (fields, turns): (Vec<Value>, Vec<Value>) = posts.iter().copied().map(recorded_turn).unzip();
     assert_eq!(turns.len(), 3);
     for (post, (field, turn)) in posts.iter().zip(fields.iter().zip(&turns)) {
         for (name, same) in [("x-codex-installation-id", "installation_id"), ("session_id", "session_id")] {
@@ -249,7 +247,7 @@ async fn an_installation_is_one_accounts() {
     let header = |at: usize| posts[at].header("x-codex-turn-metadata").is_some();
     assert_eq!([0, 1, 2, 3, 4, 5].map(header), [true, true, false, false, true, false]);
     let [refused, served, codex, other, mute, plain] =
-        posts.iter().copied().map(told).collect::<Vec<_>>().try_into().expect("six");
+        posts.iter().copied().map(recorded_turn).collect::<Vec<_>>().try_into().expect("six");
     assert_ne!(refused.1["installation_id"], served.1["installation_id"]);
     assert_eq!((&refused.1["turn_id"], &refused.1["session_id"]), (&served.1["turn_id"], &served.1["session_id"]));
     assert_eq!((&codex.0, &other.0), (&own, &own));
@@ -282,10 +280,10 @@ async fn a_codex_identity_says_what_a_request_is_for() {
         }
     }
     let record = bench.backend.record();
-    let said: Vec<Value> = record.posts().map(|post| told(post).1).collect();
-    let kinds: Vec<_> = said.iter().map(|turn| turn["request_kind"].as_str().expect("a kind")).collect();
+    let turns: Vec<Value> = record.posts().map(|post| recorded_turn(post).1).collect();
+    let kinds: Vec<_> = turns.iter().map(|turn| turn["request_kind"].as_str().expect("a kind")).collect();
     assert_eq!(kinds, ["prewarm", "turn", "compaction"]);
-    let ids: Vec<_> = said.iter().map(|turn| turn["turn_id"].as_str().expect("an id")).collect();
+    let ids: Vec<_> = turns.iter().map(|turn| turn["turn_id"].as_str().expect("an id")).collect();
     assert!(ids[0].is_empty() && ids[1] != ids[2], "{ids:?}");
     drop(record);
     engine.stop().await;
@@ -297,12 +295,14 @@ async fn a_codex_identity_says_what_a_request_is_for() {
 async fn a_feed_is_asked_in_our_own_name() {
     let (bench, engine) = following(Duration::from_millis(20)).await;
     bench
-        .until("a look", |bench| bench.backend.record().requests.iter().any(|seen| seen.path.starts_with("/feed")))
+        .until("a look", |bench| {
+            bench.backend.record().requests.iter().any(|request| request.path.starts_with("/feed"))
+        })
         .await;
     engine.stop().await;
     let record = bench.backend.record();
-    let feeds: Vec<_> = record.requests.iter().filter(|seen| seen.path.starts_with("/feed")).collect();
-    assert!(feeds.iter().all(|seen| seen.path.ends_with("/latest")), "{feeds:?}");
+    let feeds: Vec<_> = record.requests.iter().filter(|request| request.path.starts_with("/feed")).collect();
+    assert!(feeds.iter().all(|request| request.path.ends_with("/latest")), "{feeds:?}");
     let names: Vec<_> = feeds[0].headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["accept", "user-agent", "host"]);
     assert!(feeds[0].headers[1].1.starts_with("polygate/"));
@@ -318,24 +318,24 @@ async fn the_region_of_an_account_is_named() {
     crate::bench::import(&bench.store, &login).await;
     bench
         .until("the check", |bench| {
-            bench.backend.record().at(Endpoint::AccountsCheck).any(|seen| seen.status == Some(200))
+            bench.backend.record().at(Endpoint::AccountsCheck).any(|request| request.status == Some(200))
         })
         .await;
     let region = |bench: &Bench| {
-        let seen = bench.backend.record();
-        let last = seen.posts().last().cloned().expect("a post");
+        let record = bench.backend.record();
+        let last = record.posts().last().cloned().expect("a post");
         last.headers
             .iter()
             .find(|(name, _)| name == "x-openai-account-routing-override")
             .map(|(_, value)| value.clone())
     };
-    let mut said = None;
-    while said.is_none() {
+    let mut current = None;
+    while current.is_none() {
         // The answer is there, and taken over at once or a moment later.
         bench.ask(chat("hello")).await.expect("a reply");
-        said = region(&bench);
+        current = region(&bench);
     }
-    assert_eq!(said.as_deref(), Some("us"));
+    assert_eq!(current.as_deref(), Some("us"));
     assert_eq!(bench.backend.record().at(Endpoint::AccountsCheck).count(), 1, "once for each login");
 }
 
@@ -344,13 +344,15 @@ async fn an_account_without_a_rule_names_no_region() {
     let bench = Bench::new().await;
     bench
         .until("the check", |bench| {
-            bench.backend.record().at(Endpoint::AccountsCheck).any(|seen| seen.status == Some(200))
+            bench.backend.record().at(Endpoint::AccountsCheck).any(|request| request.status == Some(200))
         })
         .await;
     bench.ask(chat("hello")).await.expect("a reply");
     let record = bench.backend.record();
     assert!(
-        record.posts().all(|seen| seen.headers.iter().all(|(name, _)| name != "x-openai-account-routing-override"))
+        record
+            .posts()
+            .all(|request| request.headers.iter().all(|(name, _)| name != "x-openai-account-routing-override"))
     );
     bench.innocent();
 }
@@ -392,7 +394,7 @@ async fn lists_are_asked_for_on_demand() {
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
     // A second wish a moment later costs nothing.
-    let asked = bench.backend.record().at(Endpoint::Models).count();
+    let count = bench.backend.record().at(Endpoint::Models).count();
     assert!(bench.engine.models().refresh(limits::MODELS_ASKED.0).await.is_empty());
-    assert_eq!(bench.backend.record().at(Endpoint::Models).count(), asked);
+    assert_eq!(bench.backend.record().at(Endpoint::Models).count(), count);
 }

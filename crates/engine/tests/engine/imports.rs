@@ -24,21 +24,22 @@ fn counts(done: &Imports) -> [usize; 5] {
 }
 
 /// The refresh tokens that the store has, by account.
-async fn kept(bench: &Bench) -> HashMap<String, String> {
-    let mut kept = HashMap::new();
+async fn stored_tokens(bench: &Bench) -> HashMap<String, String> {
+    let mut by_account = HashMap::new();
     for account in bench.store.accounts().await.expect("accounts") {
         let tokens = bench.store.tokens(&account.id).await.expect("tokens").expect("the account");
-        kept.insert(account.upstream_id, tokens.refresh.map(|token| token.expose().to_owned()).unwrap_or_default());
+        by_account
+            .insert(account.upstream_id, tokens.refresh.map(|token| token.expose().to_owned()).unwrap_or_default());
     }
-    kept
+    by_account
 }
 
 /// Every login is where it can be used: its living refresh token is in the store, or still in the file and not spent.
 async fn nothing_lost(bench: &Bench, logins: &[FakeAccount]) {
-    let kept = kept(bench).await;
+    let tokens = stored_tokens(bench).await;
     for login in logins {
         let living = bench.backend.current_refresh(&login.account_id);
-        let stored = kept.get(&login.account_id).is_some_and(|token| living.contains(token));
+        let stored = tokens.get(&login.account_id).is_some_and(|token| living.contains(token));
         assert!(stored || living.contains(&login.refresh), "{}: lost", login.account_id);
     }
 }
@@ -73,8 +74,9 @@ async fn every_rotated_token_is_kept() {
     bench.innocent();
     // What is stored is known by its token, and nothing is sent.
     let before = bench.backend.record().token_posts().count();
-    let kept: Vec<Value> = kept(&bench).await.values().map(|token| json!({ "refreshToken": token })).collect();
-    let known = import(&bench, &Value::Array(kept)).await;
+    let known_entries: Vec<Value> =
+        stored_tokens(&bench).await.values().map(|token| json!({ "refreshToken": token })).collect();
+    let known = import(&bench, &Value::Array(known_entries)).await;
     assert_eq!(counts(&known), [0, 0, done.added, 0, 0], "own tokens are known and not spent");
     assert_eq!(bench.backend.record().token_posts().count(), before);
 }
@@ -117,10 +119,14 @@ async fn a_store_that_fails_loses_no_rotated_token() {
     assert!(done.success && done.entries.len() == 200, "{:?}", done.errors);
     // Two were there already when the store said that they were not.
     assert_eq!(counts(&done), [198, 2, 0, 0, 0]);
-    let kept = kept(&bench).await;
+    let tokens = stored_tokens(&bench).await;
     for login in &logins {
         let living = bench.backend.current_refresh(&login.account_id);
-        assert!(kept.get(&login.account_id).is_some_and(|token| living.contains(token)), "{}: lost", login.account_id);
+        assert!(
+            tokens.get(&login.account_id).is_some_and(|token| living.contains(token)),
+            "{}: lost",
+            login.account_id
+        );
     }
     let record = bench.backend.record();
     assert_eq!((record.token_posts().count(), record.refreshes.iter().any(|refresh| refresh.reused)), (200, false));
@@ -162,8 +168,8 @@ async fn a_hostile_file_of_full_size_costs_a_bound_and_changes_nothing() {
     let more = peak().saturating_sub(before);
     assert!(more <= 4 * transfer::LONGEST, "{more} bytes");
     assert_eq!((counts(&done), done.entries.len()), ([0, 0, 0, transfer::MOST, 0], transfer::MOST));
-    let told: usize = done.errors.iter().map(String::len).sum();
-    assert!(told <= 256 * transfer::MOST, "{told} bytes of errors");
+    let length: usize = done.errors.iter().map(String::len).sum();
+    assert!(length <= 256 * transfer::MOST, "{length} bytes of errors");
     assert!(done.errors.iter().all(|error| !error.contains(|c: char| c.is_control() || c == '\u{202e}')));
     assert_eq!((bench.engine.accounts().list().len(), bench.backend.record().total), (0, 0));
     assert!(bench.store.accounts().await.expect("accounts").is_empty());
@@ -191,8 +197,8 @@ async fn good_entries_are_found_among_ten_thousand() {
 #[tokio::test]
 async fn tokens_of_nobody_are_set_aside() {
     let bench = bench().await;
-    let given = json!({"access_token": "opaque-access", "refresh_token": "rt_canary-0123456789"});
-    bench.backend.script(Rule::token(Plan::json(200, given)));
+    let grant = json!({"access_token": "opaque-access", "refresh_token": "rt_canary-0123456789"});
+    bench.backend.script(Rule::token(Plan::json(200, grant)));
     let done = import(&bench, &json!(["rt_0123456789"])).await;
     assert_eq!(done.entries[0].result, ImportOutcome::Refused);
     assert!(!done.errors[0].contains("canary"), "{:?}", done.errors);
@@ -237,7 +243,7 @@ async fn a_refresh_token_outweighs_a_later_end() {
     });
     let entries = json!([{"token": login.access, "refreshToken": login.refresh}, {"token": later.access}]);
     assert_eq!(counts(&import(&bench, &entries).await), [1, 0, 0, 0, 1]);
-    assert_eq!(kept(&bench).await[&login.account_id], login.refresh);
+    assert_eq!(stored_tokens(&bench).await[&login.account_id], login.refresh);
 }
 
 /// An auth.json may hold an API key beside its login; it becomes a relay, once.

@@ -11,7 +11,7 @@ use crate::bench::call;
 async fn a_large_request_is_written_off_the_threads_of_small_ones() {
     let bench = Bench::new().await;
     let (held, mut begun) = tokio::sync::mpsc::unbounded_channel();
-    let mut taken = Vec::new();
+    let mut running = Vec::new();
     for _ in 0..lanes() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let held = held.clone();
@@ -19,7 +19,7 @@ async fn a_large_request_is_written_off_the_threads_of_small_ones() {
             held.send(()).expect("the test waits for it");
             wait.recv().ok()
         };
-        taken.push((release, tokio::spawn(offload(INLINE + 1, work))));
+        running.push((release, tokio::spawn(offload(INLINE + 1, work))));
         begun.recv().await.expect("it begins");
     }
     let text = format!("Reply with exactly: pong {}", " ".repeat(INLINE));
@@ -33,6 +33,6 @@ async fn a_large_request_is_written_off_the_threads_of_small_ones() {
         _ = &mut large => panic!("written although no thread is free"),
         () = small => {}
     }
-    taken.clear();
+    running.clear();
     large.await.expect("a reply");
 }

@@ -10,7 +10,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, MODEL, Setup, call, refused};
-use crate::relays::{CHAT, GEMINI, House, MESSAGES, RESPONSES, alone, asking, sent};
+use crate::relays::{CHAT, FakeRelay, GEMINI, MESSAGES, RESPONSES, alone, asking, sent};
 
 const DIALECTS: [Dialect; 5] = [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
 
@@ -24,9 +24,9 @@ fn listed(bench: &Bench, name: &str) -> Model {
     bench.engine.models().catalog().into_iter().find(|model| model.slug == name).expect("a listed model")
 }
 
-/// A refusal in the words of who speaks the house's protocol.
-fn too_long(house: &House, prompt: u64, window: u64) -> Plan {
-    let message = match house.place {
+/// A refusal of an overlong prompt, in the words of the relay's protocol.
+fn too_long(fake_relay: &FakeRelay, prompt: u64, window: u64) -> Plan {
+    let message = match fake_relay.endpoint {
         Endpoint::MessagesRelay => format!("prompt is too long: {prompt} tokens > {window} maximum"),
         Endpoint::GeminiRelay => {
             format!("The input token count ({prompt}) exceeds the maximum number of tokens allowed ({window}).")
@@ -38,13 +38,13 @@ fn too_long(house: &House, prompt: u64, window: u64) -> Plan {
             "This model's maximum context length is {window} tokens. However, your messages resulted in {prompt} tokens."
         ),
     };
-    refusal(house, &message)
+    refusal(fake_relay, &message)
 }
 
-fn refusal(house: &House, message: &str) -> Plan {
+fn refusal(fake_relay: &FakeRelay, message: &str) -> Plan {
     Plan::json(
         400,
-        match house.place {
+        match fake_relay.endpoint {
             Endpoint::MessagesRelay => {
                 json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}})
             }
@@ -57,18 +57,18 @@ fn refusal(house: &House, message: &str) -> Plan {
 #[rstest]
 #[tokio::test]
 async fn a_window_that_a_relay_names_is_heeded_until_it_is_old(
-    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay,
 ) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
-    assert_eq!(listed(&bench, house.model).context, None);
-    bench.backend.script(Rule::at(house.place, too_long(&house, 5010, 4000)));
-    let first = refused(bench.ask(asking(Dialect::Chat, house.model, &prompt(5000), true)).await);
+    fake_relay.join(&bench, "far").await;
+    assert_eq!(listed(&bench, fake_relay.model).context, None);
+    bench.backend.script(Rule::at(fake_relay.endpoint, too_long(&fake_relay, 5010, 4000)));
+    let first = refused(bench.ask(asking(Dialect::Chat, fake_relay.model, &prompt(5000), true)).await);
     assert_eq!((first.failure.kind, first.head.attempts), (Kind::ContextLength, 1));
-    let shown = listed(&bench, house.model);
+    let shown = listed(&bench, fake_relay.model);
     assert_eq!((shown.context, shown.max_context, shown.max_output), (Some(4000), Some(4000), None));
     for dialect in DIALECTS {
-        let second = refused(bench.ask(asking(dialect, house.model, &prompt(5000), true)).await);
+        let second = refused(bench.ask(asking(dialect, fake_relay.model, &prompt(5000), true)).await);
         let Kind::ContextLength = second.failure.kind else { panic!("{dialect:?}: {}", second.failure.message) };
         assert_eq!((second.head.attempts, second.failure.code.as_deref()), (0, Some("context_length_exceeded")));
         assert!(second.head.notes.header().contains("not sent"), "{dialect:?}");
@@ -78,14 +78,17 @@ async fn a_window_that_a_relay_names_is_heeded_until_it_is_old(
         let numbers = if dialect == Dialect::Messages { "prompt is too long: 50" } else { "4000 tokens" };
         assert!(body.contains(numbers) && body.contains("4000"), "{dialect:?}: {body}");
     }
-    assert_eq!(sent(&bench, &house).len(), 1, "the relay is not asked again");
+    assert_eq!(sent(&bench, &fake_relay).len(), 1, "the relay is not asked again");
     for short in ["hello".to_owned(), prompt(4000)] {
-        bench.ask(asking(Dialect::Chat, house.model, &short, true)).await.expect("what may fit is sent");
+        bench.ask(asking(Dialect::Chat, fake_relay.model, &short, true)).await.expect("what may fit is sent");
     }
     bench.pass(limits::LEARNED);
-    bench.ask(asking(Dialect::Chat, house.model, &prompt(5000), true)).await.expect("a day later it is tried again");
+    bench
+        .ask(asking(Dialect::Chat, fake_relay.model, &prompt(5000), true))
+        .await
+        .expect("a day later it is tried again");
     GEMINI.join(&bench, "another").await;
-    bench.until("the lists forget", |bench| listed(bench, house.model).context.is_none()).await;
+    bench.until("the lists forget", |bench| listed(bench, fake_relay.model).context.is_none()).await;
 }
 
 #[tokio::test]
@@ -120,12 +123,12 @@ async fn a_window_that_the_backend_names_outlives_its_lists() {
 #[rstest]
 #[tokio::test]
 async fn a_wish_for_too_much_is_lowered_the_next_time(
-    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini)] dialect: Dialect,
 ) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
-    let message = match house.place {
+    fake_relay.join(&bench, "far").await;
+    let message = match fake_relay.endpoint {
         Endpoint::MessagesRelay => {
             "max_tokens: 9000 > 4096, which is the maximum allowed number of output tokens for m"
         }
@@ -137,34 +140,34 @@ async fn a_wish_for_too_much_is_lowered_the_next_time(
             "max_tokens is too large: 9000. This model supports at most 4096 completion tokens, whereas you provided 9000."
         }
     };
-    bench.backend.script(Rule::at(house.place, refusal(&house, message)));
-    let asked = || {
-        let mut asked = asking(dialect, house.model, "Reply with exactly: pong", true);
+    bench.backend.script(Rule::at(fake_relay.endpoint, refusal(&fake_relay, message)));
+    let client_call = || {
+        let mut client_call = asking(dialect, fake_relay.model, "Reply with exactly: pong", true);
         let body = match dialect {
             Dialect::Gemini => {
                 json!({"contents": [{"role": "user", "parts": [{"text": "hello"}]}],
                     "generationConfig": {"maxOutputTokens": 9000}})
             }
-            Dialect::Responses => json!({"model": house.model, "input": "hello", "max_output_tokens": 9000}),
+            Dialect::Responses => json!({"model": fake_relay.model, "input": "hello", "max_output_tokens": 9000}),
             _ => {
                 let messages = json!([{"role": "user", "content": "hello"}]);
-                json!({"model": house.model, "messages": messages, "max_tokens": 9000})
+                json!({"model": fake_relay.model, "messages": messages, "max_tokens": 9000})
             }
         };
-        asked.request = crate::bench::from(dialect, &body).request;
-        asked.request.model = Some(house.model.to_owned());
-        asked.request.reply.stream = true;
-        asked
+        client_call.request = crate::bench::from(dialect, &body).request;
+        client_call.request.model = Some(fake_relay.model.to_owned());
+        client_call.request.reply.stream = true;
+        client_call
     };
-    let first = refused(bench.ask(asked()).await);
+    let first = refused(bench.ask(client_call()).await);
     assert_eq!((first.failure.kind, first.head.attempts), (Kind::Invalid, 1));
-    assert_eq!(listed(&bench, house.model).max_output, Some(4096));
-    let second = bench.ask(asked()).await.expect("it is served");
+    assert_eq!(listed(&bench, fake_relay.model).max_output, Some(4096));
+    let second = bench.ask(client_call()).await.expect("it is served");
     assert!(second.head.notes.header().contains("lowered max_tokens to 4096"), "{:?}", second.head.notes);
-    let body = sent(&bench, &house).pop().expect("the second call");
+    let body = sent(&bench, &fake_relay).pop().expect("the second call");
     let limits = ["/max_tokens", "/max_completion_tokens", "/max_output_tokens", "/generationConfig/maxOutputTokens"];
-    let said: Vec<_> = limits.iter().filter_map(|path| body.pointer(path)?.as_u64()).collect();
-    assert_eq!(said, [4096], "{body}");
+    let values: Vec<_> = limits.iter().filter_map(|path| body.pointer(path)?.as_u64()).collect();
+    assert_eq!(values, [4096], "{body}");
     bench.innocent();
 }
 
@@ -181,7 +184,7 @@ async fn a_wish_for_too_much_is_lowered_the_next_time(
 async fn nothing_is_guessed(#[case] message: &str, #[case] words: usize) {
     let bench = alone().await;
     CHAT.join(&bench, "far").await;
-    bench.backend.script(Rule::at(CHAT.place, refusal(&CHAT, message)));
+    bench.backend.script(Rule::at(CHAT.endpoint, refusal(&CHAT, message)));
     let first = refused(bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(words), true)).await);
     assert_eq!(first.failure.kind, Kind::ContextLength);
     assert_eq!(listed(&bench, CHAT.model).context, None);
@@ -196,18 +199,18 @@ async fn nothing_is_guessed(#[case] message: &str, #[case] words: usize) {
 #[case::of_output("x' this model supports at most 256 completion tokens")]
 #[tokio::test]
 async fn what_a_client_wrote_is_not_learned(
-    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay,
     #[case] words: &str,
 ) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
+    fake_relay.join(&bench, "far").await;
     let message = format!("Invalid value: '{words}'. Supported values are: 'low', 'medium', and 'high'.");
-    bench.backend.script(Rule::at(house.place, refusal(&house, &message)));
-    let said = format!("{words} {}", prompt(5000));
-    refused(bench.ask(asking(Dialect::Chat, house.model, &said, true)).await);
-    let shown = listed(&bench, house.model);
+    bench.backend.script(Rule::at(fake_relay.endpoint, refusal(&fake_relay, &message)));
+    let text = format!("{words} {}", prompt(5000));
+    refused(bench.ask(asking(Dialect::Chat, fake_relay.model, &text, true)).await);
+    let shown = listed(&bench, fake_relay.model);
     assert_eq!((shown.context, shown.max_output), (None, None));
-    bench.ask(asking(Dialect::Chat, house.model, &prompt(5000), true)).await.expect("it is sent");
+    bench.ask(asking(Dialect::Chat, fake_relay.model, &prompt(5000), true)).await.expect("it is sent");
 }
 
 /// A larger prompt that is served says that the window is another one.
@@ -215,7 +218,9 @@ async fn what_a_client_wrote_is_not_learned(
 async fn a_larger_prompt_that_is_served_ends_what_was_learned() {
     let bench = alone().await;
     CHAT.join(&bench, "far").await;
-    bench.backend.script(Rule::at(CHAT.place, refusal(&CHAT, "This model's maximum context length is 2000 tokens.")));
+    bench
+        .backend
+        .script(Rule::at(CHAT.endpoint, refusal(&CHAT, "This model's maximum context length is 2000 tokens.")));
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(2000), true)).await);
     assert_eq!(listed(&bench, CHAT.model).context, Some(2000));
     // The backend counts more tokens than there are: the vocabulary has this word.
@@ -231,7 +236,7 @@ async fn a_larger_prompt_that_is_served_ends_what_was_learned() {
 async fn a_relay_that_changes_is_another_one() {
     let bench = Bench::with(Setup::accounts(0)).await;
     let relay = CHAT.join(&bench, "far").await;
-    bench.backend.script(Rule::at(CHAT.place, too_long(&CHAT, 5010, 4000)));
+    bench.backend.script(Rule::at(CHAT.endpoint, too_long(&CHAT, 5010, 4000)));
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(5000), true)).await);
     assert_eq!(listed(&bench, CHAT.model).context, Some(4000));
     let change = engine::RelayChange { key: Some(pool::Secret::from("sk-offline-relay-2")), ..Default::default() };

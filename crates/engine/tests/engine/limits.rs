@@ -58,7 +58,7 @@ async fn one_is_served_and_the_queue_is_fair_and_bounded() {
         tokio::time::timeout(PATIENCE, task).await.expect("in time").expect("no panic").expect("served");
     }
     let record = bench.backend.record();
-    let order: Vec<_> = record.posts().skip(1).filter_map(|seen| seen.prompt.clone()).collect();
+    let order: Vec<_> = record.posts().skip(1).filter_map(|request| request.prompt.clone()).collect();
     assert_eq!(order, (0..64).map(|n| format!("Reply with exactly: {n}")).collect::<Vec<_>>());
     assert_eq!(record.peak, 1 + usize::from(record.peak > 1), "one at a time, beside the model list");
 }
@@ -106,18 +106,18 @@ async fn a_conversation_stays_with_its_account() {
     let bench = Bench::with(Setup::accounts(3)).await;
     let mut served = Vec::new();
     for n in 0..5 {
-        let mut asked = chat(&format!("turn {n}"));
-        asked.request.cache_key = Some(Text::from("conversation"));
-        served.push(bench.ask(asked).await.expect("a reply").head.account);
+        let mut client_call = chat(&format!("turn {n}"));
+        client_call.request.cache_key = Some(Text::from("conversation"));
+        served.push(bench.ask(client_call).await.expect("a reply").head.account);
         bench.ask(chat(&format!("something else {n}"))).await.expect("a reply");
     }
     assert!(served.iter().all(|account| *account == served[0]), "{served:?}");
     let record = bench.backend.record();
     let turns: Vec<_> =
-        record.posts().filter(|seen| seen.prompt.as_deref().is_some_and(|p| p.starts_with("turn"))).collect();
-    let sessions: std::collections::HashSet<_> = turns.iter().map(|seen| seen.header("session-id")).collect();
+        record.posts().filter(|request| request.prompt.as_deref().is_some_and(|p| p.starts_with("turn"))).collect();
+    let sessions: std::collections::HashSet<_> = turns.iter().map(|request| request.header("session-id")).collect();
     assert_eq!(sessions.len(), 1);
-    let others: std::collections::HashSet<_> = record.posts().map(|seen| seen.account.clone()).collect();
+    let others: std::collections::HashSet<_> = record.posts().map(|request| request.account.clone()).collect();
     assert_eq!(others.len(), 3, "other conversations are spread");
 }
 
@@ -127,11 +127,11 @@ async fn a_conversation_stays_with_its_account() {
 async fn turn_state_never_crosses_accounts(#[values(Transport::Http, Transport::WebSocket)] transport: Transport) {
     let bench = Bench::with(Setup::accounts(2).settings(|settings| settings.transport = transport)).await;
     let turn = |state: Option<String>| {
-        let mut asked = responses("hello");
-        asked.client.codex = true;
-        asked.client.session = Some("0190a5b2-7c3d-7e4f-8a1b-2c3d4e5f6071".into());
-        asked.client.turn_state = state;
-        asked
+        let mut client_call = responses("hello");
+        client_call.client.codex = true;
+        client_call.client.session = Some("0190a5b2-7c3d-7e4f-8a1b-2c3d4e5f6071".into());
+        client_call.client.turn_state = state;
+        client_call
     };
     let first = bench.ask(turn(None)).await.expect("a reply");
     let state = first.head.headers.get("x-codex-turn-state").expect("a turn state").to_str().expect("text").to_owned();
@@ -171,7 +171,8 @@ async fn an_unreadable_history_is_refused_once() {
         bench.ask(from(Dialect::Responses, &body)).await.expect("a reply");
     }
     let record = bench.backend.record();
-    let sent: Vec<_> = record.posts().map(|seen| seen.json()["input"].to_string().contains("encrypted")).collect();
+    let sent: Vec<_> =
+        record.posts().map(|request| request.json()["input"].to_string().contains("encrypted")).collect();
     assert_eq!(sent, [true, false, false, false]);
 }
 
@@ -195,7 +196,8 @@ async fn a_clean_history_ends_the_stripping() {
         bench.ask(from(Dialect::Responses, turn)).await.expect("a reply");
     }
     let record = bench.backend.record();
-    let sent: Vec<_> = record.posts().map(|seen| seen.json()["input"].to_string().contains("encrypted")).collect();
+    let sent: Vec<_> =
+        record.posts().map(|request| request.json()["input"].to_string().contains("encrypted")).collect();
     assert_eq!(sent, [true, false, false, true], "refused once, left out while it is there, then sent");
 }
 
@@ -223,8 +225,8 @@ async fn who_waits_sees_that_another_account_became_free() {
     assert_eq!(bench.status(1), "cooling");
     let served = hold(&bench).await;
     let ask = |text: &str| {
-        let (engine, asked) = (bench.engine.clone(), whole(text));
-        tokio::spawn(async move { engine.run(asked).await.map(|_| ()) })
+        let (engine, client_call) = (bench.engine.clone(), whole(text));
+        tokio::spawn(async move { engine.run(client_call).await.map(|_| ()) })
     };
     let waiting = ask("Reply with exactly: rested");
     bench.until("the queue", |bench| bench.engine.accounts().list()[0].waiting == 1).await;

@@ -90,13 +90,13 @@ async fn what_the_file_does_not_take_ends_the_link() {
     let answer = json!({"access_token": granted.access, "refresh_token": granted.refresh});
     linked.bench.backend.script(Rule::token(Plan::json(200, answer).delay("answer")));
     linked.bench.pass(Duration::from_secs(200));
-    let asked = async {
+    let token_call = async {
         linked.bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("a call");
         // Somebody signs in with Codex at this very moment.
         std::fs::write(&linked.file, codex.auth_json()).expect("the file");
         linked.bench.backend.release("answer");
     };
-    let (reply, ()) = tokio::join!(linked.bench.ask(chat("hello")), asked);
+    let (reply, ()) = tokio::join!(linked.bench.ask(chat("hello")), token_call);
     reply.expect("a reply");
     assert_eq!(linked.stored().await.refresh, Some(Secret::from(granted.refresh.as_str())));
     assert_eq!(linked.bench.store.links().await.expect("links"), []);
@@ -208,10 +208,10 @@ async fn codex_and_the_gateway_share_a_file() {
         (Arc::clone(&stop), Arc::clone(&own)),
     ));
     let rounds = std::env::var("POLYGATE_SOAK_ROUNDS").map_or(60, |rounds| rounds.parse().expect("a number"));
-    let mut asked = 0;
-    while asked < rounds || own.load(Ordering::Relaxed) < rounds {
+    let mut count = 0;
+    while count < rounds || own.load(Ordering::Relaxed) < rounds {
         linked.bench.ask(chat("hello")).await.expect("a reply");
-        asked += 1;
+        count += 1;
     }
     stop.store(true, Ordering::Relaxed);
     let last = codex.await.expect("no panic");

@@ -5,7 +5,7 @@ use proto::{Dialect, Kind};
 use rstest::rstest;
 
 use crate::bench::{Bench, call, words};
-use crate::relays::{CHAT, GEMINI, House, MESSAGES, RESPONSES, alone, asking, state};
+use crate::relays::{CHAT, FakeRelay, GEMINI, MESSAGES, RESPONSES, alone, asking, state};
 
 /// More text than a reply may hold without a charge.
 fn long() -> String {
@@ -16,20 +16,20 @@ fn long() -> String {
 #[rstest]
 #[tokio::test]
 async fn a_reply_beyond_the_budget_ends_with_an_error(
-    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini)] dialect: Dialect,
 ) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
+    fake_relay.join(&bench, "far").await;
     let full = MemoryBudget::new(0);
     // Anthropic's clients get its own words.
     let words = if dialect == Dialect::Messages { "overloaded_error" } else { "all the memory" };
     for stream in [true, false] {
-        if stream && (house.wire, dialect) == (proto::Wire::Responses, Dialect::Responses) {
+        if stream && (fake_relay.wire, dialect) == (proto::Wire::Responses, Dialect::Responses) {
             // Frames that pass hold nothing.
             continue;
         }
-        let mut call = asking(dialect, house.model, &long(), stream);
+        let mut call = asking(dialect, fake_relay.model, &long(), stream);
         call.memory = full.for_request();
         // Messages has no request without a limit.
         call.request.limits.max_tokens = None;
@@ -47,24 +47,24 @@ async fn a_reply_beyond_the_budget_ends_with_an_error(
 #[rstest]
 #[tokio::test]
 async fn a_stream_goes_on_at_constant_memory(
-    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
 ) {
-    if (house.wire, dialect) == (proto::Wire::Messages, Dialect::Messages) {
+    if (fake_relay.wire, dialect) == (proto::Wire::Messages, Dialect::Messages) {
         // Such a body passes as it came, with a limit of its own that is too small.
         return;
     }
     let bench = alone().await;
-    house.join(&bench, "far").await;
+    fake_relay.join(&bench, "far").await;
     let text = format!("{} ", "word".repeat(16)).repeat(3_700);
     let room = MemoryBudget::new(300 << 10);
     let ask = async |stream| {
-        let mut call = asking(dialect, house.model, &format!("Reply with exactly: {text}"), stream);
+        let mut call = asking(dialect, fake_relay.model, &format!("Reply with exactly: {text}"), stream);
         call.memory = room.for_request();
         call.request.limits.max_tokens = Some(64_000);
         bench.ask(call).await
     };
-    let passes = dialect != Dialect::Responses || house.wire == proto::Wire::Responses;
+    let passes = dialect != Dialect::Responses || fake_relay.wire == proto::Wire::Responses;
     let answer = ask(true).await.expect("a stream");
     assert_eq!(!answer.text().contains("memory") && !answer.text().contains("overloaded"), passes);
     assert!(words(dialect, answer.text()).trim() == text.trim());

@@ -20,9 +20,9 @@ async fn the_live_list_replaces_the_bundled_one() {
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
     bench.ask(chat("hello")).await.expect("a reply, which names the new list");
     bench.until("the new list", |bench| slugs(bench) == [MODEL]).await;
-    let mut asked = chat("hello");
-    asked.request.model = Some("gpt-6-sol".into());
-    let refusal = refused(bench.ask(asked).await);
+    let mut client_call = chat("hello");
+    client_call.request.model = Some("gpt-6-sol".into());
+    let refusal = refused(bench.ask(client_call).await);
     assert_eq!(refusal.failure.kind, Kind::ModelNotFound);
     let rows = bench.rows(2).await;
     assert_eq!((rows[0].status, rows[0].attempts), (404, 0));
@@ -41,9 +41,9 @@ async fn an_account_that_lists_the_model_is_chosen() {
             models.iter().all(|count| *count > 0) && models.contains(&1)
         })
         .await;
-    let mut asked = chat("Reply with exactly: sol");
-    asked.request.model = Some("gpt-6-sol".into());
-    let answer = bench.ask(asked).await.expect("served by the account that lists it");
+    let mut client_call = chat("Reply with exactly: sol");
+    client_call.request.model = Some("gpt-6-sol".into());
+    let answer = bench.ask(client_call).await.expect("served by the account that lists it");
     assert_eq!(answer.head.account.as_ref(), Some(&bench.ids[1]));
     assert_eq!(answer.head.attempts, 1);
 }

@@ -65,7 +65,10 @@ async fn a_late_answer_holds_up_nobody_else() {
     bench.backend.script(late.always());
     let of = |bench: &Bench, at: usize| {
         let record = bench.backend.record();
-        record.at(Endpoint::Usage).filter(|seen| seen.account.as_ref() == Some(&bench.logins[at].account_id)).count()
+        record
+            .at(Endpoint::Usage)
+            .filter(|request| request.account.as_ref() == Some(&bench.logins[at].account_id))
+            .count()
     };
     pass(&bench, "the late one's look", |bench| of(bench, 0) == 1).await;
     let before = [of(&bench, 1), of(&bench, 2)];
@@ -81,8 +84,8 @@ async fn a_late_answer_holds_up_nobody_else() {
 async fn an_early_reset_heals_a_used_up_account() {
     let bench = Bench::with(polled(1, Options::default())).await;
     exhaust(&bench, 0).await;
-    let seen = usages(&bench);
-    pass(&bench, "another look", |bench| usages(bench) > seen).await;
+    let before = usages(&bench);
+    pass(&bench, "another look", |bench| usages(bench) > before).await;
     assert_eq!(bench.status(0), "exhausted");
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::default());
     pass(&bench, "its health", |bench| bench.status(0) == "active").await;
@@ -97,7 +100,10 @@ async fn nobody_asks_for_who_is_lost_or_when_it_is_off() {
     pass(&bench, "the end of its login", |bench| bench.status(0) == "needs_login").await;
     let of = |bench: &Bench, at: usize| {
         let record = bench.backend.record();
-        record.at(Endpoint::Usage).filter(|seen| seen.account.as_ref() == Some(&bench.logins[at].account_id)).count()
+        record
+            .at(Endpoint::Usage)
+            .filter(|request| request.account.as_ref() == Some(&bench.logins[at].account_id))
+            .count()
     };
     let (lost, good) = (of(&bench, 0), of(&bench, 1));
     pass(&bench, "the other's figures", |bench| of(bench, 1) >= good + 3).await;
@@ -201,7 +207,7 @@ async fn a_status_tells_whether_a_try_may_have_worked(#[case] status: u16, #[cas
     bench.clock.advance(MINUTE);
     let next = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome").redeem_request_id;
     let record = bench.backend.record();
-    let sent = record.at(Endpoint::Credits).map(|seen| String::from_utf8_lossy(&seen.body).contains(&next));
+    let sent = record.at(Endpoint::Credits).map(|request| String::from_utf8_lossy(&request.body).contains(&next));
     assert_eq!(sent.collect::<Vec<_>>(), [open, true]);
 }
 
@@ -218,8 +224,8 @@ async fn used_up_accounts_are_tried_where_their_owner_wants_it() {
         bench.ask(chat("hello")).await.expect("served by the other");
     }
     bench.backend.set_quota(&bench.logins[1].account_id, &Quota::exhausted(HOUR));
-    let told = refused(bench.ask(chat("hello")).await).failure.kind;
-    assert_eq!(told, proto::Kind::Exhausted, "those that may be tried are nobody to hope for");
+    let kind = refused(bench.ask(chat("hello")).await).failure.kind;
+    assert_eq!(kind, proto::Kind::Exhausted, "those that may be tried are nobody to hope for");
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::default());
     bench.ask(chat("hello")).await.expect("served although it was used up");
 }

@@ -300,8 +300,8 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
 async fn a_spent_token_is_not_used_by_who_waited_for_the_lease() {
     let bench = Bench::new().await;
     let other = bench.beside().await;
-    let gone = json!({"error": {"code": "refresh_token_reused", "message": "used"}});
-    bench.backend.script(Rule::token(Plan::json(401, gone).delay("answer")).always());
+    let reused = json!({"error": {"code": "refresh_token_reused", "message": "used"}});
+    bench.backend.script(Rule::token(Plan::json(401, reused).delay("answer")).always());
     let id = bench.ids[0].0.clone();
     let first = tokio::spawn({
         let (engine, id) = (bench.engine.clone(), id.clone());

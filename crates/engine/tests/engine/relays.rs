@@ -18,23 +18,31 @@ pub(crate) const KEY: &str = "sk-offline-relay";
 
 /// A relay of the backend: its protocol, where it is, a model of it, and its place in the record.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct House {
+pub(crate) struct FakeRelay {
     pub(crate) wire: Wire,
     pub(crate) path: &'static str,
     pub(crate) model: &'static str,
-    pub(crate) place: Endpoint,
+    pub(crate) endpoint: Endpoint,
 }
 
-pub(crate) const CHAT: House =
-    House { wire: Wire::Chat, path: "/relay/chat/v1", model: "llama-4-scout", place: Endpoint::ChatRelay };
-pub(crate) const RESPONSES: House =
-    House { wire: Wire::Responses, path: "/relay/responses/v1", model: "gpt-4.1", place: Endpoint::ResponsesRelay };
-pub(crate) const MESSAGES: House =
-    House { wire: Wire::Messages, path: "/relay/messages/v1", model: "claude-haiku-5", place: Endpoint::MessagesRelay };
-pub(crate) const GEMINI: House =
-    House { wire: Wire::Gemini, path: "/relay/gemini", model: "gemini-3.8-flash", place: Endpoint::GeminiRelay };
+pub(crate) const CHAT: FakeRelay =
+    FakeRelay { wire: Wire::Chat, path: "/relay/chat/v1", model: "llama-4-scout", endpoint: Endpoint::ChatRelay };
+pub(crate) const RESPONSES: FakeRelay = FakeRelay {
+    wire: Wire::Responses,
+    path: "/relay/responses/v1",
+    model: "gpt-4.1",
+    endpoint: Endpoint::ResponsesRelay,
+};
+pub(crate) const MESSAGES: FakeRelay = FakeRelay {
+    wire: Wire::Messages,
+    path: "/relay/messages/v1",
+    model: "claude-haiku-5",
+    endpoint: Endpoint::MessagesRelay,
+};
+pub(crate) const GEMINI: FakeRelay =
+    FakeRelay { wire: Wire::Gemini, path: "/relay/gemini", model: "gemini-3.8-flash", endpoint: Endpoint::GeminiRelay };
 
-impl House {
+impl FakeRelay {
     /// A relay that serves its one model.
     pub(crate) fn spec(&self, bench: &Bench, name: &str) -> RelaySpec {
         RelaySpec {
@@ -45,7 +53,7 @@ impl House {
             models: vec![self.model.to_owned()],
             prefix: String::new(),
             capabilities: None,
-            private: PrivateAccess::AsGiven,
+            private: PrivateAccess::Auto,
             weight: 1,
             enabled: true,
         }
@@ -68,37 +76,38 @@ pub(crate) fn state(bench: &Bench, name: &str) -> RelayView {
 }
 
 /// What the relay was sent, oldest first.
-pub(crate) fn sent(bench: &Bench, house: &House) -> Vec<Value> {
-    bench.backend.record().at(house.place).map(offline::RecordedRequest::json).collect()
+pub(crate) fn sent(bench: &Bench, fake_relay: &FakeRelay) -> Vec<Value> {
+    bench.backend.record().at(fake_relay.endpoint).map(offline::RecordedRequest::json).collect()
 }
 
 pub(crate) fn asking(dialect: Dialect, model: &str, prompt: &str, stream: bool) -> engine::Call {
-    let mut asked = call(dialect, prompt, stream);
-    asked.request.model = Some(model.to_owned());
-    asked
+    let mut client_call = call(dialect, prompt, stream);
+    client_call.request.model = Some(model.to_owned());
+    client_call
 }
 
 #[rstest]
 #[tokio::test]
 async fn every_client_reaches_every_relay(
-    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini)] dialect: Dialect,
 ) {
     let bench = alone().await;
-    let relay = house.join(&bench, "far").await;
-    let streamed = bench.ask(asking(dialect, house.model, "Reply with exactly: pong", true)).await.expect("a stream");
+    let relay = fake_relay.join(&bench, "far").await;
+    let streamed =
+        bench.ask(asking(dialect, fake_relay.model, "Reply with exactly: pong", true)).await.expect("a stream");
     assert_eq!(words(dialect, streamed.text()), "pong", "{}", streamed.text());
     assert_eq!(streamed.head.relay.as_deref(), Some("far"));
-    assert_eq!((streamed.head.attempts, streamed.head.model.as_str()), (1, house.model));
-    let whole = bench.ask(asking(dialect, house.model, "Reply with exactly: pong", false)).await.expect("a reply");
+    assert_eq!((streamed.head.attempts, streamed.head.model.as_str()), (1, fake_relay.model));
+    let whole = bench.ask(asking(dialect, fake_relay.model, "Reply with exactly: pong", false)).await.expect("a reply");
     assert!(whole.text().contains("pong"), "{}", whole.text());
     for row in bench.rows(2).await {
         assert_eq!(row.account, Some(AccountId(relay.id.clone())), "the row names the relay");
-        assert_eq!((row.status, row.outcome, row.model.as_str()), (200, Outcome::Completed, house.model));
+        assert_eq!((row.status, row.outcome, row.model.as_str()), (200, Outcome::Completed, fake_relay.model));
         assert!(row.tally.input > 0 && row.tally.output > 0 && !row.tally.estimated, "{:?}", row.tally);
     }
-    for body in sent(&bench, &house) {
-        assert!(house.wire == Wire::Gemini || body["stream"] == true, "the relay always streams: {body}");
+    for body in sent(&bench, &fake_relay) {
+        assert!(fake_relay.wire == Wire::Gemini || body["stream"] == true, "the relay always streams: {body}");
     }
     bench.innocent();
 }
@@ -109,14 +118,14 @@ async fn every_client_reaches_every_relay(
 #[case(MESSAGES)]
 #[case(GEMINI)]
 #[tokio::test]
-async fn tools_are_called_and_answered(#[case] house: House) {
+async fn tools_are_called_and_answered(#[case] fake_relay: FakeRelay) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
+    fake_relay.join(&bench, "far").await;
     let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
     let tools = json!([{"type": "function", "function": {"name": "get_weather", "parameters": parameters}}]);
     let mut messages = vec![json!({"role": "user", "content": "weather tool please"})];
     let ask = |messages: &[Value]| {
-        from(Dialect::Chat, &json!({"model": house.model, "stream": false, "messages": messages, "tools": tools}))
+        from(Dialect::Chat, &json!({"model": fake_relay.model, "stream": false, "messages": messages, "tools": tools}))
     };
     let first = bench.ask(ask(&messages)).await.expect("a call");
     let reply: Value = serde_json::from_str(first.text()).expect("JSON");
@@ -137,13 +146,18 @@ async fn tools_are_called_and_answered(#[case] house: House) {
 #[case(MESSAGES, "/max_tokens", Some("/stop_sequences/0"))]
 #[case(GEMINI, "/generationConfig/maxOutputTokens", Some("/generationConfig/stopSequences/0"))]
 #[tokio::test]
-async fn limits_are_the_relays_where_it_has_them(#[case] house: House, #[case] most: &str, #[case] stop: Option<&str>) {
+async fn limits_are_the_relays_where_it_has_them(
+    #[case] fake_relay: FakeRelay,
+    #[case] most: &str,
+    #[case] stop: Option<&str>,
+) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
+    fake_relay.join(&bench, "far").await;
     let message = json!([{"role": "user", "content": "count to 40"}]);
-    let body = json!({"model": house.model, "stream": true, "max_tokens": 500, "stop": ["7"], "messages": message});
+    let body =
+        json!({"model": fake_relay.model, "stream": true, "max_tokens": 500, "stop": ["7"], "messages": message});
     let answer = bench.ask(from(Dialect::Chat, &body)).await.expect("a stream");
-    let sent = sent(&bench, &house).remove(0);
+    let sent = sent(&bench, &fake_relay).remove(0);
     assert_eq!(sent.pointer(most), Some(&json!(500)), "{sent}");
     if let Some(stop) = stop {
         assert_eq!(sent.pointer(stop), Some(&json!("7")), "{sent}");
@@ -157,15 +171,14 @@ async fn limits_are_the_relays_where_it_has_them(#[case] house: House, #[case] m
 #[case(CHAT, "/stop")]
 #[case(GEMINI, "/generationConfig/stopSequences")]
 #[tokio::test]
-async fn stops_that_are_too_many_for_the_relay_are_kept_here(#[case] house: House, #[case] stop: &str) {
+async fn stops_that_are_too_many_for_the_relay_are_kept_here(#[case] fake_relay: FakeRelay, #[case] stop: &str) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
+    fake_relay.join(&bench, "far").await;
     let stops = ["7", "a", "b", "c", "d", "e"];
     let messages = json!([{"role": "user", "content": "count to 40"}]);
-    let body =
-        json!({"model": house.model, "max_tokens": 500, "stream": true, "stop_sequences": stops, "messages": messages});
+    let body = json!({"model": fake_relay.model, "max_tokens": 500, "stream": true, "stop_sequences": stops, "messages": messages});
     let answer = bench.ask(from(Dialect::Messages, &body)).await.expect("a stream");
-    assert_eq!(sent(&bench, &house).remove(0).pointer(stop), None);
+    assert_eq!(sent(&bench, &fake_relay).remove(0).pointer(stop), None);
     assert_eq!(words(Dialect::Messages, answer.text()).trim(), "1 2 3 4 5 6", "{}", answer.text());
     bench.innocent();
 }
@@ -193,7 +206,7 @@ async fn the_same_protocol_passes_untouched() {
         data: [DONE]\n\n";
     let bench = alone().await;
     CHAT.join(&bench, "far").await;
-    bench.backend.script(offline::Rule::at(CHAT.place, offline::Plan::stream(frames)));
+    bench.backend.script(offline::Rule::at(CHAT.endpoint, offline::Plan::stream(frames)));
     let answer = bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a stream");
     assert_eq!(answer.text(), frames);
 }
@@ -204,7 +217,7 @@ async fn a_relay_that_counts_nothing_is_estimated() {
     let frames = "data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"some words of an answer\"}}]}\n\ndata: [DONE]\n\n";
     let bench = alone().await;
     CHAT.join(&bench, "far").await;
-    bench.backend.script(offline::Rule::at(CHAT.place, offline::Plan::stream(frames)));
+    bench.backend.script(offline::Rule::at(CHAT.endpoint, offline::Plan::stream(frames)));
     bench.ask(asking(Dialect::Responses, CHAT.model, "hello", true)).await.expect("a stream");
     let row = bench.rows(1).await.remove(0);
     assert!(row.tally.estimated && row.tally.output > 0 && row.tally.input > 0, "{:?}", row.tally);
@@ -249,14 +262,14 @@ async fn a_conversation_stays_with_its_relay() {
 #[case(GEMINI, json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "pong"}]}, "finishReason": "STOP"}],
     "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}}))]
 #[tokio::test]
-async fn a_whole_body_is_read_where_a_stream_was_asked_for(#[case] house: House, #[case] body: Value) {
+async fn a_whole_body_is_read_where_a_stream_was_asked_for(#[case] fake_relay: FakeRelay, #[case] body: Value) {
     let bench = alone().await;
-    house.join(&bench, "far").await;
-    bench.backend.script(offline::Rule::at(house.place, offline::Plan::json(200, body)).times(2));
-    let streamed = bench.ask(asking(Dialect::Chat, house.model, "hello", true)).await.expect("a stream");
+    fake_relay.join(&bench, "far").await;
+    bench.backend.script(offline::Rule::at(fake_relay.endpoint, offline::Plan::json(200, body)).times(2));
+    let streamed = bench.ask(asking(Dialect::Chat, fake_relay.model, "hello", true)).await.expect("a stream");
     assert_eq!(words(Dialect::Chat, streamed.text()), "pong", "{}", streamed.text());
     assert_eq!(events(streamed.text()).last(), Some(&json!("[DONE]")));
-    let whole = bench.ask(asking(Dialect::Chat, house.model, "hello", false)).await.expect("a reply");
+    let whole = bench.ask(asking(Dialect::Chat, fake_relay.model, "hello", false)).await.expect("a reply");
     assert!(whole.text().contains("pong"), "{}", whole.text());
     let rows = bench.rows(2).await;
     assert!(rows.iter().all(|row| (row.tally.input, row.tally.output) == (3, 1)), "{rows:?}");

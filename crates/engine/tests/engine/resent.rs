@@ -15,10 +15,10 @@ async fn bench(accounts: usize, transport: Transport) -> Bench {
 }
 
 /// A turn of a conversation with a tool, so that `auto` takes a socket.
-fn turn(dialect: Dialect, said: &[&str]) -> engine::Call {
+fn turn(dialect: Dialect, texts: &[&str]) -> engine::Call {
     let role = |at: usize| if at.is_multiple_of(2) { "user" } else { "assistant" };
     let messages: Vec<Value> =
-        said.iter().enumerate().map(|(at, text)| json!({"role": role(at), "content": text})).collect();
+        texts.iter().enumerate().map(|(at, text)| json!({"role": role(at), "content": text})).collect();
     let schema = json!({"type": "object", "properties": {}});
     let body = match dialect {
         Dialect::Responses => json!({"model": MODEL, "stream": true, "input": messages,
@@ -62,8 +62,8 @@ async fn a_turn_whose_socket_closes_late_is_sent_once(
     }
     let before = bench.posts();
     bench.backend.script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code })));
-    let (engine, asked) = (bench.engine.clone(), turn(dialect, &SECOND));
-    let run = tokio::spawn(async move { engine.run(asked).await.map(|_| "a reply") });
+    let (engine, client_call) = (bench.engine.clone(), turn(dialect, &SECOND));
+    let run = tokio::spawn(async move { engine.run(client_call).await.map(|_| "a reply") });
     bench.until("the turn", |bench| bench.posts() == before + 1).await;
     pass(Duration::from_secs(20)).await;
     bench.backend.release("close");
@@ -83,8 +83,8 @@ async fn a_turn_whose_socket_closes_after_the_commit_is_sent_once() {
     bench
         .backend
         .script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code: 1011 })));
-    let (engine, asked) = (bench.engine.clone(), turn(Dialect::Chat, &FIRST));
-    let run = tokio::spawn(async move { engine.run(asked).await });
+    let (engine, client_call) = (bench.engine.clone(), turn(Dialect::Chat, &FIRST));
+    let run = tokio::spawn(async move { engine.run(client_call).await });
     bench.until("the turn", |bench| bench.posts() == 1).await;
     pass(Duration::from_secs(100)).await;
     let Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) = run.await.expect("no panic") else {

@@ -12,11 +12,11 @@ use crate::bench::{Answer, Bench, Setup, chat, events, refused, responses, whole
 /// The accounts that the backend was asked with, in order.
 fn accounts(bench: &Bench) -> Vec<usize> {
     let record = bench.backend.record();
-    let place = |seen: &offline::RecordedRequest| {
-        let account = seen.account.as_deref().expect("an account");
+    let account_index = |request: &offline::RecordedRequest| {
+        let account = request.account.as_deref().expect("an account");
         bench.logins.iter().position(|login| login.account_id == account).expect("one of ours")
     };
-    record.posts().map(place).collect()
+    record.posts().map(account_index).collect()
 }
 
 /// One failing answer, then the other account serves.
@@ -32,7 +32,7 @@ async fn other_account(plan: Plan) -> (Bench, Answer, usize) {
     assert_eq!(order.len(), 2);
     assert_ne!(order[0], order[1]);
     let record = bench.backend.record();
-    let ids: HashSet<_> = record.posts().map(|seen| seen.header("x-client-request-id")).collect();
+    let ids: HashSet<_> = record.posts().map(|request| request.header("x-client-request-id")).collect();
     assert!(ids.len() == 1 && !ids.contains(&None), "one request: {ids:?}");
     bench.innocent();
     let first = order[0];
@@ -89,14 +89,14 @@ async fn nobody_is_asked_again(#[case] plan: Plan, #[case] status: u16) {
 async fn output_is_never_asked_for_twice(#[case] prompt: &str, #[case] after: u32, #[case] how: Termination) {
     let bench = Bench::with(Setup::accounts(2)).await;
     bench.backend.script(Rule::responses(Plan::auto().cut_event(after, how)));
-    let mut asked = responses(prompt);
+    let mut client_call = responses(prompt);
     if prompt.starts_with("weather") {
         let tools =
             json!([{"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}]);
         let body = json!({"model": crate::bench::MODEL, "stream": true, "input": prompt, "tools": tools});
-        asked = crate::bench::from(Dialect::Responses, &body);
+        client_call = crate::bench::from(Dialect::Responses, &body);
     }
-    let answer = bench.ask(asked).await.expect("a stream");
+    let answer = bench.ask(client_call).await.expect("a stream");
     assert!(!answer.text().contains("response.completed"), "{}", answer.text());
     assert!(answer.text().contains("response.failed"), "{}", answer.text());
     assert_eq!(bench.posts(), 1);
@@ -251,7 +251,7 @@ async fn state_that_is_refused_is_left_out_once() {
     assert_eq!(order[0], order[1], "the same account");
     let record = bench.backend.record();
     let inputs: Vec<_> =
-        record.posts().map(|seen| seen.json()["input"].to_string().contains("encrypted_content")).collect();
+        record.posts().map(|request| request.json()["input"].to_string().contains("encrypted_content")).collect();
     assert_eq!(inputs, [true, false]);
 }
 

@@ -79,9 +79,9 @@ async fn the_dry_run_names_who_serves_next_and_why_the_others_do_not() {
 async fn the_dry_run_knows_conversations_models_and_keys() {
     let chains = Chains(vec![("gone-*".to_owned(), vec![MODEL.to_owned()])]);
     let bench = Bench::with(Setup::accounts(3).settings(|settings| settings.chains = chains)).await;
-    let mut asked = chat("hello");
-    asked.request.cache_key = Some(Text::from("talk"));
-    let owner = bench.ask(asked).await.expect("a reply").head.account.expect("an account");
+    let mut client_call = chat("hello");
+    client_call.request.cache_key = Some(Text::from("talk"));
+    let owner = bench.ask(client_call).await.expect("a reply").head.account.expect("an account");
     let key = bench.engine.keys().create(engine::NewKey {
         name: "k".into(),
         kind: pool::keys::KeyKind::Client,
@@ -90,20 +90,20 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
         tools: None,
     });
     let key = key.await.expect("a key");
-    let talk = |key| {
+    let explain = |key| {
         bench.engine.routing().explain(RoutingQuery { conversation: Some("talk"), key, ..RoutingQuery::default() })
     };
     let keyless = RoutingQuery { conversation: Some("talk"), keyless: Some("testkey1"), ..RoutingQuery::default() };
     let own = bench.engine.routing().explain(keyless).expect("explained").candidates.remove(0);
     assert_eq!((own.id.as_str(), own.score.map(|score| score.owner)), (owner.0.as_str(), Some(true)));
     // Conversations belong to their key: this one is another's.
-    let other = talk(Some(key.id.as_str())).expect("explained");
+    let other = explain(Some(key.id.as_str())).expect("explained");
     assert!(other.candidates.iter().all(|candidate| candidate.score.is_none_or(|score| !score.owner)));
-    assert_eq!(talk(Some("nobody")).expect_err("no such key").kind, Kind::Invalid);
+    assert_eq!(explain(Some("nobody")).expect_err("no such key").kind, Kind::Invalid);
     let unknown = RoutingQuery { model: Some("unheard-of"), ..RoutingQuery::default() };
     assert_eq!(bench.engine.routing().explain(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
-    let gone = RoutingQuery { model: Some("gone-4"), ..RoutingQuery::default() };
-    assert_eq!(bench.engine.routing().explain(gone).expect("its chain is asked").model, MODEL);
+    let chained = RoutingQuery { model: Some("gone-4"), ..RoutingQuery::default() };
+    assert_eq!(bench.engine.routing().explain(chained).expect("its chain is asked").model, MODEL);
     CHAT.join(&bench, "far").await;
     let relays = bench
         .engine
@@ -122,7 +122,7 @@ async fn the_dry_run_follows_the_chain() {
     let chains = Chains(vec![chain(MODEL, &["nobody:has-this", far.as_str()]), chain("gone-*", &[MODEL])]);
     let bench = Bench::with(Setup::accounts(1).settings(|settings| settings.chains = chains)).await;
     let relay = CHAT.join(&bench, "far").await.id;
-    let said = |model| {
+    let route = |model| {
         let inquiry = RoutingQuery { model: Some(model), ..RoutingQuery::default() };
         let explained = bench.engine.routing().explain(inquiry).expect("explained");
         let chosen = bench.engine.routing().chosen(inquiry);
@@ -130,13 +130,13 @@ async fn the_dry_run_follows_the_chain() {
         (explained.chosen, explained.instead, chosen.err().map(|failure| failure.kind))
     };
     let account = bench.ids[0].0.clone();
-    assert_eq!(said(MODEL), (Some(account.clone()), None, None));
-    assert_eq!(said("gone-4"), (Some(account), None, None));
+    assert_eq!(route(MODEL), (Some(account.clone()), None, None));
+    assert_eq!(route("gone-4"), (Some(account), None, None));
     bench.backend.script(Rule::responses(Plan::usage_limit(600)));
     let answer = bench.ask(chat("hello")).await.expect("the relay serves");
     assert_eq!(answer.head.relay.as_deref(), Some("far"));
-    assert_eq!(said(MODEL), (Some(relay), Some(CHAT.model.to_owned()), None));
-    assert_eq!(said("gone-4"), (None, None, Some(Kind::Exhausted)), "chains make no circles");
+    assert_eq!(route(MODEL), (Some(relay), Some(CHAT.model.to_owned()), None));
+    assert_eq!(route("gone-4"), (None, None, Some(Kind::Exhausted)), "chains make no circles");
     let unknown = RoutingQuery { model: Some("unheard-of"), ..RoutingQuery::default() };
     assert_eq!(bench.engine.routing().chosen(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
 }

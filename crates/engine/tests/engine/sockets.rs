@@ -40,7 +40,7 @@ fn second(dialect: Dialect, first: &str) -> Value {
     let (name, args) = ("lookup", "{}");
     let id = |text: &str| {
         let events = events(text);
-        let found = events.iter().find_map(|event| {
+        let call_id = events.iter().find_map(|event| {
             event["choices"][0]["delta"]["tool_calls"][0]["id"]
                 .as_str()
                 .or_else(|| event["item"]["call_id"].as_str())
@@ -48,7 +48,7 @@ fn second(dialect: Dialect, first: &str) -> Value {
                 .or_else(|| event["message"]["tool_calls"][0]["id"].as_str())
                 .map(str::to_owned)
         });
-        found.expect("a call")
+        call_id.expect("a call")
     };
     match dialect {
         Dialect::Chat => json!([
@@ -104,7 +104,7 @@ fn request(dialect: Dialect, conversation: &Value) -> engine::Call {
 }
 
 /// A conversation of one question.
-fn asked(dialect: Dialect, text: &str) -> Value {
+fn question(dialect: Dialect, text: &str) -> Value {
     if dialect == Dialect::Gemini { json!([{"role": "user", "parts": [{"text": text}]}]) } else { json!([user(text)]) }
 }
 
@@ -114,7 +114,7 @@ async fn a_tool_loop_of_any_protocol_sends_the_result_alone(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
 ) {
     let bench = bench(1).await;
-    let first = bench.ask(request(dialect, &asked(dialect, "call lookup"))).await.expect("the first turn");
+    let first = bench.ask(request(dialect, &question(dialect, "call lookup"))).await.expect("the first turn");
     let second = bench.ask(request(dialect, &second(dialect, first.text()))).await.expect("the second turn");
     assert!(words(dialect, second.text()).contains("42"), "{}", second.text());
     let turns = turns(&bench);
@@ -297,8 +297,8 @@ async fn two_turns_at_once_take_two_sockets(
 ) {
     let bench = Bench::with(Setup::default().settings(|settings| settings.transport = Transport::WebSocket)).await;
     bench.backend.script(Rule::responses(Plan::auto().pause(8, "go")).times(2));
-    let asked = || request(dialect, &asked(dialect, "count to 9"));
-    let (first, second) = tokio::join!(bench.open(asked()), bench.open(asked()));
+    let client_call = || request(dialect, &question(dialect, "count to 9"));
+    let (first, second) = tokio::join!(bench.open(client_call()), bench.open(client_call()));
     let running = turns(&bench);
     assert_eq!(running.iter().map(|turn| turn.method.as_str()).collect::<Vec<_>>(), ["WS", "WS"]);
     assert_ne!(running[0].connection, running[1].connection);
@@ -306,7 +306,7 @@ async fn two_turns_at_once_take_two_sockets(
     let (first, second) = tokio::join!(first.rest(), second.rest());
     assert_eq!(words(dialect, first.text()).trim(), "1 2 3 4 5 6 7 8 9");
     assert_eq!(words(dialect, second.text()).trim(), "1 2 3 4 5 6 7 8 9");
-    bench.ask(asked()).await.expect("a third turn");
+    bench.ask(client_call()).await.expect("a third turn");
     let turns = turns(&bench);
     assert!(running.iter().any(|turn| turn.connection == turns[2].connection), "the one that waited is used again");
     assert_eq!(bench.backend.record().sockets().count(), 2);
@@ -339,8 +339,8 @@ async fn cut_at_every_message(
         assert!(turns.len() == 1 || event == 0, "event {event} had been read");
         match cut {
             Ok(answer) if answer.text().contains(r#""error":{"#) || answer.text().contains(r#""error":""#) => {
-                let said = words(dialect, answer.text());
-                assert!(words(dialect, whole.text()).starts_with(&said), "event {event}: {said}");
+                let partial = words(dialect, answer.text());
+                assert!(words(dialect, whole.text()).starts_with(&partial), "event {event}: {partial}");
                 assert_eq!(behind, [0; 0], "event {event} came after the last one");
             }
             Ok(answer) => {
@@ -363,10 +363,10 @@ async fn cut_at_every_message(
 #[tokio::test]
 async fn headers_in_messages_are_no_way_around_the_list() {
     let bench = Bench::with(Setup::default().settings(|settings| settings.transport = Transport::WebSocket)).await;
-    let told = json!({"type": "codex.response.metadata", "headers": {"set-cookie": "a=b", "server-timing": "x",
+    let metadata = json!({"type": "codex.response.metadata", "headers": {"set-cookie": "a=b", "server-timing": "x",
         "connection": "close", "transfer-encoding": "chunked", "content-length": "1", "x-evil": "1",
         "x-codex-turn-state": "opaque", "openai-model": "a\r\nx-evil: 2", "bad name": "x"}});
-    let frame = format!("event: codex.response.metadata\ndata: {told}\n\n");
+    let frame = format!("event: codex.response.metadata\ndata: {metadata}\n\n");
     bench.backend.script(Rule::responses(Plan::auto().extra(0, frame)));
     let answer = bench.ask(codex(&[user("hello")], true)).await.expect("a reply");
     let names: Vec<&str> = answer.head.headers.keys().map(http::HeaderName::as_str).collect();
@@ -439,8 +439,8 @@ async fn a_prewarm_opens_the_conversations_socket() {
     let bench = bench(2).await;
     let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
     assert!(warm.text().contains("response.completed") && !warm.text().contains("output_text"), "{}", warm.text());
-    let said = [user("My name is Ada."), user("Reply with exactly: pong")];
-    let turn = bench.ask(codex(&said, true)).await.expect("a turn");
+    let history = [user("My name is Ada."), user("Reply with exactly: pong")];
+    let turn = bench.ask(codex(&history, true)).await.expect("a turn");
     assert_eq!(words(Dialect::Responses, turn.text()), "pong");
     let turns = turns(&bench);
     assert_eq!((turns.len(), bench.backend.record().sockets().count()), (2, 1));
@@ -460,7 +460,11 @@ async fn a_prewarm_opens_the_conversations_socket() {
 #[case::broken(Options::default(), Some(Plan::server_error(500)), 0)]
 #[case::cut(Options::default(), Some(Plan::auto().cut_event(1, Termination::Reset)), 0)]
 #[tokio::test]
-async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan: Option<Plan>, #[case] spent: usize) {
+async fn a_prewarm_that_fails_is_answered(
+    #[case] options: Options,
+    #[case] plan: Option<Plan>,
+    #[case] exhausted: usize,
+) {
     let setup = Setup { options, ..Setup::accounts(2) }.settings(|settings| settings.transport = Transport::Auto);
     let bench = Bench::with(setup).await;
     if let Some(plan) = plan {
@@ -468,11 +472,11 @@ async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan
     }
     let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
     assert!(warm.text().contains("response.completed"), "{}", warm.text());
-    assert_eq!((0..2).filter(|at| bench.status(*at) == "exhausted").count(), spent);
+    assert_eq!((0..2).filter(|at| bench.status(*at) == "exhausted").count(), exhausted);
     assert!((0..2).all(|at| matches!(bench.status(at), "active" | "exhausted")));
     assert!(turns(&bench).iter().all(|turn| turn.method == "WS"), "no POST stands in for a prewarm");
-    let said = [user("My name is Ada."), user("Reply with exactly: pong")];
-    let turn = bench.ask(codex(&said, true)).await.expect("a turn");
+    let history = [user("My name is Ada."), user("Reply with exactly: pong")];
+    let turn = bench.ask(codex(&history, true)).await.expect("a turn");
     assert_eq!(words(Dialect::Responses, turn.text()), "pong");
 }
 

@@ -27,13 +27,13 @@ async fn crowd_for(bench: &Bench, model: &str, count: usize, round: usize) -> (u
 async fn timed(bench: &Bench, model: &str, count: usize, round: usize) -> (Vec<proto::Failure>, Vec<Duration>) {
     let mut running = Vec::new();
     for n in 0..count {
-        let mut asked = chat(&format!("Reply with exactly: {round} {n}"));
-        asked.request.cache_key = Some(Text::from(format!("conversation {n}").as_str()));
-        asked.request.model = Some(model.to_owned());
+        let mut client_call = chat(&format!("Reply with exactly: {round} {n}"));
+        client_call.request.cache_key = Some(Text::from(format!("conversation {n}").as_str()));
+        client_call.request.model = Some(model.to_owned());
         let engine = bench.engine.clone();
         running.push(tokio::spawn(async move {
             let begun = Instant::now();
-            let failure = match engine.run(asked).await {
+            let failure = match engine.run(client_call).await {
                 Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) => {
                     crate::bench::Tap::from((head, stream)).rest().await;
                     None
@@ -116,8 +116,8 @@ async fn retries_of_clients_stay_within_the_budget_and_the_breaker_opens() {
     bench.clock.advance(Duration::from_secs(2));
     let (served, failures) = crowd(&bench, 50, 6).await;
     assert_eq!((served, bench.posts()), (0, before + 1), "one probe");
-    let told = failures.iter().filter(|failure| failure.kind == Kind::Overloaded).count();
-    assert_eq!(told, 49, "{failures:?}");
+    let overloaded = failures.iter().filter(|failure| failure.kind == Kind::Overloaded).count();
+    assert_eq!(overloaded, 49, "{failures:?}");
     bench.clock.advance(Duration::from_mins(1));
     crowd(&bench, 1, 6).await;
     assert_eq!(bench.posts(), before + 2, "no second call after a probe, though the budget has one");
@@ -135,14 +135,14 @@ async fn one_that_fails_does_not_stop_the_others() {
     let bench = Bench::with(Setup::accounts(10)).await;
     let sound = p99(&bench, 0..5).await;
     let bad = &bench.logins[3].account_id;
-    let asked = || bench.backend.record().posts().filter(|seen| seen.account.as_ref() == Some(bad)).count();
-    let (before, calls) = (asked(), bench.posts());
+    let attempts = || bench.backend.record().posts().filter(|request| request.account.as_ref() == Some(bad)).count();
+    let (before, calls) = (attempts(), bench.posts());
     bench.backend.script(Rule::responses(oops()).account(bad).always());
     let poisoned = p99(&bench, 5..10).await;
     println!("p99 of 200: {sound:?} with ten that serve, {poisoned:?} with one of them failing");
-    let asked = asked() - before;
-    assert!((1..=30).contains(&asked), "{asked}");
-    assert_eq!(bench.posts() - calls, 200 + asked, "nobody else is asked twice");
+    let attempts = attempts() - before;
+    assert!((1..=30).contains(&attempts), "{attempts}");
+    assert_eq!(bench.posts() - calls, 200 + attempts, "nobody else is asked twice");
 }
 
 /// A listener whose backlog is full: nobody answers a SYN any more.
@@ -205,9 +205,9 @@ async fn one_client_breaks_nothing_for_others() {
     let bench = Bench::new().await;
     bench.backend.script(Rule::responses(oops()).times(40));
     for n in 0..20 {
-        let mut asked = chat(&format!("poison {n}"));
-        asked.request.cache_key = Some(Text::from("poison"));
-        bench.ask(asked).await.expect_err("it fails");
+        let mut client_call = chat(&format!("poison {n}"));
+        client_call.request.cache_key = Some(Text::from("poison"));
+        bench.ask(client_call).await.expect_err("it fails");
     }
     assert_eq!(crowd(&bench, 20, 0).await.0, 20);
 }

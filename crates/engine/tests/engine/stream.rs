@@ -245,8 +245,9 @@ fn beats(dialect: Dialect, text: &str) -> usize {
         Dialect::Gemini => lines(&str::is_empty) - lines(&|line| line.starts_with("data: ")),
         // A piece that says nothing: neither words nor thoughts.
         Dialect::Ollama => {
-            let says = |event: &Value| event["message"]["content"] != "" || event["message"]["thinking"].is_string();
-            events(text).iter().filter(|event| event["done"] == false && !says(event)).count()
+            let has_text =
+                |event: &Value| event["message"]["content"] != "" || event["message"]["thinking"].is_string();
+            events(text).iter().filter(|event| event["done"] == false && !has_text(event)).count()
         }
     }
 }
@@ -272,11 +273,11 @@ async fn a_stream_that_wakes_in_time_goes_on(#[values(Transport::Http, Transport
 async fn stop_sequences_end_the_reply_and_cancel_the_upstream() {
     let bench = Bench::new().await;
     bench.backend.script(Rule::responses(Plan::auto().pace(200.0)));
-    let mut asked = chat("count to 5000");
-    asked.request.limits.stop = vec!["7 8".into()];
-    let answer = bench.ask(asked).await.expect("a reply");
+    let mut client_call = chat("count to 5000");
+    client_call.request.limits.stop = vec!["7 8".into()];
+    let answer = bench.ask(client_call).await.expect("a reply");
     assert_eq!(words(Dialect::Chat, answer.text()).trim(), "1 2 3 4 5 6");
-    let left = |record: &offline::Record| record.posts().all(|seen| seen.left_at().is_some());
+    let left = |record: &offline::Record| record.posts().all(|request| request.left_at().is_some());
     bench.backend.wait_until(PATIENCE, left).await.expect("the upstream is cancelled");
     let rows = bench.rows(1).await;
     assert_eq!(rows[0].outcome, store::Outcome::Completed);

@@ -11,9 +11,9 @@ use crate::bench::{Bench, call, chat, refused, responses};
 #[tokio::test]
 async fn a_served_request_is_counted_as_the_provider_counted() {
     let bench = Bench::new().await;
-    let asked = chat("Reply with exactly: one two three");
-    let id = asked.client.request_id.clone();
-    bench.ask(asked).await.expect("a reply");
+    let client_call = chat("Reply with exactly: one two three");
+    let id = client_call.client.request_id.clone();
+    bench.ask(client_call).await.expect("a reply");
     let rows = bench.rows(1).await;
     let row = &rows[0];
     assert_eq!((row.request_id.as_ref(), row.key.as_str(), row.dialect.as_ref()), (id.as_str(), "testkey1", "chat"));
@@ -28,10 +28,10 @@ async fn a_served_request_is_counted_as_the_provider_counted() {
 async fn a_request_id_that_repeats_costs_no_row() {
     let bench = Bench::new().await;
     for key in ["testkey1", "testkey1", "testkey2"] {
-        let mut asked = chat("Reply with exactly: one");
-        asked.client.request_id = "constant".to_owned();
-        asked.key = KeyId(key.to_owned());
-        bench.ask(asked).await.expect("a reply");
+        let mut client_call = chat("Reply with exactly: one");
+        client_call.client.request_id = "constant".to_owned();
+        client_call.key = KeyId(key.to_owned());
+        bench.ask(client_call).await.expect("a reply");
     }
     let rows = bench.rows(3).await;
     let mut keys: Vec<_> = rows.iter().map(|row| row.key.as_str()).collect();
@@ -58,10 +58,10 @@ async fn every_way_out_leaves_one_row() {
     left.see("delta").await;
     drop(left);
     let rows = bench.rows(6).await;
-    let mut seen: Vec<_> = rows.iter().map(|row| (row.status, row.outcome)).collect();
-    seen.sort_by_key(|(status, outcome)| (*status, *outcome != Outcome::Completed));
+    let mut outcomes: Vec<_> = rows.iter().map(|row| (row.status, row.outcome)).collect();
+    outcomes.sort_by_key(|(status, outcome)| (*status, *outcome != Outcome::Completed));
     assert_eq!(
-        seen,
+        outcomes,
         [
             (200, Outcome::Completed),
             (200, Outcome::Failed),
@@ -80,9 +80,9 @@ async fn every_way_out_leaves_one_row() {
 #[tokio::test]
 async fn a_name_that_nobody_knows_does_not_fill_the_disk() {
     let bench = Bench::new().await;
-    let mut asked = chat("hello");
-    asked.request.model = Some("é".repeat(1 << 19));
-    refused(bench.ask(asked).await);
+    let mut client_call = chat("hello");
+    client_call.request.model = Some("é".repeat(1 << 19));
+    refused(bench.ask(client_call).await);
     assert_eq!(bench.rows(1).await[0].model, "é".repeat(64));
 }
 

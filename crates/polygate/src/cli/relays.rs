@@ -164,7 +164,7 @@ impl Add {
             models: self.models,
             prefix: self.prefix,
             capabilities: self.capabilities,
-            private: if self.allow_private { PrivateAccess::Allowed } else { PrivateAccess::AsGiven },
+            private: if self.allow_private { PrivateAccess::Allowed } else { PrivateAccess::Auto },
             weight: self.weight,
             enabled: true,
         })

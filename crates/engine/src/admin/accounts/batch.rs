@@ -76,8 +76,8 @@ impl Accounts<'_> {
     pub async fn remove(self, ids: &[String]) -> Result<Batch, AccountError> {
         let mut batch = Batch::of(ids);
         let ids: Vec<AccountId> = batch.outcomes.iter().map(|outcome| AccountId(outcome.id.clone())).collect();
-        let found = self.0.runtime.store.remove_accounts(&ids).await?;
-        batch.set_found(0..ids.len(), &found);
+        let exists = self.0.runtime.store.remove_accounts(&ids).await?;
+        batch.set_results(0..ids.len(), &exists);
         self.take_over().await;
         Ok(batch)
     }
@@ -92,16 +92,17 @@ impl Accounts<'_> {
             // Nothing is written for the others: somebody may be signing them in.
             picked.retain(|(at, entry)| batch.may_serve(*at, &entry.account.status, services));
         }
-        let (places, ids): (Vec<_>, Vec<_>) = picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
+        let (positions, ids): (Vec<_>, Vec<_>) =
+            picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
         let wanted = if on { Status::Active } else { Status::Disabled };
-        let found = services.runtime.store.switch(&ids, &wanted).await?;
+        let exists = services.runtime.store.switch(&ids, &wanted).await?;
         for id in &ids {
             services.registry.accounts.set_status(id, &wanted, services.runtime.now());
             if !on {
                 services.dispatch.limiter.requeue(id);
             }
         }
-        batch.set_found(places, &found);
+        batch.set_results(positions, &exists);
         self.take_over().await;
         Ok(batch)
     }
@@ -115,9 +116,10 @@ impl Accounts<'_> {
         }
         let mut batch = Batch::of(ids);
         let picked = self.picked(&batch);
-        let (places, ids): (Vec<_>, Vec<_>) = picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
-        let found = self.0.runtime.store.set_label(&ids, label).await?;
-        batch.set_found(places, &found);
+        let (positions, ids): (Vec<_>, Vec<_>) =
+            picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
+        let exists = self.0.runtime.store.set_label(&ids, label).await?;
+        batch.set_results(positions, &exists);
         self.take_over().await;
         Ok(batch)
     }
@@ -130,18 +132,18 @@ impl Accounts<'_> {
         // Tags that another process has just written are kept.
         services.dispatch.reload_registry().await?;
         let mut batch = Batch::of(ids);
-        let (mut places, mut rows) = (Vec::new(), Vec::new());
+        let (mut positions, mut rows) = (Vec::new(), Vec::new());
         for (at, entry) in self.picked(&batch) {
             let id = entry.account.id.clone();
             let Some(tags) = change.apply(services.registry.extras.tags(&id)) else {
                 batch.outcomes[at].fail(BatchResult::Failed, FIT.to_owned());
                 continue;
             };
-            places.push(at);
+            positions.push(at);
             rows.push((id, tags));
         }
-        let found = services.runtime.store.set_tags(&rows).await?;
-        batch.set_found(places, &found);
+        let exists = services.runtime.store.set_tags(&rows).await?;
+        batch.set_results(positions, &exists);
         self.take_over().await;
         Ok(batch)
     }
@@ -198,10 +200,10 @@ impl Batch {
         self.outcomes.iter().filter(move |outcome| outcome.result == fate)
     }
 
-    /// Records the store's results for the outcomes at `places`, in order.
-    fn set_found(&mut self, places: impl IntoIterator<Item = usize>, found: &[bool]) {
-        for (at, found) in places.into_iter().zip(found) {
-            self.outcomes[at].result = if *found { BatchResult::Done } else { BatchResult::NotFound };
+    /// Records the store's results for the outcomes at `positions`, in order.
+    fn set_results(&mut self, positions: impl IntoIterator<Item = usize>, exists: &[bool]) {
+        for (at, exists) in positions.into_iter().zip(exists) {
+            self.outcomes[at].result = if *exists { BatchResult::Done } else { BatchResult::NotFound };
         }
     }
 

@@ -53,7 +53,7 @@ pub(super) struct PendingDevice {
     egress: Option<Egress>,
     begun: Instant,
     /// When the provider was asked last.
-    asked: Mutex<Instant>,
+    last_poll: Mutex<Instant>,
     /// Held while the provider is asked; holds the account's id once there is one.
     account: tokio::sync::Mutex<Option<String>>,
 }
@@ -72,8 +72,8 @@ impl Logins<'_> {
             expires_in: device.lifetime.as_secs(),
             interval: device.interval.as_secs(),
         };
-        let (asked, account) = (Mutex::new(now), tokio::sync::Mutex::default());
-        let waiting = PendingDevice { device, egress, begun: now, asked, account };
+        let (last_poll, account) = (Mutex::new(now), tokio::sync::Mutex::default());
+        let waiting = PendingDevice { device, egress, begun: now, last_poll, account };
         let mut devices = self.pending.devices.lock();
         devices.retain(|_, waiting| waiting.begun.elapsed() < waiting.device.lifetime);
         if devices.len() >= MOST {
@@ -116,10 +116,10 @@ impl Logins<'_> {
 impl PendingDevice {
     /// Whether the provider was asked less than an interval ago; if not, the interval begins now.
     fn is_too_soon(&self) -> bool {
-        let mut asked = self.asked.lock();
-        let soon = asked.elapsed() < self.device.interval;
+        let mut last_poll = self.last_poll.lock();
+        let soon = last_poll.elapsed() < self.device.interval;
         if !soon {
-            *asked = Instant::now();
+            *last_poll = Instant::now();
         }
         soon
     }

@@ -105,13 +105,13 @@ impl Logins<'_> {
     /// refresh token must be stored. Errors: [`ImportProblem`] when the file cannot be read as a whole.
     pub async fn import(self, text: Vec<u8>, passphrase: Option<Secret>) -> Result<Imports, ImportProblem> {
         // Reading is slow, and opening is slow by design.
-        let turn = match passphrase {
+        let permit = match passphrase {
             Some(_) => PASSPHRASES.acquire().await.ok(),
             None => None,
         };
         let work = tokio::task::spawn_blocking(move || {
             // Held until the work ends, also when the caller leaves.
-            let _turn = turn;
+            let _permit = permit;
             match (transfer::read(&text), passphrase) {
                 (Err(FileError::Sealed), Some(passphrase)) => {
                     Ok(transfer::read(portable::open(&text, &passphrase)?.expose().as_bytes())?)
@@ -161,8 +161,8 @@ async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> I
     let mut sorted = sort(services, file.entries, &mut done.entries[first..]);
     for (Item { at, entry }, login) in sorted.ready.drain(..) {
         let new = with_entry_facts(&entry, egress, file_account(login, services.runtime.now()));
-        let kept = store_login(services, new).await;
-        done.entries[first + at] = import_result(services, &entry, kept).await;
+        let stored = store_login(services, new).await;
+        done.entries[first + at] = import_result(services, &entry, stored).await;
     }
     for (Item { at, entry }, id) in sorted.known.drain(..) {
         done.entries[first + at] = keep_known(services, &entry, &id, egress).await;
@@ -259,13 +259,13 @@ fn keep_newest(
 ) {
     let who = (login.claims.account_id.clone(), login.claims.user.clone());
     let age = |login: &Login| (login.refresh.is_some(), login.claims.expires, login.refreshed);
-    let Some(&place) = logins.get(&who) else {
+    let Some(&position) = logins.get(&who) else {
         logins.insert(who, ready.len());
         ready.push((item, login));
         return;
     };
-    let older = if age(&login) > age(&ready[place].1) {
-        std::mem::replace(&mut ready[place], (item, login))
+    let older = if age(&login) > age(&ready[position].1) {
+        std::mem::replace(&mut ready[position], (item, login))
     } else {
         (item, login)
     };
@@ -292,9 +292,9 @@ pub(super) fn with_entry_facts(entry: &Entry, egress: Option<&Egress>, new: NewA
 pub(super) async fn import_result(
     services: &Services,
     entry: &Entry,
-    kept: Result<PutOutcome, store::Error>,
+    stored: Result<PutOutcome, store::Error>,
 ) -> ImportResult {
-    let put = match kept {
+    let put = match stored {
         Ok(put) => put,
         Err(error) => return failed(entry.line, &entry.label, ImportOutcome::Failed, &error.to_string()),
     };

@@ -52,11 +52,11 @@ impl Logins<'_> {
         let io = |source| ImportError::Io { path: file.to_owned(), source };
         // The link must hold in other processes too, and a symlink must be followed when the file is replaced.
         let file = tokio::fs::canonicalize(file).await.map_err(io)?;
-        let seen = linked::read(&file).await?;
-        if !may_refresh && seen.login.claims.expires.is_some_and(|end| end <= services.runtime.backend_now()) {
+        let contents = linked::read(&file).await?;
+        if !may_refresh && contents.login.claims.expires.is_some_and(|end| end <= services.runtime.backend_now()) {
             return Err(LinkError::Ended(file));
         }
-        let claims = &seen.login.claims;
+        let claims = &contents.login.claims;
         let same =
             |entry: &&Arc<Entry>| entry.account.upstream_id == claims.account_id && entry.account.user == claims.user;
         let known = services.registry.accounts.list().accounts().find(same).cloned();
@@ -64,7 +64,7 @@ impl Logins<'_> {
             return Err(LinkError::Own);
         }
         let now = services.runtime.now();
-        let put = services.runtime.store.put_account(linked_account(seen.login, now), now).await?;
+        let put = services.runtime.store.put_account(linked_account(contents.login, now), now).await?;
         services.runtime.store.set_link(&LinkedAccount { account: put.id.clone(), file, may_refresh }).await?;
         services.dispatch.reload_registry().await?;
         Accounts(self.services).get(&put.id.0).ok_or(LinkError::Removed)

@@ -105,42 +105,42 @@ fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
         (Some(access), id) => Claims::of(access, id.as_ref()),
         (None, id) => id.as_ref().and_then(Claims::read).unwrap_or_default(),
     };
-    let said = Some(&claims.account_id).filter(|id| !id.is_empty());
-    let workspace = said.or(entry.account.as_ref()).filter(|id| !id.is_empty())?;
+    let claimed = Some(&claims.account_id).filter(|id| !id.is_empty());
+    let workspace = claimed.or(entry.account.as_ref()).filter(|id| !id.is_empty())?;
     let list = services.registry.accounts.list();
     let whose = |user: &str| claims.user.is_empty() || user == claims.user;
     let mut members =
         list.accounts().filter(|known| known.account.upstream_id == *workspace && whose(&known.account.user));
-    let found = members.next()?;
-    members.next().is_none().then(|| found.account.id.clone())
+    let member = members.next()?;
+    members.next().is_none().then(|| member.account.id.clone())
 }
 
 /// Stores a grant. Without a refresh token in it, the old one stays valid.
 async fn store_grant(
     services: &Services,
     entry: &Entry,
-    (grant, spent): (Grant, Secret),
+    (grant, used_token): (Grant, Secret),
     egress: Option<&Egress>,
 ) -> ImportResult {
-    let grant = Grant { refresh: grant.refresh.or(Some(spent)), ..grant };
+    let grant = Grant { refresh: grant.refresh.or(Some(used_token)), ..grant };
     let mut claims = Claims::of(&grant.access, grant.id.as_ref());
     if claims.account_id.is_empty() {
         claims.account_id = entry.account.clone().unwrap_or_default();
     }
     if claims.account_id.is_empty() {
-        let kept = retry_store(services, || {
+        let stored = retry_store(services, || {
             store_unnamed_tokens(services, entry, (grant.access.clone(), grant.refresh.clone()))
         })
         .await;
-        let why = match kept {
+        let why = match stored {
             Ok(()) => "its tokens name no ChatGPT account; they are kept in an account that needs a login".to_owned(),
             Err(error) => format!("its tokens name no ChatGPT account and could not be stored: {error}"),
         };
         return failed(entry.line, &entry.label, ImportOutcome::Refused, &why);
     }
     let new = with_entry_facts(entry, egress, issued_account(claims, grant, services.runtime.now()));
-    let kept: Result<PutOutcome, store::Error> = retry_store(services, || store_login(services, new.clone())).await;
-    import_result(services, entry, kept).await
+    let stored: Result<PutOutcome, store::Error> = retry_store(services, || store_login(services, new.clone())).await;
+    import_result(services, entry, stored).await
 }
 
 /// Repeats a store operation until it succeeds, for a minute at most, or until the engine stops.

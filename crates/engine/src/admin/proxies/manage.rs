@@ -103,11 +103,11 @@ pub async fn add_proxy(store: &Store, spec: ProxySpec, now: Millis) -> Result<(P
 }
 
 /// The name, with a number appended where it is taken.
-fn free_name(name: &str, taken: &HashSet<String>) -> String {
+fn free_name(name: &str, used_names: &HashSet<String>) -> String {
     let name = &name[..name.floor_char_boundary(pool::egress::NAME - 5)];
     let others = (2..=TRIES).map(|number| format!("{name}-{number}"));
     let mut names = std::iter::once(name.to_owned()).chain(others);
-    let free = names.find(|name| !taken.contains(name));
+    let free = names.find(|name| !used_names.contains(name));
     free.unwrap_or_else(|| name.to_owned())
 }
 
@@ -136,8 +136,8 @@ pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyErr
     if store.remove_proxy(&proxy.id).await? {
         return Ok(proxy);
     }
-    let taken = Egress::Fixed(proxy.id);
-    match store.egresses().await?.iter().filter(|(_, way)| *way == taken).count() {
+    let egress = Egress::Fixed(proxy.id);
+    match store.egresses().await?.iter().filter(|(_, way)| *way == egress).count() {
         0 => Err(ProxyError::Unknown),
         count => Err(ProxyError::InUse(count)),
     }

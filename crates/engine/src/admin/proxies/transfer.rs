@@ -101,10 +101,10 @@ fn matching_accounts<'a>(
         return Ok(vec![account]);
     }
     let email = assignment.email.as_deref().filter(|email| !email.is_empty());
-    let found: Vec<_> = accounts.iter().filter(|account| Some(account.email.as_str()) == email).collect();
-    if found.is_empty() {
+    let matches: Vec<_> = accounts.iter().filter(|account| Some(account.email.as_str()) == email).collect();
+    if matches.is_empty() {
         let named = assignment.email.clone().or_else(|| assignment.account_id.clone());
         return Err(ProxyError::Account(named.unwrap_or_else(|| "without a name".to_owned())));
     }
-    Ok(found)
+    Ok(matches)
 }

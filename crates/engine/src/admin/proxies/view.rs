@@ -71,7 +71,7 @@ fn write_health<S: Serializer>(health: &Option<Health>, serializer: S) -> Result
 
 impl ProxyView {
     pub(super) fn of(table: &EgressTable, proxy: &Proxy) -> Self {
-        let taken = Egress::Fixed(proxy.id.clone());
+        let egress = Egress::Fixed(proxy.id.clone());
         Self {
             id: proxy.id.0.clone(),
             name: proxy.name.clone(),
@@ -79,7 +79,7 @@ impl ProxyView {
             status: proxy_state(proxy, table.down.contains_key(&Route::Proxy(proxy.id.clone()))),
             health: proxy.health.clone(),
             allow_private: proxy.allow_private,
-            accounts: table.assigned.values().filter(|way| **way == taken).count(),
+            accounts: table.assigned.values().filter(|way| **way == egress).count(),
             added_at: proxy.created.into(),
         }
     }

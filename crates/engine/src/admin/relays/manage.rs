@@ -47,7 +47,7 @@ pub enum PrivateAccess {
     Allowed,
     /// Yes where the address is such a one, or is a name that resolves to such a one when it is added. Only for the owner at the
     /// machine.
-    AsGiven,
+    Auto,
 }
 
 /// Why a relay was not added, changed or tested, in words that say what to do.
@@ -128,10 +128,10 @@ impl RelaySpec {
     /// The relay. Its host is resolved, and it is asked for its protocol where neither format nor address tells it.
     pub async fn detect(&self, relays: &RelayClient, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = PastedAddress::read(&self.base_url)?;
-        let asks = self.private == PrivateAccess::AsGiven;
+        let asks = self.private == PrivateAccess::Auto;
         let private = self.allows(if asks { relays.check_public(pasted.url()).await } else { Ok(()) })?;
-        let told = self.wire.or_else(|| pasted.detect());
-        let wire = if let Some(wire) = told { wire } else { self.probe(relays, &pasted, private).await? };
+        let known_wire = self.wire.or_else(|| pasted.detect());
+        let wire = if let Some(wire) = known_wire { wire } else { self.probe(relays, &pasted, private).await? };
         self.relay(&pasted, (wire, private), (id, now))
     }
 
@@ -172,9 +172,9 @@ impl RelaySpec {
     fn allows(&self, strict: Result<(), Denied>) -> Result<bool, Denied> {
         match (self.private, strict) {
             (PrivateAccess::Allowed, _) => Ok(true),
-            (PrivateAccess::Refused, _) | (PrivateAccess::AsGiven, Ok(())) => Ok(false),
-            (PrivateAccess::AsGiven, Err(denied)) if denied.liftable() => Ok(true),
-            (PrivateAccess::AsGiven, Err(denied)) => Err(denied),
+            (PrivateAccess::Refused, _) | (PrivateAccess::Auto, Ok(())) => Ok(false),
+            (PrivateAccess::Auto, Err(denied)) if denied.liftable() => Ok(true),
+            (PrivateAccess::Auto, Err(denied)) => Err(denied),
         }
     }
 }
@@ -208,8 +208,8 @@ pub async fn test_relay(store: &Store, relays: &RelayClient, relay: &Relay, now:
     let models = relay_models(relays, relay, &key).await?;
     clear_refusal(store, relay.clone(), now).await?;
     if relay.models.is_empty() {
-        let kept = RelayModels { body: pool::relay::models::write(&models), fetched: now };
-        store.set_relay_models(&relay.id, &kept).await?;
+        let stored_models = RelayModels { body: pool::relay::models::write(&models), fetched: now };
+        store.set_relay_models(&relay.id, &stored_models).await?;
     }
     Ok(models.len())
 }

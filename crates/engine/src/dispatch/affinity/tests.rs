@@ -3,7 +3,13 @@
 use super::*;
 
 fn record(account: &str) -> AffinityRecord {
-    AffinityRecord { account: AccountId(account.into()), turn: None, foreign: None, away: false, turns: Vec::new() }
+    AffinityRecord {
+        account: AccountId(account.into()),
+        turn_state: None,
+        foreign: None,
+        away: false,
+        turns: Vec::new(),
+    }
 }
 
 #[test]
@@ -19,17 +25,17 @@ fn the_last_account_counts() {
 #[test]
 fn the_oldest_are_forgotten_and_the_used_are_kept() {
     let affinity = Affinity::default();
-    let kept = Uuid::from_u128(u128::MAX);
+    let used = Uuid::from_u128(u128::MAX);
     for n in 0..(3 * GENERATION as u128) {
         affinity.set(Uuid::from_u128(n), record("a"));
         if n % 1000 == 0 {
-            affinity.set(kept, record("k"));
+            affinity.set(used, record("k"));
         }
     }
     let generations = affinity.0.lock();
     assert!(generations.young.len() + generations.old.len() <= 2 * GENERATION);
     drop(generations);
-    assert_eq!(affinity.get(kept), Some(record("k")));
+    assert_eq!(affinity.get(used), Some(record("k")));
     assert_eq!(affinity.get(Uuid::from_u128(0)), None);
     assert!(affinity.get(Uuid::from_u128(3 * GENERATION as u128 - 1)).is_some());
 }

@@ -38,8 +38,8 @@ pub(super) struct RankedRows {
 impl RankedRows {
     pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
         let never = (Millis(i64::MAX), Millis(i64::MIN));
-        let (rows, best, gone) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { strategy, tiers, rows, best, list: List::default(), removed: gone, cards: never, waiting: 0, ticket: 0 }
+        let (rows, best, removed) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { strategy, tiers, rows, best, list: List::default(), removed, cards: never, waiting: 0, ticket: 0 }
     }
 
     pub(super) fn choose(
@@ -74,7 +74,7 @@ impl RankedRows {
             }
             ServedBy::Relays(_) => pick::explain(self.relays(field, moment), ask, now),
         };
-        explained.into_iter().map(|(id, place)| (id.clone(), place)).collect()
+        explained.into_iter().map(|(id, ranking)| (id.clone(), ranking)).collect()
     }
 
     /// Requests at a time on an account; 0 is no limit.
@@ -87,31 +87,31 @@ impl RankedRows {
     pub(super) fn begin(&mut self, account: &AccountId, stagger: Duration, chosen: Option<Millis>) -> Start {
         let mono = Instant::now();
         let relay = self.row(account).is_some_and(|row| row.relay);
-        let Some(place) = self.queue_mut(account) else { return Start { at: mono, round: 0 } };
-        place.last_used = chosen.unwrap_or(place.last_used);
+        let Some(account_queue) = self.queue_mut(account) else { return Start { at: mono, round: 0 } };
+        account_queue.last_used = chosen.unwrap_or(account_queue.last_used);
         if relay || stagger.is_zero() {
-            return place.begin(mono);
+            return account_queue.begin(mono);
         }
-        let at = place.next.map_or(mono, |next| next.max(mono));
-        place.next = Some(at + stagger);
-        place.begin(at)
+        let at = account_queue.next.map_or(mono, |next| next.max(mono));
+        account_queue.next = Some(at + stagger);
+        account_queue.begin(at)
     }
 
     /// Gives a permit back: to the longest waiting request of this account, else of any account. A start that was never used is taken
     /// back.
     pub(super) fn release(&mut self, account: &AccountId, start: Start, stagger: Duration) {
-        let Some(place) = self.queue_mut(account) else { return };
-        place.end(start);
-        if start.at > Instant::now() && place.next == Some(start.at + stagger) {
-            place.next = Some(start.at);
+        let Some(account_queue) = self.queue_mut(account) else { return };
+        account_queue.end(start);
+        if start.at > Instant::now() && account_queue.next == Some(start.at + stagger) {
+            account_queue.next = Some(start.at);
         }
         while let Some(waiter) = self.pop_first(account) {
             let start = self.begin(account, stagger, None);
             if waiter.wake.send(WakeUp::Permit(start)).is_ok() {
                 return;
             }
-            if let Some(place) = self.queue_mut(account) {
-                place.end(start);
+            if let Some(account_queue) = self.queue_mut(account) {
+                account_queue.end(start);
             }
         }
         self.forget(account);
@@ -119,20 +119,22 @@ impl RankedRows {
     }
 
     pub(super) fn load(&self, account: &AccountId) -> (u32, u32) {
-        let place = self.row(account).map(|row| &row.place).or_else(|| self.removed.get(account));
-        place.map_or((0, 0), |place| (place.in_flight, place.waiting()))
+        let account_queue = self.row(account).map(|row| &row.account_queue).or_else(|| self.removed.get(account));
+        account_queue.map_or((0, 0), |account_queue| (account_queue.in_flight, account_queue.waiting()))
     }
 
     pub(super) fn enqueue(&mut self, account: &AccountId, waiter: Waiter) {
-        let Some(place) = self.queue_mut(account) else { return };
-        let queue = &mut place.contended.get_or_insert_default().queue;
+        let Some(account_queue) = self.queue_mut(account) else { return };
+        let queue = &mut account_queue.contended.get_or_insert_default().queue;
         let at = queue.partition_point(|other| other.ticket <= waiter.ticket);
         queue.insert(at, waiter);
         self.waiting += 1;
     }
 
     pub(super) fn leave(&mut self, account: &AccountId, ticket: u64) {
-        let Some(more) = self.queue_mut(account).and_then(|place| place.contended.as_mut()) else { return };
+        let Some(more) = self.queue_mut(account).and_then(|account_queue| account_queue.contended.as_mut()) else {
+            return;
+        };
         let before = more.queue.len();
         more.queue.retain(|waiter| waiter.ticket != ticket);
         self.waiting -= before - more.queue.len();
@@ -140,7 +142,9 @@ impl RankedRows {
 
     /// Sends every request that waits for this account to choose again.
     pub(super) fn requeue(&mut self, account: &AccountId) {
-        let Some(more) = self.queue_mut(account).and_then(|place| place.contended.as_mut()) else { return };
+        let Some(more) = self.queue_mut(account).and_then(|account_queue| account_queue.contended.as_mut()) else {
+            return;
+        };
         let queue = std::mem::take(&mut more.queue);
         self.waiting -= queue.len();
         for waiter in queue {
@@ -150,7 +154,7 @@ impl RankedRows {
 
     /// See [`super::ConcurrencyLimiter::record_success`].
     pub(super) fn record_success(&mut self, account: &AccountId) -> bool {
-        let more = self.queue_mut(account).and_then(|place| place.contended.as_mut());
+        let more = self.queue_mut(account).and_then(|account_queue| account_queue.contended.as_mut());
         let closes = more.is_some_and(|more| more.breaker.record_answer());
         if closes {
             self.requeue(account);
@@ -160,10 +164,10 @@ impl RankedRows {
 
     /// See [`super::ConcurrencyLimiter::record_failure`].
     pub(super) fn record_failure(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
-        let Some(place) = self.queue_mut(account) else { return false };
-        let opens = place.contended.get_or_insert_default().breaker.record_failure(call, now, rand::random());
+        let Some(account_queue) = self.queue_mut(account) else { return false };
+        let opens = account_queue.contended.get_or_insert_default().breaker.record_failure(call, now, rand::random());
         if opens {
-            place.opened();
+            account_queue.opened();
             self.requeue(account);
         }
         opens
@@ -177,7 +181,7 @@ impl RankedRows {
 
     /// Whether an account's breaker is closed.
     pub(super) fn is_healthy(&self, account: &AccountId) -> bool {
-        let more = self.row(account).and_then(|row| row.place.contended.as_ref());
+        let more = self.row(account).and_then(|row| row.account_queue.contended.as_ref());
         more.is_none_or(|more| more.breaker.is_closed())
     }
 
@@ -185,15 +189,19 @@ impl RankedRows {
     /// Tickets begin with 1.
     pub(super) fn call_next(&mut self, after: u64) {
         while self.waiting > 0 {
-            let next = |place: &AccountQueue| Some(place.contended.as_ref()?.queue.get(place.behind(after))?.ticket);
-            let places = self.rows.iter_mut().map(|row| &mut row.place).chain(self.removed.values_mut());
-            let Some((_, place)) =
-                places.filter_map(|place| Some((next(place)?, place))).min_by_key(|(ticket, _)| *ticket)
+            let next = |account_queue: &AccountQueue| {
+                Some(account_queue.contended.as_ref()?.queue.get(account_queue.behind(after))?.ticket)
+            };
+            let account_queues =
+                self.rows.iter_mut().map(|row| &mut row.account_queue).chain(self.removed.values_mut());
+            let Some((_, account_queue)) = account_queues
+                .filter_map(|account_queue| Some((next(account_queue)?, account_queue)))
+                .min_by_key(|(ticket, _)| *ticket)
             else {
                 return;
             };
-            let at = place.behind(after);
-            let Some(waiter) = place.contended.as_mut().and_then(|more| more.queue.remove(at)) else { return };
+            let at = account_queue.behind(after);
+            let Some(waiter) = account_queue.contended.as_mut().and_then(|more| more.queue.remove(at)) else { return };
             self.waiting -= 1;
             if waiter.wake.send(WakeUp::Called).is_ok() {
                 return;
@@ -203,12 +211,12 @@ impl RankedRows {
 
     /// Takes the longest waiting request of an account, if the account has room for it.
     fn pop_first(&mut self, account: &AccountId) -> Option<Waiter> {
-        let place = self.queue_mut(account)?;
-        let most = place.contended.as_ref()?.queue.front()?.most;
-        if !place.room(most) {
+        let account_queue = self.queue_mut(account)?;
+        let most = account_queue.contended.as_ref()?.queue.front()?.most;
+        if !account_queue.room(most) {
             return None;
         }
-        let waiter = place.contended.as_mut()?.queue.pop_front()?;
+        let waiter = account_queue.contended.as_mut()?.queue.pop_front()?;
         self.waiting -= 1;
         Some(waiter)
     }
@@ -222,12 +230,16 @@ impl RankedRows {
         if let Some(best) = self.best.get_mut(at / CHUNK) {
             *best = Best::Unknown;
         }
-        self.rows.get_mut(*at).map(|row| &mut row.place)
+        self.rows.get_mut(*at).map(|row| &mut row.account_queue)
     }
 
     /// Forgets a removed account without requests.
     fn forget(&mut self, account: &AccountId) {
-        if self.removed.get(account).is_some_and(|place| place.in_flight == 0 && place.waiting() == 0) {
+        if self
+            .removed
+            .get(account)
+            .is_some_and(|account_queue| account_queue.in_flight == 0 && account_queue.waiting() == 0)
+        {
             self.removed.remove(account);
         }
     }
@@ -263,9 +275,9 @@ impl RankedRows {
 
     /// Makes the rows of another list. The queues stay with their accounts.
     fn rebuild(&mut self, list: &List, now: Millis) {
-        let mut places = std::mem::take(&mut self.removed);
+        let mut account_queues = std::mem::take(&mut self.removed);
         for row in self.rows.drain(..) {
-            places.insert(row.entry.account.id.clone(), row.place);
+            account_queues.insert(row.entry.account.id.clone(), row.account_queue);
         }
         let mut ids: Vec<_> = list.iter().map(|entry| &entry.account.id).collect();
         ids.sort_unstable();
@@ -274,12 +286,12 @@ impl RankedRows {
         for entry in list.iter() {
             let id = &entry.account.id;
             let order = rank.get(id).copied().unwrap_or(0);
-            let place = places.remove(id).unwrap_or_default();
-            self.rows.push(CandidateRow::new(entry, place, order, (&rules, now)));
+            let account_queue = account_queues.remove(id).unwrap_or_default();
+            self.rows.push(CandidateRow::new(entry, account_queue, order, (&rules, now)));
         }
         self.best = vec![Best::Unknown; self.rows.len().div_ceil(CHUNK)];
-        self.removed = places;
-        self.removed.retain(|_, place| place.in_flight > 0 || place.waiting() > 0);
+        self.removed = account_queues;
+        self.removed.retain(|_, account_queue| account_queue.in_flight > 0 || account_queue.waiting() > 0);
         self.cards = (self.rows.iter().map(|row| row.snapshot.until()).min().unwrap_or(Millis(i64::MAX)), now);
         self.list = list.clone();
     }

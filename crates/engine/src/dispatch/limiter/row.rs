@@ -20,7 +20,7 @@ const LISTS: usize = 16;
 pub(super) struct CandidateRow {
     pub(super) entry: Arc<Entry>,
     pub(super) snapshot: Snapshot,
-    pub(super) place: AccountQueue,
+    pub(super) account_queue: AccountQueue,
     /// Its rank among all ids.
     pub(super) order: u32,
     /// Whether it is a relay.
@@ -54,13 +54,13 @@ pub(super) struct RowQuery<'a> {
 impl CandidateRow {
     pub(super) fn new(
         entry: &Arc<Entry>,
-        place: AccountQueue,
+        account_queue: AccountQueue,
         order: u32,
         (rules, now): (&SnapshotRules<'_>, Millis),
     ) -> Self {
         let card = card(entry, rules, order, now);
         let (relay, doubted) = (entry.relay.is_some(), !entry.refused_models.is_empty());
-        Self { entry: Arc::clone(entry), snapshot: card, place, order, relay, list: list_of(entry), doubted }
+        Self { entry: Arc::clone(entry), snapshot: card, account_queue, order, relay, list: list_of(entry), doubted }
     }
 
     pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &SnapshotRules<'_>, now: Millis) {
@@ -103,17 +103,20 @@ impl CandidateRow {
     }
 
     pub(super) fn candidate(&self, lists_model: bool, moment: ChoiceTime) -> Candidate<'_> {
-        let place = &self.place;
-        let wait = place.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
+        let account_queue = &self.account_queue;
+        let wait = account_queue.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
         Candidate {
             account: &self.entry.account,
             snapshot: self.snapshot,
-            in_flight: place.in_flight,
-            older: place.older(),
-            waiting: place.waiting(),
-            last_used: place.last_used,
+            in_flight: account_queue.in_flight,
+            older: account_queue.older(),
+            waiting: account_queue.waiting(),
+            last_used: account_queue.last_used,
             wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            breaker: place.contended.as_ref().map_or(BreakerState::Sound, |more| more.breaker.state(moment.now)),
+            breaker: account_queue
+                .contended
+                .as_ref()
+                .map_or(BreakerState::Sound, |more| more.breaker.state(moment.now)),
             lists_model,
             model_limit: None,
             unavailable: None,

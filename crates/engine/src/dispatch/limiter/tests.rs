@@ -47,12 +47,12 @@ fn list(ids: &[&str]) -> List {
     ids.iter().map(|id| Arc::new(entry(id))).collect()
 }
 
-fn slots(stagger: Duration) -> Arc<ConcurrencyLimiter> {
+fn limiter(stagger: Duration) -> Arc<ConcurrencyLimiter> {
     Arc::new(ConcurrencyLimiter::new((Strategy::LeastUsed, Vec::new()), stagger))
 }
 
-struct Desk {
-    slots: Arc<ConcurrencyLimiter>,
+struct Fixture {
+    limiter: Arc<ConcurrencyLimiter>,
     list: List,
     bundled: Catalog,
     ways: EgressTable,
@@ -60,10 +60,10 @@ struct Desk {
     at: Millis,
 }
 
-impl Desk {
+impl Fixture {
     fn new(ids: &[&str], most: u32) -> Self {
         Self {
-            slots: slots(Duration::ZERO),
+            limiter: limiter(Duration::ZERO),
             list: list(ids),
             bundled: Catalog::bundled(),
             ways: EgressTable::default(),
@@ -72,21 +72,21 @@ impl Desk {
         }
     }
 
-    fn take(&self, turn: Option<QueueTurn>) -> Result<Acquired, NoAccount> {
-        self.choose(turn, &[])
+    fn take(&self, ticket: Option<QueueTicket>) -> Result<Acquired, NoAccount> {
+        self.choose(ticket, &[])
     }
 
     /// As [`Self::take`], for a request that has tried this account.
-    fn take_without(&self, turn: Option<QueueTurn>, tried: &AccountId) -> Result<Acquired, NoAccount> {
-        self.choose(turn, std::slice::from_ref(tried))
+    fn take_without(&self, ticket: Option<QueueTicket>, tried: &AccountId) -> Result<Acquired, NoAccount> {
+        self.choose(ticket, std::slice::from_ref(tried))
     }
 
-    fn choose(&self, turn: Option<QueueTurn>, tried: &[AccountId]) -> Result<Acquired, NoAccount> {
-        self.slots.acquire(self.field(tried), &self.ask(), (turn, self.at))
+    fn choose(&self, ticket: Option<QueueTicket>, tried: &[AccountId]) -> Result<Acquired, NoAccount> {
+        self.limiter.acquire(self.field(tried), &self.ask(), (ticket, self.at))
     }
 
     fn explained(&self) -> Vec<(AccountId, Ranking)> {
-        self.slots.explain(self.field(&[]), &self.ask(), self.at)
+        self.limiter.explain(self.field(&[]), &self.ask(), self.at)
     }
 
     fn field<'a>(&'a self, tried: &'a [AccountId]) -> Candidates<'a> {
@@ -100,7 +100,7 @@ impl Desk {
 
     fn now(&self) -> Permit {
         match self.take(None) {
-            Ok(Acquired::Now(slot)) => slot,
+            Ok(Acquired::Now(permit)) => permit,
             _ => panic!("no free place"),
         }
     }
@@ -118,14 +118,14 @@ impl Desk {
         let mut waiting: Vec<_> = (0..4).map(|_| self.later()).collect();
         let busy = waiting[0].account.clone();
         waiting.retain(|waiting| waiting.account == busy);
-        let free = served.iter().position(|slot| *slot.account() != busy).expect("two accounts");
+        let free = served.iter().position(|permit| *permit.account() != busy).expect("two accounts");
         drop(served.remove(free));
         let (second, first) = (waiting.pop().expect("two wait"), waiting.pop().expect("two wait"));
         (served.remove(0), first, second)
     }
 
     fn load(&self, id: &str) -> (u32, u32) {
-        self.slots.load(&AccountId(id.into()))
+        self.limiter.load(&AccountId(id.into()))
     }
 }
 
@@ -136,9 +136,9 @@ fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-fn slot(woken: Option<WaitOutcome>) -> Permit {
+fn permit(woken: Option<WaitOutcome>) -> Permit {
     match woken {
-        Some(WaitOutcome::Permit(slot)) => slot,
+        Some(WaitOutcome::Permit(permit)) => permit,
         Some(WaitOutcome::Again(_)) => panic!("sent to choose again"),
         None => panic!("still waiting"),
     }
@@ -146,237 +146,245 @@ fn slot(woken: Option<WaitOutcome>) -> Permit {
 
 #[test]
 fn places_are_given_back_on_drop() {
-    let desk = Desk::new(&["a"], 2);
-    let (one, two) = (desk.now(), desk.now());
-    assert_eq!(desk.load("a"), (2, 0));
+    let fixture = Fixture::new(&["a"], 2);
+    let (one, two) = (fixture.now(), fixture.now());
+    assert_eq!(fixture.load("a"), (2, 0));
     drop(one);
-    assert_eq!(desk.load("a"), (1, 0));
+    assert_eq!(fixture.load("a"), (1, 0));
     drop(two);
-    assert_eq!(desk.load("a"), (0, 0));
+    assert_eq!(fixture.load("a"), (0, 0));
 }
 
 #[test]
 fn the_queue_is_first_come_first_served() {
-    let desk = Desk::new(&["a"], 1);
-    let served = desk.now();
-    let (first, second) = (desk.later(), desk.later());
-    assert_eq!(desk.load("a"), (1, 2));
+    let fixture = Fixture::new(&["a"], 1);
+    let served = fixture.now();
+    let (first, second) = (fixture.later(), fixture.later());
+    assert_eq!(fixture.load("a"), (1, 2));
     drop(served);
-    let served = slot(poll(first.turn()));
-    assert_eq!(desk.load("a"), (1, 1), "the place went on to the first, the second waits");
+    let served = permit(poll(first.wait()));
+    assert_eq!(fixture.load("a"), (1, 1), "the place went on to the first, the second waits");
     drop(served);
-    drop(slot(poll(second.turn())));
-    assert_eq!(desk.load("a"), (0, 0));
+    drop(permit(poll(second.wait())));
+    assert_eq!(fixture.load("a"), (0, 0));
 }
 
 #[test]
 fn who_leaves_the_queue_is_passed_over() {
-    let desk = Desk::new(&["a"], 1);
-    let served = desk.now();
-    let (first, second) = (desk.later(), desk.later());
+    let fixture = Fixture::new(&["a"], 1);
+    let served = fixture.now();
+    let (first, second) = (fixture.later(), fixture.later());
     drop(first);
-    assert_eq!(desk.load("a"), (1, 1));
+    assert_eq!(fixture.load("a"), (1, 1));
     drop(served);
-    drop(slot(poll(second.turn())));
-    assert_eq!(desk.load("a"), (0, 0));
+    drop(permit(poll(second.wait())));
+    assert_eq!(fixture.load("a"), (0, 0));
 }
 
 #[test]
 fn a_place_given_to_one_who_left_is_not_lost() {
-    let desk = Desk::new(&["a"], 1);
-    let served = desk.now();
-    let waiting = desk.later();
+    let fixture = Fixture::new(&["a"], 1);
+    let served = fixture.now();
+    let waiting = fixture.later();
     drop(served);
-    assert_eq!(desk.load("a"), (1, 0), "given, not yet taken");
+    assert_eq!(fixture.load("a"), (1, 0), "given, not yet taken");
     drop(waiting);
-    assert_eq!(desk.load("a"), (0, 0));
+    assert_eq!(fixture.load("a"), (0, 0));
 }
 
 #[test]
 fn the_queue_is_bounded() {
-    let desk = Desk::new(&["a"], 1);
-    let _served = desk.now();
-    let waiting: Vec<_> = (0..pool::limits::QUEUE).map(|_| desk.later()).collect();
-    let refused = desk.take(None).err().expect("a full queue");
+    let fixture = Fixture::new(&["a"], 1);
+    let _served = fixture.now();
+    let waiting: Vec<_> = (0..pool::limits::QUEUE).map(|_| fixture.later()).collect();
+    let refused = fixture.take(None).err().expect("a full queue");
     assert_eq!(refused.reasons[0].1, Reason::Full);
     drop(waiting);
-    assert_eq!(desk.load("a"), (1, 0));
+    assert_eq!(fixture.load("a"), (1, 0));
 }
 
 #[test]
 fn a_free_place_elsewhere_calls_the_longest_waiting() {
-    let desk = Desk::new(&["a", "b"], 1);
-    let served = [desk.now(), desk.now()];
-    let waiting = [desk.later(), desk.later(), desk.later()];
-    let (queue_of, first) = (waiting[0].account.clone(), QueueTurn { ticket: waiting[0].ticket, called: true });
+    let fixture = Fixture::new(&["a", "b"], 1);
+    let served = [fixture.now(), fixture.now()];
+    let waiting = [fixture.later(), fixture.later(), fixture.later()];
+    let (queue_of, first) = (waiting[0].account.clone(), QueueTicket { ticket: waiting[0].ticket, called: true });
     let others =
         waiting.iter().filter(|waiting| waiting.account != queue_of).map(|waiting| waiting.ticket).collect::<Vec<_>>();
     let mut waiting = Vec::from(waiting);
     // Everybody who waits for the other account leaves; its place is then free for whoever waits longest.
     waiting.retain(|waiting| !others.contains(&waiting.ticket));
-    let other = served.iter().position(|slot| *slot.account() != queue_of).expect("two accounts");
+    let other = served.iter().position(|permit| *permit.account() != queue_of).expect("two accounts");
     let mut served = Vec::from(served);
     drop(served.remove(other));
-    match poll(waiting.remove(0).turn()) {
-        Some(WaitOutcome::Again(turn)) => assert_eq!(turn, first),
+    match poll(waiting.remove(0).wait()) {
+        Some(WaitOutcome::Again(ticket)) => assert_eq!(ticket, first),
         _ => panic!("the longest waiting was not called"),
     }
-    assert!(matches!(desk.take(Some(first)), Ok(Acquired::Now(_))));
+    assert!(matches!(fixture.take(Some(first)), Ok(Acquired::Now(_))));
 }
 
 #[test]
 fn choosing_again_keeps_the_turn() {
-    let desk = Desk::new(&["a"], 1);
-    let served = desk.now();
-    let (first, second) = (desk.later(), desk.later());
-    desk.slots.requeue(&AccountId("a".into()));
-    let Some(WaitOutcome::Again(turn)) = poll(first.turn()) else { panic!("not scattered") };
-    let Some(WaitOutcome::Again(late)) = poll(second.turn()) else { panic!("not scattered") };
-    let Ok(Acquired::Later(second)) = desk.take(Some(late)) else { panic!("not queued") };
-    let Ok(Acquired::Later(first)) = desk.take(Some(turn)) else { panic!("not queued") };
+    let fixture = Fixture::new(&["a"], 1);
+    let served = fixture.now();
+    let (first, second) = (fixture.later(), fixture.later());
+    fixture.limiter.requeue(&AccountId("a".into()));
+    let Some(WaitOutcome::Again(ticket)) = poll(first.wait()) else { panic!("not scattered") };
+    let Some(WaitOutcome::Again(late)) = poll(second.wait()) else { panic!("not scattered") };
+    let Ok(Acquired::Later(second)) = fixture.take(Some(late)) else { panic!("not queued") };
+    let Ok(Acquired::Later(first)) = fixture.take(Some(ticket)) else { panic!("not queued") };
     drop(served);
-    let _served = slot(poll(first.turn()));
-    assert!(poll(second.turn()).is_none(), "the later ticket waits");
+    let _served = permit(poll(first.wait()));
+    assert!(poll(second.wait()).is_none(), "the later ticket waits");
 }
 
 #[test]
 fn a_call_to_one_who_left_goes_on_to_the_next() {
-    let desk = Desk::new(&["a", "b"], 1);
-    let (_served, first, second) = desk.uneven();
+    let fixture = Fixture::new(&["a", "b"], 1);
+    let (_served, first, second) = fixture.uneven();
     drop(first);
-    assert!(matches!(poll(second.turn()), Some(WaitOutcome::Again(_))), "the free place is offered to the next");
+    assert!(matches!(poll(second.wait()), Some(WaitOutcome::Again(_))), "the free place is offered to the next");
 }
 
 #[test]
 fn a_call_that_is_of_no_use_goes_on_to_the_next() {
-    let desk = Desk::new(&["a", "b"], 1);
-    let (served, first, mut second) = desk.uneven();
-    let Some(WaitOutcome::Again(turn)) = poll(first.turn()) else { panic!("not called") };
+    let fixture = Fixture::new(&["a", "b"], 1);
+    let (served, first, mut second) = fixture.uneven();
+    let Some(WaitOutcome::Again(ticket)) = poll(first.wait()) else { panic!("not called") };
     let free =
-        desk.list.iter().map(|entry| &entry.account.id).find(|id| *id != served.account()).expect("two accounts");
-    let Ok(Acquired::Later(first)) = desk.take_without(Some(turn), free) else { panic!("not queued") };
+        fixture.list.iter().map(|entry| &entry.account.id).find(|id| *id != served.account()).expect("two accounts");
+    let Ok(Acquired::Later(first)) = fixture.take_without(Some(ticket), free) else { panic!("not queued") };
     let again = poll(&mut second.wake);
     assert!(matches!(again, Some(Ok(WakeUp::Called))), "the free place is offered to the next: {again:?}");
     drop(served);
-    drop(slot(poll(first.turn())));
+    drop(permit(poll(first.wait())));
 }
 
-fn judged(desk: &Desk, at: i64, works: bool) -> bool {
+fn record(fixture: &Fixture, at: i64, works: bool) -> bool {
     let (id, by) = (AccountId("a".into()), u64::try_from(at).expect("small"));
-    if works { desk.slots.record_success(&id) } else { desk.slots.record_failure(&id, (Millis(at), by), Millis(at)) }
+    if works {
+        fixture.limiter.record_success(&id)
+    } else {
+        fixture.limiter.record_failure(&id, (Millis(at), by), Millis(at))
+    }
 }
 
 /// Streams that began before the failures say nothing about them, and are not waited for.
 #[test]
 fn a_probe_goes_beside_older_streams() {
-    let mut desk = Desk::new(&["a"], 0);
-    let older = [desk.now(), desk.now()];
+    let mut fixture = Fixture::new(&["a"], 0);
+    let older = [fixture.now(), fixture.now()];
     for at in 1..=5 {
-        judged(&desk, at, false);
+        record(&fixture, at, false);
     }
-    desk.at = Millis(5);
-    assert!(desk.take(None).is_err(), "left alone");
-    desk.at = Millis(120_000);
-    let probe = desk.now();
-    let (second, third) = (desk.later(), desk.later());
-    assert_eq!(desk.load("a"), (3, 2), "whoever waits, waits for the probe");
+    fixture.at = Millis(5);
+    assert!(fixture.take(None).is_err(), "left alone");
+    fixture.at = Millis(120_000);
+    let probe = fixture.now();
+    let (second, third) = (fixture.later(), fixture.later());
+    assert_eq!(fixture.load("a"), (3, 2), "whoever waits, waits for the probe");
     drop(probe);
-    let probe = slot(poll(second.turn()));
-    assert_eq!(desk.load("a"), (3, 1), "one that told nothing is followed by one, whatever older streams do");
-    assert!(judged(&desk, 120_001, true));
-    assert!(matches!(poll(third.turn()), Some(WaitOutcome::Again(_))));
-    drop((desk.now(), desk.now(), probe, older));
-    assert_eq!(desk.load("a"), (0, 0));
+    let probe = permit(poll(second.wait()));
+    assert_eq!(fixture.load("a"), (3, 1), "one that told nothing is followed by one, whatever older streams do");
+    assert!(record(&fixture, 120_001, true));
+    assert!(matches!(poll(third.wait()), Some(WaitOutcome::Again(_))));
+    drop((fixture.now(), fixture.now(), probe, older));
+    assert_eq!(fixture.load("a"), (0, 0));
 }
 
 /// So many hundred who come and go at random: nobody is lost, nobody overtakes, and the book is empty in the end.
 #[test]
 fn whoever_stays_is_served_in_turn() {
-    let desk = Desk::new(&["a"], 2);
-    let mut served: VecDeque<Permit> = [desk.now(), desk.now()].into();
+    let fixture = Fixture::new(&["a"], 2);
+    let mut served: VecDeque<Permit> = [fixture.now(), fixture.now()].into();
     let mut waiting: VecDeque<QueuedRequest> = VecDeque::new();
     let mut last = 0;
     for n in 0..2000_u32 {
         match n.wrapping_mul(2_654_435_761) >> 30 {
-            0 | 1 if waiting.len() < 60 => waiting.push_back(desk.later()),
+            0 | 1 if waiting.len() < 60 => waiting.push_back(fixture.later()),
             2 if waiting.len() > 3 => drop(waiting.remove(2)),
             _ => {
                 drop(served.pop_front());
                 let Some(first) = waiting.pop_front() else {
-                    served.push_back(desk.now());
+                    served.push_back(fixture.now());
                     continue;
                 };
                 assert!(first.ticket > last, "in the order in which they came");
                 last = first.ticket;
-                served.push_back(slot(poll(first.turn())));
+                served.push_back(permit(poll(first.wait())));
             }
         }
-        assert_eq!(desk.load("a"), (2, u32::try_from(waiting.len()).expect("few")));
+        assert_eq!(fixture.load("a"), (2, u32::try_from(waiting.len()).expect("few")));
     }
     drop((served, waiting));
-    assert_eq!(desk.load("a"), (0, 0));
+    assert_eq!(fixture.load("a"), (0, 0));
 }
 
 fn gap() -> Duration {
     Duration::from_millis(100)
 }
 
-fn staggered(ids: &[&str], most: u32) -> Desk {
-    Desk { slots: slots(gap()), ..Desk::new(ids, most) }
+fn staggered(ids: &[&str], most: u32) -> Fixture {
+    Fixture { limiter: limiter(gap()), ..Fixture::new(ids, most) }
 }
 
 #[tokio::test(start_paused = true)]
 async fn starts_on_one_account_are_apart() {
-    let desk = staggered(&["a"], 0);
+    let fixture = staggered(&["a"], 0);
     let begun = Instant::now();
-    let all = [desk.now(), desk.now(), desk.now()];
-    for (slot, after) in all.iter().zip([0, 1, 2]) {
-        assert!(slot.wait_for_start(begun + 5 * gap()).await);
+    let all = [fixture.now(), fixture.now(), fixture.now()];
+    for (permit, after) in all.iter().zip([0, 1, 2]) {
+        assert!(permit.wait_for_start(begun + 5 * gap()).await);
         assert_eq!(begun.elapsed(), after * gap());
     }
-    let late = desk.now();
+    let late = fixture.now();
     assert!(!late.wait_for_start(Instant::now()).await, "not within its time");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_start_that_nobody_made_is_given_to_the_next() {
-    let desk = staggered(&["a"], 0);
+    let fixture = staggered(&["a"], 0);
     let begun = Instant::now();
-    let (_first, second) = (desk.now(), desk.now());
+    let (_first, second) = (fixture.now(), fixture.now());
     drop(second);
-    assert_eq!(desk.now().start.at, begun + gap());
+    assert_eq!(fixture.now().start.at, begun + gap());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_may_begin_sooner_is_taken() {
-    let desk = staggered(&["a", "b"], 0);
+    let fixture = staggered(&["a", "b"], 0);
     let begun = Instant::now();
-    let held = [desk.now(), desk.now(), desk.now(), desk.now()];
-    assert_eq!(held.each_ref().map(|slot| slot.start.at - begun), [Duration::ZERO, Duration::ZERO, gap(), gap()]);
+    let held = [fixture.now(), fixture.now(), fixture.now(), fixture.now()];
+    assert_eq!(held.each_ref().map(|permit| permit.start.at - begun), [Duration::ZERO, Duration::ZERO, gap(), gap()]);
     assert_ne!(held[2].account(), held[3].account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waited_begins_apart_too() {
-    let desk = staggered(&["a"], 1);
+    let fixture = staggered(&["a"], 1);
     let begun = Instant::now();
-    let served = desk.now();
-    let waiting = desk.later();
+    let served = fixture.now();
+    let waiting = fixture.later();
     drop(served);
-    assert_eq!(slot(poll(waiting.turn())).start.at, begun + gap());
+    assert_eq!(permit(poll(waiting.wait())).start.at, begun + gap());
 }
 
 #[test]
 fn places_stay_with_their_accounts_when_the_list_changes() {
-    let mut desk = Desk::new(&["b", "c"], 1);
-    let served = desk.now();
+    let mut fixture = Fixture::new(&["b", "c"], 1);
+    let served = fixture.now();
     let account = served.account().clone();
-    desk.list = list(&["a", "b", "c", "d"]);
-    let others: Vec<_> = (0..3).map(|_| desk.now()).collect();
-    assert!(others.iter().all(|slot| *slot.account() != account), "its only place is taken");
-    desk.list = list(&["a"]);
-    assert!(matches!(desk.take(None), Ok(Acquired::Later(_))));
-    assert_eq!(desk.slots.load(&account), (1, 0), "an account that is gone keeps its place until it is given back");
+    fixture.list = list(&["a", "b", "c", "d"]);
+    let others: Vec<_> = (0..3).map(|_| fixture.now()).collect();
+    assert!(others.iter().all(|permit| *permit.account() != account), "its only place is taken");
+    fixture.list = list(&["a"]);
+    assert!(matches!(fixture.take(None), Ok(Acquired::Later(_))));
+    assert_eq!(
+        fixture.limiter.load(&account),
+        (1, 0),
+        "an account that is gone keeps its place until it is given back"
+    );
     drop(served);
-    assert_eq!(desk.slots.load(&account), (0, 0));
+    assert_eq!(fixture.limiter.load(&account), (0, 0));
 }

@@ -43,12 +43,12 @@ impl Changes {
 impl Accounts {
     /// Applies the stored accounts. Memory wins where it is newer: tokens that were refreshed later, unsaved statuses, figures that were
     /// learned later. Tokens of a new login come with their stored status.
-    pub(crate) fn adopt(&self, rows: Vec<StoredAccount>) -> Changes {
+    pub(crate) fn adopt(&self, accounts: Vec<StoredAccount>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
-            let mut next = Vec::with_capacity(rows.len());
-            for row in rows {
-                let (account, tokens) = match row {
+            let mut next = Vec::with_capacity(accounts.len());
+            for stored in accounts {
+                let (account, tokens) = match stored {
                     StoredAccount::Read(account, tokens) => (*account, tokens),
                     StoredAccount::Known(id) => {
                         next.extend(old.get(&id).cloned());

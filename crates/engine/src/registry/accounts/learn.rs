@@ -17,16 +17,16 @@ impl Accounts {
     }
 
     /// Learns limits from a refusal.
-    pub(crate) fn learn_from_refusal(&self, of: &ModelKey, said: &Bounds, asked: RefusedRequest, now: Millis) {
-        if self.update_learned(|learned| learned.note(of, said, asked, now)) {
-            let Bounds { window, output, .. } = said;
+    pub(crate) fn learn_from_refusal(&self, of: &ModelKey, bounds: &Bounds, request: RefusedRequest, now: Millis) {
+        if self.update_learned(|learned| learned.note(of, bounds, request, now)) {
+            let Bounds { window, output, .. } = bounds;
             tracing::info!(relay = ?of.relay, model = of.model, ?window, ?output, "a refusal named limits of a model");
         }
     }
 
     /// Learns how an upstream counts tokens.
-    pub(crate) fn learn_token_scale(&self, of: &ModelKey, said: &Bounds, ours: Words) {
-        self.learned.lock().scale(of, said, ours);
+    pub(crate) fn learn_token_scale(&self, of: &ModelKey, bounds: &Bounds, ours: Words) {
+        self.learned.lock().scale(of, bounds, ours);
     }
 
     /// The tokens of a prompt, by the upstream's count, if they exceed its learned window.

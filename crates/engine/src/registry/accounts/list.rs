@@ -94,8 +94,8 @@ impl FromIterator<Arc<Entry>> for List {
 /// For an id that is there twice, which no store has, the first entry counts.
 fn positions_of(entries: &[Arc<Entry>]) -> HashMap<AccountId, usize> {
     let mut at = HashMap::with_capacity(entries.len());
-    for (place, entry) in entries.iter().enumerate() {
-        at.entry(entry.account.id.clone()).or_insert(place);
+    for (position, entry) in entries.iter().enumerate() {
+        at.entry(entry.account.id.clone()).or_insert(position);
     }
     at
 }

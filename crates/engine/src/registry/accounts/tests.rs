@@ -86,8 +86,8 @@ fn what_was_learned_is_applied_to_what_others_wrote(#[case] stored: Status, #[ca
     let id = AccountId("a".into());
     accounts.adopt(one("t1", 1));
     accounts.signal(&id, &Signal::Exhaust { until: NOW.plus(60_000), window: "primary".into() }, NOW);
-    let taken = accounts.take_unsaved().remove(&id).expect("its status");
-    accounts.restore_unsaved(id, taken);
+    let unsaved = accounts.take_unsaved().remove(&id).expect("its status");
+    accounts.restore_unsaved(id, unsaved);
     let stored = Account { status: stored, status_rev: 2, ..account("a") };
     accounts.adopt(vec![StoredAccount::Read(Box::new(stored), Some(tokens("t1", 1)))]);
     assert_eq!(status(&accounts).as_str(), word);

@@ -90,8 +90,8 @@ fn a_turn_is_one_until_the_user_speaks() {
         first,
         "what a client adds to a tool's output is not its user's"
     );
-    let said = r#"{"role":"assistant","content":"1"}"#;
-    let next = turn(&format!("{HELLO},{tool},{said},{HELLO}"), &[first], 1_700_000_009_000);
+    let reply = r#"{"role":"assistant","content":"1"}"#;
+    let next = turn(&format!("{HELLO},{tool},{reply},{HELLO}"), &[first], 1_700_000_009_000);
     assert_ne!(next.id(), first.id(), "the same words said again");
     assert_eq!(next.begun, Millis(1_700_000_009_000));
     let both = [next, first];

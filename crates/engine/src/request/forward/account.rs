@@ -40,8 +40,8 @@ impl ForwardAttempt {
 
 /// The headers that a client may see.
 fn passed_headers(headers: &HeaderMap) -> HeaderMap {
-    let mut seen = head::client_headers(headers, false);
+    let mut passed = head::client_headers(headers, false);
     let own = headers.iter().filter(|(name, _)| PASSED.contains(name));
-    seen.extend(own.map(|(name, value)| (name.clone(), value.clone())));
-    seen
+    passed.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+    passed
 }

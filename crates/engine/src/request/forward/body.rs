@@ -45,9 +45,9 @@ type Rest = BoxStream<'static, Result<Bytes, Failure>>;
 /// The fate of the rest of a form.
 #[derive(Clone, Debug, Default)]
 pub struct BodyFate {
-    /// Whether the rest was sent already.
-    spent: bool,
-    /// Why the rest did not arrive completely.
+    /// Whether it was sent already.
+    is_sent: bool,
+    /// Why it did not arrive whole.
     fault: Arc<OnceLock<Failure>>,
 }
 
@@ -72,7 +72,7 @@ impl ForwardBody {
     pub(super) fn can_resend(&self) -> bool {
         match self {
             Self::Json(_) => true,
-            Self::Form(form) => !form.fate.spent,
+            Self::Form(form) => !form.fate.is_sent,
         }
     }
 
@@ -106,7 +106,7 @@ impl Form {
             None => Some(sent as u64),
         };
         let rest = self.rest.take();
-        self.fate.spent |= rest.is_some();
+        self.fate.is_sent |= rest.is_some();
         OutgoingBody::stream(Spliced { pieces, rest, left, fault: Arc::clone(&self.fate.fault) })
     }
 }

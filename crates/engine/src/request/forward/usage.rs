@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn counts_are_found_at_the_end_of_an_answer() {
-        let rows: [(&str, Option<(u64, u64)>); 6] = [
+        let cases: [(&str, Option<(u64, u64)>); 6] = [
             (r#"0.1]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}"#, Some((8, 0))),
             (r#"{"text":"hi","usage": {"type":"tokens","input_tokens":14,"output_tokens":45}}"#, Some((14, 45))),
             (
@@ -83,9 +83,9 @@ mod tests {
             (r#"{"usage":{"prompt_tokens":"many"}}"#, None),
             (r#"{"text":"hi"}"#, None),
         ];
-        for (tail, expected) in rows {
-            let found = last_counts(tail.as_bytes());
-            let pair = found.map(|found| (found.prompt_tokens.max(found.input_tokens), found.output_tokens));
+        for (tail, expected) in cases {
+            let counts = last_counts(tail.as_bytes());
+            let pair = counts.map(|counts| (counts.prompt_tokens.max(counts.input_tokens), counts.output_tokens));
             assert_eq!(pair, expected, "{tail}");
         }
     }

@@ -16,7 +16,7 @@ fn names_are_counted_with_who_asked() {
     }
     retired.note(&resolved("gpt-5.4-mini-high"), &KeyId("one".to_owned()), NOW.plus(5));
     retired.note(&resolved("gpt-6-sol"), &KeyId("one".to_owned()), NOW.plus(6));
-    let row = |name: &str, successor: &str, requests, last, keys: &[&str]| RetiredModel {
+    let retired_model = |name: &str, successor: &str, requests, last, keys: &[&str]| RetiredModel {
         name: name.to_owned(),
         successor: successor.to_owned(),
         requests,
@@ -24,8 +24,8 @@ fn names_are_counted_with_who_asked() {
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
     };
     let expected = [
-        row("gpt-5.4-mini", "gpt-6-luna", 1, NOW.plus(5), &["one"]),
-        row("gpt-5.4", "gpt-6-sol", 3, NOW, &["one", "two"]),
+        retired_model("gpt-5.4-mini", "gpt-6-luna", 1, NOW.plus(5), &["one"]),
+        retired_model("gpt-5.4", "gpt-6-sol", 3, NOW, &["one", "two"]),
     ];
     assert_eq!(*retired.0.lock(), expected);
 }

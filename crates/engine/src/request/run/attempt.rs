@@ -85,8 +85,12 @@ impl ModelAttempt {
         let (dialect, prewarm) = (call.dialect, call.request.reply.prewarm);
         let plan = Arc::new(RequestPlan { dialect, resolved, conversation, client, tier, socket, prewarm, may_draw });
         let size = estimate::bytes(&call.request);
-        let state =
-            AttemptState::new(services, plan.kin() == CandidateKind::Relays, plan.conversation_hash(), (head, usage));
+        let state = AttemptState::new(
+            services,
+            plan.candidate_kind() == CandidateKind::Relays,
+            plan.conversation_hash(),
+            (head, usage),
+        );
         Self { state, call, size, plan, affinity, turn_record, chain, tools, body: None, deadline, pending_store: None }
     }
 
@@ -106,13 +110,13 @@ impl ModelAttempt {
         (model, failure): (Resolved, Failure),
         usage: UsageRecorder,
     ) -> Self {
-        let asked = call.request.model.clone().unwrap_or_default();
+        let requested = call.request.model.clone().unwrap_or_default();
         let mut attempt = Self::new(services, call, model, usage);
         let slug = attempt.state.head.model.clone();
         attempt.state.usage.model(&slug);
-        attempt.chain = FallbackChain::after(&attempt.state.services, &asked, failure);
-        attempt.state.head.notes.add(format!("{} is not available", shown(&asked)));
-        attempt.state.head.fallback = Some(Fallback { from: asked, to: slug, why: "not available".into() });
+        attempt.chain = FallbackChain::after(&attempt.state.services, &requested, failure);
+        attempt.state.head.notes.add(format!("{} is not available", shown(&requested)));
+        attempt.state.head.fallback = Some(Fallback { from: requested, to: slug, why: "not available".into() });
         attempt
     }
 
@@ -129,8 +133,8 @@ impl ModelAttempt {
     /// conversation or at one that is free at once. Failures are ignored: the next turn will report them. Returns after `patience` at the
     /// latest.
     pub(crate) async fn prewarm(mut self, patience: Duration) {
-        let told = self.plan.socket && self.plan.kin() == CandidateKind::Accounts;
-        if told && timeout(patience, self.send_ahead()).await.is_err() {
+        let uses_socket = self.plan.socket && self.plan.candidate_kind() == CandidateKind::Accounts;
+        if uses_socket && timeout(patience, self.send_ahead()).await.is_err() {
             tracing::debug!(request = %self.plan.client.request_id, "a prewarm did not reach the backend in time");
         }
         self.note_body();
@@ -157,7 +161,7 @@ impl ModelAttempt {
         if self.affinity.is_none() {
             let record = AffinityRecord {
                 account: id.clone(),
-                turn: None,
+                turn_state: None,
                 foreign: self.foreign_mark(id),
                 away: false,
                 turns: Vec::new(),
@@ -183,7 +187,7 @@ impl ModelAttempt {
     fn turn_state(&self, id: &AccountId) -> Option<Uuid> {
         let record = self.affinity.as_ref().filter(|record| record.account == *id)?;
         let state = self.plan.client.turn_state.as_deref().filter(|_| self.plan.client.codex)?;
-        record.turn.filter(|turn| *turn == fingerprint(state))
+        record.turn_state.filter(|turn_state| *turn_state == fingerprint(state))
     }
 
     /// Turns the attempt into a stream. Nothing can be tried again after that.
@@ -193,7 +197,7 @@ impl ModelAttempt {
             self.state.services.dispatch.mark_answering(id);
         }
         self.bind_conversation(id, &opening.headers);
-        if self.plan.kin() == CandidateKind::Accounts {
+        if self.plan.candidate_kind() == CandidateKind::Accounts {
             self.state.head.headers = self.response_headers(id, &opening.headers);
         }
         self.state.head.attempts = self.state.usage.attempts();
@@ -217,13 +221,16 @@ impl ModelAttempt {
     /// Remembers the account or relay that serves the conversation.
     fn bind_conversation(&self, id: &AccountId, headers: &HeaderMap) {
         let turns = turn::recent_turns(self.turn_record, self.affinity.as_ref().map_or(&[], |record| &record.turns));
-        let record = if let Some(owner) = self.kept_affinity(id) {
+        let record = if let Some(owner) = self.held_affinity(id) {
             AffinityRecord { away: true, turns, ..owner.clone() }
         } else {
             let answered = || head::text(headers, TURN_STATE).map(fingerprint);
-            let turn =
-                if self.plan.kin() == CandidateKind::Accounts { self.turn_state(id).or_else(answered) } else { None };
-            AffinityRecord { account: id.clone(), turn, foreign: self.foreign_mark(id), away: false, turns }
+            let turn_state = if self.plan.candidate_kind() == CandidateKind::Accounts {
+                self.turn_state(id).or_else(answered)
+            } else {
+                None
+            };
+            AffinityRecord { account: id.clone(), turn_state, foreign: self.foreign_mark(id), away: false, turns }
         };
         self.state.services.dispatch.affinity.set(self.plan.conversation.id, record);
     }
@@ -242,8 +249,8 @@ impl ModelAttempt {
     /// Gives a Codex client the limits of the whole pool.
     fn set_codex_limits(&self, headers: &mut HeaderMap, resolved: &Resolved, served: Option<&AccountId>) {
         if self.plan.client.codex {
-            let told = (resolved, self.plan.client.version.as_deref());
-            self.state.services.for_codex(headers, told, served);
+            let target = (resolved, self.plan.client.version.as_deref());
+            self.state.services.for_codex(headers, target, served);
         }
     }
 
@@ -311,7 +318,7 @@ impl Attempt for ModelAttempt {
         let body = self.body(&entry).await?;
         self.check_window(&entry, body.len()).await?;
         let id = entry.account.id.clone();
-        let turn = self.turn_state(&id);
+        let turn_state = self.turn_state(&id);
         self.state.call_started(&entry, estimate::input(&self.call.request, body.len()));
         let wire = entry.wire();
         let shot = UpstreamCall {
@@ -320,7 +327,7 @@ impl Attempt for ModelAttempt {
             entry,
             access,
             body,
-            turn: turn.is_some(),
+            sends_turn_state: turn_state.is_some(),
             metadata: self.metadata(),
         };
         let barrier = CommitBarrier {
@@ -367,12 +374,12 @@ fn tier(services: &Services, call: &Call, resolved: &Resolved) -> Option<&'stati
 
 /// The affinity record of the request's conversation.
 fn conversation_facts(request: &Request, codex: bool) -> ConversationFacts {
-    let spoken = |item: &Item| match &item.kind {
+    let is_assistant = |item: &Item| match &item.kind {
         ItemKind::Message { role, .. } => *role == Role::Assistant,
         ItemKind::Other { .. } => false,
         _ => true,
     };
-    ConversationFacts { codex, history: request.items.iter().any(spoken), tools: !request.tools.is_empty() }
+    ConversationFacts { codex, history: request.items.iter().any(is_assistant), tools: !request.tools.is_empty() }
 }
 
 /// The fingerprint of a turn state.

@@ -52,14 +52,14 @@ pub(crate) struct UpstreamCall {
     pub(crate) access: Credentials,
     pub(crate) body: Bytes,
     /// Whether the client's turn state comes from this account.
-    pub(crate) turn: bool,
+    pub(crate) sends_turn_state: bool,
     /// The turn metadata of the client profile.
     pub(crate) metadata: Option<Arc<TurnMetadata>>,
 }
 
 impl RequestPlan {
     /// Whether accounts or relays serve the request.
-    pub(crate) fn kin(&self) -> CandidateKind {
+    pub(crate) fn candidate_kind(&self) -> CandidateKind {
         match self.resolved.to {
             ServedBy::Accounts => CandidateKind::Accounts,
             ServedBy::Relays(_) => CandidateKind::Relays,
@@ -140,7 +140,7 @@ impl UpstreamCall {
             lite: resolved.model.lite,
             session: &conversation.session,
             thread: &conversation.thread,
-            turn_state: client.turn_state.as_deref().filter(|_| self.turn),
+            turn_state: client.turn_state.as_deref().filter(|_| self.sends_turn_state),
             routing: routing.as_deref(),
             passed: &client.headers,
             metadata: self.metadata.as_deref(),

@@ -10,7 +10,7 @@ impl RequestPlan {
     /// The requirements on an account or relay.
     pub(crate) fn requirements<'a>(&'a self, services: &Services) -> Requirements<'a> {
         Requirements {
-            draws: self.may_draw && self.kin() == CandidateKind::Accounts,
+            draws: self.may_draw && self.candidate_kind() == CandidateKind::Accounts,
             ..services.dispatch.requirements(&self.resolved)
         }
     }

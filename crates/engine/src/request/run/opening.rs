@@ -73,7 +73,7 @@ impl CommitBarrier<'_> {
         let answer = answer?;
         reader.set_framing(answer.body.framing());
         let opening =
-            Opening { source: Source::Gone, reader, held, headers: answer.headers, last_read: Instant::now() };
+            Opening { source: Source::Ended, reader, held, headers: answer.headers, last_read: Instant::now() };
         self.read(opening, answer.body).await
     }
 
@@ -110,7 +110,7 @@ impl CommitBarrier<'_> {
         let Opening { reader, mut held, headers, last_read, .. } = opening;
         let known = held.len();
         reader.end(&mut held);
-        let source = Source::Gone;
+        let source = Source::Ended;
         match self.check_events(&held[known..]) {
             EventsMeaning::Real => Ok(Opening { source, reader: self.reader(), held, headers, last_read }),
             EventsMeaning::Fail(failure) if failure.code.as_deref() != Some("stream_cut") => {
@@ -123,15 +123,15 @@ impl CommitBarrier<'_> {
         }
     }
 
-    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<ReadOutcome, CallError> {
-        let mut heard = heard;
+    async fn chunk(&self, body: &mut Body, last_read: Instant) -> Result<ReadOutcome, CallError> {
+        let mut last_read = last_read;
         loop {
-            let idle = heard + self.services.runtime.settings.idle;
+            let idle = last_read + self.services.runtime.settings.idle;
             let Ok(chunk) = timeout_at(idle.min(self.deadline), body.chunk()).await else {
                 // Bytes of an incomplete chunk, and pings, show that the upstream is alive too.
-                match body.last_read().filter(|read| *read > heard) {
+                match body.last_read().filter(|read| *read > last_read) {
                     _ if self.deadline <= idle => return Ok(ReadOutcome::Deadline),
-                    Some(read) => heard = read,
+                    Some(read) => last_read = read,
                     None => {
                         return Err(broken_call(
                             TroubleKind::Timeout,

@@ -52,9 +52,9 @@ fn prepare(
     call: &Call,
     mut keep: Option<Box<PendingStore>>,
 ) -> Result<(Resolved, EmptyReply), Failure> {
-    let asked = call.request.model.as_deref();
-    let resolved = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
-    let resolved = resolved.or_else(|failure| first_fallback(services, asked).ok_or(failure))?;
+    let requested = call.request.model.as_deref();
+    let resolved = services.registry.accounts.catalog().resolve(requested, &services.runtime.settings.names);
+    let resolved = resolved.or_else(|failure| first_fallback(services, requested).ok_or(failure))?;
     let model = resolved.model.slug.clone();
     if let Some(keep) = &mut keep {
         keep.set_conversation(Conversation::of(call, &model).id);

@@ -13,7 +13,7 @@ pub(super) fn last_fingerprint(request: &Request) -> Option<u64> {
 
 /// Whether the request has the item of this fingerprint.
 pub(super) fn has_item(request: &Request, wanted: u64) -> bool {
-    request.items.iter().rev().filter_map(item_fingerprint).any(|found| found == wanted)
+    request.items.iter().rev().filter_map(item_fingerprint).any(|fingerprint| fingerprint == wanted)
 }
 
 /// The conversation of a sealed item: the account that made the item continues it.

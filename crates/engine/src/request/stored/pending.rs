@@ -31,8 +31,8 @@ pub(crate) struct PendingStore {
     /// The request's own items; `None` where nothing is stored.
     input: Option<(Json, TurnReservation)>,
     conversation: Uuid,
-    /// The reply's key and number among the stored responses while it runs.
-    place: Option<(ResponseKey, u64)>,
+    /// Its name and number among the stored responses while it runs.
+    running: Option<(ResponseKey, u64)>,
     cancel: Arc<Cancellation>,
 }
 
@@ -69,8 +69,19 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     let previous = previous.as_deref().map(Text::from);
     let marks = Marks { store: marked.then_some(stores), previous, max_bytes: most };
     let (services, key, cancel) = (Arc::clone(services), call.key.clone(), Arc::default());
-    let (conversation, place) = (Uuid::nil(), None);
-    Ok(Some(Box::new(PendingStore { services, key, marks, stores, trail, before, input, conversation, place, cancel })))
+    let (conversation, running) = (Uuid::nil(), None);
+    Ok(Some(Box::new(PendingStore {
+        services,
+        key,
+        marks,
+        stores,
+        trail,
+        before,
+        input,
+        conversation,
+        running,
+        cancel,
+    })))
 }
 
 /// The approximate bytes that [`recall`] reads.
@@ -160,7 +171,7 @@ impl PendingStore {
 
     /// Whether the reply's id is still unknown.
     pub(crate) fn is_unnamed(&self) -> bool {
-        self.stores && self.place.is_none()
+        self.stores && self.running.is_none()
     }
 
     /// Notes that the reply runs and its client knows its id.
@@ -170,25 +181,25 @@ impl PendingStore {
         let (turns, input, cancel) = (self.before.clone(), input.clone(), Arc::clone(&self.cancel));
         let held = StoredReply::Running { response: response.clone(), turns, input, cancel };
         let number = self.services.stored.responses.lock().put(name.clone(), held, self.services.runtime.now());
-        self.place = Some((name, number));
+        self.running = Some((name, number));
     }
 
     /// Ready when a client cancelled the reply.
     pub(crate) fn cancelled(&self, cx: &Context<'_>) -> bool {
-        self.place.is_some() && self.cancel.asked(cx)
+        self.running.is_some() && self.cancel.is_requested(cx)
     }
 
     /// Stores the ended reply, whatever its result.
     pub(crate) fn finish(mut self, response: Option<&Json>) {
         let named = response.and_then(|response| Some((self.name(response)?, response)));
-        let kept = named.and_then(|(name, response)| Some((name, self.stored_conversation(response)?)));
+        let stored = named.and_then(|(name, response)| Some((name, self.stored_conversation(response)?)));
         if let Some(trail) = &self.trail {
-            let last = kept.as_ref().filter(|(_, record)| record.can_continue);
+            let last = stored.as_ref().filter(|(_, record)| record.can_continue);
             trail.set(last.map(|(name, record)| (name.id().to_owned(), record.clone())));
         }
-        let Some((name, record)) = kept.filter(|_| self.stores) else { return };
+        let Some((name, record)) = stored.filter(|_| self.stores) else { return };
         let mut responses = self.services.stored.responses.lock();
-        match self.place.take() {
+        match self.running.take() {
             Some((name, number)) => _ = responses.finish(&name, number, record),
             None => _ = responses.put(name, StoredReply::Ended(record), self.services.runtime.now()),
         }
@@ -214,7 +225,7 @@ impl PendingStore {
 impl Drop for PendingStore {
     /// A reply whose client left is not stored.
     fn drop(&mut self) {
-        if let Some((name, number)) = self.place.take() {
+        if let Some((name, number)) = self.running.take() {
             self.services.stored.responses.lock().discard(&name, number);
         }
     }

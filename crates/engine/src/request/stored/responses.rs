@@ -140,7 +140,7 @@ impl Cancellation {
     }
 
     /// Ready when the reply is cancelled.
-    pub(crate) fn asked(&self, cx: &Context<'_>) -> bool {
+    pub(crate) fn is_requested(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
         self.is_cancelled.load(Ordering::Acquire)
     }
@@ -214,13 +214,13 @@ impl StoredResponses {
     /// The oldest responses, of one key or of all keys, that must be dropped to free `bytes`. A turn counts until its last holder is
     /// gone. A running reply holds its turns, so dropping it frees nothing.
     fn oldest_to_free(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<ResponseKey>> {
-        let (mut names, mut free, mut seen) = (Vec::new(), 0, HashMap::new());
+        let (mut names, mut free, mut holder_counts) = (Vec::new(), 0, HashMap::new());
         let mut order = self.order.values().filter(|name| key.is_none_or(|key| key.0 == name.0));
         while free < bytes {
             let name = order.next()?;
-            let Some(StoredReply::Ended(record)) = self.entries.get(name).map(|place| &place.reply) else { continue };
+            let Some(StoredReply::Ended(record)) = self.entries.get(name).map(|entry| &entry.reply) else { continue };
             for turn in &record.turns {
-                let holders = seen.entry(Arc::as_ptr(turn)).or_insert(0);
+                let holders = holder_counts.entry(Arc::as_ptr(turn)).or_insert(0);
                 *holders += 1;
                 free += if *holders == Arc::strong_count(turn) { turn.bytes() } else { 0 };
             }
@@ -249,13 +249,13 @@ impl StoredResponses {
 
     /// Stores an ended reply; `false` when its entry is gone.
     pub(crate) fn finish(&mut self, name: &ResponseKey, number: u64, record: StoredConversation) -> bool {
-        let place = self.entries.get_mut(name).filter(|place| place.number == number);
-        place.map(|place| place.reply = StoredReply::Ended(record)).is_some()
+        let entry = self.entries.get_mut(name).filter(|entry| entry.number == number);
+        entry.map(|entry| entry.reply = StoredReply::Ended(record)).is_some()
     }
 
     /// Removes an entry, if it still has this number.
     pub(crate) fn discard(&mut self, name: &ResponseKey, number: u64) {
-        if self.entries.get(name).is_some_and(|place| place.number == number) {
+        if self.entries.get(name).is_some_and(|entry| entry.number == number) {
             self.take(name);
         }
     }
@@ -263,7 +263,7 @@ impl StoredResponses {
     /// The response of a key.
     pub(crate) fn get(&mut self, name: &ResponseKey, now: Millis) -> Option<&StoredReply> {
         self.expire(now);
-        self.entries.get(name).map(|place| &place.reply)
+        self.entries.get(name).map(|entry| &entry.reply)
     }
 
     /// Deletes the response of a key; `false` when there is none.
@@ -275,7 +275,7 @@ impl StoredResponses {
     /// Drops responses that are too old.
     pub(crate) fn expire(&mut self, now: Millis) {
         let age = self.bounds.age.as_millis();
-        let old = |place: &StoredEntry| u128::from(place.since.until(now)) >= age;
+        let old = |entry: &StoredEntry| u128::from(entry.since.until(now)) >= age;
         while let Some((_, name)) = self.order.first_key_value()
             && self.entries.get(name).is_none_or(old)
         {
@@ -284,9 +284,9 @@ impl StoredResponses {
     }
 
     fn take(&mut self, name: &ResponseKey) -> Option<StoredReply> {
-        let place = self.entries.remove(name)?;
-        self.order.remove(&place.number);
-        Some(place.reply)
+        let entry = self.entries.remove(name)?;
+        self.order.remove(&entry.number);
+        Some(entry.reply)
     }
 
     /// Drops the oldest response.

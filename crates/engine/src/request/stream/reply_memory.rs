@@ -82,7 +82,7 @@ impl ReplyMemory {
 
     /// Counts one event; a failure when the reply may not hold that much.
     pub(crate) fn count(&mut self, event: &Event) -> Result<(), Failure> {
-        self.bytes += self.kept_bytes(event);
+        self.bytes += self.retained_bytes(event);
         if self.bytes <= self.covered {
             return Ok(());
         }
@@ -111,12 +111,12 @@ impl ReplyMemory {
         Ok(())
     }
 
-    /// How many bytes of an event are held.
-    fn kept_bytes(&mut self, event: &Event) -> usize {
+    /// How many bytes an event leaves behind.
+    fn retained_bytes(&mut self, event: &Event) -> usize {
         let frame = event.carrier.frame();
         let own = |dialect| dialect != Dialect::Responses && self.keeps == Retention::All(dialect);
-        let kept = frame.filter(|frame| own(frame.dialect));
-        let kept = kept.map_or(0, |frame| frame.bytes.len() + size_of_val(frame));
+        let retained = frame.filter(|frame| own(frame.dialect));
+        let retained = retained.map_or(0, |frame| frame.bytes.len() + size_of_val(frame));
         let responses = frame.is_some_and(|frame| frame.dialect == Dialect::Responses);
         match &event.what {
             What::ItemOpen { .. } => self.open = self.open.saturating_add(1),
@@ -125,38 +125,39 @@ impl ReplyMemory {
         }
         let passes = responses && self.keeps == (Retention::Text { passes: true });
         let repeats = matches!(self.keeps, Retention::Text { .. }) && !passes;
-        kept + match &event.what {
-            // A partial image replaces the one before it.
-            What::Delta { channel: Channel::Image, .. } => 0,
-            // A tool call's arguments are complete before they are passed on.
-            What::Delta { channel: Channel::Arguments, data, .. } => {
-                let more = COPIES * data.escaped().len();
-                self.calls += more;
-                more
+        retained
+            + match &event.what {
+                // A partial image replaces the one before it.
+                What::Delta { channel: Channel::Image, .. } => 0,
+                // What a call is made with is whole before it is passed on.
+                What::Delta { channel: Channel::Arguments, data, .. } => {
+                    let more = COPIES * data.escaped().len();
+                    self.calls += more;
+                    more
+                }
+                What::Delta { .. } if passes => 0,
+                What::Delta { data, .. } if self.keeps == Retention::Nothing && self.open <= 1 => {
+                    let more = (COPIES * data.escaped().len()).min(PASSING - self.passing);
+                    self.passing += more;
+                    more
+                }
+                What::Delta { data, .. } => {
+                    self.open_text += data.escaped().len();
+                    COPIES * data.escaped().len()
+                }
+                What::Annotation { data, .. } => COPIES * data.bytes().len(),
+                What::ItemOpen { .. } => ITEM,
+                What::ItemDone { .. } if self.keeps == Retention::Nothing => ITEM,
+                What::ItemDone { .. } => {
+                    let text = std::mem::take(&mut self.open_text);
+                    ITEM + frame.map_or(0, |frame| frame.bytes.len()) + if repeats { REPEATS * text } else { 0 }
+                }
+                // Signatures, citations and inputs of searches, which are kept until their block ends.
+                What::Other => frame
+                    .filter(|frame| frame.dialect == Dialect::Messages && retained == 0)
+                    .map_or(0, |frame| frame.bytes.len()),
+                _ => 0,
             }
-            What::Delta { .. } if passes => 0,
-            What::Delta { data, .. } if self.keeps == Retention::Nothing && self.open <= 1 => {
-                let more = (COPIES * data.escaped().len()).min(PASSING - self.passing);
-                self.passing += more;
-                more
-            }
-            What::Delta { data, .. } => {
-                self.open_text += data.escaped().len();
-                COPIES * data.escaped().len()
-            }
-            What::Annotation { data, .. } => COPIES * data.bytes().len(),
-            What::ItemOpen { .. } => ITEM,
-            What::ItemDone { .. } if self.keeps == Retention::Nothing => ITEM,
-            What::ItemDone { .. } => {
-                let text = std::mem::take(&mut self.open_text);
-                ITEM + frame.map_or(0, |frame| frame.bytes.len()) + if repeats { REPEATS * text } else { 0 }
-            }
-            // Signatures, citations and inputs of searches, which are held until their block ends.
-            What::Other => frame
-                .filter(|frame| frame.dialect == Dialect::Messages && kept == 0)
-                .map_or(0, |frame| frame.bytes.len()),
-            _ => 0,
-        }
     }
 }
 

@@ -39,8 +39,8 @@ pub(crate) enum Source {
     Head(Box<UnansweredCall>),
     /// The answer's body.
     Body(Body),
-    /// The upstream is released.
-    Gone,
+    /// Nothing more comes.
+    Ended,
 }
 
 /// A model call that outlived the commit barrier.
@@ -120,7 +120,7 @@ impl ReplyStream {
             return Poll::Ready(ReplyStep::Over);
         }
         if self.pending_store.as_ref().is_some_and(|pending| pending.cancelled(cx)) {
-            self.source = Source::Gone;
+            self.source = Source::Ended;
             let progress = self.transcoder.cancel(&mut self.usage);
             self.on_progress(progress);
             self.usage.abort();
@@ -136,11 +136,11 @@ impl ReplyStream {
         let progress = match chunk {
             Some(Ok(chunk)) => self.transcoder.push(chunk, &mut self.usage),
             Some(Err(failure)) => {
-                self.source = Source::Gone;
+                self.source = Source::Ended;
                 self.transcoder.fail(*failure, &mut self.usage)
             }
             None => {
-                self.source = Source::Gone;
+                self.source = Source::Ended;
                 self.transcoder.end(&mut self.usage)
             }
         };
@@ -172,8 +172,8 @@ impl ReplyStream {
     /// with which the client's protocol reports the failure; empty when the reply has ended already.
     pub fn cut(&mut self, failure: &Failure) -> Bytes {
         if self.ended.is_none() {
-            self.source = Source::Gone;
-            // No upstream failed: the failure is written unchanged.
+            self.source = Source::Ended;
+            // No upstream failed: the failure is written as it is.
             let _ = self.transcoder.fail(failure.clone(), &mut self.usage);
             self.ended = Some(self.transcoder.write_failure(failure.clone(), &mut self.usage));
             self.usage.fail();
@@ -208,7 +208,7 @@ impl ReplyStream {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<Failure>>>> {
         loop {
             match &mut self.source {
-                Source::Gone => return Poll::Ready(None),
+                Source::Ended => return Poll::Ready(None),
                 Source::Body(body) => {
                     return match std::task::ready!(body.poll_chunk(cx)) {
                         Some(Ok(chunk)) => Poll::Ready(Some(Ok(chunk))),
@@ -252,7 +252,7 @@ impl ReplyStream {
         match std::task::ready!(self.timers.poll(cx)) {
             Due::Heartbeat => self.transcoder.heartbeat(),
             Due::Idle => {
-                self.source = Source::Gone;
+                self.source = Source::Ended;
                 let silence = self.timers.idle.as_secs();
                 let failure = Failure::new(Kind::Timeout, format!("the upstream sent nothing for {silence} s"));
                 let progress = self.transcoder.fail(failure.code("upstream_timeout"), &mut self.usage);
@@ -267,13 +267,13 @@ impl ReplyStream {
         let progress = match progress {
             Progress::Failing(failure) => {
                 if self.transcoder.is_over_memory() {
-                    // The upstream may continue endlessly, and a full budget is not the account's fault.
-                    self.source = Source::Gone;
+                    // The upstream may go on without an end, and a full budget is no fault of the account.
+                    self.source = Source::Ended;
                     self.judged |= failure.kind == Kind::Overloaded;
                 }
                 self.judged |= self.transcoder.is_text_lost(&failure);
-                let told = self.failure_for_client(&failure);
-                self.transcoder.write_failure(told, &mut self.usage)
+                let client_failure = self.failure_for_client(&failure);
+                self.transcoder.write_failure(client_failure, &mut self.usage)
             }
             progress => progress,
         };
@@ -322,7 +322,7 @@ impl ReplyStream {
             attempt::hide(&mut failure, access.secret());
         }
         if !std::mem::take(&mut self.judged) {
-            let keyed = self.call.plan.kin() == CandidateKind::Relays;
+            let keyed = self.call.plan.candidate_kind() == CandidateKind::Relays;
             let history = History { rest: Some(self.services.runtime.settings.rest), keyed, ..History::default() };
             let outcome = attempt::Outcome::EarlyFail(failure.clone());
             let (signal, _) = attempt::next(&outcome, &history, self.services.runtime.now());
@@ -344,7 +344,7 @@ impl ReplyStream {
     /// Releases the upstream: a complete answer is read to its end by a task, so that its connection is reused; any other answer is
     /// cancelled.
     fn release_upstream(&mut self, cx: &mut Context<'_>) {
-        let source = std::mem::replace(&mut self.source, Source::Gone);
+        let source = std::mem::replace(&mut self.source, Source::Ended);
         let (Source::Body(mut body), Some(Progress::Ended | Progress::Failed(_))) = (source, &self.ended) else {
             return;
         };
@@ -377,7 +377,7 @@ fn on_side_event(services: &Services, (account, plan): (&AccountId, &RequestPlan
             if let Some(etag) = headers.etag {
                 services.dispatch.model_queue.saw_etag(&services.registry.accounts, account, &etag);
             }
-            if let Some(state) = headers.turn {
+            if let Some(state) = headers.turn_state {
                 services.dispatch.affinity.set_turn_state(plan.conversation.id, account, fingerprint(&state));
             }
         }
@@ -394,7 +394,7 @@ struct Inner {
     #[serde(rename = "x-models-etag")]
     etag: Option<String>,
     #[serde(rename = "x-codex-turn-state")]
-    turn: Option<String>,
+    turn_state: Option<String>,
 }
 
 #[cfg(test)]

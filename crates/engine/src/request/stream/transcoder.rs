@@ -191,8 +191,10 @@ impl Transcoder {
 
     /// Writes the failure that ends the reply: the event as it came, or another failure in its place.
     pub(crate) fn write_failure(&mut self, failure: Failure, usage: &mut UsageRecorder) -> Progress {
-        let came =
-            self.withheld_failure.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
+        let came = self
+            .withheld_failure
+            .take()
+            .filter(|event| matches!(&event.what, What::Fail(withheld) if *withheld == failure));
         let event = came.map_or_else(|| Event::new(What::Fail(failure)), |event| *event);
         self.deliver(&event, usage)
     }

@@ -55,16 +55,16 @@ async fn live_lists_are_fetched_and_outlive_a_restart() {
     let answer = bench.ask(asking(Dialect::Responses, "qwen/qwen3-coder", "hello", false)).await.expect("a reply");
     assert_eq!(answer.head.model, "qwen/qwen3-coder");
     let id = pool::AccountId(view.id);
-    let kept = async {
+    let models = async {
         loop {
-            if let Some(kept) = bench.store.relay_models(&id).await.expect("the store") {
-                return kept;
+            if let Some(models) = bench.store.relay_models(&id).await.expect("the store") {
+                return models;
             }
             tokio::task::yield_now().await;
         }
     };
-    let kept = tokio::time::timeout(crate::bench::PATIENCE, kept).await.expect("the list is kept");
-    assert!(kept.body.windows(4).any(|part| part == b"qwen"));
+    let models = tokio::time::timeout(crate::bench::PATIENCE, models).await.expect("the list is kept");
+    assert!(models.body.windows(4).any(|part| part == b"qwen"));
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn stored_relays_come_and_go_while_it_runs() {
     bench.until("the relay", |bench| bench.engine.ready().ok).await;
     bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
     // Another key, also of another process: what the old one came to is over.
-    bench.backend.script(Rule::at(CHAT.place, Plan::relay_key(CHAT.place)));
+    bench.backend.script(Rule::at(CHAT.endpoint, Plan::relay_key(CHAT.endpoint)));
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
     bench.until("the refusal is kept", |bench| state(bench, "late").status == "key_refused").await;
     engine::rekey_relay(&bench.store, &relay, "sk-offline-another".into(), now).await.expect("another key");
@@ -158,7 +158,7 @@ async fn addresses_are_guarded() {
     CHAT.join(&bench, "self").await;
     let refusal = refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
     assert!(refusal.failure.message.contains("this gateway itself"), "{}", refusal.failure.message);
-    assert_eq!(bench.backend.record().at(CHAT.place).count(), 0);
+    assert_eq!(bench.backend.record().at(CHAT.endpoint).count(), 0);
 }
 
 /// An alias may name a relay's model, and efforts behind it reach the relay.

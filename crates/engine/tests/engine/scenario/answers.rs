@@ -18,7 +18,7 @@ fn early(code: &str) -> Plan {
     Plan::auto().cut_event(1, Termination::Failed { code: code.into(), message: "it is over".into() })
 }
 
-fn coded(status: u16, code: &str, message: &str) -> Plan {
+fn error_plan(status: u16, code: &str, message: &str) -> Plan {
     Plan::json(status, json!({"error": {"message": message, "type": "invalid_request_error", "code": code}}))
 }
 
@@ -31,7 +31,7 @@ fn coded(status: u16, code: &str, message: &str) -> Plan {
     Plan::json(429, json!({"error": {"type": "usage_limit_reached", "message": "over", "resets_in_seconds": 900}})),
     Exhausted(900, "usage")
 )]
-#[case::window_without_a_reset(coded(429, "usage_limit_reached", "over"), Exhausted(60, "usage"))]
+#[case::window_without_a_reset(error_plan(429, "usage_limit_reached", "over"), Exhausted(60, "usage"))]
 #[case::plan_without_codex(Plan::usage_not_included(), Exhausted(3600, "plan"))]
 #[case::too_many(Plan::too_many(), Cooling(60, "Too Many Requests"))]
 #[case::rate_limit(Plan::rate_limit(None), Cooling(60, "Rate limit reached. Please try again later."))]
@@ -46,7 +46,7 @@ fn coded(status: u16, code: &str, message: &str) -> Plan {
 #[tokio::test]
 async fn a_refused_account_rests_and_comes_back(#[case] plan: Plan, #[case] rests: Rests) {
     let ten = Ten::new().await;
-    ten.told(Pro1, plan);
+    ten.answer_next(Pro1, plan);
     ten.ask().await.served_by(&[Pro1, Pro2]);
     ten.stand(&[(Pro1, rests)]);
     ten.serves(Pro2).await;
@@ -61,12 +61,12 @@ async fn a_refused_account_rests_and_comes_back(#[case] plan: Plan, #[case] rest
 /// As above, but time does not help.
 #[rstest]
 #[case::workspace(Plan::deactivated_workspace(), "the upstream answered 402: deactivated_workspace")]
-#[case::banned(coded(403, "account_banned", "You are banned."), "You are banned.")]
-#[case::deactivated(coded(401, "account_deactivated", "Deactivated."), "Deactivated.")]
+#[case::banned(error_plan(403, "account_banned", "You are banned."), "You are banned.")]
+#[case::deactivated(error_plan(401, "account_deactivated", "Deactivated."), "Deactivated.")]
 #[tokio::test]
 async fn a_banned_account_never_comes_back_by_itself(#[case] plan: Plan, #[case] why: &'static str) {
     let ten = Ten::new().await;
-    ten.told(Pro1, plan);
+    ten.answer_next(Pro1, plan);
     ten.ask().await.served_by(&[Pro1, Pro2]);
     ten.stand(&[(Pro1, Blocked(why))]);
     ten.pass(2 * 86_400);
@@ -86,7 +86,7 @@ async fn a_banned_account_never_comes_back_by_itself(#[case] plan: Plan, #[case]
 #[tokio::test]
 async fn the_backends_trouble_is_no_accounts_fault(#[case] plan: Plan) {
     let ten = Ten::new().await;
-    ten.told(Pro1, plan);
+    ten.answer_next(Pro1, plan);
     ten.ask().await.served_by(&[Pro1, Pro2]);
     ten.stand(&[]);
     ten.pass(1);
@@ -104,7 +104,7 @@ async fn the_backends_trouble_is_no_accounts_fault(#[case] plan: Plan) {
 #[tokio::test]
 async fn the_clients_fault_is_told_the_client(#[case] plan: Plan, #[case] kind: Kind, #[case] message: &str) {
     let ten = Ten::new().await;
-    ten.told(Pro1, plan);
+    ten.answer_next(Pro1, plan);
     let failure = ten.ask().await.refused(&[Pro1], kind, None);
     assert_eq!(failure.message, message);
     ten.stand(&[]);

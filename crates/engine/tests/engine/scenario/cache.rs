@@ -17,14 +17,14 @@ const OTHERS: usize = 5;
 const LAST: usize = 12;
 
 /// A conversation as its client keeps it.
-struct Talk {
+struct Conversation {
     dialect: Dialect,
     name: String,
     /// Messages, contents or items.
     history: Vec<Value>,
 }
 
-impl Talk {
+impl Conversation {
     fn new(dialect: Dialect, name: &str) -> Self {
         Self { dialect, name: name.to_owned(), history: Vec::new() }
     }
@@ -68,15 +68,15 @@ impl Talk {
 
     /// Takes the answer into the history.
     fn hear(&mut self, text: &str) {
-        let said = words(self.dialect, text);
-        assert!(said.starts_with(&self.name), "{text}");
+        let reply = words(self.dialect, text);
+        assert!(reply.starts_with(&self.name), "{text}");
         match self.dialect {
-            Dialect::Gemini => self.history.push(json!({"role": "model", "parts": [{"text": said}]})),
+            Dialect::Gemini => self.history.push(json!({"role": "model", "parts": [{"text": reply}]})),
             Dialect::Responses => {
                 let done = |event: &Value| event["type"] == "response.output_item.done";
                 self.history.extend(events(text).iter().filter(|event| done(event)).map(|event| event["item"].clone()));
             }
-            _ => self.history.push(json!({"role": "assistant", "content": said})),
+            _ => self.history.push(json!({"role": "assistant", "content": reply})),
         }
     }
 }
@@ -90,13 +90,13 @@ struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    fn of(seen: &'a RecordedRequest) -> Self {
-        serde_json::from_slice(&seen.body).expect("a body")
+    fn of(request: &'a RecordedRequest) -> Self {
+        serde_json::from_slice(&request.body).expect("a body")
     }
 
     /// The body around the input.
-    fn frame(&self, seen: &'a RecordedRequest) -> (&'a str, &'a str) {
-        let body = std::str::from_utf8(&seen.body).expect("UTF-8");
+    fn frame(&self, request: &'a RecordedRequest) -> (&'a str, &'a str) {
+        let body = std::str::from_utf8(&request.body).expect("UTF-8");
         body.split_once(self.input.get()).expect("the input is a part of its body")
     }
 
@@ -107,9 +107,10 @@ impl<'a> Sent<'a> {
     }
 }
 
-fn said_by<'a>(record: &'a offline::Record, name: &str) -> Vec<&'a RecordedRequest> {
-    let of =
-        |seen: &&RecordedRequest| seen.prompt.as_deref().is_some_and(|prompt| prompt.contains(&format!("{name} says")));
+fn requests_of<'a>(record: &'a offline::Record, name: &str) -> Vec<&'a RecordedRequest> {
+    let of = |request: &&RecordedRequest| {
+        request.prompt.as_deref().is_some_and(|prompt| prompt.contains(&format!("{name} says")))
+    };
     record.posts().filter(of).collect()
 }
 
@@ -121,15 +122,15 @@ fn said_by<'a>(record: &'a offline::Record, name: &str) -> Vec<&'a RecordedReque
 #[tokio::test]
 async fn a_conversation_moves_only_when_it_must(#[case] dialect: Dialect) {
     let bench = Bench::with(Setup::accounts(4)).await;
-    let mut talk = Talk::new(dialect, "Ada");
-    let mut others: Vec<_> = (0..OTHERS).map(|n| Talk::new(dialect, &format!("Other{n}"))).collect();
+    let mut conversation = Conversation::new(dialect, "Ada");
+    let mut others: Vec<_> = (0..OTHERS).map(|n| Conversation::new(dialect, &format!("Other{n}"))).collect();
     let mut served = Vec::new();
     for turn in 1..=TURNS {
         if turn == LAST {
             let owner = login(&bench, &served[0]).to_owned();
             bench.backend.script(Rule::responses(Plan::usage_limit(3600)).account(&owner));
         }
-        let answer = talk.turn(&bench, turn).await;
+        let answer = conversation.turn(&bench, turn).await;
         assert_eq!(answer.head.attempts, 1 + u32::from(turn == LAST));
         let dropped = answer.head.notes.header().contains("dropped reasoning state of another account");
         assert_eq!(dropped, dialect == Dialect::Responses && turn >= LAST, "turn {turn}");
@@ -146,10 +147,10 @@ async fn a_conversation_moves_only_when_it_must(#[case] dialect: Dialect) {
 
     let record = bench.backend.record();
     let strips = dialect == Dialect::Responses;
-    prefix_is_stable(&said_by(&record, "Ada"), TURNS + 1, strips);
-    let mut keys = HashSet::from([Sent::of(said_by(&record, "Ada")[0]).prompt_cache_key]);
-    for talk in &others {
-        let posts = said_by(&record, &talk.name);
+    prefix_is_stable(&requests_of(&record, "Ada"), TURNS + 1, strips);
+    let mut keys = HashSet::from([Sent::of(requests_of(&record, "Ada")[0]).prompt_cache_key]);
+    for conversation in &others {
+        let posts = requests_of(&record, &conversation.name);
         prefix_is_stable(&posts, TURNS / OTHERS, strips);
         keys.insert(Sent::of(posts[0]).prompt_cache_key);
     }
@@ -178,8 +179,9 @@ fn prefix_is_stable(posts: &[&RecordedRequest], count: usize, strips: bool) {
 
 /// The backend counts cached tokens in every answer but the first of a conversation on an account.
 async fn cold_starts_are_few(bench: &Bench, record: &offline::Record) {
-    let good = record.posts().filter(|seen| seen.status == Some(200));
-    let pairs: HashSet<_> = good.map(|seen| (Sent::of(seen).prompt_cache_key, seen.account.as_deref())).collect();
+    let good = record.posts().filter(|request| request.status == Some(200));
+    let pairs: HashSet<_> =
+        good.map(|request| (Sent::of(request).prompt_cache_key, request.account.as_deref())).collect();
     let rows = bench.rows(2 * TURNS).await;
     let cold = rows.iter().filter(|row| row.tally.cached == 0).count();
     assert_eq!((rows.len(), cold), (2 * TURNS, pairs.len()));

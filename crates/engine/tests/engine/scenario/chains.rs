@@ -38,7 +38,7 @@ async fn far(ten: &Ten, number: usize) -> Answer {
 async fn every_account_comes_before_the_chain() {
     let ten = chained().await;
     for pair in ALL.chunks(2) {
-        ten.told(pair[0], Plan::usage_limit(3600));
+        ten.answer_next(pair[0], Plan::usage_limit(3600));
         let answer = ten.ask().await.served_by(pair);
         assert_eq!((answer.head.model.as_str(), answer.head.fallback), (MODEL, None));
         ten.bench.engine.accounts().switch(&[ten.id(pair[1]).to_owned()], false).await.expect("switched off");
@@ -62,7 +62,7 @@ async fn every_account_comes_before_the_chain() {
 async fn the_chain_serves_while_all_ten_rest(#[case] plan: Plan, #[case] rests: Rests, #[case] why: &str) {
     let ten = chained().await;
     for who in ALL {
-        ten.told(who, plan.clone());
+        ten.answer_next(who, plan.clone());
     }
     for pair in ALL.chunks(2) {
         ten.ask().await.result.expect_err("two calls are the most");
@@ -92,9 +92,9 @@ async fn the_chain_serves_while_all_ten_rest(#[case] plan: Plan, #[case] rests: 
 async fn another_model_of_the_same_ten_stands_in() {
     let ten = chained().await;
     let body = json!({"error": {"type": "usage_limit_reached", "message": "over", "resets_in_seconds": 1800}});
-    let spent = Plan::json(429, body).header("x-codex-active-limit", "codex_bengalfox");
+    let exhausted = Plan::json(429, body).header("x-codex-active-limit", "codex_bengalfox");
     for who in ALL {
-        ten.bench.backend.script(Rule::responses(spent.clone()).account(ten.login(who)).model(MODEL).always());
+        ten.bench.backend.script(Rule::responses(exhausted.clone()).account(ten.login(who)).model(MODEL).always());
     }
     for pair in ALL.chunks(2) {
         let left = if pair[1] == Free2 { (Kind::Exhausted, 1800) } else { (Kind::RateLimited, 1) };

@@ -10,7 +10,7 @@ use super::ten::{ALL, Rests, Ten, Who};
 /// Each account is refused when it is asked.
 fn refuse_all(ten: &Ten, plan: impl Fn(Who) -> Plan) {
     for who in ALL {
-        ten.told_always(who, plan(who));
+        ten.answer_always(who, plan(who));
     }
 }
 
@@ -65,10 +65,10 @@ async fn all_logins_over_is_503_with_what_to_do() {
 #[tokio::test]
 async fn one_that_time_heals_makes_it_429() {
     let ten = Ten::new().await;
-    ten.told(Pro1, Plan::deactivated_workspace());
+    ten.answer_next(Pro1, Plan::deactivated_workspace());
     ten.ask().await.served_by(&[Pro1, Pro2]);
-    ten.told_always(Pro2, Plan::unauthorized(None));
-    ten.told(Team1, Plan::usage_limit(1200));
+    ten.answer_always(Pro2, Plan::unauthorized(None));
+    ten.answer_next(Team1, Plan::usage_limit(1200));
     ten.ask().await.served_by(&[Pro2, Pro2, Team1, Team2]);
     let off: Vec<_> = ALL[3..].iter().map(|who| ten.id(*who).to_owned()).collect();
     ten.bench.engine.accounts().switch(&off, false).await.expect("switched off");

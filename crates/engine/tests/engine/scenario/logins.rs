@@ -15,7 +15,7 @@ const REFUSED: &str = "the upstream refused the account's login: Unauthorized";
 #[tokio::test]
 async fn one_401_is_healed_by_new_tokens() {
     let ten = Ten::new().await;
-    ten.told(Pro1, Plan::unauthorized(None));
+    ten.answer_next(Pro1, Plan::unauthorized(None));
     ten.ask().await.served_by(&[Pro1, Pro1]);
     ten.stand(&[]);
     let refreshes = ten.bench.backend.record().refreshes;
@@ -28,7 +28,7 @@ async fn one_401_is_healed_by_new_tokens() {
 #[tokio::test]
 async fn a_second_401_needs_a_person_and_the_next_account_serves() {
     let ten = Ten::new().await;
-    ten.told_always(Pro1, Plan::unauthorized(None));
+    ten.answer_always(Pro1, Plan::unauthorized(None));
     ten.ask().await.served_by(&[Pro1, Pro1, Pro2]);
     ten.stand(&[(Pro1, NeedsLogin(REFUSED))]);
     ten.pass(86_400);

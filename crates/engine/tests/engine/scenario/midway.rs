@@ -23,7 +23,7 @@ fn limits(used: u32, reached: bool) -> Plan {
 #[tokio::test]
 async fn a_stream_tells_that_its_reply_was_the_last() {
     let ten = Ten::new().await;
-    ten.told(Pro1, limits(100, true));
+    ten.answer_next(Pro1, limits(100, true));
     let answer = ten.send(responses("Reply with exactly: the last")).await.served_by(&[Pro1]);
     assert_eq!(words(Dialect::Responses, answer.text()), "the last");
     ten.stand(&[(Pro1, Exhausted(1800, "primary"))]);
@@ -36,7 +36,7 @@ async fn a_stream_tells_that_its_reply_was_the_last() {
 #[tokio::test]
 async fn a_stream_that_tells_of_quota_left_changes_nothing() {
     let ten = Ten::new().await;
-    ten.told(Pro1, limits(99, false));
+    ten.answer_next(Pro1, limits(99, false));
     ten.ask().await.served_by(&[Pro1]);
     ten.stand(&[]);
     assert_eq!(ten.view(Pro1).quota.primary.map(|window| window.used_percent), Some(99.0));
@@ -50,7 +50,7 @@ async fn a_limit_in_the_middle_of_a_reply_ends_it() {
     let ten = Ten::new().await;
     let failed =
         Termination::Failed { code: "usage_limit_reached".into(), message: "The usage limit has been reached".into() };
-    ten.told(Pro1, Plan::auto().cut_event(9, failed));
+    ten.answer_next(Pro1, Plan::auto().cut_event(9, failed));
     let answer = ten.send(responses("count to 20")).await.served_by(&[Pro1]);
     assert!(answer.text().contains("response.failed"), "{}", answer.text());
     assert!(!answer.text().contains("response.completed"), "{}", answer.text());
@@ -62,7 +62,7 @@ async fn a_limit_in_the_middle_of_a_reply_ends_it() {
 #[tokio::test]
 async fn a_switched_off_account_ends_its_reply_and_begins_no_other() {
     let ten = Ten::new().await;
-    ten.told(Pro1, Plan::auto().pause(6, "go"));
+    ten.answer_next(Pro1, Plan::auto().pause(6, "go"));
     let tap = ten.bench.open(responses("count to 9")).await;
     let id = [ten.id(Pro1).to_owned()];
     ten.bench.engine.accounts().switch(&id, false).await.expect("switched off");
@@ -97,9 +97,9 @@ async fn a_model_that_an_account_lacks_is_left_out_of_it() {
     ten.bench.until("the short list", |_| ten.view(Pro1).models == 1).await;
     let all: Vec<_> = slugs.iter().map(String::as_str).collect();
     ten.bench.backend.set_models(ten.login(Pro1), &all);
-    let mut asked = responses("Reply with exactly: pong");
-    asked.request.model = Some(other.to_owned());
-    ten.send(asked).await.served_by(&[Pro1]);
+    let mut client_call = responses("Reply with exactly: pong");
+    client_call.request.model = Some(other.to_owned());
+    ten.send(client_call).await.served_by(&[Pro1]);
     ten.bench.until("the long list", |_| ten.view(Pro1).models > 1).await;
     assert_eq!(ten.candidate(Pro1).standing, "serves");
 }

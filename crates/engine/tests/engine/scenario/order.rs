@@ -49,7 +49,7 @@ async fn without_tiers_all_ten_take_turns() {
 async fn sticky_leaves_an_account_when_it_must() {
     let ten = Ten::with(|setup| setup.settings.strategy = Strategy::Sticky).await;
     ten.serves(Pro1).await;
-    ten.told(Pro1, Plan::usage_limit(600));
+    ten.answer_next(Pro1, Plan::usage_limit(600));
     ten.pass(1);
     ten.ask().await.served_by(&[Pro1, Pro2]);
     for seconds in [1, 700] {
@@ -95,7 +95,7 @@ async fn ceilings_fill_the_tiers_in_order_and_then_queue() {
     let ten = Ten::with(|setup| setup.settings.max_concurrent = 1).await;
     let mut taps = Vec::new();
     for who in ALL {
-        ten.told(who, Plan::auto().pause(5, format!("{who:?}").as_str()));
+        ten.answer_next(who, Plan::auto().pause(5, format!("{who:?}").as_str()));
         assert_eq!(ten.next(), Some(who));
         taps.push(ten.bench.open(responses("count to 9")).await);
         ten.pass(1);

@@ -57,7 +57,7 @@ pub(super) struct Ten {
 }
 
 /// What a request came to.
-pub(super) struct Asked {
+pub(super) struct RequestResult {
     pub(super) result: Result<Answer, Refusal>,
     /// Who was asked, in order.
     pub(super) calls: Vec<Who>,
@@ -107,12 +107,12 @@ impl Ten {
     }
 
     /// What the backend answers to the next request of an account.
-    pub(super) fn told(&self, who: Who, plan: Plan) {
+    pub(super) fn answer_next(&self, who: Who, plan: Plan) {
         self.bench.backend.script(Rule::responses(plan).account(self.login(who)));
     }
 
     /// What the backend answers to every request of an account.
-    pub(super) fn told_always(&self, who: Who, plan: Plan) {
+    pub(super) fn answer_always(&self, who: Who, plan: Plan) {
         self.bench.backend.script(Rule::responses(plan).account(self.login(who)).always());
     }
 
@@ -121,21 +121,26 @@ impl Ten {
     }
 
     /// A request of a new conversation comes.
-    pub(super) async fn ask(&self) -> Asked {
+    pub(super) async fn ask(&self) -> RequestResult {
         let n = self.bench.posts();
         self.send(chat(&format!("Reply with exactly: pong {n}"))).await
     }
 
     /// A request comes.
-    pub(super) async fn send(&self, call: Call) -> Asked {
+    pub(super) async fn send(&self, call: Call) -> RequestResult {
         let before = self.bench.posts();
         let result = self.bench.ask(call).await;
-        Asked { result, calls: self.calls().split_off(before) }
+        RequestResult { result, calls: self.calls().split_off(before) }
     }
 
     /// Who was asked so far, in order.
     pub(super) fn calls(&self) -> Vec<Who> {
-        self.bench.backend.record().posts().map(|seen| self.who(seen.account.as_deref().expect("a login"))).collect()
+        self.bench
+            .backend
+            .record()
+            .posts()
+            .map(|request| self.who(request.account.as_deref().expect("a login")))
+            .collect()
     }
 
     fn who(&self, id: &str) -> Who {
@@ -154,8 +159,8 @@ impl Ten {
 
     /// What the dry run says about an account.
     pub(super) fn candidate(&self, who: Who) -> CandidateView {
-        let found = self.explained().candidates.into_iter().find(|candidate| candidate.id == self.id(who));
-        found.expect("every account is a candidate")
+        let candidate = self.explained().candidates.into_iter().find(|candidate| candidate.id == self.id(who));
+        candidate.expect("every account is a candidate")
     }
 
     /// Who serves the next new conversation, by the dry run.
@@ -173,7 +178,7 @@ impl Ten {
                 assert_eq!((view.status, &view.why, view.until), ("active", &None, None), "{who:?}");
                 continue;
             };
-            rests.is_told(who, &view, self.bench.clock.now());
+            rests.assert_shown(who, &view, self.bench.clock.now());
             assert_eq!((candidate.standing, &candidate.why), (view.status, view.why.as_ref().expect("a reason")));
             assert_eq!((candidate.until, candidate.score), (view.until, None), "{who:?}");
             let line = format!("{}: {}", view.id, candidate.why);
@@ -188,7 +193,7 @@ impl Ten {
     }
 }
 
-impl Asked {
+impl RequestResult {
     /// It was served, after these accounts were asked; the last one served.
     pub(super) fn served_by(self, calls: &[Who]) -> Answer {
         assert_eq!(self.calls, calls);
@@ -208,7 +213,7 @@ impl Asked {
 
 impl Rests {
     /// The account is said to be so, in a word, in a sentence and with the time.
-    fn is_told(self, who: Who, view: &AccountView, now: Millis) {
+    fn assert_shown(self, who: Who, view: &AccountView, now: Millis) {
         let left = view.until.map(|until| now.until(until).div_ceil(1000));
         let span = left.map(span).unwrap_or_default();
         let (status, why, wait) = match self {

@@ -24,18 +24,18 @@ pub(super) struct FallbackChain {
 }
 
 impl FallbackChain {
-    /// The chain of a request for `asked`, which resolves to `model`.
-    pub(super) fn of(services: &Services, asked: Option<&str>, model: Option<&str>) -> Self {
-        let left = services.runtime.settings.chains.of(asked, model).to_vec().into_iter();
+    /// The chain of a request for `requested`, which means `model`.
+    pub(super) fn of(services: &Services, requested: Option<&str>, model: Option<&str>) -> Self {
+        let left = services.runtime.settings.chains.of(requested, model).to_vec().into_iter();
         Self { left, first: None, intended: None }
     }
 
-    /// The rest of the chain for `asked`, an unknown name, after the chain's first existing model.
-    pub(super) fn after(services: &Services, asked: &str, failure: Failure) -> Self {
+    /// The rest of the chain for `requested`, which names no model, after its first existing model.
+    pub(super) fn after(services: &Services, requested: &str, failure: Failure) -> Self {
         let catalog = services.registry.accounts.catalog();
-        let mut left = services.runtime.settings.chains.of(Some(asked), None).to_vec().into_iter();
+        let mut left = services.runtime.settings.chains.of(Some(requested), None).to_vec().into_iter();
         left.by_ref().find(|name| catalog.resolve(Some(name), &services.runtime.settings.names).is_ok());
-        Self { left, first: Some((asked.to_owned(), failure)), intended: None }
+        Self { left, first: Some((requested.to_owned(), failure)), intended: None }
     }
 
     /// Whether another model is left.
@@ -46,31 +46,31 @@ impl FallbackChain {
     /// The next existing model that is not `known`; with `relays`, only a model of relays, because the request has tried enough accounts.
     fn next(&mut self, services: &Services, known: &Resolved, relays: bool) -> Option<Resolved> {
         let catalog = services.registry.accounts.catalog();
-        let found = |name: String| catalog.resolve(Some(&name), &services.runtime.settings.names).ok();
+        let resolve = |name: String| catalog.resolve(Some(&name), &services.runtime.settings.names).ok();
         let other = |next: &Resolved| (&next.model.slug, &next.to) != (&known.model.slug, &known.to);
         let fits = |next: &Resolved| other(next) && !(relays && next.to == ServedBy::Accounts);
-        self.left.by_ref().filter_map(found).find(fits)
+        self.left.by_ref().filter_map(resolve).find(fits)
     }
 }
 
-/// The first existing model of the chain of an unknown name.
-pub(crate) fn first_fallback(services: &Services, asked: Option<&str>) -> Option<Resolved> {
+/// The first existing model of the chain of a name that means no model.
+pub(crate) fn first_fallback(services: &Services, requested: Option<&str>) -> Option<Resolved> {
     let catalog = services.registry.accounts.catalog();
-    let chain = services.runtime.settings.chains.of(asked, None);
+    let chain = services.runtime.settings.chains.of(requested, None);
     chain.iter().find_map(|name| catalog.resolve(Some(name), &services.runtime.settings.names).ok())
 }
 
-/// The models that may serve a request for `asked`, in order: the named model or the first existing one of its chain, then the fallback
-/// models. Errors: the error of the name, when neither the name nor its chain resolves to a model.
+/// The model for a request for `requested`, its own or the first existing one of its chain, and then the models that may be asked instead,
+/// in order. Errors: the error of the name, when neither the name nor its chain means a model.
 pub(crate) fn serving_models(
     services: &Services,
-    asked: Option<&str>,
+    requested: Option<&str>,
 ) -> Result<(Resolved, impl Iterator<Item = Resolved>), Failure> {
-    let intended = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
-    let (first, mut chain) = match (intended, asked) {
-        (Ok(intended), _) => (intended.clone(), FallbackChain::of(services, asked, Some(&intended.model.slug))),
+    let intended = services.registry.accounts.catalog().resolve(requested, &services.runtime.settings.names);
+    let (first, mut chain) = match (intended, requested) {
+        (Ok(intended), _) => (intended.clone(), FallbackChain::of(services, requested, Some(&intended.model.slug))),
         (Err(failure), Some(name)) => {
-            let first = first_fallback(services, asked).ok_or_else(|| failure.clone())?;
+            let first = first_fallback(services, requested).ok_or_else(|| failure.clone())?;
             (first, FallbackChain::after(services, name, failure))
         }
         (Err(failure), None) => return Err(failure),
@@ -95,8 +95,8 @@ impl ModelAttempt {
         let Some(mut next) = next else { return Err(self.final_failure(failure)) };
         let from = self.plan.resolved.clone();
         self.state.head.notes.add(note(&from.model.slug, &failure));
-        let (asked, _) = self.chain.first.get_or_insert_with(|| (from.model.slug.clone(), failure.clone()));
-        let fallback = Fallback { from: asked.clone(), to: next.model.slug.clone(), why: reason(&failure).into() };
+        let (requested, _) = self.chain.first.get_or_insert_with(|| (from.model.slug.clone(), failure.clone()));
+        let fallback = Fallback { from: requested.clone(), to: next.model.slug.clone(), why: reason(&failure).into() };
         tracing::info!(request = %self.plan.client.request_id, from = fallback.from, to = fallback.to, "fallback");
         self.state.head.fallback = Some(fallback);
         self.chain.intended.get_or_insert_with(|| Box::new(from.clone()));
@@ -116,8 +116,8 @@ impl ModelAttempt {
         self.chain.intended.as_deref().unwrap_or(&self.plan.resolved)
     }
 
-    /// The affinity to the conversation's account, which stays while a relay substitutes for the account.
-    pub(super) fn kept_affinity(&self, served: &AccountId) -> Option<&AffinityRecord> {
+    /// The account that the conversation is kept for while a relay stands in for it.
+    pub(super) fn held_affinity(&self, served: &AccountId) -> Option<&AffinityRecord> {
         let relay = |id: &AccountId| self.state.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
         let stands_in = self.state.head.fallback.is_some() && relay(served) == Some(true);
         self.affinity.as_ref().filter(|record| stands_in && relay(&record.account) == Some(false))
@@ -128,7 +128,7 @@ impl ModelAttempt {
         self.state.usage.model(&next.model.slug);
         let tier = tier(&self.state.services, &self.call, &next);
         self.plan = Arc::new(RequestPlan { resolved: next, tier, ..RequestPlan::clone(&self.plan) });
-        self.state.history = self.state.history.for_fallback(self.plan.kin() == CandidateKind::Relays);
+        self.state.history = self.state.history.for_fallback(self.plan.candidate_kind() == CandidateKind::Relays);
         (self.body, self.state.sent) = (None, None);
     }
 

@@ -16,16 +16,21 @@ impl ModelAttempt {
     /// Learns the limits that a refusal names.
     pub(super) async fn learn_limits(&self, id: &AccountId, outcome: &Outcome) {
         let Some(failure) = refusal(outcome) else { return };
-        let said = bounds::read(&failure);
-        let Some(entry) = self.state.services.registry.accounts.get(id).filter(|_| !said.is_empty()) else { return };
+        let bounds = bounds::read(&failure);
+        let Some(entry) = self.state.services.registry.accounts.get(id).filter(|_| !bounds.is_empty()) else { return };
         if self.may_quote_client(failure).await {
             return;
         }
         let of = entry.model_key(self.plan.model_for(id));
         let model = &self.plan.resolved.model;
         let output = self.call.request.limits.max_tokens.or(model.max_output);
-        let asked = RefusedRequest { bytes: self.written().len() as u64, output, listed: model.context };
-        self.state.services.registry.accounts.learn_from_refusal(&of, &said, asked, self.state.services.runtime.now());
+        let request = RefusedRequest { bytes: self.written().len() as u64, output, listed: model.context };
+        self.state.services.registry.accounts.learn_from_refusal(
+            &of,
+            &bounds,
+            request,
+            self.state.services.runtime.now(),
+        );
         let window = self
             .state
             .services
@@ -34,8 +39,8 @@ impl ModelAttempt {
             .learned_limits(|| of.clone(), self.state.services.runtime.now())
             .window;
         // Counting takes time, so it comes last.
-        if said.prompt.is_some() && window == said.window {
-            self.state.services.registry.accounts.learn_token_scale(&of, &said, self.words().await);
+        if bounds.prompt.is_some() && window == bounds.window {
+            self.state.services.registry.accounts.learn_token_scale(&of, &bounds, self.words().await);
         }
     }
 

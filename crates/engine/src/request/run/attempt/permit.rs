@@ -21,7 +21,7 @@ enum NoPermit {
     /// No account can serve.
     Account(NoAccount),
     /// The wait was too long.
-    Turn,
+    Timeout,
 }
 
 impl ModelAttempt {
@@ -42,13 +42,13 @@ impl ModelAttempt {
         match (self.take(patience).await, held) {
             // Another model is better than the same account again.
             (Err(_), Some(_)) if next.answered && self.chain.has_next(&self.state.services, &self.plan.resolved) => {
-                Err(next.otherwise.clone().unwrap_or_else(|| no_permit_failure(self.plan.kin())))
+                Err(next.otherwise.clone().unwrap_or_else(|| no_permit_failure(self.plan.candidate_kind())))
             }
             (Ok(permit), _) | (Err(_), Some(permit)) => Ok(permit),
             (Err(NoPermit::Account(none)), None) => {
                 Err(none.failure(next.otherwise.as_ref(), self.state.services.runtime.now()))
             }
-            (Err(NoPermit::Turn), None) => Err(no_permit_failure(self.plan.kin())),
+            (Err(NoPermit::Timeout), None) => Err(no_permit_failure(self.plan.candidate_kind())),
         }
     }
 
@@ -60,37 +60,37 @@ impl ModelAttempt {
     /// Chooses an account that this request has not tried and waits for a permit there.
     async fn take(&self, patience: Duration) -> Result<Permit, NoPermit> {
         let until = self.deadline.min(Instant::now() + patience);
-        let mut turn = None;
+        let mut ticket = None;
         loop {
             let (list, ways) =
                 (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
-            let turn_now = (turn, self.state.services.runtime.now());
-            let taken = self.state.services.dispatch.limiter.acquire(
+            let ticket_now = (ticket, self.state.services.runtime.now());
+            let acquired = self.state.services.dispatch.limiter.acquire(
                 self.candidates(&list, &ways),
                 &self.plan.requirements(&self.state.services),
-                turn_now,
+                ticket_now,
             );
-            let permit = match taken.map_err(NoPermit::Account)? {
+            let permit = match acquired.map_err(NoPermit::Account)? {
                 Acquired::Now(permit) => permit,
                 Acquired::Later(waiting) => match self.wait(waiting, until).await {
                     Some(WaitOutcome::Permit(permit)) => permit,
-                    Some(WaitOutcome::Again(kept)) => {
-                        turn = Some(kept);
+                    Some(WaitOutcome::Again(queued)) => {
+                        ticket = Some(queued);
                         continue;
                     }
-                    None => return Err(NoPermit::Turn),
+                    None => return Err(NoPermit::Timeout),
                 },
             };
-            return if permit.wait_for_start(until).await { Ok(permit) } else { Err(NoPermit::Turn) };
+            return if permit.wait_for_start(until).await { Ok(permit) } else { Err(NoPermit::Timeout) };
         }
     }
 
     /// Waits in the queue. The end of a pause, a new account or a recovered proxy gives no signal, so the wait polls for them.
     async fn wait(&self, waiting: QueuedRequest, until: Instant) -> Option<WaitOutcome> {
-        let mut turn = pin!(waiting.turn());
+        let mut wait = pin!(waiting.wait());
         loop {
             let look = until.min(Instant::now() + POLL_INTERVAL);
-            match timeout_at(look, turn.as_mut()).await {
+            match timeout_at(look, wait.as_mut()).await {
                 Ok(woken) => return Some(woken),
                 Err(_) if look == until => return None,
                 Err(_) if self.is_another_free() => self.state.services.dispatch.limiter.wake_longest_waiting(),
@@ -101,12 +101,12 @@ impl ModelAttempt {
 
     fn is_another_free(&self) -> bool {
         let (list, ways) = (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
-        let seen = self.state.services.dispatch.limiter.preview(
+        let choice = self.state.services.dispatch.limiter.preview(
             self.candidates(&list, &ways),
             &self.plan.requirements(&self.state.services),
             self.state.services.runtime.now(),
         );
-        matches!(seen, Ok(Pick::Ready(_)))
+        matches!(choice, Ok(Pick::Ready(_)))
     }
 
     fn candidates<'a>(&'a self, list: &'a List, ways: &'a EgressTable) -> Candidates<'a> {
@@ -122,7 +122,7 @@ impl ModelAttempt {
     }
 }
 
-fn no_permit_failure(kin: CandidateKind) -> Failure {
-    let message = format!("every {} is busy; no place became free in time", kin.noun());
+fn no_permit_failure(candidate_kind: CandidateKind) -> Failure {
+    let message = format!("every {} is busy; no place became free in time", candidate_kind.noun());
     Failure::new(Kind::RateLimited, message).retry_after(1)
 }

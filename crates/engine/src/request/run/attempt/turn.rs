@@ -25,10 +25,10 @@ pub(super) fn turn_of_call(
     record: Option<&AffinityRecord>,
 ) -> Option<TurnRecord> {
     let (header, member) = METADATA_FIELDS;
-    let said = call.client.headers.iter().any(|(name, _)| *name == header)
+    let is_sent_by_client = call.client.headers.iter().any(|(name, _)| *name == header)
         || call.request.rest.iter().any(|(name, value)| name == member && value.shape() == Shape::Object);
     let last = record.map_or(&[][..], |record| &record.turns);
-    let speaks = services.runtime.upstream.profile().sends_turn_metadata && !said;
+    let speaks = services.runtime.upstream.profile().sends_turn_metadata && !is_sent_by_client;
     speaks.then(|| conversation::turn_of(&call.request, conversation, last, services.runtime.now()))
 }
 

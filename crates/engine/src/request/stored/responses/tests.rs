@@ -32,7 +32,7 @@ fn put(store: &mut StoredResponses, id: &str, now: i64) -> bool {
     true
 }
 
-fn kept(store: &mut StoredResponses, now: i64) -> String {
+fn stored_ids(store: &mut StoredResponses, now: i64) -> String {
     ["a", "b", "c", "d", "e"].into_iter().filter(|id| store.get(&name("k", id), Millis(now)).is_some()).collect()
 }
 
@@ -48,7 +48,7 @@ fn the_oldest_leave_first(#[case] puts: &[(&str, i64)], #[case] now: i64, #[case
     for (id, at) in puts {
         assert!(put(&mut store, id, *at));
     }
-    assert_eq!(kept(&mut store, now), left);
+    assert_eq!(stored_ids(&mut store, now), left);
 }
 
 #[test]
@@ -57,12 +57,12 @@ fn bytes_are_bounded_and_the_oldest_make_room() {
     for id in ["a", "b", "c", "d", "e"] {
         assert!(put(&mut store, id, 0));
     }
-    assert_eq!(kept(&mut store, 0), "bcde");
+    assert_eq!(stored_ids(&mut store, 0), "bcde");
     assert!(store.reserve(&key("k"), BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
-    assert_eq!(kept(&mut store, 0), "bcde", "and nothing leaves for it");
+    assert_eq!(stored_ids(&mut store, 0), "bcde", "and nothing leaves for it");
     let all = store.reserve(&key("k"), BOUNDS.bytes);
     assert!(all.is_some());
-    assert_eq!(kept(&mut store, 0), "");
+    assert_eq!(stored_ids(&mut store, 0), "");
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn what_others_still_hold_weighs_on() {
     assert!(put(&mut store, "b", 0));
     for of in ["k", "other"] {
         assert!(store.reserve(&key(of), BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
-        assert_eq!(kept(&mut store, 0), "ab", "nobody leaves where that is not enough");
+        assert_eq!(stored_ids(&mut store, 0), "ab", "nobody leaves where that is not enough");
     }
     drop(first);
     assert!(store.reserve(&key("other"), BOUNDS.bytes).is_some());
-    assert_eq!(kept(&mut store, 0), "");
+    assert_eq!(stored_ids(&mut store, 0), "");
 }
 
 #[test]
@@ -88,12 +88,12 @@ fn a_key_has_its_share_and_makes_room_in_it_first() {
     for id in ["a", "b", "c"] {
         assert!(put(&mut store, id, 1));
     }
-    assert_eq!(kept(&mut store, 1), "bc");
+    assert_eq!(stored_ids(&mut store, 1), "bc");
     assert!(store.get(&name("other", "o"), Millis(1)).is_some(), "older, but another key's");
     let held = turn(&mut store, "k").unwrap();
-    assert_eq!(kept(&mut store, 1), "c");
+    assert_eq!(stored_ids(&mut store, 1), "c");
     assert!(store.reserve(&key("k"), 2 * SIZE).is_none(), "one is in use elsewhere");
-    assert_eq!(kept(&mut store, 1), "c");
+    assert_eq!(stored_ids(&mut store, 1), "c");
     assert!(turn(&mut store, "third").is_some(), "and keeps nobody else from the rest");
     drop(held);
     assert!(store.reserve(&key("k"), 2 * SIZE + 1).is_none(), "more than a share");
@@ -111,7 +111,7 @@ fn a_conversation_leaves_when_all_its_places_can() {
         assert!(put(&mut store, id, 0));
     }
     assert!(put(&mut store, "e", 0));
-    assert_eq!(kept(&mut store, 0), "cde");
+    assert_eq!(stored_ids(&mut store, 0), "cde");
 }
 
 #[test]
