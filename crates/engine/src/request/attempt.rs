@@ -237,7 +237,7 @@ pub(crate) trait Attempt {
     fn may_try(&self, next: &NextTry) -> bool;
 
     /// The failure for the client when no attempt is left. It takes the state of other accounts into account.
-    fn concede(&self, failure: Failure) -> Failure;
+    fn final_failure(&self, failure: Failure) -> Failure;
 }
 
 /// Makes attempts until an answer may be committed, or the retry table ends the request.
