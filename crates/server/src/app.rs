@@ -24,23 +24,23 @@ pub(crate) struct App {
     pub(crate) budget: BodyBudget,
     /// One permit for each reply in progress.
     pub(crate) replies: Arc<Semaphore>,
-    /// Requests in progress of clients behind trusted proxies.
+    /// The requests in progress of each client behind a trusted proxy.
     pub(crate) client_requests: Arc<ClientRequests>,
     /// One permit for each WebSocket.
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) started: Instant,
-    /// Whether new work should go elsewhere.
+    /// Whether `/readyz` reports that new requests should go to another node.
     pub(crate) draining: AtomicBool,
     /// Cancelled when the server begins to stop.
     pub(crate) closing: CancellationToken,
     /// The state of the Ollama listener.
     pub(crate) ollama: OllamaListener,
-    /// Cancelled when the drain is over: requests without an answer yet get a failure.
+    /// Cancelled at the end of the drain; requests without a response then get a failure.
     pub(crate) abort: CancellationToken,
 }
 
 impl App {
-    /// Puts a server's state together.
+    /// Creates the state of a server.
     pub(crate) fn new(settings: Settings, engine: Engine, ollama: OllamaListener) -> Self {
         Self {
             engine,
@@ -59,7 +59,7 @@ impl App {
         }
     }
 
-    /// Tells `/readyz` that new requests should go elsewhere.
+    /// Makes `/readyz` report that new requests should go to another node.
     pub(crate) fn set_not_ready(&self) {
         self.draining.store(true, Ordering::Release);
     }

@@ -12,7 +12,7 @@ use crate::response::Rejection;
 /// The callers that a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Anybody; answers nothing that is worth hiding.
+    /// Anybody; the responses hold nothing secret.
     Public,
     /// Holders of a client key; anybody on a loopback Ollama listener.
     Data,
@@ -25,7 +25,7 @@ pub enum Class {
 /// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// No credential is needed or known.
+    /// A caller without a valid credential, on a route that needs none.
     Anyone,
     /// The holder of a client key.
     Client(KeyId),
@@ -36,7 +36,7 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// The key id under which its usage is recorded.
+    /// The key id under which the caller's usage is recorded.
     pub(crate) fn usage_key(self) -> KeyId {
         match self {
             Self::Client(key) | Self::Login(key, _) => key,
@@ -50,15 +50,15 @@ impl Caller {
 pub(crate) enum Credential<'a> {
     /// No credential.
     Missing,
-    /// One credential, perhaps repeated.
+    /// One credential, which may be repeated.
     One(&'a str),
-    /// Two that differ: the places of the first and the other.
+    /// Two different credentials: where the first and the second were found.
     Conflict(&'static str, &'static str),
-    /// One that is no text, or no bearer token: its place.
+    /// A credential that is not ASCII text or not a bearer token: where it was found.
     Unreadable(&'static str),
 }
 
-/// The credential in `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` and, where the route takes it from there, the query.
+/// Finds the credential in `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` and, on routes that accept it there, the query.
 pub(crate) fn credential<'a>(headers: &'a HeaderMap, query: &'a [String]) -> Credential<'a> {
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| ("Authorization", bearer(value)));
     let values = |name| headers.get_all(name).iter().map(move |value| (name, text(value)));

@@ -1,4 +1,4 @@
-//! Opening the listeners, and refusing those that would put a gateway in front of strangers.
+//! Opens the listeners, and refuses public addresses that would let strangers use the gateway.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 
 use crate::settings::{Keys, Ollama, Settings};
 
-/// Connections that wait for the accept loop.
+/// The longest queue of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Tries to find one free port for all hosts.
+/// The number of attempts to find one free port for all hosts.
 const TRIES: u32 = 32;
 
 /// Why a server does not listen.
@@ -51,7 +51,7 @@ pub enum BindError {
          ollama.allow_remote = true, which makes it ctx for a client key there"
     )]
     OllamaRemote(IpAddr),
-    /// The Ollama API on a public address, with no key worth asking for.
+    /// The Ollama API on a public address, without a client key that protects it.
     #[error(
         "refusing to serve the Ollama API on {0}: there is no client key that is worth asking for; hint: run \
          `polygate keys create`, or listen on 127.0.0.1 (ollama.host)"
@@ -63,7 +63,7 @@ pub enum BindError {
     /// Another program has the port.
     #[error("{0} is in use by another program; hint: stop it or choose another server.port (0 picks a free one)")]
     InUse(SocketAddr),
-    /// The system refuses.
+    /// The operating system refuses to listen.
     #[error("cannot listen on {address}")]
     Io { address: SocketAddr, source: io::Error },
 }
@@ -74,7 +74,7 @@ pub(crate) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError>
     open_all(&settings.hosts, settings.port)
 }
 
-/// Whether the Ollama listener may be opened.
+/// Checks whether the Ollama listener may be opened.
 pub(crate) fn check_ollama(ollama: &Ollama, keys: Keys) -> Result<(), BindError> {
     let Some(host) = first_public(&ollama.hosts) else { return Ok(()) };
     if !ollama.allow_remote {
@@ -121,7 +121,7 @@ fn check_settings(settings: &Settings) -> Result<(), BindError> {
     if settings.allow_plain_http { Ok(()) } else { Err(BindError::PlainHttp(host)) }
 }
 
-/// Opens all hosts at `port`; with port 0, the first one's choice holds for the others.
+/// Listens on all hosts at `port`. If it is 0, all hosts use the port that the first one picked.
 fn open_hosts(hosts: &[IpAddr], mut port: u16) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::new();
     for host in hosts {
@@ -142,7 +142,7 @@ fn open_hosts(hosts: &[IpAddr], mut port: u16) -> Result<Vec<TcpListener>, BindE
 /// Whether this machine has no IPv6 loopback.
 fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-        // EAFNOSUPPORT has no kind of its own: 97 on Linux, 47 on macOS and the BSDs, 10047 on Windows.
+        // EAFNOSUPPORT has no `ErrorKind`: 97 on Linux, 47 on macOS and the BSDs, 10047 on Windows.
         || matches!(error.raw_os_error(), Some(97 | 47 | 10047))
 }
 
@@ -151,7 +151,7 @@ fn listener(address: SocketAddr) -> io::Result<(TcpListener, u16)> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Not on Windows, where it would let another program take the port over.
+    // Not on Windows, where this option would let another program take over the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;

@@ -1,4 +1,4 @@
-//! Request bodies: read whole, decoded, within every cap, and charged to one memory budget until their last slice is dropped.
+//! Reads whole request bodies, decodes them within every cap, and charges them to one memory budget until their last slice is dropped.
 
 mod budget;
 mod partial;
@@ -24,7 +24,7 @@ use wire_body::{Coding, DecodeError, INLINE, Trailing, Unsupported};
 
 use crate::settings::Limits;
 
-/// Most bytes that are reserved for a declared length.
+/// The largest buffer that is reserved for a declared length, bytes.
 const PREALLOCATED: usize = 1 << 20;
 
 /// Why a body was not read.
@@ -40,19 +40,19 @@ pub(crate) enum BodyError {
     /// Over the cap of an endpoint that anybody may call (413).
     #[error("the request body is too large; the limit of this endpoint is {} KiB", limits::PUBLIC_BODY.0 >> 10)]
     NotShort,
-    /// No byte for too long, or too few (408).
+    /// No byte arrived for too long, or the bytes arrived too slowly (408).
     #[error("the request body stopped arriving, or came slower than {} bytes a second", limits::BODY_RATE)]
     Stalled,
-    /// Cut, or badly chunked (400).
+    /// The body ended early, or its chunks are malformed (400).
     #[error("the request body was cut short")]
     Cut,
-    /// A coding that we do not read (415).
+    /// An unsupported content coding (415).
     #[error("the content-encoding is not supported; use gzip, deflate, br, zstd or identity")]
     Coding,
-    /// Coded bytes that do not decode, end early or go on after their end (400).
+    /// Encoded bytes that do not decode, end early or continue after their end (400).
     #[error("the request body does not match its content-encoding")]
     Corrupt,
-    /// Too many bodies at once (503).
+    /// The memory budget of request bodies is used up (503).
     #[error("too many request bodies are in flight")]
     Full,
 }
@@ -134,7 +134,7 @@ pub(crate) fn total_time(received: u64, stall: Duration) -> Duration {
     stall + Duration::from_secs(received) / limits::BODY_RATE
 }
 
-/// The body's data, counted and timed. Only the time spent waiting for the client counts.
+/// The body's data, with limits on its size and time. Only the time spent waiting for the client counts.
 fn chunks<B>(body: B, cap: u64, stall: Duration) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + Unpin
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -190,7 +190,7 @@ async fn decoded(
         if fill(&mut reader, &mut whole).await? == 0 {
             return Ok(charge.seal(whole));
         }
-        // Decoding happens as the body arrives, so it is not offloaded; but other tasks get to run in between.
+        // Decoding runs while the body arrives, so it is not offloaded, but it yields to other tasks.
         if whole.len() - rested >= INLINE {
             rested = whole.len();
             tokio::task::yield_now().await;

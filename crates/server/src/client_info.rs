@@ -4,7 +4,7 @@ use engine::Client;
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
-/// Headers that name a conversation, most telling first: Codex (new and old), opencode, Claude Code.
+/// Headers that name a conversation, the most specific first: Codex (new and old), opencode, Claude Code.
 const SESSIONS: [&str; 6] =
     ["session-id", "session_id", "x-session-id", "x-session-affinity", "x-claude-code-session-id", "conversation_id"];
 const THREADS: [&str; 2] = ["thread-id", "thread_id"];
@@ -12,12 +12,12 @@ const THREADS: [&str; 2] = ["thread-id", "thread_id"];
 const TOOLS: [&str; 2] = ["x-polygate-default-tools", "x-codex-default-tools"];
 /// Values that mean off.
 const NO: [&str; 6] = ["off", "false", "0", "none", "disable", "disabled"];
-/// The other gateway's second header, and its values for on.
+/// The other gateway's header that switches default tools off, and its values for on.
 const NO_TOOLS: (&str, [&str; 3]) = ("x-codex-no-default-tools", ["1", "true", "yes"]);
 const SUBAGENT: &str = "x-openai-subagent";
-/// Longest header that is passed on; Codex's turn metadata is the longest of them.
+/// The longest header that is forwarded, bytes; Codex's turn metadata is the longest header.
 pub(crate) const LONGEST: usize = 16 << 10;
-/// Longest name of a conversation.
+/// The longest name of a conversation, bytes.
 pub(crate) const NAME: usize = 256;
 
 /// Reads the client's facts. `subagent` is the Codex subagent that the path names.
@@ -50,7 +50,7 @@ pub(crate) fn turn_headers(headers: &HeaderMap) -> Vec<(&'static str, String)> {
     if is_from_codex(headers) { selected_headers(headers, &engine::TURN_HEADERS) } else { Vec::new() }
 }
 
-/// Adds the beta feature of compaction, where the client has named none (observed of Codex CLI 0.169, 2026-11-21).
+/// Adds the beta feature of compaction if the client names no beta feature (observed with Codex CLI 0.169, 2026-11-21).
 pub(crate) fn mark_compaction(client: &mut Client) {
     const BETA: &str = "x-codex-beta-features";
     if client.headers.iter().all(|(name, _)| *name != BETA) {
@@ -66,7 +66,7 @@ fn own_tools(headers: &HeaderMap) -> bool {
     TOOLS.iter().any(|name| says(name, &NO)) || says(NO_TOOLS.0, &NO_TOOLS.1)
 }
 
-/// The version of a Codex client: in a header of its own, which it sends to its own backend, and in its name.
+/// The version of a Codex client, from the `version` header, which the client sends to its own backend, or from its user agent.
 fn version(headers: &HeaderMap) -> Option<String> {
     let named = || single_header(headers, USER_AGENT.as_str(), 512)?.split_once('/')?.1.split(' ').next();
     single_header(headers, "version", 64).or_else(named).map(str::to_owned)

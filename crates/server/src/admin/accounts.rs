@@ -1,5 +1,5 @@
-//! The accounts: without their secrets, but for the export. `/admin/accounts` in our words, `/auth/accounts` in those of the system
-//! that people migrate from.
+//! The accounts, without their secrets except in an export. `/admin/accounts` uses this gateway's field names, `/auth/accounts` those of
+//! the system that people migrate from.
 
 pub(crate) mod batch;
 mod transfer;
@@ -31,7 +31,7 @@ use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer};
 use crate::route::RequestContext;
 
-/// The accounts in our words.
+/// The accounts, with this gateway's field names.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccountViews)]
 struct List {
@@ -54,7 +54,7 @@ pub(crate) const ALL: Operation = Operation::new(Tag::Accounts, "List the accoun
     )])
     .gives::<All>(200);
 
-/// `GET /auth/accounts?quota=true|fresh`: with the last known figures, or with such that are asked for now.
+/// `GET /auth/accounts?quota=true|fresh`: with the last known quota, or with quota that the backend reports now.
 pub(crate) async fn all(ctx: RequestContext) -> HandlerResult {
     let engine = &ctx.app.engine;
     let mut errors = match query::single(&ctx.parts, "quota").as_deref() {
@@ -165,7 +165,7 @@ pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
 pub(crate) const COOKIES: Operation =
     Operation::new(Tag::Accounts, "Show an account's cookies, which are secrets").gives::<CookiesReply>(200);
 
-/// `GET /auth/accounts/{id}/cookies`: they are secrets, so it wants the scope of an export.
+/// `GET /auth/accounts/{id}/cookies`: cookies are secrets, so the route requires the scope of an export.
 pub(crate) async fn cookies(ctx: RequestContext) -> HandlerResult {
     let cookies = ctx.app.engine.accounts().cookies(&ctx.param).map_err(|error| rejection(&error))?;
     tracing::warn!(target: "audit", admin = admin_id(&ctx.caller), account = %ctx.param, "cookies shown");
@@ -175,7 +175,7 @@ pub(crate) async fn cookies(ctx: RequestContext) -> HandlerResult {
 pub(crate) const PUT_COOKIES: Operation =
     Operation::new(Tag::Accounts, "Give an account cookies").takes::<Cookies>().gives::<Stored>(200);
 
-/// `POST /auth/accounts/{id}/cookies` with `{"cookies": "a=b; c=d"}` or an object of them
+/// `POST /auth/accounts/{id}/cookies` with `{"cookies": "a=b; c=d"}` or `{"cookies": {"a": "b", "c": "d"}}`
 pub(crate) async fn put_cookies(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, param, body } = read::<Cookies>(ctx).await?;
     let pairs = pairs(&body.cookies)
@@ -210,7 +210,7 @@ fn pairs(given: &Value) -> Option<Vec<(String, Secret)>> {
     pairs.iter().all(|(name, value)| !name.is_empty() && plain(name) && plain(value.expose())).then_some(pairs)
 }
 
-/// One account, as it is after a change.
+/// The reply with one account after a change.
 fn changed_account(engine: &Engine, [id]: &[String; 1]) -> HandlerResult {
     let view = engine.accounts().get(id).ok_or_else(|| rejection(&AccountError::Unknown))?;
     Ok(answer(StatusCode::OK, &Changed { success: true, account: view.into() }))

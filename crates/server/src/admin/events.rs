@@ -20,7 +20,7 @@ use crate::operation::{Operation, Tag};
 use crate::response::{Abandoned, Body, BodySource, HandlerResult, StreamBody};
 use crate::route::RequestContext;
 
-/// Sent at once and during silences, so that the client knows that the stream is open.
+/// Sent at the start and while there are no events, so that the client knows that the stream is open.
 const HEARTBEAT: &[u8] = b": polygate\n\n";
 
 pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch events of accounts")
@@ -28,7 +28,8 @@ pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch events 
     .streams::<AccountEvent>("Server-sent events; the data of each is a `News` in JSON.")
     .fails(&[429]);
 
-/// `GET /admin/events`. Each event is named as its `type`; one that is too slow gets `lagged` with how many it missed.
+/// `GET /admin/events`. Each event's name is the `type` of its data. A client that is too slow gets `lagged` with the number of missed
+/// events.
 pub(crate) async fn watch(ctx: RequestContext) -> HandlerResult {
     let Some(watcher) = ctx.app.engine.watch() else {
         let failure =
@@ -43,7 +44,7 @@ pub(crate) async fn watch(ctx: RequestContext) -> HandlerResult {
     Ok(response)
 }
 
-/// The stream's pieces: it ends when the server begins to stop, because it would never end by itself.
+/// The chunks of the stream. The stream ends when the server begins to stop, because it would never end by itself.
 fn lines(watcher: Watcher, closing: CancellationToken) -> impl Stream<Item = Bytes> + Send {
     let mut beat = interval_at(Instant::now() + limits::HEARTBEAT, limits::HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

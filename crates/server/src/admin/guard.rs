@@ -10,16 +10,16 @@ use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// How much was turned away since the start.
+/// The numbers of rejected requests and connections since the start.
 #[derive(Serialize, ToSchema)]
 struct Rejected {
     /// Heads that HTTP parsers could disagree about.
     malformed: u64,
     /// Heads over the limits.
     oversized: u64,
-    /// `Host` headers that are not ours.
+    /// `Host` headers that do not name this gateway.
     host: u64,
-    /// Requests from foreign web pages.
+    /// Requests from web pages of other origins.
     origin: u64,
     /// Bodies whose content type is not JSON.
     content_type: u64,

@@ -24,11 +24,11 @@ pub(crate) struct AdminRequest<T> {
     pub(crate) body: T,
 }
 
-/// Reads a JSON body. One that is empty counts as an empty object.
+/// Reads a JSON body. An empty body counts as an empty object.
 pub(crate) async fn read<T: DeserializeOwned>(ctx: RequestContext) -> Result<AdminRequest<T>, Rejection> {
     let bytes = bytes(&ctx.parts.headers, ctx.body, &ctx.app).await?;
     let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-    // The error's text may quote a value of the body, which may be a token: only the place is reported.
+    // The parser's message may quote a value of the body, such as a token, so only the position is reported.
     let body = object(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
@@ -36,10 +36,10 @@ pub(crate) async fn read<T: DeserializeOwned>(ctx: RequestContext) -> Result<Adm
     Ok(AdminRequest { engine: ctx.app.engine.clone(), param: ctx.param, body })
 }
 
-/// An object in JSON. Errors: it is none, or not of this form.
+/// Parses a JSON object. Errors: the text is not an object, or not of this type.
 fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     if text.trim_ascii_start().first() != Some(&b'{') {
-        // Serde would take an array for the members in their order; this fails, and says where.
+        // Serde would accept an array of the fields in their order; this parse fails instead and gives the position.
         serde_json::from_slice::<Map<String, Value>>(text)?;
     }
     serde_json::from_slice(text)
@@ -62,7 +62,7 @@ impl From<String> for SecretText {
     }
 }
 
-/// Refuses a list that is longer than `most`. `field` is its name in the body.
+/// Refuses a list that is longer than `most`. `field` is the list's name in the body.
 pub(super) fn bounded(count: usize, most: usize, field: &str) -> Result<(), Failure> {
     if count <= most {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Client keys: created, listed, revoked. Admin tokens are only created on the command line, so that a stolen token cannot create
-//! another one.
+//! Creates, lists and revokes client keys. Admin tokens are only created on the command line, so that a stolen token cannot create another
+//! one.
 
 use engine::NewKey;
 use http::StatusCode;
@@ -23,11 +23,11 @@ const NAME: usize = 64;
 #[serde(deny_unknown_fields)]
 #[schema(as = NewKey)]
 struct CreateRequest {
-    /// Its owner's name for it, 1 to 64 characters.
+    /// The owner's name for the key, 1 to 64 characters.
     name: String,
-    /// When it ends; never, when left out.
+    /// When the key expires; never if left out.
     expires: Option<Millis>,
-    /// Hosted tools that its requests get without asking, none for an empty list; left to the settings, when left out.
+    /// Hosted tools that are added to the key's requests, none for an empty list; the settings decide if this is left out.
     default_tools: Option<Vec<Hosted>>,
 }
 
@@ -35,7 +35,7 @@ struct CreateRequest {
 #[serde(deny_unknown_fields)]
 #[schema(as = KeyChange)]
 struct ChangeRequest {
-    /// Hosted tools that the key's requests get without asking, none for an empty list; null leaves them to the settings.
+    /// Hosted tools that are added to the key's requests, none for an empty list; with null, the settings decide.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required)]
     default_tools: Option<Vec<Hosted>>,
@@ -46,7 +46,7 @@ struct ChangeRequest {
 struct CreatedKey {
     id: String,
     name: String,
-    /// Shown this once.
+    /// The key's text, which is shown only once.
     key: String,
     expires: Option<Millis>,
 }
@@ -63,12 +63,12 @@ struct Entry {
     id: String,
     kind: KeyKind,
     name: String,
-    /// What an admin token may do: `read`, `write`, `export`.
+    /// The scopes of an admin token: `read`, `write`, `export`.
     scopes: Vec<&'static str>,
     created: Millis,
     expires: Option<Millis>,
     revoked: Option<Millis>,
-    /// Hosted tools that its requests get without asking; null leaves them to the settings.
+    /// Hosted tools that are added to the key's requests; with null, the settings decide.
     default_tools: Option<Vec<Hosted>>,
 }
 

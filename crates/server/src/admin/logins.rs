@@ -60,7 +60,7 @@ pub(crate) const START: Operation = Operation::new(Tag::Logins, "Begin a login i
     .may_take::<EgressChoice>()
     .gives::<LoginStart>(200);
 
-/// `POST /auth/login-start`, where wanted with `{"egress": "..."}`
+/// `POST /auth/login-start`, with an optional `{"egress": "..."}`
 pub(crate) async fn start(ctx: RequestContext) -> HandlerResult {
     let admin = admin_id(&ctx.caller).to_owned();
     let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
@@ -76,7 +76,7 @@ pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and 
     )])
     .bare(302);
 
-/// `GET /auth/login` and `GET /auth/accounts/login`, where wanted with `?egress=`: to the provider's page.
+/// `GET /auth/login` and `GET /auth/accounts/login`, with an optional `?egress=`: redirects to the provider's page.
 pub(crate) async fn redirect(ctx: RequestContext) -> HandlerResult {
     let egress = parse_egress(&ctx.app.engine, query::single(&ctx.parts, "egress").as_deref())?;
     let begun = ctx.app.engine.logins().start(admin_id(&ctx.caller), egress).await;
@@ -90,7 +90,7 @@ pub(crate) const RELAY: Operation = Operation::new(Tag::Logins, "Finish a login 
     .gives::<Done>(200)
     .fails(&[502]);
 
-/// `POST /auth/code-relay` with `{"callbackUrl": "..."}`: the address that a browser elsewhere ended at.
+/// `POST /auth/code-relay` with `{"callbackUrl": "..."}`: the final address of a browser on another machine.
 pub(crate) async fn relay(ctx: RequestContext) -> HandlerResult {
     let admin = admin_id(&ctx.caller).to_owned();
     let AdminRequest { engine, body, .. } = read::<Relayed>(ctx).await?;
@@ -106,7 +106,7 @@ pub(crate) const DEVICE: Operation = Operation::new(Tag::Logins, "Begin a login 
     .gives::<DeviceStart>(200)
     .fails(&[502]);
 
-/// `POST /auth/device-login`, where wanted with `{"egress": "..."}`
+/// `POST /auth/device-login`, with an optional `{"egress": "..."}`
 pub(crate) async fn device(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
     let egress = parse_egress(&engine, body.egress.as_deref())?;
@@ -136,7 +136,7 @@ pub(crate) const IMPORT_CLI: Operation =
         .gives::<Added>(200)
         .fails(&[409, 502]);
 
-/// `POST /auth/import-cli`: the login of the auth.json that Codex uses on the gateway's machine, taken or followed.
+/// `POST /auth/import-cli`: imports or links the login in the auth.json that Codex uses on the gateway's machine.
 pub(crate) async fn import_cli(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read::<FromCodex>(ctx).await?;
     let none = || Failure::new(Kind::Invalid, "The gateway knows no home directory; set accounts.codex_home");
@@ -163,7 +163,7 @@ pub(crate) async fn token(ctx: RequestContext) -> HandlerResult {
     import_reply(&engine, &done)
 }
 
-/// A token, without the name of its scheme where that was pasted with it.
+/// Removes the scheme from a token that was pasted with it.
 pub(super) fn bearer(SecretText(given): SecretText) -> Secret {
     let text = given.expose().trim();
     let bare = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -189,7 +189,7 @@ pub(crate) async fn logout(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &Removed::from(batch)))
 }
 
-/// The reply to one login.
+/// The reply to the import of one login.
 pub(crate) fn import_reply(engine: &Engine, done: &Imports) -> HandlerResult {
     let Some(entry) = done.entries.first() else {
         let taken = done.relays > 0;

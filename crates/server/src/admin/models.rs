@@ -13,11 +13,11 @@ use crate::route::RequestContext;
 #[derive(Serialize, ToSchema)]
 #[schema(as = ModelsRefresh)]
 struct RefreshReply {
-    /// Whether every list came.
+    /// Whether every list was fetched.
     ok: bool,
-    /// The same in words.
+    /// The result as text for people.
     message: String,
-    /// Each list that was asked for; none when all were a moment ago.
+    /// Each list that was requested; none if all lists were requested a moment ago.
     lists: Vec<Refreshed>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RetiredModels)]
 struct RetiredReply {
-    /// The retired names that clients have asked for since this node started, the last asked for first; 64 at most.
+    /// The retired models that clients have requested since this node started, the last requested one first; 64 at most.
     models: Vec<RetiredModel>,
 }
 

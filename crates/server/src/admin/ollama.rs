@@ -11,7 +11,7 @@ use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// The fields of the system S0, and `allow_remote`.
+/// The fields that the system S0 reports, and `allow_remote`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OllamaStatus)]
 #[expect(clippy::struct_excessive_bools, reason = "a wire shape of others")]
@@ -24,7 +24,7 @@ struct Status<'a> {
     version: &'a str,
     disable_vision: bool,
     allow_remote: bool,
-    /// The system S0 sends requests on to its own port; here it is the same process.
+    /// The system S0 forwards requests to its own port; here the same process serves them.
     upstream_base_url: Option<&'a str>,
     /// Unix ms.
     started_at: Option<u64>,

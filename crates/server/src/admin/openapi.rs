@@ -1,5 +1,5 @@
-//! The description of the admin API, served as text. `cargo xtask gen` makes it from the [`Operation`]s beside the handlers; the binary
-//! carries the text only.
+//! Serves the description of the admin API as text. `cargo xtask gen` generates it from the [`Operation`]s beside the handlers; the binary
+//! contains the text only.
 
 use bytes::Bytes;
 use http::StatusCode;

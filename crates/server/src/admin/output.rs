@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 pub(crate) use engine::Date;
 
-/// It is done.
+/// The call succeeded.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Done {
     success: bool,
@@ -17,15 +17,15 @@ pub(crate) struct Done {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Removed {
     success: bool,
-    /// How many.
+    /// The number of removed accounts.
     deleted: usize,
     /// Unknown ids.
     not_found: Vec<String>,
-    /// The outcome of each.
+    /// The outcome of each id.
     results: Vec<BatchOutcome>,
 }
 
-/// It is done.
+/// The call succeeded.
 pub(crate) const DONE: Done = Done { success: true };
 
 impl From<Batch> for Removed {

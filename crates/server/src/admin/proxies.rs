@@ -1,4 +1,4 @@
-//! Proxies and which account takes which, at the paths and with the field names of the system that people migrate from.
+//! Proxies and their assignments to accounts, at the paths and with the field names of the system that people migrate from.
 
 mod wire;
 
@@ -19,7 +19,7 @@ use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, Rejection, json, json_bytes};
 use crate::route::RequestContext;
 
-/// Most assignments of one call.
+/// The most assignments in one call.
 const MOST: usize = 100_000;
 /// Most minutes between two checks: a week.
 const MINUTES: u32 = 7 * 24 * 60;
@@ -45,7 +45,7 @@ pub(crate) const ADD: Operation = Operation::new(Tag::Proxies, "Add a proxy, or 
     .gives::<Outcome>(200)
     .fails(&[409]);
 
-/// `POST /api/proxies`. The address of one that is there already gives that one.
+/// `POST /api/proxies`. The address of an existing proxy returns that proxy.
 pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body: request, .. } = read::<ProxyRequest>(ctx).await?;
     let request = request.proxy().map_err(|invalid| rejection(&invalid.into()))?;

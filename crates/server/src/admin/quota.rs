@@ -1,4 +1,4 @@
-//! Figures, reset credits, warnings and forecasts, at the paths of the system that people migrate from.
+//! Quota, reset credits, warnings and forecasts, at the paths of the system that people migrate from.
 
 use engine::{Consumed, Measured, Outlook, QuotaError};
 use http::StatusCode;
@@ -18,7 +18,7 @@ use crate::route::RequestContext;
 #[derive(Serialize, ToSchema)]
 struct Warnings {
     warnings: Vec<Entry>,
-    /// When the newest figures were learned; absent when none were.
+    /// When the newest quota was learned; null if no quota is known.
     #[serde(rename = "updatedAt")]
     updated_at: Option<Date>,
 }
@@ -26,7 +26,7 @@ struct Warnings {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownWarning)]
 struct Entry {
-    /// For people.
+    /// The warning as text for people.
     title: String,
     message: String,
     /// Whether the account cannot serve.
@@ -45,21 +45,21 @@ struct Forecasts {
 #[serde(deny_unknown_fields)]
 #[schema(as = CreditToConsume)]
 struct ConsumeRequest {
-    /// The UUID of an earlier attempt with an unknown outcome; a new one when left out.
+    /// The UUID of an earlier attempt with an unknown outcome; a new one if left out.
     redeem_request_id: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreditConsumed)]
 struct ConsumeReply {
-    /// Whether windows are back at zero.
+    /// Whether windows were reset to zero.
     success: bool,
     message: String,
     #[serde(flatten)]
     outcome: Redeemed,
-    /// Given again, it consumes no second credit.
+    /// The UUID of the attempt; an attempt with the same UUID consumes no second credit.
     redeem_request_id: String,
-    /// The figures after it.
+    /// The quota after the attempt.
     quota: Quota,
 }
 
@@ -67,7 +67,7 @@ pub(crate) const FRESH: Operation = Operation::new(Tag::Accounts, "Request an ac
     .gives::<Measured>(200)
     .fails(&[409, 502]);
 
-/// `GET /auth/accounts/{id}/quota`: asked of the backend now.
+/// `GET /auth/accounts/{id}/quota`: fetched from the backend now.
 pub(crate) async fn fresh(ctx: RequestContext) -> HandlerResult {
     let measured = ctx.app.engine.quotas().measure(&ctx.param).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &measured))
@@ -88,7 +88,7 @@ pub(crate) const CONSUME: Operation = Operation::new(Tag::Accounts, "Consume a r
     .gives::<ConsumeReply>(200)
     .fails(&[409, 429, 502]);
 
-/// `POST /auth/accounts/{id}/reset-credits/consume` with `{"redeem_request_id": "<uuid>"}` or nothing: irreversible.
+/// `POST /auth/accounts/{id}/reset-credits/consume` with an optional `{"redeem_request_id": "<uuid>"}`: irreversible.
 pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, param: id, body: request } = input::read::<ConsumeRequest>(ctx).await?;
     let consumed = engine

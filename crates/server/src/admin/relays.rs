@@ -16,12 +16,12 @@ use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, Rejection, json, no_content};
 use crate::route::RequestContext;
 
-/// Most relays of one import or deletion.
+/// The most relays in one import or deletion.
 const MOST: usize = 256;
-/// Names that are tried when one is taken, and how much of it they keep, bytes.
+/// The highest number that is appended to a taken name, and how many bytes of the taken name are used.
 const TRIES: u32 = 99;
 const STEM: usize = 28;
-/// A name that any relay may have while it is asked for its models.
+/// A placeholder name for a relay that is only asked for its models.
 const ANY: &str = "new";
 
 /// The note for routes that call a relay.
@@ -72,7 +72,7 @@ pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
 pub(crate) const EXPORT: Operation =
     Operation::new(Tag::Relays, "Export the relays, with their keys in clear text").gives::<Exported>(200);
 
-/// `GET /auth/api-keys/export`: with the keys in clear.
+/// `GET /auth/api-keys/export`: with the keys in clear text.
 pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
     let relays = ctx.app.engine.relays().export();
     tracing::warn!(target: "audit", admin = admin_id(&ctx.caller), relays = relays.len(), "relays exported");

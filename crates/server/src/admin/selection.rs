@@ -19,7 +19,7 @@ use crate::settings::Settings;
 #[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
 #[schema(as = AccountTerms)]
 struct TermsRequest {
-    /// Requests at a time; 0 is no limit, null leaves it to the settings.
+    /// The number of concurrent requests; 0 is no limit; with null, the settings decide.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     max_concurrent: Option<Option<u32>>,
@@ -27,7 +27,7 @@ struct TermsRequest {
     priority: Option<i32>,
 }
 
-/// Tells a field that is `null` from one that is not there.
+/// Distinguishes a field that is `null` from a field that is absent.
 #[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
 fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
     Option::deserialize(value).map(Some)
@@ -58,8 +58,8 @@ pub(crate) const EXPLAIN: Operation = Operation::new(Tag::Accounts, "Explain whi
     ])
     .gives::<RoutingExplanation>(200);
 
-/// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself. Requests
-/// that need no key have `open` or `ollama` for its id.
+/// `GET /admin/dry-run?model=&key_id=&conversation=`. The parameter is not `key`, because `key` may hold a key and is removed from every
+/// address. Requests that need no key have the key id `open` or `ollama`.
 pub(crate) async fn explain(ctx: RequestContext) -> HandlerResult {
     let given = |name| query::single(&ctx.parts, name).filter(|value| !value.is_empty());
     let (model, key, conversation) = (given("model"), given("key_id"), given("conversation"));

@@ -1,4 +1,4 @@
-//! The memory budget of request bodies, over all requests.
+//! The memory budget that all request bodies share.
 
 use bytes::Bytes;
 use engine::{MemoryBudget, RequestMemory, Reservation};
@@ -8,7 +8,7 @@ use super::BodyError;
 /// A body of unknown length is charged in steps of this many bytes.
 const STEP: usize = 16 << 10;
 
-/// The whole budget.
+/// The budget of all request bodies.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyBudget(MemoryBudget);
 
@@ -38,7 +38,7 @@ pub(crate) struct BodyReservation {
 }
 
 impl BodyReservation {
-    /// Reserves `more` bytes in `whole` and charges the growth. A full budget is an error at once.
+    /// Reserves `more` bytes in `whole` and charges the growth. Errors: the budget is used up.
     pub(super) fn grow(&mut self, whole: &mut Vec<u8>, more: usize) -> Result<(), BodyError> {
         let needed = whole.len() + more;
         if needed <= whole.capacity() {
@@ -50,7 +50,7 @@ impl BodyReservation {
         Ok(())
     }
 
-    /// Charges bytes that are held elsewhere, as far as they are not charged yet.
+    /// Raises the charge to `bytes` in total, for a buffer that is held elsewhere.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), BodyError> {
         let paid = self.held.as_ref().map_or(0, Reservation::bytes);
         match bytes.saturating_sub(paid) {
@@ -59,7 +59,7 @@ impl BodyReservation {
         }
     }
 
-    /// The bytes that were covered. Their charge ends with their last slice.
+    /// Takes over the covered bytes. The charge ends when their last slice is dropped.
     pub(crate) fn adopt(mut self, whole: Bytes) -> Bytes {
         if let Some(held) = &mut self.held {
             held.trim(whole.len());
@@ -76,7 +76,7 @@ impl BodyReservation {
         Ok(())
     }
 
-    /// The finished body. Its charge ends with its last slice.
+    /// Seals the finished body. The charge ends when the body's last slice is dropped.
     pub(super) fn seal(self, whole: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         if whole.as_ref().is_empty() {
             return Bytes::new();

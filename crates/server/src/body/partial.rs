@@ -17,7 +17,7 @@ pub(crate) struct PartialBody {
     pub(crate) head: Bytes,
     /// The rest, counted and timed; `None` when the body has ended.
     pub(crate) rest: Option<BoxStream<'static, Result<Bytes, BodyError>>>,
-    /// Length of the whole, where the client declared it.
+    /// The length of the whole body, where the client declared it.
     pub(crate) length: Option<u64>,
 }
 

@@ -118,7 +118,7 @@ async fn bombs_stop_at_the_cap(#[case] coding: &str) {
     assert_eq!(read_as(coding, bomb).await, Err(BodyError::TooLarge));
 }
 
-/// What a coding makes of a MiB of zeros, and of each one behind it.
+/// The first 3 MiB of zeros in a coding, and each further MiB.
 async fn pieces(coding: &str) -> (Bytes, Bytes) {
     use async_compression::tokio::write;
     let (to, mut coded) = tokio::io::duplex(1 << 20);
@@ -141,7 +141,7 @@ async fn pieces(coding: &str) -> (Bytes, Bytes) {
     (Bytes::from(pieces[..3].concat()), pieces.swap_remove(3))
 }
 
-/// Of a bomb without an end no more is taken than the cap has room for, and nothing is held beyond it: the budget would say so.
+/// An endless bomb is read only up to the cap, and nothing more is held: the budget would run out.
 #[rstest]
 #[case("gzip")]
 #[case("deflate")]
@@ -159,7 +159,7 @@ async fn an_endless_bomb_is_read_up_to_the_cap(#[case] coding: &str) {
     let budget = BodyBudget::new(limits.decoded + (32 << 10));
     let read = read(&headers(&[("content-encoding", coding)]), body, &limits, &budget).await;
     assert_eq!(read, Err(BodyError::TooLarge));
-    // Three of the eight are in the first one.
+    // The first piece holds three of the eight MiB.
     let taken = taken.load(Ordering::Relaxed);
     assert!((6..=8).contains(&taken), "{taken} pieces");
 }
@@ -172,7 +172,7 @@ async fn an_endless_bomb_is_read_up_to_the_cap(#[case] coding: &str) {
 #[case(&["deflate", "zstd", "gzip"])]
 #[tokio::test]
 async fn chained_bombs_stop_at_the_cap(#[case] codings: &[&str]) {
-    // A GiB of zeros, but for its end.
+    // A GiB of zeros without the end of the stream.
     let (first, next) = pieces(codings[0]).await;
     let mut bomb = [&first[..], &next.repeat(1021)].concat();
     for coding in &codings[1..] {
@@ -184,14 +184,14 @@ async fn chained_bombs_stop_at_the_cap(#[case] codings: &[&str]) {
     assert_eq!(read, Err(BodyError::TooLarge));
 }
 
-/// A gzip member of nothing, of about so many bytes.
+/// A gzip member of about `bytes` bytes that decodes to nothing.
 fn hollow(bytes: usize) -> Vec<u8> {
     let (head, tail) = ([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], [0; 8]);
     let (block, last) = ([0, 0, 0, 0xff, 0xff], [1, 0, 0, 0xff, 0xff]);
     [&head[..], &block.repeat(bytes / block.len()), &last, &tail].concat()
 }
 
-/// What becomes of a body on its way may be no larger than what it is in the end.
+/// The output of every coding in a chain has the same cap as the final body.
 #[rstest]
 #[case(&["zstd"])]
 #[case(&["gzip", "br"])]
@@ -206,7 +206,7 @@ async fn what_is_between_two_codings_is_capped(#[case] outer: &[&str]) {
     }
 }
 
-/// The runtime gets its turns, also where nothing comes out at the top.
+/// Decoding yields to other tasks, also while the last decoder has no output.
 #[tokio::test]
 async fn decoding_takes_turns() {
     let limits = Limits { decoded: 32 << 20, buffered: 64 << 20, ..limits() };
@@ -267,7 +267,7 @@ async fn who_presents_nothing_is_read_shortly() {
     assert_eq!(read_public(&HeaderMap::new(), one(16 << 10)).await.map(|read| read.len()), Ok(16 << 10));
     assert_eq!(read_public(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(BodyError::NotShort));
     assert_eq!(read_public(&headers(&[("content-encoding", "gzip")]), one(1)).await, Err(BodyError::Coding));
-    // A byte now and then does not prolong it.
+    // Single bytes do not extend the time limit.
     let began = tokio::time::Instant::now();
     let slow = stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -313,7 +313,7 @@ fn every_trouble_has_its_status() {
     assert_eq!(Failure::from(BodyError::Full).retry_after, Some(1));
 }
 
-/// Bytes of a body, one each time after so long.
+/// A body that sends `size` bytes after every `pause`.
 fn dripping(pause: Duration, size: usize) -> impl Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static {
     StreamBody::new(Box::pin(stream::unfold((), move |()| async move {
         tokio::time::sleep(pause).await;
@@ -321,7 +321,7 @@ fn dripping(pause: Duration, size: usize) -> impl Body<Data = Bytes, Error = Inf
     })))
 }
 
-/// A byte every 59 seconds kept its place for years.
+/// One byte every 59 seconds used to keep a request open for years.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_drips_is_given_up() {
     let (limits, none) = (limits(), HeaderMap::new());

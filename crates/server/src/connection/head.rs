@@ -1,10 +1,10 @@
-//! The check of an HTTP/1 request head, before hyper parses it: refuses every shape that two HTTP parsers could read
-//! differently. It decides nothing else; hyper stays the only parser. Pure, so that a corpus can be run through it.
+//! Checks an HTTP/1 request head before hyper parses it: refuses every shape that two HTTP parsers could read differently. The check
+//! decides nothing else; hyper stays the only parser. The code is pure, so that a fuzz corpus can run through it.
 
 /// Why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadError {
-    /// A shape that parsers disagree about, or no HTTP at all (400).
+    /// A shape that parsers disagree about, or bytes that are not HTTP (400).
     Malformed,
     /// Too many bytes or headers (431).
     TooLarge,
@@ -19,13 +19,13 @@ pub(crate) enum Framing {
     Chunked,
 }
 
-/// Whether no request can begin like this: TLS on a plain port, a binary protocol, a stray body.
+/// Whether `held` cannot begin a request: TLS on a plain port, a binary protocol, a stray body.
 pub(crate) fn is_not_http(held: &[u8]) -> bool {
     held.first().is_some_and(|byte| !is_token_byte(*byte) && *byte != b'\r')
 }
 
-/// Where a head ends in `held`, if it does. `from` is how far an earlier call has looked. Errors: `Malformed` at the first line end
-/// that is not CRLF, so that such a head is answered at once.
+/// The end of the head in `held`, if it is complete. An earlier call has searched the bytes before `from`. Errors: `Malformed` at the first
+/// line end that is not CRLF, so that such a head is answered at once.
 pub(crate) fn end(held: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
     for at in from..held.len() {
         if held[at] != b'\n' {
@@ -41,7 +41,7 @@ pub(crate) fn end(held: &[u8], from: usize) -> Result<Option<usize>, HeadError> 
     Ok(None)
 }
 
-/// Checks a complete head, its closing empty line included.
+/// Checks a complete head, including its closing empty line.
 pub(crate) fn check(head: &[u8], most: usize) -> Result<Framing, HeadError> {
     let mut lines = head.strip_suffix(b"\r\n\r\n").ok_or(HeadError::Malformed)?.split(|byte| *byte == b'\n');
     let newer = request_line(trim_cr(lines.next().unwrap_or_default()))?;
@@ -55,12 +55,12 @@ pub(crate) fn check(head: &[u8], most: usize) -> Result<Framing, HeadError> {
     seen.framing(newer)
 }
 
-/// The line without the CR that every line but the last still has.
+/// Removes the CR that every line but the last still has.
 fn trim_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Whether the version is HTTP/1.1.
+/// Checks a request line; true if the version is HTTP/1.1.
 fn request_line(line: &[u8]) -> Result<bool, HeadError> {
     let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let [method, to, version] = words[..] else { return Err(HeadError::Malformed) };
@@ -72,7 +72,7 @@ fn request_line(line: &[u8]) -> Result<bool, HeadError> {
     }
 }
 
-/// The four forms of RFC 9112 3.2.
+/// Whether the target has one of the four forms of RFC 9112 3.2.
 fn target(method: &[u8], target: &[u8]) -> bool {
     let form = match target {
         [b'/', ..] | b"*" => true,
@@ -123,7 +123,7 @@ fn length(value: &[u8]) -> Option<u64> {
     plain.then(|| value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-/// Headers that decide where a message ends, whom it is for or who sent it. A proxy in front may read `Content_Length` as
+/// Whether the name is a disguised header that decides a message's framing, target or sender. A proxy in front may read `Content_Length` as
 /// `Content-Length`; other names with underscores (`session_id` of older Codex clients) are harmless and pass.
 fn is_disguised(name: &[u8]) -> bool {
     const FRAMING: [&str; 9] = [

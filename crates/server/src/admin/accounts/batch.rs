@@ -13,7 +13,7 @@ use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, json as answer};
 use crate::route::RequestContext;
 
-/// Most accounts of one call.
+/// The most accounts in one call.
 pub(in crate::admin) const MOST: usize = 10_000;
 
 pub(crate) const REMOVE: Operation =
@@ -80,7 +80,7 @@ pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
     Ok(batch_reply::<RefreshReply>(engine.accounts().refresh_each(&body.ids).await))
 }
 
-/// The outcome of each.
+/// The reply with the outcome of each id.
 fn batch_reply<T: From<Batch> + Serialize>(batch: Batch) -> http::Response<crate::response::Body> {
     answer(StatusCode::OK, &T::from(batch))
 }

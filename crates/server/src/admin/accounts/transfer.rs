@@ -1,4 +1,4 @@
-//! Account files, in and out. An export in clear text must be requested explicitly, and is logged.
+//! Imports and exports account files. An export in clear text must be requested explicitly and is logged.
 
 use bytes::Bytes;
 use engine::{Format, ImportProblem, Imports};
@@ -15,20 +15,20 @@ use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer, json_bytes};
 use crate::route::RequestContext;
 
-/// The passphrase of a sealed file. Not in the query, which ends up in logs and histories.
+/// The header with the passphrase of an encrypted file. The query is no place for it, because queries end up in logs and histories.
 const PASSPHRASE: &str = "x-polygate-passphrase";
 /// The name of the encrypted format.
 const ENCRYPTED: &str = "encrypted";
 
-/// The forms that go out.
+/// The export formats.
 const FORMATS: &[&str] = &[ENCRYPTED, "full", "minimal", "cockpit_tools", "sub2api", "cpa"];
 
 /// The requested export.
 struct ExportRequest {
-    /// Its name, for the log.
+    /// The format's name, for the log.
     name: String,
     format: Format,
-    /// The passphrase to seal it under; `None` for clear text, which was asked for.
+    /// The passphrase that encrypts the file; `None` if clear text was requested.
     seal: Option<Secret>,
     ids: Vec<String>,
 }
@@ -43,8 +43,8 @@ pub(crate) const EXPORT: Operation = Operation::new(Tag::Accounts, "Export accou
     ])
     .sends("application/json", "The file, in the form that was asked for.");
 
-/// `GET /auth/accounts/export?ids=a,b&format=full&plaintext=true`; with `format=encrypted` (the default) and a passphrase in
-/// `x-polygate-passphrase`, everything, sealed.
+/// `GET /auth/accounts/export?ids=a,b&format=full&plaintext=true`. With `format=encrypted` (the default) and a passphrase in
+/// `x-polygate-passphrase`, the file has all fields and is encrypted.
 pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
     let engine = &ctx.app.engine;
     let ExportRequest { name, format, seal, ids } = read_request(&ctx.parts)?;
@@ -91,7 +91,7 @@ pub(crate) const IMPORT: Operation = Operation::new(Tag::Accounts, "Import accou
     .reads(&["application/json", "text/plain"], "A file of any known form, as it is.")
     .gives::<Imports>(200);
 
-/// `POST /auth/accounts/import` with a file of any known form as it is, as JSON or text
+/// `POST /auth/accounts/import`. The body is a file of any known format, as JSON or text.
 pub(crate) async fn import(ctx: RequestContext) -> HandlerResult {
     let passphrase = passphrase(&ctx.parts.headers)?;
     let body = bytes(&ctx.parts.headers, ctx.body, &ctx.app).await?;

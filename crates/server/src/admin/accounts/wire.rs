@@ -20,25 +20,25 @@ pub(crate) struct Entry {
     user_id: String,
     label: String,
     plan_type: String,
-    /// Ours: `active`, `cooling`, `exhausted`, `needs_login`, `blocked`, `disabled`.
+    /// This gateway's status: `active`, `cooling`, `exhausted`, `needs_login`, `blocked`, `disabled`.
     status: &'static str,
-    /// Why it does not serve, for people.
+    /// Why the account does not serve, as text for people.
     status_reason: Option<String>,
-    /// When that ends by itself.
+    /// When the status ends by itself.
     status_until: Option<Date>,
     tags: Vec<String>,
-    /// Its egress: `global`, `direct`, `auto` or a proxy's id.
+    /// The account's egress: `global`, `direct`, `auto` or a proxy's id.
     proxy_id: String,
-    /// The same, with a proxy's name.
+    /// The account's egress, with a proxy's name instead of its id.
     proxy_name: String,
-    /// The Codex file that it follows.
+    /// The Codex file that the account follows.
     linked: Option<String>,
     added_at: Date,
     expires_at: Option<Date>,
-    /// The last known figures.
+    /// The last known quota.
     quota: Quota,
     quota_fetched_at: Option<Date>,
-    /// Why fresh figures did not come.
+    /// Why no fresh quota could be fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quota_error: Option<String>,
     in_flight: u32,
@@ -79,7 +79,7 @@ pub(super) struct TokenRequest {
     pub(super) token: Option<SecretText>,
     #[schema(value_type = Option<String>, format = Password)]
     pub(super) refresh_token: Option<SecretText>,
-    /// Its egress: `direct`, `auto`, `global`, or a proxy's id or name.
+    /// The account's egress: `direct`, `auto`, `global`, or a proxy's id or name.
     pub(super) egress: Option<String>,
 }
 
@@ -116,12 +116,12 @@ impl State {
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountChecks)]
 pub(super) struct CheckRequest {
-    /// All accounts, when left out.
+    /// All accounts if left out.
     pub(super) ids: Option<Vec<String>>,
-    /// Between two starts; 500 when left out.
+    /// Milliseconds between the starts of two checks; 500 if left out.
     #[schema(maximum = 30_000)]
     pub(super) stagger_ms: Option<u64>,
-    /// At the same time; 2 when left out.
+    /// The number of concurrent checks; 2 if left out.
     #[schema(minimum = 1, maximum = 10)]
     pub(super) concurrency: Option<usize>,
 }
@@ -130,7 +130,7 @@ pub(super) struct CheckRequest {
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountLabel)]
 pub(super) struct Label {
-    /// Null is the e-mail again.
+    /// With null, the account's e-mail is its label again.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required)]
     pub(super) label: Option<String>,
@@ -148,7 +148,7 @@ pub(super) struct Tags {
 #[schema(as = AccountsLabel)]
 pub(super) struct Labels {
     pub(super) ids: Vec<String>,
-    /// Null is each one's e-mail again.
+    /// With null, each account's e-mail is its label again.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required)]
     pub(super) label: Option<String>,
@@ -159,11 +159,11 @@ pub(super) struct Labels {
 #[schema(as = AccountsTags)]
 pub(super) struct TagChanges {
     pub(super) ids: Vec<String>,
-    /// Replaces all tags; excludes the other fields.
+    /// Replaces all tags; excludes `add` and `remove`.
     pub(super) tags: Option<Vec<String>>,
-    /// Added to those that are there.
+    /// Tags to add to the existing ones.
     pub(super) add: Option<Vec<String>>,
-    /// Taken away.
+    /// Tags to remove.
     pub(super) remove: Option<Vec<String>>,
 }
 
@@ -171,7 +171,7 @@ pub(super) struct TagChanges {
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountCookies)]
 pub(super) struct Cookies {
-    /// `a=b; c=d`, or an object of them.
+    /// `a=b; c=d`, or an object of names and values.
     pub(super) cookies: Value,
 }
 
@@ -210,13 +210,13 @@ pub(super) struct Refreshed {
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsUpdated)]
 pub(super) struct ChangeReply {
-    /// Whether all that are there are as they were to be.
+    /// Whether every known account has the requested state.
     success: bool,
-    /// How many are.
+    /// The number of accounts that have the requested state.
     updated: usize,
     /// Unknown ids.
     not_found: Vec<String>,
-    /// The outcome of each.
+    /// The outcome of each id.
     results: Vec<BatchOutcome>,
 }
 
@@ -225,13 +225,13 @@ pub(super) struct ChangeReply {
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsRefreshed)]
 pub(super) struct RefreshReply {
-    /// Whether all that are there have new tokens.
+    /// Whether every known account has new tokens.
     success: bool,
-    /// How many have.
+    /// The number of accounts that have new tokens.
     refreshed: usize,
     /// Unknown ids.
     not_found: Vec<String>,
-    /// The outcome of each.
+    /// The outcome of each id.
     results: Vec<BatchOutcome>,
 }
 
@@ -251,20 +251,20 @@ pub(super) struct CheckReply {
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountChecked)]
 pub(super) struct CheckResult {
-    /// Its id.
+    /// The account's id.
     id: String,
-    /// Its e-mail.
+    /// The account's e-mail.
     email: String,
-    /// Its name.
+    /// The account's label.
     label: String,
-    /// Its state before.
+    /// The account's status before the check.
     previous_status: &'static str,
-    /// The result.
+    /// The result of the check.
     result: AccountHealth,
-    /// Why not alive.
+    /// Why the account is not alive.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// How long the backend took.
+    /// How long the backend took to answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
 }
@@ -293,14 +293,14 @@ pub(super) struct CookiesReply<'a> {
     pub(super) cookies: Option<&'a str>,
 }
 
-/// The cookies that were kept.
+/// The cookies that were stored.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CookiesKept)]
 pub(super) struct Stored {
     pub(super) success: bool,
-    /// How many.
+    /// The number of stored cookies.
     pub(super) kept: usize,
-    /// Why not all.
+    /// Why some cookies were not stored.
     pub(super) hint: Option<&'static str>,
 }
 

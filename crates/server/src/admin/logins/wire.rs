@@ -20,7 +20,7 @@ pub(super) struct Relayed {
 pub(super) struct Token {
     #[schema(value_type = String, format = Password)]
     pub(super) token: SecretText,
-    /// The egress of its account: `direct`, `auto`, `global`, or a proxy's id or name.
+    /// The egress of the token's account: `direct`, `auto`, `global`, or a proxy's id or name.
     pub(super) egress: Option<String>,
 }
 
@@ -49,13 +49,13 @@ pub(super) struct LogoutRequest {
     pub(super) ids: Vec<String>,
 }
 
-/// Whether an account is signed in, and the state of this token's last login.
+/// Whether an account is signed in, and the state of this admin token's last browser login.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LoginStatus)]
 pub(super) struct Status<'a> {
     /// Whether an account can serve.
     pub(super) authenticated: bool,
-    /// The first account that can.
+    /// The first account that can serve.
     pub(super) user: Option<User<'a>>,
     pub(super) pool: AccountCounts,
     /// The browser login that this admin token began last.
@@ -71,20 +71,20 @@ pub(super) struct User<'a> {
     pub(super) plan_type: &'a str,
 }
 
-/// How many accounts are in which state.
+/// The number of accounts in each state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LoginTally)]
 pub(super) struct AccountCounts {
     pub(super) total: usize,
     pub(super) active: usize,
-    /// They need a new sign-in.
+    /// Accounts that need a new sign-in.
     pub(super) expired: usize,
     pub(super) quota_exhausted: usize,
     pub(super) rate_limited: usize,
     /// Always 0: an account serves while it refreshes.
     pub(super) refreshing: usize,
     pub(super) disabled: usize,
-    /// The provider refuses them.
+    /// Accounts that the provider refuses.
     pub(super) banned: usize,
 }
 
@@ -93,9 +93,9 @@ pub(super) struct AccountCounts {
 #[serde(untagged)]
 #[schema(as = DevicePolled)]
 pub(super) enum Polled {
-    /// Not entered yet; `code` is `authorization_pending` or `slow_down`.
+    /// The code is not entered yet; `code` is `authorization_pending` or `slow_down`.
     Pending { pending: bool, code: &'static str },
-    /// It gave this account.
+    /// The login is done and gave this account.
     Done { success: bool, account: String },
 }
 

@@ -21,7 +21,7 @@ pub(super) struct List {
 #[schema(as = ProxyAdded)]
 pub(super) struct Outcome {
     pub(super) success: bool,
-    /// Whether it is new.
+    /// Whether the proxy is new.
     pub(super) added: bool,
     #[serde(flatten)]
     pub(super) proxy: ProxyView,
@@ -51,7 +51,7 @@ pub(super) struct ProxyRequest {
 #[schema(as = ProxyChange)]
 pub(super) struct Change {
     pub(super) name: Option<String>,
-    /// With `***` for its password, the stored one is kept.
+    /// A URL with `***` as its password keeps the stored password.
     #[schema(value_type = Option<String>)]
     pub(super) url: Option<SecretText>,
     #[serde(alias = "allow_private")]
@@ -62,7 +62,7 @@ pub(super) struct Change {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = ProxyCheckInterval)]
 pub(super) struct Interval {
-    /// At most a week; 0 is never.
+    /// At most a week; 0 disables the checks.
     #[schema(maximum = 10_080)]
     pub(super) health_check_interval_minutes: u32,
 }
@@ -137,7 +137,7 @@ impl ProxyRequest {
 }
 
 impl Assignment {
-    /// Account and egress.
+    /// The account and its egress.
     pub(super) fn pair(&self) -> (&str, &str) {
         (&self.account_id, &self.proxy_id)
     }

@@ -1,4 +1,4 @@
-//! The bodies of the relay endpoints: camelCase as in the system that people migrate from, and our own additions.
+//! The bodies of the relay endpoints: camelCase as in the system that people migrate from, with additional fields.
 
 use engine::{PROVIDERS, PrivateAccess, Provider, RelaySpec, RelayView};
 use pool::Secret;
@@ -19,30 +19,30 @@ pub(super) struct Named {
     display_name: String,
 }
 
-/// A relay to add, import or ask.
+/// A relay to add, to import or to ask for its models.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = NewRelay)]
 pub(super) struct RelayRequest {
     /// `anthropic`, `openai`, `gemini`, `openrouter` or `custom`.
     provider: Option<String>,
-    /// Left out for a relay that takes none.
+    /// Left out for a relay that takes no key.
     #[serde(alias = "api_key")]
     #[schema(value_type = Option<String>, format = Password)]
     api_key: Option<SecretText>,
-    /// The provider's own, when left out.
+    /// The provider's base URL if left out.
     #[serde(alias = "base_url")]
     base_url: Option<String>,
-    /// A name like it is given; see `name`.
+    /// A label from which the name is derived; see `name`.
     label: Option<String>,
     /// The exact name.
     name: Option<String>,
-    /// None for all that it lists.
+    /// Empty for all models that the relay lists.
     #[serde(default)]
     models: Vec<String>,
-    /// One model, as exports of the other system have it.
+    /// One model, as in exports of the other system.
     model: Option<String>,
-    /// The prefix of its model names.
+    /// The prefix of the relay's model names.
     prefix: Option<String>,
     capabilities: Option<Vec<String>>,
     /// `chat`, `responses`, `messages`, `gemini`, or `auto` to find out.
@@ -51,18 +51,18 @@ pub(super) struct RelayRequest {
     /// Whether plain http and private addresses are allowed.
     #[serde(default, alias = "allow_private")]
     allow_private: bool,
-    /// Its share among relays that could serve the same request; 1 when left out.
+    /// The relay's share among relays that could serve the same request; 1 if left out.
     weight: Option<u32>,
     /// `active` or `disabled`.
     status: Option<String>,
-    /// Of an export; a new one is given.
+    /// The id in an export; not read, because the relay gets a new id.
     #[serde(rename = "id")]
     _id: Option<String>,
-    /// Of an export; not read.
+    /// A field of an export; not read.
     #[serde(rename = "addedAt")]
     #[schema(value_type = Option<serde_json::Value>)]
     _added: Option<serde::de::IgnoredAny>,
-    /// Of an export; not read.
+    /// A field of an export; not read.
     #[serde(rename = "lastUsedAt")]
     #[schema(value_type = Option<serde_json::Value>)]
     _used: Option<serde::de::IgnoredAny>,
@@ -89,7 +89,7 @@ pub(super) struct Label {
     pub(super) label: String,
 }
 
-/// Another key.
+/// The new key of a relay.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = RelayKey)]
@@ -184,7 +184,7 @@ struct Wrong {
 }
 
 impl RelayRequest {
-    /// The name to give it.
+    /// The name for the relay.
     pub(super) fn label(&self) -> String {
         if let Some(name) = &self.name {
             return name.clone();
@@ -195,7 +195,7 @@ impl RelayRequest {
         label.or(known).or_else(host).unwrap_or_else(|| "relay".to_owned())
     }
 
-    /// Whether exactly this name is wanted.
+    /// Whether the request gives the exact name.
     pub(super) fn named(&self) -> bool {
         self.name.is_some()
     }
@@ -229,7 +229,7 @@ impl RelayRequest {
             models: self.models.iter().chain(&self.model).cloned().collect(),
             prefix: self.prefix.clone().unwrap_or_default(),
             capabilities: self.capabilities()?,
-            // Over the network the flag must be sent; only the owner at the machine is taken at the address's word.
+            // Over the network, a private address needs the flag; only the owner at the machine may add one without it.
             private: if self.allow_private { PrivateAccess::Allowed } else { PrivateAccess::Refused },
             weight: self.weight.unwrap_or(1),
             enabled: self.status.as_deref() != Some("disabled"),
