@@ -1,4 +1,4 @@
-//! Browser apps of other origins, where the owner has listed them: the data plane only, no credentials, no wildcard.
+//! CORS for browser apps of origins that the owner has listed: the data plane only, no credentials, no wildcard.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -14,15 +14,15 @@ use crate::response::{Body, no_content};
 use crate::route::Route;
 use crate::router;
 
-/// Request headers that such a page may send. The headers of the official SDKs are listed, because a wildcard would allow all.
+/// Request headers that a listed page may send. The headers of the official SDKs are listed, because a wildcard would allow all.
 const ALLOWED: &str = "authorization, content-type, x-api-key, x-goog-api-key, openai-organization, openai-project, \
     openai-beta, anthropic-version, anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-client, x-polygate-default-tools, x-request-id, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, \
     x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout";
-/// Response headers that it may read.
+/// Response headers that a listed page may read.
 const EXPOSED: &str =
     "x-request-id, x-polygate-account, x-polygate-model, x-polygate-fallback, x-polygate-notes, retry-after";
 
-/// The answer to a preflight of a listed origin, if the path is on the data plane. The whole Ollama listener is.
+/// The response to a preflight of a listed origin, if the path is on the data plane. The whole Ollama listener is on the data plane.
 pub(crate) fn preflight(listener: ListenerKind, parts: &Parts, origin: &str) -> Option<Response<Body>> {
     let wanted = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     let open = |route: &&Route| listener == ListenerKind::Ollama || route.class == Class::Data;
@@ -38,7 +38,7 @@ pub(crate) fn preflight(listener: ListenerKind, parts: &Parts, origin: &str) -> 
     Some(response)
 }
 
-/// Sets the headers that let a listed page read the answer.
+/// Sets the headers that let a listed page read the response.
 pub(crate) fn set_headers(headers: &mut HeaderMap, site: &Site) {
     let Site::Listed(origin) = site else { return };
     headers.extend(HeaderValue::from_str(origin).ok().map(|origin| (ACCESS_CONTROL_ALLOW_ORIGIN, origin)));

@@ -1,4 +1,4 @@
-//! The client protocols: each turns one HTTP request into one call of the engine and the reply into one HTTP answer.
+//! The client protocols: each turns one HTTP request into one call of the engine, and the reply into one HTTP response.
 
 pub(crate) mod chat;
 pub(crate) mod codex;

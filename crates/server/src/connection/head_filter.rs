@@ -1,8 +1,8 @@
 //! The stream below hyper. On reads, it holds back each HTTP/1 head until the head is complete and checked ([`super::head`]), with
 //! a deadline. On writes, it ends a connection whose client has stopped reading.
 //!
-//! A refused head is replaced by a harmless request, so that the answer is made like all others and leaves in order; nothing more
-//! is read from such a connection. Without a second chunk parser, the end of a chunked body is unknown, so a chunked request is the
+//! A refused head is replaced by a harmless request, so that its response is made like all others and sent in order; nothing more is read
+//! from such a connection. The filter has no chunk parser and does not know where a chunked body ends, so a chunked request is the
 //! connection's last.
 
 use std::io;
@@ -22,7 +22,7 @@ use crate::settings::Limits;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PLACEHOLDER_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\n\r\n";
-/// How long a closed connection is still read from, so that a reset does not take the answer away from a client that sends.
+/// How long a closed connection is still read. Otherwise, a reset could discard the response of a client that is still sending.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// The HTTP version of a connection.
@@ -50,7 +50,7 @@ pub(crate) struct HeadFilter {
 /// The reader's position in the byte stream.
 #[derive(Clone, Copy, Debug)]
 enum Reading {
-    /// Buffers a head; the first `seen` bytes hold no end of it.
+    /// Buffers a head; the end of the head is not in the first `seen` bytes.
     Head { seen: usize },
     /// Passes on the first `left` buffered bytes.
     Release { left: usize, then: AfterHead },
@@ -88,8 +88,8 @@ impl HeadFilter {
         }
     }
 
-    /// Waits for enough bytes to tell the version. Errors: when the client leaves, is too slow, or the server drains before the first
-    /// byte.
+    /// Waits for enough bytes to determine the HTTP version. Errors: the client leaves or is too slow, or the server drains before the
+    /// first byte.
     pub(crate) async fn version(&mut self) -> io::Result<Version> {
         std::future::poll_fn(|cx| self.poll_version(cx)).await
     }
@@ -135,8 +135,8 @@ impl HeadFilter {
         }
     }
 
-    /// A head has missed its deadline. The first one ends the connection. A later one may come while the answer before it is
-    /// still being written: an error would end that answer, so the connection finishes it and then closes.
+    /// Handles a head that missed its deadline. A late first head ends the connection. A later head may be late while the previous response
+    /// is still being written: an error would end that response, so the connection finishes it and then closes.
     fn poll_late(&mut self) -> Poll<io::Result<usize>> {
         self.deadline = None;
         if !self.served {
@@ -155,8 +155,8 @@ impl HeadFilter {
         }
     }
 
-    /// Starts the deadline of a head at its first byte; that of the first head runs since the accept. The empty line that some
-    /// clients send after a body is no head: its deadline would end the answer that is still running.
+    /// Starts the deadline of a head at the head's first byte; the deadline of the first head runs since the accept. The empty line that
+    /// some clients send after a body starts no deadline, which would end the response that is still running.
     fn wait_for_head(&mut self, cx: &mut Context<'_>) {
         let begun = !matches!(&self.buffered[..], b"" | b"\r" | b"\r\n");
         if matches!(self.reading, Reading::Head { .. }) && self.deadline.is_none() && begun {
@@ -259,7 +259,7 @@ impl HeadFilter {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Reads and drops the client's remaining bytes after our end is closed.
+    /// Reads and drops the client's remaining bytes after the write side is closed.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
         if timer.as_mut().poll(cx).is_ready() || self.connection.phase(cx.waker()) >= Life::Abort {
@@ -315,7 +315,7 @@ impl AsyncRead for HeadFilter {
                 Reading::Body { left: 0 } => self.reading = Reading::Head { seen: 0 },
                 Reading::Body { left } => return self.poll_body(cx, left, buf),
                 Reading::Open => return self.poll_open(cx, buf),
-                // Nothing wakes this read: hyper closes after the answer, and the write timer bounds that.
+                // Nothing wakes this read: hyper closes the connection after the response, and the write timer limits how long that takes.
                 Reading::Shut => return Poll::Pending,
             }
         }

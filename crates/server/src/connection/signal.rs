@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use futures_util::task::AtomicWaker;
 use tokio::task;
 
-/// What a connection tells a streamed body, and what it sees of it.
+/// The state that a connection and a streamed body share: whether the body must end, and when hyper took its last frame.
 #[derive(Debug)]
 pub(crate) struct StreamSignal {
     finish: AtomicBool,
     waker: AtomicWaker,
     /// When hyper took the last frame, in milliseconds since [`START`] and at least 1; 0 while hyper waits for a frame.
     handed: AtomicU64,
-    /// The task that polls the body, over HTTP/2 one of its own.
+    /// The task that polls the body. Over HTTP/2, each body has its own task.
     task: Option<task::Id>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct StreamSignal {
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl StreamSignal {
-    /// The signal of a body that the current task makes and will poll.
+    /// The signal of a body that the current task creates and will poll.
     pub(crate) fn new() -> Self {
         let (finish, waker, handed) = (AtomicBool::new(false), AtomicWaker::new(), AtomicU64::new(0));
         Self { finish, waker, handed, task: task::try_id() }
@@ -45,13 +45,13 @@ impl StreamSignal {
         self.waker.register(waker);
     }
 
-    /// Notes that hyper took a frame.
+    /// Records that hyper took a frame.
     pub(crate) fn set_handed(&self) {
         let now = u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.handed.store(now.max(1), Ordering::Relaxed);
     }
 
-    /// Notes that hyper waits for a frame, so that the client has taken the last one.
+    /// Records that hyper waits for a frame, which means that the client has taken the last one.
     pub(crate) fn set_waiting(&self) {
         self.handed.store(0, Ordering::Relaxed);
     }

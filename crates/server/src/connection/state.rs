@@ -18,13 +18,13 @@ use crate::forwarded::ClientPermit;
 /// Facts and signals of one connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
-    /// The other end.
+    /// The address of the remote end.
     pub(crate) peer: IpAddr,
-    /// Our end, as the client reached it: an address of one of our own interfaces.
+    /// The address to which the client connected: an address of one of this machine's interfaces.
     pub(crate) local: SocketAddr,
     /// Whether the listener is bound to a loopback address.
     pub(crate) loopback: bool,
-    /// The kind of its listener.
+    /// The kind of the connection's listener.
     pub(crate) listener: ListenerKind,
     phase: AtomicU8,
     refused: AtomicU8,
@@ -33,7 +33,7 @@ pub(crate) struct ConnectionState {
     upgraded: AtomicBool,
     waker: AtomicWaker,
     streams: Mutex<Vec<Weak<StreamSignal>>>,
-    /// The tasks of its HTTP/2 streams; they cannot be ended in another way while a client takes nothing.
+    /// The tasks of the connection's HTTP/2 streams. While a client reads nothing, only an abort ends such a task.
     tasks: Mutex<Vec<AbortHandle>>,
     /// The permit of an upgraded connection's client address.
     permit: OnceLock<ClientPermit>,
@@ -66,18 +66,18 @@ pub(crate) enum ListenerKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// Serves.
+    /// The connection serves requests.
     Open,
-    /// Finishes its running requests.
+    /// The connection finishes its running requests.
     Drain,
-    /// Its streams end now, each with a failure in its protocol.
+    /// The connection's streams end now, each with a failure in the stream's protocol.
     Abort,
-    /// Is dropped.
+    /// The connection is dropped.
     Dead,
 }
 
 impl ConnectionState {
-    /// A new connection's.
+    /// The state of a new connection.
     pub(crate) fn new(peer: IpAddr, local: SocketAddr, (private, listener): (bool, ListenerKind)) -> Self {
         Self {
             peer: peer.to_canonical(),
@@ -108,7 +108,7 @@ impl ConnectionState {
         }
     }
 
-    /// Moves on to `phase`, never back.
+    /// Advances to `phase`; a connection never returns to an earlier phase.
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.waker.wake();
@@ -142,12 +142,12 @@ impl ConnectionState {
         self.last.load(Ordering::Acquire)
     }
 
-    /// Notes that it speaks HTTP/2.
+    /// Records that the connection speaks HTTP/2.
     pub(crate) fn set_http2(&self) {
         self.multiplexed.store(true, Ordering::Release);
     }
 
-    /// Sets the work after the answer to the current request. The client's bytes after the request's head are not HTTP.
+    /// Sets the work after the response to the current request. The client's bytes after the request's head are not HTTP.
     pub(crate) fn upgrade(&self, socket: UpgradeTask) {
         self.upgrade_task.lock().0 = Some(socket);
         self.upgraded.store(true, Ordering::Release);
@@ -186,8 +186,8 @@ impl ConnectionState {
         tasks.push(task);
     }
 
-    /// Resets every HTTP/2 stream whose client has not taken a frame for `limit`. On HTTP/1 the socket's own write timer does this; on
-    /// HTTP/2 a closed window blocks one stream and not the socket, and hyper does not poll its body meanwhile.
+    /// Resets every HTTP/2 stream whose client has not taken a frame for `limit`. On HTTP/1 the socket's own write timer does this. On
+    /// HTTP/2 a closed window blocks one stream and not the socket, and hyper does not poll the stream's body meanwhile.
     pub(crate) fn reset_stalled(&self, limit: Duration) {
         if !self.multiplexed.load(Ordering::Acquire) {
             return;

@@ -1,6 +1,5 @@
-//! Codex's own paths: the calls of its command line, app and IDE extension besides model calls. Each exists under its three names
-//! (`/backend-api/wham/...`, `/wham/...`, `/api/codex/...`). The answers are about the whole pool, not one account; see
-//! docs/codex.md.
+//! Codex's own paths: the calls of its command line, app and IDE extension besides model calls. Each path has three names
+//! (`/backend-api/wham/...`, `/wham/...`, `/api/codex/...`). The responses are about the whole pool, not one account; see docs/codex.md.
 
 pub(crate) mod account;
 pub(crate) mod empty;
@@ -15,7 +14,7 @@ use crate::query;
 use crate::response::{HandlerResult, json_bytes, no_content};
 use crate::route::RequestContext;
 
-/// `GET .../models?client_version=`: every model in Codex's own shape, for its version; 304 when the client has the list.
+/// `GET .../models?client_version=`: every model in Codex's own format, for the client's version; 304 if the client has the list.
 pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
     let version = query::single(&ctx.parts, "client_version");
     let list = ctx.app.engine.models().codex(version.as_deref(), bounds::EDITION_WAIT).await;
@@ -25,8 +24,8 @@ pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
     Ok(response)
 }
 
-/// Features of the real backend only, such as plug-ins, voice calls, trace summaries and mails to a workspace's owner: 404. The
-/// client accepts that, does not repeat the call, and continues.
+/// Features of the real backend only, such as plug-ins, voice calls, trace summaries and mails to a workspace's owner: 404. The client
+/// accepts a 404, does not repeat the call, and continues.
 pub(crate) async fn absent(_ask: RequestContext) -> HandlerResult {
     Err(Failure::new(Kind::NotFound, "This gateway has no such thing").code("not_found").into())
 }

@@ -1,4 +1,4 @@
-//! Embeddings, audio, images and searches: handed to a relay as they came, or to an account's backend.
+//! Forwards embeddings, audio, images and searches: unchanged to a relay, or to an account's backend.
 
 use std::task::{Context, Poll};
 
@@ -55,7 +55,7 @@ pub(crate) async fn variations(ctx: RequestContext) -> HandlerResult {
     forward(ctx, Service::Variations).await
 }
 
-/// `POST /v1/alpha/search`: the search of the Codex backend, in its own words.
+/// `POST /v1/alpha/search`: the search of the Codex backend, in its own format.
 pub(crate) async fn search(ctx: RequestContext) -> HandlerResult {
     forward(ctx, Service::Search).await
 }
@@ -74,7 +74,7 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(delivery.status).unwrap_or(StatusCode::OK);
     *response.headers_mut() = delivery.headers.clone();
-    // Ours is the one by which this request is found again.
+    // The log has this request under the gateway's own request id.
     response.headers_mut().remove("x-request-id");
     response.headers_mut().extend(response_headers(delivery.head.clone()));
     *response.body_mut() = Body::Stream(StreamBody::new(Box::new(delivery), Some(permit), &connection));
@@ -123,7 +123,7 @@ fn json(body: Bytes) -> Result<(Option<String>, Bytes), Failure> {
     Ok((model, body))
 }
 
-/// The body in the form of an account's backend.
+/// Translates the body to the format of an account's backend.
 fn to_backend_form(service: Service, body: Bytes) -> Result<Bytes, Failure> {
     match service {
         Service::Generations => images::generation(&body),
@@ -138,7 +138,7 @@ fn form_model(begun: &body::PartialBody, scan: &ModelFinder) -> Result<Option<St
     name.map_err(|_| Failure::new(Kind::Invalid, "'model' is no text in UTF-8").at("model"))
 }
 
-/// A form to hand on while it arrives.
+/// A form to forward while it arrives.
 fn form_load(begun: body::PartialBody, scan: &ModelFinder) -> ForwardBody {
     let body::PartialBody { head, rest, length } = begun;
     let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Failure::from)).boxed());
@@ -150,7 +150,7 @@ impl BodySource for ForwardedReply {
         Self::poll_bytes(self, cx).map(|bytes| bytes.map(|bytes| bytes.map_err(|_| Abandoned)))
     }
 
-    /// A forwarded body has no form for a failure of the gateway: the stream is reset.
+    /// A forwarded body cannot express a failure of the gateway, so the stream is reset.
     fn cut(&mut self, _failure: &Failure) -> Result<Bytes, Abandoned> {
         Self::cut(self);
         Err(Abandoned)

@@ -1,4 +1,4 @@
-//! Google Gemini: model and method are in the path, the form of a stream is in the query.
+//! Google Gemini: model and method are in the path, the format of a stream is in the query.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -26,10 +26,10 @@ struct Details {
     token_count: u64,
 }
 
-/// How a stream is wanted.
+/// The requested format of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// One JSON array, a chunk an element.
+    /// One JSON array with one element for each chunk.
     Array,
     /// Server-sent events.
     Events,
@@ -58,7 +58,7 @@ pub(crate) async fn count_tokens(ctx: RequestContext) -> HandlerResult {
     Ok(json_about_model(&model, &Counted { total_tokens, prompt_tokens_details: [details] }))
 }
 
-/// `POST .../models/{name}` with any other method of a model, or none.
+/// `POST .../models/{name}` with any other method of a model, or without a method.
 pub(crate) async fn unknown_method(ctx: RequestContext) -> HandlerResult {
     let method = ctx.param.rsplit_once(':').map_or("", |(_, method)| method);
     let method: String = method.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
@@ -79,13 +79,13 @@ async fn call(ctx: RequestContext, form: Option<Form>) -> HandlerResult {
     call.answer(request, notes, None).await
 }
 
-/// The model that a path names: resource names begin with their collection.
+/// The model that a path names, without the collection at the beginning of a resource name.
 pub(super) fn model(param: &str) -> &str {
     param.strip_prefix("models/").unwrap_or(param)
 }
 
-/// Whether the client looks for errors in the frames of a stream: Google's SDK for JavaScript does from 2.32 on (read in its
-/// source on 2026-11-22), and finds those between frames only when they come in a read of their own.
+/// Whether the client looks for errors in the frames of a stream. Google's SDK for JavaScript does so since 2.32 (read in its source on
+/// 2026-11-22); it finds errors between frames only if they arrive in a separate read.
 fn reads_framed_errors(headers: &HeaderMap) -> bool {
     let said = headers.get("x-goog-api-client").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut products = said.split_ascii_whitespace();
@@ -106,7 +106,7 @@ fn form(ctx: &RequestContext) -> Result<Form, Failure> {
     }
 }
 
-/// The request whose tokens are to be counted: the body itself, or the one it carries.
+/// The request whose tokens are to be counted: the body itself, or the request inside the body.
 async fn counted_request(body: Bytes) -> Result<Bytes, Failure> {
     let len = body.len();
     let work = move || {

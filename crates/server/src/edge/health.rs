@@ -28,7 +28,7 @@ struct Readiness {
     reasons: Vec<String>,
 }
 
-/// The system S0's `/health`. Its account figures need a key.
+/// The `/health` of the system S0. The figures about accounts need a key.
 #[derive(Serialize)]
 struct PoolHealth {
     status: &'static str,
@@ -40,7 +40,7 @@ struct PoolHealth {
     timestamp: u64,
 }
 
-/// Without a limit of requests per account there are no total and available figures: they are null.
+/// Without a limit of requests per account, the total and available figures are null.
 #[derive(Serialize)]
 struct PoolSlots {
     total: usize,
@@ -73,8 +73,8 @@ pub(crate) async fn process(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Process { status: "ok", version, uptime_seconds: uptime_seconds.filter(|_| known) }))
 }
 
-/// `GET /readyz`: this node should get requests. Problems of the pool are only in the body, because all nodes share the pool, and
-/// removing this node would not help. With `?pool` they decide the status too.
+/// `GET /readyz`: whether this node should get requests. Problems of the pool are only in the body, because all nodes share the pool, and
+/// removing this node would not help. With `?pool`, problems of the pool decide the status too.
 pub(crate) async fn ready(ctx: RequestContext) -> HandlerResult {
     let away = ctx.app.engine.store_away().is_some_and(|away| away >= ctx.app.settings.limits.store_grace);
     let stopping = ctx.app.draining.load(Ordering::Acquire).then_some("shutting down");

@@ -1,5 +1,5 @@
-//! The models that can be asked for, as OpenAI, Anthropic and Google list theirs. Three vendors share `/v1/models`, so the protocol of
-//! the request decides.
+//! The models that requests may use, in the list formats of OpenAI, Anthropic and Google. Three vendors share `/v1/models`, so the protocol
+//! of the request decides.
 
 mod anthropic;
 mod google;
@@ -17,17 +17,17 @@ use crate::query;
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// When the models were made, in Unix seconds; the catalogue has no such figure and clients only sort by it.
+/// The creation time of every model in Unix seconds; the catalogue has no such time, and clients only sort by it.
 const CREATED: u64 = 1_700_000_000;
-/// The same in RFC 3339.
+/// The creation time in RFC 3339.
 pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 
-/// `GET /v1/models` and its like: the listed ones, best first. `?refresh=true` waits until accounts and relays were asked for theirs.
+/// `GET /v1/models` and its variants: the listed models, best first. `?refresh=true` fetches the lists of accounts and relays first.
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     if query::single(&ctx.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
         ctx.app.engine.models().refresh(limits::MODELS_ASKED.1).await;
     }
-    // Only Codex names its version; its list has everything, hidden models too.
+    // Only Codex names its version; Codex's list has all models, including hidden ones.
     if ctx.dialect == Dialect::Chat && query::single(&ctx.parts, "client_version").is_some() {
         return codex::models(ctx).await;
     }
@@ -39,7 +39,7 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     }
 }
 
-/// `GET /v1/models/{name}` and its like: any name that a request may use, hidden models and aliases too.
+/// `GET /v1/models/{name}` and its variants: any name that a request may use, including hidden models and aliases.
 pub(crate) async fn one(ctx: RequestContext) -> HandlerResult {
     let google = ctx.dialect == Dialect::Gemini;
     let name = if google { gemini::model(&ctx.param) } else { ctx.param.as_str() };
@@ -55,12 +55,12 @@ pub(crate) async fn one(ctx: RequestContext) -> HandlerResult {
     })
 }
 
-/// The models to show.
+/// The models that lists show.
 pub(super) fn listed(engine: &Engine) -> Vec<Model> {
     engine.models().catalog().into_iter().filter(|model| model.listed).collect()
 }
 
-/// The model of a name.
+/// Resolves a model's name.
 pub(super) fn found(engine: &Engine, name: &str) -> Result<Resolved, Failure> {
     if name.is_empty() {
         return Err(Failure::new(Kind::ModelNotFound, "No model is named").code("model_not_found"));
@@ -84,7 +84,7 @@ impl Page {
     }
 }
 
-/// How many entries a page may have, from the member `name` of the query.
+/// The page size in the query parameter `name`.
 fn page_size(ctx: &RequestContext, name: &'static str, (usual, most): (usize, usize)) -> Result<usize, Failure> {
     let Some(text) = query::single(&ctx.parts, name) else { return Ok(usual) };
     let size = text.parse::<usize>().ok().filter(|size| (1..=most).contains(size));

@@ -8,7 +8,7 @@ use crate::connection::state::ListenerKind;
 
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// A gate and its client's end.
+/// A filter and the client's socket.
 async fn gate(limits: Limits) -> (HeadFilter, TcpStream, Arc<ConnectionState>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let local = listener.local_addr().unwrap();
@@ -18,14 +18,14 @@ async fn gate(limits: Limits) -> (HeadFilter, TcpStream, Arc<ConnectionState>) {
     (HeadFilter::new(accepted.unwrap().0, connection.clone(), Arc::new(limits)), client.unwrap(), connection)
 }
 
-/// Reads a head off the gate.
+/// Reads a head from the filter.
 async fn read(gate: &mut HeadFilter) -> Vec<u8> {
     let mut head = vec![0; HEAD.len()];
     gate.read_exact(&mut head).await.unwrap();
     head
 }
 
-/// Lets the gate look at one byte that it must not hand over yet.
+/// Sends one byte, which the filter must not pass on yet.
 async fn look(gate: &mut HeadFilter, client: &mut TcpStream, byte: u8) {
     client.write_all(&[byte]).await.unwrap();
     gate.socket.readable().await.unwrap();
@@ -34,7 +34,7 @@ async fn look(gate: &mut HeadFilter, client: &mut TcpStream, byte: u8) {
     assert!(poll.await.is_pending());
 }
 
-/// RFC 9112 2.2. Some clients end a body with an empty line, and the network may cut it in two.
+/// RFC 9112 2.2. Some clients end a body with an empty line, and the network may split that line.
 #[tokio::test]
 async fn an_empty_line_before_a_head_is_passed_over_when_it_comes_in_two_parts() {
     let (mut gate, mut client, connection) = gate(Limits::default()).await;
@@ -47,7 +47,7 @@ async fn an_empty_line_before_a_head_is_passed_over_when_it_comes_in_two_parts()
     }
 }
 
-/// An answer may run for hours. A client that begins its next request meanwhile must not lose the answer.
+/// A response may run for hours. A client that begins its next request meanwhile must not lose the response.
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_a_later_head_ends_the_connection_after_its_answer() {
     let (mut gate, mut client, connection) = gate(Limits::default()).await;

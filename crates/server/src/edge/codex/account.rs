@@ -8,11 +8,11 @@ use crate::client_info;
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// The account of a client that names none.
+/// The account id for a client that names no account.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
-/// The plan when none is known: the client hides features of smaller plans.
+/// The plan if no plan is known: the client hides features of smaller plans.
 const PLAN: &str = "pro";
-/// No rule about where or by which region this account is served: accounts behind us have their own, and theirs are kept.
+/// No constraint on the origin or the region for this account. The pool's accounts have their own constraints, which are respected.
 const FREE: &str = "NO_CONSTRAINT";
 
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ struct Check<'a> {
     default_account_id: &'a str,
 }
 
-/// The client refuses an entry that lacks one of these (seen of 0.169.0, 2026-11-21).
+/// The client refuses an entry that lacks one of these fields (seen with 0.169.0, 2026-11-21).
 #[derive(Serialize)]
 struct Entry<'a> {
     id: &'a str,
@@ -58,13 +58,13 @@ struct Messages {
     messages: [u64; 0],
 }
 
-/// The account that the client says it is; its token and the answer must name the same one.
+/// The account id that the client sends; the client's token and the response must name the same account.
 pub(super) fn id(ctx: &RequestContext) -> &str {
     client_info::single_header(&ctx.parts.headers, "chatgpt-account-id", 128).unwrap_or(NOBODY)
 }
 
-/// The user in the presented login: the client trusts `allowed` for that user only (seen of 0.169.0, 2026-11-22). For a client key
-/// the user is derived from its account, see `upstream::authfile`.
+/// The user in the presented login: the client trusts `allowed` for that user only (seen with 0.169.0, 2026-11-22). For a client key, the
+/// user is derived from the account id, see `upstream::authfile`.
 pub(super) fn user(ctx: &RequestContext) -> String {
     match &ctx.caller {
         Caller::Login(_, id) => ctx.app.engine.accounts().get(id).map(|account| account.user).unwrap_or_default(),
@@ -91,7 +91,7 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Check { accounts: [entry], account_ordering: [id], default_account_id: id }))
 }
 
-/// `GET .../profiles/me`: figures that are kept elsewhere, and per key.
+/// `GET .../profiles/me`: zeros, because usage is recorded elsewhere and per key.
 pub(crate) async fn profile(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Profile { stats: Stats::default() }))
 }

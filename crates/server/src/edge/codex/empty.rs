@@ -1,5 +1,5 @@
-//! Calls of the Codex client for features that the gateway does not have. The client accepts each answer without retries or
-//! warnings (seen of 0.169.0, 2026-11-22).
+//! Calls of the Codex client for features that the gateway does not have. The client accepts each response without retries or warnings
+//! (seen with 0.169.0, 2026-11-22).
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,7 +11,7 @@ use crate::body;
 use crate::response::{HandlerResult, json, json_bytes, no_content};
 use crate::route::RequestContext;
 
-/// A call of the Model Context Protocol (JSON-RPC); without an id it is a notice.
+/// A call of the Model Context Protocol (JSON-RPC); a call without an id is a notification.
 #[derive(Deserialize)]
 struct Call<'a> {
     #[serde(borrow, default)]
@@ -63,12 +63,12 @@ struct Plugins {
 #[derive(Serialize)]
 struct Empty {}
 
-/// The version of the protocol where the client names none.
+/// The protocol version if the client names none.
 const PROTOCOL: &str = "2025-06-18";
-/// A version's longest text, bytes.
+/// The longest text of a version, bytes.
 const VERSION: usize = 32;
 
-/// `POST /backend-api/ps/mcp`: a server without tools. The client sends no credential there.
+/// `POST /backend-api/ps/mcp`: a server without tools. The client sends no credential on this path.
 pub(crate) async fn mcp(ctx: RequestContext) -> HandlerResult {
     let body = body::read_public(&ctx.parts.headers, ctx.body).await.map_err(Failure::from)?;
     let Ok(call) = serde_json::from_slice::<Call<'_>>(&body) else { return Ok(no_content(StatusCode::BAD_REQUEST)) };
@@ -97,8 +97,8 @@ pub(crate) async fn plugins(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Plugins { plugins: [], pagination: Empty {} }))
 }
 
-/// `GET .../agent-identities/jwks`: the keys that agents' identities are signed with. The gateway signs none, so the client trusts none.
-/// It sends no credential there.
+/// `GET .../agent-identities/jwks`: the keys that sign agents' identities. The gateway signs no identities, so the client trusts none. The
+/// client sends no credential on this path.
 pub(crate) async fn identities(_ask: RequestContext) -> HandlerResult {
     Ok(json_bytes(StatusCode::OK, Bytes::from_static(br#"{"keys":[]}"#)))
 }

@@ -1,4 +1,4 @@
-//! The limits of the pool, as `/status` of the client shows them, and reset credits.
+//! The limits of the pool, as the client's `/status` shows them, and reset credits.
 
 use http::StatusCode;
 use pool::Millis;
@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// The body of `GET /wham/usage`; the client wants whole numbers.
+/// The body of `GET /wham/usage`; the client requires whole numbers.
 #[derive(Serialize)]
 struct Usage<'a> {
     user_id: &'a str,
@@ -119,7 +119,7 @@ pub(crate) async fn usage(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &body))
 }
 
-/// `GET .../rate-limit-reset-credits`: those of the calling login. A client key has no login.
+/// `GET .../rate-limit-reset-credits`: the reset credits of the calling login. A client key has no login.
 pub(crate) async fn credits(ctx: RequestContext) -> HandlerResult {
     let list = match &ctx.caller {
         Caller::Login(_, id) => {
@@ -130,7 +130,7 @@ pub(crate) async fn credits(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &list))
 }
 
-/// `POST .../rate-limit-reset-credits/consume`: irreversible, and so only with the account's own login.
+/// `POST .../rate-limit-reset-credits/consume`: irreversible, so only the account's own login may do it.
 pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
     let Caller::Login(_, id) = ctx.caller.clone() else {
         return Ok(json(StatusCode::OK, &ConsumeReply { code: "no_credit", windows_reset: 0 }));
@@ -148,13 +148,13 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &ConsumeReply { code, windows_reset }))
 }
 
-/// The last figures of the calling login's account. A client key has no login.
+/// The last known quota of the calling login's account. A client key has no login.
 fn own_quota(ctx: &RequestContext) -> Option<Quota> {
     let Caller::Login(_, id) = &ctx.caller else { return None };
     ctx.app.engine.accounts().get(id).map(|account| account.quota)
 }
 
-/// Whole percents: a limit that is not quite used up does not show as used up.
+/// Percentages are rounded down, so that a limit that is not quite used up does not show as used up.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares are 0 to 100")]
 fn window_body(window: Window, now: Millis) -> WindowBody {
     let reset_at = window.resets_at.unwrap_or(now);

@@ -1,4 +1,4 @@
-//! Anthropic's shape: pages by the ids at their ends.
+//! Anthropic's list format: pages by the ids at their ends.
 
 mod capabilities;
 
@@ -13,7 +13,7 @@ use crate::query;
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// Entries of a page when the client does not say, and at most.
+/// The default and the largest number of entries on a page.
 const PAGE: (usize, usize) = (20, 1000);
 /// [`pool::catalog::RETIRED`] in RFC 3339.
 const RETIRED_AT: &str = "2026-06-01T00:00:00Z";
@@ -26,7 +26,7 @@ struct List {
     last_id: Option<String>,
 }
 
-/// A model, with every member of `ModelInfo` in the official SDKs (`@anthropic-ai/sdk` 1.11.0).
+/// A model, with every field of `ModelInfo` in the official SDKs (`@anthropic-ai/sdk` 1.11.0).
 #[derive(Serialize)]
 pub(super) struct Entry {
     r#type: &'static str,
@@ -37,7 +37,7 @@ pub(super) struct Entry {
     lifecycle: &'static str,
     deprecated_at: Option<&'static str>,
     retires_at: Option<&'static str>,
-    /// The vendor's own lines of models, of which these are none.
+    /// The vendor's own line of models; these models belong to none.
     line: Option<&'static str>,
     max_input_tokens: Option<u64>,
     max_tokens: Option<u64>,
@@ -46,7 +46,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A model under the name that was asked for.
+    /// A model under the requested name.
     pub(super) fn of(name: &str, model: Model, retired: bool) -> Self {
         Self {
             r#type: "model",

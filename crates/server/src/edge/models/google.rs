@@ -1,4 +1,4 @@
-//! Google's shape: resource names, and pages by tokens.
+//! Google's list format: resource names, and pages by tokens.
 
 use http::StatusCode;
 use pool::catalog::Model;
@@ -10,7 +10,7 @@ use crate::query;
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// Entries of a page when the client does not say, and at most.
+/// The default and the largest number of entries on a page.
 const PAGE: (usize, usize) = (50, 1000);
 /// The methods of every model.
 const METHODS: [&str; 3] = ["generateContent", "streamGenerateContent", "countTokens"];
@@ -40,7 +40,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A model under the name that was asked for.
+    /// A model under the requested name.
     pub(super) fn of(name: &str, model: Model) -> Self {
         Self {
             name: format!("models/{name}"),
@@ -56,7 +56,7 @@ impl Entry {
     }
 }
 
-/// One page; its token is the position of the next one.
+/// One page; the page token is the position of the next page.
 pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
     let size = page_size(ctx, "pageSize", PAGE)?;
     let start = match query::single(&ctx.parts, "pageToken").filter(|token| !token.is_empty()) {

@@ -1,4 +1,4 @@
-//! OpenAI's shape, with additional fields from the catalogue.
+//! OpenAI's list format, with additional fields from the catalogue.
 
 use engine::ListedModel;
 use pool::catalog::Model;
@@ -17,7 +17,7 @@ pub(super) struct Entry {
     id: String,
     object: &'static str,
     created: u64,
-    /// The relay that has it, else OpenAI.
+    /// The relay that serves the model, else OpenAI.
     owned_by: String,
     display_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ impl List {
 }
 
 impl Entry {
-    /// A model under the name that was asked for.
+    /// A model under the requested name.
     pub(super) fn of(name: &str, model: Model, owner: Option<String>) -> Self {
         Self {
             id: name.to_owned(),

@@ -1,5 +1,5 @@
-//! A model's capabilities, in the members of `ModelCapabilities` of the official SDKs (`@anthropic-ai/sdk` 1.11.0): those in its
-//! catalogue entry, and those that requests of this protocol are translated to.
+//! A model's capabilities, in the fields of `ModelCapabilities` of the official SDKs (`@anthropic-ai/sdk` 1.11.0): those in the model's
+//! catalogue entry, and those to which requests of this protocol are translated.
 
 use pool::catalog::Model;
 use serde::Serialize;
@@ -67,7 +67,7 @@ const YES: Support = Support { supported: true };
 const NO: Support = Support { supported: false };
 
 impl Capabilities {
-    /// A model's capabilities from the catalogue; `None` where its entry has none, as for most relays.
+    /// A model's capabilities from the catalogue; `None` if the model's entry has no capabilities, as for most relays.
     pub(super) fn of(model: &Model) -> Option<Self> {
         if model.efforts.is_empty() && model.modalities.is_empty() {
             return None;
@@ -86,7 +86,7 @@ impl Capabilities {
             },
             effort: Effort::of(&model.efforts),
             image_input: sees,
-            // Pages of a document are read as pictures.
+            // The model reads the pages of a document as images.
             pdf_input: sees,
             server_tools: ServerTools { supported: true, web_search: YES, code_execution: NO },
             structured_outputs: YES,
