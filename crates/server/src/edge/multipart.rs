@@ -1,4 +1,4 @@
-//! Forms in `multipart/form-data` (RFC 7578), read while they arrive.
+//! Reads forms in `multipart/form-data` (RFC 7578) while they arrive.
 
 mod parts;
 #[cfg(test)]
@@ -17,12 +17,12 @@ pub(crate) use parts::parts;
 const HEAD: usize = 16 << 10;
 /// Longest model name, bytes.
 const NAME: usize = 256;
-/// Most blanks behind a boundary.
+/// The most blanks after a boundary.
 const BLANKS: usize = 64;
 /// Longest boundary (RFC 2046, section 5.1.1).
 const BOUNDARY: usize = 70;
 
-/// The boundary of a form; `None` when it is none.
+/// The boundary of a form; `None` if the content type is not a form.
 pub(crate) fn boundary(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let value = values.next()?.to_str().ok().filter(|_| values.next().is_none())?;
@@ -38,31 +38,31 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Option<String> {
     (1..=BOUNDARY).contains(&boundary.len()).then_some(boundary).filter(|text| text.bytes().all(plain))
 }
 
-/// Reads the parts of a form. Each call gets the body so far, all of it from its first byte.
+/// Reads the parts of a form. Each call gets the whole body so far, from its first byte.
 struct Reader {
     /// Line end, two hyphens, boundary.
     delimiter: Vec<u8>,
     state: State,
 }
 
-/// What begins at an offset of the body.
+/// The reader's position: what begins at an offset of the body.
 enum State {
-    /// The text before the first delimiter; none begins before `seen`.
+    /// The text before the first delimiter; no delimiter begins before `seen`.
     Preamble { seen: usize },
-    /// The bytes behind a delimiter.
+    /// The bytes after a delimiter.
     Delimiter { end: usize },
     /// A part's head.
     Head { start: usize },
     /// A part's content; no delimiter begins before `seen`.
     Content { field: Option<Field>, start: usize, seen: usize },
-    /// The end of the form, or bytes that are no form.
+    /// The end of the form, or bytes that are not a form.
     End,
 }
 
 /// The field that a part's head names.
 struct Field {
     name: String,
-    /// Whether it is a file.
+    /// Whether the field is a file.
     file: bool,
 }
 
@@ -74,7 +74,7 @@ impl Field {
 
 /// A step of a [`Reader`].
 enum Step {
-    /// A part: its field, where its head names one, and where its content is.
+    /// A part: its field, if its head names one, and the range of its content.
     Part(Option<Field>, Range<usize>),
     /// More of the body is needed.
     More,
@@ -115,7 +115,7 @@ impl Reader {
 /// Finds the field `model` in a form.
 pub(crate) struct ModelFinder {
     reader: Reader,
-    /// Where in the body the model's name is.
+    /// The range of the model's name in the body.
     model: Option<Range<usize>>,
 }
 
@@ -125,7 +125,7 @@ impl ModelFinder {
         Self { reader: Reader::new(boundary), model: None }
     }
 
-    /// Where the model's name is, once that is known.
+    /// The range of the model's name in the body, once it is found.
     pub(crate) fn model(&self) -> Option<Range<usize>> {
         self.model.clone()
     }
@@ -144,7 +144,7 @@ impl ModelFinder {
         Ok(true)
     }
 
-    /// Whether the model's name is too long already, though its end has not come.
+    /// Whether the model's name is already too long before its end has arrived.
     fn is_too_long(&self, body: &[u8]) -> bool {
         match &self.reader.state {
             State::Content { field: Some(field), start, .. } if field.is_model() => {
@@ -163,7 +163,7 @@ fn long_name() -> Failure {
     malformed_form("the model's name is too long")
 }
 
-/// The end of the first delimiter, which may lack its line end.
+/// The state after the first delimiter, which may lack the line end before it.
 fn first_delimiter(delimiter: &[u8], body: &[u8], seen: &mut usize) -> Option<State> {
     let bare = &delimiter[2..];
     if body.len() < bare.len() {
@@ -175,7 +175,7 @@ fn first_delimiter(delimiter: &[u8], body: &[u8], seen: &mut usize) -> Option<St
     find_from(delimiter, body, seen).map(|at| State::Delimiter { end: at + delimiter.len() })
 }
 
-/// Where the delimiter begins. What was searched is not searched again.
+/// Where the delimiter begins. Bytes that were searched before are not searched again.
 fn find_from(delimiter: &[u8], body: &[u8], seen: &mut usize) -> Option<usize> {
     let found = memmem::find(&body[*seen..], delimiter).map(|at| *seen + at);
     if found.is_none() {
@@ -184,7 +184,7 @@ fn find_from(delimiter: &[u8], body: &[u8], seen: &mut usize) -> Option<usize> {
     found
 }
 
-/// What follows a delimiter; `None` until that has come.
+/// The state after a delimiter; `None` until the bytes that decide it have arrived.
 fn after_delimiter(body: &[u8], end: usize) -> Option<State> {
     let rest = body.get(end..)?;
     if rest.starts_with(b"--") {
@@ -193,7 +193,7 @@ fn after_delimiter(body: &[u8], end: usize) -> Option<State> {
     if rest.len() < 2 {
         return None;
     }
-    // Only blanks may stand between a delimiter and its line end.
+    // Only blanks are allowed between a delimiter and its line end.
     let blanks = rest.iter().take_while(|byte| b" \t".contains(byte)).count();
     match rest[blanks..] {
         _ if blanks > BLANKS => Some(State::End),
@@ -203,7 +203,7 @@ fn after_delimiter(body: &[u8], end: usize) -> Option<State> {
     }
 }
 
-/// A part's content, once the head before it is whole.
+/// The state after a part's head, once the head is complete.
 fn read_head(body: &[u8], start: usize) -> Result<Option<State>, Failure> {
     // A part without headers begins with the empty line: its first half is the delimiter's line end.
     let end = memmem::find(&body[start - 2..], b"\r\n\r\n");

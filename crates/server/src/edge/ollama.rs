@@ -1,4 +1,4 @@
-//! Ollama's own API. A model is never loaded, pulled or deleted here; what asks for that is answered at once or refused clearly.
+//! Ollama's own API. A model is never loaded, pulled or deleted here; such requests are answered at once or refused clearly.
 
 mod embed;
 mod models;
@@ -26,7 +26,7 @@ struct Version<'a> {
     version: &'a str,
 }
 
-/// `GET /`: what clients look for to see whether Ollama runs.
+/// `GET /`: the text by which clients detect that Ollama runs.
 pub(crate) async fn root(_ask: RequestContext) -> HandlerResult {
     let mut response = Response::new(Body::from(Bytes::from_static(b"Ollama is running")));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -66,13 +66,13 @@ async fn call(ctx: RequestContext, generate: bool) -> HandlerResult {
     }
 }
 
-/// Whether the client reads pictures as objects: Ollama's official client for Python raises at strings, which those for Go and
-/// JavaScript read (`ollama` 0.6.3 on `PyPI`, read in its source on 2026-11-23).
+/// Whether the client reads images as objects. Ollama's official client for Python raises an error for strings, which the clients for Go
+/// and JavaScript read (`ollama` 0.6.3 on `PyPI`, read in its source on 2026-11-23).
 fn reads_image_objects(headers: &HeaderMap) -> bool {
     headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"ollama-python/"))
 }
 
-/// The answer to a load, as a stream of one line when the client expects one.
+/// The response to a load request, as a stream of one line if the client expects a stream.
 fn loaded(body: &Bytes, stream: bool) -> Response<Body> {
     if !stream {
         return json_bytes(StatusCode::OK, body.clone());
@@ -84,12 +84,12 @@ fn loaded(body: &Bytes, stream: bool) -> Response<Body> {
     response
 }
 
-/// A model's name without the tag that Ollama's clients add to names that have none, unless a model is called just so.
+/// A model's name without `:latest`, which Ollama's clients add to names without a tag, unless a model has the name with the tag.
 fn catalog_name(call: &ModelCall, name: &str) -> String {
     without_latest_tag(name, |name| call.app.engine.models().resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
 }
 
-/// The name without `:latest` where only that is known.
+/// The name without `:latest`, if only the name without the tag is known.
 fn without_latest_tag(name: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
     let bare = name.strip_suffix(":latest").filter(|bare| !bare.is_empty())?;
     (!known(name) && known(bare)).then_some(bare)
@@ -103,7 +103,7 @@ pub(crate) async fn not_implemented(_ask: RequestContext) -> HandlerResult {
 }
 
 fn not_implemented_rejection(message: &str) -> Rejection {
-    // Not a 5xx: clients try those again.
+    // Not a 5xx, because clients retry those.
     Failure::new(Kind::Invalid, message).code("not_implemented").into()
 }
 

@@ -22,12 +22,12 @@ pub(crate) async fn review(ctx: RequestContext) -> HandlerResult {
     run(ctx, Some("review")).await
 }
 
-/// `POST /v1/responses/compact`: the request gets a compaction trigger, and the answer repeats the user's messages.
+/// `POST /v1/responses/compact`: the request gets a compaction trigger, and the response repeats the user's messages.
 pub(crate) async fn compact(ctx: RequestContext) -> HandlerResult {
     let (call, body) = receive(ctx).await?;
     let (mut request, notes) = call.read(body).await?;
     let kept = compaction::ask(&mut request);
-    // The answer is another object, which no request can continue.
+    // The response is another object, which no request can continue.
     request.store = Some(false);
     let app = Arc::clone(&call.app);
     let (head, reply) = call.whole((request, notes), None).await?;
@@ -54,7 +54,7 @@ pub(crate) async fn input_tokens(ctx: RequestContext) -> HandlerResult {
     Ok(json_about_model(&model, &Counted { object: "response.input_tokens", input_tokens }))
 }
 
-/// `GET /v1/responses`: the same calls over a WebSocket. Under Codex's own path the same for who may be known by a Codex login.
+/// `GET /v1/responses`: the same calls over a WebSocket. Codex's own path does the same and also accepts a Codex login.
 pub(crate) async fn socket(ctx: RequestContext) -> HandlerResult {
     websocket::accept(ctx)
 }

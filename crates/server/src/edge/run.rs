@@ -64,7 +64,7 @@ pub(crate) fn reply_permit(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
 }
 
 impl ModelCall {
-    /// The request in a body.
+    /// Parses the request in a body.
     pub(crate) async fn read(&self, body: Bytes) -> Result<(Request, Notes), Failure> {
         let dialect = self.dialect;
         offload(body.len(), move || dialect.read_request(body)).await
@@ -114,7 +114,7 @@ pub(super) async fn call(
     Box::pin(app.engine.run(call)).await.map_err(rejection)
 }
 
-/// The answer to a request that the engine refused.
+/// The response to a request that the engine refused.
 pub(super) fn rejection(refusal: Refusal) -> Rejection {
     Rejection { headers: Box::new(response_headers(*refusal.head)), ..refusal.failure.into() }
 }
@@ -139,7 +139,7 @@ fn respond(mut headers: HeaderMap, stream_type: Option<&'static str>, body: Body
     response
 }
 
-/// A JSON answer about a model without calling it; its headers describe the resolved name as those of a reply would.
+/// A JSON response about a model that is not called; its headers describe the resolved name like those of a reply.
 pub(super) fn json_about_model<T: Serialize>(resolved: &Resolved, value: &T) -> Response<Body> {
     let mut response = json(StatusCode::OK, value);
     response.headers_mut().extend(response_headers(Head::of(resolved, Notes::default())));
@@ -154,7 +154,7 @@ pub(crate) fn response_headers(head: Head) -> HeaderMap {
     let attempts = if head.attempts > 1 { head.attempts.to_string() } else { String::new() };
     let fallback =
         head.fallback.map(|fallback| ascii(&format!("{} -> {}; {}", fallback.from, fallback.to, fallback.why)));
-    // A date as a structured field has it (RFC 9745, section 2.1).
+    // A date in the format of a structured field (RFC 9745, section 2.1).
     let deprecated = format!("@{}", pool::catalog::RETIRED);
     let said = [
         ("x-polygate-fallback", fallback.as_deref().unwrap_or_default()),
@@ -170,7 +170,7 @@ pub(crate) fn response_headers(head: Head) -> HeaderMap {
     headers
 }
 
-/// Text that a header can hold, because a client's model name may be anything.
+/// Replaces characters that a header cannot hold, because a client's model name may be anything.
 fn ascii(text: &str) -> String {
     text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }

@@ -1,5 +1,5 @@
-//! Stored responses: read, listed, cancelled and deleted with the key that created them. For any other key they do not exist, with
-//! the same error.
+//! Stored responses: read, listed, cancelled and deleted with the key that created them. For any other key, the error is the same as for
+//! responses that do not exist.
 
 #[cfg(test)]
 mod tests;
@@ -16,9 +16,9 @@ use crate::query;
 use crate::response::{HandlerResult, json, json_bytes};
 use crate::route::RequestContext;
 
-/// Items on a page, where the client does not say, and at most.
+/// The default and the largest number of items on a page.
 const PAGE: (usize, usize) = (20, 100);
-/// Values of `include`.
+/// The known values of `include`.
 const INCLUDED: [&str; 8] = [
     "code_interpreter_call.outputs",
     "computer_call_output.output.image_url",
@@ -58,7 +58,7 @@ pub(crate) async fn cancel(ctx: RequestContext) -> HandlerResult {
     }
 }
 
-/// `GET /v1/responses/{id}/input_items`. Items come whole, so that `include` has nothing to add.
+/// `GET /v1/responses/{id}/input_items`. Items are always complete, so `include` adds nothing.
 pub(crate) async fn items(ctx: RequestContext) -> HandlerResult {
     let wish = PageQuery::of(&ctx.parts)?;
     let items =
@@ -83,14 +83,14 @@ struct DeleteReply<'a> {
     deleted: bool,
 }
 
-/// A part of a list.
+/// A page of a list.
 struct Page {
-    /// Each with its id.
+    /// The items, each with its id.
     items: Vec<(String, Json)>,
     more: bool,
 }
 
-/// The same as it is written.
+/// A page as it is serialized.
 #[derive(Debug, Serialize)]
 struct List<'a> {
     object: &'static str,
@@ -109,13 +109,13 @@ impl Page {
     }
 }
 
-/// Which page.
+/// The requested page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PageQuery {
     limit: usize,
-    /// Whether the newest comes first.
+    /// Whether the newest item comes first.
     newest: bool,
-    /// The item before the page.
+    /// The id of the item before the page.
     after: Option<String>,
 }
 

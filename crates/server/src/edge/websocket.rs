@@ -1,7 +1,7 @@
 //! The Responses API over a WebSocket: messages in, calls of the engine, messages out. Replies run one after the other. The guard
 //! checks the upgrade request only; the key is checked again with every message.
 //!
-//! It has no task of its own: the connection's task continues with it after HTTP ([`ConnectionState::upgrade`]).
+//! A WebSocket has no task of its own: the connection's task continues with it after HTTP ([`ConnectionState::upgrade`]).
 
 mod frames;
 mod handshake;

@@ -1,4 +1,4 @@
-//! A whole form, part by part.
+//! Reads a whole form, part by part.
 
 use bytes::Bytes;
 use proto::Failure;
@@ -6,7 +6,7 @@ use proto::images::Part;
 
 use super::{Field, Reader, Step, malformed_form};
 
-/// Most parts of one form.
+/// The most parts in one form.
 const MOST: usize = 64;
 
 /// The parts that have a name. Errors: the form does not begin, ends before its last delimiter, or has too many parts.

@@ -10,7 +10,7 @@ fn body(parts: &[(&str, &str)]) -> String {
 const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"model\"\r\nContent-Type: audio/wav";
 const MODEL: &str = "content-disposition: form-data; name=\"model\"";
 
-/// The model as found when the body comes in pieces of `size`, and how much of it had come by then.
+/// The model that is found when the body arrives in pieces of `size`, and how many bytes had arrived by then.
 fn find(body: &str, size: usize) -> Result<(Option<String>, usize), Failure> {
     let mut scan = ModelFinder::new("b");
     let mut come = 0;
@@ -44,7 +44,7 @@ fn the_model_is_found_whatever_the_pieces() {
             assert_eq!(found.as_deref(), *expected, "pieces of {size}: {body:.200}");
         }
     }
-    // No more is read than it takes.
+    // Reading stops when the model is found.
     let (_, come) = find(&rows[0].0, 16).unwrap();
     assert!(come < 120, "{come}");
 }

@@ -1,4 +1,4 @@
-//! Embeddings by a relay that makes them, asked in OpenAI's words.
+//! Embeddings by a relay, requested in OpenAI's format.
 
 use std::future::poll_fn;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::body::BodyReservation;
 use crate::response::{HandlerResult, json_bytes};
 use crate::route::RequestContext;
 
-/// Most bytes of a relay's answer.
+/// The longest response of a relay, bytes.
 const MOST: usize = 64 << 20;
 
 /// `POST /api/embed`
@@ -56,14 +56,14 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
     Ok(response)
 }
 
-/// A model's name without the tag that Ollama's clients add to names that have none, unless a relay lists it just so.
+/// A model's name without `:latest`, which Ollama's clients add to names without a tag, unless a relay lists the name with the tag.
 fn model_name<'e>(call: &ModelCall, embed: &'e Embed) -> &'e str {
     let bare = embed.model.strip_suffix(":latest").filter(|bare| !bare.is_empty());
     let listed = || call.app.engine.models().lists(Service::Embeddings, &embed.model);
     bare.filter(|_| !listed()).unwrap_or(&embed.model)
 }
 
-/// The relay's answer, charged to the memory budget as it comes.
+/// Collects the relay's response and charges it to the memory budget as it arrives.
 async fn collect(delivery: &mut ForwardedReply, mut charge: BodyReservation) -> Result<Bytes, Failure> {
     let cut = |why: &str| Failure::new(Kind::Upstream, why).code("upstream_cut");
     let mut all = BytesMut::new();

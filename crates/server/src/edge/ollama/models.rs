@@ -1,4 +1,4 @@
-//! The models as Ollama lists and describes its own.
+//! The models in the formats in which Ollama lists and describes models.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use super::without_latest_tag;
 use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
-/// A time at which nothing is unloaded any more.
+/// An expiry time in the far future: models are never unloaded.
 const NEVER: &str = "2318-01-01T00:00:00Z";
-/// The family that clients find the context length under.
+/// The model family; clients look for the context length under its name.
 const FAMILY: &str = "gpt";
 
 #[derive(Serialize)]
@@ -35,7 +35,7 @@ struct Entry {
     details: Details,
 }
 
-/// A model that is ready: all of them are.
+/// A model that is ready, as every model is.
 #[derive(Serialize)]
 struct Running {
     name: String,
@@ -62,7 +62,7 @@ struct Details {
 #[derive(Deserialize)]
 struct ShowRequest {
     model: Option<String>,
-    /// Older clients say this.
+    /// The field of older clients.
     name: Option<String>,
 }
 
@@ -137,7 +137,7 @@ pub(crate) async fn show(ctx: RequestContext) -> HandlerResult {
     Ok(json_about_model(&resolved, &shown))
 }
 
-/// The fields of a model file's head that clients read.
+/// The metadata of a model file that clients read.
 fn info(model: &Model) -> BTreeMap<String, Value> {
     let mut info = BTreeMap::from([
         ("general.architecture".to_owned(), Value::from(FAMILY)),
@@ -155,7 +155,7 @@ fn capabilities(model: &Model, blind: bool) -> Vec<&'static str> {
     all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
 }
 
-/// 64 hexadecimal digits that stay the same for a name; there is no file that they could be of.
+/// 64 hexadecimal digits that are derived from the name, because there is no file to hash.
 fn digest(name: &str) -> String {
     let half = |space: &Uuid| Uuid::new_v5(space, name.as_bytes()).simple().to_string();
     half(&Uuid::NAMESPACE_URL) + &half(&Uuid::NAMESPACE_OID)

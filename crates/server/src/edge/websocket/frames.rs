@@ -1,10 +1,10 @@
-//! The lines of a reply as messages ([`proto::framing::Framing::Lines`]).
+//! Turns the lines of a reply into messages ([`proto::framing::Framing::Lines`]).
 
 use bytes::Bytes;
 use memchr::memchr;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-/// The messages in whole lines: one event each. An empty line keeps an idle client waiting, as a ping.
+/// The messages in whole lines: one event each. An empty line becomes a ping, which keeps an idle client waiting.
 pub(super) fn messages(mut lines: Bytes) -> Vec<Message> {
     let mut messages = Vec::new();
     while let Some(end) = memchr(b'\n', &lines) {

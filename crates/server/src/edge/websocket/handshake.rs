@@ -13,8 +13,8 @@ use crate::response::{Body, Rejection, no_content};
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-/// The answer that accepts the upgrade. No subprotocol or extension is negotiated. Errors: 426 for a request without a WebSocket
-/// upgrade or with another version, 400 for an invalid handshake.
+/// The response that accepts the upgrade. No subprotocol or extension is negotiated. Errors: 426 for a request without a WebSocket upgrade
+/// or with another version, 400 for an invalid handshake.
 pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
     let headers = &parts.headers;
     let asked =
@@ -45,8 +45,8 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
     Ok(response)
 }
 
-/// The answer to a request without a WebSocket upgrade. The Codex client switches to HTTP at once after a 426; any other answer
-/// costs seven tries (client 0.169.0, measured).
+/// The response to a request without a WebSocket upgrade. The Codex client switches to HTTP at once after a 426; any other response costs
+/// seven attempts (client 0.169.0, measured).
 pub(super) fn upgrade_required(parts: &Parts) -> Rejection {
     let hint = "This path speaks WebSocket to GET; use POST for HTTP";
     let mut rejection =
@@ -64,7 +64,7 @@ fn has_body(headers: &HeaderMap) -> bool {
     length || headers.contains_key(TRANSFER_ENCODING)
 }
 
-/// Whether a list of words holds this one.
+/// Whether a header's list of words contains `word`.
 fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     let texts = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     texts.flat_map(|text| text.split(',')).any(|given| given.trim().eq_ignore_ascii_case(word))

@@ -1,8 +1,8 @@
-//! The limits in an answer's headers, as a Codex client hears them over a socket.
+//! Turns the limits in a reply's headers into the events that a Codex client reads over a WebSocket.
 //!
-//! One event has the shape of the backend's own, every limit in it. Of such an event the client 0.169.0 reads the account's windows,
-//! plan and credits alone, and the id of the limit that they are of (`metered_limit_name`): each limit of a single feature or model
-//! gets one more event, in which the client finds what over HTTP it reads in `x-<limit>-primary-used-percent` and its like.
+//! One event has the format of the backend's event and contains every limit. The client 0.169.0 reads only the account's windows, plan and
+//! credits in such an event, and the id of their limit (`metered_limit_name`). So each limit of a single feature or model gets one more
+//! event, with the values that the client reads over HTTP in `x-<limit>-primary-used-percent` and similar headers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ const KIND: &str = "codex.rate_limits";
 const BASE: &str = "codex";
 /// The limit of reviews, which has its own field.
 const REVIEW: &str = "code_review";
-/// Most limits in the events.
+/// The most limits in the events.
 const MOST: usize = 16;
 
 /// The event about all limits.
@@ -28,15 +28,15 @@ struct AllLimits<'h> {
     r#type: &'static str,
     plan_type: Option<&'h str>,
     rate_limits: Windows,
-    /// By the name that people know.
+    /// Limits by their display names.
     additional_rate_limits: BTreeMap<&'h str, Windows>,
     code_review_rate_limits: Option<Windows>,
     credits: Option<CreditBalance<'h>>,
-    /// Offers are made to the holder of one account.
+    /// Always `None`: offers are for the holder of one account.
     promo: Option<&'h str>,
 }
 
-/// The event about one limit of its own.
+/// The event about the limit of a single feature or model.
 #[derive(Serialize)]
 struct OneLimit<'h> {
     r#type: &'static str,
@@ -70,14 +70,14 @@ struct CreditBalance<'h> {
     balance: Option<&'h str>,
 }
 
-/// A limit of its own.
+/// The limit of a single feature or model.
 struct MeteredLimit<'h> {
     id: String,
     name: Option<&'h str>,
     windows: Windows,
 }
 
-/// The events for an answer's headers; none where the headers hold no limits.
+/// The events for a reply's headers; none if the headers hold no limits.
 pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
     let own = Windows::of(headers, BASE);
     let metered: Vec<MeteredLimit> =
@@ -91,7 +91,7 @@ pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
     let all = AllLimits {
         r#type: KIND,
         plan_type,
-        // A client that got an answer is within its limits.
+        // A client that got a reply is within its limits.
         rate_limits: Windows { allowed: true, limit_reached: false, ..own.unwrap_or(Windows::NONE) },
         additional_rate_limits: more.map(|limit| (limit.name.unwrap_or(&limit.id), limit.windows)).collect(),
         code_review_rate_limits: review,
@@ -113,7 +113,7 @@ fn event(told: &impl Serialize) -> Message {
     message(Json::of(told).bytes().clone())
 }
 
-/// The ids of all limits but the account's own.
+/// The ids of all limits except the account's own.
 fn others(headers: &HeaderMap) -> BTreeSet<String> {
     let limit = |name: &str| {
         let slot = name.strip_suffix("-used-percent")?;
@@ -134,7 +134,7 @@ impl<'h> MeteredLimit<'h> {
 impl Windows {
     const NONE: Self = Self { allowed: true, limit_reached: false, primary: None, secondary: None };
 
-    /// The windows of a limit; `None` where it has none.
+    /// The windows of a limit; `None` if the limit has none.
     fn of(headers: &HeaderMap, id: &str) -> Option<Self> {
         let limit = id.replace('_', "-");
         let (primary, secondary) =

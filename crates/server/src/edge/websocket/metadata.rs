@@ -1,4 +1,4 @@
-//! Metadata that HTTP has in headers: a Codex client sends it in `client_metadata` and receives it in events.
+//! Metadata that HTTP has in headers: over a WebSocket, a Codex client sends it in `client_metadata` and receives it in events.
 
 use engine::Client;
 use http::HeaderMap;
@@ -10,10 +10,10 @@ use super::frames::message;
 use super::limits;
 use crate::client_info::{LONGEST, NAME};
 
-/// The headers of a turn.
+/// The header with the state of a turn.
 const TURN_STATE: &str = "x-codex-turn-state";
 
-/// Overrides the connection's facts with those of a message's turn.
+/// Overrides the connection's metadata with the metadata of a message's turn.
 pub(super) fn read_turn_metadata(client: &mut Client, request: &Request) {
     // A turn state belongs to its turn, not to the connection: a new turn has none (client 0.169.0, measured).
     client.turn_state = None;
@@ -29,7 +29,7 @@ pub(super) fn read_turn_metadata(client: &mut Client, request: &Request) {
     }
 }
 
-/// A header that is passed on.
+/// Sets a header that is forwarded to the backend.
 fn header(client: &mut Client, name: &str, value: String) {
     let Some(name) = engine::PASSED_HEADERS.iter().find(|passed| **passed == name).filter(|_| client.codex) else {
         return;
@@ -38,7 +38,7 @@ fn header(client: &mut Client, name: &str, value: String) {
     client.headers.push((name, value));
 }
 
-/// A value that a header could hold.
+/// The text of a value, if a header could hold it.
 fn text(value: &Json) -> Option<String> {
     let text = value.as_text()?.plain().into_owned();
     let visible = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
@@ -46,7 +46,7 @@ fn text(value: &Json) -> Option<String> {
 }
 
 /// The events for a Codex client before its reply: the limits, the headers, and the turn state, which the client takes only from
-/// this event (client 0.169.0, measured).
+/// `response.metadata` (client 0.169.0, measured).
 pub(super) fn reply_events(headers: &HeaderMap) -> Vec<Message> {
     let pairs = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let told = message(responses::metadata("codex.response.metadata", pairs()));

@@ -1,7 +1,7 @@
 //! The stream below a WebSocket. It charges the bytes of an incomplete message to the budget of request bodies, and records when
 //! the last byte arrived.
 //!
-//! It never reads beyond the current frame, so that the frame reader holds nothing between two messages.
+//! The stream never reads beyond the current frame, so that the frame reader holds nothing between two messages.
 
 use std::io;
 use std::pin::Pin;
@@ -26,9 +26,9 @@ pub(super) struct MeteredStream {
     charge: BodyReservation,
     /// Bytes of the message that have arrived.
     held: usize,
-    /// When the last of them came.
+    /// When the last byte of the message arrived.
     moved: Instant,
-    /// When the first of them came.
+    /// When the first byte of the message arrived.
     began: Option<Instant>,
 }
 
@@ -48,13 +48,13 @@ impl MeteredStream {
         }
     }
 
-    /// The deadline of an incomplete message, by the rule of request bodies; `None` when there is none.
+    /// The deadline of an incomplete message, by the rule of request bodies; `None` if no message is incomplete.
     pub(super) fn deadline(&self, stall: Duration) -> Option<Instant> {
         let began = self.began.filter(|_| self.scan.is_open())?;
         Some((self.moved + stall).min(began + total_time(self.held as u64, stall)))
     }
 
-    /// A complete message, with its charge.
+    /// Takes a complete message, which keeps its charge.
     pub(super) fn take(&mut self, message: Bytes) -> Bytes {
         self.held = 0;
         self.began = None;

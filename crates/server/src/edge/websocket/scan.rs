@@ -1,15 +1,15 @@
-//! Tracks the frames in a client's bytes (RFC 6455, section 5.2) without reading their payload: where the next one begins, and
-//! whether a message is incomplete. Protocol errors are left to the frame reader.
+//! Tracks the frames in a client's bytes (RFC 6455, section 5.2) without reading their payload: where the next frame begins, and whether a
+//! message is incomplete. Protocol errors are left to the frame reader.
 
 #[cfg(test)]
 mod tests;
 
 /// Longest head of a frame: two bytes, eight of a long length, four of a mask.
 const HEAD: usize = 14;
-/// The bit that ends a message, and the one that says that a frame is about the connection and of no message.
+/// The FIN bit, which ends a message, and the opcode bit of control frames, which belong to no message.
 const LAST: u8 = 0x80;
 const CONTROL: u8 = 0x08;
-/// Longest payload of the latter.
+/// The longest payload of a control frame.
 const CONTROL_MOST: u64 = 125;
 
 /// See the module.
@@ -19,18 +19,18 @@ pub(super) struct FrameScanner {
     message: MessageState,
 }
 
-/// The message that has begun and is not whole.
+/// The current incomplete message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum MessageState {
     #[default]
     None,
-    /// In one frame.
+    /// The message is in one frame.
     Frame,
-    /// In several, which are copied into one.
+    /// The message is in several frames, which are copied into one.
     Parts,
 }
 
-/// Where in the stream it is.
+/// The scanner's position in the stream.
 #[derive(Debug)]
 enum Position {
     /// In a head, of which `length` bytes have arrived.
@@ -53,12 +53,12 @@ enum FrameKind {
 /// The result of scanning some bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scanned {
-    /// Payload of messages.
+    /// Bytes that are payload of messages.
     pub(super) payload: usize,
-    /// Whether a message began with them.
+    /// Whether a message began in these bytes.
     pub(super) began: bool,
-    /// Whether they announce a control frame that is too long or fragmented: the frame reader would read all of it before refusing
-    /// it.
+    /// Whether the bytes announce a control frame that is too long or fragmented, which the frame reader would read completely before
+    /// refusing it.
     pub(super) breach: bool,
 }
 
@@ -69,7 +69,7 @@ impl Default for Position {
 }
 
 impl FrameScanner {
-    /// Whether a message has begun that is not whole.
+    /// Whether a message is incomplete.
     pub(super) fn is_open(&self) -> bool {
         self.message != MessageState::None
     }
@@ -79,7 +79,7 @@ impl FrameScanner {
         if self.message == MessageState::Parts { 2 } else { 1 }
     }
 
-    /// How many bytes can be read that all belong to the same frame; never 0.
+    /// How many bytes can be read without crossing the end of the current frame; never 0.
     pub(super) fn ahead(&self) -> usize {
         match &self.position {
             Position::Head { bytes, length } => head(&bytes[..*length]) - length,
@@ -87,7 +87,7 @@ impl FrameScanner {
         }
     }
 
-    /// Goes on over bytes, at most [`Self::ahead`] of them.
+    /// Advances over bytes, at most [`Self::ahead`] of them.
     pub(super) fn pass(&mut self, given: &[u8]) -> Scanned {
         match &mut self.position {
             Position::Head { bytes, length } => {
@@ -132,14 +132,14 @@ impl FrameScanner {
     }
 }
 
-/// How long a head is that begins so.
+/// The length of a head that begins with these bytes.
 fn head(bytes: &[u8]) -> usize {
     let Some(second) = bytes.get(1) else { return 2 };
     let mask = if second & 0x80 == 0 { 0 } else { 4 };
     2 + mask + extended(*second)
 }
 
-/// How many extra bytes the length takes.
+/// The number of extra bytes for the payload length.
 fn extended(second: u8) -> usize {
     match second & 0x7f {
         126 => 2,
@@ -148,7 +148,7 @@ fn extended(second: u8) -> usize {
     }
 }
 
-/// The frame of a whole head, and the length of its payload.
+/// The kind of a frame with this complete head, and the length of its payload.
 fn frame(head: &[u8]) -> (FrameKind, u64) {
     let (first, second) = (head[0], head[1]);
     let of = match (first & CONTROL, first & LAST) {

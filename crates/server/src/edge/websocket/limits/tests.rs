@@ -1,4 +1,4 @@
-//! Against the shape that the backend's event has, and what the client reads of it (0.169.0, November 2026).
+//! Compares with the format of the backend's event and the fields that the client reads (0.169.0, November 2026).
 
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ fn each_limit_of_its_own_is_in_it_and_has_an_event_that_the_client_reads() {
         (&fox["type"], &fox["rate_limits"]["primary"]["used_percent"]),
         (&json!("codex.rate_limits"), &json!(80.0))
     );
-    // Over HTTP the client reads plan and credits of the same headers with each of them.
+    // Over HTTP the client reads the same headers for the plan and credits of each limit.
     assert_eq!((&fox["plan_type"], &fox["credits"]), (&all["plan_type"], &all["credits"]));
     assert_eq!(told[3]["rate_limits"]["allowed"], false);
 }
@@ -86,7 +86,7 @@ fn what_is_no_limit_is_not_told() {
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(odd))]);
         assert_eq!(of(&headers).len(), 0, "{odd}");
     }
-    // One family without the account's own.
+    // The limit of one model without the account's own limit.
     let alone = events(&[("x-codex-bengalfox-primary-used-percent", "1")]);
     assert_eq!((alone.len(), &alone[0]["rate_limits"]["primary"]), (2, &Value::Null));
 }

@@ -23,7 +23,7 @@ fn frame(first: u8, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Reads in pieces of at most so many bytes: the payload, and how many messages began and ended.
+/// Reads in pieces of at most `piece` bytes: the payload, and how many messages began and ended.
 fn read(mut bytes: &[u8], piece: usize) -> (usize, usize, usize) {
     let (mut scan, mut sum) = (FrameScanner::default(), (0, 0, 0));
     while !bytes.is_empty() {
@@ -73,7 +73,7 @@ fn a_length_may_be_anything() {
     assert!(scan.is_open() && scan.ahead() == usize::MAX);
 }
 
-/// What is about the connection is short and in one frame (RFC 6455, section 5.5): anything else is refused before it is read.
+/// Control frames are short and not fragmented (RFC 6455, section 5.5): any other is refused before its payload is read.
 #[rstest]
 #[case(0x89, 125, false)]
 #[case(0x89, 126, true)]
