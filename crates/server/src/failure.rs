@@ -1,4 +1,4 @@
-//! Failures of requests: panics are caught, and the log says why a request failed.
+//! Catches panics in requests, and logs why a request failed.
 
 use std::panic::AssertUnwindSafe;
 
@@ -17,13 +17,13 @@ pub(crate) async fn catch_panic<T>(handling: impl Future<Output = T>) -> Result<
     AssertUnwindSafe(handling).catch_unwind().await.map_err(|_payload| Panicked)
 }
 
-/// Logs that a handler panicked, and answers.
+/// Logs that a handler panicked, and returns the rejection.
 pub(crate) fn panic_rejection(id: &str, route: Option<&Route>) -> Rejection {
     tracing::error!(request = %id, route = route.map(|route| route.path), "a handler panicked");
     Rejection::from(Failure::new(Kind::Internal, "The gateway failed on this request"))
 }
 
-/// Logs an error of the store in a part of the admin API, and answers.
+/// Logs an error of the store in a part of the admin API, and returns the rejection.
 pub(crate) fn store_rejection(part: &str, error: &impl std::fmt::Display) -> Rejection {
     tracing::error!(%error, "{part}");
     Failure::new(Kind::Internal, "The store failed; see the log").into()
@@ -53,7 +53,7 @@ pub(crate) fn log_failure(id: &str, route: Option<&Route>, rejection: &Rejection
     );
 }
 
-/// Most bytes of a reason in the log.
+/// The longest reason in the log, bytes.
 const REASON: usize = 300;
 
 #[cfg(test)]

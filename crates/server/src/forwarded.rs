@@ -10,7 +10,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 
 const HEADER: &str = "x-forwarded-for";
-/// Most proxies that a request is followed through; real chains have one or two.
+/// The most proxies that are followed for a request; real chains have one or two.
 const HOPS: usize = 16;
 
 /// An address, or a network in CIDR notation.
@@ -49,7 +49,7 @@ impl FromStr for Network {
 }
 
 impl Network {
-    /// Whether it has this address.
+    /// Whether the network contains this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let same = |one: u128, other: u128, width: u8| {
             one.checked_shr(u32::from(width - self.bits)) == other.checked_shr(u32::from(width - self.bits))
@@ -62,8 +62,8 @@ impl Network {
     }
 }
 
-/// The client's address: the connection's peer, or behind trusted proxies, the rightmost address of the header that is not a
-/// trusted proxy. A value that is no address ends the search, because the values to its left may be forged.
+/// The client's address: the connection's peer, or behind trusted proxies, the rightmost address of the header that is not a trusted proxy.
+/// A value that is not an address ends the search, because the values to its left may be forged.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer;
@@ -77,7 +77,7 @@ pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> 
     client
 }
 
-/// An address as proxies write it, perhaps with a port.
+/// Parses an address as proxies write it, with or without a port.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(bare, _port)| bare);
@@ -97,7 +97,7 @@ pub(crate) struct ClientPermit {
 }
 
 impl ClientRequests {
-    /// Takes a permit; `None` when `most` are taken.
+    /// Takes a permit; `None` if `most` permits are taken.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<ClientPermit> {
         let mut counts = self.0.lock();
         let count = counts.entry(address).or_default();

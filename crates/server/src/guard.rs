@@ -1,5 +1,5 @@
-//! Checks before routing: the `Host` is ours, and no foreign web page sent the request. The path, keys and forwarded headers play
-//! no part.
+//! Checks before routing: the `Host` header names this gateway, and no web page of another origin sent the request. The path, keys and
+//! forwarded headers have no influence.
 
 pub(crate) mod content;
 pub(crate) mod host;
@@ -25,9 +25,9 @@ pub struct Counters {
     pub malformed: AtomicU64,
     /// Heads over the limits.
     pub oversized: AtomicU64,
-    /// `Host` headers that are not ours.
+    /// `Host` headers that do not name this gateway.
     pub host: AtomicU64,
-    /// Requests from foreign web pages.
+    /// Requests from web pages of other origins.
     pub origin: AtomicU64,
     /// Bodies whose content type is not JSON.
     pub content_type: AtomicU64,
@@ -42,13 +42,13 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts one.
+    /// Adds one to a counter.
     pub(crate) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Checks a request.
+/// Checks a request, and returns the site that sent it.
 pub(crate) fn check(
     parts: &Parts,
     connection: &ConnectionState,
@@ -73,7 +73,7 @@ pub(crate) fn check(
         .ok_or_else(|| foreign_origin(counters))
 }
 
-/// The answer to a page of another origin.
+/// The rejection of a page of another origin.
 pub(crate) fn foreign_origin(counters: &Counters) -> Rejection {
     Counters::add(&counters.origin);
     let hint = "Web origin not allowed; add it to cors.allowed_origins";

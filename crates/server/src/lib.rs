@@ -1,4 +1,4 @@
-//! Inbound traffic: listeners, guard, authentication, router and the protocol edges. It calls the engine only, and never uses SQL
+//! Inbound traffic: listeners, guard, authentication, router and the protocol edges. This crate calls the engine only, and never uses SQL
 //! or the HTTP client.
 //!
 //! ```text

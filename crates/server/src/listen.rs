@@ -78,7 +78,7 @@ pub(crate) async fn run(
         all.tasks.wait().await;
     };
     let rounds = async {
-        // Stalled HTTP/2 streams are looked for ten times within the limit.
+        // The loop looks for stalled HTTP/2 streams ten times within the limit.
         let limit = app.limits.write_stall;
         loop {
             sleep(limit / 10).await;
@@ -104,7 +104,7 @@ async fn accept(
     stop: CancellationToken,
 ) {
     let private = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
-    // The error repeats 20 times a second while it lasts; only the 1st, 2nd, 4th, 8th time is logged.
+    // Such an error repeats 20 times a second; only every power of two of its count is logged.
     let mut troubles = 0_u64;
     loop {
         let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };
@@ -183,7 +183,7 @@ async fn serve_connection(
             finish: Some(http1::UpgradeableConnection::graceful_shutdown),
         };
         let served = conn.await;
-        // Taken in any case: the task holds the state that holds the task.
+        // Taken in any case, because the task holds the connection state, which holds the task.
         let later = connection.take_upgrade();
         served?;
         if let Some(mut socket) = later {
@@ -205,7 +205,7 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // The head filter has its own timer for a head; hyper's timer runs between requests, before the first byte.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle);
-    // The head filter has counted the headers. hyper's default of 100 keeps them on the stack, any set number on the heap.
+    // The head filter has counted the headers. hyper keeps its default of 100 headers on the stack, but any configured number on the heap.
     if limits.headers > 100 {
         builder.max_headers(limits.headers);
     }
@@ -221,7 +221,7 @@ fn http2_builder(limits: &Limits, executor: StreamExecutor) -> http2::Builder<St
     builder
 }
 
-/// Spawns the tasks of HTTP/2 streams on the tracker, so that the drain waits for them and the connection can end each.
+/// Spawns the tasks of HTTP/2 streams on the tracker, so that the drain waits for the tasks and the connection can abort each one.
 #[derive(Clone)]
 struct StreamExecutor {
     all: Arc<Connections>,
@@ -234,8 +234,8 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for StreamE
     }
 }
 
-/// Drives a connection, and follows the phase in its state. It reads a flag instead of polling a second future, because it is
-/// polled for every token.
+/// Drives a connection, and follows the phase in the connection's state. The future reads a flag instead of polling a second future,
+/// because it is polled for every token.
 struct DrivenConnection<C> {
     connection: Arc<ConnectionState>,
     conn: Pin<Box<C>>,

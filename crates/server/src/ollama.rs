@@ -1,4 +1,4 @@
-//! The state of the Ollama listener. A port that another program uses, most likely Ollama itself, does not keep the gateway from
+//! The state of the Ollama listener. A port that another program uses, most likely Ollama itself, does not prevent the gateway from
 //! starting.
 
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use crate::settings::Settings;
 /// The state of the Ollama listener.
 #[derive(Debug)]
 pub(crate) enum OllamaListener {
-    /// It is switched off.
+    /// The listener is switched off.
     Off,
-    /// It listens here.
+    /// The listener is open.
     Running {
-        /// Its addresses, at least one.
+        /// The listener's addresses, at least one.
         addresses: Vec<SocketAddr>,
-        /// Since when.
+        /// When the listener was opened.
         since: SystemTime,
     },
-    /// It could not be opened; the reason.
+    /// The listener could not be opened, for this reason.
     Failed(String),
 }
 
 impl OllamaListener {
-    /// Opens the listener if the settings want it. Errors: an address that would be unsafe.
+    /// Opens the listener if the settings enable it. Errors: an address that would be unsafe.
     pub(crate) fn open(settings: &Settings) -> Result<(Self, Vec<TcpListener>), BindError> {
         if !settings.ollama.enabled {
             return Ok((Self::Off, Vec::new()));
@@ -47,7 +47,7 @@ impl OllamaListener {
         Ok((Self::Running { addresses, since: SystemTime::now() }, listeners))
     }
 
-    /// Where it listens; empty when it does not.
+    /// The listener's addresses; empty if the listener is not open.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         match self {
             Self::Running { addresses, .. } => addresses,

@@ -1,4 +1,5 @@
-//! The document, put together: methods, paths and scopes come from the route table, the rest from the [`Operation`](crate::operation::Operation)s.
+//! Assembles the document: methods, paths and scopes come from the route table, the rest from the
+//! [`Operation`](crate::operation::Operation)s.
 
 mod failure;
 mod write;
@@ -13,7 +14,7 @@ use crate::auth::Class;
 use crate::operation::{Schemas, Tag};
 use crate::router;
 
-/// The name of the one security scheme.
+/// The name of the only security scheme.
 const TOKEN: &str = "adminToken";
 const JSON: &str = "application/json";
 
@@ -66,7 +67,7 @@ fn components(shapes: Schemas) -> Components {
         .build()
 }
 
-/// OpenAPI's method; `None` where it has none.
+/// The OpenAPI method; `None` if OpenAPI does not have it.
 fn method(method: &http::Method) -> Option<HttpMethod> {
     Some(match method.as_str() {
         "GET" => HttpMethod::Get,

@@ -3,7 +3,7 @@
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema};
 
-/// Schemas by name, in the order in which they were met.
+/// Schemas by name, in the order in which they were added.
 pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
 
 /// See [`shape`].
@@ -22,7 +22,7 @@ pub(crate) struct Operation {
     pub(super) fails: &'static [u16],
 }
 
-/// Which part of the administration a route belongs to.
+/// The part of the admin API that a route belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tag {
     Accounts,
@@ -39,23 +39,23 @@ pub(crate) struct Param {
     pub(crate) location: ParamIn,
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// The words that it takes; empty for any text.
+    /// The accepted values; empty for any text.
     pub(crate) values: &'static [&'static str],
 }
 
 impl Param {
-    /// A parameter of the query that takes one of these words; any text, where there are none.
+    /// A query parameter that takes one of `values`, or any text if there are none.
     pub(crate) const fn query(name: &'static str, about: &'static str, values: &'static [&'static str]) -> Self {
         Self { location: ParamIn::Query, name, about, values }
     }
 
-    /// A header of any text.
+    /// A header that takes any text.
     pub(crate) const fn header(name: &'static str, about: &'static str) -> Self {
         Self { location: ParamIn::Header, name, about, values: &[] }
     }
 }
 
-/// The place of a parameter.
+/// The location of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParamIn {
     Query,
@@ -70,14 +70,14 @@ pub(super) enum BodyShape {
     Text { types: &'static [&'static str], about: &'static str },
 }
 
-/// An answer that is no failure.
+/// A successful response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Success {
     pub(super) status: u16,
     pub(super) body: Content,
 }
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Content {
     Nothing,
@@ -87,7 +87,7 @@ pub(super) enum Content {
         shape: SchemaOf,
         about: &'static str,
     },
-    /// Not JSON, or JSON in a foreign form.
+    /// Not JSON, or JSON in the format of another program.
     Raw {
         media: &'static str,
         about: &'static str,
@@ -106,7 +106,7 @@ impl Operation {
         Self { more: Some(more), ..self }
     }
 
-    /// Describes the path parameter, where it is no id.
+    /// Describes the path parameter, if it is not an id.
     pub(crate) const fn param(self, param: &'static str) -> Self {
         Self { param, ..self }
     }
@@ -116,42 +116,42 @@ impl Operation {
         Self { options, ..self }
     }
 
-    /// A JSON body that must be there.
+    /// Adds a required JSON body.
     pub(crate) const fn takes<T: ToSchema>(self) -> Self {
         Self { takes: BodyShape::Json { shape: schema_of::<T>, required: true }, ..self }
     }
 
-    /// A JSON body that may be left out.
+    /// Adds an optional JSON body.
     pub(crate) const fn may_take<T: ToSchema>(self) -> Self {
         Self { takes: BodyShape::Json { shape: schema_of::<T>, required: false }, ..self }
     }
 
-    /// A file.
+    /// Adds a body that is a file.
     pub(crate) const fn reads(self, types: &'static [&'static str], about: &'static str) -> Self {
         Self { takes: BodyShape::Text { types, about }, ..self }
     }
 
-    /// An answer with a JSON body.
+    /// Adds a response with a JSON body.
     pub(crate) const fn gives<T: ToSchema>(self, status: u16) -> Self {
         self.answers(Success { status, body: Content::Json(schema_of::<T>) })
     }
 
-    /// An answer without a body.
+    /// Adds a response without a body.
     pub(crate) const fn bare(self, status: u16) -> Self {
         self.answers(Success { status, body: Content::Nothing })
     }
 
-    /// A file.
+    /// Adds a response that is a file.
     pub(crate) const fn sends(self, media: &'static str, about: &'static str) -> Self {
         self.answers(Success { status: 200, body: Content::Raw { media, about } })
     }
 
-    /// Failures that not every route has.
+    /// Adds failures that not every route has.
     pub(crate) const fn fails(self, fails: &'static [u16]) -> Self {
         Self { fails, ..self }
     }
 
-    /// A stream of events, each with data of this type.
+    /// Adds a response that is a stream of events, each with data of this type.
     pub(crate) const fn streams<T: ToSchema>(self, about: &'static str) -> Self {
         self.answers(Success { status: 200, body: Content::Events { shape: schema_of::<T>, about } })
     }
@@ -171,13 +171,13 @@ impl Tag {
         (Self::Gateway, "gateway", "The gateway itself"),
     ];
 
-    /// Its name in the description.
+    /// The tag's name in the description.
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(topic, ..)| *topic == self).map_or("", |(_, name, _)| name)
     }
 }
 
-/// Adds the schemas of `T` and refers to its own.
+/// Adds the schemas of `T`, and returns a reference to the schema of `T` itself.
 pub(super) fn schema_of<T: ToSchema>(shapes: &mut Schemas) -> Ref {
     T::schemas(shapes);
     let name = T::name();

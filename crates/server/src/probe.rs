@@ -1,4 +1,4 @@
-//! The parsers of outside bytes, callable without a socket. Only fuzz targets use them.
+//! The parsers of bytes from outside, callable without a socket. Only fuzz targets use this module.
 
 use bytes::Bytes;
 use futures_util::stream::iter;
@@ -14,7 +14,7 @@ use crate::edge::multipart::ModelFinder;
 use crate::guard::host::{Host, Name};
 use crate::settings::Limits;
 
-/// Name and port that a `Host` header says; `None` when it is refused.
+/// The name and port in a `Host` header; `None` if the header is refused.
 pub fn host(text: &str) -> Option<(String, Option<u16>)> {
     let host = Host::parse(text)?;
     let name = match host.name {
@@ -24,7 +24,7 @@ pub fn host(text: &str) -> Option<(String, Option<u16>)> {
     Some((name, host.port))
 }
 
-/// Where a request head ends, and the length of the body behind it, `None` for a chunked one; an error when it is refused.
+/// Where a request head ends, and the length of the body after it, `None` for a chunked body. Errors: the head is refused.
 #[expect(clippy::result_unit_err, reason = "the callers ask only whether")]
 pub fn head(held: &[u8], most: usize) -> Result<Option<(usize, Option<u64>)>, ()> {
     let Some(end) = head::end(held, 0).map_err(|_| ())? else { return Ok(None) };
@@ -34,7 +34,7 @@ pub fn head(held: &[u8], most: usize) -> Result<Option<(usize, Option<u64>)>, ()
     }
 }
 
-/// Where the field `model` of a form is, when its body comes in pieces of `size` bytes; an error when it is refused.
+/// Where the field `model` of a form is, if the form arrives in pieces of `size` bytes. Errors: the form is refused.
 #[expect(clippy::result_unit_err, reason = "the callers ask only whether")]
 pub fn form(boundary: &str, body: &[u8], size: usize) -> Result<Option<std::ops::Range<usize>>, ()> {
     let mut scan = ModelFinder::new(boundary);
@@ -48,7 +48,7 @@ pub fn form(boundary: &str, body: &[u8], size: usize) -> Result<Option<std::ops:
     Ok(scan.model())
 }
 
-/// A request body with this `Content-Encoding`, as it is read off a connection. Errors: the failure for the client.
+/// Reads a request body with this `Content-Encoding`, as from a connection. Errors: the failure for the client.
 pub async fn body(coding: &str, chunks: Vec<Bytes>, limits: &Limits) -> Result<Bytes, Failure> {
     let coding = HeaderValue::from_str(coding).ok();
     let headers: HeaderMap = coding.into_iter().map(|coding| (CONTENT_ENCODING, coding)).collect();

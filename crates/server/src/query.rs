@@ -1,4 +1,4 @@
-//! The query of a request's target. Keys are removed from it before it can be logged.
+//! The query of a request's target. Keys are removed from the query before the target can be logged.
 
 use http::Uri;
 use http::request::Parts;
@@ -25,14 +25,14 @@ pub(crate) fn take_keys(parts: &mut Parts) -> Vec<String> {
     found
 }
 
-/// The value of a parameter; `None` when it is absent, empty when it has several values or does not decode.
+/// The value of a parameter; `None` if it is absent, empty if it has several different values or does not decode.
 pub(crate) fn single(parts: &Parts, wanted: &str) -> Option<String> {
     let mut values = all(parts, wanted);
     let first = values.next()?;
     if values.all(|value| value == first) { Some(first) } else { Some(String::new()) }
 }
 
-/// The values of a parameter; empty for one that does not decode.
+/// The values of a parameter; a value that does not decode is empty.
 pub(crate) fn all(parts: &Parts, wanted: &str) -> impl Iterator<Item = String> {
     let pairs = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
     pairs.filter(move |pair| name(pair).as_deref() == Some(wanted)).map(|pair| {
@@ -45,7 +45,7 @@ fn name(pair: &str) -> Option<String> {
     decode(pair.split('=').next().unwrap_or_default())
 }
 
-/// Percent-decoded text; `None` when it is no UTF-8 or holds characters that a path must not hold.
+/// Percent-decoded text; `None` if it is not UTF-8 or holds characters that a path must not hold.
 pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut out = Vec::with_capacity(text.len());

@@ -20,24 +20,24 @@ pub(crate) trait BodySource: Send {
     /// The next bytes for the client; `None` after the end. An error resets the stream.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>>;
 
-    /// Ends the stream now, and returns the protocol's bytes for a reply that fails midway; empty when it has ended already.
+    /// Ends the stream now, and returns the protocol's bytes for a reply that fails midway; empty if the stream has already ended.
     fn cut(&mut self, failure: &Failure) -> Result<Bytes, Abandoned>;
 }
 
-/// A streamed body. hyper owns and polls it; its connection reaches it through its [`StreamSignal`] only, so that a poll takes no
-/// lock.
+/// A streamed body. hyper owns and polls the body; the connection reaches the body through its [`StreamSignal`] only, so that a poll takes
+/// no lock.
 pub(crate) struct StreamBody {
     /// `None` after the end.
     source: Option<Box<dyn BodySource>>,
     signal: Arc<StreamSignal>,
-    /// The waker that the signal knows.
+    /// The waker that is registered with the signal.
     waker: Option<Waker>,
-    /// Released when the stream ends.
+    /// The permits that are released when the stream ends.
     permits: (Option<OwnedSemaphorePermit>, Option<ClientPermit>),
 }
 
 impl StreamBody {
-    /// A body with this source. `connection` ends it when the server stops, or when its client takes nothing any more.
+    /// A body with this source. `connection` ends the body when the server stops, or when the client stops reading.
     pub(crate) fn new(
         source: Box<dyn BodySource>,
         permit: Option<OwnedSemaphorePermit>,
@@ -69,7 +69,7 @@ impl StreamBody {
         polled
     }
 
-    /// Registers the task's waker, once: a task keeps its waker, and nothing but the end of the server uses this one.
+    /// Registers the task's waker only once: a task keeps its waker, and only the end of the server uses the registered one.
     fn wait(&mut self, waker: &Waker) {
         self.signal.set_waiting();
         if self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -89,7 +89,7 @@ impl StreamBody {
     }
 }
 
-/// The stream is reset: the source broke off, and its protocol has no word for that.
+/// The stream is reset, because the source failed and its protocol cannot express that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stream is given up")]
 pub(crate) struct Abandoned;
@@ -143,7 +143,7 @@ impl http_body::Body for Body {
 pub(crate) struct Rejection {
     /// The failure, for the client's protocol.
     pub(crate) failure: Box<Failure>,
-    /// The status, where it differs from the protocol's own for the failure's kind.
+    /// The status, if it differs from the protocol's status for the failure's kind.
     pub(crate) status: Option<StatusCode>,
     /// Headers in addition to those of every response.
     pub(crate) headers: Box<HeaderMap>,
@@ -155,7 +155,7 @@ impl Rejection {
         Self { status: Some(status), ..Self::from(failure) }
     }
 
-    /// A method that the path does not have.
+    /// The rejection of a method that the path does not have.
     pub(crate) fn method_not_allowed(others: &[Method]) -> Self {
         let mut rejection = Self::from(Failure::new(Kind::Method, "Method not allowed"));
         let others: Vec<&str> = others.iter().map(Method::as_str).collect();
@@ -193,7 +193,7 @@ pub(crate) fn shutting_down() -> Failure {
 /// The result of a handler.
 pub(crate) type HandlerResult = Result<Response<Body>, Rejection>;
 
-/// A JSON answer.
+/// A JSON response.
 pub(crate) fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response<Body> {
     json_bytes(status, Bytes::from(serde_json::to_vec(value).expect("invariant: our answers serialise")))
 }
@@ -206,7 +206,7 @@ pub(crate) fn json_bytes(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(crate) fn no_content(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

@@ -20,17 +20,17 @@ use crate::response::HandlerResult;
 /// One route.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Its method; a GET route also answers HEAD.
+    /// The method; a GET route also answers HEAD.
     pub method: Method,
-    /// Its path; `{id}` stands for any one segment, `{name}` for a model's name, which may hold slashes.
+    /// The path; `{id}` matches any one segment, `{name}` a model's name, which may hold slashes.
     pub path: &'static str,
-    /// The callers that it accepts.
+    /// The callers that the route accepts.
     pub class: Class,
-    /// The protocol that its errors speak.
+    /// The protocol of the route's errors.
     pub dialect: Dialect,
     pub(crate) body: BodyKind,
     pub(crate) handler: Handler,
-    /// Its description in the OpenAPI document; `None` outside of the admin API.
+    /// The route's description in the OpenAPI document; `None` outside of the admin API.
     #[cfg(any(test, feature = "describe"))]
     pub(crate) operation: Option<&'static Operation>,
 }
@@ -44,7 +44,7 @@ pub(crate) enum BodyKind {
     Form,
     /// JSON, or a file of another program, which may be plain text. Such routes need a token that no browser sends by itself.
     File,
-    /// Nothing: a body of any type is ignored. The official SDKs send none here.
+    /// Nothing: a body of any type is ignored. The official SDKs send no body to such routes.
     Nothing,
     /// A WebSocket.
     Socket,

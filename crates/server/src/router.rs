@@ -1,5 +1,5 @@
-//! Which handler a request goes to. The class hangs on the route itself, never on a prefix of its path; the authentication matrix is
-//! generated from the tables.
+//! Finds the handler of a request. The class belongs to the route itself, never to a path prefix; the authentication matrix is generated
+//! from the tables.
 
 mod table;
 
@@ -24,15 +24,15 @@ pub fn ollama_routes() -> &'static [Route] {
 
 /// The result of a lookup.
 pub(crate) enum Found {
-    /// This route.
+    /// A route and its path parameter.
     Route(&'static Route, String),
-    /// The path is there, the method is not.
+    /// The path exists, but only with these methods.
     Method(Vec<Method>),
-    /// Nothing.
+    /// The path does not exist.
     Nothing,
 }
 
-/// Looks a request up. Paths match byte by byte: no decoding, no normal form, no case folding. The first match counts.
+/// Finds the route of a request. Paths match byte by byte, without decoding, normalization or case folding. The first match counts.
 pub(crate) fn find(listener: ListenerKind, method: &Method, path: &str) -> Found {
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
     let mut others = Vec::new();
@@ -75,8 +75,8 @@ fn table_of(listener: ListenerKind) -> &'static [Route] {
     }
 }
 
-/// The protocol of the client, also for unknown paths: errors of the guard are written in it. `keyed` is whether the query holds a
-/// key, which only Gemini's clients send.
+/// The protocol of the client, also for unknown paths, because errors of the guard are written in this protocol. `keyed` is whether the
+/// query holds a key, which only Gemini's clients send.
 pub(crate) fn dialect_of(listener: ListenerKind, parts: &Parts, keyed: bool) -> Dialect {
     let path = parts.uri.path();
     let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -107,7 +107,7 @@ fn vendor(headers: &HeaderMap, google: bool) -> Dialect {
     }
 }
 
-/// The path parameter of a path that matches a pattern; empty when the pattern has none.
+/// The path parameter of a path that matches a pattern; empty if the pattern has no parameter.
 fn matches(pattern: &str, path: &str) -> Option<String> {
     let Some((before, rest)) = pattern.split_once('{') else { return (pattern == path).then(String::new) };
     let (kind, after) = rest.split_once('}')?;

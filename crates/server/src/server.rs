@@ -1,4 +1,4 @@
-//! The server as its owner sees it.
+//! The public interface of the server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Opens them. Must be called inside a tokio runtime. Errors: see [`BindError`]: an address that is taken, or one that would be
-    /// unsafe. An address of the Ollama listener that is taken is no error: it is logged, and `GET /admin/ollama-status` says it.
+    /// Opens the listeners. Must be called inside a tokio runtime. Errors: see [`BindError`]: an address that is in use, or one that would
+    /// be unsafe. An Ollama address that is in use is not an error: it is logged, and `GET /admin/ollama-status` reports it.
     pub fn open(settings: Settings) -> Result<Self, BindError> {
         let listeners = bind::listen(&settings)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -35,12 +35,12 @@ impl Listeners {
         Ok(Self { settings, ollama, open: faces, addresses })
     }
 
-    /// Where they listen; all addresses have the same port.
+    /// The addresses of the listeners, all with the same port.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Where the Ollama API will be served; empty when it will not.
+    /// The addresses of the Ollama listener; empty if the Ollama API will not be served.
     pub fn ollama_addresses(&self) -> &[SocketAddr] {
         self.ollama.addresses()
     }
@@ -60,18 +60,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the listeners and serves them with an engine that runs. Must be called inside a tokio runtime. Errors: as
-    /// [`Listeners::open`].
+    /// Opens the listeners and serves them with a running engine. Must be called inside a tokio runtime. Errors: as [`Listeners::open`].
     pub fn bind(settings: Settings, engine: Engine) -> Result<Self, BindError> {
         Ok(Listeners::open(settings)?.serve(engine))
     }
 
-    /// Where it listens; all addresses have the same port.
+    /// The addresses of the listeners, all with the same port.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Where the Ollama API is served; empty when it is not.
+    /// The addresses of the Ollama listener; empty if the Ollama API is not served.
     pub fn ollama_addresses(&self) -> &[SocketAddr] {
         self.app.ollama.addresses()
     }

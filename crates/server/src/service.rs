@@ -1,5 +1,5 @@
-//! One request from head to answer: guard, route, key check, handler. Every response leaves through [`serve`], which adds its id,
-//! its security headers and its log line.
+//! Handles one request from head to response: guard, route, key check, handler. Every response leaves through [`serve`], which adds the
+//! request's id, the security headers and a log line.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -78,9 +78,9 @@ pub(crate) async fn serve(
     response
 }
 
-/// Facts about a request, collected on the way.
+/// Facts about a request, collected while the request is handled.
 struct RequestFacts {
-    /// The keys in its query.
+    /// The keys in the request's query.
     keys: Vec<String>,
     route: Option<&'static Route>,
     dialect: Dialect,
@@ -91,7 +91,7 @@ struct RequestFacts {
     peer: IpAddr,
 }
 
-/// Takes the permit of the client's address, behind a trusted proxy.
+/// Takes a permit for the client's address, if the client is behind a trusted proxy.
 fn limit_client(app: &App, connection: &ConnectionState, peer: IpAddr) -> Result<Option<ClientPermit>, Rejection> {
     if peer == connection.peer {
         return Ok(None);
@@ -126,7 +126,7 @@ async fn handle(
         seen.site = site;
     }
     let auth = Authenticator { engine: &app.engine, counters: &app.counters, keyless: keyless(app, connection) };
-    // Keys in a target end up in the logs of proxies, so only the clients that cannot send headers may put them there.
+    // Keys in a target end up in the logs of proxies, so only clients that cannot send headers may put keys there.
     let keys = if seen.dialect == Dialect::Gemini { seen.keys.as_slice() } else { &[] };
     let caller = auth.check(credential(&parts.headers, keys), route.class).await?;
     seen.known = true;
@@ -162,7 +162,7 @@ async fn handle(
     answer
 }
 
-/// Whether a request may have a body by its method, or by its head where the method leaves it open. HTTP/2 need not declare it.
+/// Whether a request may have a body: by its method, or for DELETE by its headers. HTTP/2 need not declare a body.
 fn may_carry_body(parts: &Parts) -> bool {
     if parts.method != Method::DELETE {
         return route::may_have_body(&parts.method);
@@ -200,7 +200,7 @@ fn find_route(
         Found::Route(route, param) if !hidden(route) => {
             seen.route = Some(route);
             if route.dialect != Dialect::Chat {
-                // On paths that vendors share, the table names only one of them.
+                // On paths that vendors share, the table names only one vendor.
                 seen.dialect = route.dialect;
             }
             Ok((route, param))
@@ -219,9 +219,9 @@ fn find_route(
     }
 }
 
-/// Refuses upgrades on routes without another protocol, and closes the connection after the answer, because the next bytes may not
-/// be HTTP. `h2c` is only an offer, which Java's client makes with every request, so it is ignored; the WebSocket routes check the
-/// upgrade themselves.
+/// Refuses upgrades on routes without another protocol, and closes the connection after the response, because the next bytes may not be
+/// HTTP. `h2c` is only an offer, which Java's client makes with every request, so it is ignored; the WebSocket routes check the upgrade
+/// themselves.
 fn check_upgrade(connection: &ConnectionState, parts: &Parts, route: &Route) -> Result<(), Rejection> {
     let mut offers = parts.headers.get_all(UPGRADE).iter();
     if parts.version >= Version::HTTP_2 || offers.all(|offer| offer.as_bytes().eq_ignore_ascii_case(b"h2c")) {
@@ -234,7 +234,7 @@ fn check_upgrade(connection: &ConnectionState, parts: &Parts, route: &Route) -> 
     Err(Failure::new(Kind::Invalid, "This endpoint has no other protocol to upgrade to").code("upgrade_refused").into())
 }
 
-/// The client's own request id where it is valid, else a new one.
+/// The client's own request id if it is valid, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = ["x-request-id", "x-correlation-id"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
     given.filter(|id| is_valid_id(id)).map(str::to_owned).next().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())

@@ -9,14 +9,14 @@ use pool::limits;
 
 pub use crate::forwarded::Network;
 
-/// How and where the server listens, and whom it answers.
+/// How and where the server listens, and which clients it serves.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Addresses to listen on, all at the same port. Both loopback families by default.
     pub hosts: Vec<IpAddr>,
     /// Port; 0 picks a free one for all hosts together.
     pub port: u16,
-    /// Names that a `Host` header may carry beside localhost and IP literals of the interface that was reached.
+    /// Names that a `Host` header may carry in addition to localhost and IP literals of the connection's local interface.
     pub allowed_hosts: Vec<String>,
     /// Web origins (`https://app.example`) that may call the data plane from a browser.
     pub cors_origins: Vec<String>,
@@ -54,10 +54,10 @@ impl Default for Settings {
     }
 }
 
-/// The listener that speaks Ollama's own API, as local programs expect to find it: without a key, on loopback only.
+/// The listener for Ollama's own API, as local programs expect it: without a key, on loopback only.
 #[derive(Clone, Debug)]
 pub struct Ollama {
-    /// Whether it is there at all.
+    /// Whether the listener is opened.
     pub enabled: bool,
     /// Addresses to listen on, all at the same port.
     pub hosts: Vec<IpAddr>,
@@ -65,9 +65,9 @@ pub struct Ollama {
     pub port: u16,
     /// Whether addresses other than loopback are allowed; clients there need a key.
     pub allow_remote: bool,
-    /// The version that it names; clients ask for features by it.
+    /// The version of Ollama that is reported; clients use features according to the version.
     pub version: String,
-    /// Whether it hides that models can see.
+    /// Whether the listener hides that models accept images.
     pub disable_vision: bool,
 }
 
@@ -84,8 +84,8 @@ impl Default for Ollama {
     }
 }
 
-/// Reads `server.host`: `localhost` (or nothing) means both loopback families, `::` every address of both, else an IP literal. Errors:
-/// gives the text back when it is a name: a name may resolve to anything, so it is never bound.
+/// Parses `server.host`: `localhost` (or nothing) means both loopback families, `::` every address of both, else an IP literal. Errors: the
+/// text itself if it is a name, because a name may resolve to anything and is never bound.
 pub fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
     let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
     if bare.is_empty() || bare.eq_ignore_ascii_case("localhost") {
@@ -107,15 +107,15 @@ fn loopback() -> Vec<IpAddr> {
 pub enum Keys {
     /// There is no key at all.
     None,
-    /// One that the owner chose.
+    /// A key that the owner chose.
     Fixed(Strength),
-    /// Only generated ones, which are always strong.
+    /// Only generated keys, which are always strong.
     Minted,
 }
 
 impl Keys {
-    /// Judges a fixed key (`server.api_key`), or the minted ones where none is fixed. Good minted keys do not make up for a weak
-    /// fixed key.
+    /// The strength of a fixed key (`server.api_key`), or of the generated keys if there is no fixed key. Generated keys do not make up for
+    /// a weak fixed key.
     pub fn judge(fixed: Option<&str>, minted: bool) -> Self {
         match fixed.map(str::trim).filter(|key| !key.is_empty()) {
             Some(key) => Self::Fixed(Strength::of(key)),
@@ -128,9 +128,9 @@ impl Keys {
 /// Timers and caps of the listener.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// From accept to the first byte.
+    /// The longest time from accept to the first byte.
     pub first_byte: Duration,
-    /// From the first byte of a request head to its last.
+    /// The longest time from the first byte of a request head to its last.
     pub head: Duration,
     /// Idle time between requests of one connection.
     pub idle: Duration,
@@ -142,13 +142,13 @@ pub struct Limits {
     pub body_stall: Duration,
     /// Longest time that a write to a client may block.
     pub write_stall: Duration,
-    /// How long new requests are still taken after a shutdown was asked for.
+    /// How long new requests are still accepted after a shutdown was requested.
     pub drain_delay: Duration,
-    /// How long the store may be away until the node counts as not ready.
+    /// How long the store may be unreachable until the node counts as not ready.
     pub store_grace: Duration,
-    /// How long streams may finish after a shutdown was asked for.
+    /// How long streams may take to finish after a shutdown was requested.
     pub drain: Duration,
-    /// How long the last frames may take once the drain is over.
+    /// How long the last frames may take after the drain.
     pub farewell: Duration,
     /// Bytes of a request body on the wire.
     pub wire: u64,
@@ -164,7 +164,7 @@ pub struct Limits {
     pub replies: usize,
     /// WebSocket connections at once.
     pub sockets: usize,
-    /// How long a WebSocket may say nothing between two replies.
+    /// How long a WebSocket may be silent between two replies.
     pub socket_idle: Duration,
     /// Messages of one WebSocket that may wait while a reply runs.
     pub waiting: usize,

@@ -18,13 +18,13 @@ fn trusted() -> Vec<Network> {
 #[case("10.1.2.3", &["[2001:db9::1]:80"], "2001:db9::1")]
 #[case("10.1.2.3", &["::ffff:203.0.113.9"], "203.0.113.9")]
 #[case("2001:db8::5", &["203.0.113.9"], "203.0.113.9")]
-// Whatever a client writes itself stands left of what the proxy adds.
+// Values that a client sends are to the left of the value that the proxy adds.
 #[case("10.1.2.3", &["127.0.0.1, 203.0.113.9"], "203.0.113.9")]
 #[case("10.1.2.3", &["198.51.100.1, unknown"], "10.1.2.3")]
 #[case("10.1.2.3", &["198.51.100.1, \u{e9}"], "10.1.2.3")]
 #[case("10.1.2.3", &["198.51.100.1,"], "10.1.2.3")]
 #[case("10.1.2.3", &[""], "10.1.2.3")]
-// A peer that nobody trusts is not asked.
+// The header of a peer that is not trusted is ignored.
 #[case("198.51.100.9", &["203.0.113.9"], "198.51.100.9")]
 #[case("127.0.0.1", &["203.0.113.9"], "127.0.0.1")]
 fn the_rightmost_address_that_is_not_trusted_counts(#[case] peer: &str, #[case] given: &[&str], #[case] found: &str) {

@@ -1,10 +1,10 @@
-//! The media type of a request body. A form or `text/plain` post needs no consent of the browser, so a JSON endpoint takes JSON
-//! types only. The Ollama listener asks this of browsers alone: programs there send any type, or none (LiteLLM's provider).
+//! The media type of a request body. Browsers post forms and `text/plain` to other origins without a preflight, so a JSON endpoint takes
+//! JSON types only. The Ollama listener checks this for browsers only: other programs send any type there, or none (LiteLLM's provider).
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-/// Whether the body is JSON in UTF-8: `application/json` or `application/*+json`, no charset but utf-8.
+/// Whether the body is JSON in UTF-8: `application/json` or `application/*+json`, with no charset other than utf-8.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     match (values.next().and_then(|value| value.to_str().ok()), values.next()) {

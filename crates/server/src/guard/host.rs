@@ -1,5 +1,5 @@
-//! The host that a request is addressed to. Under DNS rebinding a browser sends the attacker's name, so names must be listed, and
-//! only IP literals are free.
+//! The host that a request is addressed to. Under DNS rebinding a browser sends the attacker's name, so names must be listed, and only IP
+//! literals need no entry.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,12 +7,12 @@ use http::Version;
 use http::header::HOST;
 use http::request::Parts;
 
-/// A `Host` in its one accepted spelling.
+/// A `Host` in its only accepted spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     /// The name or address.
     pub(crate) name: Name,
-    /// The port, if one is written.
+    /// The port, if the host names one.
     pub(crate) port: Option<u16>,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Host {
 pub(crate) enum Name {
     /// An IP literal; IPv4 inside IPv6 is unwrapped.
     Ip(IpAddr),
-    /// A DNS name, lower case, without the root's dot.
+    /// A DNS name in lower case, without the trailing dot.
     Dns(String),
 }
 
@@ -40,7 +40,7 @@ impl Host {
         }
     }
 
-    /// Reads `name`, `name:port`, `1.2.3.4:port` or `[v6]:port`, and nothing else that a URL may hold.
+    /// Parses `name`, `name:port`, `1.2.3.4:port` or `[v6]:port`, and refuses everything else that a URL may hold.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.ends_with(':') {
             return None;
@@ -57,7 +57,7 @@ impl Host {
         Some(Self { name, port })
     }
 
-    /// Whether it names us: localhost, a loopback literal, the address that was reached, or a listed name.
+    /// Whether the host names this gateway: localhost, a loopback literal, the connection's local address, or a listed name.
     pub(crate) fn is_ours(&self, local: IpAddr, allowed: &[String]) -> bool {
         match &self.name {
             Name::Ip(address) => address.is_loopback() || *address == local || self.listed(allowed),

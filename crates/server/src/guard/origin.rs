@@ -1,5 +1,5 @@
-//! Whether a web page sent a request, and of which origin. Browsers send `Origin` and `Sec-Fetch-Site`; no client library sends
-//! either. Cookies and loopback prove nothing: another port of this machine is same-site.
+//! Determines whether a web page sent a request, and the page's origin. Browsers send `Origin` and `Sec-Fetch-Site`; no client library
+//! sends either. Cookies and loopback prove nothing: another port of this machine is same-site.
 
 use http::HeaderMap;
 use http::header::ORIGIN;
@@ -9,13 +9,13 @@ use super::host::{Host, Name};
 /// The site that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Site {
-    /// No web page, or one of our own.
+    /// No web page, or a page of this gateway.
     Own,
     /// A page of this origin, which is on the list for the data plane.
     Listed(String),
 }
 
-/// The site of a request; `None` when it comes from a page of another origin.
+/// The site of a request; `None` if the request comes from a page of another origin.
 pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Option<Site> {
     let (Ok(origin), Ok(relation)) =
         (single_header(headers, ORIGIN.as_str()), single_header(headers, "sec-fetch-site"))
@@ -31,7 +31,7 @@ pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Opti
     (own && matches!(relation, None | Some("same-origin" | "none"))).then_some(Site::Own)
 }
 
-/// The page of a request when it is on this machine, on any port: Ollama's API serves such browser programs.
+/// The site of a request from a page on this machine, on any port: Ollama's API serves such browser programs.
 pub(crate) fn local_page(headers: &HeaderMap) -> Option<Site> {
     let Ok(Some(origin)) = single_header(headers, ORIGIN.as_str()) else { return None };
     let (scheme, authority) = origin.split_once("://")?;
@@ -48,7 +48,7 @@ pub(crate) fn is_from_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
-/// A header with several values, or one that is no text.
+/// A header with several values, or with a value that is not text.
 struct Unreadable;
 
 /// A header with at most one value.
@@ -61,12 +61,12 @@ fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a st
     }
 }
 
-/// `*` and `null` never match: they would allow every origin.
+/// Whether a listed origin matches. `*` and `null` never match, because they would allow every origin.
 fn same(entry: &str, origin: &str) -> bool {
     entry.contains("://") && entry.trim_end_matches('/').eq_ignore_ascii_case(origin)
 }
 
-/// Either scheme, because TLS may end in front of us; the default port may be written or not.
+/// Whether the origin is this gateway. Either scheme matches, because TLS may end in front of the gateway; the default port is optional.
 fn is_own(origin: &str, host: &Host) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default = match scheme {

@@ -1,4 +1,4 @@
-//! The failures of the admin API: one shape, and a status that says which.
+//! The failures of the admin API: all have the same shape, and the status tells them apart.
 
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
@@ -21,18 +21,18 @@ struct Whole {
 struct Detail {
     /// The problem and a hint, for people.
     message: String,
-    /// Its class, as OpenAI's API names it.
+    /// The error's class, as OpenAI's API names it.
     #[schema(rename = "type")]
     class: String,
-    /// The member that is wrong, where it is one.
+    /// The invalid field or parameter, if the error concerns one.
     #[schema(required)]
     param: Option<String>,
-    /// For programs: which failure it is.
+    /// The error's code, for programs.
     #[schema(required)]
     code: Option<String>,
 }
 
-/// Status, name and meaning.
+/// Every failure: status, name and meaning.
 const ALL: [(u16, &str, &str); 14] = [
     (400, "Invalid", "The request is wrong; the message says in what."),
     (401, "Unauthorized", "No admin token that is valid."),
@@ -56,17 +56,17 @@ const COMMON: [u16; 8] = [400, 401, 403, 404, 421, 431, 500, 503];
 const READING: [u16; 3] = [408, 413, UNSUPPORTED];
 const UNSUPPORTED: u16 = 415;
 
-/// Adds the one shape.
+/// Adds the schema of all failures.
 pub(super) fn shape(shapes: &mut Schemas) {
     operation::schema_of::<Whole>(shapes);
 }
 
-/// Every failure, by name.
+/// The response of every failure, by name.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Response)> {
     ALL.iter().map(|(status, name, about)| (*name, response(*status, about)))
 }
 
-/// The failures of a route, `typed` when its body's type is checked although nothing is read.
+/// The failures of a route. `typed` means that the body's type is checked although the body is not read.
 pub(super) fn of(operation: &Operation, typed: bool) -> impl Iterator<Item = (String, RefOr<Response>)> {
     let reads = !matches!(operation.takes, BodyShape::Nothing);
     let own = operation.fails;

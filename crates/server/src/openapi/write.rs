@@ -1,4 +1,4 @@
-//! One route in OpenAPI's words.
+//! Writes one route as an OpenAPI operation.
 
 use http::Method;
 use pool::keys::Scope;
@@ -13,10 +13,10 @@ use super::{JSON, TOKEN, failure};
 use crate::operation::{BodyShape, Content, Operation, Param, ParamIn, Schemas, Success};
 use crate::route::{self, Route};
 
-/// The operation of a route that wants `scope`.
+/// The operation of a route that requires `scope`.
 pub(super) fn operation(route: &Route, scope: Scope, told: &Operation, shapes: &mut Schemas) -> OperationBuilder {
     let typed = route::may_have_body(&route.method);
-    // The type of a DELETE's body is checked too, but HTTP gives such a body no meaning: no client shall be led to send one.
+    // The type of a DELETE's body is checked too, but HTTP gives such a body no meaning, so the description offers none.
     let described = typed && route.method != Method::DELETE;
     let mut written = OperationBuilder::new()
         .tag(told.topic.name())
@@ -38,7 +38,7 @@ pub(super) fn operation(route: &Route, scope: Scope, told: &Operation, shapes: &
     failure::of(told, typed).fold(written, |written, (status, response)| written.response(status, response))
 }
 
-/// `get_admin_accounts`: the route's own words, so that renaming a function renames nothing for clients.
+/// The operation's id, such as `get_admin_accounts`. It comes from the route, so that renaming a function changes nothing for clients.
 fn id(route: &Route) -> String {
     let words = route.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let words: Vec<&str> = std::iter::once(route.method.as_str()).chain(words).collect();
@@ -59,7 +59,7 @@ fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
     ParameterBuilder::new().name(name).parameter_in(place).required(Required::True).description(Some(about))
 }
 
-/// The body; an operation that reads none has one of any form where `described`.
+/// The request body. An operation that reads no body has one of any form if `described`.
 fn takes(told: &Operation, described: bool, shapes: &mut Schemas) -> Option<RequestBody> {
     let body = RequestBodyBuilder::new();
     Some(match told.takes {

@@ -8,7 +8,7 @@ use proto::Dialect;
 use super::*;
 use crate::connection::state::{ListenerKind, Phase};
 
-/// Gives what it holds, then waits for ever.
+/// A source that yields its texts and then stays pending forever.
 struct Words(Vec<&'static str>);
 
 impl BodySource for Words {
@@ -96,7 +96,7 @@ fn a_refusal_has_its_status_and_headers() {
     );
 }
 
-/// Stops its connection's streams while it is polled, as another thread may.
+/// A source that stops the connection's streams while it is polled, as another thread may.
 struct Stopped(Arc<ConnectionState>);
 
 impl BodySource for Stopped {

@@ -13,7 +13,7 @@ macro_rules! route {
     ($method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
         route!(of None, Json, $method $path, $class, $dialect, $handler)
     };
-    // A route that takes something else than JSON.
+    // A route whose body is not JSON.
     ($takes:ident: $method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
         route!(of None, $takes, $method $path, $class, $dialect, $handler)
     };
@@ -73,13 +73,13 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(DELETE "/responses/{id}", DATA, Responses, edge::stored::delete),
     route!(GET "/responses/{id}/input_items", DATA, Responses, edge::stored::items),
     route!(Nothing: POST "/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
-    // For clients that build paths without the version from a base URL without it, such as dspy's own.
+    // For clients whose base URL has no version and whose paths have none either, such as dspy's own client.
     route!(POST "/chat/completions", DATA, Chat, edge::chat::create),
     route!(POST "/messages", DATA, Messages, edge::messages::create),
     route!(POST "/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
     route!(POST "/embeddings", DATA, Chat, edge::forward::embeddings),
     route!(GET "/models", DATA, Chat, edge::models::list),
-    // Of accounts, or of relays that have them.
+    // Services of accounts, or of relays that offer them.
     route!(POST "/backend-api/codex/images/generations", CODEX, Chat, edge::forward::generations),
     route!(POST "/backend-api/codex/images/edits", CODEX, Chat, edge::forward::edits),
     route!(POST "/v1/alpha/search", DATA, Chat, edge::forward::search),
@@ -91,13 +91,13 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(POST "/v1/images/generations", DATA, Chat, edge::forward::generations),
     route!(Form: POST "/v1/images/edits", DATA, Chat, edge::forward::edits),
     route!(Form: POST "/v1/images/variations", DATA, Chat, edge::forward::variations),
-    // Three vendors share these two; headers show the client's vendor.
+    // Three vendors share these two paths; headers show the client's vendor.
     route!(GET "/v1/models", DATA, Chat, edge::models::list),
     route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
     // Anthropic.
     route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
     route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
-    // Gemini; its newer clients ask for v1, and a base URL may end in /gemini.
+    // Gemini; newer clients use v1, and a base URL may end in /gemini.
     route!(POST "/v1beta/models/{name}:generateContent", DATA, Gemini, edge::gemini::generate),
     route!(POST "/v1beta/models/{name}:streamGenerateContent", DATA, Gemini, edge::gemini::stream),
     route!(POST "/v1beta/models/{name}:countTokens", DATA, Gemini, edge::gemini::count_tokens),
@@ -120,7 +120,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(POST "/gemini/v1/models/{name}", DATA, Gemini, edge::gemini::unknown_method),
     route!(GET "/gemini/v1/models", DATA, Gemini, edge::models::list),
     route!(GET "/gemini/v1/models/{name}", DATA, Gemini, edge::models::one),
-    // Codex's own paths. Its base URL decides under which of their names it asks for them.
+    // Codex's own paths. Each path has several names, and the client's base URL decides which one the client uses.
     route!(POST "/backend-api/codex/responses", CODEX, Responses, edge::responses::create),
     route!(Socket: GET "/backend-api/codex/responses", CODEX, Responses, edge::responses::socket),
     route!(GET "/backend-api/codex/models", CODEX, Responses, edge::codex::models),
@@ -149,7 +149,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(GET "/api/codex/settings/user", CODEX, Responses, edge::codex::empty::empty_object),
     route!(GET "/api/codex/workspace-messages", CODEX, Responses, edge::codex::account::messages),
     route!(GET "/api/codex/security-setup", CODEX, Responses, edge::codex::empty::empty_object),
-    // Codex's reports, and features of its real backend only.
+    // Reports of Codex clients, and features of Codex's real backend only.
     route!(POST "/backend-api/codex/analytics-events/events", CODEX, Responses, edge::codex::empty::empty_object),
     route!(POST "/backend-api/ps/mcp", PUBLIC, Responses, edge::codex::empty::mcp),
     route!(GET "/backend-api/ps/plugins/{name}", CODEX, Responses, edge::codex::empty::plugins),
@@ -201,7 +201,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(PATCH "/auth/api-keys/{id}/label", WRITE, admin::relays::rename, admin::relays::RENAME),
     route!(PATCH "/auth/api-keys/{id}/status", WRITE, admin::relays::switch, admin::relays::SWITCH),
     route!(PATCH "/auth/api-keys/{id}/key", WRITE, admin::relays::rekey, admin::relays::REKEY),
-    // Logins and accounts, under the same paths as there.
+    // Logins and accounts, under the paths of the system that people migrate from.
     route!(GET "/auth/status", READ, admin::logins::status, admin::logins::STATUS),
     route!(GET "/auth/login", WRITE, admin::logins::redirect, admin::logins::GO),
     route!(GET "/auth/accounts/login", WRITE, admin::logins::redirect, admin::logins::GO),
@@ -229,7 +229,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(GET "/auth/accounts/{id}/cookies", EXPORT, admin::accounts::cookies, admin::accounts::COOKIES),
     route!(POST "/auth/accounts/{id}/cookies", WRITE, admin::accounts::put_cookies, admin::accounts::PUT_COOKIES),
     route!(DELETE "/auth/accounts/{id}/cookies", WRITE, admin::accounts::drop_cookies, admin::accounts::DROP_COOKIES),
-    // Proxies, the same.
+    // Proxies, under the paths of the system that people migrate from.
     route!(GET "/api/proxies", READ, admin::proxies::list, admin::proxies::LIST),
     route!(POST "/api/proxies", WRITE, admin::proxies::add, admin::proxies::ADD),
     route!(POST "/api/proxies/check-all", WRITE, admin::proxies::check_all, admin::proxies::CHECK_ALL),
@@ -251,7 +251,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(POST "/api/proxies/{id}/disable", WRITE, admin::proxies::disable, admin::proxies::DISABLE),
 ];
 
-/// Keyless on loopback, by the listener and not by the class: on another address these need a key.
+/// The listener, not the class, makes these routes keyless on loopback: on another address they need a key.
 pub(super) static OLLAMA: [Route; 36] = [
     route!(GET "/", PUBLIC, Ollama, edge::ollama::root),
     route!(GET "/api/version", PUBLIC, Ollama, edge::ollama::version),
@@ -283,7 +283,7 @@ pub(super) static OLLAMA: [Route; 36] = [
     route!(Form: POST "/v1/images/variations", DATA, Chat, edge::forward::variations),
     route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
     route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
-    // As above: Ollama's base URL has no version.
+    // Paths without a version, because Ollama's base URL has none.
     route!(POST "/chat/completions", DATA, Chat, edge::chat::create),
     route!(POST "/responses", DATA, Responses, edge::responses::create),
     route!(POST "/messages", DATA, Messages, edge::messages::create),

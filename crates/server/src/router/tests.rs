@@ -119,7 +119,7 @@ fn no_route_stands_twice() {
     }
 }
 
-/// All other routes take JSON, if anything.
+/// All other routes take JSON or no body.
 #[test]
 fn few_routes_take_something_else_than_json() {
     let takes = |table: &'static [Route], takes: BodyKind| -> Vec<String> {

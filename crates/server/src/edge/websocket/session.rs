@@ -1,4 +1,4 @@
-//! A WebSocket connection: one reply after the other, a short queue of messages, and a close with a reason.
+//! A WebSocket connection: one reply at a time, a short queue of messages, and a close with a reason.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -36,20 +36,20 @@ pub(super) struct Session {
     context: Arc<SocketContext>,
     socket: WebSocketStream<MeteredStream>,
     poll_activity: Activity,
-    /// Messages that came while a reply ran, oldest first.
+    /// Messages that arrived while a reply ran, oldest first.
     waiting: VecDeque<Bytes>,
     idle: Pin<Box<Sleep>>,
-    /// Runs while a message arrives.
+    /// The timer of a message that is arriving.
     stall: Option<Pin<Box<Sleep>>>,
-    /// Whether the client was polled before the reply last time.
+    /// Whether the last poll polled the client before the reply.
     client_first: bool,
-    /// Whether a pong may not be written yet.
+    /// Whether a pong may still wait to be written.
     pong_pending: bool,
 }
 
 /// The current activity.
 enum Activity {
-    /// Nothing.
+    /// No message is being served.
     None,
     /// A message waits for its reply to begin.
     Opening(Pin<Box<dyn Future<Output = Result<RunningReply, Rejection>> + Send>>),
@@ -59,15 +59,15 @@ enum Activity {
 
 /// An event of the connection.
 enum Event {
-    /// A message came.
+    /// A message arrived.
     Message(Bytes),
     /// A reply begins.
     Opened(RunningReply),
-    /// There is no reply, or no more of it.
+    /// A request was rejected, or its reply failed.
     Refused(Rejection),
-    /// A reply goes on.
+    /// The next bytes of a reply.
     Reply(Bytes),
-    /// A reply is over.
+    /// A reply has ended.
     ReplyEnded,
     /// The connection ends.
     End(Ending),
@@ -77,11 +77,11 @@ enum Event {
 enum Ending {
     /// The client left.
     Gone,
-    /// The server stops; what runs is cut.
+    /// The server stops and cuts a running reply.
     Stop,
-    /// With this close code.
+    /// The server closes with this code and reason.
     Close(CloseCode, &'static str),
-    /// After this refusal.
+    /// The server sends this rejection and closes with this code.
     Refuse(Box<Rejection>, CloseCode),
 }
 
@@ -166,7 +166,7 @@ impl Session {
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
-            // A pong that is not written yet waits in memory, so a client that does not read is not read from either.
+            // A pong that is not written yet takes memory, so nothing more is read from a client that does not read.
             if self.pong_pending {
                 match std::task::ready!(self.socket.poll_flush_unpin(cx)) {
                     Ok(()) => self.pong_pending = false,
@@ -188,7 +188,7 @@ impl Session {
         }
     }
 
-    /// Whether the client was silent for too long.
+    /// Ends the connection if the client was silent for too long.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         if let Some(deadline) = self.socket.get_ref().deadline(self.context.app.limits.body_stall) {
             let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -227,14 +227,14 @@ impl Session {
         sent.map_err(|_| Ending::Gone)
     }
 
-    /// Whether the queue is full: the number of messages is bounded, and their sum is at most the limit of one message.
+    /// Whether the queue is full: the number of messages is limited, and their total size is at most the limit of one message.
     fn is_queue_full(&self, body: &Bytes) -> bool {
         let limits = &self.context.app.limits;
         let held: usize = self.waiting.iter().map(Bytes::len).sum();
         self.waiting.len() >= limits.waiting || (held > 0 && (held + body.len()) as u64 > limits.wire)
     }
 
-    /// Serves a message.
+    /// Starts the reply to a message.
     fn open_reply(&mut self, body: Bytes) {
         let id = Uuid::new_v4().to_string();
         tracing::debug!(request = %id, peer = %self.context.peer, bytes = body.len(), "asked over WebSocket");
@@ -272,7 +272,7 @@ impl Session {
             Ending::Close(code, reason) => (Vec::new(), Some((code, reason))),
             Ending::Refuse(rejection, code) => (vec![turn::rejection_message(&rejection)], Some((code, ""))),
         };
-        // A client may be slow to read this, and must not hold a permit meanwhile.
+        // A client may be slow to read the last messages, and must not hold a permit meanwhile.
         self.poll_activity = Activity::None;
         self.waiting.clear();
         self.send(last).await?;
@@ -280,7 +280,7 @@ impl Session {
         self.socket.close(Some(CloseFrame { code, reason: reason.into() })).await
     }
 
-    /// Ends the running reply with a failure, and all waiting messages with one.
+    /// Ends the running reply with a failure; one more failure is for all waiting messages.
     fn abort(&mut self) -> Vec<Message> {
         let refusal = || turn::rejection_message(&shutting_down().into());
         let mut last = match &mut self.poll_activity {
@@ -314,7 +314,7 @@ impl Session {
         }
     }
 
-    /// The budget of request bodies is used up.
+    /// The ending of a connection when the budget of request bodies is used up.
     fn over_budget(&self, broken: BodyError) -> Ending {
         Counters::add(&self.context.app.counters.overloaded);
         Ending::Refuse(Box::new(Failure::from(broken).into()), CloseCode::Again)

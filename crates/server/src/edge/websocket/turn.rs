@@ -22,7 +22,7 @@ use crate::failure::{Panicked, catch_panic, log_failure, panic_rejection};
 use crate::response::Rejection;
 use crate::route::Route;
 
-/// The one type of message that there is.
+/// The only type of message.
 const CREATE: &str = "response.create";
 
 /// A running reply.
@@ -32,7 +32,7 @@ pub(super) struct RunningReply {
     route: &'static Route,
     /// Events before the reply.
     pub(super) before: Vec<Message>,
-    /// `None` for a reply that is complete already; all its events are in `before`.
+    /// `None` for a reply that is already complete; all events of that reply are in `before`.
     stream: Option<Box<ReplyStream>>,
     /// The permit for a reply in progress.
     pub(super) _permit: OwnedSemaphorePermit,
@@ -55,7 +55,7 @@ impl RunningReply {
     }
 }
 
-/// Serves a message, up to the commit of its reply. `id` is the request's.
+/// Serves a message, up to the commit of its reply. `id` is the request's id.
 pub(super) async fn run(context: Arc<SocketContext>, body: Bytes, id: String) -> Result<RunningReply, Rejection> {
     let route = context.route;
     let opened = catch_panic(Box::pin(open_reply(context, body, &id)))
@@ -84,14 +84,14 @@ async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Resul
     };
     let mut headers = response_headers(head);
     headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));
-    // Other clients only get the public API's events. It has no event for headers, and the official SDK for Python takes an unknown
-    // event for the first one that it knows, a delta of sound (3.52.0, measured on 2026-11-22).
+    // Other clients get only the events of the public API, which has no event for headers. The official SDK for Python reads an unknown
+    // event as the first event that it knows, an audio delta (3.52.0, measured on 2026-11-22).
     let mut before = if codex { metadata::reply_events(&headers) } else { Vec::new() };
     before.extend(messages(whole));
     Ok(RunningReply { id: id.to_owned(), route: context.route, before, stream, _permit: permit })
 }
 
-/// The request in a message.
+/// Parses the request in a message.
 fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
     let read = Dialect::Responses.read_request(body.clone());
     let kind = proto::json::valid(&body).then(|| Json::from_valid(body).text("type"));
