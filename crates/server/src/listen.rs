@@ -104,7 +104,7 @@ async fn accept(
     stop: CancellationToken,
 ) {
     let private = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
-    // Such an error repeats 20 times a second; only every power of two of its count is logged.
+    // Such an error repeats 20 times a second; only its 1st, 2nd, 4th, 8th and so on is logged.
     let mut troubles = 0_u64;
     loop {
         let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };

@@ -1,5 +1,5 @@
-//! Encoded request bodies: what decodes stays under the cap, any chunking gives the same, and what was really encoded comes back, but
-//! not when it is cut or something follows it.
+//! Encoded request bodies: decoded bytes stay under the cap, any chunking gives the same result, and a correctly encoded body decodes to
+//! the original, but not if it is cut or followed by other bytes.
 
 use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use bytes::Bytes;
@@ -44,7 +44,7 @@ fn read(coding: &str, chunks: Vec<Bytes>) -> Result<Bytes, Failure> {
     RUNTIME.with(|runtime| runtime.block_on(probe::body(coding, chunks, &limits)))
 }
 
-/// The body under every coding, and under two of them.
+/// Encodes and decodes the body with every coding, and with two codings in a chain.
 fn really(plain: &[u8]) {
     for coding in ["gzip", "deflate", "raw", "br", "zstd"] {
         let named = if coding == "raw" { "deflate" } else { coding };

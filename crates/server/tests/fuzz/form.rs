@@ -1,4 +1,4 @@
-//! Multipart forms: the model's name is found in any chunking, and where it is found it is one.
+//! Multipart forms: the model's name is found in any chunking, and the found range is a field's content.
 
 use server::probe;
 

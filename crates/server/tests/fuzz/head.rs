@@ -1,9 +1,9 @@
-//! Request heads: what passes our check is one whole request to the HTTP parser behind it, which sees the same end and the same
+//! Request heads: a head that passes the check is one whole request to the HTTP parser behind it, which sees the same end and the same
 //! length of the body.
 
 use server::probe;
 
-/// Checks what a connection begins with.
+/// Checks the first bytes of a connection.
 pub fn check(input: &[u8]) {
     let Ok(Some((end, length))) = probe::head(input, 64) else { return };
     assert!(
@@ -14,7 +14,7 @@ pub fn check(input: &[u8]) {
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(input) {
         Ok(httparse::Status::Complete(seen)) => assert_eq!(seen, end, "the parser sees another end"),
-        // It may refuse more than we do, but must not wait for more.
+        // The parser may refuse more than the check, but must not wait for more bytes.
         Ok(httparse::Status::Partial) => panic!("the parser waits for more"),
         Err(_) => return,
     }

@@ -1,4 +1,4 @@
-//! `Host` headers: what is accepted means the same to a URL parser, in every part of the URL.
+//! `Host` headers: an accepted value means the same to a URL parser, in every part of the URL.
 
 use server::probe;
 use url::{Host, Url};
@@ -9,7 +9,7 @@ pub fn check(input: &[u8]) {
     let Some((name, port)) = probe::host(&text) else { return };
     let url = match Url::parse(&format!("http://{text}/path?query")) {
         Ok(url) => url,
-        // Stricter than we are about the ASCII form of international names, but of no other opinion.
+        // The URL parser is stricter about the ASCII form of international names, but finds no other host.
         Err(_) if name.contains("xn--") => return,
         Err(error) => panic!("{text:?} is accepted as {name:?}, but is no host: {error}"),
     };

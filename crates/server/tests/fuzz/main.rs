@@ -1,4 +1,4 @@
-//! The fuzz corpora as ordinary tests. `fuzz/README.md` says how to run the fuzzer itself.
+//! The fuzz corpora as ordinary tests. `fuzz/README.md` describes how to run the fuzzer itself.
 
 #[path = "properties.rs"]
 mod properties;

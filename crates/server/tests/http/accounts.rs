@@ -28,7 +28,7 @@ impl Bench {
         self.gateway.ask(line, &all, body.as_bytes()).await
     }
 
-    /// A call that may write, and its JSON answer.
+    /// A call with a token that may write; returns the status and the JSON response.
     async fn write(&self, line: &str, body: Value) -> (u16, Value) {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.call(&self.gateway.keys.admin, line, (&[], &text)).await;
@@ -46,7 +46,7 @@ impl Bench {
         self.call(&exporter, &format!("GET /auth/accounts/export{query}"), (headers, "")).await
     }
 
-    /// What the person's browser does at the provider: the address that it is sent back to.
+    /// Acts as the user's browser at the provider, and returns the address of the redirect.
     async fn browse(&self, url: &str) -> String {
         let port = self.backend.addr().port();
         let mut wire = Wire::open(port).await;
@@ -106,7 +106,7 @@ async fn accounts_are_added_named_switched_and_removed() {
     assert_eq!(bench.backend.record().offences, []);
 }
 
-/// Many at once: each id has its result, and what cannot be is refused before anything is done.
+/// Batch changes: each id has its result, and invalid changes are refused before anything is done.
 #[tokio::test]
 async fn many_accounts_are_changed_at_once() {
     let bench = Bench::new().await;
@@ -155,7 +155,7 @@ async fn many_accounts_are_changed_at_once() {
     assert_eq!(told("label", json!({"label": null})).await, (200, good.clone()));
     assert_eq!(json!(seen("label").await[..2]), original);
     assert_eq!(seen("tags").await[0], json!(["b", "c"]), "nothing of that was done");
-    // One of them has no room for more.
+    // One account has no room for another tag.
     let full: Vec<String> = (0..16).map(|n| format!("t{n}")).collect();
     bench.write(&format!("PATCH /auth/accounts/{}/tags", ids[1]), json!({"tags": full})).await;
     let (status, said) = told("tags", json!({"add": ["more"]})).await;
@@ -165,7 +165,7 @@ async fn many_accounts_are_changed_at_once() {
     assert_eq!(seen("tags").await[..2], [json!(["b", "c", "more"]), json!(full)]);
 }
 
-/// Some logins are over: the others are refreshed and switched, and those say that they need somebody.
+/// Some logins are lost: the other accounts are refreshed and switched, and the lost ones report that they need a new login.
 #[tokio::test]
 async fn a_lost_login_holds_up_no_other() {
     let bench = Bench::new().await;
@@ -177,7 +177,7 @@ async fn a_lost_login_holds_up_no_other() {
             bench.backend.invalidate_refresh(&login.account_id);
         }
     }
-    // One that has nothing to refresh keeps what it has.
+    // An account without a refresh token keeps its access token.
     let (_, added) = bench.write("POST /auth/accounts", json!({"token": bench.backend.account("plus").access})).await;
     ids.push(added["account"]["id"].as_str().unwrap().to_owned());
     let (status, said) = bench.write("POST /auth/accounts/batch-refresh", json!({ "ids": ids })).await;
@@ -187,7 +187,7 @@ async fn a_lost_login_holds_up_no_other() {
     assert!(said["results"][2]["error"].as_str().unwrap().contains("no refresh token"), "{said}");
     let on = json!({"ids": ids, "status": "active"});
     let (_, said) = bench.write("POST /auth/accounts/batch-status", on).await;
-    // The lost one serves until its access token ends.
+    // The account with the lost login serves until its access token ends.
     assert_eq!((&said["success"], &said["updated"]), (&json!(true), &json!(3)), "{said}");
     assert_eq!(said["results"][0]["result"], "done", "{said}");
     let checks = json!({"ids": [ids[1], "nobody"], "stagger_ms": 0});
@@ -228,7 +228,7 @@ async fn files_go_in_and_out() {
     let broken = bench.call(&admin, "POST /auth/accounts/import", (&[], "{\"accounts\": [\n{]}")).await;
     assert!(broken.status == 400 && broken.text().contains("line 2, column"), "{}", broken.text());
 
-    // In clear only when it is asked for in so many words.
+    // Clear text is exported only on an explicit request.
     for query in ["?format=full", "?format=minimal", "?format=full&plaintext=1", ""] {
         let refused = bench.export(query, &[]).await;
         assert_eq!(refused.status, 400, "{query} {}", refused.text());

@@ -1,4 +1,4 @@
-//! Messages of a WebSocket on their way in: what they may hold, for how long, and what is answered meanwhile.
+//! Incoming messages of a WebSocket: how much they may hold, for how long, and what is answered meanwhile.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::socket::{Socket, head, words};
 use crate::streams::gateway;
 
 const MODEL: &str = "gpt-6-sol";
-/// First bytes of frames: a whole message, its first part, its next one and its last one.
+/// First bytes of frames: a whole message, and the first, a middle and the last part of a message.
 const WHOLE: u8 = 0x81;
 const FIRST: u8 = 0x01;
 const NEXT: u8 = 0x00;
@@ -71,7 +71,7 @@ async fn what_has_arrived_is_charged_to_the_budget_of_all() {
         settings.limits.wire = 1 << 20;
     })
     .await;
-    // A whole frame is a part of a message: what follows the pong has been read.
+    // The frame is a part of a message; the pong shows that the frame has been read.
     let part = frame(FIRST, &vec![b' '; 120 << 10]);
     let mut holder = open(&gateway).await;
     holder.raw(&part).await;
@@ -128,7 +128,7 @@ async fn messages_come_whole_in_any_frames() {
         for bytes in [frame(FIRST, first), frame(0x89, b"ping"), frame(NEXT, b""), frame(LAST, rest)] {
             socket.raw(bytes).await;
         }
-        // The next message comes right behind.
+        // The next message follows at once.
         socket.create(json!({ "model": MODEL, "input": "count to 4", "store": false })).await;
         for end in [turn + 3, 4] {
             let last = answer(&mut socket).await;
@@ -140,7 +140,7 @@ async fn messages_come_whole_in_any_frames() {
     assert_eq!(sent["input"][0]["content"][0]["text"].as_str().map(str::len), Some(padding.len()));
 }
 
-/// A request of exactly so many bytes, in blanks for the most part.
+/// A request of exactly `bytes` bytes, mostly blanks.
 fn padded(bytes: usize) -> Vec<u8> {
     let request = json!({ "type": "response.create", "model": MODEL, "input": "count to 3", "store": false });
     let mut text = request.to_string().into_bytes();
@@ -150,7 +150,7 @@ fn padded(bytes: usize) -> Vec<u8> {
     text
 }
 
-/// Row B15 at the real limit, which is that of request bodies, in however many frames a message comes.
+/// Row B15 at the real limit, which is the limit of request bodies, for a message in any number of frames.
 #[rstest]
 #[case::one(usize::MAX)]
 #[case::some(1 << 20)]
@@ -177,7 +177,7 @@ async fn the_longest_message_is_as_long_as_the_longest_body(#[case] piece: usize
     }
 }
 
-/// What announces too much is not waited for.
+/// The server does not wait for a message that announces too many bytes.
 #[rstest]
 #[case::a_byte_more(WHOLE, BODY_WIRE + 1)]
 #[case::sixty_four_mib(WHOLE, 64 << 20)]
@@ -193,7 +193,7 @@ async fn a_frame_that_announces_too_much_is_refused_at_once(#[case] first: u8, #
     assert_eq!(backend.record().posts().count(), 0);
 }
 
-/// Whoever puts messages together would keep what the longest one took, on every connection.
+/// The frame reader would keep the memory of the longest message, on every connection.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_long_message_leaves_no_memory_behind() {
@@ -215,7 +215,7 @@ async fn a_long_message_leaves_no_memory_behind() {
     assert!(more < 6 * EACH, "{more} bytes for {} sockets", sockets.len());
 }
 
-/// Bytes of this process that are in memory.
+/// The resident memory of this process, bytes.
 #[cfg(target_os = "linux")]
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -242,7 +242,7 @@ async fn changes_and_deletions_with_a_body_of_another_type_are_415() {
     assert_eq!(bare.status, 404, "a deletion without a body needs no type: {}", bare.text());
 }
 
-/// The limit is one that a client can act on, so each protocol's error names it.
+/// A client can act on the limit, so each protocol's error names it.
 #[tokio::test]
 async fn a_413_names_the_limit_in_each_protocol() {
     let gateway = Gateway::start().await;
@@ -257,7 +257,7 @@ async fn a_413_names_the_limit_in_each_protocol() {
     }
 }
 
-/// Serde's words quote what does not fit, and that may be a secret in the wrong place.
+/// Serde's messages quote invalid values, which may be secrets in the wrong place.
 #[tokio::test]
 async fn admin_errors_quote_no_value_of_the_body() {
     let gateway = Gateway::start().await;
@@ -280,7 +280,7 @@ async fn admin_errors_quote_no_value_of_the_body() {
     }
 }
 
-/// Reading a large body waits for a thread of its own; small requests do not wait for it.
+/// A large body waits for a separate thread to be parsed; small requests do not wait for that thread.
 #[tokio::test]
 async fn a_large_body_is_read_off_the_threads_of_small_ones() {
     let gateway = Gateway::start().await;

@@ -14,7 +14,7 @@ use crate::wire::{PATIENCE, Wire};
 const LONG: Duration = Duration::from_hours(1);
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// Connections that began a head and say no more: 200 instead of 2,000.
+/// Connections that began a head and send no more: 200 instead of 2,000.
 async fn slow(gateway: &Gateway) -> Vec<Wire> {
     let beginnings =
         ["", "G", "GET /healthz HTTP/1.1\r\nhost: loc", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"];
@@ -27,7 +27,7 @@ async fn slow(gateway: &Gateway) -> Vec<Wire> {
     slow
 }
 
-/// Slowloris: while slow clients hold their connections, which nothing ends here, others are served.
+/// Slowloris: other clients are served while slow clients hold their connections, which nothing ends in this test.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_and_silent_clients_keep_nobody_waiting() {
     let gateway = Gateway::with(|settings| (settings.limits.first_byte, settings.limits.head) = (LONG, LONG)).await;
@@ -40,7 +40,7 @@ async fn slow_and_silent_clients_keep_nobody_waiting() {
     drop(slow);
 }
 
-/// Slowloris, shortened: 500 ms instead of 10 s. None of them sends another byte, so only the limit ends them.
+/// Slowloris, shortened: 500 ms instead of 10 s. No client sends another byte, so only the limit ends the connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_and_silent_clients_are_reaped() {
     let limit = Duration::from_millis(500);
@@ -180,7 +180,7 @@ async fn a_drain_closes_the_listener_and_idle_connections_and_lets_requests_fini
     mark.send(HEALTH).await;
     assert!(mark.answer().await.is_some(), "the loop has seen all of them");
     gateway.shutdown.cancel();
-    // A request is under way, and their own limits are longer than a test waits: only the drain ends them.
+    // A request is in progress, and the connections' own limits are longer than a test waits, so only the drain ends them.
     assert_eq!(idle.rest().await, "");
     assert_eq!(silent.rest().await, "");
     assert!(TcpStream::connect(("127.0.0.1", gateway.port)).await.is_err(), "the listener is closed");

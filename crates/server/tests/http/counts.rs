@@ -1,4 +1,4 @@
-//! Counting tokens in Anthropic's and Google's form.
+//! Counting tokens in Anthropic's and Google's formats.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The description of the admin API against the routes, and what the other tests ask and hear against the description.
+//! Compares the description of the admin API with the routes, and the calls of the other tests with the description.
 
 mod check;
 mod instants;
@@ -127,10 +127,10 @@ async fn the_description_is_served_to_readers() {
     assert_eq!(served, *DOCUMENT);
 }
 
-/// Operation, name, and with what in the query it is refused how.
+/// An operation, the name of an option, and an invalid query with the status of its refusal.
 type Named = (&'static str, &'static str, Option<(&'static str, u16)>);
 
-/// What queries and headers may say, a second time.
+/// The options in queries and headers, listed a second time.
 const OPTIONS: [Named; 11] = [
     ("GET /admin/dry-run", "model", Some(("?model=none", 404))),
     ("GET /admin/dry-run", "key_id", Some(("?key_id=none", 400))),
@@ -164,7 +164,7 @@ async fn options_are_read_where_they_are_said() {
     }
 }
 
-/// Bodies that nobody wants.
+/// Bodies that no operation accepts.
 const JUNK: [&str; 10] = [
     "",
     "{",
@@ -178,7 +178,7 @@ const JUNK: [&str; 10] = [
     "\u{0}",
 ];
 
-/// Every operation on ids of nothing and bodies of junk: refused as described, which `ask` checks, and never our fault.
+/// Every operation with unknown ids and junk bodies: refused as described, which `ask` checks, and never with an internal error.
 #[tokio::test]
 async fn bad_input_is_refused_as_described() {
     let gateway = Gateway::start().await;
@@ -196,7 +196,7 @@ async fn bad_input_is_refused_as_described() {
                 for body in if method == "GET" { &JUNK[..1] } else { &JUNK[..] } {
                     let line = format!("{method} {path}{query}");
                     let answer = gateway.ask(&line, &headers, body.as_bytes()).await;
-                    // Without a backend, who has to ask one says so; what is described as such was checked.
+                    // Without a backend, operations that call it answer 502; `ask` has checked that this is described.
                     assert!(answer.status < 500 || answer.status == 502, "{line} {body}: {}", answer.text());
                 }
             }

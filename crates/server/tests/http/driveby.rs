@@ -1,11 +1,11 @@
-//! What a web page can send without asking: nothing of it may reach the engine, on the strictest and on the most open setting.
+//! Requests that a web page can send without a preflight: none may reach the engine, on the strictest and on the most open settings.
 
 use crate::gateway::{Gateway, count, request};
 use crate::wire::{Answer, Wire};
 
 const BODY: &[u8] = br#"{"model":"gpt-6-sol","input":"burn my quota","messages":[{"role":"user","content":"x"}]}"#;
 
-/// What browsers put on requests of a foreign page: method, headers.
+/// Requests as browsers send them for a page of another origin: method, headers.
 const PAGES: [(&str, &[&str]); 13] = [
     (
         "POST",
@@ -46,7 +46,7 @@ const PAGES: [(&str, &[&str]); 13] = [
         ],
     ),
     ("POST", &["content-type: application/json", "origin: https://evil.com"]),
-    // A browser of old, which says nothing of the page: the media type is all there is.
+    // An old browser, which sends no header about the page: only the media type can be checked.
     ("POST", &["content-type: text/plain", "user-agent: Mozilla/5.0"]),
     ("POST", &["content-type: application/x-www-form-urlencoded", "user-agent: Mozilla/5.0"]),
     ("POST", &["user-agent: Mozilla/5.0"]),

@@ -1,5 +1,5 @@
 //! Every client protocol against the offline backend: the same answer in all of them, streamed and collected, and failures in each
-//! one's own words, before and inside a stream.
+//! protocol's own format, before and inside a stream.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn prompt(gateway: &Gateway, protocol: &Protocol, prompt: &str, stream: bo
     wire.answer().await.unwrap_or_else(|| panic!("{}: no answer", protocol.name))
 }
 
-/// Asks while the backend does as planned, also when it is asked once more.
+/// Asks while the backend follows the plan, also for one retry.
 async fn ask_during(place: (&Gateway, &offline::Running), protocol: &Protocol, plan: &Plan, stream: bool) -> Answer {
     static CASES: AtomicUsize = AtomicUsize::new(0);
     let (gateway, backend) = place;
@@ -60,7 +60,7 @@ async fn one_answer_in_every_protocol() {
     assert!(texts.iter().all(|(_, text)| *text == first), "{texts:?}");
 }
 
-/// What an error looks like in each protocol: a pointer to its message.
+/// The message of an error in each protocol.
 fn message<'a>(name: &str, body: &'a Value) -> Option<&'a str> {
     let place = if name.starts_with("ollama") { "/error" } else { "/error/message" };
     body.pointer(place)?.as_str()
@@ -116,7 +116,7 @@ async fn refusals_speak_the_protocol_of_their_path() {
     assert_eq!(backend.record().posts().count(), answered, "a refused request goes nowhere");
 }
 
-/// Claude Code asks so whether somebody is there.
+/// Claude Code checks with this request whether the server is there.
 #[tokio::test]
 async fn the_root_answers_a_head() {
     let gateway = Gateway::start().await;
@@ -163,7 +163,7 @@ async fn an_upstream_that_fails_first_is_a_status() {
         (Plan::reset(), &[502, 500]),
     ] {
         for protocol in PROTOCOLS {
-            // One of its own: after failures in a row an account is left alone.
+            // Each protocol has its own gateway, because an account is left alone after several failures in a row.
             let (gateway, backend) = gateway().await;
             for stream in [true, false] {
                 let answer = ask_during((&gateway, &backend), &protocol, &plan, stream).await;
@@ -198,8 +198,8 @@ async fn an_upstream_that_fails_midway_ends_the_stream_in_its_words() {
     }
 }
 
-/// F1 and F2: cut after each event, by reset and by a plain end, what the client got is the beginning of the whole text and never
-/// looks finished.
+/// F1 and F2: when the upstream is cut after any event, by a reset or by a plain end, the client has a prefix of the whole text, and the
+/// stream never looks finished.
 #[tokio::test]
 async fn a_cut_at_any_event_leaves_a_prefix_and_no_false_end() {
     let (gateway, backend) = gateway().await;
@@ -242,7 +242,7 @@ async fn the_shape_of_the_upstream_stream_does_not_matter() {
     }
 }
 
-/// F30: whoever leaves ends the upstream's work.
+/// F30: a client that leaves ends the upstream's work.
 #[tokio::test]
 async fn a_client_of_any_protocol_that_leaves_ends_the_upstream() {
     let (gateway, backend) = gateway().await;

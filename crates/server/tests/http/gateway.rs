@@ -22,7 +22,7 @@ pub(crate) const FIXED: &str = "a key of one's own";
 /// A running server, and every kind of credential for it.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
-    /// The Ollama listener's, 0 where there is none.
+    /// The port of the Ollama listener, 0 if there is none.
     pub(crate) ollama: u16,
     pub(crate) counters: Arc<Counters>,
     pub(crate) keys: Keys,
@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
     _home: TempDir,
 }
 
-/// Credentials.
+/// One credential of each kind.
 pub(crate) struct Keys {
     pub(crate) client: String,
     pub(crate) revoked: String,
@@ -53,7 +53,7 @@ impl Gateway {
         Self::on(engine, home, change).await
     }
 
-    /// One with an account whose backend is never reached, so that the built-in models are listed.
+    /// A gateway with an account whose backend is never reached, so that the built-in models are listed.
     pub(crate) async fn listing(change: impl FnOnce(&mut Settings)) -> Self {
         let home = TempDir::new().unwrap();
         let store = store(&home).await;
@@ -93,7 +93,7 @@ impl Gateway {
         Self { port, ollama, counters, keys, shutdown, now, task, _home: home }
     }
 
-    /// Asks on a connection of its own: a request line, header lines and a body. What the admin API answers must be as described.
+    /// Sends a request line, header lines and a body on a new connection. Responses of the admin API must be as described.
     pub(crate) async fn ask(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
         let answer = ask(self.port, line, headers, body).await;
         described::check(line, body, &answer);
@@ -163,7 +163,7 @@ pub(crate) async fn engine(store: Store, base: &str) -> Engine {
     engine_with(store, base, |_| {}).await
 }
 
-/// The same with other settings.
+/// An engine whose backend is at `base`, with changed settings.
 pub(crate) async fn engine_with(store: Store, base: &str, change: impl FnOnce(&mut engine::Settings)) -> Engine {
     let url = |path: &str| format!("{base}{path}").parse().unwrap();
     let config = upstream::Config { base_url: url("/backend-api"), auth_url: url(""), ..upstream::Config::default() };

@@ -1,5 +1,5 @@
-//! BadHost: a Host that makes some URL parser see another path or host. The verdict is the same with and without a key, comes
-//! before the body is read and names the setting.
+//! BadHost: a Host that makes some URL parser see another path or host. The refusal is the same with and without a key, comes before the
+//! body is read, and names the setting.
 
 use crate::gateway::{Gateway, count, request};
 use crate::wire::Wire;

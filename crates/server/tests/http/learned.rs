@@ -1,4 +1,4 @@
-//! What a refusal has taught about a model's limits, as every client's lists and errors show it.
+//! Limits of a model that were learned from a refusal, as every client's lists and errors show them.
 
 use offline::{Plan, Rule};
 use serde_json::{Value, json};
@@ -17,13 +17,13 @@ async fn get(gateway: &Gateway, path: &str, header: &str) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// The model in a list, by the member that names it.
+/// The model in a list, found by the field that names it.
 fn entry(list: &Value, members: &str, name: (&str, &str)) -> Value {
     let all = list[members].as_array().unwrap_or_else(|| panic!("{list}"));
     all.iter().find(|entry| entry[name.0] == name.1).cloned().unwrap_or_else(|| panic!("{list}"))
 }
 
-/// The window in the lists of OpenAI, Anthropic, Google, Codex and Ollama, single models too.
+/// The context window in the lists of OpenAI, Anthropic, Google, Codex and Ollama, and of single models.
 async fn windows(gateway: &Gateway) -> Vec<Value> {
     let one = |model: &str| format!("/v1/models/{model}");
     let openai = entry(&get(gateway, "/v1/models", "").await, "data", ("id", MODEL));
@@ -59,7 +59,7 @@ async fn every_list_shows_the_window_that_a_refusal_named() {
     let first = gateway.post("/v1/messages", &[], body.as_bytes()).await;
     assert_eq!(first.status, 400, "{}", first.text());
     assert_eq!(windows(&gateway).await, vec![json!(20_000); 6]);
-    // The second time no call is made, and the client hears what it compacts its conversation at.
+    // The second request makes no call, and the client learns at which length to compact its conversation.
     let second = gateway.post("/v1/messages", &[], body.as_bytes()).await;
     assert_eq!((second.status, second.header("x-polygate-attempts")), (400, None));
     let said = second.text();

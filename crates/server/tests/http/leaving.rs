@@ -17,11 +17,11 @@ const SOON: Duration = Duration::from_secs(10);
 /// How a client leaves.
 #[derive(Clone, Copy, Debug)]
 enum Exit {
-    /// With a close frame, and it waits for the answer to it.
+    /// The client sends a close frame and waits for the reply to it.
     Close,
-    /// It closes the connection.
+    /// The client closes the connection.
     Fin,
-    /// It resets the connection.
+    /// The client resets the connection.
     Reset,
 }
 
@@ -38,18 +38,18 @@ impl Exit {
     }
 }
 
-/// A gateway that serves one request at a time and has few sockets: what is not given back is missed by the next client.
+/// A gateway that serves one request at a time and has few sockets, so that a permit that is not released blocks the next client.
 async fn narrow(transport: Transport) -> Site {
     let tune = |settings: &mut engine::Settings| {
         settings.transport = transport;
         settings.max_concurrent = 1;
-        // What comes before the first real event is held back for so long.
+        // Events before the first real one are held back for this time.
         settings.commit = Duration::from_millis(20);
     };
     Site::new(&["plus"], tune, |settings| (settings.limits.replies, settings.limits.sockets) = (1, 2)).await
 }
 
-/// A socket on which a reply was asked for.
+/// A socket on which a reply was requested.
 async fn ask(site: &Site) -> Socket {
     let key = format!("Bearer {}", site.gateway.keys.client);
     let mut socket = Socket::open(site.gateway.port, &[("authorization", &key)]).await.unwrap();
@@ -65,7 +65,7 @@ async fn at_any_event_of_a_reply(
 ) {
     let site = narrow(transport).await;
     let whole = ask(&site).await.reply().await;
-    // Over a socket the backend begins with three events for its own client alone.
+    // Over a WebSocket, the backend begins with three events that are only for its own client.
     let own = if transport == Transport::WebSocket { 3 } else { 0 };
     for cut in 0..=whole.len() {
         let pause = Plan::auto().pause(u32::try_from(own + cut).unwrap(), Wait::Forever);
@@ -87,7 +87,7 @@ async fn at_any_event_of_a_reply(
     let rows = site.rows(whole.len() + 2).await;
     let ids: std::collections::HashSet<_> = rows.iter().map(|row| row.id).collect();
     assert_eq!((rows.len(), ids.len()), (whole.len() + 2, whole.len() + 2));
-    // The newest was cut behind its end, and the oldest not at all.
+    // The newest reply was cut after its end, and the oldest was not cut.
     let outcomes: Vec<_> = rows.iter().map(|row| row.outcome).collect();
     let aborted = vec![Outcome::Aborted; whole.len()];
     assert_eq!(outcomes, [&[Outcome::Completed], &aborted[..], &[Outcome::Completed]].concat());

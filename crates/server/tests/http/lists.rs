@@ -1,4 +1,4 @@
-//! Model lists in the three shapes, and whose client gets which.
+//! Model lists in the three formats, and which client gets which format.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn each_vendors_client_gets_its_shape(#[case] target: &str, #[case] header
     assert_eq!(one.status, 200, "{}", one.text());
 }
 
-/// Every member of the official SDKs' `ModelInfo`, from what the catalogue lists; a retired name says so.
+/// Every field of the official SDKs' `ModelInfo`, filled from the catalogue; a retired name is marked as such.
 #[tokio::test]
 async fn anthropics_clients_hear_what_a_model_can() {
     let gateway = Gateway::listing(|_| {}).await;
@@ -172,7 +172,7 @@ async fn names_with_slashes_reach_the_catalogue() {
     }
 }
 
-/// A gateway that has its account's own list, and the account's id at the backend.
+/// A gateway that has fetched its account's own list, and the account's id at the backend.
 async fn listed() -> (Site, String) {
     let site = Site::new(&["plus"], |_| {}, |_| {}).await;
     let live = async {
@@ -189,7 +189,7 @@ fn asked(backend: &Running) -> usize {
     backend.record().at(Endpoint::Models).count()
 }
 
-/// The names in a list of any shape.
+/// The names in a list of any format.
 async fn names(gateway: &Gateway, target: &str, header: &str) -> Vec<String> {
     let answer = get(gateway, target, header).await;
     assert_eq!(answer.status, 200, "{target}: {}", answer.text());
@@ -199,8 +199,8 @@ async fn names(gateway: &Gateway, target: &str, header: &str) -> Vec<String> {
     entries.iter().map(|entry| name(entry).trim_start_matches("models/").to_owned()).collect()
 }
 
-/// A client's wish is a call to every account, so lists are asked for once a minute at most, whoever wishes; in between, and for any
-/// other word than `true` or `1`, the one that is there is served.
+/// A refresh calls every account, so lists are fetched at most once a minute for all clients together. In between, and for any value other
+/// than `true` or `1`, the current list is served.
 #[rstest]
 #[case::openai("/v1/models?refresh=true", "x-none: 1")]
 #[case::a_number("/v1/models?refresh=1", "x-none: 1")]
@@ -239,7 +239,7 @@ async fn a_list_that_does_not_come_leaves_the_one_from_before() {
     assert_eq!(asked(&backend), before + 1);
 }
 
-/// A key in the target works for Google's clients only, and never comes back.
+/// A key in the target works for Google's clients only, and no response shows it.
 #[tokio::test]
 async fn a_key_in_the_query_is_for_gemini_and_never_shown() {
     let gateway = Gateway::start().await;
@@ -267,7 +267,7 @@ async fn a_key_in_the_query_is_for_gemini_and_never_shown() {
     assert_eq!(gateway.ask("GET /v1beta/models?key=other", &agree, b"").await.status, 401);
 }
 
-/// Nine models were listed that nobody could serve.
+/// Nine models used to be listed that no account could serve.
 #[tokio::test]
 async fn nothing_is_listed_while_nobody_can_serve_and_the_error_says_what_to_do() {
     let gateway = Gateway::with(|settings| settings.ollama = crate::gateway::ollama()).await;
@@ -286,7 +286,7 @@ async fn nothing_is_listed_while_nobody_can_serve_and_the_error_says_what_to_do(
     assert!(!missing.text().contains("gpt-6-sol"), "{}", missing.text());
     let known = gateway.post("/v1/responses", &[], br#"{"model":"gpt-6-sol","input":"a"}"#).await;
     assert!(known.status == 503 && known.text().contains("polygate login"), "{}", known.text());
-    // Codex starts with a list of its own backend's shape and asks for its default model by name.
+    // Codex starts with a list in its own backend's format, and requests its default model by name.
     let codex = get(&gateway, "/v1/models?client_version=0.169.0", "x-none: 1").await;
     assert!(json(&codex)["models"].as_array().is_some_and(|models| !models.is_empty()), "{}", codex.text());
 }

@@ -1,5 +1,5 @@
-//! The server over real sockets, with the raw bytes that clients, browsers and attackers send. The engine is a real one on a
-//! throw-away store, without accounts where a model call is not meant to arrive: there it answers 503.
+//! The server over real sockets, with the raw bytes that clients, browsers and attackers send. The engine is a real one on a throw-away
+//! store. Where no model call should arrive, the engine has no accounts and answers 503.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Whether a request and its answer are as the description of the admin API says.
+//! Checks requests and responses against the description of the admin API.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ pub(crate) fn check(line: &str, body: &[u8], answer: &Answer) {
     }
 }
 
-/// Every operation: path, method in capitals, and what is said of it.
+/// Every operation: path, method in capitals, and its description.
 pub(super) fn operations() -> impl Iterator<Item = (&'static str, String, &'static Value)> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     paths.iter().flat_map(|(path, item)| {
@@ -25,7 +25,7 @@ pub(super) fn operations() -> impl Iterator<Item = (&'static str, String, &'stat
     })
 }
 
-/// What is not as described; `None` for a call of nothing that is described.
+/// How a call differs from the description; `None` if it does not differ or is not described at all.
 pub(super) fn fault(line: &str, body: &[u8], answer: &Answer) -> Option<String> {
     let (_, _, operation) = meant(line)?;
     let Some(described) = operation["responses"].get(answer.status.to_string()) else {
@@ -35,20 +35,20 @@ pub(super) fn fault(line: &str, body: &[u8], answer: &Answer) -> Option<String> 
     given(resolve(described), answer).or_else(asked)
 }
 
-/// The operation that a request line asks for: path, method, and what is said of it.
+/// The operation of a request line: path, method, and its description.
 pub(super) fn meant(line: &str) -> Option<(&'static str, String, &'static Value)> {
     let (method, target) = line.split_once(' ')?;
     let path = target.split('?').next()?;
     operations().find(|(pattern, named, _)| named == method && fits(pattern, path))
 }
 
-/// What is wrong with a value that should have a shape of this name.
+/// The first violation of the schema with this name by a value.
 pub(super) fn misshapen(name: &str, value: &Value) -> Option<String> {
     let validator = jsonschema::validator_for(&whole(&DOCUMENT["components"]["schemas"][name], true, true)).unwrap();
     validator.iter_errors(value).next().map(|error| format!("{} at {}", error, error.instance_path()))
 }
 
-/// What a reference refers to.
+/// Resolves a reference.
 pub(super) fn resolve(value: &'static Value) -> &'static Value {
     let Some(reference) = value["$ref"].as_str() else { return value };
     DOCUMENT.pointer(reference.trim_start_matches('#')).unwrap()
@@ -76,7 +76,7 @@ fn given(described: &'static Value, answer: &Answer) -> Option<String> {
     wrong(described, &answer.body, true)
 }
 
-/// What is wrong with a body that has a JSON schema; `closed` is whether it must hold nothing that is not described.
+/// The first violation of a body's JSON schema; `closed` forbids fields that are not described.
 fn wrong(described: &'static Value, body: &[u8], closed: bool) -> Option<String> {
     let schema = &described["content"]["application/json"]["schema"];
     if schema.is_null() || body.is_empty() && described.get("required").is_some_and(|required| required == false) {
@@ -88,8 +88,8 @@ fn wrong(described: &'static Value, body: &[u8], closed: bool) -> Option<String>
     validator.iter_errors(&value).next().map(|error| format!("{} at {}", error, error.instance_path()))
 }
 
-/// A schema with what it refers to in it. `closed` forbids members that no part of it names; `alone` is whether there are no parts
-/// beside this one.
+/// A schema with all references inlined. `closed` forbids fields that no part of the schema names; `alone` is whether there are no other
+/// parts beside this one.
 fn whole(schema: &'static Value, closed: bool, alone: bool) -> Value {
     let schema = resolve(schema);
     let Some(members) = schema.as_object() else { return schema.clone() };

@@ -1,10 +1,10 @@
-//! Instants: RFC 3339 beside the camelCase names of the older paths, milliseconds beside our own snake_case ones.
+//! Instants: RFC 3339 among the camelCase names of the older paths, milliseconds among this gateway's own snake_case names.
 
 use serde_json::{Map, Value};
 
 use super::check::DOCUMENT;
 
-/// Every object that the description knows: the name of its schema and its members.
+/// Every object in the description: the name of its schema, and its fields.
 fn objects() -> Vec<(&'static str, &'static Map<String, Value>)> {
     let mut found = Vec::new();
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {

@@ -1,5 +1,5 @@
-//! Each good answer and each failure of its own that the description promises, given by a gateway on the offline backend; those that
-//! any route may give are in [`super::refused`].
+//! A gateway on the offline backend gives every successful response and every specific failure that the description promises. The failures
+//! that any route may give are in [`super::refused`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use super::check::{meant, misshapen, operations};
 use crate::gateway::{Gateway, engine_with, request, store};
 use crate::wire::Wire;
 
-/// What routes have by their class or by what they read.
+/// The statuses that routes have because of their class or their body.
 const COMMON: [u16; 11] = [400, 401, 403, 404, 408, 413, 415, 421, 431, 500, 503];
-/// A refresh token that nobody has.
+/// A refresh token that belongs to no account.
 const NOBODYS: &str = "rt_canary-0123456789";
-/// A key that the backend's relays take.
+/// A key that the backend's relays accept.
 const KEY: &str = "sk-offline-canary-0123456789";
 
-/// A gateway, and what it has answered.
+/// A gateway, and the statuses that it has answered with.
 struct Witness {
     gateway: Gateway,
     backend: Running,
@@ -43,7 +43,7 @@ impl Witness {
         Self { gateway, backend, engine, codex, seen: BTreeSet::new() }
     }
 
-    /// Asks with a token of the scope that the description names, for this status. What the answer holds is checked on the way.
+    /// Calls with a token of the described scope, and expects this status. The response is checked against the description.
     async fn ask(&mut self, status: u16, line: &str, body: Value) -> Value {
         let (path, method, operation) = meant(line).unwrap_or_else(|| panic!("{line} is not described"));
         let export = operation["security"][0]["adminToken"][0] == "export";
@@ -70,14 +70,14 @@ impl Witness {
         self.backend.script(Rule::at(place, Plan::auto().status(500)));
     }
 
-    /// An account whose tokens are ours.
+    /// An account whose tokens the gateway holds.
     async fn account(&mut self) -> (String, FakeAccount) {
         let login = self.backend.account("plus");
         let added = self.ask(200, "POST /auth/accounts", json!({"refreshToken": login.refresh})).await;
         (added["account"]["id"].as_str().unwrap().to_owned(), login)
     }
 
-    /// One that must be signed in again.
+    /// An account that must be signed in again.
     async fn lost(&mut self) -> String {
         let (id, login) = self.account().await;
         self.backend.revoke_access(&login.account_id, Revocation::Revoked);
@@ -118,7 +118,7 @@ async fn every_promised_answer_is_given() {
     assert!(missing.is_empty(), "promised and never given here: {missing:?}");
 }
 
-/// A watcher of the feed, after so many others that there is no place for one more.
+/// A watcher of the events, while so many others watch that one more is refused.
 async fn watch(witness: &mut Witness) -> Wire {
     let key = format!("authorization: Bearer {}", witness.gateway.keys.reader);
     let mut all = Vec::new();
@@ -136,7 +136,7 @@ async fn watch(witness: &mut Witness) -> Wire {
     all.swap_remove(0)
 }
 
-/// What was told meanwhile is as described.
+/// The events that were sent meanwhile are as described.
 async fn news(witness: &Witness, watcher: &mut Wire) {
     witness.gateway.shutdown.cancel();
     let text = watcher.rest().await;
@@ -250,7 +250,7 @@ async fn logins(witness: &mut Witness) {
     witness.ask(200, "POST /auth/logout", json!({"ids": ["x"]})).await;
 }
 
-/// The address that the provider sends a person's browser back to.
+/// The address to which the provider redirects the user's browser.
 async fn browse(backend: &Running, url: &str) -> String {
     let mut wire = Wire::open(backend.addr().port()).await;
     let path = url.split_once("127.0.0.1").unwrap().1;
@@ -267,7 +267,7 @@ async fn devices(witness: &mut Witness) {
     witness.ask(200, &line, Value::Null).await;
     witness.fail(Endpoint::DeviceToken);
     for status in [502, 200] {
-        // The provider is asked no more often than it wants.
+        // The provider is polled only as often as it allows.
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(6)).await;
         tokio::time::resume();
@@ -277,7 +277,7 @@ async fn devices(witness: &mut Witness) {
 }
 
 async fn codex(witness: &mut Witness) {
-    // One account whose login we took, which cannot be followed too, and one that follows the file.
+    // An account whose login was imported, which cannot be linked too, and an account that is linked to the file.
     for (taken, status) in [(true, 409), (false, 200)] {
         std::fs::write(&witness.codex, witness.backend.account("plus").auth_json()).unwrap();
         if taken {

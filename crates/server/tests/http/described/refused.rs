@@ -1,4 +1,4 @@
-//! The failures that any route may give: each of them from each operation.
+//! The failures that any route may give: each failure from each operation.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::wire::{Answer, Wire};
 const STALL: Duration = Duration::from_millis(50);
 const JSON: &str = "content-type: application/json";
 
-/// Asks for an operation with these headers, perhaps with a body that is begun only, and checks the answer.
+/// Calls an operation with these headers, possibly with an incomplete body, and checks the response.
 async fn ask(gateway: &Gateway, line: &str, headers: &[&str]) -> Answer {
     let mut wire = Wire::open(gateway.port).await;
     wire.send(request(line, headers, b"")).await;
@@ -53,8 +53,8 @@ async fn who_may_not_is_told_so_everywhere() {
     }
 }
 
-/// The failures of reading a body come from those that are said to read one, and from no other. A body's type is checked wherever a
-/// request may have a body.
+/// The failures of reading a body come only from operations that are described as reading one. A body's type is checked wherever a request
+/// may have a body.
 #[tokio::test]
 async fn bodies_are_refused_where_they_are_read() {
     let limits = Limits { body_stall: STALL, wire: 1 << 10, ..Limits::default() };
