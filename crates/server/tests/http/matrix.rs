@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
-/// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
+/// Every route of the gateway, listed a second time: (method, path, class). A route that is missing here fails the test.
 pub(crate) const ORACLE: [(&str, &str, &str); 189] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
@@ -201,7 +201,7 @@ pub(crate) const ORACLE: [(&str, &str, &str); 189] = [
     ("POST", "/api/proxies/{id}/disable", "write"),
 ];
 
-/// The same for the Ollama listener; `open` needs no key on loopback.
+/// Every route of the Ollama listener; `open` needs no key on loopback.
 const OLLAMA: [(&str, &str, &str); 36] = [
     ("POST", "/chat/completions", "open"),
     ("POST", "/responses", "open"),
@@ -241,7 +241,7 @@ const OLLAMA: [(&str, &str, &str); 36] = [
     ("POST", "/v1/messages/count_tokens", "open"),
 ];
 
-/// Which credentials open which class; the first word says whose they are.
+/// The status of a credential for a class, 0 if the credential is accepted; the credential's first word is its kind.
 fn opens(credential: &str, class: &str) -> u16 {
     match (credential.split(' ').next().unwrap(), class) {
         (_, "public")
@@ -259,7 +259,7 @@ fn opens(credential: &str, class: &str) -> u16 {
     }
 }
 
-/// Host header lines and whether they are ours.
+/// Host header lines, and whether they name this gateway.
 const HOSTS: [(&str, bool); 22] = [
     ("host: 127.0.0.1:PORT", true),
     ("host: [::1]:PORT", true),
@@ -285,7 +285,7 @@ const HOSTS: [(&str, bool); 22] = [
     ("host: localhost, evil.com", false),
 ];
 
-/// Origin and Sec-Fetch-Site lines, and whether the page behind them is ours (for `localhost:PORT`).
+/// Origin and Sec-Fetch-Site lines, and whether their page belongs to this gateway (for `localhost:PORT`).
 const SITES: [(&str, bool); 13] = [
     ("x-none: 1", true),
     ("origin: http://localhost:PORT", true),
@@ -302,7 +302,7 @@ const SITES: [(&str, bool); 13] = [
     ("sec-fetch-site: same-site", false),
 ];
 
-/// Those of this machine, on whatever port.
+/// The lines of pages on this machine, on any port.
 const LOCAL: [&str; 4] = [
     "origin: http://localhost:PORT",
     "origin: http://localhost:PORT\r\nsec-fetch-site: same-origin",
@@ -310,7 +310,7 @@ const LOCAL: [&str; 4] = [
     "origin: http://localhost:3000\r\nsec-fetch-site: same-site",
 ];
 
-/// Headers of people who pretend to be somebody else; they change nothing.
+/// Headers that claim another client or target; they change nothing.
 const FORWARDED: &str = "x-forwarded-for: 127.0.0.1\r\nforwarded: for=127.0.0.1;host=localhost\r\nx-real-ip: 127.0.0.1\r\n\
     x-forwarded-host: localhost\r\nx-forwarded-proto: https\r\ncf-connecting-ip: ::1\r\nx-original-url: /admin/keys";
 
@@ -361,7 +361,7 @@ fn sorted(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
     rows
 }
 
-/// A route as the oracle says it; `data` is what it calls the data class.
+/// A route in the oracle's form; `data` is the oracle's name of the data class.
 fn said(route: &'static Route, data: &'static str) -> Row {
     let class = match route.class {
         Class::Public => "public",
@@ -381,7 +381,8 @@ async fn the_whole_matrix_equals_its_oracle() {
     let gateway = Arc::new(Gateway::with(open).await);
     let mut rows = JoinSet::new();
     for (face, table) in [(Face::Gateway, &ORACLE[..]), (Face::Ollama, &OLLAMA)] {
-        // The classes in full; of every other route each pair of dimensions, as all go through the same code.
+        // The first route of each method and class is tested in full, the others with each pair of dimensions, as all go through the same
+        // code.
         let mut seen = Vec::new();
         for route in table {
             let kind = (route.0, route.2);
@@ -395,16 +396,16 @@ async fn the_whole_matrix_equals_its_oracle() {
     assert!(asked > 50_000, "{asked}");
 }
 
-/// Which listener is asked.
+/// The listener that is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Face {
     Gateway,
     Ollama,
 }
 
-/// All of one route, or each pair of its dimensions.
+/// Tests all combinations of one route, or each pair of its dimensions, and returns the number of requests.
 async fn row(gateway: &Gateway, face: Face, (method, path, class): Row, whole: bool) -> usize {
-    // A stream that does not end is asked for its head only.
+    // For an endless stream, only the head is requested.
     let endless = path == "/admin/events";
     let method = if endless { "HEAD" } else { method };
     let line = format!("{method} {}", path.replace("{id}", "x").replace("{name}", "x"));
@@ -448,11 +449,11 @@ async fn row(gateway: &Gateway, face: Face, (method, path, class): Row, whole: b
     asked
 }
 
-/// The oracle's verdict; 0 is none of 401, 403 and 421.
+/// The status that the oracle expects; 0 is none of 401, 403 and 421.
 fn expected(((host, ours), (site, own)): (&(&str, bool), &(&str, bool)), face: Face, key: u16) -> u16 {
-    // A page of ours is one of the very host that is asked; from another of our names it is foreign.
+    // A page belongs to the gateway only under the requested host; under another of the gateway's names it is foreign.
     let same = host.starts_with("host: localhost:") || !site.contains("origin: http://localhost:PORT");
-    // The Ollama listener takes pages of this machine.
+    // The Ollama listener accepts pages of this machine.
     let near = face == Face::Ollama && LOCAL.contains(site);
     match (*ours, (*own && same) || near) {
         (false, _) => 421,

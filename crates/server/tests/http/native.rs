@@ -1,4 +1,4 @@
-//! Codex's own paths: who is let in, and what its client reads there.
+//! Codex's own paths: which credentials are accepted, and what the Codex client reads there.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::socket::Socket;
 use crate::wire::{Answer, Wire};
 
 const AGENT: &str = "user-agent: codex_exec/0.169.0 (Debian 12.0.0; x86_64) xterm (codex_exec; 0.169.0)";
-/// The names that a path has.
+/// The prefixes under which a path exists.
 const BASES: [&str; 3] = ["/backend-api/wham", "/wham", "/api/codex"];
 
-/// A gateway with two accounts, both linked to files of Codex's.
+/// A gateway with two accounts, both linked to Codex's files.
 struct Bench {
     gateway: Gateway,
     backend: Running,
@@ -109,7 +109,7 @@ async fn the_models_are_codexs_own_and_their_etag_is_on_every_reply() {
     assert_eq!((reply.status, reply.header("x-models-etag")), (200, Some(etag.as_str())), "{}", reply.head);
     let other = bench.respond("/v1/responses", &key, "user-agent: OpenAI/Python 3.52.0").await;
     assert_eq!((other.status, other.header("x-models-etag")), (200, None));
-    // A client of another version reads what the backend lists for its own, and its replies name that list.
+    // A client of another version gets the backend's list for its version, and its replies have the ETag of that list.
     let entry = json!({"slug": "gpt-6-sol", "display_name": "For old clients", "priority": 1});
     bench.backend.script(Rule::at(Endpoint::Models, Plan::json(200, json!({"models": [entry]}))));
     let old = bench.get("/backend-api/codex/models?client_version=0.150.0", &key).await;
@@ -120,7 +120,7 @@ async fn the_models_are_codexs_own_and_their_etag_is_on_every_reply() {
     let reply = bench.respond("/backend-api/codex/responses", &key, agent).await;
     assert_eq!((reply.status, reply.header("x-models-etag")), (200, old_etag.as_deref()));
     assert_ne!(old_etag.as_deref(), Some(etag.as_str()));
-    // What the client asks for under the name that the public API shares.
+    // The client also requests the list under a path of the public API.
     assert_eq!(bench.get("/v1/models?client_version=0.169.0", &key).await.header("etag"), Some(etag.as_str()));
 }
 
@@ -173,17 +173,17 @@ async fn limits_are_the_pools_and_stop_nobody_while_anybody_serves() {
     let usage = read(&bench.get("/backend-api/wham/usage", &key).await);
     let limit = &usage["rate_limit"];
     assert_eq!((&limit["allowed"], &limit["limit_reached"]), (&json!(false), &json!(true)), "{usage}");
-    // The first one back.
+    // The window that is reset first counts.
     assert!(limit["primary_window"]["reset_after_seconds"].as_u64().unwrap() <= 3600, "{usage}");
     assert_eq!(usage["rate_limit_reached_type"]["type"], "rate_limit_reached");
-    // A refusal says the same to whoever reads it.
+    // A refusal has the same figures for Codex clients, and none for others.
     for (agent, used) in [(AGENT, Some("100")), ("user-agent: OpenAI/Python 3.52.0", None)] {
         let refusal = bench.respond("/v1/responses", &key, agent).await;
         assert_eq!((refusal.status, refusal.header("x-codex-primary-used-percent")), (429, used), "{}", refusal.head);
     }
 }
 
-/// The client believes of its own user alone whether there is anything left.
+/// The client trusts the remaining quota only for its own user.
 #[tokio::test]
 async fn limits_are_of_the_user_whose_login_asks() {
     let bench = Bench::new().await;
@@ -197,7 +197,7 @@ async fn limits_are_of_the_user_whose_login_asks() {
     }
 }
 
-/// An account that is used up by its last reply does not stop a client that another one can serve.
+/// An account that is used up by its last reply does not stop a client that another account can serve.
 #[tokio::test]
 async fn a_reply_tells_of_whoever_serves_next() {
     let bench = Bench::new().await;
@@ -232,7 +232,7 @@ async fn a_linked_login_lets_in_on_codexs_paths_and_nowhere_else() {
         assert_eq!(bench.get(line, &access).await.status, status, "{line}");
     }
     assert_eq!(bench.respond("/v1/responses", &access, AGENT).await.status, 401);
-    // A login that is not linked, the id token, and one that merely looks like it.
+    // A login that is not linked, an id token, a token that only looks like the login, and a refresh token.
     let other = bench.backend.account("plus");
     let forged = format!("{access}x");
     for stranger in [&other.access, &bench.logins[0].id, &forged, &bench.logins[0].refresh] {
@@ -240,7 +240,7 @@ async fn a_linked_login_lets_in_on_codexs_paths_and_nowhere_else() {
     }
 }
 
-/// The login is looked at again with each message, and by the rules of the path.
+/// The login is checked again with each message, by the rules of the path.
 #[tokio::test]
 async fn a_linked_login_speaks_over_a_socket_on_codexs_path_only() {
     let bench = Bench::new().await;
@@ -254,7 +254,7 @@ async fn a_linked_login_speaks_over_a_socket_on_codexs_path_only() {
     }
 }
 
-/// Codex refreshes its file and asks with the new token before the keeper has looked.
+/// Codex refreshes its file and uses the new token before the gateway has read the file.
 #[tokio::test]
 async fn a_login_that_was_refreshed_a_moment_ago_lets_in() {
     let bench = Bench::new().await;
@@ -263,7 +263,7 @@ async fn a_login_that_was_refreshed_a_moment_ago_lets_in() {
         NewAccount { account_id: Some(account_id), user: Some(user), expires_in: 900_000, ..NewAccount::default() };
     let fresh = bench.backend.add_account(again);
     std::fs::write(&bench.files[0], fresh.auth_json()).unwrap();
-    // It sends several calls at once with it.
+    // The client sends several calls at once with the new token.
     let calls = (0..4).map(|_| bench.get("/backend-api/wham/usage", &fresh.access));
     for answer in futures_util::future::join_all(calls).await {
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -271,7 +271,7 @@ async fn a_login_that_was_refreshed_a_moment_ago_lets_in() {
     assert_eq!(bench.get("/backend-api/wham/usage", &bench.logins[0].access).await.status, 401);
 }
 
-/// Its token may be good for days; whoever holds it uses the pool no longer.
+/// A blocked account's token may be valid for days, but its holder can no longer use the pool.
 #[tokio::test]
 async fn an_account_that_the_provider_blocks_lets_nobody_in() {
     let bench = Bench::new().await;
@@ -284,7 +284,7 @@ async fn an_account_that_the_provider_blocks_lets_nobody_in() {
             .iter()
             .any(|account| account.account_id == login.account_id && account.status == "blocked")
     };
-    // Whoever else is asked first, the other one comes in turn.
+    // The other account may serve first, but the scripted account gets its turn.
     for _ in 0..8 {
         if blocked(&bench.engine) {
             break;
@@ -316,7 +316,7 @@ async fn an_account_that_is_switched_off_lets_nobody_in() {
     assert_eq!(bench.get("/backend-api/wham/usage", &bench.logins[1].access).await.status, 200);
 }
 
-/// Reset credits are spent for good: by the login that they belong to, and by no client key.
+/// Spending a reset credit is irreversible: only the login of its account may do it, and no client key.
 #[tokio::test]
 async fn reset_credits_are_their_owners() {
     let bench = Bench::new().await;
@@ -379,8 +379,8 @@ async fn what_only_the_real_backend_has_is_answered_quietly() {
     }
 }
 
-/// What the client asks for and the gateway has not: an answer in the shape of its errors, after which it asks no more; and nothing of
-/// it reaches the backend.
+/// Calls for features that the gateway does not have get an error in the client's format, which the client does not repeat, and never reach
+/// the backend.
 #[tokio::test]
 async fn what_the_gateway_has_not_is_said_once() {
     let bench = Bench::new().await;
@@ -399,7 +399,7 @@ async fn what_the_gateway_has_not_is_said_once() {
             let answer = bench.ask(&format!("POST {base}/usage/{name}"), &key, &[], json!({"thread_ids": []})).await;
             assert_eq!((answer.status, answer.text().as_str()), (200, "{}"), "{base} {name}");
         }
-        // Asked for without a credential.
+        // The client sends no credential here.
         let keys = bench.gateway.ask(&format!("GET {base}/agent-identities/jwks"), &["host: localhost"], b"").await;
         assert_eq!((keys.status, read(&keys)), (200, json!({"keys": []})), "{base}");
     }
@@ -412,7 +412,7 @@ async fn what_the_gateway_has_not_is_said_once() {
     );
 }
 
-/// What a device says of itself is about its owner's account, and must not vouch for another one's calls.
+/// A device's attestation is about its owner's account, and must not vouch for the calls of another account.
 #[tokio::test]
 async fn a_clients_attestation_stays_here() {
     let bench = Bench::new().await;

@@ -1,4 +1,4 @@
-//! One node among others: when a load balancer should send it requests, how it leaves, and who is behind the balancer.
+//! One node among others: when a load balancer should send it requests, how the node leaves, and which clients are behind the balancer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::gateway::{Gateway, count, engine, ollama, store};
 use crate::wire::{Answer, Wire};
 
 const READY: &str = "GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n";
-/// Tries until something must have happened.
+/// The number of attempts after which an event must have happened.
 const TRIES: usize = 10_000;
 
 async fn ready(gateway: &Gateway) -> Answer {
@@ -70,7 +70,7 @@ async fn addresses_behind_a_trusted_proxy_are_capped_one_by_one() {
     };
     let mut first = Wire::open(gateway.port).await;
     first.send(head("203.0.113.9")).await;
-    // It is asked for its body, so it has its place.
+    // The server asks for the request's body, so the request holds its permit.
     first.until("100 Continue").await;
     let ask = async |from: &str| {
         let from = format!("x-forwarded-for: {from}");

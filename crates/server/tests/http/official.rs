@@ -1,5 +1,5 @@
-//! The official client 0.169.0 as it was recorded, with the gateway in between: what reaches the backend is what it sent. The
-//! recordings are read from `$POLYGATE_SHARED` at run time; what `upstream` sends is compared with them there, to the letter.
+//! Replays recordings of the official client 0.169.0 through the gateway: the backend gets what the client sent. The recordings are read
+//! from `$POLYGATE_SHARED` at run time; the tests of `upstream` compare its own calls with them, to the letter.
 
 use offline::{Offline, Options, Running};
 use pool::Millis;
@@ -14,7 +14,7 @@ use crate::socket::Socket;
 use crate::streams::account;
 use crate::wire::Wire;
 
-/// One request each, at the head of a conversation or complete in itself.
+/// Files with one request each, which begins a conversation or is complete in itself.
 const POSTS: [&str; 6] = [
     "13-responses-http-h1-gpt55.json",
     "16-responses-http-lite.json",
@@ -23,7 +23,7 @@ const POSTS: [&str; 6] = [
     "20-responses-http-subagent-review.json",
     "22-responses-http-fast-schema-desktop-originator.json",
 ];
-/// Headers that are about a connection, the account or who speaks; those of the gateway's own call are compared in `upstream`.
+/// Headers about the connection, the account or the client; the tests of `upstream` compare those of the gateway's own calls.
 const OTHERS: [&str; 9] = [
     "host", "content-length", "content-encoding", "cookie", "version", "authorization", "chatgpt-account-id",
     "originator", "user-agent",
@@ -36,7 +36,7 @@ fn capture(name: &str) -> Option<Value> {
     Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 
-/// A gateway whose backend takes state that nobody made.
+/// A gateway whose backend accepts encrypted state that it did not make.
 async fn gateway(transport: Transport) -> (Gateway, Running) {
     let backend = Offline::start(Options { strict_encrypted: false, ..Options::default() }).await.unwrap();
     let home = TempDir::new().unwrap();
@@ -63,7 +63,7 @@ async fn posts_reach_the_backend_as_they_were_sent() {
         let Some(capture) = capture(name) else { return };
         let (gateway, backend) = gateway(Transport::Http).await;
         let wanted = pairs(&capture);
-        // What the gateway knows by itself is not taken from a client.
+        // The gateway sets these headers itself and does not take them from a client.
         let own = ["x-codex-routing-hint", "x-openai-internal-codex-responses-lite"];
         let named = |name: &str| matches!(name, "originator" | "user-agent");
         let theirs = |name: &str| named(name) || !own.contains(&name) && !OTHERS.contains(&name);
@@ -83,7 +83,7 @@ async fn posts_reach_the_backend_as_they_were_sent() {
     }
 }
 
-/// The message as our own name sends it, whose `client_metadata` has no order: without the client's clock.
+/// A message without its `client_metadata`, and that metadata, whose fields have no order, without the client's clock.
 fn plain(message: &Value) -> (String, Value) {
     let mut message = message.clone();
     let mut metadata = message["client_metadata"].take();
@@ -91,7 +91,7 @@ fn plain(message: &Value) -> (String, Value) {
     (message.to_string(), metadata)
 }
 
-/// A prewarm and the turns after it, over the sockets of both sides: each side has names of its own for what it goes on from.
+/// A prewarm and the turns after it, over WebSockets on both sides. Each side has its own ids for the previous response.
 #[rstest]
 #[case::classic(&[
     "06-ws-01-prewarm-gpt55.json",
@@ -107,7 +107,7 @@ async fn turns_over_a_socket_reach_the_backend_as_they_were_sent(#[case] names: 
         let Some(mut capture) = capture(name) else { return };
         messages.push(capture["message"].take());
     }
-    // Some were recorded in other conversations.
+    // Some messages were recorded in other conversations.
     let id = |message: &Value| message["prompt_cache_key"].as_str().unwrap().to_owned();
     let first = id(&messages[0]);
     for message in &mut messages {

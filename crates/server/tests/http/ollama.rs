@@ -1,4 +1,4 @@
-//! The Ollama listener: what Ollama's clients ask of it, who may ask, and where it listens.
+//! The Ollama listener: the calls of Ollama's clients, which clients may call, and the listener's addresses.
 
 use offline::{Endpoint, Plan, Rule};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn clients_find_what_they_look_for() {
     assert_eq!(tags["models"].as_array().map(Vec::len), ps["models"].as_array().map(Vec::len));
 }
 
-/// The system S0 said 400,000 for a model of 272,000.
+/// The system S0 reported 400,000 for a model of 272,000.
 #[tokio::test]
 async fn a_model_is_shown_with_its_true_context() {
     let gateway = bare().await;
@@ -137,7 +137,7 @@ async fn a_load_needs_no_account() {
     assert_eq!(missing.status, 404);
 }
 
-/// Its default is to stream, its names may have a tag, its figures are not zero.
+/// A chat streams by default, its model names may have a tag, and its figures are not zero.
 #[tokio::test]
 async fn a_chat_streams_by_default_and_counts() {
     let (gateway, backend) = streams::gateway(|settings| settings.ollama = ollama()).await;
@@ -189,7 +189,7 @@ async fn an_admin_token_opens_nothing_here_and_a_wrong_key_does_not_matter() {
     assert_eq!(tags(&format!("x-api-key: {}", gateway.keys.client)).await, 200);
 }
 
-/// A5 here: what a web page can send without asking reaches nothing; a page of this machine may ask.
+/// A5 on this listener: requests that a web page can send without a preflight reach nothing; a page of this machine may call.
 #[tokio::test]
 async fn foreign_pages_reach_nothing_and_local_ones_may_ask() {
     let (gateway, backend) = streams::gateway(|settings| settings.ollama = ollama()).await;
@@ -210,7 +210,7 @@ async fn foreign_pages_reach_nothing_and_local_ones_may_ask() {
             assert_eq!(answer.status, status, "{path} {headers:?}: {}", answer.text());
         }
     }
-    // A form is what a page may send anywhere without asking.
+    // A page may send a form anywhere without a preflight.
     let form = "content-type: multipart/form-data; boundary=b";
     for site in ["origin: https://evil.com", "origin: null", "sec-fetch-site: cross-site"] {
         let answer = gateway.ask_ollama("POST /v1/images/edits", &["host: localhost", form, site], b"--b--").await;
@@ -277,7 +277,7 @@ async fn its_state_is_told_to_admins() {
         (&state["enabled"], &state["running"], &state["endpoint"]),
         (&json!(false), &json!(false), &Value::Null)
     );
-    // Ollama itself has the port: the gateway serves all the same, and says why this part does not.
+    // Ollama itself has the port: the gateway still serves, and reports why this listener does not.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let blocked = Gateway::with(|settings| settings.ollama = Ollama { port, ..ollama() }).await;
@@ -304,7 +304,8 @@ async fn both_listeners_drain_together() {
     gateway.stopped().await;
 }
 
-/// LiteLLM's provider sends no type, other programs a form's. Only a browser needs the rule, and a browser says that it is one.
+/// LiteLLM's provider sends no content type, other programs the type of a form. Only browsers need the rule, and their headers identify
+/// them.
 #[tokio::test]
 async fn a_body_of_any_type_is_read_unless_a_browser_sends_it() {
     let gateway = bare().await;

@@ -1,4 +1,4 @@
-//! A defect of ours in the middle of a request: the caller is told, the log says where, and nobody else notices.
+//! A panic in the middle of a request: the caller gets an error, the log says where, and no other request is affected.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::streams::gateway;
 
 const MODEL: &str = "gpt-6-sol";
 
-/// Panics where the log says this, once for each time that it is armed, and counts what is logged of panics.
+/// Panics at the log message `at`, once for each time that it is armed, and counts the logged panics.
 #[derive(Clone, Default)]
 struct Defect {
     at: &'static str,

@@ -148,7 +148,7 @@ async fn models_are_listed_in_openais_shape() {
     assert!(none.status == 404 && none.text().contains("model_not_found"), "{}", none.text());
 }
 
-/// Clients that build the path from a base URL without `/v1`, such as dspy's own.
+/// For clients that build the path from a base URL without `/v1`, such as dspy's own client.
 #[tokio::test]
 async fn the_paths_that_clients_ask_for_without_the_version_are_answered() {
     let gateway = Gateway::start().await;

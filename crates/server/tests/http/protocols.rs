@@ -1,4 +1,4 @@
-//! The client protocols as their clients see them: where to ask, with which body, and what of an answer is text, an end or a failure.
+//! The client protocols from the clients' side: the paths, the bodies, and which part of a response is text, an end or a failure.
 
 use serde_json::Value;
 
@@ -8,17 +8,17 @@ use crate::gateway::{Gateway, request};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Protocol {
     pub(crate) name: &'static str,
-    /// Path for a streamed and for a collected reply, and for a model that does not exist.
+    /// Paths for a streamed and for a collected reply, and for a model that does not exist.
     pub(crate) paths: [&'static str; 3],
-    /// Members of the body beside model and stream; `PROMPT` is the prompt.
+    /// The fields of the body other than model and stream; `PROMPT` is the prompt.
     members: &'static str,
     /// Whether model and stream are in the body.
     named: bool,
     /// The media type of a stream.
     pub(crate) media: &'static str,
-    /// What only a stream that ended well holds.
+    /// A text that only a stream with a regular end contains.
     pub(crate) done: &'static str,
-    /// What a failure holds, before and in a stream.
+    /// A text that a failure contains, before and in a stream.
     pub(crate) error: &'static str,
 }
 
@@ -36,7 +36,7 @@ const GEMINI: Protocol = Protocol {
     error: "\"status\":\"",
 };
 
-/// All of them.
+/// All protocols.
 pub(crate) const PROTOCOLS: [Protocol; 8] = [
     Protocol {
         name: "responses",
@@ -102,7 +102,7 @@ pub(crate) const PROTOCOLS: [Protocol; 8] = [
 ];
 
 impl Protocol {
-    /// The port that serves it.
+    /// The port that serves the protocol.
     pub(crate) fn port(&self, gateway: &Gateway) -> u16 {
         if self.name.starts_with("ollama") { gateway.ollama } else { gateway.port }
     }
@@ -129,9 +129,9 @@ impl Protocol {
         self.values(body).iter().map(|value| self.said(value)).collect()
     }
 
-    /// The JSON values of a reply, whatever holds them together.
+    /// The JSON values of a reply, in any framing.
     fn values(&self, body: &str) -> Vec<Value> {
-        // An upstream's line ends pass to clients of its own protocol.
+        // Clients of the upstream's own protocol get the upstream's line ends.
         let body = &body.replace('\r', "\n");
         let array = body.trim_start().starts_with('[');
         if array {

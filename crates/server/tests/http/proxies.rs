@@ -7,7 +7,7 @@ use crate::gateway::Gateway;
 use crate::streams;
 use crate::wire::Answer;
 
-/// Must never be shown but in an export.
+/// A password that only an export may show.
 const PASSWORD: &str = "canary-password";
 
 struct Bench {
@@ -33,7 +33,7 @@ impl Bench {
         answer
     }
 
-    /// A call that may write: status and body, which never shows the password.
+    /// A call with a token that may write: the status and the body, which never shows the password.
     async fn call(&self, line: &str, body: Value) -> (u16, Value) {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.raw(&self.gateway.keys.admin, line, &text).await;
@@ -70,7 +70,7 @@ async fn proxies_are_added_seen_changed_checked_and_removed() {
     assert_eq!((&entry["name"], &entry["status"], &entry["health"]), (&json!("Mine"), &json!("active"), &Value::Null));
     let shown = entry["url"].as_str().unwrap().to_owned();
     assert!(shown.starts_with("socks5h://me:***@127.0.0.1:"), "{shown}");
-    // The same address again is the same proxy.
+    // Adding the same address again gives the same proxy.
     let parts = json!({"protocol": "socks5h", "host": "127.0.0.1", "port": shown.rsplit(':').next().unwrap().parse::<u16>().unwrap(),
         "username": "me", "password": PASSWORD, "allowPrivate": true});
     let (status, again) = bench.call("POST /api/proxies", parts).await;
@@ -84,7 +84,7 @@ async fn proxies_are_added_seen_changed_checked_and_removed() {
     let (_, all) = bench.call("POST /api/proxies/check-all", Value::Null).await;
     assert!(all["proxies"][0]["health"]["latencyMs"].is_u64(), "{all}");
 
-    // The hidden password of the list keeps the stored one, at this address only.
+    // The masked password from the list keeps the stored password, for this address only.
     let (status, changed) = bench.call(&format!("PUT /api/proxies/{id}"), json!({"name": "Other", "url": shown})).await;
     assert_eq!((status, &changed["name"]), (200, &json!("Other")));
     let (_, checked) = bench.call(&format!("POST /api/proxies/{id}/check"), Value::Null).await;
@@ -148,7 +148,7 @@ async fn accounts_take_the_ways_that_they_are_assigned() {
     let (status, said) = bench.call(&format!("DELETE /api/proxies/{id}"), Value::Null).await;
     assert!(status == 409 && said.to_string().contains("assign them elsewhere"), "{said}");
 
-    // Switched off is not gone around.
+    // Calls do not bypass a proxy that is switched off.
     bench.call(&format!("POST /api/proxies/{id}/disable"), Value::Null).await;
     assert_eq!(bench.chat().await, 503);
     let (_, ready) = bench.call("GET /readyz", Value::Null).await;
@@ -188,7 +188,7 @@ async fn assignments_travel_as_a_file_that_is_shown_first() {
 
     let (_, same) = bench.call("POST /api/proxies/assignments/import", file.clone()).await;
     assert_eq!(same, json!({"changes": [], "unchanged": 1}));
-    // Of another install: known by e-mail and by the proxy's name.
+    // In a file of another install, accounts are known by e-mail and proxies by name.
     let elsewhere = json!({"assignments": [{"email": email, "proxyId": "auto"}]});
     let (_, moves) = bench.call("POST /api/proxies/assignments/import", elsewhere).await;
     assert_eq!(moves["changes"], json!([{"accountId": account, "email": email, "from": id, "to": "auto"}]));

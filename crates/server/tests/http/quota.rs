@@ -1,4 +1,4 @@
-//! Figures, reset credits, warnings, forecasts and the event feed over the admin API.
+//! Quota, reset credits, warnings, forecasts and events over the admin API.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn figures_are_asked_for_and_failures_have_their_status() {
     assert_eq!((&body["quota"]["plan"], &body["quota"]["reset_credits"]), (&json!("plus"), &json!(1)));
     assert_eq!(body["raw"]["rate_limit"]["primary_window"]["limit_window_seconds"], 18_000);
     assert_eq!(bench.ask("GET /auth/accounts/nobody/quota", Value::Null).await.status, 404);
-    // In the list: as last known, or asked for now; a failure leaves what is known.
+    // The list has the last known quota, or quota that is fetched now; a failure keeps the known quota.
     bench.used(50.0);
     for (query, used) in [("", 12.0), ("?quota=true", 12.0), ("?quota=fresh", 50.0)] {
         let list = read(&bench.ask(&format!("GET /auth/accounts{query}"), Value::Null).await);
@@ -138,7 +138,7 @@ async fn events_come_as_they_happen_and_end_with_the_server() {
     bench.used(85.0);
     bench.own("GET", "quota", Value::Null).await;
     wire.until("event: quota\ndata: {\"type\":\"quota\"").await;
-    // The drain is two minutes long; this does not wait for its end.
+    // The drain is two minutes long; the stream does not wait for its end.
     bench.gateway.shutdown.cancel();
     let text = wire.rest().await;
     assert!(text.contains("content-type: text/event-stream"), "{text}");

@@ -1,4 +1,4 @@
-//! Relays over the admin API, and what only relays can do: embeddings, audio and images.
+//! Relays over the admin API, and the services that only relays offer: embeddings, audio and images.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,10 +9,10 @@ use crate::gateway::{Gateway, request};
 use crate::streams;
 use crate::wire::{Answer, Wire};
 
-/// A key that the backend's relays take.
+/// A key that the backend's relays accept.
 const KEY: &str = "sk-offline-canary-0123456789";
 
-/// What is logged on this thread, on which the server of a test runs too.
+/// The log of this thread, on which the server of a test runs too.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -47,7 +47,7 @@ impl Bench {
         Self { gateway, backend }
     }
 
-    /// An admin call with this token and perhaps a body.
+    /// An admin call with this token and an optional body.
     async fn admin(&self, token: &str, line: &str, body: &Value) -> Answer {
         let key = format!("authorization: Bearer {token}");
         let headers = ["host: localhost", "content-type: application/json", key.as_str()];
@@ -57,7 +57,7 @@ impl Bench {
         answer
     }
 
-    /// A call that may write.
+    /// A call with a token that may write.
     async fn write(&self, line: &str, body: Value) -> Answer {
         self.admin(&self.gateway.keys.admin, line, &body).await
     }
@@ -67,7 +67,7 @@ impl Bench {
         read(&answer)["keys"].as_array().cloned().unwrap()
     }
 
-    /// A wish for the backend's chat relay.
+    /// A request to add the backend's chat relay.
     fn wish(&self) -> Value {
         let url = format!("{}/relay/chat/v1", self.backend.auth_url());
         json!({"provider": "custom", "baseUrl": url, "apiKey": KEY, "label": "My Relay", "allowPrivate": true})
@@ -81,7 +81,7 @@ impl Bench {
         read(&answer)["keys"][0].clone()
     }
 
-    /// A POST of JSON whose answer may be of any kind; `None` when the connection ends inside it.
+    /// A POST of JSON whose response may be of any type; `None` if the connection ends inside the response.
     async fn raw(&self, path: &str, body: &str) -> Option<Answer> {
         let key = format!("authorization: Bearer {}", self.gateway.keys.client);
         let headers = ["host: localhost", "content-type: application/json", key.as_str()];
@@ -114,7 +114,7 @@ async fn relays_are_added_seen_changed_and_removed() {
     assert_eq!((&added["added"], &entry["label"], &entry["wire"]), (&json!(1), &json!("my-relay"), &json!("chat")));
     assert_eq!((&entry["allowPrivate"], &entry["origin"]), (&json!(true), &json!("store")));
     assert!(!added.to_string().contains("canary"), "{added}");
-    // The same name again gets a number, unless exactly it is asked for.
+    // A taken name gets a number, unless the exact name is requested.
     let again = read(&bench.write("POST /auth/api-keys", bench.wish()).await);
     assert_eq!(again["keys"][0]["label"], "my-relay-2");
     let mut exact = bench.wish();
@@ -294,14 +294,14 @@ async fn forms_pass_with_the_relays_name_of_the_model() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(read(&answer)["text"], "I heard 100000 bytes.");
     }
-    // A form is no JSON, and JSON endpoints take none.
+    // A form is not JSON, and JSON endpoints refuse it.
     let answer = bench.form("/v1/embeddings", sound.as_bytes()).await;
     assert_eq!(answer.check().status, 415);
     let seen = bench.backend.record();
     assert_eq!(seen.at(Endpoint::RelayMedia).count(), 2);
 }
 
-/// A client must be able to tell half an answer from a whole one.
+/// A client must be able to distinguish half a response from a whole one.
 #[tokio::test]
 async fn half_an_answer_breaks_the_connection() {
     let bench = Bench::new().await;
@@ -320,7 +320,7 @@ async fn half_an_answer_breaks_the_connection() {
     assert!(wire.answer().await.is_none(), "the connection is over");
 }
 
-/// An upload that stops or grows too long while it is handed on is the client's fault, and said so.
+/// An upload that stops or becomes too long while it is forwarded gets a 4xx, because it is the client's fault.
 #[tokio::test]
 async fn a_form_that_breaks_off_says_why() {
     let bench = Bench::with(|settings| {

@@ -1,4 +1,4 @@
-//! The rest of the API for accounts: compaction, token counts, bare completions, pictures and searches.
+//! The rest of the API for accounts: compaction, token counts, bare completions, images and searches.
 
 use offline::{Endpoint, Plan, Quota, Rule};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn post(gateway: &Gateway, path: &str, body: &Value) -> Answer {
     gateway.post(path, &[], body.to_string().as_bytes()).await
 }
 
-/// The body of an answer that must be a success.
+/// The body of a response, which must be a success.
 async fn ask(gateway: &Gateway, path: &str, body: &Value) -> Value {
     let answer = post(gateway, path, body).await;
     assert_eq!(answer.status, 200, "{path} {body}: {}", answer.text());
@@ -24,7 +24,7 @@ fn read(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// Status and name of what was wrong.
+/// The status, and the name of the invalid parameter.
 fn refusal(answer: &Answer) -> (u16, Value) {
     (answer.check().status, read(answer)["error"]["param"].clone())
 }
@@ -76,7 +76,7 @@ async fn a_compaction_is_tried_again_like_any_request() {
     let body = json!({ "model": "gpt-5.5", "input": [{ "role": "user", "content": "hello" }] });
     assert_eq!(ask(&gateway, "/v1/responses/compact", &body).await["output"][1]["type"], "compaction");
     assert_eq!(backend.record().posts().count(), 2);
-    // What is no compaction is not taken for one.
+    // A reply without a compaction is not accepted as one.
     backend.script(Rule::responses(Plan::events([
         json!({ "type": "response.created", "response": { "id": "resp_1", "output": [] } }),
         json!({ "type": "response.completed", "response": { "id": "resp_1", "status": "completed", "output": [], "usage": null } }),
@@ -171,7 +171,7 @@ async fn accounts_draw() {
     assert_eq!(backend.record().at(Endpoint::Images).count(), 3);
 }
 
-/// A Codex client knows the turn that a picture is for; what others say of one is not passed on.
+/// A Codex client names the turn of an image; the same headers from other clients are not forwarded.
 #[tokio::test]
 async fn codex_says_which_turn_a_picture_is_for() {
     let (gateway, backend) = gateway(|_| {}).await;
@@ -255,7 +255,7 @@ async fn the_image_tool_goes_whole_to_a_plan_that_has_it() {
     }
 }
 
-/// A Codex client offers it in a list among its messages, alone or in a namespace.
+/// A Codex client offers the image tool in a list among its messages, alone or in a namespace.
 #[tokio::test]
 async fn the_image_tool_of_a_list_goes_to_a_plan_that_has_it() {
     let (gateway, backend) = gateway_of(&["free", "plus", "free"], |_| {}).await;

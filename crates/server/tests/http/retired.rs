@@ -1,4 +1,4 @@
-//! Names of retired models: whatever is asked of one, the answer says so in its headers.
+//! Names of retired models: every response about such a name says so in its headers.
 
 use serde_json::{Value, json};
 use server::{Class, Route, ollama_routes, routes};
@@ -10,7 +10,7 @@ use crate::wire::Answer;
 const RETIRED: &str = "gpt-5.2";
 const LIVE: &str = "gpt-6-sol";
 
-/// The body of a call for a model; `None` where it takes none.
+/// The body of a call for a model; `None` if the path takes no such body.
 fn body(path: &str, model: &str) -> Option<Value> {
     let messages = json!([{"role": "user", "content": "hello"}]);
     let contents = json!([{"role": "user", "parts": [{"text": "hello"}]}]);
@@ -29,7 +29,7 @@ fn body(path: &str, model: &str) -> Option<Value> {
     })
 }
 
-/// Whether a route answers about one model that the client names, and may be one of accounts.
+/// Whether a route responds about one model that the client names, and accounts can serve the route.
 fn is_about_a_model(route: &Route) -> bool {
     let data = matches!(route.class, Class::Data | Class::Codex);
     let reads = route.method == "GET" && route.path.ends_with("models/{name}");
@@ -51,7 +51,7 @@ async fn ask(gateway: &Gateway, route: &Route, model: &str, headers: &[&str]) ->
     }
 }
 
-/// The retirement as an answer's headers tell it.
+/// Whether a response's headers report the retirement of a `retired` model, and report none otherwise.
 fn is_told(answer: &Answer, retired: bool) -> bool {
     let note = answer.header("x-polygate-notes").unwrap_or_default();
     let (date, noted) = (answer.header("deprecation"), note.contains("gpt-5.2 is retired and gpt-6-sol answers"));
@@ -71,7 +71,7 @@ async fn every_path_that_takes_a_name_tells_of_its_retirement() {
             assert_eq!(answer.header("x-polygate-model"), Some(LIVE), "{case}");
         }
     }
-    // Whoever adds a route that takes a name finds this: give it a body above.
+    // A new route that takes a model's name changes these counts: give the route a body above.
     let count = |prefix: &str| all.iter().filter(|route| route.path.starts_with(prefix)).count();
     assert_eq!(
         [
@@ -86,7 +86,7 @@ async fn every_path_that_takes_a_name_tells_of_its_retirement() {
     );
 }
 
-/// Three vendors' clients ask for a model under one path.
+/// Clients of three vendors request a model under the same path.
 #[tokio::test]
 async fn every_vendors_client_is_told() {
     let (gateway, _backend) = streams::gateway(|_| {}).await;

@@ -1,5 +1,5 @@
-//! Requests that two parsers would split differently. Each is sent with a second request hidden behind it; the second must never
-//! be answered, and the first never reach a handler.
+//! Requests that two parsers would split differently. Each request is sent with a second one hidden behind it; the second must never be
+//! answered, and the first must never reach a handler.
 
 use crate::gateway::{Gateway, count};
 use crate::wire::Wire;

@@ -1,4 +1,4 @@
-//! A client that speaks WebSocket.
+//! A WebSocket client.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
-    /// Connects, with these headers beside those of the handshake.
+    /// Connects, with these headers in addition to those of the handshake.
     pub(crate) async fn open(port: u16, headers: &[(&'static str, &str)]) -> Result<Self, Box<Error>> {
         Self::at("/v1/responses", port, headers).await
     }
 
-    /// The same under another path.
+    /// Connects to another path.
     pub(crate) async fn at(path: &str, port: u16, headers: &[(&'static str, &str)]) -> Result<Self, Box<Error>> {
         let mut request = format!("ws://localhost:{port}{path}").into_client_request()?;
         for (name, value) in headers {
@@ -36,11 +36,11 @@ impl Socket {
     }
 
     pub(crate) async fn send(&mut self, message: Message) {
-        // A server that has closed already is no error here.
+        // A server that has already closed is not an error here.
         let _ = self.0.send(message).await;
     }
 
-    /// Sends bytes as they are, frames or parts of them.
+    /// Sends raw bytes: frames or parts of frames.
     pub(crate) async fn raw(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.0.get_mut().write_all(bytes.as_ref()).await;
     }
@@ -62,7 +62,7 @@ impl Socket {
         }
     }
 
-    /// Asks for a response.
+    /// Requests a response.
     pub(crate) async fn create(&mut self, request: Value) {
         let mut request = request;
         request["type"] = json!("response.create");
@@ -85,7 +85,7 @@ impl Socket {
         next.and_then(Result::ok)
     }
 
-    /// The events up to one that ends a response, that one too.
+    /// The events up to and including the one that ends a response.
     pub(crate) async fn reply(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         while let Some(event) = self.event().await {
@@ -99,13 +99,13 @@ impl Socket {
         panic!("closed before the end of {events:#?}");
     }
 
-    /// Asks, and gives the last event.
+    /// Requests a response, and returns the last event.
     pub(crate) async fn ask(&mut self, request: Value) -> Value {
         self.create(request).await;
         self.reply().await.pop().expect("a last event")
     }
 
-    /// What the connection is closed with.
+    /// The content of the frame that closes the connection.
     pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             if let Message::Close(frame) = self.next().await? {
@@ -115,7 +115,7 @@ impl Socket {
     }
 }
 
-/// The head of a frame of a client, whose mask changes nothing.
+/// The head of a client's frame, with a mask that changes nothing.
 pub(crate) fn head(first: u8, length: usize) -> Vec<u8> {
     let length = u64::try_from(length).expect("a length").to_be_bytes();
     [&[first, 0xff][..], &length, &[0; 4]].concat()

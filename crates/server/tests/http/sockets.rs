@@ -1,4 +1,4 @@
-//! The Responses API over a WebSocket: what it says, whom it lets in, and how it ends.
+//! The Responses API over a WebSocket: its messages, which clients it accepts, and how a connection ends.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn user(text: &str) -> Value {
     json!({ "role": "user", "content": text })
 }
 
-/// The input of the last model request, as the backend saw it: who said what.
+/// The input of the last model request, as the backend saw it: roles and texts.
 fn said(backend: &offline::Running) -> Vec<String> {
     let record = backend.record();
     let post = record.posts().last().expect("a model request");
@@ -142,8 +142,8 @@ async fn a_ping_is_answered_while_messages_wait() {
     }
 }
 
-/// A reply that pauses keeps its client waiting, whichever leg it comes by: with data once it has begun, as Codex counts no pings;
-/// before that with pings.
+/// Keep-alives during a pause of a reply, over both transports: as data after the reply has begun, because Codex does not count pings;
+/// before that as pings.
 #[rstest]
 #[case::begun(Plan::auto().pause(6, "go"), false)]
 #[case::before(Plan::auto().delay("go"), true)]
@@ -155,7 +155,7 @@ async fn a_silent_reply_keeps_its_client_waiting(
 ) {
     let (gateway, backend) = gateway_on(|settings| {
         settings.transport = transport;
-        // With the interval of the settings' own none would come while the test has patience.
+        // With the default interval, no keep-alive would come within the patience of the test.
         settings.heartbeat = Duration::from_millis(50);
         settings.commit = Duration::from_millis(50);
     })
@@ -217,7 +217,7 @@ async fn a_client_that_leaves_while_messages_wait_ends_the_upstream() {
     }
 }
 
-/// After a close our end is still read from for a while; nothing else is held so long.
+/// After a close, the server still reads from the connection for a while, but holds nothing else that long.
 #[tokio::test]
 async fn a_client_that_closes_and_stays_holds_no_place() {
     let (gateway, backend) = gateway(|settings| settings.limits.replies = 1).await;
@@ -321,8 +321,8 @@ async fn codex_hears_the_headers_of_its_reply() {
     assert!(at("codex.response.metadata") < at("response.created"));
 }
 
-/// There is no event for what headers say that an SDK would not take for another. The model that answered stands in each response, and
-/// what a refusal's headers say stands in the refusal.
+/// An SDK would mistake any event for headers for another event. The model that answered is in each response, and the headers of a refusal
+/// are in the refusal.
 #[tokio::test]
 async fn others_hear_the_public_apis_events_alone() {
     let (gateway, backend) = gateway(|_| {}).await;

@@ -1,4 +1,4 @@
-//! Stored responses over HTTP: kept, found again, gone on from, cancelled, forgotten.
+//! Stored responses over HTTP: stored, retrieved, continued, cancelled, deleted.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn create(gateway: &Gateway, body: Value) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// Sends a request whose answer is a stream.
+/// Sends a request whose response is a stream.
 async fn begin(gateway: &Gateway, body: &Value) -> Wire {
     let key = format!("authorization: Bearer {}", gateway.keys.client);
     let headers = ["host: localhost", "content-type: application/json", &key];
@@ -112,7 +112,7 @@ async fn a_request_goes_on_from_a_response() {
     assert_eq!(ask(&gateway, &format!("GET {items}"), FIXED).await.0, 404);
 }
 
-/// What a response that does not exist is asked for is refused all the same: the query is looked at first.
+/// The query is checked first, so an invalid query is refused even for a response that does not exist.
 #[rstest]
 #[case("limit=0", "limit")]
 #[case("limit=101", "limit")]

@@ -1,4 +1,4 @@
-//! Replies that run, with the offline backend behind a real engine: what they look like, and how they end when somebody leaves.
+//! Running replies, with the offline backend behind a real engine: their format, and how they end when one side leaves.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn built(
     (gateway, backend)
 }
 
-/// A gateway on an offline backend, and what is behind it.
+/// A gateway on an offline backend, with its backend, engine and store.
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     pub(crate) backend: Running,
@@ -52,7 +52,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// One with an account of each of these plans.
+    /// A gateway with an account of each of these plans.
     pub(crate) async fn new(
         plans: &[&str],
         tune: impl FnOnce(&mut engine::Settings),
@@ -69,7 +69,7 @@ impl Site {
         Self { gateway, backend, engine, store }
     }
 
-    /// Usage rows, newest first, once there are so many.
+    /// Usage rows, newest first, once there are `count` of them.
     pub(crate) async fn rows(&self, count: usize) -> Vec<UsageRow> {
         let enough = async {
             loop {
@@ -118,7 +118,7 @@ fn call(gateway: &Gateway, path: &str, prompt: &str, stream: bool) -> Vec<u8> {
     request(&format!("POST {path}"), &headers, body.as_bytes())
 }
 
-/// A retired name leads to its successor; the answer says since when (RFC 9745), and who answered instead.
+/// A retired name leads to its successor; the response says since when (RFC 9745), and which model answered instead.
 #[tokio::test]
 async fn a_retired_name_is_told() {
     let (gateway, _backend) = gateway(|_| {}).await;
@@ -132,7 +132,7 @@ async fn a_retired_name_is_told() {
         let note = date.map(|_| "gpt-5.2 is retired and gpt-6-sol answers");
         assert_eq!(answer.header("x-polygate-notes"), note);
     }
-    // And the owner is told who still asks.
+    // The owner can see which keys still use the name.
     let token = format!("authorization: Bearer {}", gateway.keys.reader);
     let listed = gateway.ask("GET /admin/retired-models", &["host: localhost", &token], b"").await;
     let body: serde_json::Value = serde_json::from_str(&listed.text()).unwrap();
@@ -184,7 +184,7 @@ async fn a_stream_ends_with_its_terminal_even_when_the_upstream_stays_open() {
     assert!(answer.text().contains("response.completed"));
 }
 
-/// Some clients send an empty line after a body (RFC 9112 2.2); it begins no head that could be late.
+/// Some clients send an empty line after a body (RFC 9112 2.2); the line begins no head that could be late.
 #[tokio::test]
 async fn an_empty_line_after_a_body_does_not_end_its_stream() {
     let limit = Duration::from_millis(200);
@@ -237,7 +237,7 @@ async fn a_client_that_stops_reading_is_given_up() {
     drop(wire);
 }
 
-/// The same over HTTP/2, where a client leaves or blocks one stream while its connection lives on.
+/// Over HTTP/2, a client leaves or blocks one stream while its connection lives on.
 #[tokio::test]
 async fn http2_clients_that_leave_or_stop_reading_are_given_up_too() {
     let (gateway, backend) = gateway(|settings| settings.limits.write_stall = Duration::from_millis(500)).await;
@@ -314,7 +314,7 @@ async fn a_drain_lets_streams_finish_and_cuts_the_rest_cleanly() {
     gateway.stopped().await;
 }
 
-/// Proxies and scripts give all their requests one id: it comes back to each, and each has a row of its own.
+/// Proxies and scripts give all their requests one id: each response has that id, and each request has its own usage row.
 #[tokio::test]
 async fn requests_of_one_id_are_counted_each() {
     let site = Site::new(&["plus"], |_| {}, |_| {}).await;

@@ -1,4 +1,4 @@
-//! A client that says exactly what it is told to and reads answers byte by byte.
+//! A client that sends exactly the given bytes and reads responses byte by byte.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 /// Longest wait for an answer; a test that reaches it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One answer.
+/// One response.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -18,7 +18,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A header's value, if it stands exactly once.
+    /// A header's value; the header must not be repeated.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.head.lines().filter_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -33,7 +33,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Checks what every answer must have, whatever it says.
+    /// Checks what every response must have.
     pub(crate) fn check(&self) -> &Self {
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
@@ -46,7 +46,7 @@ impl Answer {
         assert_eq!(self.header("server"), None, "{}", self.head);
         assert!(self.header("x-request-id").is_some(), "{}", self.head);
         if !self.body.is_empty() && self.body != b"Ollama is running" {
-            // A file to keep is no answer to show.
+            // A file for download may have another type.
             let file = self.header("content-disposition").is_some_and(|value| value.starts_with("attachment;"));
             let kind = self.header("content-type");
             assert!(kind == Some("application/json") || file && kind == Some("application/yaml"), "{}", self.head);
@@ -72,12 +72,12 @@ impl Wire {
         Self { read, write, held: Vec::new() }
     }
 
-    /// Sends bytes; a server that has closed already is no error here.
+    /// Sends bytes; a server that has already closed is not an error here.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.write.write_all(bytes.as_ref()).await;
     }
 
-    /// Closes our half.
+    /// Closes the client's half of the connection.
     pub(crate) async fn finish(&mut self) {
         let _ = self.write.shutdown().await;
     }
@@ -98,12 +98,12 @@ impl Wire {
         assert!(began.await.expect("an answer in time"));
     }
 
-    /// Whether this stands at the beginning of what has come and is not read.
+    /// Whether the unread bytes begin with `text`.
     pub(crate) fn has(&self, text: &str) -> bool {
         self.held.starts_with(text.as_bytes())
     }
 
-    /// Reads until this has come.
+    /// Reads until `text` has arrived.
     pub(crate) async fn until(&mut self, text: &str) {
         let reading = async {
             while find(&self.held, text.as_bytes()).is_none() {
@@ -113,13 +113,13 @@ impl Wire {
         tokio::time::timeout(PATIENCE, reading).await.expect("it comes in time");
     }
 
-    /// What has come behind this, up to the next quote.
+    /// The bytes that arrived after `text`, up to the next quote.
     pub(crate) fn after(&self, text: &str) -> String {
         let at = find(&self.held, text.as_bytes()).expect("it has come") + text.len();
         String::from_utf8_lossy(&self.held[at..]).split('"').next().unwrap_or_default().to_owned()
     }
 
-    /// Everything until the server closes.
+    /// Reads everything until the server closes the connection.
     pub(crate) async fn rest(&mut self) -> String {
         let reading = async { while self.more().await {} };
         tokio::time::timeout(PATIENCE, reading).await.expect("the server closes in time");
