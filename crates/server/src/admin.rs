@@ -1,4 +1,4 @@
-//! The admin side: state and keys, behind admin tokens. A client key never opens it.
+//! The admin API: state and keys, behind admin tokens. A client key never gives access to it.
 
 pub(crate) mod accounts;
 pub(crate) mod events;

@@ -25,7 +25,7 @@ pub enum Class {
 /// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// A caller without a valid credential, on a route that needs none.
+    /// A caller of a public route, where no credential is needed or recognized.
     Anyone,
     /// The holder of a client key.
     Client(KeyId),

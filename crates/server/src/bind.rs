@@ -121,7 +121,7 @@ fn check_settings(settings: &Settings) -> Result<(), BindError> {
     if settings.allow_plain_http { Ok(()) } else { Err(BindError::PlainHttp(host)) }
 }
 
-/// Listens on all hosts at `port`. If it is 0, all hosts use the port that the first one picked.
+/// Listens on all hosts at `port`. With port 0, all hosts use the port that the first host picked.
 fn open_hosts(hosts: &[IpAddr], mut port: u16) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::new();
     for host in hosts {

@@ -22,7 +22,7 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Whether plain HTTP may leave this machine (`--allow-plain-http`).
     pub allow_plain_http: bool,
-    /// Whether data routes ask for a client key. `false` only has effect on loopback and is refused elsewhere.
+    /// Whether data routes require a client key. `false` only has effect on loopback and is refused elsewhere.
     pub require_key: bool,
     /// Whether the admin side also answers on listeners that are not loopback.
     pub admin_remote: bool,

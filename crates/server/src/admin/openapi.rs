@@ -1,5 +1,5 @@
-//! Serves the description of the admin API as text. `cargo xtask gen` generates it from the [`Operation`]s beside the handlers; the binary
-//! contains the text only.
+//! Serves the description of the admin API as text. `cargo xtask gen` generates the text from the [`Operation`]s beside the handlers; the
+//! binary contains the text only.
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -123,8 +123,8 @@ fn length(value: &[u8]) -> Option<u64> {
     plain.then(|| value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-/// Whether the name is a disguised header that decides a message's framing, target or sender. A proxy in front may read `Content_Length` as
-/// `Content-Length`; other names with underscores (`session_id` of older Codex clients) are harmless and pass.
+/// Whether the name is a disguised spelling of a header that decides a message's framing, target or sender. A proxy in front may read
+/// `Content_Length` as `Content-Length`; other names with underscores (`session_id` of older Codex clients) are harmless and pass.
 fn is_disguised(name: &[u8]) -> bool {
     const FRAMING: [&str; 9] = [
         "content-length", "transfer-encoding", "host", "connection", "upgrade", "expect", "authorization", "x-api-key",

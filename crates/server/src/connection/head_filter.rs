@@ -1,4 +1,4 @@
-//! The stream below hyper. On reads, it holds back each HTTP/1 head until the head is complete and checked ([`super::head`]), with
+//! The stream below hyper. On reads, this filter holds back each HTTP/1 head until the head is complete and checked ([`super::head`]), with
 //! a deadline. On writes, it ends a connection whose client has stopped reading.
 //!
 //! A refused head is replaced by a harmless request, so that its response is made like all others and sent in order; nothing more is read

@@ -22,7 +22,7 @@ const CREATED: u64 = 1_700_000_000;
 /// The creation time in RFC 3339.
 pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 
-/// `GET /v1/models` and its variants: the listed models, best first. `?refresh=true` fetches the lists of accounts and relays first.
+/// `GET /v1/models` and its variants: the listed models, best first. `?refresh=true` refreshes the lists of accounts and relays first.
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     if query::single(&ctx.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
         ctx.app.engine.models().refresh(limits::MODELS_ASKED.1).await;

@@ -1,5 +1,5 @@
 //! Replays recordings of the official client 0.169.0 through the gateway: the backend gets what the client sent. The recordings are read
-//! from `$POLYGATE_SHARED` at run time; the tests of `upstream` compare its own calls with them, to the letter.
+//! from `$POLYGATE_SHARED` at run time; the tests of `upstream` compare the gateway's own calls with the recordings, to the letter.
 
 use offline::{Offline, Options, Running};
 use pool::Millis;

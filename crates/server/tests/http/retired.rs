@@ -29,7 +29,7 @@ fn body(path: &str, model: &str) -> Option<Value> {
     })
 }
 
-/// Whether a route responds about one model that the client names, and accounts can serve the route.
+/// Whether a route responds about one model that the client names and that accounts can serve.
 fn is_about_a_model(route: &Route) -> bool {
     let data = matches!(route.class, Class::Data | Class::Codex);
     let reads = route.method == "GET" && route.path.ends_with("models/{name}");

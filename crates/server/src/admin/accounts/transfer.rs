@@ -15,7 +15,7 @@ use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer, json_bytes};
 use crate::route::RequestContext;
 
-/// The header with the passphrase of an encrypted file. The query is no place for it, because queries end up in logs and histories.
+/// The header with the passphrase of an encrypted file. The passphrase is not in the query, because queries end up in logs and histories.
 const PASSPHRASE: &str = "x-polygate-passphrase";
 /// The name of the encrypted format.
 const ENCRYPTED: &str = "encrypted";

@@ -73,7 +73,7 @@ fn a_length_may_be_anything() {
     assert!(scan.is_open() && scan.ahead() == usize::MAX);
 }
 
-/// Control frames are short and not fragmented (RFC 6455, section 5.5): any other is refused before its payload is read.
+/// Control frames are short and not fragmented (RFC 6455, section 5.5): other control frames are refused before their payload is read.
 #[rstest]
 #[case(0x89, 125, false)]
 #[case(0x89, 126, true)]
