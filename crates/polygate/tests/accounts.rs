@@ -64,7 +64,7 @@ async fn accounts_move_between_homes_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_say_what_became_of_every_entry() {
+async fn imports_report_every_entry() {
     let backend = backend().await;
     let home = Home::new(&backend);
     let file = home.dir.path().join("tokens.txt");

@@ -310,7 +310,7 @@ async fn a_device_login_adds_an_account() {
 }
 
 #[test]
-fn what_is_only_printed_needs_nothing() {
+fn static_output_needs_no_environment() {
     for args in [&["completions", "bash"][..], &["admin", "openapi"], &["--help"], &["--version"]] {
         let output =
             std::process::Command::new(env!("CARGO_BIN_EXE_polygate")).args(args).env_clear().output().unwrap();

@@ -91,7 +91,7 @@ fn one_style(json: &Value, place: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cause_is_told_once() {
+async fn a_cause_is_printed_once() {
     let (_backend, home) = home().await;
     std::fs::create_dir_all(home.path()).unwrap();
     std::fs::create_dir(home.path().join("config.toml")).unwrap();
@@ -187,7 +187,7 @@ async fn doctor_speaks_of_the_store_the_file_and_relays() {
 #[case(&["doctor", "--offline"])]
 #[case(&["config", "show"])]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_looks_makes_no_home(#[case] args: &[&str]) {
+async fn a_read_only_command_creates_no_home(#[case] args: &[&str]) {
     let (_backend, home) = home().await;
     let _ = std::fs::remove_dir_all(home.path());
     // Another program uses the port: doctor looks for a gateway of this home, which needs a home.

@@ -89,7 +89,7 @@ async fn a_proxy_is_added_used_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_goes_by_the_way_that_the_account_will_take() {
+async fn a_login_uses_the_account_egress() {
     let (backend, home, proxy) = site().await;
     let login = backend.add_account(NewAccount::default());
     assert!(fed(&home, &["proxies", "add", "-", "--name", "mine", "--allow-private"], &proxy.url()).status.success());
@@ -128,7 +128,7 @@ async fn files_come_in_whole_and_go_out_readable_by_their_owner_only() {
 }
 
 #[tokio::test]
-async fn the_global_proxy_says_who_named_it() {
+async fn the_global_proxy_shows_its_origin() {
     let (_backend, home, _proxy) = site().await;
     let url = format!("http://me:{CANARY}@proxy.example:3128");
     for args in [&["proxies", "list"][..], &["doctor", "--offline"], &["config", "show", "--origin"]] {

@@ -193,7 +193,7 @@ async fn relays_of_the_file_are_read_shown_and_followed() {
 
 /// Rows and routes of models that name a relay that does not exist: the gateway logs each such relay once, at the start.
 #[tokio::test(flavor = "multi_thread")]
-async fn relays_that_models_name_and_nobody_has_are_told() {
+async fn unknown_relays_of_models_are_logged() {
     let backend = backend().await;
     let home = Home::new(&backend).quiet();
     add(&home, &backend, "stored", &[]);
@@ -278,7 +278,7 @@ async fn one_wrong_relay_of_the_file_leaves_the_others() {
 
 /// Only the gateway's memory has the state of a relay of the file; other commands show the state that the gateway stored.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_key_of_the_file_is_told_by_commands() {
+async fn commands_show_a_refused_key_of_the_file() {
     let backend = backend().await;
     let home = Home::new(&backend);
     std::fs::create_dir_all(home.path()).unwrap();

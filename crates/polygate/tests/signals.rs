@@ -179,7 +179,7 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_that_outlast_the_drain_are_told_so() {
+async fn streams_after_the_drain_end_with_an_error() {
     let site = Site::new(Wait::Forever, &[("POLYGATE_SERVER__DRAIN_TIMEOUT", "1s")]).await;
     let (streams, sockets) = (site.streams(STREAMS).await, site.sockets().await);
     let begun = Instant::now();

@@ -57,7 +57,7 @@ impl Site {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_may_go_away() {
     let Some(cluster) = Cluster::start().await else { return };
-    away::a_server_that_stands_still_is_waited_for_within_bounds(&cluster).await;
+    away::a_paused_server_is_waited_for_within_timeouts(&cluster).await;
     away::connections_that_hung_are_not_used_again(&cluster).await;
     away::a_connection_that_was_left_in_the_middle_is_dropped(&cluster).await;
     away::a_transaction_has_one_bound(&cluster).await;
@@ -66,7 +66,7 @@ async fn a_server_may_go_away() {
     away::ended_sessions_are_replaced(&cluster).await;
     away::sessions_have_bounds_of_the_server_too(&cluster).await;
     away::a_server_that_takes_no_writes_is_refused(&cluster).await;
-    schema::a_migration_keeps_nobody_waiting(&cluster).await;
+    schema::a_migration_gives_up_a_blocked_lock(&cluster).await;
 }
 
 /// Runs each scenario as one test on SQLite, and all scenarios in one test on one PostgreSQL cluster.
@@ -94,15 +94,15 @@ macro_rules! scenarios {
 
 scenarios! {
     owner::labels_and_tags_come_back,
-    owner::a_switch_is_the_owners,
-    owner::what_was_learned_of_an_old_login_does_not_end_a_new_one,
+    owner::an_observed_status_does_not_enable_a_disabled_account,
+    owner::a_status_of_an_old_login_is_not_written,
     owner::links_come_back,
     owner::terms_come_back,
-    owner::all_at_once_is_each,
+    owner::bulk_reads_equal_single_reads,
     rows::accounts_come_back,
     rows::signing_in_again_keeps_the_newer_tokens,
     rows::a_login_revives_an_account,
-    rows::removal_takes_everything_along,
+    rows::removing_an_account_removes_its_rows,
     rows::status_and_quota_come_back,
     rows::keys_come_back,
     rows::settings_come_back,
@@ -115,37 +115,37 @@ scenarios! {
     refresh::a_lease_keeps_others_away,
     refresh::a_dead_holder_is_taken_over,
     refresh::a_living_holder_keeps_its_lease,
-    refresh::a_successor_is_stored_whoever_has_the_lease,
+    refresh::a_successor_is_stored_without_the_lease,
     refresh::a_late_commit_is_fenced_out,
     refresh::a_late_commit_without_successor_counts,
     refresh::a_commit_may_be_repeated,
     refresh::a_login_fences_out_a_refresh,
     refresh::an_ended_refresh_leaves_no_trace,
     refresh::a_wrong_clock_does_not_hold_a_lease,
-    refresh::the_only_process_frees_the_leases_of_the_dead,
+    refresh::leases_of_dead_processes_are_released,
     races::one_of_many_gets_the_lease,
     races::one_of_many_adds_the_account,
     races::many_writers_all_count,
-    races::changes_of_many_and_of_one_get_past_each_other,
-    races::others_writes_are_noticed,
+    races::bulk_and_single_writes_do_not_deadlock,
+    races::generation_changes_with_writes_of_others,
     relays::relays_come_back,
     relays::a_name_belongs_to_one_relay,
     relays::a_key_stays_with_its_target,
-    relays::a_new_key_ends_what_the_old_one_caused,
-    relays::a_relay_takes_its_list_along,
+    relays::a_new_key_resets_the_status,
+    relays::removing_a_relay_removes_its_models,
     relays::changes_of_relays_are_noticed,
     relays::one_of_many_adds_the_relay,
-    schema::a_newer_schema_is_worked_with_down_to_its_floor,
-    schema::an_older_schema_is_left_to_those_who_may_change_it,
+    schema::a_newer_schema_works_down_to_its_floor,
+    schema::an_older_schema_needs_the_migrate_policy,
     credits::one_of_many_consumes_a_credit,
     credits::a_try_of_unknown_outcome_keeps_its_id,
     credits::an_offered_id_is_for_a_new_try,
     credits::clocks_of_nodes_may_differ,
     proxies::proxies_come_back,
-    proxies::files_come_whole_or_not_at_all,
+    proxies::proxies_are_added_all_or_none,
     proxies::a_proxy_in_use_stays,
     proxies::assignments_come_back,
-    proxies::an_account_comes_with_its_way,
+    proxies::an_account_is_stored_with_its_egress,
     proxies::changes_of_proxies_are_noticed,
 }
 

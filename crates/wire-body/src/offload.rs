@@ -85,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "of the work")]
-    async fn a_panic_of_the_work_is_the_callers() {
+    async fn a_panic_in_the_work_reaches_the_caller() {
         offload(INLINE + 1, || panic!("of the work")).await;
     }
 }

@@ -1,7 +1,8 @@
 //! Reads the imports between the modules of a crate from its source.
 //!
 //! A module is a file or folder directly below `src/`. Items under `#[cfg(test)]` do not count. Paths are read from the tokens, so that a
-//! path inside a macro call counts too, and so does a path in a docstring: its reader follows the link. A name that `lib.rs` re-exports counts as an import of the module that it comes from.
+//! path inside a macro call counts too, and so does a path in a docstring: its reader follows the link. A name that `lib.rs` re-exports
+//! counts as an import of the module that it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -140,6 +141,20 @@ fn root_names(tokens: &TokenStream, depth: usize, names: &mut BTreeSet<String>) 
             first_names(&tokens, after, names);
         }
         at += 1;
+    }
+}
+
+/// Whether the token after `before` is the text of a docstring, which the parser gives as `doc = "text"`.
+fn is_doc(before: &[TokenTree]) -> bool {
+    matches!(before, [TokenTree::Ident(name), TokenTree::Punct(_)] if name == "doc")
+}
+
+/// Adds the same names from the paths of a docstring, in links and in code.
+fn names_in_doc(text: &str, depth: usize, names: &mut BTreeSet<String>) {
+    let is_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':');
+    let words = text.split(|letter| !is_path(letter)).filter(|word| word.contains("::"));
+    for path in words.filter_map(|word| word.trim_matches(':').parse::<TokenStream>().ok()) {
+        root_names(&path, depth, names);
     }
 }
 

@@ -79,7 +79,7 @@ async fn limits_of_single_features_are_in_usage() {
 }
 
 #[tokio::test]
-async fn who_asks_too_often_is_found_out() {
+async fn usage_requests_too_soon_are_violations() {
     let backend =
         Offline::start(Options { usage_gap: Some(Duration::from_mins(1)), ..Options::default() }).await.unwrap();
     let (one, other) = (backend.account("plus"), backend.account("plus"));

@@ -93,7 +93,7 @@ mod tests {
     struct Outer(#[source] std::io::Error);
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         let error = anyhow::Error::from(Outer(std::io::Error::other("no such file"))).context("cannot start");
         assert_eq!(message(error.as_ref()), "cannot start: cannot read the file: no such file");
         let silent = anyhow::Error::from(std::io::Error::other("no such file")).context("cannot start");

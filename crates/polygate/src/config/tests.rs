@@ -72,7 +72,7 @@ fn the_strongest_layer_wins() {
 }
 
 #[test]
-fn a_node_behind_a_load_balancer_is_told_so() {
+fn drain_delay_and_trusted_proxies_are_parsed() {
     let server = |file: &str| config(&layers(file, &[])).map(|config| config.server);
     let usual = server("").unwrap();
     assert_eq!((usual.drain_delay, usual.trusted_proxies.as_slice()), (None, &[][..]));
@@ -281,7 +281,7 @@ fn quota_settings_are_typed() {
 #[case::any_host("[server]\nallowed_hosts = \"*\"\n", "server.allowed_hosts")]
 #[case::any_host_below_a_name("[server]\nallowed_hosts = [\"*.a.test\"]\n", "server.allowed_hosts")]
 #[case::address_as_host("[server]\nallowed_hosts = [\"https://a.test\"]\n", "server.allowed_hosts")]
-fn what_would_be_without_effect_is_refused(#[case] file: &str, #[case] key: &str) {
+fn useless_hosts_and_origins_are_refused(#[case] file: &str, #[case] key: &str) {
     let error = config(&layers(file, &[])).unwrap_err().to_string();
     assert!(error.contains(key) && error.contains("because"), "{error}");
 }

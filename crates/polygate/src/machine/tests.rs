@@ -61,7 +61,7 @@ fn terminals(#[case] env: &[(&str, &str)], #[case] told: Option<&str>) {
 
 /// The platform of every machine can be sent in a header.
 #[test]
-fn this_machine_can_be_told() {
+fn this_platform_fits_in_a_header() {
     let Platform { os, arch, terminal } = platform();
     for value in [os, arch, terminal] {
         assert!(!value.is_empty() && HeaderValue::from_str(&value).is_ok(), "{value}");

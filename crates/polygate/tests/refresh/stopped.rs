@@ -75,7 +75,7 @@ async fn a_node_stopped_before_its_call_does_not_make_it_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_commit_of_a_stopped_node_ends_the_wish_for_a_login() {
+async fn a_late_commit_of_a_stopped_node_clears_needs_login() {
     let Some(nodes) = Nodes::stopped_at("engine::before_refresh_commit").await else { return };
     let spent = nodes.fleet.logins[0].refresh.clone();
     // The token is used up, and only the stopped node has its successor: the other node can only ask for a login.

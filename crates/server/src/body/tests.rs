@@ -262,7 +262,7 @@ async fn a_body_that_stops_is_given_up_after_the_stall_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_presents_nothing_is_read_shortly() {
+async fn unauthenticated_bodies_are_limited() {
     let one = |size: usize| Full::new(Bytes::from(vec![b' '; size]));
     assert_eq!(read_public(&HeaderMap::new(), one(16 << 10)).await.map(|read| read.len()), Ok(16 << 10));
     assert_eq!(read_public(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(BodyError::NotShort));

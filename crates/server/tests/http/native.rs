@@ -382,7 +382,7 @@ async fn what_only_the_real_backend_has_is_answered_quietly() {
 /// Calls for features that the gateway does not have get an error in the client's format, which the client does not repeat, and never reach
 /// the backend.
 #[tokio::test]
-async fn what_the_gateway_has_not_is_said_once() {
+async fn unsupported_calls_are_refused_without_retries() {
     let bench = Bench::new().await;
     let key = bench.gateway.keys.client.clone();
     let nudges = BASES.map(|base| format!("{base}/accounts/send_add_credits_nudge_email"));

@@ -211,7 +211,7 @@ async fn open(gateway: &Gateway) -> Socket {
 }
 
 #[tokio::test]
-async fn who_goes_on_from_nothing_is_told_so() {
+async fn an_unknown_previous_response_is_refused() {
     let (gateway, backend) = gateway(|_| {}).await;
     let made = create(&gateway, json!({ "model": MODEL, "input": "count to 3" })).await;
     let body = json!({ "model": MODEL, "input": "x", "previous_response_id": made["id"] }).to_string();

@@ -99,7 +99,7 @@ async fn a_table_without_floors_gets_them() {
 }
 
 #[tokio::test]
-async fn only_who_is_asked_to_changes_an_old_schema() {
+async fn only_the_migrate_policy_changes_an_old_schema() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
     run(&path, OLD, SchemaPolicy::Expect).await.expect("a new file is made");

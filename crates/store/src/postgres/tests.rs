@@ -14,7 +14,7 @@ use super::*;
 #[case::encrypted("postgres://me@db.example/db?sslmode=require", false)]
 #[case::the_name_is_not_checked("postgres://me@db.example/db?sslmode=verify-ca", false)]
 #[case::verified("postgres://me@db.example/db?sslmode=verify-full", true)]
-fn a_server_elsewhere_must_prove_its_name(#[case] url: &str, #[case] opens: bool) {
+fn a_remote_server_needs_verify_full(#[case] url: &str, #[case] opens: bool) {
     let checked = require_verified_tls(&PgConnectOptions::from_str(url).unwrap());
     assert_eq!(checked.is_ok(), opens);
     if let Err(error) = checked {

@@ -3,7 +3,7 @@ use tempfile::TempDir;
 use super::*;
 
 #[test]
-fn the_room_is_given_up_once_and_taken_again_later() {
+fn the_reserve_is_released_once_and_refilled_later() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("reserve");
     let reserve = DiskReserve::open(path.clone());
@@ -22,7 +22,7 @@ fn the_room_is_given_up_once_and_taken_again_later() {
 
 /// The disk may be slow, and every writer checks the reserve meanwhile.
 #[tokio::test]
-async fn the_room_is_taken_beside_the_caller() {
+async fn the_refill_runs_on_another_thread() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("reserve");
     let reserve = Arc::new(DiskReserve::open(path.clone()));
@@ -39,7 +39,7 @@ async fn the_room_is_taken_beside_the_caller() {
 }
 
 #[test]
-fn no_room_is_no_reason_to_fail() {
+fn a_full_disk_does_not_prevent_opening() {
     let folder = TempDir::new().unwrap();
     let reserve = DiskReserve::open(folder.path().join("missing/reserve"));
     assert!(!reserve.held() && !reserve.release());

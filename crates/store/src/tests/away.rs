@@ -35,7 +35,7 @@ async fn back(store: &Store) {
     timeout(HANGS, asked).await.expect("the database is asked again");
 }
 
-pub(super) async fn a_server_that_stands_still_is_waited_for_within_bounds(cluster: &Cluster) {
+pub(super) async fn a_paused_server_is_waited_for_within_timeouts(cluster: &Cluster) {
     let (_site, wire, store) = behind(cluster, "CREATE DATABASE still", "still").await;
     store.generation().await.unwrap();
     wire.set(Mood::Paused);

@@ -138,7 +138,7 @@ async fn a_changed_schema_is_refused() {
 
 /// The error names a relay whose row was changed by hand, and a relay's key opens in no other row.
 #[tokio::test]
-async fn a_damaged_relay_is_said() {
+async fn a_damaged_relay_is_named() {
     let site = Site::sqlite();
     let store = site.open().await;
     let one = store.put_relay(&relay("one"), NOW).await.unwrap();

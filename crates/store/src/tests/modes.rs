@@ -44,7 +44,7 @@ async fn files_are_ours_alone() {
 }
 
 #[tokio::test]
-async fn what_others_may_touch_is_refused_and_left_alone() {
+async fn files_open_to_others_are_refused_and_unchanged() {
     for (name, bad) in [
         ("accounts.db", 0o644),
         ("accounts.db", 0o660),
@@ -66,7 +66,7 @@ async fn what_others_may_touch_is_refused_and_left_alone() {
 
 /// Service managers and containers make such a home; every file in the home is still private.
 #[tokio::test]
-async fn a_home_that_others_may_list_opens_and_is_told_of() {
+async fn a_listable_home_opens_and_is_reported() {
     let site = Site::sqlite();
     chmod(site.home(), 0o755);
     site.open().await.close().await;
@@ -78,7 +78,7 @@ async fn a_home_that_others_may_list_opens_and_is_told_of() {
 
 /// The first folder that has the key counts. A folder that is not writable is skipped when a key is created.
 #[tokio::test]
-async fn the_key_lies_in_the_first_folder_that_will_do() {
+async fn the_key_is_in_the_first_usable_folder() {
     let (site, keys) = (Site::sqlite(), tempfile::TempDir::new().unwrap());
     let folders = ["", "a", "b"].map(|name| keys.path().join(name));
     let options = |folders: &[PathBuf]| Options { data_key: DataKey::Folders(folders.to_vec()), ..site.options() };

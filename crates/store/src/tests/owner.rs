@@ -27,7 +27,7 @@ pub(super) async fn labels_and_tags_come_back(site: &Site) {
 }
 
 /// An observed status never switches on an account that its owner has switched off.
-pub(super) async fn a_switch_is_the_owners(site: &Site) {
+pub(super) async fn an_observed_status_does_not_enable_a_disabled_account(site: &Site) {
     let store = site.open().await;
     let ids = [add(&store, "one").await, AccountId("none".into())];
     let id = &ids[0];
@@ -46,7 +46,7 @@ pub(super) async fn a_switch_is_the_owners(site: &Site) {
     assert_eq!(status().await.as_str(), "blocked");
 }
 
-pub(super) async fn what_was_learned_of_an_old_login_does_not_end_a_new_one(site: &Site) {
+pub(super) async fn a_status_of_an_old_login_is_not_written(site: &Site) {
     let (store, other) = (site.open().await, site.open().await);
     let id = add(&store, "one").await;
     let old = store.accounts().await.unwrap()[0].status_rev;
@@ -92,7 +92,7 @@ pub(super) async fn terms_come_back(site: &Site) {
 }
 
 /// Reading all accounts at once gives the same values as reading each account.
-pub(super) async fn all_at_once_is_each(site: &Site) {
+pub(super) async fn bulk_reads_equal_single_reads(site: &Site) {
     let store = site.open().await;
     let ids = [add(&store, "one").await, add(&store, "two").await];
     store.set_cookies(&[(ids[1].clone(), pool::Secret::from("jar"))]).await.unwrap();

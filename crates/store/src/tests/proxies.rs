@@ -47,7 +47,7 @@ pub(super) async fn proxies_come_back(site: &Site) {
     assert!(!store.change_proxy(&ProxyId("none".into()), &plain("x"), false).await.unwrap());
 }
 
-pub(super) async fn files_come_whole_or_not_at_all(site: &Site) {
+pub(super) async fn proxies_are_added_all_or_none(site: &Site) {
     let store = site.open().await;
     store.add_proxies(&[plain("known")], NOW).await.unwrap();
     let file = [plain("one"), plain("two"), plain("known")];
@@ -84,7 +84,7 @@ pub(super) async fn assignments_come_back(site: &Site) {
     assert_eq!(store.egresses().await.unwrap(), []);
 }
 
-pub(super) async fn an_account_comes_with_its_way(site: &Site) {
+pub(super) async fn an_account_is_stored_with_its_egress(site: &Site) {
     let store = site.open().await;
     let new = |egress| NewAccount { egress, status: Status::Disabled, ..account("a", tokens("0", 0)) };
     let put = store.put_account(new(Some(Egress::Direct)), NOW).await.unwrap();

@@ -80,7 +80,7 @@ pub(super) async fn many_writers_all_count(site: &Site) {
 }
 
 /// PostgreSQL ends a write in a deadlock with an error.
-pub(super) async fn changes_of_many_and_of_one_get_past_each_other(site: &Site) {
+pub(super) async fn bulk_and_single_writes_do_not_deadlock(site: &Site) {
     let store = site.open().await;
     let mut ids = Vec::new();
     for number in 0..30 {
@@ -119,7 +119,7 @@ async fn change(way: usize, store: &Store, ids: &[AccountId]) {
     }
 }
 
-pub(super) async fn others_writes_are_noticed(site: &Site) {
+pub(super) async fn generation_changes_with_writes_of_others(site: &Site) {
     let (store, other) = (site.open().await, site.open().await);
     let id = add(&store, "one").await;
     let first = store.generation().await.unwrap();

@@ -179,7 +179,7 @@ pub(super) async fn a_living_holder_keeps_its_lease(site: &Site) {
 }
 
 /// New tokens are stored without the lease, as long as the stored refresh token is the one that was spent for them.
-pub(super) async fn a_successor_is_stored_whoever_has_the_lease(site: &Site) {
+pub(super) async fn a_successor_is_stored_without_the_lease(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let late = lease(&store, &id, NOW).await;
@@ -203,7 +203,7 @@ pub(super) async fn a_successor_is_stored_whoever_has_the_lease(site: &Site) {
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled);
 }
 
-pub(super) async fn the_only_process_frees_the_leases_of_the_dead(site: &Site) {
+pub(super) async fn leases_of_dead_processes_are_released(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let dead = lease(&store, &id, NOW).await;

@@ -112,7 +112,7 @@ pub(super) async fn a_key_stays_with_its_target(site: &Site) {
     assert_eq!(store.relay_key(&id).await.unwrap(), Some(Secret::from("new")));
 }
 
-pub(super) async fn a_new_key_ends_what_the_old_one_caused(site: &Site) {
+pub(super) async fn a_new_key_resets_the_status(site: &Site) {
     let store = site.open().await;
     let id = store.put_relay(&relay("one"), NOW).await.unwrap();
     let refused = Status::NeedsLogin { why: "its key is refused".into() };
@@ -129,7 +129,7 @@ pub(super) async fn a_new_key_ends_what_the_old_one_caused(site: &Site) {
     assert_eq!(only(&store).await.status, Status::Active);
 }
 
-pub(super) async fn a_relay_takes_its_list_along(site: &Site) {
+pub(super) async fn removing_a_relay_removes_its_models(site: &Site) {
     let store = site.open().await;
     let id = store.put_relay(&relay("one"), NOW).await.unwrap();
     assert_eq!(store.relay_models(&id).await.unwrap(), None);

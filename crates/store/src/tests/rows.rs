@@ -64,7 +64,7 @@ pub(super) async fn a_login_revives_an_account(site: &Site) {
     assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("login", -5000)));
 }
 
-pub(super) async fn removal_takes_everything_along(site: &Site) {
+pub(super) async fn removing_an_account_removes_its_rows(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let models = StoredModels { etag: None, client_version: "1".into(), body: "[]".into(), fetched: NOW };

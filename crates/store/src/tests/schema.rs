@@ -19,7 +19,7 @@ const WAITS: &str = "SELECT COUNT(*) > 0 FROM pg_locks WHERE NOT granted \
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 const UNDO: [&str; 2] = ["ALTER TABLE account DROP COLUMN status_rev", "DROP TABLE credit_use"];
 
-pub(super) async fn a_newer_schema_is_worked_with_down_to_its_floor(site: &Site) {
+pub(super) async fn a_newer_schema_works_down_to_its_floor(site: &Site) {
     let store = site.open().await;
     store.write(SETTING, LATER, &[0.into()]).await.unwrap();
     store.close().await;
@@ -35,7 +35,7 @@ pub(super) async fn a_newer_schema_is_worked_with_down_to_its_floor(site: &Site)
     assert!(matches!(refusal(site).await, OpenError::Newer { found: 9999, .. }));
 }
 
-pub(super) async fn an_older_schema_is_left_to_those_who_may_change_it(site: &Site) {
+pub(super) async fn an_older_schema_needs_the_migrate_policy(site: &Site) {
     let expecting = || Options { schema: SchemaPolicy::Expect, ..site.options() };
     let remote = site.options().postgres.is_some();
     match Store::open(expecting()).await {
@@ -52,7 +52,7 @@ pub(super) async fn an_older_schema_is_left_to_those_who_may_change_it(site: &Si
 }
 
 /// A migration that waits for a lock blocks all later sessions, so it gives up after a moment and tries again.
-pub(super) async fn a_migration_keeps_nobody_waiting(cluster: &Cluster) {
+pub(super) async fn a_migration_gives_up_a_blocked_lock(cluster: &Cluster) {
     let site = cluster.site("CREATE DATABASE waiting", "waiting").await;
     undo(&site).await;
     let pool = PgPool::connect(site.options().postgres.unwrap().expose()).await.unwrap();

@@ -40,7 +40,7 @@ fn upstream(clients: EgressClients) -> Upstream {
 }
 
 #[test]
-fn each_way_has_connections_of_its_own() {
+fn each_egress_has_its_own_connections() {
     let clients = clients(Some("http://global.example:1"), &[]);
     let of = |egress: &ResolvedEgress| Arc::as_ptr(&clients.clients(egress).unwrap());
     let a = ResolvedEgress::through(proxy("a", "http://a.example:1", false));
@@ -86,7 +86,7 @@ fn connections_of_proxies_are_bounded_and_go_with_them() {
 #[case::private(false, &["10.0.0.1"], "private network")]
 #[case::nothing(false, &[], "proxy name of a (a.example:1)")]
 #[tokio::test]
-async fn the_name_of_a_proxy_leads_nowhere_inward(#[case] private: bool, #[case] answers: &[&str], #[case] word: &str) {
+async fn a_proxy_name_cannot_resolve_to_a_forbidden_address(#[case] private: bool, #[case] answers: &[&str], #[case] word: &str) {
     for scheme in ["http", "socks5h"] {
         let egress = ResolvedEgress::through(proxy("a", &format!("{scheme}://u:canary@a.example:1"), private));
         let upstream = upstream(clients(None, &[answers])).via(egress);

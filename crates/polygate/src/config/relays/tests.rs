@@ -7,7 +7,7 @@ fn layers(file: &str) -> Layers {
 }
 
 #[test]
-fn a_table_says_everything_or_little() {
+fn full_and_minimal_tables_are_parsed() {
     let relays = layers(
         "[[relays]]\nname = \"a\"\nbase_url = \"http://127.0.0.1:11434\"\n\
          [[relays]]\nname = \"b-2\"\nbase_url = \"https://x.test/v1\"\napi_key = \"sk-1\"\nformat = \"anthropic\"\n\
@@ -68,7 +68,7 @@ fn a_wrong_relay_is_named_and_the_others_are_read() {
 }
 
 #[test]
-fn a_field_that_no_relay_has_is_told() {
+fn unknown_relay_fields_are_named() {
     let layers = layers("[[relays]]\nname = \"a\"\nbase_url = \"x\"\nkey = \"canary\"\n[server]\nport = 1\n");
     assert_eq!(layers.unknown(), ["relays[0].key"]);
     assert!(layers.relays().is_ok());

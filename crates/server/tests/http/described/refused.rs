@@ -32,7 +32,7 @@ fn key(gateway: &Gateway, operation: &Value) -> String {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so_everywhere() {
+async fn every_operation_refuses_unauthorized_calls() {
     let gateway = Gateway::start().await;
     let client = format!("authorization: Bearer {}", gateway.keys.client);
     let long = format!("x-long: {}", "x".repeat(Limits::default().head_bytes));

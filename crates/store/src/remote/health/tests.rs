@@ -19,7 +19,7 @@ fn a_server_is_away_after_two_broken_waits(#[case] words: &[Evidence], #[case] l
 }
 
 #[test]
-fn late_ends_of_an_absence_begin_no_other_one() {
+fn evidence_of_an_old_epoch_is_ignored() {
     let mut health = Health::default();
     let before = health.turn().unwrap();
     assert!(health.record(Evidence::Unavailable, before));
@@ -43,7 +43,7 @@ fn codes_say_whether_the_server_is_there(#[case] code: &str, #[case] said: Evide
 }
 
 #[test]
-fn broken_connections_are_no_word_of_the_server() {
+fn broken_connections_are_no_answer() {
     let broken = |error: &sqlx::Error| evidence(Some(error)) == Evidence::NoAnswer;
     assert!(broken(&sqlx::Error::PoolTimedOut));
     assert!(broken(&sqlx::Error::Io(io::ErrorKind::TimedOut.into())));

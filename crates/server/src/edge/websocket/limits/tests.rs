@@ -46,7 +46,7 @@ fn the_event_has_the_backends_shape() {
 }
 
 #[test]
-fn each_limit_of_its_own_is_in_it_and_has_an_event_that_the_client_reads() {
+fn each_metered_limit_has_an_event() {
     let more = [
         ("x-codex-bengalfox-primary-used-percent", "80"),
         ("x-codex-bengalfox-limit-name", "GPT-5.3-Codex-Spark"),

@@ -80,7 +80,7 @@ fn a_length_may_be_anything() {
 #[case(0x88, 1 << 16, true)]
 #[case(0x09, 1, true)]
 #[case(0x81, 1 << 16, false)]
-fn long_words_about_the_connection_are_a_breach(#[case] first: u8, #[case] length: usize, #[case] breach: bool) {
+fn invalid_control_frames_are_reported(#[case] first: u8, #[case] length: usize, #[case] breach: bool) {
     let bytes = frame(first, length);
     let mut scan = FrameScanner::default();
     let (mut at, mut found) = (0, false);
