@@ -7,7 +7,7 @@ use clap::Args;
 use engine::{Clock, Engine, Parts, RoutingQuery, Settings, TermsChange};
 use pool::pick::Strategy;
 use pool::{Millis, Secret, Tokens};
-use store::{NewAccount, Options, Origin, Store, StoredModels};
+use store::{NewAccount, Options, Store, StoredModels, TokenOrigin};
 use upstream::{Config, Upstream};
 
 /// The number of measured choices per strategy.
@@ -71,7 +71,7 @@ async fn fill(store: &Store, count: usize) -> anyhow::Result<()> {
             user: format!("user-{n}"),
             fedramp: false,
             tokens,
-            origin: Origin::Login,
+            origin: TokenOrigin::Login,
             egress: None,
             status: pool::Status::Active,
         };

@@ -21,7 +21,7 @@ use crate::plan::Plan;
 pub(crate) const KEY: &str = "bench-key-of-more-than-24-characters";
 
 /// A running program. A drop kills the program.
-pub(crate) struct Contestant {
+pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
     /// The port of the Ollama protocol: the same port, except for the gateway.
@@ -36,14 +36,14 @@ pub(crate) struct Contestant {
     _home: Option<TempDir>,
 }
 
-impl Drop for Contestant {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Contestant {
+impl Program {
     /// Interrupts the program and waits for its exit.
     pub(crate) fn finish(mut self) -> Result<()> {
         let asked = Command::new("kill").args(["-INT", &self.pid.to_string()]).status()?;
@@ -66,12 +66,12 @@ fn pinned(core: u32, program: impl AsRef<Path>) -> Command {
     command
 }
 
-async fn begin(name: &'static str, mut command: Command, port: u16, home: Option<TempDir>) -> Result<Contestant> {
+async fn begin(name: &'static str, mut command: Command, port: u16, home: Option<TempDir>) -> Result<Program> {
     let began = Instant::now();
     let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
     let pid = child.id();
     let mut contestant =
-        Contestant { name, port, ollama: port, through: true, pid, started: Duration::ZERO, child, _home: home };
+        Program { name, port, ollama: port, through: true, pid, started: Duration::ZERO, child, _home: home };
     while began.elapsed() < Duration::from_secs(20) {
         if healthy(port).await.is_ok() {
             contestant.started = began.elapsed();
@@ -93,7 +93,7 @@ async fn healthy(port: u16) -> Result<()> {
 }
 
 /// The backend, on the load's core.
-pub(crate) async fn backend(folder: &Path) -> Result<Contestant> {
+pub(crate) async fn backend(folder: &Path) -> Result<Program> {
     let port = free_port()?;
     let mut command = pinned(1, folder.join("bench"));
     command.args(["backend", "--port", &port.to_string()]);
@@ -101,7 +101,7 @@ pub(crate) async fn backend(folder: &Path) -> Result<Contestant> {
 }
 
 /// The pass-through floor, on the proxies' core.
-pub(crate) async fn floor(folder: &Path, backend: u16) -> Result<Contestant> {
+pub(crate) async fn floor(folder: &Path, backend: u16) -> Result<Program> {
     let port = free_port()?;
     let mut command = pinned(0, folder.join("bench"));
     command.args(["floor", "--port", &port.to_string(), "--backend", &backend.to_string()]);
@@ -109,7 +109,7 @@ pub(crate) async fn floor(folder: &Path, backend: u16) -> Result<Contestant> {
 }
 
 /// nginx, if it is installed; it verifies that the floor is the lower bound.
-pub(crate) async fn nginx(backend: u16) -> Result<Option<Contestant>> {
+pub(crate) async fn nginx(backend: u16) -> Result<Option<Program>> {
     let Some(program) = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().map(PathBuf::from).find(|path| path.exists())
     else {
         return Ok(None);
@@ -134,21 +134,21 @@ pub(crate) async fn nginx(backend: u16) -> Result<Option<Contestant>> {
 }
 
 /// The gateway with one account, its embedded store and all defaults on.
-pub(crate) async fn gateway(folder: &Path, backend: u16) -> Result<Contestant> {
+pub(crate) async fn gateway(folder: &Path, backend: u16) -> Result<Program> {
     gateway_under(&[], folder, backend).await
 }
 
 /// As [`gateway`], with all upstream calls over HTTP POST.
-pub(crate) async fn posting(folder: &Path, backend: u16) -> Result<Contestant> {
+pub(crate) async fn posting(folder: &Path, backend: u16) -> Result<Program> {
     gateway_with(&[("POLYGATE_UPSTREAM__TRANSPORT", "http")], &[], folder, backend).await
 }
 
 /// As [`gateway`], started by the runner in `words`, such as a profiler with its arguments.
-pub(crate) async fn gateway_under(words: &[&str], folder: &Path, backend: u16) -> Result<Contestant> {
+pub(crate) async fn gateway_under(words: &[&str], folder: &Path, backend: u16) -> Result<Program> {
     gateway_with(&[], words, folder, backend).await
 }
 
-async fn gateway_with(settings: &[(&str, &str)], words: &[&str], folder: &Path, backend: u16) -> Result<Contestant> {
+async fn gateway_with(settings: &[(&str, &str)], words: &[&str], folder: &Path, backend: u16) -> Result<Program> {
     let (port, home) = (free_port()?, TempDir::new()?);
     let program = folder.join("polygate");
     let login = home.path().join("auth.json");

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tempfile::TempDir;
 
-use crate::contest::{self, Contestant};
+use crate::contest::{self, Program};
 use crate::form::{Client, Form};
 use crate::load::Load;
 use crate::plan::Plan;
@@ -69,7 +69,7 @@ impl Layout {
     }
 
     /// Profiles a gateway from its start to its exit, with these requests.
-    async fn watch(&self, backend: &Contestant, plan: Plan, forms: &[Form]) -> Result<Profile> {
+    async fn watch(&self, backend: &Program, plan: Plan, forms: &[Form]) -> Result<Profile> {
         contest::set(backend.port, plan).await?;
         let place = TempDir::new()?;
         let file = place.path().join("costs");
@@ -86,7 +86,7 @@ impl Layout {
     }
 }
 
-fn load(gateway: &Contestant, plan: Plan, form: Form) -> Load {
+fn load(gateway: &Program, plan: Plan, form: Form) -> Load {
     Load {
         port: if form.client == Client::Ollama { gateway.ollama } else { gateway.port },
         key: contest::KEY.to_owned(),

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A connection for consecutive requests.
-pub(crate) struct Line {
+pub(crate) struct Connection {
     socket: TcpStream,
     buffer: BytesMut,
     /// The pause before each read.
@@ -23,7 +23,7 @@ enum Length {
     Bytes(usize),
 }
 
-impl Line {
+impl Connection {
     /// Connects to a proxy on loopback. A `rest` before each read collects several tokens per read, which costs less.
     pub(crate) async fn connect(port: u16, rest: Duration) -> Result<Self> {
         let socket = TcpStream::connect(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;

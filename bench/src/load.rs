@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::form::Form;
-use crate::line::Line;
+use crate::line::Connection;
 use crate::plan::{micros_now, text};
 
 /// The target and the parameters of a load.
@@ -36,7 +36,7 @@ pub(crate) struct Load {
 
 /// The results of a round.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct LoadResult {
     pub(crate) requests: u64,
     pub(crate) tokens: u64,
     /// The times from request to first token, microseconds.
@@ -47,14 +47,14 @@ pub(crate) struct Taken {
 
 impl Load {
     /// Sends requests until the time is over and every started answer has ended.
-    pub(crate) async fn run(&self) -> Result<Taken> {
+    pub(crate) async fn run(&self) -> Result<LoadResult> {
         let end = Instant::now() + self.time;
         let mut clients = JoinSet::new();
         for n in 0..self.connections {
             let load = self.clone();
             clients.spawn(async move { load.client(n, end).await });
         }
-        let mut all = Taken::default();
+        let mut all = LoadResult::default();
         while let Some(taken) = clients.join_next().await {
             let taken = taken??;
             all.requests += taken.requests;
@@ -66,23 +66,23 @@ impl Load {
     }
 
     /// Sends one request.
-    pub(crate) async fn one(&self) -> Result<Taken> {
-        let mut taken = Taken::default();
-        self.once(&mut Line::connect(self.port, self.rest).await?, &self.request(0), &mut taken).await?;
+    pub(crate) async fn one(&self) -> Result<LoadResult> {
+        let mut taken = LoadResult::default();
+        self.once(&mut Connection::connect(self.port, self.rest).await?, &self.request(0), &mut taken).await?;
         Ok(taken)
     }
 
-    async fn client(&self, n: u32, end: Instant) -> Result<Taken> {
+    async fn client(&self, n: u32, end: Instant) -> Result<LoadResult> {
         tokio::time::sleep(self.stagger * n).await;
-        let (mut line, request) = (Line::connect(self.port, self.rest).await?, self.request(n));
-        let mut taken = Taken::default();
+        let (mut line, request) = (Connection::connect(self.port, self.rest).await?, self.request(n));
+        let mut taken = LoadResult::default();
         while Instant::now() < end {
             self.once(&mut line, &request, &mut taken).await?;
         }
         Ok(taken)
     }
 
-    async fn once(&self, line: &mut Line, request: &[u8], taken: &mut Taken) -> Result<()> {
+    async fn once(&self, line: &mut Connection, request: &[u8], taken: &mut LoadResult) -> Result<()> {
         let began = Instant::now();
         let mut count = Count::new(self.form);
         let mut take = |data: &[u8]| {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::contest::Contestant;
-use crate::load::Taken;
+use crate::contest::Program;
+use crate::load::LoadResult;
 
 /// One round of one proxy.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Figure {
 impl Figure {
     /// Divides the spent CPU time by the tokens and by the requests.
     #[expect(clippy::cast_precision_loss, reason = "counts of one round are far below 2^52")]
-    pub(crate) fn new(taken: &Taken, spent: Duration, busy: Option<f64>) -> Self {
+    pub(crate) fn new(taken: &LoadResult, spent: Duration, busy: Option<f64>) -> Self {
         let micros = spent.as_secs_f64() * 1e6;
         Self { token: micros / taken.tokens.max(1) as f64, request: micros / taken.requests.max(1) as f64, busy }
     }
@@ -50,7 +50,7 @@ impl Memory {
 
 /// The limit of a scenario's cost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Bar {
+pub(crate) enum CostLimit {
     /// The maximum ratio to the floor.
     Ratio(f64),
     /// The maximum of a collected answer: a time in microseconds, or a ratio to the floor's stream of the same tokens.
@@ -90,7 +90,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// An empty report of these proxies.
-    pub(crate) fn new(proxies: &[Contestant]) -> Self {
+    pub(crate) fn new(proxies: &[Program]) -> Self {
         Self {
             proxies: proxies.iter().map(|proxy| proxy.name).collect(),
             rounds: BTreeMap::new(),
@@ -120,7 +120,7 @@ impl Report {
         self.memory.insert(proxy, memory);
     }
 
-    pub(crate) fn delays(&mut self, course: &'static str, proxy: &'static str, taken: &Taken) {
+    pub(crate) fn delays(&mut self, course: &'static str, proxy: &'static str, taken: &LoadResult) {
         self.first.entry((course, proxy)).or_default().extend(&taken.first);
         self.delays.entry((course, proxy)).or_default().extend(&taken.delays);
     }
@@ -152,7 +152,7 @@ impl Report {
     }
 
     /// Prints a finished scenario.
-    pub(crate) fn print_course(&mut self, course: &'static str, bar: Bar) {
+    pub(crate) fn print_course(&mut self, course: &'static str, bar: CostLimit) {
         println!("\n{course}: CPU microseconds per token, per request");
         let mut medians = BTreeMap::new();
         for proxy in self.proxies.clone() {
@@ -174,7 +174,7 @@ impl Report {
         self.judge_course(course, bar, &medians);
     }
 
-    fn judge_course(&mut self, course: &str, bar: Bar, medians: &BTreeMap<&'static str, (f64, f64)>) {
+    fn judge_course(&mut self, course: &str, bar: CostLimit, medians: &BTreeMap<&'static str, (f64, f64)>) {
         let (Some(floor), Some(ours)) = (medians.get("floor"), medians.get("polygate")) else {
             self.met = false;
             return println!("    MISS nothing to compare");
@@ -184,13 +184,13 @@ impl Report {
             println!("    the floor is {ratio:.2} x nginx{}", if ratio <= 1.2 { "" } else { ": NOT VALID as a floor" });
         }
         match bar {
-            Bar::Ratio(bar) => {
+            CostLimit::Ratio(bar) => {
                 let ratios = self.ratios(course);
                 let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
                 println!("    x floor, round by round: {}", each.join(" "));
                 self.bar("per token, x floor", median(ratios), bar);
             }
-            Bar::Collected => self.bar("per request, us", ours.1, COLLECTED.max(1.5 * floor.1)),
+            CostLimit::Collected => self.bar("per request, us", ours.1, COLLECTED.max(1.5 * floor.1)),
         }
     }
 

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tokio::task::JoinSet;
 
-use crate::contest::{self, Contestant};
+use crate::contest::{self, Program};
 use crate::form::{Client, Form};
-use crate::load::{Load, Taken};
+use crate::load::{Load, LoadResult};
 use crate::machine::{self, Core};
 use crate::plan::Plan;
-use crate::report::{Bar, Figure, Memory, Report};
+use crate::report::{CostLimit, Figure, Memory, Report};
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -39,14 +39,14 @@ pub(crate) struct Run {
 
 /// A scenario: the load and the limit of one figure.
 #[derive(Clone, Copy)]
-struct Course {
+struct Scenario {
     name: &'static str,
     form: Form,
     plan: Plan,
     connections: u32,
     /// Whether a round is valid only if the proxy's core was busy all the time.
     saturated: bool,
-    bar: Bar,
+    bar: CostLimit,
 }
 
 /// Connections of a round for first-token times and delays.
@@ -66,28 +66,28 @@ const fn plan(tokens: u32, pace: f64) -> Plan {
     Plan { tokens, pace, batch: 1, phases, stamp: false }
 }
 
-const fn saturated(name: &'static str, client: Client, ratio: f64) -> Course {
-    let (form, bar) = (Form { client, stream: true }, Bar::Ratio(ratio));
-    Course { name, form, plan: plan(500, 0.0), connections: 32, saturated: true, bar }
+const fn saturated(name: &'static str, client: Client, ratio: f64) -> Scenario {
+    let (form, bar) = (Form { client, stream: true }, CostLimit::Ratio(ratio));
+    Scenario { name, form, plan: plan(500, 0.0), connections: 32, saturated: true, bar }
 }
 
-const fn paced(name: &'static str, client: Client, ratio: f64) -> Course {
-    let (form, bar) = (Form { client, stream: true }, Bar::Ratio(ratio));
-    Course { name, form, plan: plan(200, 50.0), connections: PACED, saturated: false, bar }
+const fn paced(name: &'static str, client: Client, ratio: f64) -> Scenario {
+    let (form, bar) = (Form { client, stream: true }, CostLimit::Ratio(ratio));
+    Scenario { name, form, plan: plan(200, 50.0), connections: PACED, saturated: false, bar }
 }
 
 /// Unpaced whole answers: the cost of a request beside its tokens.
-const fn whole(name: &'static str, client: Client, (tokens, batch): (u32, u32), ratio: f64) -> Course {
-    let (form, bar) = (Form { client, stream: true }, Bar::Ratio(ratio));
-    Course { name, form, plan: Plan { batch, ..plan(tokens, 0.0) }, connections: WHOLE, saturated: false, bar }
+const fn whole(name: &'static str, client: Client, (tokens, batch): (u32, u32), ratio: f64) -> Scenario {
+    let (form, bar) = (Form { client, stream: true }, CostLimit::Ratio(ratio));
+    Scenario { name, form, plan: Plan { batch, ..plan(tokens, 0.0) }, connections: WHOLE, saturated: false, bar }
 }
 
-const fn collected(name: &'static str, client: Client) -> Course {
+const fn collected(name: &'static str, client: Client) -> Scenario {
     let form = Form { client, stream: false };
-    Course { name, form, plan: plan(100, 0.0), connections: WHOLE, saturated: false, bar: Bar::Collected }
+    Scenario { name, form, plan: plan(100, 0.0), connections: WHOLE, saturated: false, bar: CostLimit::Collected }
 }
 
-impl Course {
+impl Scenario {
     /// The share of a round's time: half is enough for whole answers, because a round has thousands of them.
     fn share(&self) -> f64 {
         if self.connections == WHOLE { 0.5 } else { 1.0 }
@@ -95,7 +95,7 @@ impl Course {
 }
 
 /// All scenarios, with their names in the report.
-const COURSES: &[Course] = &[
+const COURSES: &[Scenario] = &[
     saturated("responses stream, saturated", Client::Responses, 1.25),
     saturated("socket stream, saturated", Client::Socket, 1.25),
     saturated("chat stream, saturated", Client::Chat, 1.4),
@@ -185,9 +185,9 @@ impl Run {
 
     async fn course(
         &self,
-        course: &Course,
-        backend: &Contestant,
-        proxies: &[Contestant],
+        course: &Scenario,
+        backend: &Program,
+        proxies: &[Program],
         report: &mut Report,
     ) -> Result<()> {
         contest::set(backend.port, course.plan).await?;
@@ -198,7 +198,7 @@ impl Run {
     }
 
     /// Runs the proxies one after another, for loads that need the whole core.
-    async fn in_turn(&self, course: &Course, proxies: &[Contestant], report: &mut Report) -> Result<()> {
+    async fn in_turn(&self, course: &Scenario, proxies: &[Program], report: &mut Report) -> Result<()> {
         for round in 0..=self.rounds {
             for proxy in proxies {
                 let figure = self.round(course, proxy).await?;
@@ -215,7 +215,7 @@ impl Run {
 
     /// Runs all proxies at once, for loads that leave the core idle: the cost of a wake-up drifts within seconds, by more than the
     /// measured difference.
-    async fn abreast(&self, course: &Course, proxies: &[Contestant], report: &mut Report) -> Result<()> {
+    async fn abreast(&self, course: &Scenario, proxies: &[Program], report: &mut Report) -> Result<()> {
         for round in 0..=self.rounds {
             let all = proxies.iter().map(|proxy| self.round(course, proxy));
             for (proxy, figure) in proxies.iter().zip(futures_util::future::try_join_all(all).await?) {
@@ -228,10 +228,10 @@ impl Run {
     }
 
     /// Runs the same requests over the socket and over POST, with two gateways.
-    async fn legs(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
+    async fn legs(&self, backend: &Program, proxies: &[Program], report: &mut Report) -> Result<()> {
         let posting = contest::posting(&self.folder, backend.port).await?;
         let gateway = proxies.iter().find(|proxy| !proxy.through).context("no gateway")?;
-        let socket = |course: &&Course| course.form.client == Client::Socket && course.connections != WHOLE;
+        let socket = |course: &&Scenario| course.form.client == Client::Socket && course.connections != WHOLE;
         for course in COURSES.iter().filter(socket) {
             contest::set(backend.port, course.plan).await?;
             for round in 0..=self.rounds {
@@ -247,7 +247,7 @@ impl Run {
         Ok(())
     }
 
-    async fn round(&self, course: &Course, proxy: &Contestant) -> Result<Figure> {
+    async fn round(&self, course: &Scenario, proxy: &Program) -> Result<Figure> {
         let load = self.load(course, proxy);
         let (cpu, core) = (machine::cpu(proxy.pid)?, Core::zero()?);
         let taken = load.run().await.with_context(|| format!("{} on {}", course.name, proxy.name))?;
@@ -255,7 +255,7 @@ impl Run {
         Ok(Figure::new(&taken, spent, (course.saturated).then_some(busy)))
     }
 
-    fn load(&self, course: &Course, proxy: &Contestant) -> Load {
+    fn load(&self, course: &Scenario, proxy: &Program) -> Load {
         Load {
             port: if course.form.client == Client::Ollama { proxy.ollama } else { proxy.port },
             through: proxy.through,
@@ -270,7 +270,7 @@ impl Run {
     }
 
     /// Measures first-token times and stamped token delays at a low rate, for the proxies and for the backend without a proxy.
-    async fn delays(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
+    async fn delays(&self, backend: &Program, proxies: &[Program], report: &mut Report) -> Result<()> {
         let plan = Plan { tokens: 20, pace: 100.0, batch: 1, phases: 0, stamp: true };
         contest::set(backend.port, plan).await?;
         // The measurement is the time of one request, without its wait for simultaneous requests.
@@ -292,11 +292,11 @@ impl Run {
     }
 
     /// Measures the memory per stream with many open streams.
-    async fn memory(&self, backend: &Contestant, proxy: &Contestant) -> Result<Memory> {
+    async fn memory(&self, backend: &Program, proxy: &Program) -> Result<Memory> {
         contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, phases: 0, stamp: false }).await?;
         let before = machine::rss(proxy.pid)?;
         let load = Load { tokens: 6, rest: Duration::ZERO, ..self.load(&COURSES[0], proxy) };
-        let mut streams: JoinSet<Result<Taken>> = JoinSet::new();
+        let mut streams: JoinSet<Result<LoadResult>> = JoinSet::new();
         for _ in 0..self.streams {
             let load = load.clone();
             streams.spawn(async move { load.one().await });

@@ -28,7 +28,7 @@ pub(crate) async fn start(services: &Arc<Services>) -> Result<(), store::Error> 
     runtime.spawn_job(refresh_schedule::keep_fresh(Arc::clone(services)));
     runtime.spawn_job(model_lists::keep_listed(Arc::clone(services)));
     runtime.spawn_job(quota_poll::keep_measured(Arc::clone(services)));
-    runtime.spawn_job(alerts::keep_warned(Arc::clone(services)));
+    runtime.spawn_job(alerts::warn_on_events(Arc::clone(services)));
     runtime.spawn_job(proxy_checks::keep_checked(Arc::clone(services)));
     Ok(())
 }

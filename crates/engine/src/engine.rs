@@ -171,7 +171,7 @@ impl Engine {
     }
 
     /// Hands a call to a relay that can do it; resolves at the head of its answer.
-    pub async fn forward(&self, request: ForwardRequest) -> Result<ForwardedReply, Refusal> {
+    pub async fn forward_service(&self, request: ForwardRequest) -> Result<ForwardedReply, Refusal> {
         forward::forward(Arc::clone(&self.services), request).await
     }
 

@@ -150,7 +150,7 @@ impl Quotas<'_> {
     pub async fn consume_credit_as(self, id: &str, request: &str) -> Result<Consumed, QuotaError> {
         let (request, now) = (uuid(request)?, self.0.runtime.now());
         let entry = known(self.0, id)?;
-        let begun = self.0.runtime.store.offer_credit(&entry.account.id, &request, now).await;
+        let begun = self.0.runtime.store.begin_credit_with_id(&entry.account.id, &request, now).await;
         consume(self.0, &entry, claimed(begun, now)?).await
     }
 
@@ -196,7 +196,7 @@ fn uuid(text: &str) -> Result<String, QuotaError> {
 fn claimed(begun: Result<CreditClaim, store::Error>, now: Millis) -> Result<String, QuotaError> {
     match begun.map_err(|error| QuotaError::Store(error.to_string()))? {
         CreditClaim::Begun { request } => Ok(request),
-        CreditClaim::Held { until } => Err(QuotaError::TooSoon(now.until(until).div_ceil(1000))),
+        CreditClaim::TooSoon { until } => Err(QuotaError::TooSoon(now.until(until).div_ceil(1000))),
         CreditClaim::Gone => Err(QuotaError::Unknown),
     }
 }

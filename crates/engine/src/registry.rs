@@ -130,7 +130,7 @@ impl Registry {
         match self.runtime.store.relay_key(&relay.id).await {
             Ok(key) => Ok(key.map(|key| RelayEntry { relay, key, origin })),
             // One damaged row must not affect the others.
-            Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
+            Err(error @ (store::Error::CannotUnseal { .. } | store::Error::Damaged { .. })) => {
                 tracing::error!(relay = %relay.name, %error, "key is not readable");
                 let status = Status::NeedsLogin {
                     why: format!("its key cannot be read: `polygate relays key {}` gives it again", relay.name),

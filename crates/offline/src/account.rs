@@ -165,7 +165,7 @@ pub(crate) struct AccessToken {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefreshTokenFate {
+pub(crate) enum RefreshTokenState {
     Current,
     Used,
     Expired,
@@ -174,13 +174,13 @@ pub(crate) enum RefreshTokenFate {
 
 pub(crate) struct RefreshToken {
     pub(crate) who: LoginIndex,
-    pub(crate) fate: RefreshTokenFate,
+    pub(crate) state: RefreshTokenState,
 }
 
 /// Every login, and every token ever issued.
 #[derive(Default)]
 pub(crate) struct AccountTable {
-    pub(crate) people: Vec<Login>,
+    pub(crate) logins: Vec<Login>,
     pub(crate) access: HashMap<String, AccessToken>,
     pub(crate) refresh: HashMap<String, RefreshToken>,
     pub(crate) login_as: Option<LoginIndex>,
@@ -201,7 +201,7 @@ impl AccountTable {
         let user = new.user.unwrap_or_else(|| format!("user-{}", token::random(18).replace(['-', '_'], "x")));
         let tail = user.trim_start_matches("user-").to_lowercase();
         let email = new.email.unwrap_or_else(|| format!("{}@example.test", &tail[..tail.len().min(8)]));
-        self.people.push(Login {
+        self.logins.push(Login {
             account_id: new.account_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             user: format!("user-{}", user.trim_start_matches("user-")),
             email,
@@ -211,7 +211,7 @@ impl AccountTable {
             models: None,
             redeemed: Vec::new(),
         });
-        self.people.len() - 1
+        self.logins.len() - 1
     }
 
     /// Unix seconds on the backend's clock.
@@ -221,7 +221,7 @@ impl AccountTable {
 
     /// Issues tokens for a login. Earlier tokens stay valid.
     pub(crate) fn grant(&mut self, who: LoginIndex, lifetime: i64, client: &str) -> Grant {
-        let person = &self.people[who];
+        let person = &self.logins[who];
         let expires = self.now() + lifetime;
         let grant = Grant {
             access: claims::access(person, expires, client),
@@ -229,12 +229,12 @@ impl AccountTable {
             id: claims::id(person, client),
         };
         self.access.insert(grant.access.clone(), AccessToken { who, expires, refused: None });
-        self.refresh.insert(grant.refresh.clone(), RefreshToken { who, fate: RefreshTokenFate::Current });
+        self.refresh.insert(grant.refresh.clone(), RefreshToken { who, state: RefreshTokenState::Current });
         grant
     }
 
-    pub(crate) fn show(&self, who: LoginIndex, grant: Grant) -> FakeAccount {
-        let person = self.people[who].clone();
+    pub(crate) fn fake_account(&self, who: LoginIndex, grant: Grant) -> FakeAccount {
+        let person = self.logins[who].clone();
         FakeAccount {
             account_id: person.account_id,
             user: person.user,
@@ -247,7 +247,7 @@ impl AccountTable {
     }
 
     /// The login of an access token, or the reason for the refusal; the reason is `None` for a token that was never issued.
-    pub(crate) fn judge(&self, token: &str) -> Result<LoginIndex, Option<Revocation>> {
+    pub(crate) fn authenticate(&self, token: &str) -> Result<LoginIndex, Option<Revocation>> {
         let access = self.access.get(token).ok_or(None)?;
         match access.refused {
             Some(why) => Err(Some(why)),
@@ -259,11 +259,11 @@ impl AccountTable {
     /// Every login of this account id.
     pub(crate) fn of<'a>(&'a self, account_id: &'a str) -> impl Iterator<Item = LoginIndex> + 'a {
         let same = move |(_, person): &(usize, &Login)| person.account_id == account_id;
-        self.people.iter().enumerate().filter(same).map(|(index, _)| index)
+        self.logins.iter().enumerate().filter(same).map(|(index, _)| index)
     }
 
     /// Revokes all access tokens that this account has now.
-    pub(crate) fn refuse(&mut self, account_id: &str, why: Revocation) {
+    pub(crate) fn revoke_access(&mut self, account_id: &str, why: Revocation) {
         let who: Vec<LoginIndex> = self.of(account_id).collect();
         for access in self.access.values_mut().filter(|access| who.contains(&access.who)) {
             access.refused = Some(why);
@@ -271,19 +271,20 @@ impl AccountTable {
     }
 
     /// Ends the validity of this account's working refresh tokens; `fate` is the reason.
-    pub(crate) fn doom(&mut self, account_id: &str, fate: RefreshTokenFate) {
+    pub(crate) fn invalidate_refresh_tokens(&mut self, account_id: &str, fate: RefreshTokenState) {
         let who: Vec<LoginIndex> = self.of(account_id).collect();
-        let current = |token: &&mut RefreshToken| who.contains(&token.who) && token.fate == RefreshTokenFate::Current;
+        let current = |token: &&mut RefreshToken| who.contains(&token.who) && token.state == RefreshTokenState::Current;
         for token in self.refresh.values_mut().filter(current) {
-            token.fate = fate;
+            token.state = fate;
         }
     }
 
     /// The refresh tokens of this account that still work.
     pub(crate) fn current(&self, account_id: &str) -> Vec<String> {
         let who: Vec<LoginIndex> = self.of(account_id).collect();
-        let live =
-            |entry: &(&String, &RefreshToken)| entry.1.fate == RefreshTokenFate::Current && who.contains(&entry.1.who);
+        let live = |entry: &(&String, &RefreshToken)| {
+            entry.1.state == RefreshTokenState::Current && who.contains(&entry.1.who)
+        };
         self.refresh.iter().filter(live).map(|(token, _)| token.clone()).collect()
     }
 }

@@ -64,7 +64,7 @@ impl Answer {
     }
 
     /// Applies the plan's status, headers and body over the endpoint's answer.
-    pub(crate) fn planned(mut self, plan: &Plan, shared: &Shared) -> Self {
+    pub(crate) fn apply_plan(mut self, plan: &Plan, shared: &Shared) -> Self {
         match body(plan, shared) {
             Some(Ok(answer)) => self = answer,
             Some(Err(reject)) => self = reject.into(),
@@ -88,7 +88,7 @@ impl Answer {
 
     /// The HTTP response; its body owns the [`RequestGuard`](crate::record::RequestGuard).
     pub(crate) fn respond(self, plan: &Plan, send: AnswerContext) -> Response<AnswerBody> {
-        send.visit.status(self.status);
+        send.guard.status(self.status);
         let date = send.shared.date();
         let flow = match self.payload {
             Payload::Whole(bytes) if plan.shape.plain() => AnswerBody::whole(bytes, send),
@@ -144,8 +144,8 @@ fn body(plan: &Plan, shared: &Shared) -> Option<Result<Answer, Reject>> {
 pub(crate) struct AnswerContext {
     pub(crate) api: Api,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) line: Arc<ConnectionControl>,
-    pub(crate) visit: RequestGuard,
+    pub(crate) connection: Arc<ConnectionControl>,
+    pub(crate) guard: RequestGuard,
 }
 
 /// The HTTP body.
@@ -186,8 +186,8 @@ impl AnswerBody {
 impl AnswerContext {
     /// Records that hyper has the last byte.
     fn done(&mut self) {
-        self.visit.end(EndKind::Complete);
-        self.line.answered();
+        self.guard.end(EndKind::Complete);
+        self.connection.answered();
     }
 }
 
@@ -262,21 +262,21 @@ impl StreamBody {
                 self.wait = Some(Box::pin(tokio::time::sleep_until(due)));
             }
             Step::End(how) => self.ending = Some(how),
-            Step::Odd(_) => {}
+            Step::Quirk(_) => {}
         }
         Some(self.batch.split().freeze()).filter(|batch| !batch.is_empty())
     }
 
     fn end(&mut self, how: Termination) -> Poll<Option<Bytes>> {
-        self.send.visit.end(EndKind::Cut);
+        self.send.guard.end(EndKind::Cut);
         match how {
             Termination::Reset | Termination::Fin | Termination::Close { .. } => {
                 self.dead = true;
-                self.send.line.end_connection(how);
+                self.send.connection.end_connection(how);
                 Poll::Pending
             }
             Termination::End | Termination::Failed { .. } | Termination::Incomplete { .. } => {
-                self.send.line.answered();
+                self.send.connection.answered();
                 Poll::Ready(None)
             }
         }
@@ -313,7 +313,7 @@ impl http_body::Body for AnswerBody {
             }
             Self::Pump(pump) => (ready!(pump.poll(cx)), &mut pump.send),
         };
-        send.visit.sent(chunk.as_ref().map_or(0, Bytes::len));
+        send.guard.sent(chunk.as_ref().map_or(0, Bytes::len));
         Poll::Ready(chunk.map(|chunk| Ok(http_body::Frame::data(chunk))))
     }
 
@@ -332,5 +332,5 @@ impl http_body::Body for AnswerBody {
 /// The context of a control request, which is not recorded.
 pub(crate) fn unrecorded(shared: &Arc<Shared>) -> AnswerContext {
     let (line, visit) = (ConnectionControl::new(0, None), RequestGuard::none(&shared.recorder));
-    AnswerContext { api: Api::Backend, shared: Arc::clone(shared), line, visit }
+    AnswerContext { api: Api::Backend, shared: Arc::clone(shared), connection: line, guard: visit }
 }

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::account::{NewAccount, Quota, RefreshTokenFate};
+use crate::account::{NewAccount, Quota, RefreshTokenState};
 use crate::answer::{Answer, AnswerBody, unrecorded};
 use crate::errors::Reject;
 use crate::plan::Plan;
-use crate::plan::wire::Greeting;
+use crate::plan::wire::ConnectionFault;
 use crate::record::Record;
 use crate::script::{Rule, When};
 use crate::state::Shared;
@@ -66,7 +66,9 @@ pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Respon
         ("POST", "reset") => Ok(()).map(|()| shared.reset()).map(ok),
         ("POST", "release") => read(body).map(|Name { gate }| shared.gates.release(&gate)).map(ok),
         ("POST", "forbid") => read(body).map(|Forbid { when, note }| shared.script.forbid(when, note)).map(ok),
-        ("POST", "greet") => read(body).map(|greeting: Greeting| shared.greetings.lock().push_back(greeting)).map(ok),
+        ("POST", "greet") => {
+            read(body).map(|greeting: ConnectionFault| shared.greetings.lock().push_back(greeting)).map(ok)
+        }
         ("POST", "versions") => read(body).map(|versions| *shared.versions.lock() = versions).map(ok),
         ("POST", "approve") => read(body).map(|Device { user_code }| approve(shared, &user_code)),
         ("POST", "accounts") => read(body).map(|new| account(shared, new)),
@@ -97,7 +99,7 @@ fn script(shared: &Shared, rules: Rules) -> Value {
 }
 
 fn approve(shared: &Shared, user_code: &str) -> Value {
-    json!({ "approved": shared.logins.lock().approve(user_code) })
+    json!({ "approved": shared.pending_logins.lock().approve(user_code) })
 }
 
 fn account(shared: &Shared, new: NewAccount) -> Value {
@@ -105,7 +107,7 @@ fn account(shared: &Shared, new: NewAccount) -> Value {
     let expires_in = new.expires_in;
     let who = book.add(new);
     let grant = book.grant(who, expires_in, &shared.options.client_id);
-    let account = book.show(who, grant);
+    let account = book.fake_account(who, grant);
     json!({ "account": account, "auth_json": account.auth_json() })
 }
 
@@ -114,18 +116,18 @@ fn edit(shared: &Shared, change: &Change) -> Value {
     let who: Vec<usize> = book.of(&change.account_id).collect();
     for person in who.iter().copied() {
         if let Some(quota) = &change.quota {
-            book.people[person].quota = quota.clone();
+            book.logins[person].quota = quota.clone();
         }
         if let Some(models) = &change.models {
-            book.people[person].models = Some(models.clone());
+            book.logins[person].models = Some(models.clone());
         }
     }
     if let Some(why) = change.revoke_access {
-        book.refuse(&change.account_id, why);
+        book.revoke_access(&change.account_id, why);
     }
     match change.refresh.as_deref() {
-        Some("expired") => book.doom(&change.account_id, RefreshTokenFate::Expired),
-        Some(_) => book.doom(&change.account_id, RefreshTokenFate::Invalidated),
+        Some("expired") => book.invalidate_refresh_tokens(&change.account_id, RefreshTokenState::Expired),
+        Some(_) => book.invalidate_refresh_tokens(&change.account_id, RefreshTokenState::Invalidated),
         None => {}
     }
     json!({ "changed": who.len() })

@@ -116,13 +116,13 @@ impl Plan {
     }
 
     /// An error frame without a status; the official client ignores it and keeps waiting.
-    pub fn statusless() -> Self {
+    pub fn error_without_status() -> Self {
         let error = errors::error("Something went wrong.", "server_error", None, None);
         Self::text(200, json!({ "type": "error", "error": error["error"] }).to_string()).hold(Wait::Forever)
     }
 
     /// The terminal event of another response, sent after `after` events.
-    pub fn stray(after: u32) -> Self {
+    pub fn foreign_completion(after: u32) -> Self {
         let response = json!({ "id": "resp_stray", "object": "response", "status": "completed", "output": [],
             "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 } });
         let event = json!({ "type": "response.completed", "sequence_number": 0, "response": response });
@@ -238,13 +238,13 @@ impl Plan {
     }
 
     /// 200 with only an access token. The presented refresh token still works afterwards.
-    pub fn refresh_keeps(access: &str) -> Self {
+    pub fn refresh_without_rotation(access: &str) -> Self {
         Self::json(200, json!({ "access_token": access, "token_type": "Bearer", "expires_in": 864_000 }))
     }
 
     /// 200 with a body that is not JSON; the refresh token rotates anyway.
-    pub fn junk() -> Self {
-        Self::text(200, "<html>maintenance</html>").header("content-type", "text/html").acting()
+    pub fn malformed_refresh() -> Self {
+        Self::text(200, "<html>maintenance</html>").header("content-type", "text/html").with_effects()
     }
 
     /// The token rotates, then the connection is reset after the headers.

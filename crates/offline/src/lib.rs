@@ -123,13 +123,13 @@ mod token;
 mod usage;
 
 pub use account::{FakeAccount, Metered, NewAccount, Quota, Window};
-pub use plan::wire::{Greeting, Termination};
+pub use plan::wire::{ConnectionFault, Termination};
 pub use plan::{
     Blob, Body, Coding, Endpoint, Extra, Idle, Interim, Newline, Pause, Plan, Quirk, QuirkKind, Shape, Split, Stop,
     StopPosition, Wait,
 };
 pub use proxy::{ProxiedConnection, Proxy, ProxyFault, ProxyOptions, ProxyProtocol};
-pub use record::{EndKind, Offence, Record, RecordedRequest, Refresh, RequestEnd, TimedOut};
+pub use record::{EndKind, Record, RecordedRequest, Refresh, RequestEnd, TimedOut, Violation};
 pub use running::{Offline, Running, serve_forever};
 pub use script::{Rule, When};
 pub use state::{Options, REAL_CLIENT_ID, Versions};

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::plan::wire::{ConnectionControl, ControlledStream, Greeting};
+use crate::plan::wire::{ConnectionControl, ConnectionFault, ControlledStream};
 use crate::route;
 use crate::state::Shared;
 
@@ -51,7 +51,7 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     tokio::pin!(speaking);
     tokio::select! {
         ended = &mut speaking => return ended,
-        () = alive.sleep.notified() => {}
+        () = alive.freeze.notified() => {}
     }
     // The TCP connection stays open without an answer.
     std::future::pending().await
@@ -79,12 +79,12 @@ async fn speak(tcp: TcpStream, shared: Arc<Shared>, line: Arc<ConnectionControl>
     ended.map_err(io::Error::other)
 }
 
-async fn greet(mut tcp: TcpStream, greeting: Greeting) -> io::Result<()> {
+async fn greet(mut tcp: TcpStream, greeting: ConnectionFault) -> io::Result<()> {
     match greeting {
-        Greeting::Close => Ok(()),
-        Greeting::Reset => socket2::SockRef::from(&tcp).set_linger(Some(std::time::Duration::ZERO)),
-        Greeting::Silence => std::future::pending().await,
-        Greeting::Bytes(blob) => {
+        ConnectionFault::Close => Ok(()),
+        ConnectionFault::Reset => socket2::SockRef::from(&tcp).set_linger(Some(std::time::Duration::ZERO)),
+        ConnectionFault::Silence => std::future::pending().await,
+        ConnectionFault::Bytes(blob) => {
             let bytes: Bytes = blob.0;
             tcp.write_all(&bytes).await?;
             tcp.shutdown().await

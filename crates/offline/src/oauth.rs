@@ -49,7 +49,7 @@ pub(crate) fn authorize(shared: &Shared, call: &Call) -> Answer {
         to.query_pairs_mut().append_pair("error", "access_denied");
     } else {
         let who = person(shared);
-        let code = shared.logins.lock().issue(who, param("code_challenge"), param("redirect_uri"));
+        let code = shared.pending_logins.lock().issue(who, param("code_challenge"), param("redirect_uri"));
         to.query_pairs_mut().append_pair("code", &code).append_pair("scope", param("scope"));
     }
     to.query_pairs_mut().append_pair("state", param("state"));

@@ -64,7 +64,7 @@ pub struct ProxiedConnection {
 #[derive(Clone, Debug, Default)]
 pub struct ProxyOptions {
     /// The proxy's protocol.
-    pub speech: ProxyProtocol,
+    pub protocol: ProxyProtocol,
     /// Required user name and password.
     pub credentials: Option<(String, String)>,
     /// Overrides of name resolution, such as the real backend's name for a test server.
@@ -83,8 +83,8 @@ pub struct Proxy {
 
 struct Inner {
     options: ProxyOptions,
-    mood: Mutex<ProxyFault>,
-    book: watch::Sender<ProxyState>,
+    fault: Mutex<ProxyFault>,
+    state: watch::Sender<ProxyState>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -110,7 +110,7 @@ impl Proxy {
     pub async fn start(options: ProxyOptions) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
-        let inner = Arc::new(Inner { options, mood: Mutex::default(), book: watch::Sender::default() });
+        let inner = Arc::new(Inner { options, fault: Mutex::default(), state: watch::Sender::default() });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(run(listener, Arc::clone(&inner), stop.clone(), tasks.clone()));
         tasks.close();
@@ -119,7 +119,7 @@ impl Proxy {
 
     /// The proxy's URL with the required credentials.
     pub fn url(&self) -> String {
-        let scheme = match self.inner.options.speech {
+        let scheme = match self.inner.options.protocol {
             ProxyProtocol::Http if self.inner.options.tls.is_some() => "https",
             ProxyProtocol::Http => "http",
             ProxyProtocol::Socks5 => "socks5h",
@@ -133,22 +133,22 @@ impl Proxy {
 
     /// Sets the fault of later connections.
     pub fn set_fault(&self, mood: ProxyFault) {
-        *self.inner.mood.lock() = mood;
+        *self.inner.fault.lock() = mood;
     }
 
     /// The number of accepted connections.
     pub fn accepted(&self) -> u64 {
-        self.inner.book.borrow().accepted
+        self.inner.state.borrow().accepted
     }
 
     /// The connections to targets, in order.
     pub fn carried(&self) -> Vec<ProxiedConnection> {
-        self.inner.book.borrow().carried.clone()
+        self.inner.state.borrow().carried.clone()
     }
 
     /// Whether a request of the backend's record came through the proxy.
     pub fn saw(&self, seen: &RecordedRequest) -> bool {
-        self.inner.book.borrow().carried.iter().any(|carried| Some(carried.from) == seen.peer)
+        self.inner.state.borrow().carried.iter().any(|carried| Some(carried.from) == seen.peer)
     }
 
     /// Ends every connection and waits until all have ended; the port then refuses connections.
@@ -165,7 +165,7 @@ async fn run(listener: TcpListener, inner: Arc<Inner>, stop: CancellationToken, 
             () = stop.cancelled() => return,
         };
         let Ok((client, _)) = accepted else { continue };
-        inner.book.send_modify(|book| book.accepted += 1);
+        inner.state.send_modify(|book| book.accepted += 1);
         let (inner, stop) = (Arc::clone(&inner), stop.clone());
         tasks.spawn(async move {
             tokio::select! {
@@ -179,7 +179,7 @@ async fn run(listener: TcpListener, inner: Arc<Inner>, stop: CancellationToken, 
 }
 
 async fn converse(client: TcpStream, inner: &Inner) -> io::Result<()> {
-    let mood = *inner.mood.lock();
+    let mood = *inner.fault.lock();
     match mood {
         ProxyFault::Closes => return Ok(()),
         ProxyFault::Hangs => return std::future::pending().await,
@@ -192,7 +192,7 @@ async fn converse(client: TcpStream, inner: &Inner) -> io::Result<()> {
 }
 
 async fn speak(client: impl Client, inner: &Inner, mood: ProxyFault) -> io::Result<()> {
-    match inner.options.speech {
+    match inner.options.protocol {
         ProxyProtocol::Http => http::serve(client, inner, mood).await,
         ProxyProtocol::Socks5 | ProxyProtocol::Socks5Local => socks::serve(client, inner, mood).await,
     }
@@ -213,7 +213,7 @@ impl Inner {
             None => TcpStream::connect(target).await?,
         };
         let carried = ProxiedConnection { target: target.to_owned(), from: server.local_addr()? };
-        self.book.send_modify(|book| book.carried.push(carried));
+        self.state.send_modify(|book| book.carried.push(carried));
         Ok(server)
     }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub use self::offence::Offence;
+pub use self::offence::Violation;
 use crate::plan::Endpoint;
 
 /// One request and its answer.
@@ -70,7 +70,7 @@ impl RecordedRequest {
     }
 
     /// The time when the client closed the connection before the answer's end.
-    pub fn left_at(&self) -> Option<Duration> {
+    pub fn disconnected_at(&self) -> Option<Duration> {
         self.ending.filter(|ending| ending.left == EndKind::Client).map(|ending| ending.at)
     }
 }
@@ -129,7 +129,7 @@ pub struct Record {
     /// Uses of refresh tokens, in order.
     pub refreshes: Vec<Refresh>,
     /// Protocol violations, in order.
-    pub offences: Vec<Offence>,
+    pub offences: Vec<Violation>,
     /// The number of all requests, dropped ones included.
     pub total: u64,
     /// The number of accepted connections.
@@ -142,23 +142,23 @@ pub struct Record {
 
 impl Record {
     /// The requests to one endpoint.
-    pub fn at(&self, place: Endpoint) -> impl DoubleEndedIterator<Item = &RecordedRequest> + Clone {
+    pub fn requests_to(&self, place: Endpoint) -> impl DoubleEndedIterator<Item = &RecordedRequest> + Clone {
         self.requests.iter().filter(move |seen| seen.place == place)
     }
 
     /// Model requests.
-    pub fn posts(&self) -> impl Iterator<Item = &RecordedRequest> {
-        self.at(Endpoint::Responses)
+    pub fn model_requests(&self) -> impl Iterator<Item = &RecordedRequest> {
+        self.requests_to(Endpoint::Responses)
     }
 
     /// The upgrades to WebSockets; an upgrade without an ending is an open socket.
     pub fn sockets(&self) -> impl Iterator<Item = &RecordedRequest> {
-        self.at(Endpoint::Socket)
+        self.requests_to(Endpoint::Socket)
     }
 
     /// Uses of the token endpoint.
     pub fn token_posts(&self) -> impl Iterator<Item = &RecordedRequest> {
-        self.at(Endpoint::Token)
+        self.requests_to(Endpoint::Token)
     }
 
     fn find(&mut self, id: u64) -> Option<&mut RecordedRequest> {
@@ -199,18 +199,18 @@ impl Recorder {
     /// Adds the entry of a request. The answer owns the guard; a drop before the end means that the client disconnected.
     pub(crate) fn open(self: &Arc<Self>, seen: impl FnOnce(u64, Duration) -> RecordedRequest) -> RequestGuard {
         let at = self.now();
-        let mut book = self.book.lock();
-        book.next += 1;
-        let id = book.next;
-        let record = &mut book.record;
+        let mut state = self.book.lock();
+        state.next += 1;
+        let id = state.next;
+        let record = &mut state.record;
         let seen = seen(id, at);
         let counts = seen.place != Endpoint::Socket;
         record.requests.push_back(seen);
         record.total += 1;
         record.open += usize::from(counts);
         record.peak = record.peak.max(record.open);
-        book.trim(self.keep);
-        drop(book);
+        state.trim(self.keep);
+        drop(state);
         self.changed.notify_waiters();
         RequestGuard { recorder: Arc::clone(self), id, sent: 0, left: EndKind::Client, counts }
     }
@@ -233,7 +233,7 @@ impl Recorder {
             seen.wire_length = wire_length;
             book.held += length;
         }
-        book.thin();
+        book.drop_bodies();
         drop(book);
         self.changed.notify_waiters();
     }
@@ -244,7 +244,7 @@ impl Recorder {
         book.record.connections
     }
 
-    pub(crate) fn record_offence(&self, offence: Offence) {
+    pub(crate) fn record_offence(&self, offence: Violation) {
         tracing::warn!(?offence, "the client of the offline backend did something wrong");
         self.book.lock().record.offences.push(offence);
         self.changed.notify_waiters();
@@ -296,7 +296,7 @@ impl RecordState {
         }
     }
 
-    fn thin(&mut self) {
+    fn drop_bodies(&mut self) {
         let bodies = self.record.requests.iter_mut().filter(|seen| !seen.body.is_empty());
         for seen in bodies {
             if self.held <= HELD {

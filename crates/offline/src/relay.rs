@@ -53,7 +53,7 @@ fn under(path: &str, parent: &str) -> bool {
 }
 
 /// The model in a path; only Gemini's paths have one.
-pub(crate) fn named(api: Api, path: &str) -> Option<&str> {
+pub(crate) fn model_in_path(api: Api, path: &str) -> Option<&str> {
     if api != Api::Gemini {
         return None;
     }

@@ -13,7 +13,7 @@ pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 
-use prompt_values::PromptValues;
+use prompt_values::PromptArguments;
 
 /// A request, independent of its protocol.
 pub(crate) struct ModelInput<'a> {
@@ -120,16 +120,16 @@ pub(crate) fn answer(topic: &ModelInput<'_>) -> Vec<ModelOutput> {
     }
     hosted(topic).unwrap_or_else(|| match topic.format {
         Some(schema) => vec![fitting(topic, schema)],
-        None => vec![ModelOutput::text(client::blocks(topic).unwrap_or_else(|| words(topic)))],
+        None => vec![ModelOutput::text(client::blocks(topic).unwrap_or_else(|| plain_text(topic)))],
     })
 }
 
 fn fitting(topic: &ModelInput<'_>, schema: &Value) -> ModelOutput {
-    ModelOutput::text(schema::sample(schema, &mut PromptValues::new(&topic.prompt)).to_string())
+    ModelOutput::text(schema::sample(schema, &mut PromptArguments::new(&topic.prompt)).to_string())
 }
 
 /// Plain text.
-fn words(topic: &ModelInput<'_>) -> String {
+fn plain_text(topic: &ModelInput<'_>) -> String {
     let prompt = topic.prompt.trim();
     if let Some(exact) = prompt_values::exact(prompt) {
         return exact.to_owned();
@@ -169,12 +169,12 @@ fn calls(topic: &ModelInput<'_>) -> Vec<ModelOutput> {
     if let Some(call) = client::call(topic, &offered) {
         return vec![call];
     }
-    let mut chosen = asked(&topic.prompt, &offered);
+    let mut chosen = requested_tools(&topic.prompt, &offered);
     if must && chosen.is_empty() {
         chosen = offered.into_iter().take(1).collect();
     }
-    let many = ["both", "parallel", "twice"].iter().any(|word| prompt_values::says(&topic.prompt, word));
-    let hint = PromptValues::new(&topic.prompt);
+    let many = ["both", "parallel", "twice"].iter().any(|word| prompt_values::contains_word(&topic.prompt, word));
+    let hint = PromptArguments::new(&topic.prompt);
     match chosen[..] {
         [] => Vec::new(),
         [tool] if many => (0..2).map(|at| call(tool, &hint.turned(at))).collect(),
@@ -184,26 +184,28 @@ fn calls(topic: &ModelInput<'_>) -> Vec<ModelOutput> {
 }
 
 /// The tools that a prompt names. Otherwise, if it has "tool" or "weather" but no exact reply, the best fit of the offered tools.
-fn asked<'a>(prompt: &str, offered: &[&'a Tool<'a>]) -> Vec<&'a Tool<'a>> {
-    let means = ["use", "call", "tool", "both", "parallel"].iter().any(|word| prompt_values::says(prompt, word));
-    let named = |tool: &&&Tool<'_>| (means || tool.name.contains('_')) && prompt_values::says(prompt, tool.name);
+fn requested_tools<'a>(prompt: &str, offered: &[&'a Tool<'a>]) -> Vec<&'a Tool<'a>> {
+    let means =
+        ["use", "call", "tool", "both", "parallel"].iter().any(|word| prompt_values::contains_word(prompt, word));
+    let named =
+        |tool: &&&Tool<'_>| (means || tool.name.contains('_')) && prompt_values::contains_word(prompt, tool.name);
     let named: Vec<&Tool<'_>> = offered.iter().filter(named).copied().collect();
     if !named.is_empty() || prompt_values::exact(prompt).is_some() {
         return named;
     }
-    let weather = prompt_values::says(prompt, "weather");
-    if !weather && !prompt_values::says(prompt, "tool") && !prompt_values::says(prompt, "tools") {
+    let weather = prompt_values::contains_word(prompt, "weather");
+    if !weather && !prompt_values::contains_word(prompt, "tool") && !prompt_values::contains_word(prompt, "tools") {
         return Vec::new();
     }
     let about = offered.iter().find(|tool| weather && tool.name.to_lowercase().contains("weather"));
-    let several = ["both", "parallel"].iter().any(|word| prompt_values::says(prompt, word)) && about.is_none();
+    let several = ["both", "parallel"].iter().any(|word| prompt_values::contains_word(prompt, word)) && about.is_none();
     match about {
         Some(tool) => vec![tool],
         None => offered.iter().take(if several { 2 } else { 1 }).copied().collect(),
     }
 }
 
-fn call(tool: &Tool<'_>, hint: &PromptValues) -> ModelOutput {
+fn call(tool: &Tool<'_>, hint: &PromptArguments) -> ModelOutput {
     if tool.kind == ToolKind::Custom {
         return custom_call(tool, freeform(tool.name).to_owned());
     }
@@ -234,7 +236,8 @@ fn hosted(topic: &ModelInput<'_>) -> Option<Vec<ModelOutput>> {
     }
     let wants = |kind: ToolKind, word: &str| {
         let forced = topic.choice == ToolChoice::Hosted(kind);
-        topic.tools.iter().any(|tool| tool.kind == kind) && (forced || prompt_values::says(&topic.prompt, word))
+        topic.tools.iter().any(|tool| tool.kind == kind)
+            && (forced || prompt_values::contains_word(&topic.prompt, word))
     };
     if wants(ToolKind::Image, "draw") {
         return Some(vec![

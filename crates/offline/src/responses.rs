@@ -11,7 +11,7 @@ use crate::call::{Call, header};
 use crate::errors;
 use crate::models::{self, Model};
 use crate::plan::shape::Frames;
-use crate::record::Offence;
+use crate::record::Violation;
 use crate::state::Shared;
 use crate::token;
 
@@ -56,7 +56,7 @@ pub(crate) struct ModelReply {
 
 /// The answer to one model request over HTTP.
 pub(crate) fn answer(shared: &Shared, call: &Call, person: &Login) -> Answer {
-    judge_cookies(shared, call, person);
+    check_cookies(shared, call, person);
     let asked = ModelCall {
         request: call.id,
         body: call.json.as_ref(),
@@ -143,7 +143,7 @@ fn turn_state(shared: &Shared, asked: ModelCall<'_>, person: &Login) -> String {
     match asked.state {
         Some(state) => {
             if !state.starts_with(&format!("ts_{}_", tag(person))) {
-                shared.recorder.record_offence(Offence::TurnStateCrossed { request: asked.request });
+                shared.recorder.record_offence(Violation::TurnStateCrossed { request: asked.request });
             }
             state.to_owned()
         }
@@ -162,16 +162,16 @@ pub(crate) fn cookies(answer: &mut Answer, call: &Call, person: &Login) {
 }
 
 /// Checks the request's cookies: the client may send only storable cookies, and only the account's own.
-pub(crate) fn judge_cookies(shared: &Shared, call: &Call, person: &Login) {
+pub(crate) fn check_cookies(shared: &Shared, call: &Call, person: &Login) {
     let request = call.id;
     let pairs = header(&call.headers, "cookie").unwrap_or_default().split("; ");
     for (name, value) in pairs.filter_map(|pair| pair.split_once('=')) {
         let name = name.to_owned();
         let (kept, own) = (KEPT.contains(&name.as_str()) || name.starts_with("cf_chl_"), tag(person));
         if !kept {
-            shared.recorder.record_offence(Offence::ForbiddenCookie { request, name });
+            shared.recorder.record_offence(Violation::ForbiddenCookie { request, name });
         } else if !value.starts_with(own) {
-            shared.recorder.record_offence(Offence::CookieCrossed { request, name });
+            shared.recorder.record_offence(Violation::CookieCrossed { request, name });
         }
     }
 }

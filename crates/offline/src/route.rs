@@ -17,7 +17,7 @@ use crate::errors::{self, Reject};
 use crate::plan::api::Api;
 use crate::plan::wire::ConnectionControl;
 use crate::plan::{Body, Endpoint, Interim, Plan, Stop, StopPosition};
-use crate::record::{Offence, RecordedRequest};
+use crate::record::{RecordedRequest, Violation};
 use crate::script::RequestFacts;
 use crate::state::Shared;
 use crate::{alerts, feed, models, noise, oauth, relay, responses, socket, usage};
@@ -102,15 +102,15 @@ pub(crate) async fn serve(
     let answer = match decoded {
         Err(reject) => {
             let encoding = header(&call.headers, "content-encoding").unwrap_or_default().to_owned();
-            shared.recorder.record_offence(Offence::WrongEncoding { request: call.id, encoding });
+            shared.recorder.record_offence(Violation::WrongEncoding { request: call.id, encoding });
             reject.into()
         }
         Ok(_) if !plan.act && !matches!(plan.body, Body::Auto) => Answer::empty(200),
         Ok(_) if api != Api::Backend => relay::answer(&shared, (api, place), &call),
         Ok(_) => act(&shared, place, &mut call),
     };
-    let answer = answer.planned(&plan, &shared);
-    let send = AnswerContext { api, shared, line, visit };
+    let answer = answer.apply_plan(&plan, &shared);
+    let send = AnswerContext { api, shared, connection: line, guard: visit };
     prepare(&plan, &send).await;
     if place == Endpoint::Socket && answer.status == 101 {
         return Ok(socket::accept(answer, &call, upgrade, send));
@@ -120,21 +120,21 @@ pub(crate) async fn serve(
 
 /// Gives the plan's orders to the connection and waits for the plan's pauses.
 async fn prepare(plan: &Plan, send: &AnswerContext) {
-    send.line.fresh();
+    send.connection.fresh();
     if let Some(idle) = plan.idle {
-        send.line.idle(idle);
+        send.connection.idle(idle);
     }
     if let Some(Stop { at: StopPosition::Wire(bytes), how }) = &plan.shape.stop {
-        send.line.budget(*bytes, how.clone());
+        send.connection.budget(*bytes, how.clone());
     }
     for wait in &plan.before_headers {
         send.shared.gates.pass(wait).await;
     }
     if let Body::Wire(steps) = &plan.body {
         let step = |(time, blob): &(u64, crate::plan::Blob)| (std::time::Duration::from_millis(*time), blob.0.clone());
-        send.line.raw(steps.iter().map(step).collect());
+        send.connection.raw(steps.iter().map(step).collect());
     }
-    send.line.preface(interim(plan));
+    send.connection.preface(interim(plan));
 }
 
 /// The heads of the informational responses; hyper sends none itself.
@@ -187,17 +187,17 @@ fn decode(api: Api, headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> 
 fn plan(shared: &Shared, place: Endpoint, call: &Call) -> Plan {
     let (api, path) = Api::of(call.uri.path());
     let account = match api {
-        Api::Backend => whose(shared, place, call),
+        Api::Backend => account_of_token(shared, place, call),
         _ => relay::key(api, call).map(str::to_owned),
     };
     let prompt = call.json.as_ref().filter(|_| place.is_turn()).map(|json| relay::prompt(api, json));
-    let model = call.json.as_ref().and_then(|json| json["model"].as_str()).or_else(|| relay::named(api, path));
+    let model = call.json.as_ref().and_then(|json| json["model"].as_str()).or_else(|| relay::model_in_path(api, path));
     shared.recorder.edit(call.id, |seen| {
         seen.account.clone_from(&account);
         seen.prompt.clone_from(&prompt);
     });
     if let (Endpoint::Usage, Some(account)) = (place, &account) {
-        usage::pace(shared, call.id, account);
+        usage::check_rate(shared, call.id, account);
     }
     let facts = RequestFacts {
         place,
@@ -208,19 +208,19 @@ fn plan(shared: &Shared, place: Endpoint, call: &Call) -> Plan {
         headers: &call.headers,
     };
     if let Some(note) = shared.script.forbidden(facts) {
-        shared.recorder.record_offence(Offence::Forbidden { request: call.id, note });
+        shared.recorder.record_offence(Violation::Forbidden { request: call.id, note });
     }
     shared.script.take(facts).unwrap_or_default()
 }
 
 /// The account of the bearer token or, at the token endpoint, of the refresh token.
-fn whose(shared: &Shared, place: Endpoint, call: &Call) -> Option<String> {
+fn account_of_token(shared: &Shared, place: Endpoint, call: &Call) -> Option<String> {
     let book = shared.book.lock();
     let who = match place {
         Endpoint::Token => book.refresh.get(&oauth::presented(&call.body)?)?.who,
         _ => book.access.get(bearer(&call.headers)?)?.who,
     };
-    Some(book.people[who].account_id.clone())
+    Some(book.logins[who].account_id.clone())
 }
 
 fn act(shared: &Shared, place: Endpoint, call: &mut Call) -> Answer {
@@ -233,20 +233,22 @@ fn act(shared: &Shared, place: Endpoint, call: &mut Call) -> Answer {
         Endpoint::DeviceCode => oauth::device_code(shared, call),
         Endpoint::DeviceToken => oauth::device_token(shared, call),
         Endpoint::DevicePage => oauth::device_page(shared, call),
-        Endpoint::Responses => open(admit(shared, call).map(|person| responses::answer(shared, call, &person))),
-        Endpoint::Socket => open(admit(shared, call).and_then(|person| socket::upgrade(shared, call, &person))),
-        Endpoint::Models => open(admit(shared, call).and_then(|person| models::answer(call, &person))),
-        Endpoint::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
-        Endpoint::Compact => open(admit(shared, call).and_then(|who| responses::compact::answer(shared, call, &who))),
-        Endpoint::Search => open(admit(shared, call).and_then(|_| responses::search::answer(call))),
+        Endpoint::Responses => open(authenticate(shared, call).map(|person| responses::answer(shared, call, &person))),
+        Endpoint::Socket => open(authenticate(shared, call).and_then(|person| socket::upgrade(shared, call, &person))),
+        Endpoint::Models => open(authenticate(shared, call).and_then(|person| models::answer(call, &person))),
+        Endpoint::Images => open(authenticate(shared, call).and_then(|person| responses::image::answer(call, &person))),
+        Endpoint::Compact => {
+            open(authenticate(shared, call).and_then(|who| responses::compact::answer(shared, call, &who)))
+        }
+        Endpoint::Search => open(authenticate(shared, call).and_then(|_| responses::search::answer(call))),
         Endpoint::Noise => noise::answer(call),
         Endpoint::Feed => feed::answer(shared, call.uri.path()),
-        Endpoint::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
-        Endpoint::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
-        Endpoint::Credits => open(admit(shared, call).and_then(|person| usage::credits(shared, call, &person))),
+        Endpoint::AccountsCheck => open(authenticate(shared, call).map(|person| usage::accounts(&person))),
+        Endpoint::Usage => open(authenticate(shared, call).map(|person| usage::usage(&person))),
+        Endpoint::Credits => open(authenticate(shared, call).and_then(|person| usage::credits(shared, call, &person))),
         Endpoint::Hook => open(alerts::hook(call)),
         Endpoint::Ntfy => open(alerts::ntfy(call)),
-        Endpoint::Profile => open(admit(shared, call).map(|_| usage::profile())),
+        Endpoint::Profile => open(authenticate(shared, call).map(|_| usage::profile())),
         // The caller handles relays.
         _ => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
     }
@@ -258,22 +260,22 @@ fn echo(call: &Call) -> Answer {
 }
 
 /// Checks the bearer token and the account id header.
-fn admit(shared: &Shared, call: &Call) -> Result<Login, Reject> {
+fn authenticate(shared: &Shared, call: &Call) -> Result<Login, Reject> {
     let judged = {
         let book = shared.book.lock();
-        let judged = bearer(&call.headers).map_or(Err(None), |token| book.judge(token));
-        judged.map(|who| book.people[who].clone())
+        let judged = bearer(&call.headers).map_or(Err(None), |token| book.authenticate(token));
+        judged.map(|who| book.logins[who].clone())
     };
     let person = judged.map_err(|why| {
         if why.is_none() {
-            shared.recorder.record_offence(Offence::UnknownToken { request: call.id });
+            shared.recorder.record_offence(Violation::UnknownToken { request: call.id });
         }
         Reject { status: 401, body: errors::unauthorized(why) }
     })?;
     let claimed = header(&call.headers, "chatgpt-account-id");
     if claimed != Some(person.account_id.as_str()) {
         let (request, claimed) = (call.id, claimed.map(str::to_owned));
-        shared.recorder.record_offence(Offence::WrongAccount { request, claimed, actual: person.account_id });
+        shared.recorder.record_offence(Violation::WrongAccount { request, claimed, actual: person.account_id });
         return Err(Reject::detail(403, "Forbidden"));
     }
     Ok(person)

@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::account::{FakeAccount, Login, NewAccount, Quota, RefreshTokenFate};
+use crate::account::{FakeAccount, Login, NewAccount, Quota, RefreshTokenState};
 use crate::listen;
-use crate::plan::wire::Greeting;
+use crate::plan::wire::ConnectionFault;
 use crate::record::{Record, TimedOut};
 use crate::script::{Rule, When};
 use crate::state::{Options, Shared, Versions};
@@ -118,7 +118,7 @@ impl Running {
         let expires_in = new.expires_in;
         let who = book.add(new);
         let grant = book.grant(who, expires_in, &self.shared.options.client_id);
-        book.show(who, grant)
+        book.fake_account(who, grant)
     }
 
     /// Advances the backend's clock, which sets token expiry and the `Date` header.
@@ -128,7 +128,7 @@ impl Running {
 
     /// Revokes the access tokens that this account has now.
     pub fn revoke_access(&self, account_id: &str, why: Revocation) {
-        self.shared.book.lock().refuse(account_id, why);
+        self.shared.book.lock().revoke_access(account_id, why);
     }
 
     /// Expires the access tokens that this account has now.
@@ -138,12 +138,12 @@ impl Running {
 
     /// Expires the account's refresh tokens: the answer is `refresh_token_expired`.
     pub fn expire_refresh(&self, account_id: &str) {
-        self.shared.book.lock().doom(account_id, RefreshTokenFate::Expired);
+        self.shared.book.lock().invalidate_refresh_tokens(account_id, RefreshTokenState::Expired);
     }
 
     /// Invalidates the account's refresh tokens: the answer is `refresh_token_invalidated`.
     pub fn invalidate_refresh(&self, account_id: &str) {
-        self.shared.book.lock().doom(account_id, RefreshTokenFate::Invalidated);
+        self.shared.book.lock().invalidate_refresh_tokens(account_id, RefreshTokenState::Invalidated);
     }
 
     /// The refresh tokens of this account that still work.
@@ -180,12 +180,12 @@ impl Running {
 
     /// Approves a device code as the user would on the page; `false` for an unknown code.
     pub fn approve_device(&self, user_code: &str) -> bool {
-        self.shared.logins.lock().approve(user_code)
+        self.shared.pending_logins.lock().approve(user_code)
     }
 
     fn edit(&self, account_id: &str, change: impl Fn(&mut Login)) {
         let mut book = self.shared.book.lock();
-        book.people.iter_mut().filter(|person| person.account_id == account_id).for_each(change);
+        book.logins.iter_mut().filter(|person| person.account_id == account_id).for_each(change);
     }
 }
 
@@ -197,12 +197,12 @@ impl Running {
     }
 
     /// Clears all rules; the record stays.
-    pub fn unscript(&self) {
+    pub fn clear_script(&self) {
         self.shared.script.clear();
     }
 
     /// The rules that are not used up.
-    pub fn pending(&self) -> Vec<Rule> {
+    pub fn pending_rules(&self) -> Vec<Rule> {
         self.shared.script.pending()
     }
 
@@ -212,12 +212,12 @@ impl Running {
     }
 
     /// Stops reading and answering on every open connection without closing it, as after a machine's sleep.
-    pub fn kill_connections(&self) {
-        self.shared.sleep.notify_waiters();
+    pub fn freeze_connections(&self) {
+        self.shared.freeze.notify_waiters();
     }
 
     /// Sets the fault of the next accepted connection, which replaces HTTP.
-    pub fn greet(&self, greeting: Greeting) {
+    pub fn fail_next_connection(&self, greeting: ConnectionFault) {
         self.shared.greetings.lock().push_back(greeting);
     }
 

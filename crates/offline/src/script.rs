@@ -121,7 +121,7 @@ pub(crate) struct RequestFacts<'a> {
 }
 
 impl When {
-    pub(crate) fn holds(&self, facts: RequestFacts<'_>) -> bool {
+    pub(crate) fn matches(&self, facts: RequestFacts<'_>) -> bool {
         let same = |want: &Option<String>, is: Option<&str>| want.as_deref().is_none_or(|want| is == Some(want));
         let prompt =
             |part: &String| facts.prompt.is_some_and(|prompt| prompt.to_lowercase().contains(&part.to_lowercase()));
@@ -162,7 +162,7 @@ impl Script {
     /// Takes the plan for a request and counts one use of its rule.
     pub(crate) fn take(&self, facts: RequestFacts<'_>) -> Option<Plan> {
         let mut rules = self.rules.lock();
-        let index = rules.iter().position(|rule| rule.when.holds(facts))?;
+        let index = rules.iter().position(|rule| rule.when.matches(facts))?;
         let rule = &mut rules[index];
         if rule.skip > 0 {
             rule.skip -= 1;
@@ -184,6 +184,6 @@ impl Script {
 
     /// The note of the first condition that forbids this request.
     pub(crate) fn forbidden(&self, facts: RequestFacts<'_>) -> Option<String> {
-        self.forbidden.lock().iter().find(|(when, _)| when.holds(facts)).map(|(_, note)| note.clone())
+        self.forbidden.lock().iter().find(|(when, _)| when.matches(facts)).map(|(_, note)| note.clone())
     }
 }

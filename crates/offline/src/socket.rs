@@ -57,7 +57,7 @@ pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Login) -> Result<An
     if !header(&call.headers, "openai-beta").is_some_and(|beta| beta.contains("responses_websockets=")) {
         return Err(Reject::detail(400, "openai-beta must name responses_websockets"));
     }
-    responses::judge_cookies(shared, call, person);
+    responses::check_cookies(shared, call, person);
     let mut answer = Answer::empty(101);
     answer.header(CONNECTION.as_str(), "Upgrade");
     answer.header(UPGRADE.as_str(), "websocket");
@@ -71,7 +71,7 @@ pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Login) -> Result<An
 
 /// Sends the 101 and runs the socket's session on the connection.
 pub(crate) fn accept(answer: Answer, call: &Call, upgrade: OnUpgrade, send: AnswerContext) -> Response<AnswerBody> {
-    let AnswerContext { shared, line, visit, .. } = send;
+    let AnswerContext { shared, connection: line, guard: visit, .. } = send;
     visit.status(answer.status);
     let peer = Peer {
         connection: line.id,
@@ -95,7 +95,7 @@ async fn live(
     let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let until = Instant::now() + shared.options.socket_life;
-    let mut session = Session { socket, shared, line, peer, until, chain: None, early: VecDeque::new() };
+    let mut session = Session { socket, shared, line, peer, until, chain: None, queued: VecDeque::new() };
     let left = session.run().await;
     visit.end(left);
 }
@@ -120,7 +120,7 @@ struct Session {
     /// The chain that the next turn may continue.
     chain: Option<Chain>,
     /// Turns that the client started before the previous turn ended.
-    early: VecDeque<Utf8Bytes>,
+    queued: VecDeque<Utf8Bytes>,
 }
 
 /// The end of a socket, with its cause.
@@ -151,7 +151,7 @@ impl Session {
 
     /// The client's next text message.
     async fn next(&mut self) -> Result<Utf8Bytes, SocketEnd> {
-        if let Some(text) = self.early.pop_front() {
+        if let Some(text) = self.queued.pop_front() {
             return Ok(text);
         }
         loop {
@@ -195,8 +195,8 @@ impl Session {
 
     /// Sends the connection limit error and closes the socket.
     async fn expire(&mut self) -> SocketEnd {
-        let words = frame::refusal(&Answer::empty(200).planned(&Plan::connection_limit(), &self.shared));
-        match self.say(words).await {
+        let words = frame::refusal(&Answer::empty(200).apply_plan(&Plan::connection_limit(), &self.shared));
+        match self.send_message(words).await {
             Ok(()) => self.close(CloseCode::Normal).await,
             Err(gone) => gone,
         }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::account::AccountTable;
 use crate::gate::Gates;
-use crate::plan::wire::Greeting;
+use crate::plan::wire::ConnectionFault;
 use crate::record::Recorder;
 use crate::script::Script;
 use crate::token;
@@ -33,13 +33,13 @@ pub(crate) struct Shared {
     pub(crate) script: Script,
     pub(crate) gates: Gates,
     pub(crate) book: Mutex<AccountTable>,
-    pub(crate) logins: Mutex<PendingLogins>,
+    pub(crate) pending_logins: Mutex<PendingLogins>,
     pub(crate) cache: Mutex<PromptCache>,
     pub(crate) versions: Mutex<Versions>,
     pub(crate) chains: Mutex<ResponseOwners>,
-    pub(crate) greetings: Mutex<VecDeque<Greeting>>,
+    pub(crate) greetings: Mutex<VecDeque<ConnectionFault>>,
     /// Makes open connections stop reading and answering.
-    pub(crate) sleep: Notify,
+    pub(crate) freeze: Notify,
     /// Items that the public Responses API stores, by API key and item id.
     pub(crate) stored: Mutex<HashMap<(String, String), Value>>,
 }
@@ -47,26 +47,26 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(options: Options, origin: String) -> Self {
         Self {
-            recorder: Arc::new(Recorder::new(options.keep)),
+            recorder: Arc::new(Recorder::new(options.max_recorded)),
             versions: Mutex::new(options.versions.clone()),
             options,
             origin,
             script: Script::default(),
             gates: Gates::default(),
             book: Mutex::default(),
-            logins: Mutex::default(),
+            pending_logins: Mutex::default(),
             cache: Mutex::default(),
             chains: Mutex::default(),
             greetings: Mutex::default(),
-            sleep: Notify::new(),
+            freeze: Notify::new(),
             stored: Mutex::default(),
         }
     }
 
     /// The `Date` of answers if the backend's clock differs from this machine's.
     pub(crate) fn date(&self) -> Option<HeaderValue> {
-        let book = self.book.lock();
-        let text = (book.ahead != 0).then(|| token::http_date(book.now()))?;
+        let accounts = self.book.lock();
+        let text = (accounts.ahead != 0).then(|| token::http_date(accounts.now()))?;
         HeaderValue::from_str(&text).ok()
     }
 

@@ -7,7 +7,7 @@ use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors::Reject;
 use crate::plan::Endpoint;
-use crate::record::Offence;
+use crate::record::Violation;
 use crate::state::Shared;
 use crate::token;
 
@@ -71,22 +71,22 @@ fn metered(metered: &Metered) -> Value {
 }
 
 /// Records a violation if usage is requested too soon after the last request, or for too many accounts at once.
-pub(crate) fn pace(shared: &Shared, request: u64, account: &str) {
+pub(crate) fn check_rate(shared: &Shared, request: u64, account: &str) {
     let options = &shared.options;
     let (together, last) = shared.recorder.with_record(|record| {
-        let open = record.at(Endpoint::Usage).filter(|seen| seen.ending.is_none()).count();
-        let mut own = record.at(Endpoint::Usage).filter(|seen| seen.account.as_deref() == Some(account));
+        let open = record.requests_to(Endpoint::Usage).filter(|seen| seen.ending.is_none()).count();
+        let mut own = record.requests_to(Endpoint::Usage).filter(|seen| seen.account.as_deref() == Some(account));
         let at = own.clone().find(|seen| seen.id == request).map(|seen| seen.at);
         let before = own.rfind(|seen| seen.id < request).map(|seen| seen.at);
         (open, at.zip(before).map(|(at, before)| at.saturating_sub(before)))
     });
-    if options.usage_most.is_some_and(|most| together > most) {
-        shared.recorder.record_offence(Offence::UsageCrowd { request, together });
+    if options.max_usage_requests.is_some_and(|most| together > most) {
+        shared.recorder.record_offence(Violation::UsageCrowd { request, together });
     }
     if let (Some(gap), Some(last)) = (options.usage_gap, last)
         && last < gap
     {
-        shared.recorder.record_offence(Offence::UsageRush { request, account: account.to_owned() });
+        shared.recorder.record_offence(Violation::UsageRush { request, account: account.to_owned() });
     }
 }
 
@@ -139,7 +139,7 @@ fn list(person: &Login) -> Answer {
 fn spend(shared: &Shared, account_id: &str, request: &str) -> (&'static str, u32) {
     let mut book = shared.book.lock();
     let mut outcome = ("no_credit", 0);
-    for person in book.people.iter_mut().filter(|person| person.account_id == account_id) {
+    for person in book.logins.iter_mut().filter(|person| person.account_id == account_id) {
         if person.redeemed.iter().any(|redeemed| redeemed == request) {
             return ("already_redeemed", 0);
         }

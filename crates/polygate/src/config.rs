@@ -271,7 +271,7 @@ impl Config {
 
     /// Like [`Self::from_layers`], but leaves out the invalid relays of the file and returns their errors. For commands that serve no
     /// relays. Errors: like [`Self::from_layers`], but not for relays.
-    pub fn without_wrong_relays(layers: &Layers, paths: Paths) -> Result<(Self, Vec<ConfigError>), ConfigError> {
+    pub fn with_valid_relays(layers: &Layers, paths: Paths) -> Result<(Self, Vec<ConfigError>), ConfigError> {
         let (relays, wrong) = layers.valid_relays();
         Ok((Self::typed(layers, paths, relays)?, wrong))
     }

@@ -56,12 +56,12 @@ impl FileRelays {
     pub(crate) async fn put(&self, relays: &[Relay]) {
         let mut wishes = Vec::new();
         for relay in relays {
-            match relay_wish(relay, &self.file) {
+            match relay_spec(relay, &self.file) {
                 Ok(wish) => wishes.push(wish),
                 Err(error) => tracing::error!(relay = %relay.name, %error, "relay of the configuration file left out"),
             }
         }
-        for (relay, error) in self.engine.relays().put_file(&wishes).await {
+        for (relay, error) in self.engine.relays().replace_configured(&wishes).await {
             tracing::error!(%relay, %error, "relay of the configuration file left out");
         }
         for relay in
@@ -83,7 +83,9 @@ impl FileRelays {
         let there: HashSet<String> = self.engine.relays().list().into_iter().map(|relay| relay.name).collect();
         let named: BTreeSet<&str> = rows.chain(routes).filter(|name| !there.contains(*name)).collect();
         for relay in named {
-            tracing::warn!("models of the configuration name the relay {relay}, which nobody has: they are refused");
+            tracing::warn!(
+                "models of the configuration name the relay {relay}, which does not exist: requests for them are refused"
+            );
         }
     }
 
@@ -137,7 +139,7 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 /// Converts a relay of the file to the engine's form.
-pub(crate) fn relay_wish(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFileError> {
+pub(crate) fn relay_spec(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFileError> {
     Ok(RelaySpec {
         name: relay.name.clone(),
         base_url: relay.base_url.clone(),
@@ -165,7 +167,7 @@ fn key_file(relay: &Relay, file: &Path) -> Option<PathBuf> {
 fn key(relay: &Relay, file: &Path) -> Result<Secret, KeyFileError> {
     match (&relay.key, key_file(relay, file)) {
         (_, Some(path)) => read_key(&path),
-        (Key::Here(key), None) => Ok(key.clone()),
+        (Key::Inline(key), None) => Ok(key.clone()),
         (Key::None | Key::File(_), None) => Ok(Secret::from("")),
     }
 }

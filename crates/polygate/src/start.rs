@@ -61,12 +61,12 @@ pub enum StartError {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let lock = Store::lock(&config.paths.home)?;
     let store = Store::open(store_options(&config)).await?;
-    if let Some(mode) = Store::listable(&config.paths.home) {
+    if let Some(mode) = Store::listable_mode(&config.paths.home) {
         let home = config.paths.home.display();
         tracing::warn!("{home} can be listed by other users (mode {mode:04o}); hint: chmod 700 {home}");
     }
     // Leases of ended processes must not delay a refresh.
-    store.free_leases().await?;
+    store.release_dead_leases().await?;
     let minted = store.keys().await?.iter().any(|key| key.kind == pool::keys::KeyKind::Client && key.revoked.is_none());
     let upstream = Upstream::new(upstream_config(&config))?;
     let listeners = match Listeners::open(server_settings(&config, minted)) {
@@ -186,7 +186,7 @@ fn profile(settings: &crate::config::Upstream) -> Profile {
     let profile =
         Profile::named(&settings.profile, &platform).expect("invariant: the settings know the names of all profiles");
     match &settings.app_version {
-        Some(app) => profile.renewed(None, Some(app)),
+        Some(app) => profile.with_versions(None, Some(app)),
         None => profile,
     }
 }

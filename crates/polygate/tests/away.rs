@@ -21,7 +21,7 @@ use store::Store;
 use tokio::time::{sleep, timeout};
 
 use self::cluster::Cluster;
-use self::wire::{Mood, Wire};
+use self::wire::{ProxyMode, TcpProxy};
 
 /// Longer than any timeout of the gateway: a call that takes this long hangs.
 const HANGS: Duration = Duration::from_mins(2);
@@ -71,7 +71,7 @@ async fn a_gateway_serves_while_its_database_stands_still() {
     let Some(cluster) = Cluster::start() else { return };
     let direct = cluster.url();
     let folder = PathBuf::from(direct.rsplit('=').next().unwrap());
-    let wire = Wire::to(folder.join(".s.PGSQL.5432")).await;
+    let wire = TcpProxy::to(folder.join(".s.PGSQL.5432")).await;
     let url = format!("postgres://polygate@127.0.0.1:{}/polygate?sslmode=disable", wire.port);
     let backend = Offline::start(offline::Options::default()).await.unwrap();
     let home = Home::new(&backend);
@@ -88,13 +88,13 @@ async fn a_gateway_serves_while_its_database_stands_still() {
 
     served(&gateway, &["1"]).await;
     for (round, names) in [["2", "3"], ["4", "5"]].iter().enumerate() {
-        wire.set(Mood::Paused);
+        wire.set(ProxyMode::Paused);
         served(&gateway, &names[..1]).await;
         said(&gateway, "PostgreSQL does not answer", round + 1).await;
         served(&gateway, &names[1..]).await;
         let message = refused(&home).await;
         assert!(message.contains("PostgreSQL cannot be reached") && message.contains("hint:"), "{message}");
-        wire.set(Mood::Open);
+        wire.set(ProxyMode::Open);
         said(&gateway, "PostgreSQL answers again", round + 1).await;
     }
     served(&gateway, &["6"]).await;

@@ -272,7 +272,7 @@ async fn open_relay() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_an_upstream_is_logged() {
     let (_backend, home) = home().await;
-    let home = home.quiet();
+    let home = home.logging_warnings();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let gone = format!("http://127.0.0.1:{port}/v1");
     home.ok(&["relays", "add", "--name", "gone", "--base-url", &gone, "--format", "chat", "--models", "m"]);

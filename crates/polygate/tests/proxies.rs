@@ -58,7 +58,7 @@ async fn a_proxy_is_added_used_and_removed() {
     let through = async {
         loop {
             assert_eq!(gateway.chat("hello").await.unwrap().status, 200);
-            if backend.record().posts().any(|seen| proxy.saw(seen)) {
+            if backend.record().model_requests().any(|seen| proxy.saw(seen)) {
                 return;
             }
         }

@@ -22,7 +22,7 @@ async fn figures_are_shown_and_a_reset_credit_is_consumed() {
     let (backend, home, account) = house().await;
     let email = account.email.as_str();
     assert!(home.ok(&["accounts", "quota"]).contains("nothing known yet"));
-    assert_eq!(backend.record().at(Endpoint::Usage).count(), 0, "nobody asked for fresh figures");
+    assert_eq!(backend.record().requests_to(Endpoint::Usage).count(), 0, "nobody asked for fresh figures");
     backend.set_quota(&account.account_id, &Quota::exhausted(Duration::from_hours(2)));
     let text = home.ok(&["accounts", "quota", email, "--fresh"]);
     assert!(
@@ -39,7 +39,7 @@ async fn figures_are_shown_and_a_reset_credit_is_consumed() {
     assert!(home.ok(&["accounts", "credits", "list", email]).contains("available"));
     let asked = home.run(&["accounts", "credits", "consume", email]);
     assert_eq!(
-        (asked.status.code(), backend.record().at(Endpoint::Credits).count()),
+        (asked.status.code(), backend.record().requests_to(Endpoint::Credits).count()),
         (Some(2), 1),
         "nothing without --yes"
     );
@@ -80,12 +80,13 @@ async fn a_gateway_warns_its_owner() {
     ];
     let gateway = home.serve(&env);
     // Only answered requests count, because their bodies are complete.
-    let answered = |record: &offline::Record, place| record.at(place).filter(|seen| seen.status.is_some()).count();
+    let answered =
+        |record: &offline::Record, place| record.requests_to(place).filter(|seen| seen.status.is_some()).count();
     let told =
         |record: &offline::Record| answered(record, Endpoint::Hook) == 1 && answered(record, Endpoint::Ntfy) == 1;
     backend.wait_until(Duration::from_secs(30), told).await.unwrap();
     let record = backend.record();
-    let letter = record.at(Endpoint::Hook).next().unwrap().json();
+    let letter = record.requests_to(Endpoint::Hook).next().unwrap().json();
     assert_eq!((&letter["threshold"], &letter["label"]), (&80.into(), &account.email.as_str().into()));
     assert_eq!(record.offences, []);
     // The log comes through a pipe and may arrive after the warnings.

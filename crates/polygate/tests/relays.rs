@@ -195,7 +195,7 @@ async fn relays_of_the_file_are_read_shown_and_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_relays_of_models_are_logged() {
     let backend = backend().await;
-    let home = Home::new(&backend).quiet();
+    let home = Home::new(&backend).logging_warnings();
     add(&home, &backend, "stored", &[]);
     let file = format!(
         "[model.routing]\n\"a-*\" = \"filed\"\n\"b\" = \"stored\"\n\"c\" = \"codex\"\n\"d\" = \"lost\"\n\"e\" = \"lost\"\n\

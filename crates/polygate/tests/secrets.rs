@@ -12,7 +12,7 @@ use rstest::rstest;
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_leaves_the_store() {
     let backend = Offline::start(Options::default()).await.unwrap();
-    let home = Home::new(&backend).loud();
+    let home = Home::new(&backend).logging_trace();
     let account = backend.account("plus");
     home.import(&account);
     let minted = home.ok(&["keys", "create"]).trim().to_owned();
@@ -73,7 +73,7 @@ async fn the_log_holds_no_secret_and_no_prompt_at_any_level(
     #[values("text", "json")] format: &str,
 ) {
     let backend = Offline::start(Options::default()).await.unwrap();
-    let home = Home::new(&backend).loud();
+    let home = Home::new(&backend).logging_trace();
     let account = backend.account("plus");
     home.import(&account);
     let gateway = home.serve(&[("POLYGATE_UPSTREAM__TRANSPORT", transport), ("LOG_FORMAT", format)]);

@@ -55,10 +55,10 @@ struct Site {
 
 impl Site {
     async fn new(wait: Wait, env: &[(&str, &str)]) -> Self {
-        roomy();
+        raise_file_limit();
         let backend = Offline::start(Options::default()).await.unwrap();
         backend.script(Rule::responses(Plan::auto().pause(4, wait)).times(1000));
-        let home = Home::new(&backend).quiet().frugal(256);
+        let home = Home::new(&backend).logging_warnings().with_file_limit(256);
         home.import(&backend.account("plus"));
         let gateway = home.serve(env);
         Self { backend, home, gateway }
@@ -98,7 +98,7 @@ impl Site {
 
 /// Raises the file limit of this process, which has the clients' and the backend's end of every stream: the usual 1024 files are too few.
 /// The gateway starts with fewer files and raises its limit itself.
-fn roomy() {
+fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(u64::MAX).min(4 * STREAMS as u64);
     if limit.current.is_some_and(|current| current < wanted) {
@@ -145,7 +145,7 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
     for signal in ["TERM", "INT"] {
         let site = Site::new(Wait::Gate("go".to_owned()), &[]).await;
         let (port, pid) = (site.gateway.port, site.gateway.child.id());
-        let mut link = Link::open(port).await;
+        let mut link = Http2Connection::open(port).await;
         let streams = site.streams(STREAMS).await;
         let (mut sockets, mut idle) = (site.sockets().await, Socket::open(port).await);
         link.see("response.created").await;
@@ -158,9 +158,9 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
         link.ask(3, &[(":method", "GET"), (":path", "/readyz")], "").await;
         link.see(r#"{"status":"unavailable","reasons":["shutting down"]}"#).await;
         let asked = STREAMS + SOCKETS + 1;
-        assert_eq!((site.backend.record().posts().count(), site.gateway.child.id()), (asked, pid));
+        assert_eq!((site.backend.record().model_requests().count(), site.gateway.child.id()), (asked, pid));
         // A WebSocket without a reply is closed at once.
-        assert!(!idle.farewell().await.contains("response."), "{signal}");
+        assert!(!idle.read_to_close().await.contains("response."), "{signal}");
 
         site.backend.release("go");
         for (end, stream) in streams {
@@ -168,7 +168,7 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
             assert!(text.contains(end) && !text.contains("shutting down"), "{signal}: {text}");
         }
         for socket in &mut sockets {
-            let text = socket.farewell().await;
+            let text = socket.read_to_close().await;
             assert!(text.contains("response.completed") && !text.contains("response.failed"), "{signal}: {text}");
         }
         link.see("response.completed").await;
@@ -188,7 +188,7 @@ async fn streams_after_the_drain_end_with_an_error() {
         let text = said(stream).await;
         assert!(text.contains("shutting down") && !text.contains(end), "{text}");
     }
-    cut(sockets).await;
+    assert_cut(sockets).await;
     assert!(begun.elapsed() >= Duration::from_secs(1), "they had their time: {:?}", begun.elapsed());
     assert_eq!(site.ended(STREAMS + SOCKETS, Outcome::Failed).await, 0);
 }
@@ -205,7 +205,7 @@ async fn a_second_signal_ends_everything_at_once() {
         let unanswered = site.gateway.request("POST", CALLS[0].0, KEY, r#"{"model":"gpt-6-sol","input":"count to 9"}"#);
         let collected = async { site.gateway.send(unanswered).await.unwrap() };
         let signals = async {
-            let arrived = site.backend.wait_until(PATIENCE, |record| record.posts().count() == asked);
+            let arrived = site.backend.wait_until(PATIENCE, |record| record.model_requests().count() == asked);
             arrived.await.unwrap();
             site.gateway.signal(first);
             closed(port).await;
@@ -218,7 +218,7 @@ async fn a_second_signal_ends_everything_at_once() {
             let text = said(stream).await;
             assert!(text.contains("shutting down") && !text.contains(end), "{first} {second}: {text}");
         }
-        cut(sockets).await;
+        assert_cut(sockets).await;
         assert_eq!(site.ended(asked, Outcome::Failed).await, wanted, "{first} {second}");
         println!("{first} {second}: ended after {:?}; the drain alone takes two minutes", since.elapsed());
     }
@@ -254,7 +254,7 @@ impl Socket {
     }
 
     /// Reads to the end, which is a close frame with `1001 going away`.
-    async fn farewell(&mut self) -> String {
+    async fn read_to_close(&mut self) -> String {
         let bytes = rest(&mut self.0).await;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let close = bytes.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 1001_u16.to_be_bytes());
@@ -264,9 +264,9 @@ impl Socket {
 }
 
 /// Asserts that each reply ends with its own failure.
-async fn cut(sockets: Vec<Socket>) {
+async fn assert_cut(sockets: Vec<Socket>) {
     for mut socket in sockets {
-        let text = socket.farewell().await;
+        let text = socket.read_to_close().await;
         assert!(text.contains("response.failed") && !text.contains("response.completed"), "{text}");
         assert!(text.contains(r#""message":"The gateway is shutting down"#), "{text}");
     }
@@ -280,7 +280,7 @@ const GOAWAY: u8 = 7;
 
 /// An HTTP/2 connection that reads and writes frames directly. It answers no ping, so that the server does not know whether its GOAWAY has
 /// arrived: a request may cross the GOAWAY.
-struct Link {
+struct Http2Connection {
     socket: TcpStream,
     /// Received bytes that are not a whole frame yet.
     held: Vec<u8>,
@@ -290,7 +290,7 @@ struct Link {
     text: String,
 }
 
-impl Link {
+impl Http2Connection {
     /// Connects and requests a stream.
     async fn open(port: u16) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

@@ -51,7 +51,7 @@ async fn the_token_endpoint_and_the_client_id_may_be_others(
     let listed: serde_json::Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
     home.ok(&["accounts", "refresh", listed[0]["id"].as_str().unwrap()]);
     let record = backend.record();
-    let asked: Vec<&RecordedRequest> = record.at(Endpoint::Token).collect();
+    let asked: Vec<&RecordedRequest> = record.requests_to(Endpoint::Token).collect();
     assert_eq!(asked.len(), 1);
     let body = String::from_utf8_lossy(&asked[0].body);
     assert!(body.contains("app_of_our_own"), "another client id");
@@ -81,7 +81,7 @@ async fn platform_and_processor_may_be_pinned(
     let gateway = home.serve(&[]);
     assert_eq!(gateway.chat("Reply with exactly: pong").await.unwrap().status, 200);
     let record = backend.record();
-    let agent = record.posts().find_map(|seen| seen.header("user-agent")).unwrap().to_owned();
+    let agent = record.model_requests().find_map(|seen| seen.header("user-agent")).unwrap().to_owned();
     assert!(agent.contains("Plan 9 4.0") && agent.contains("mips"), "{agent}");
     assert!(gateway.terminate().success());
 }

@@ -279,11 +279,11 @@ impl Catalog {
         let again = |name: &str| self.reroute(Some(name), self.find(Some(name), names), names).ok();
         let lower = asked.to_ascii_lowercase();
         let lower = (lower != asked).then(|| again(&lower)).flatten();
-        lower.or_else(|| again(self.case_insensitive(asked, names)?)).map_or(found, Ok)
+        lower.or_else(|| again(self.unique_ignoring_case(asked, names)?)).map_or(found, Ok)
     }
 
     /// The one known name that differs from `asked` only in the case of its letters.
-    fn case_insensitive<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
+    fn unique_ignoring_case<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
         let own = self.models.iter().map(|model| model.slug.as_str());
         let aliases = names.aliases.iter().map(|(alias, _)| alias.as_str()).filter(|alias| !alias.contains('*'));
         let relays = self.offers().map(|offer| offer.name).chain(self.relay_index.full_names());

@@ -8,7 +8,7 @@ mod event;
 
 use bytes::Bytes;
 
-pub use self::event::{Carrier, Channel, Event, Finish, Frame, Head, Open, PartKey, Usage, What};
+pub use self::event::{Carrier, Channel, Event, Finish, Head, Open, PartKey, RawFrame, Usage, What};
 use crate::protocol::Dialect;
 use crate::text::{Json, Text};
 

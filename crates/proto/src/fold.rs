@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::canon::{Carrier, Event, Finish, Frame, Item, Usage, What};
+use crate::canon::{Carrier, Event, Finish, Item, RawFrame, Usage, What};
 use crate::failure::Failure;
 use crate::protocol::Dialect;
 use crate::text::{Json, Text};
@@ -34,7 +34,7 @@ pub struct Whole {
     /// The stop sequence that ended it, if one did.
     pub stop: Option<Text>,
     /// The frames that it came in, which say more than items can; empty when any of it came without a frame.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<RawFrame>,
     /// The terminal object of the responses dialect, as it came.
     pub response: Option<Json>,
     /// Why it failed, if it did.

@@ -186,7 +186,7 @@ impl Trim {
         self.done = true;
         self.line.clear();
         if !self.metered {
-            let output = self.judge.counted().unwrap_or_else(|| tokens::estimate(self.shown));
+            let output = self.judge.delivered_tokens().unwrap_or_else(|| tokens::estimate(self.shown));
             let usage = Usage { input: self.input, output, estimated: true, ..Usage::default() };
             out.push(Event::new(What::Usage(usage)));
         }

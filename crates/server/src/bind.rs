@@ -48,7 +48,7 @@ pub enum BindError {
     /// The Ollama API on a public address.
     #[error(
         "refusing to serve the Ollama API on {0}: it asks for no key; hint: listen on 127.0.0.1 (ollama.host), or set \
-         ollama.allow_remote = true, which makes it ctx for a client key there"
+         ollama.allow_remote = true, which makes it ask for a client key there"
     )]
     OllamaRemote(IpAddr),
     /// The Ollama API on a public address, without a client key that protects it.
@@ -80,7 +80,7 @@ pub(crate) fn check_ollama(ollama: &Ollama, keys: Keys) -> Result<(), BindError>
     if !ollama.allow_remote {
         return Err(BindError::OllamaRemote(host));
     }
-    let good = matches!(keys, Keys::Minted | Keys::Fixed(Strength::Strong));
+    let good = matches!(keys, Keys::Generated | Keys::Fixed(Strength::Strong));
     if good { Ok(()) } else { Err(BindError::OllamaKey(host)) }
 }
 
@@ -116,7 +116,7 @@ fn check_settings(settings: &Settings) -> Result<(), BindError> {
         Keys::None => return Err(BindError::NoKey(host)),
         Keys::Fixed(Strength::Known) => return Err(BindError::SampleKey(host)),
         Keys::Fixed(Strength::Weak) => return Err(BindError::ShortKey(host)),
-        Keys::Fixed(Strength::Strong) | Keys::Minted => {}
+        Keys::Fixed(Strength::Strong) | Keys::Generated => {}
     }
     if settings.allow_plain_http { Ok(()) } else { Err(BindError::PlainHttp(host)) }
 }

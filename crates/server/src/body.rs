@@ -39,7 +39,7 @@ pub(crate) enum BodyError {
     TooLarge,
     /// Over the cap of an endpoint that anybody may call (413).
     #[error("the request body is too large; the limit of this endpoint is {} KiB", limits::PUBLIC_BODY.0 >> 10)]
-    NotShort,
+    PublicTooLarge,
     /// No byte arrived for too long, or the bytes arrived too slowly (408).
     #[error("the request body stopped arriving, or came slower than {} bytes a second", limits::BODY_RATE)]
     Stalled,
@@ -66,7 +66,7 @@ impl From<Unsupported> for BodyError {
 impl From<BodyError> for Failure {
     fn from(broken: BodyError) -> Self {
         let kind = match broken {
-            BodyError::TooLarge | BodyError::NotShort => Kind::TooLarge,
+            BodyError::TooLarge | BodyError::PublicTooLarge => Kind::TooLarge,
             BodyError::Stalled => Kind::Stalled,
             BodyError::Cut | BodyError::Corrupt => Kind::Invalid,
             BodyError::Coding => Kind::Unsupported,
@@ -119,7 +119,7 @@ where
         let mut whole = Vec::new();
         while let Some(chunk) = wire.next().await {
             whole.extend_from_slice(&chunk.map_err(|broken| match broken {
-                BodyError::TooLarge => BodyError::NotShort,
+                BodyError::TooLarge => BodyError::PublicTooLarge,
                 other => other,
             })?);
         }

@@ -5,20 +5,20 @@ use http::HeaderMap;
 use http::header::USER_AGENT;
 
 /// Headers that name a conversation, the most specific first: Codex (new and old), opencode, Claude Code.
-const SESSIONS: [&str; 6] =
+const SESSION_HEADERS: [&str; 6] =
     ["session-id", "session_id", "x-session-id", "x-session-affinity", "x-claude-code-session-id", "conversation_id"];
-const THREADS: [&str; 2] = ["thread-id", "thread_id"];
+const THREAD_HEADERS: [&str; 2] = ["thread-id", "thread_id"];
 /// Headers that switch default hosted tools on or off: this gateway's, and another gateway's.
 const TOOLS: [&str; 2] = ["x-polygate-default-tools", "x-codex-default-tools"];
 /// Values that mean off.
-const NO: [&str; 6] = ["off", "false", "0", "none", "disable", "disabled"];
+const OFF_VALUES: [&str; 6] = ["off", "false", "0", "none", "disable", "disabled"];
 /// The other gateway's header that switches default tools off, and its values for on.
 const NO_TOOLS: (&str, [&str; 3]) = ("x-codex-no-default-tools", ["1", "true", "yes"]);
 const SUBAGENT: &str = "x-openai-subagent";
 /// The longest header that is forwarded, bytes; Codex's turn metadata is the longest header.
-pub(crate) const LONGEST: usize = 16 << 10;
+pub(crate) const MAX_HEADER_LEN: usize = 16 << 10;
 /// The longest name of a conversation, bytes.
-pub(crate) const NAME: usize = 256;
+pub(crate) const MAX_SESSION_LEN: usize = 256;
 
 /// Reads the client's facts. `subagent` is the Codex subagent that the path names.
 pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>) -> Client {
@@ -37,10 +37,10 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         version: version(headers).filter(|_| codex),
         headers: passed,
         relayed: selected_headers(headers, &engine::RELAYED),
-        session: first(headers, &SESSIONS),
-        thread: first(headers, &THREADS),
+        session: first(headers, &SESSION_HEADERS),
+        thread: first(headers, &THREAD_HEADERS),
         own_tools: own_tools(headers),
-        turn_state: single_header(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),
+        turn_state: single_header(headers, "x-codex-turn-state", MAX_HEADER_LEN).filter(|_| codex).map(str::to_owned),
         ..Client::default()
     }
 }
@@ -63,7 +63,7 @@ fn own_tools(headers: &HeaderMap) -> bool {
     let says = |name: &str, words: &[&str]| {
         single_header(headers, name, 16).is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
     };
-    TOOLS.iter().any(|name| says(name, &NO)) || says(NO_TOOLS.0, &NO_TOOLS.1)
+    TOOLS.iter().any(|name| says(name, &OFF_VALUES)) || says(NO_TOOLS.0, &NO_TOOLS.1)
 }
 
 /// The version of a Codex client, from the `version` header, which the client sends to its own backend, or from its user agent.
@@ -77,7 +77,7 @@ fn is_from_codex(headers: &HeaderMap) -> bool {
 }
 
 fn selected_headers(headers: &HeaderMap, names: &[&'static str]) -> Vec<(&'static str, String)> {
-    names.iter().filter_map(|name| Some((*name, single_header(headers, name, LONGEST)?.to_owned()))).collect()
+    names.iter().filter_map(|name| Some((*name, single_header(headers, name, MAX_HEADER_LEN)?.to_owned()))).collect()
 }
 
 fn is_codex(name: &str) -> bool {
@@ -85,7 +85,7 @@ fn is_codex(name: &str) -> bool {
 }
 
 fn first(headers: &HeaderMap, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| single_header(headers, name, NAME)).map(str::to_owned)
+    names.iter().find_map(|name| single_header(headers, name, MAX_SESSION_LEN)).map(str::to_owned)
 }
 
 /// A header with one value, visible ASCII of at most `longest` bytes.

@@ -73,7 +73,7 @@ pub(crate) async fn run(
         app.engine.announce_shutdown(shutting_down());
         app.abort.cancel();
         all.advance(Phase::Abort);
-        let _ = tokio::time::timeout(app.settings.limits.farewell, all.tasks.wait()).await;
+        let _ = tokio::time::timeout(app.settings.limits.abort_timeout, all.tasks.wait()).await;
         all.advance(Phase::Dead);
         all.tasks.wait().await;
     };
@@ -110,7 +110,7 @@ async fn accept(
         let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };
         match accepted {
             Ok((socket, peer)) => admit(&app, &all, socket, (peer.ip(), (private, kind))),
-            Err(error) if of_one_connection(&error) => {}
+            Err(error) if is_connection_error(&error) => {}
             Err(error) => {
                 troubles += 1;
                 if troubles.is_power_of_two() {
@@ -123,7 +123,7 @@ async fn accept(
 }
 
 /// Errors of one connection that do not concern the listener.
-fn of_one_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
@@ -270,7 +270,7 @@ struct Connections {
 #[derive(Debug, Default)]
 struct ConnectionTable {
     next: u64,
-    links: HashMap<u64, Arc<ConnectionState>>,
+    open: HashMap<u64, Arc<ConnectionState>>,
     per_address: HashMap<IpAddr, usize>,
 }
 
@@ -289,33 +289,33 @@ impl Connections {
     ) -> Option<ConnectionPermit> {
         let mut table = self.table.lock();
         let of_peer = table.per_address.get(&connection.peer).copied().unwrap_or(0);
-        if table.links.len() >= most || (of_peer >= per_address && !connection.peer.is_loopback()) {
+        if table.open.len() >= most || (of_peer >= per_address && !connection.peer.is_loopback()) {
             return None;
         }
         table.per_address.insert(connection.peer, of_peer + 1);
         table.next += 1;
         let id = table.next;
-        table.links.insert(id, connection);
+        table.open.insert(id, connection);
         Some(ConnectionPermit { all: self.clone(), id })
     }
 
-    fn links(&self) -> Vec<Arc<ConnectionState>> {
-        self.table.lock().links.values().cloned().collect()
+    fn connections(&self) -> Vec<Arc<ConnectionState>> {
+        self.table.lock().open.values().cloned().collect()
     }
 
     fn advance(&self, phase: Phase) {
-        self.links().iter().for_each(|connection| connection.advance(phase));
+        self.connections().iter().for_each(|connection| connection.advance(phase));
     }
 
     fn reset_stalled(&self, limit: Duration) {
-        self.links().iter().for_each(|connection| connection.reset_stalled(limit));
+        self.connections().iter().for_each(|connection| connection.reset_stalled(limit));
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut table = self.all.table.lock();
-        let Some(connection) = table.links.remove(&self.id) else { return };
+        let Some(connection) = table.open.remove(&self.id) else { return };
         let left = table.per_address.get(&connection.peer).copied().unwrap_or(0).saturating_sub(1);
         if left == 0 {
             table.per_address.remove(&connection.peer);

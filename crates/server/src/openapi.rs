@@ -44,7 +44,7 @@ fn document() -> OpenApi {
 }
 
 fn paths(shapes: &mut Schemas) -> Paths {
-    failure::shape(shapes);
+    failure::add_schema(shapes);
     let mut paths = PathsBuilder::new();
     for route in router::routes() {
         if let (Class::Admin(scope), Some(operation)) = (route.class, route.operation)

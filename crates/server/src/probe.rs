@@ -49,7 +49,7 @@ pub fn form(boundary: &str, body: &[u8], size: usize) -> Result<Option<std::ops:
 }
 
 /// Reads a request body with this `Content-Encoding`, as from a connection. Errors: the failure for the client.
-pub async fn body(coding: &str, chunks: Vec<Bytes>, limits: &Limits) -> Result<Bytes, Failure> {
+pub async fn decode_body(coding: &str, chunks: Vec<Bytes>, limits: &Limits) -> Result<Bytes, Failure> {
     let coding = HeaderValue::from_str(coding).ok();
     let headers: HeaderMap = coding.into_iter().map(|coding| (CONTENT_ENCODING, coding)).collect();
     let frames = chunks.into_iter().map(|chunk| Ok::<_, std::convert::Infallible>(Frame::data(chunk)));

@@ -18,10 +18,10 @@ use crate::forwarded::ClientPermit;
 /// The source of a streamed body.
 pub(crate) trait BodySource: Send {
     /// The next bytes for the client; `None` after the end. An error resets the stream.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>>;
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>>;
 
     /// Ends the stream now, and returns the protocol's bytes for a reply that fails midway; empty if the stream has already ended.
-    fn cut(&mut self, failure: &Failure) -> Result<Bytes, Abandoned>;
+    fn cut(&mut self, failure: &Failure) -> Result<Bytes, StreamAborted>;
 }
 
 /// A streamed body. hyper owns and polls the body; the connection reaches the body through its [`StreamSignal`] only, so that a poll takes
@@ -53,7 +53,7 @@ impl StreamBody {
         self.permits.1 = Some(permit);
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
         if self.signal.is_finishing() {
             let last = source.cut(&shutting_down());
@@ -92,7 +92,7 @@ impl StreamBody {
 /// The stream is reset, because the source failed and its protocol cannot express that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stream is given up")]
-pub(crate) struct Abandoned;
+pub(crate) struct StreamAborted;
 
 /// A response body.
 pub(crate) enum Body {
@@ -117,9 +117,9 @@ impl From<Bytes> for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Abandoned;
+    type Error = StreamAborted;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Abandoned>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamAborted>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(stream) => stream.poll(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),

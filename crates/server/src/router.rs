@@ -23,29 +23,29 @@ pub fn ollama_routes() -> &'static [Route] {
 }
 
 /// The result of a lookup.
-pub(crate) enum Found {
+pub(crate) enum RouteMatch {
     /// A route and its path parameter.
     Route(&'static Route, String),
     /// The path exists, but only with these methods.
-    Method(Vec<Method>),
+    OtherMethods(Vec<Method>),
     /// The path does not exist.
     Nothing,
 }
 
 /// Finds the route of a request. Paths match byte by byte, without decoding, normalization or case folding. The first match counts.
-pub(crate) fn find(listener: ListenerKind, method: &Method, path: &str) -> Found {
+pub(crate) fn find(listener: ListenerKind, method: &Method, path: &str) -> RouteMatch {
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
     let mut others = Vec::new();
     for route in table_of(listener) {
         let Some(param) = matches(route.path, path) else { continue };
         if route.method == *wanted {
-            return Found::Route(route, param);
+            return RouteMatch::Route(route, param);
         }
         if !others.contains(&route.method) {
             others.push(route.method.clone());
         }
     }
-    if others.is_empty() { Found::Nothing } else { Found::Method(others) }
+    if others.is_empty() { RouteMatch::Nothing } else { RouteMatch::OtherMethods(others) }
 }
 
 /// The message for an unknown path. The most common reason is a base URL with a superfluous or missing `/v1`.
@@ -53,7 +53,7 @@ pub(crate) fn not_found_message(listener: ListenerKind, method: &Method, path: &
     let meant = path.strip_prefix("/v1").filter(|rest| rest.starts_with("/v1/")).map(str::to_owned);
     let meant = meant.unwrap_or_else(|| format!("/v1{path}"));
     match find(listener, method, &meant) {
-        Found::Route(route, _) if !matches!(route.class, Class::Admin(_)) => {
+        RouteMatch::Route(route, _) if !matches!(route.class, Class::Admin(_)) => {
             format!(
                 "No such endpoint; it is at {}: check whether the client's base URL ends in /v1 as it should",
                 route.path

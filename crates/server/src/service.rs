@@ -27,7 +27,7 @@ use crate::guard::{self, Counters};
 use crate::query;
 use crate::response::{Body, HandlerResult, Rejection, shutting_down};
 use crate::route::{self, BodyKind, RequestContext, Route};
-use crate::router::{self, Found};
+use crate::router::{self, RouteMatch};
 
 /// Answers one request.
 pub(crate) async fn serve(
@@ -197,7 +197,7 @@ fn find_route(
     let hidden =
         |route: &Route| matches!(route.class, Class::Admin(_)) && !connection.loopback && !app.settings.admin_remote;
     match found {
-        Found::Route(route, param) if !hidden(route) => {
+        RouteMatch::Route(route, param) if !hidden(route) => {
             seen.route = Some(route);
             if route.dialect != Dialect::Chat {
                 // On paths that vendors share, the table names only one vendor.
@@ -205,7 +205,7 @@ fn find_route(
             }
             Ok((route, param))
         }
-        Found::Method(allow) if !router::routes_at(connection.listener, parts.uri.path()).any(hidden) => {
+        RouteMatch::OtherMethods(allow) if !router::routes_at(connection.listener, parts.uri.path()).any(hidden) => {
             Err(Rejection::method_not_allowed(&allow))
         }
         _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {

@@ -110,7 +110,7 @@ pub enum Keys {
     /// A key that the owner chose.
     Fixed(Strength),
     /// Only generated keys, which are always strong.
-    Minted,
+    Generated,
 }
 
 impl Keys {
@@ -119,7 +119,7 @@ impl Keys {
     pub fn judge(fixed: Option<&str>, minted: bool) -> Self {
         match fixed.map(str::trim).filter(|key| !key.is_empty()) {
             Some(key) => Self::Fixed(Strength::of(key)),
-            None if minted => Self::Minted,
+            None if minted => Self::Generated,
             None => Self::None,
         }
     }
@@ -149,7 +149,7 @@ pub struct Limits {
     /// How long streams may take to finish after a shutdown was requested.
     pub drain: Duration,
     /// How long the last frames may take after the drain.
-    pub farewell: Duration,
+    pub abort_timeout: Duration,
     /// Bytes of a request body on the wire.
     pub wire: u64,
     /// Bytes of a request body once decoded.
@@ -192,7 +192,7 @@ impl Default for Limits {
             drain_delay: Duration::ZERO,
             store_grace: limits::STORE_GRACE,
             drain: limits::DRAIN,
-            farewell: Duration::from_secs(2),
+            abort_timeout: Duration::from_secs(2),
             wire: limits::BODY_WIRE as u64,
             decoded: limits::BODY_DECODED,
             buffered: memory::budget(),

@@ -24,7 +24,7 @@ const TRIES: usize = 16;
 
 /// Where tokens come from, which decides whether they replace stored ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum TokenOrigin {
     /// Issued just now by a login: the tokens replace all stored ones.
     Login,
     /// Read from a file or pasted: the tokens replace stored ones only when newer.
@@ -49,7 +49,7 @@ pub struct NewAccount {
     /// The account's tokens; `refreshed` is the time when they were issued, as far as known.
     pub tokens: Tokens,
     /// Where the tokens come from.
-    pub origin: Origin,
+    pub origin: TokenOrigin,
     /// The egress of the account from its first call on; `None` keeps the stored one.
     pub egress: Option<Egress>,
     /// Status of a new account. A known account keeps its own status.
@@ -114,7 +114,7 @@ impl Store {
                 Some(known) if newer::replaces(&new, &known.tokens, &known.status) => {
                     self.sign_in(&new, known, now).await?
                 }
-                Some(known) => Some(self.keep_known(known, &new).await?),
+                Some(known) => Some(self.keep_tokens(known, &new).await?),
             };
             if let Some(put) = put {
                 return Ok(put);
@@ -163,7 +163,7 @@ impl Store {
             new.tokens.expires,
             new.tokens.refreshed,
         ];
-        let added = self.put_row((sql::ACCOUNT_ADD, &row), (&id, new)).await? > 0;
+        let added = self.write_with_egress((sql::ACCOUNT_ADD, &row), (&id, new)).await? > 0;
         Ok(added.then_some(PutOutcome { id, added: true, stored: true }))
     }
 
@@ -184,12 +184,12 @@ impl Store {
             new.tokens.expires,
             new.tokens.refreshed,
         ];
-        let done = self.put_row((sql::ACCOUNT_SIGN_IN, &row), (&known.id, new)).await? > 0;
+        let done = self.write_with_egress((sql::ACCOUNT_SIGN_IN, &row), (&known.id, new)).await? > 0;
         Ok(done.then_some(PutOutcome { id: known.id, added: false, stored: true }))
     }
 
     /// Keeps the stored tokens and applies the requested egress.
-    async fn keep_known(&self, known: KnownAccount, new: &NewAccount) -> Result<PutOutcome, Error> {
+    async fn keep_tokens(&self, known: KnownAccount, new: &NewAccount) -> Result<PutOutcome, Error> {
         if let Some(egress) = &new.egress {
             self.set_egresses(&[(known.id.clone(), egress.clone())]).await?;
         }
@@ -197,7 +197,11 @@ impl Store {
     }
 
     /// Writes the row and its egress in one transaction, so that no call uses another egress in between.
-    async fn put_row(&self, row: BoundStatement<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
+    async fn write_with_egress(
+        &self,
+        row: BoundStatement<'_>,
+        (id, new): (&AccountId, &NewAccount),
+    ) -> Result<u64, Error> {
         let Some(egress) = &new.egress else { return self.write(failpoint::ACCOUNT, row.0, row.1).await };
         let way = args![&id.0, egress.to_string()];
         self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &way)).await
@@ -297,14 +301,14 @@ fn account(row: &DbRow) -> Result<Account, Error> {
         quota: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
         created: Millis(row.int(9)?),
         version: row.int(10)?,
-        limits: terms(row)?,
+        limits: limits(row)?,
         status_rev: row.int(13)?,
         id: AccountId(id),
     })
 }
 
 /// Reads an account's limits. Values that Polygate never writes count as not set.
-fn terms(row: &DbRow) -> Result<AccountLimits, Error> {
+fn limits(row: &DbRow) -> Result<AccountLimits, Error> {
     let max_concurrent = row.maybe_int(11)?.and_then(|most| u32::try_from(most).ok());
     let priority = i32::try_from(row.int(12)?).unwrap_or(0);
     Ok(AccountLimits { max_concurrent, priority }.check().unwrap_or_default())

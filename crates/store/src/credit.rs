@@ -18,7 +18,7 @@ pub enum CreditClaim {
     /// second credit is consumed.
     Begun { request: String },
     /// The pause after another attempt has not ended; the next attempt may begin at `until`.
-    Held { until: Millis },
+    TooSoon { until: Millis },
     /// There is no such account.
     Gone,
 }
@@ -33,7 +33,7 @@ impl Store {
 
     /// Like [`Self::begin_credit`], with an id that a client made for this click. A new attempt takes that id, unless the outcome of the
     /// last attempt is unknown.
-    pub async fn offer_credit(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditClaim, Error> {
+    pub async fn begin_credit_with_id(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditClaim, Error> {
         self.claim_credit(id, (request, false), now).await
     }
 
@@ -45,11 +45,11 @@ impl Store {
         now: Millis,
     ) -> Result<CreditClaim, Error> {
         let claim = args![&id.0, request, now.plus(PAUSE), now, repeats, now.plus(MAX_PLAUSIBLE)];
-        if let Some(row) = self.change(failpoint::CREDIT, sql::CREDIT_BEGIN, &claim).await? {
+        if let Some(row) = self.write_returning(failpoint::CREDIT, sql::CREDIT_BEGIN, &claim).await? {
             return Ok(CreditClaim::Begun { request: row.text(0)? });
         }
         match self.read_one(sql::CREDIT_UNTIL, &args![&id.0]).await? {
-            Some(row) => Ok(CreditClaim::Held { until: Millis(row.int(0)?) }),
+            Some(row) => Ok(CreditClaim::TooSoon { until: Millis(row.int(0)?) }),
             None => Ok(CreditClaim::Gone),
         }
     }

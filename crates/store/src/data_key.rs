@@ -32,7 +32,7 @@ impl DataKey {
             Self::File(path) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
                 if !sealed && !files::exists(folder)? {
-                    files::directory(folder, PathKind::Private)?;
+                    files::ensure_directory(folder, PathKind::Private)?;
                 }
                 Ok(path.clone())
             }
@@ -53,7 +53,7 @@ fn find_in(folders: &[PathBuf], sealed: bool) -> Result<PathBuf, OpenError> {
         if sealed {
             return Ok(folder.join(NAME));
         }
-        match files::directory(folder, PathKind::Private).and_then(|()| files::writable(folder)) {
+        match files::ensure_directory(folder, PathKind::Private).and_then(|()| files::require_writable(folder)) {
             Ok(()) => return Ok(folder.join(NAME)),
             Err(error) if may_try_next(&error) => refused = refused.or(Some(error)),
             Err(error) => return Err(error),

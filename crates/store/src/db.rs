@@ -28,7 +28,7 @@ pub(crate) enum Db {
 }
 
 /// A statement that adds the rows of one JSON text, in the syntax of each database.
-pub(crate) struct Bulk {
+pub(crate) struct BulkInsert {
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
 }
@@ -40,7 +40,7 @@ impl Db {
     }
 
     /// The first row of a query.
-    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, sqlx::Error> {
+    pub(crate) async fn read_one(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, sqlx::Error> {
         Ok(self.query((sql, args), ONE).await?.into_iter().next())
     }
 
@@ -89,7 +89,7 @@ impl Db {
     }
 
     /// Adds rows, all or nothing, from one JSON text: an array of arrays.
-    pub(crate) async fn write_bulk(&self, statement: &Bulk, rows: &[Vec<Arg<'_>>]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn write_bulk(&self, statement: &BulkInsert, rows: &[Vec<Arg<'_>>]) -> Result<(), sqlx::Error> {
         let text = [Arg::from(json_rows(rows))];
         match self {
             Self::Sqlite { .. } => self.write_all(statement.sqlite, &[text.to_vec()]).await.map(|_| ()),

@@ -11,39 +11,41 @@ pub enum Error {
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
     /// The database did not answer within its timeout.
-    #[error("the database does not answer; hint: check that it runs and can be reached, the gateway goes on by itself")]
+    #[error(
+        "the database does not answer; hint: check that it runs and can be reached, the gateway recovers by itself"
+    )]
     Unavailable,
     /// Another process has been writing for over five seconds.
     #[error("the database is busy; hint: another program holds it open for writing, close it and try again")]
     Busy,
     /// The disk is full; state is unchanged.
-    #[error("the disk is full; hint: make room in the data directory, the gateway goes on by itself")]
+    #[error("the disk is full; hint: make room in the data directory, the gateway recovers by itself")]
     Full,
     /// A stored secret cannot be opened with the data key.
     #[error(
         "{table}.{column} of {row} cannot be unsealed; hint: it is damaged, sign this account in again, or give the relay's key again"
     )]
-    Sealed { table: &'static str, column: &'static str, row: String },
+    CannotUnseal { table: &'static str, column: &'static str, row: String },
     /// A stored value has an invalid form.
     #[error("{table}.{column} of {row} is damaged; hint: restore a backup, or remove this row")]
     Damaged { table: &'static str, column: &'static str, row: String },
     /// Another process took the lease over, or the tokens were replaced meanwhile.
     #[error("the refresh lease was taken over")]
-    Stale,
+    LeaseLost,
     /// The key id is taken.
-    #[error("a key with this id exists; hint: make another")]
+    #[error("a key with this id exists; hint: create the key again")]
     KeyExists,
     /// Another relay has the name.
-    #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
+    #[error("a relay named {0} exists; hint: choose another name, or remove that relay first")]
     RelayNameTaken(String),
     /// Another proxy has the name.
     #[error("a proxy of this name exists; hint: choose another name")]
     ProxyNameTaken,
     /// The stored key belongs to another scheme, host or port.
-    #[error("the relay's address is another one now; hint: give its key again")]
-    KeyNeeded,
+    #[error("the relay has a new address, and its key is bound to the old one; hint: give the key again")]
+    RelayKeyRequired,
     /// There is no such relay.
-    #[error("there is no such relay; hint: `polygate relays list` shows those that are there")]
+    #[error("there is no such relay; hint: `polygate relays list` lists all relays")]
     NoSuchRelay,
     /// The store itself uses a setting of this name.
     #[error("the setting {0} is reserved")]
@@ -73,10 +75,10 @@ pub enum OpenError {
     Symlink { path: PathBuf },
     /// The path holds another kind of file than the `wanted` one.
     #[error("{path} is not {wanted}; hint: move it away, or choose another data directory with --home")]
-    Kind { path: PathBuf, wanted: &'static str },
+    WrongFileType { path: PathBuf, wanted: &'static str },
     /// The path belongs to the user with the id `owner`; this process is the user `us`.
     #[error(
-        "{path} belongs to user {owner}, and this is user {us}; hint: run as its owner, or give it over with chown"
+        "{path} belongs to user {owner}, and this is user {us}; hint: run as its owner, or change its owner with chown"
     )]
     Owner { path: PathBuf, owner: u32, us: u32 },
     /// Other users may read or write the path.
@@ -87,7 +89,7 @@ pub enum OpenError {
     NetworkFileSystem { path: PathBuf },
     /// Another process holds `open.lock`.
     #[error("{path} is held by another process that is opening the store; hint: wait for it, or end it if it hangs")]
-    Opening { path: PathBuf },
+    OpenLockHeld { path: PathBuf },
     /// The database file is damaged. The file stays unchanged; `copy` is the path of a copy.
     #[error(
         "{path} is damaged ({reason}); nothing was changed, a copy is at {copy}; \
@@ -99,10 +101,10 @@ pub enum OpenError {
         "the database has schema {found}, and this Polygate needs {known}; \
          hint: run `polygate migrate`, or `polygate serve`, which does the same"
     )]
-    Older { found: i64, known: i64 },
+    SchemaTooOld { found: i64, known: i64 },
     /// A newer Polygate changed the database in a way that this one cannot work with.
     #[error("the database has schema {found}, this Polygate works with up to {known}; hint: update Polygate")]
-    Newer { found: i64, known: i64 },
+    SchemaTooNew { found: i64, known: i64 },
     /// The text of a migration differs from the text that was applied.
     #[error(
         "migration {number} of the database is not the one that this Polygate knows; hint: use the Polygate that made it"
@@ -125,11 +127,11 @@ pub enum OpenError {
     WrongDataKey { path: PathBuf },
     /// The PostgreSQL URL cannot be read. Its text may hold a password and is not shown.
     #[error("the PostgreSQL URL cannot be read; hint: postgres://user:password@host:5432/database")]
-    Url,
+    InvalidUrl,
     /// The connection does not verify the server's certificate, so that others on the network could read or change logins. The message
     /// names the server, never the URL.
     #[error(
-        "PostgreSQL on {host} is asked for without a verified certificate, and logins would go over that network; \
+        "PostgreSQL on {host} would be used without a verified certificate, and logins would cross that network; \
          hint: add ?sslmode=verify-full to store.postgres_url, and &sslrootcert=FILE where the server's CA is your own"
     )]
     Unverified { host: String },

@@ -4,7 +4,7 @@ use std::io;
 
 /// The failpoints around one write.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
+pub(crate) struct WritePoint {
     before: &'static str,
     after: &'static str,
     /// Whether the writing process needs no reload after this step.
@@ -17,8 +17,8 @@ macro_rules! points {
         private { $($own:ident $own_before:literal $own_after:literal)* }
         moments { $($moment:ident $name:literal)* }
     ) => {
-        $(pub(crate) const $step: Step = Step { before: $before, after: $after, private: false };)*
-        $(pub(crate) const $own: Step = Step { before: $own_before, after: $own_after, private: true };)*
+        $(pub(crate) const $step: WritePoint = WritePoint { before: $before, after: $after, private: false };)*
+        $(pub(crate) const $own: WritePoint = WritePoint { before: $own_before, after: $own_after, private: true };)*
         $(pub(crate) const $moment: &str = $name;)*
         /// Every failpoint of this crate, for tests that loop over them.
         pub const FAILPOINTS: &[&str] = &[$($before, $after,)* $($own_before, $own_after,)* $($name,)*];
@@ -74,7 +74,7 @@ points! {
     }
 }
 
-impl Step {
+impl WritePoint {
     /// Passes the failpoint before the write.
     pub(crate) fn before(self) -> io::Result<()> {
         hit(self.before)
@@ -82,7 +82,7 @@ impl Step {
 
     /// Whether the writing process needs no reload after this step, because it holds the written state in memory or nothing reads that
     /// state.
-    pub(crate) fn is_private(self) -> bool {
+    pub(crate) fn skips_reload(self) -> bool {
         self.private
     }
 

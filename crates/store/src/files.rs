@@ -23,7 +23,7 @@ pub(crate) enum PathKind {
 }
 
 /// Creates a missing directory with mode 0700, and checks its owner and mode.
-pub(crate) fn directory(path: &Path, kind: PathKind) -> Result<(), OpenError> {
+pub(crate) fn ensure_directory(path: &Path, kind: PathKind) -> Result<(), OpenError> {
     if !exists(path)? {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -35,7 +35,7 @@ pub(crate) fn directory(path: &Path, kind: PathKind) -> Result<(), OpenError> {
 }
 
 /// Refuses a directory in which this process may not create files.
-pub(crate) fn writable(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn require_writable(path: &Path) -> Result<(), OpenError> {
     #[cfg(unix)]
     {
         let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
@@ -83,9 +83,9 @@ pub(crate) fn check(path: &Path, kind: PathKind) -> Result<(), OpenError> {
     }
     match kind {
         PathKind::Directory | PathKind::Private if !facts.is_dir() => {
-            return Err(OpenError::Kind { path, wanted: "a directory" });
+            return Err(OpenError::WrongFileType { path, wanted: "a directory" });
         }
-        PathKind::File if !facts.is_file() => return Err(OpenError::Kind { path, wanted: "a regular file" }),
+        PathKind::File if !facts.is_file() => return Err(OpenError::WrongFileType { path, wanted: "a regular file" }),
         _ => (),
     }
     #[cfg(unix)]

@@ -25,7 +25,7 @@ pub(crate) struct OpenLock(#[expect(dead_code, reason = "held, not used")] std::
 impl Home {
     /// Creates a missing directory, and checks its owner and mode.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        files::directory(path, PathKind::Directory)?;
+        files::ensure_directory(path, PathKind::Directory)?;
         Ok(Self(path.to_path_buf()))
     }
 
@@ -68,7 +68,7 @@ impl Home {
             match file.try_lock() {
                 Ok(()) => return Ok(OpenLock(file)),
                 Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(TRY).await,
-                Err(TryLockError::WouldBlock) => return Err(OpenError::Opening { path }),
+                Err(TryLockError::WouldBlock) => return Err(OpenError::OpenLockHeld { path }),
                 Err(TryLockError::Error(source)) => return Err(OpenError::io(&path, source)),
             }
         }

@@ -38,7 +38,7 @@ mod tests;
 mod usage;
 mod watch;
 
-pub use account::{LinkedAccount, NewAccount, Origin, PutOutcome};
+pub use account::{LinkedAccount, NewAccount, PutOutcome, TokenOrigin};
 pub use credit::CreditClaim;
 pub use data_key::DataKey;
 pub use error::{Error, LockError, OpenError};

@@ -23,7 +23,7 @@ impl LivenessFile {
     /// Creates and locks the file.
     pub(crate) fn create(home: &Home) -> Result<Self, OpenError> {
         let id = Uuid::new_v4();
-        files::directory(&home.holders(), PathKind::Private)?;
+        files::ensure_directory(&home.holders(), PathKind::Private)?;
         let path = file(home, id);
         let io = |source| OpenError::io(&path, source);
         let locked = files::create(&path).map_err(io)?;

@@ -73,16 +73,16 @@ pub enum SchemaPolicy {
     #[default]
     Migrate,
     /// Refuses to open, and names the command that migrates: an older program may be using the store.
-    Expect,
+    RequireCurrent,
 }
 
 impl PendingMigrations<'_> {
     /// Whether to run the missing steps now. Errors: [`OpenError::Older`] when the policy forbids a migration.
-    pub(crate) fn due(&self, schema: SchemaPolicy) -> Result<bool, OpenError> {
+    pub(crate) fn must_migrate(&self, schema: SchemaPolicy) -> Result<bool, OpenError> {
         match schema {
             _ if self.missing.is_empty() => Ok(false),
             SchemaPolicy::Migrate => Ok(true),
-            SchemaPolicy::Expect => Err(OpenError::Older { found: self.found, known: self.latest }),
+            SchemaPolicy::RequireCurrent => Err(OpenError::SchemaTooOld { found: self.found, known: self.latest }),
         }
     }
 }
@@ -114,7 +114,7 @@ pub(crate) async fn sqlite_plan<'a>(
 ) -> Result<PendingMigrations<'a>, OpenError> {
     let rows = connection.fetch_all(sql::MIGRATIONS).await?;
     let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
-    let applied = Applied { steps: applied?, floor: sqlite_floor(connection).await? };
+    let applied = AppliedMigrations { steps: applied?, floor: sqlite_floor(connection).await? };
     pending_migrations(&applied, known, Engine::Sqlite)
 }
 
@@ -186,11 +186,11 @@ pub(crate) async fn postgres_plan<'a>(
     let rows = if columns > 0 { connection.fetch_all(sql::MIGRATIONS).await? } else { Vec::new() };
     let steps: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
     let floor = if columns > 1 { connection.fetch_one(sql::FLOOR).await?.try_get(0)? } else { 0 };
-    pending_migrations(&Applied { steps: steps?, floor }, known, Engine::Postgres)
+    pending_migrations(&AppliedMigrations { steps: steps?, floor }, known, Engine::Postgres)
 }
 
 /// The migrations that a database records as applied.
-struct Applied {
+struct AppliedMigrations {
     /// Number and digest of each step.
     steps: BTreeMap<i64, String>,
     /// The lowest schema number whose programs may use the database.
@@ -198,7 +198,7 @@ struct Applied {
 }
 
 fn pending_migrations<'a>(
-    applied: &Applied,
+    applied: &AppliedMigrations,
     known: &'a [Migration],
     engine: Engine,
 ) -> Result<PendingMigrations<'a>, OpenError> {
@@ -207,7 +207,7 @@ fn pending_migrations<'a>(
     let has = |step: &Migration| applied.steps.contains_key(&step.number);
     // A newer schema is usable only when its floor allows this program and it has all steps that this program knows.
     if found > latest && (applied.floor > latest || !known.iter().all(has)) {
-        return Err(OpenError::Newer { found, known: latest });
+        return Err(OpenError::SchemaTooNew { found, known: latest });
     }
     let other = |step: &&Migration| applied.steps.get(&step.number).is_some_and(|old| *old != step.digest(engine));
     if let Some(step) = known.iter().find(other) {

@@ -41,13 +41,13 @@ struct Sealed {
 pub enum PortableError {
     /// The passphrase is too short to protect the file.
     #[error("the passphrase has fewer than 8 characters; hint: take several words")]
-    Short,
+    PassphraseTooShort,
     /// The file is not sealed by Polygate, or its parameters exceed the bounds.
     #[error("this is no sealed file of Polygate, or one of a newer version")]
-    Foreign,
+    UnknownFormat,
     /// The passphrase is wrong, or the file was changed.
     #[error("the passphrase does not open this file; hint: it may be mistyped, or the file damaged")]
-    Closed,
+    DecryptionFailed,
     /// The system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(#[from] std::io::Error),
@@ -56,7 +56,7 @@ pub enum PortableError {
 /// Seals a text. Takes a tenth of a second and 64 MiB. Errors: a passphrase that is too short.
 pub fn seal(text: &Secret, passphrase: &Secret) -> Result<String, PortableError> {
     if passphrase.expose().chars().count() < SHORTEST {
-        return Err(PortableError::Short);
+        return Err(PortableError::PassphraseTooShort);
     }
     let (salt, nonce) = (random::<16>()?, random::<24>()?);
     let mut sealed = Sealed {
@@ -69,29 +69,29 @@ pub fn seal(text: &Secret, passphrase: &Secret) -> Result<String, PortableError>
         nonce: BASE64_STANDARD.encode(nonce),
         text: String::new(),
     };
-    let key = key(passphrase, &salt, COST).ok_or(PortableError::Foreign)?;
+    let key = key(passphrase, &salt, COST).ok_or(PortableError::UnknownFormat)?;
     let payload = Payload { msg: text.expose().as_bytes(), aad: KIND.as_bytes() };
     let text = cipher(&key).and_then(|cipher| cipher.encrypt(&XNonce::from(nonce), payload).ok());
-    sealed.text = BASE64_STANDARD.encode(text.ok_or(PortableError::Foreign)?);
+    sealed.text = BASE64_STANDARD.encode(text.ok_or(PortableError::UnknownFormat)?);
     Ok(serde_json::to_string_pretty(&sealed).expect("invariant: texts and numbers serialise") + "\n")
 }
 
 /// Opens a file that [`seal`] made. Errors: [`PortableError`]; the parameters in the file are bounded by 256 MiB and ten rounds.
 pub fn open(file: &[u8], passphrase: &Secret) -> Result<Secret, PortableError> {
-    let sealed: Sealed = serde_json::from_slice(file).map_err(|_| PortableError::Foreign)?;
+    let sealed: Sealed = serde_json::from_slice(file).map_err(|_| PortableError::UnknownFormat)?;
     let cost = (sealed.memory, sealed.rounds);
     let known = sealed.kind == KIND && sealed.version == 1 && sealed.kdf == "argon2id";
     if !known || cost.0 > MOST.0 || cost.1 > MOST.1 {
-        return Err(PortableError::Foreign);
+        return Err(PortableError::UnknownFormat);
     }
-    let bytes = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| PortableError::Foreign);
-    let nonce: [u8; 24] = bytes(&sealed.nonce)?.try_into().map_err(|_| PortableError::Foreign)?;
+    let bytes = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| PortableError::UnknownFormat);
+    let nonce: [u8; 24] = bytes(&sealed.nonce)?.try_into().map_err(|_| PortableError::UnknownFormat)?;
     let (salt, message) = (bytes(&sealed.salt)?, bytes(&sealed.text)?);
-    let key = key(passphrase, &salt, cost).ok_or(PortableError::Foreign)?;
+    let key = key(passphrase, &salt, cost).ok_or(PortableError::UnknownFormat)?;
     let payload = Payload { msg: &message, aad: KIND.as_bytes() };
     let plain = cipher(&key).and_then(|cipher| cipher.decrypt(&XNonce::from(nonce), payload).ok());
-    let plain = Zeroizing::new(plain.ok_or(PortableError::Closed)?);
-    std::str::from_utf8(&plain).map(Secret::from).map_err(|_| PortableError::Closed)
+    let plain = Zeroizing::new(plain.ok_or(PortableError::DecryptionFailed)?);
+    std::str::from_utf8(&plain).map(Secret::from).map_err(|_| PortableError::DecryptionFailed)
 }
 
 fn key(passphrase: &Secret, salt: &[u8], (memory, rounds): (u32, u32)) -> Option<Zeroizing<[u8; 32]>> {
@@ -116,14 +116,14 @@ mod tests {
         let file = seal(&text, &pass).unwrap();
         assert!(!file.contains("canary") && !file.contains("words"), "{file}");
         assert_eq!(open(file.as_bytes(), &pass).unwrap(), text);
-        assert!(matches!(open(file.as_bytes(), &"four words of yours".into()), Err(PortableError::Closed)));
+        assert!(matches!(open(file.as_bytes(), &"four words of yours".into()), Err(PortableError::DecryptionFailed)));
         assert_ne!(file, seal(&text, &pass).unwrap(), "a salt and a nonce of its own");
-        assert!(matches!(seal(&text, &"short".into()), Err(PortableError::Short)));
+        assert!(matches!(seal(&text, &"short".into()), Err(PortableError::PassphraseTooShort)));
         for (old, new) in [("\"memory\": 65536", "\"memory\": 4294967295"), ("polygate-sealed", "age"), ("{", "")] {
             let odd = file.replacen(old, new, 1);
-            assert!(matches!(open(odd.as_bytes(), &pass), Err(PortableError::Foreign)), "{odd}");
+            assert!(matches!(open(odd.as_bytes(), &pass), Err(PortableError::UnknownFormat)), "{odd}");
         }
         let changed = file.replacen("\"text\": \"", "\"text\": \"AAAA", 1);
-        assert!(matches!(open(changed.as_bytes(), &pass), Err(PortableError::Closed)));
+        assert!(matches!(open(changed.as_bytes(), &pass), Err(PortableError::DecryptionFailed)));
     }
 }

@@ -56,7 +56,7 @@ async fn bounded<T>(bound: Duration, wait: impl Future<Output = Result<T, OpenEr
 
 /// Connects, and migrates where `schema` allows it.
 pub(crate) async fn open(url: &Secret, schema: SchemaPolicy, now: i64) -> Result<Db, OpenError> {
-    let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
+    let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::InvalidUrl)?;
     require_verified_tls(&options)?;
     let options = options.application_name(&application()).disable_statement_logging();
     let mut known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
@@ -66,10 +66,10 @@ pub(crate) async fn open(url: &Secret, schema: SchemaPolicy, now: i64) -> Result
         return Err(OpenError::ReadOnly);
     }
     let end = Instant::now() + LOCKED;
-    while bounded(FIRST, migrate::postgres_plan(&mut connection, &known)).await?.due(schema)? {
+    while bounded(FIRST, migrate::postgres_plan(&mut connection, &known)).await?.must_migrate(schema)? {
         match bounded(MIGRATION, migrate::postgres(&mut connection, &known, now)).await {
             Err(OpenError::Store(Error::Database(error))) if lock_conflict(&error) && Instant::now() < end => {
-                tracing::warn!(%error, "the migration waits for others who use the tables");
+                tracing::warn!(%error, "the migration waits for sessions that use the tables");
                 sleep(jittered(AGAIN)).await;
             }
             done => done?,

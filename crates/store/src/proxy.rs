@@ -28,7 +28,7 @@ impl Store {
         for row in self.read(sql::PROXIES, &[]).await? {
             match self.proxy(&row) {
                 // A damaged row must not hide the others.
-                Err(error @ (Error::Sealed { .. } | Error::Damaged { .. })) => {
+                Err(error @ (Error::CannotUnseal { .. } | Error::Damaged { .. })) => {
                     tracing::error!(%error, "a proxy is not readable");
                 }
                 proxy => all.push(proxy?),

@@ -24,7 +24,7 @@ const COMMIT_TRIES: usize = 16;
 pub enum CommitError {
     /// Fenced out: another process took the lease over, or the account is gone or was signed in again.
     #[error("the refresh lease was taken over; these tokens are not stored")]
-    Stale,
+    LeaseLost,
     /// The database failed; the lease still holds, so the commit may be retried with the `ticket`.
     #[error("new tokens are not stored yet: {source}")]
     Failed { ticket: Box<RefreshLease>, source: Error },
@@ -63,7 +63,7 @@ impl Store {
     pub async fn begin_refresh(&self, id: &AccountId, holder: &str, now: Millis) -> Result<LeaseOutcome, Error> {
         let until = now.plus(LEASE);
         let lease = args![&id.0, holder, until, now, now.plus(MAX_PLAUSIBLE)];
-        if let Some(row) = self.change(failpoint::LEASE, sql::LEASE, &lease).await? {
+        if let Some(row) = self.write_returning(failpoint::LEASE, sql::LEASE, &lease).await? {
             let tokens = self.unseal_tokens(id, &row, 0)?;
             let digest = tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
             let interrupted = row.maybe_text(6)?.is_some_and(|intent| Some(intent) == digest);
@@ -85,7 +85,7 @@ impl Store {
     /// Releases the leases of processes that have ended, and returns the number of released leases. Open intents stay, because they mark
     /// tokens that may be used up. A running command keeps its lease. In a PostgreSQL store no lease is released, because the processes of
     /// other machines cannot be checked; those leases expire.
-    pub async fn free_leases(&self) -> Result<u64, Error> {
+    pub async fn release_dead_leases(&self) -> Result<u64, Error> {
         if self.shared() {
             return Ok(0);
         }
@@ -105,7 +105,7 @@ impl Store {
         let digest = ticket.tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
         let row = args![&ticket.id.0, ticket.version, digest, now, now.plus(LEASE)];
         match self.write(failpoint::INTENT, sql::INTENT, &row).await? {
-            0 => Err(Error::Stale),
+            0 => Err(Error::LeaseLost),
             _ => Ok(()),
         }
     }
@@ -115,7 +115,7 @@ impl Store {
     pub async fn commit_refresh(&self, ticket: RefreshLease, tokens: &Tokens) -> Result<(), CommitError> {
         match self.commit(&ticket, tokens).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(CommitError::Stale),
+            Ok(false) => Err(CommitError::LeaseLost),
             Err(source) => Err(CommitError::Failed { ticket: Box::new(ticket), source }),
         }
     }
@@ -129,12 +129,12 @@ impl Store {
         if self.write(failpoint::COMMIT, sql::COMMIT, &row).await? > 0 {
             return Ok(true);
         }
-        self.commit_successor(ticket, tokens, row).await
+        self.commit_after_takeover(ticket, tokens, row).await
     }
 
     /// Commits for a fenced-out holder. While the stored refresh token is the spent token, the new tokens are the only valid ones. The new
     /// tokens also end a status that asks for a login, because the spent token caused that status.
-    async fn commit_successor(
+    async fn commit_after_takeover(
         &self,
         ticket: &RefreshLease,
         tokens: &Tokens,

@@ -133,7 +133,7 @@ impl Store {
         let key = match &new.key {
             Some(key) => Some(self.sealer().seal(key_field(&id.0), key)?),
             None if same => None,
-            None => return Err(Error::KeyNeeded),
+            None => return Err(Error::RelayKeyRequired),
         };
         // The old status does not apply to a new address or key.
         let fresh = key.is_some() || !same;

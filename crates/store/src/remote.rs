@@ -85,7 +85,7 @@ impl PostgresPool {
     }
 
     async fn run(&self, work: Operation<'_>, bound: Duration) -> Result<connection::OperationResult, sqlx::Error> {
-        let Some(turn) = self.0.health.lock().turn() else { return Err(sqlx::Error::PoolTimedOut) };
+        let Some(turn) = self.0.health.lock().current_epoch() else { return Err(sqlx::Error::PoolTimedOut) };
         let done = self.attempts(&work, bound).await;
         let word = health::evidence(done.as_ref().err());
         if self.0.health.lock().record(word, turn) {
@@ -116,10 +116,7 @@ impl Inner {
     /// Starts the task that probes the unavailable server.
     fn mark_unavailable(self: &Arc<Self>, why: Option<&sqlx::Error>) {
         let why = why.map(tracing::field::display);
-        tracing::error!(
-            why,
-            "PostgreSQL does not answer; what is known is served on, and it is asked until it answers"
-        );
+        tracing::error!(why, "PostgreSQL does not answer; the gateway serves from memory and retries the connection");
         tokio::spawn(probe(Arc::downgrade(self)));
     }
 
@@ -138,7 +135,7 @@ impl Inner {
                 return false;
             }
             Err(error) => {
-                tracing::debug!(%error, "PostgreSQL is still away");
+                tracing::debug!(%error, "PostgreSQL is still unavailable");
                 return false;
             }
         }

@@ -26,36 +26,36 @@ pub(crate) struct DiskReserve {
 
 #[derive(Clone, Copy)]
 enum ReserveState {
-    Held,
-    Spent { since: Instant },
+    Filled,
+    Released { since: Instant },
 }
 
 impl DiskReserve {
     /// Fills the reserve if it is empty. A full disk does not prevent the start.
     pub(crate) fn open(path: PathBuf) -> Self {
         let state = match fill(&path) {
-            Ok(()) => ReserveState::Held,
+            Ok(()) => ReserveState::Filled,
             Err(error) => {
                 tracing::warn!(%error, "no room for the disk reserve");
-                ReserveState::Spent { since: Instant::now() }
+                ReserveState::Released { since: Instant::now() }
             }
         };
         Self { path, state: Mutex::new(state) }
     }
 
     /// Whether the reserve is filled; otherwise deferrable writes should wait.
-    pub(crate) fn held(&self) -> bool {
-        matches!(*self.state.lock(), ReserveState::Held)
+    pub(crate) fn is_filled(&self) -> bool {
+        matches!(*self.state.lock(), ReserveState::Filled)
     }
 
     /// Releases the reserve; `false` when it was empty.
     pub(crate) fn release(&self) -> bool {
         let mut state = self.state.lock();
-        if matches!(*state, ReserveState::Spent { .. }) {
+        if matches!(*state, ReserveState::Released { .. }) {
             return false;
         }
-        *state = ReserveState::Spent { since: Instant::now() };
-        tracing::warn!("the disk is full; giving up the reserve");
+        *state = ReserveState::Released { since: Instant::now() };
+        tracing::warn!("the disk is full; the disk reserve is released");
         files::remove(&self.path).is_ok()
     }
 
@@ -70,10 +70,10 @@ impl DiskReserve {
     /// Whether the reserve is due to be filled; `true` once per pause.
     fn due(&self) -> bool {
         let mut state = self.state.lock();
-        let ReserveState::Spent { since } = *state else { return false };
+        let ReserveState::Released { since } = *state else { return false };
         let due = since.elapsed() >= REFILL;
         if due {
-            *state = ReserveState::Spent { since: Instant::now() };
+            *state = ReserveState::Released { since: Instant::now() };
         }
         due
     }
@@ -81,7 +81,7 @@ impl DiskReserve {
     /// Fills the reserve without holding the lock, so that no caller waits for the disk.
     fn fill(&self) {
         if fill(&self.path).is_ok() {
-            *self.state.lock() = ReserveState::Held;
+            *self.state.lock() = ReserveState::Filled;
         }
     }
 }

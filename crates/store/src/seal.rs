@@ -113,7 +113,7 @@ impl FieldId<'_> {
     }
 
     fn sealed(&self) -> Error {
-        Error::Sealed { table: self.table, column: self.column, row: self.row.to_owned() }
+        Error::CannotUnseal { table: self.table, column: self.column, row: self.row.to_owned() }
     }
 
     /// The error for a value that cannot be read.

@@ -13,7 +13,7 @@ impl Store {
 
     /// Writes a setting. The names `instance` and `pepper` are reserved.
     pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), Error> {
-        free(name)?;
+        reject_reserved(name)?;
         self.write(failpoint::SETTING, sql::SETTING_SET, &args![name, value]).await?;
         Ok(())
     }
@@ -21,7 +21,7 @@ impl Store {
     /// Writes a setting only while its value is `known`; `None` means that the setting does not exist. `false` when the value is another
     /// one, because another process wrote first. The names `instance` and `pepper` are reserved.
     pub async fn swap_setting(&self, name: &str, known: Option<&str>, value: &str) -> Result<bool, Error> {
-        free(name)?;
+        reject_reserved(name)?;
         let written = match known {
             Some(known) => self.write(failpoint::SETTING, sql::SETTING_SWAP, &args![name, known, value]).await?,
             None => self.write(failpoint::SETTING, sql::SETTING_FIRST, &args![name, value]).await?,
@@ -31,7 +31,7 @@ impl Store {
 }
 
 /// Refuses the reserved names.
-fn free(name: &str) -> Result<(), Error> {
+fn reject_reserved(name: &str) -> Result<(), Error> {
     if [INSTANCE, PEPPER].contains(&name) {
         return Err(Error::Reserved(name.to_owned()));
     }

@@ -36,7 +36,7 @@ pub(crate) struct DatabaseFile {
     /// Durability of the file's content.
     pub(crate) durability: Durability,
     /// Policy for an older schema.
-    pub(crate) upgrade: SchemaPolicy,
+    pub(crate) schema_policy: SchemaPolicy,
 }
 
 /// Durability of a file's content, which decides how the file is synced, checked and quarantined.
@@ -63,12 +63,12 @@ const CHECKED: u64 = 256 << 20;
 /// Opens the file, and creates a missing one. The caller holds the [`OpenLock`](crate::home::OpenLock).
 pub(crate) async fn open(plan: &DatabaseFile, now: i64) -> Result<Db, OpenError> {
     match files::exists(&plan.path)? {
-        false if files::size(&wal(&plan.path)) > 0 => return Err(set_aside(plan, now, "only its WAL is there")),
+        false if files::size(&wal(&plan.path)) > 0 => return Err(quarantine_error(plan, now, "only its WAL is there")),
         false => make(plan, now).await?,
         true => files::check(&plan.path, PathKind::File)?,
     }
     if files::size(&plan.path) == 0 {
-        return Err(set_aside(plan, now, "it is empty"));
+        return Err(quarantine_error(plan, now, "it is empty"));
     }
     for side in [wal(&plan.path), shm(&plan.path)] {
         if files::exists(&side)? {
@@ -90,16 +90,16 @@ pub(crate) async fn open(plan: &DatabaseFile, now: i64) -> Result<Db, OpenError>
 async fn check_and_migrate(plan: &DatabaseFile, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
     match check(plan, connection).await {
         Ok(None) => (),
-        Ok(Some(reason)) => return Err(set_aside(plan, now, &reason)),
+        Ok(Some(reason)) => return Err(quarantine_error(plan, now, &reason)),
         Err(error) => return Err(open_error(plan, now, error)),
     }
     let schema = match migrate::sqlite_plan(connection, plan.schema).await {
-        Err(OpenError::Store(Error::Database(error))) if foreign(&error) => {
-            return Err(set_aside(plan, now, "it is no Polygate database"));
+        Err(OpenError::Store(Error::Database(error))) if is_missing_table(&error) => {
+            return Err(quarantine_error(plan, now, "it is no Polygate database"));
         }
         other => other?,
     };
-    if !schema.due(plan.upgrade)? {
+    if !schema.must_migrate(plan.schema_policy)? {
         return Ok(());
     }
     backup(plan, connection, schema.found, now).await?;
@@ -160,7 +160,7 @@ async fn backup(
     now: i64,
 ) -> Result<(), OpenError> {
     let folder = plan.path.with_file_name("backup");
-    files::directory(&folder, PathKind::Directory)?;
+    files::ensure_directory(&folder, PathKind::Directory)?;
     let stem = plan.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let target = folder.join(format!("{stem}-v{schema}-{now}.db"));
     // VACUUM INTO takes an empty file as its target and keeps that file's mode.
@@ -170,16 +170,16 @@ async fn backup(
 }
 
 fn open_error(plan: &DatabaseFile, now: i64, error: sqlx::Error) -> OpenError {
-    if corrupt(&error) { set_aside(plan, now, &error.to_string()) } else { error.into() }
+    if corrupt(&error) { quarantine_error(plan, now, &error.to_string()) } else { error.into() }
 }
 
 /// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and returns the error. The damaged file stays; [`discard`] moves a
 /// disposable file.
-fn set_aside(plan: &DatabaseFile, now: i64, reason: &str) -> OpenError {
+fn quarantine_error(plan: &DatabaseFile, now: i64, reason: &str) -> OpenError {
     let path = plan.path.clone();
     let copied = match plan.durability {
-        Durability::Durable => keep_copy(&plan.path, now),
-        Durability::Disposable => Ok(quarantine(&plan.path, now)),
+        Durability::Durable => copy_to_quarantine(&plan.path, now),
+        Durability::Disposable => Ok(quarantine_path(&plan.path, now)),
     };
     match copied {
         Ok(copy) => OpenError::Damaged { path, copy, reason: reason.to_owned() },
@@ -187,11 +187,11 @@ fn set_aside(plan: &DatabaseFile, now: i64, reason: &str) -> OpenError {
     }
 }
 
-fn keep_copy(path: &Path, now: i64) -> io::Result<PathBuf> {
-    if let Some(copy) = copied(path)? {
+fn copy_to_quarantine(path: &Path, now: i64) -> io::Result<PathBuf> {
+    if let Some(copy) = existing_copy(path)? {
         return Ok(copy);
     }
-    let copy = quarantine(path, now);
+    let copy = quarantine_path(path, now);
     for (from, to) in [(path.to_path_buf(), copy.clone()), (wal(path), wal(&copy))] {
         if files::size(&from) > 0 || (from == path && from.exists()) {
             files::copy(&from, &to)?;
@@ -201,7 +201,7 @@ fn keep_copy(path: &Path, now: i64) -> io::Result<PathBuf> {
 }
 
 /// An earlier copy of the same bytes, if any: a service that restarts in a loop must not fill the disk.
-fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
+fn existing_copy(path: &Path) -> io::Result<Option<PathBuf>> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     let prefix = format!("{}.quarantine-", name.to_string_lossy());
     let Ok(bytes) = fs::read(path) else { return Ok(None) };
@@ -216,7 +216,7 @@ fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// Whether the error is a missing table.
-fn foreign(error: &sqlx::Error) -> bool {
+fn is_missing_table(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.message().starts_with("no such table"))
 }
 
@@ -247,7 +247,7 @@ fn options(path: &Path, worth: Durability) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn quarantine(path: &Path, now: i64) -> PathBuf {
+fn quarantine_path(path: &Path, now: i64) -> PathBuf {
     files::with_suffix(path, &format!(".quarantine-{now}"))
 }
 
@@ -260,7 +260,7 @@ fn shm(path: &Path) -> PathBuf {
 }
 
 /// Moves a damaged disposable file and its WAL away, and removes older copies.
-pub(crate) fn discard(path: &Path, now: i64) -> io::Result<()> {
+pub(crate) fn move_to_quarantine(path: &Path, now: i64) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let prefix = format!("{}.quarantine-", path.file_name().unwrap_or_default().to_string_lossy());
     for entry in fs::read_dir(folder)? {
@@ -269,7 +269,7 @@ pub(crate) fn discard(path: &Path, now: i64) -> io::Result<()> {
             files::remove(&old.path())?;
         }
     }
-    let away = quarantine(path, now);
+    let away = quarantine_path(path, now);
     for (from, to) in [(path.to_path_buf(), away.clone()), (wal(path), wal(&away))] {
         if files::size(&from) > 0 || (from == path && from.exists()) {
             fs::rename(&from, &to)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use pool::Secret;
 
 use crate::db::Db;
-use crate::failpoint::{self, Step};
+use crate::failpoint::{self, WritePoint};
 use crate::home::Home;
 use crate::liveness::{self, LivenessFile};
 use crate::migrate::SchemaPolicy;
@@ -91,14 +91,24 @@ impl Store {
             Db::Postgres(_) => (UsagePlace::Shared(db.clone()), None),
         };
         let usage = Usage::start(place, options.usage);
-        let presence = OnceLock::new();
+        let liveness_file = OnceLock::new();
         let (home, written) = (home.clone(), AtomicI64::new(0));
-        Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home, presence, usage, written, reserve })))
+        Ok(Self(Arc::new(Inner {
+            db,
+            sealer,
+            pepper,
+            instance,
+            home,
+            presence: liveness_file,
+            usage,
+            written,
+            reserve,
+        })))
     }
 
     /// The mode of a home that other users may list or enter; `None` for a private or missing home. A gateway serves such a home, because
     /// its files are private; the caller should warn the owner.
-    pub fn listable(home: &Path) -> Option<u32> {
+    pub fn listable_mode(home: &Path) -> Option<u32> {
         files::mode(home).filter(|mode| mode & 0o077 != 0)
     }
 
@@ -164,18 +174,18 @@ impl Store {
 
     /// Returns at most one row.
     pub(crate) async fn read_one(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
-        Ok(self.0.db.find(sql, args).await?)
+        Ok(self.0.db.read_one(sql, args).await?)
     }
 
     /// Runs one durable step; returns how many rows changed.
-    pub(crate) async fn write(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, Error> {
+    pub(crate) async fn write(&self, step: WritePoint, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, Error> {
         self.durably(step, || self.0.db.write(sql, args)).await
     }
 
     /// Runs two statements in one durable step, the second only when the first changed a row; returns how many rows the first changed.
     pub(crate) async fn write_two(
         &self,
-        step: Step,
+        step: WritePoint,
         first: BoundStatement<'_>,
         then: BoundStatement<'_>,
     ) -> Result<u64, Error> {
@@ -185,7 +195,7 @@ impl Store {
     /// Runs one statement for many rows in one durable step, all or none; returns how many rows each run changed.
     pub(crate) async fn write_all(
         &self,
-        step: Step,
+        step: WritePoint,
         sql: &'static str,
         rows: &[Vec<Arg<'_>>],
     ) -> Result<Vec<u64>, Error> {
@@ -193,13 +203,18 @@ impl Store {
     }
 
     /// Runs one durable step that returns rows; returns the first row.
-    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<DbRow>, Error> {
+    pub(crate) async fn write_returning(
+        &self,
+        step: WritePoint,
+        sql: &'static str,
+        args: &[Arg<'_>],
+    ) -> Result<Option<DbRow>, Error> {
         let rows = self.durably(step, || self.0.db.write_returning(sql, args)).await?;
         Ok(rows.into_iter().next())
     }
 
     /// Runs one durable step. On a full disk the step releases the reserve and runs once more.
-    async fn durably<T, F>(&self, step: Step, work: impl Fn() -> F) -> Result<T, Error>
+    async fn durably<T, F>(&self, step: WritePoint, work: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
@@ -209,7 +224,7 @@ impl Store {
             done = work().await.map_err(Error::from);
         }
         let done = done?;
-        if !step.is_private() {
+        if !step.skips_reload() {
             self.0.written.fetch_add(1, Ordering::Release);
         }
         step.after()?;
@@ -231,7 +246,7 @@ async fn open_sqlite(home: &Home, upgrade: SchemaPolicy, now: i64) -> Result<Db,
         path: home.accounts(),
         schema: migrate::ACCOUNTS,
         durability: Durability::Durable,
-        upgrade,
+        schema_policy: upgrade,
     };
     sqlite::open(&plan, now).await
 }

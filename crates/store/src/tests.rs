@@ -27,7 +27,7 @@ use tempfile::TempDir;
 
 use self::cluster::Cluster;
 pub(crate) use self::rows::usage;
-use crate::{NewAccount, OpenError, Options, Origin, Store};
+use crate::{NewAccount, OpenError, Options, Store, TokenOrigin};
 
 /// One home and one database, which stores open.
 pub(crate) struct Site {
@@ -97,7 +97,7 @@ scenarios! {
     owner::an_observed_status_does_not_enable_a_disabled_account,
     owner::a_status_of_an_old_login_is_not_written,
     owner::links_come_back,
-    owner::terms_come_back,
+    owner::limits_are_stored,
     owner::bulk_reads_equal_single_reads,
     rows::accounts_come_back,
     rows::signing_in_again_keeps_the_newer_tokens,
@@ -109,7 +109,7 @@ scenarios! {
     rows::a_setting_is_swapped_once,
     rows::any_text_is_taken,
     rows::usage_comes_back,
-    rows::old_usage_goes,
+    rows::old_usage_is_deleted,
     rows::an_install_keeps_its_secrets,
     refresh::a_refresh_replaces_the_tokens,
     refresh::a_lease_keeps_others_away,
@@ -170,7 +170,7 @@ pub(super) fn account(upstream: &str, tokens: Tokens) -> NewAccount {
         user: "user-1".into(),
         fedramp: false,
         tokens,
-        origin: Origin::Import,
+        origin: TokenOrigin::Import,
         egress: None,
         status: pool::Status::Active,
     }

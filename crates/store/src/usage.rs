@@ -74,7 +74,7 @@ pub struct UsageRow {
     /// How the request ended.
     pub outcome: Outcome,
     /// Tokens.
-    pub tally: TokenUsage,
+    pub tokens: TokenUsage,
     /// Number of model POSTs.
     pub attempts: u32,
     /// Time to the first real event, milliseconds; `None` without such an event.

@@ -118,7 +118,7 @@ impl Upstream {
     async fn fetch(&self, request: &AccountRequest<'_>, cap: usize) -> Result<(AnswerHead, Bytes), Fault> {
         let (cookie, profile) = (self.jars().header(&request.account.id, request.url), self.profile());
         // A Codex client of that version names it in every header.
-        let renewed = request.version.map(|version| profile.renewed(Some(version), None));
+        let renewed = request.version.map(|version| profile.with_versions(Some(version), None));
         let profile = renewed.as_ref().unwrap_or(&profile);
         let headers = headers::write(request.order, |field| match field {
             HeaderField::Accept => Some("*/*".to_owned()),

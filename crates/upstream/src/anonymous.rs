@@ -56,7 +56,7 @@ impl Upstream {
 
     /// Requests the backend's catalogue without credentials and returns the status; any status means that the backend is reachable.
     /// Errors: the [`Fault`] of the call: connect, TLS, proxy, timeout.
-    pub async fn reach(&self) -> Result<u16, Fault> {
+    pub async fn check_reachable(&self) -> Result<u16, Fault> {
         let answer = Fault::within(self.config().timeouts.small, self.get(&self.endpoints().models, &[])).await?;
         Ok(answer.status)
     }

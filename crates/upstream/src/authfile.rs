@@ -98,11 +98,11 @@ pub fn parse(text: &[u8]) -> Result<Imported, ImportError> {
     }
     let file: File = serde_json::from_slice(text)
         .map_err(|error| ImportError::Malformed { line: error.line(), column: error.column() })?;
-    let key = some(file.api_key);
+    let key = non_empty_secret(file.api_key);
     let mode = file.auth_mode.as_deref().unwrap_or_default();
     match (file.tokens, key) {
         (_, Some(key)) if mode.eq_ignore_ascii_case("apikey") => Ok(Imported::ApiKey(key)),
-        (Some(tokens), key) if some(tokens.access_token.clone()).is_some() || key.is_none() => {
+        (Some(tokens), key) if non_empty_secret(tokens.access_token.clone()).is_some() || key.is_none() => {
             login(tokens, file.last_refresh.as_ref()).map(Imported::Login)
         }
         (_, Some(key)) => Ok(Imported::ApiKey(key)),
@@ -113,7 +113,7 @@ pub fn parse(text: &[u8]) -> Result<Imported, ImportError> {
 
 /// A login from tokens alone (`login --token`). The claims of the tokens name the account.
 pub fn from_tokens(access: Secret, refresh: Option<Secret>, id: Option<Secret>) -> Result<Login, ImportError> {
-    let claims = Claims::of(&access, id.as_ref());
+    let claims = Claims::from_tokens(&access, id.as_ref());
     if claims.account_id.is_empty() {
         return Err(ImportError::NoAccount);
     }
@@ -151,9 +151,9 @@ async fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
 }
 
 fn login(tokens: Tokens, refreshed: Option<&Value>) -> Result<Login, ImportError> {
-    let access = some(tokens.access_token).ok_or(ImportError::Keyring)?;
+    let access = non_empty_secret(tokens.access_token).ok_or(ImportError::Keyring)?;
     let id = tokens.id_token.as_ref().and_then(id_token);
-    let mut claims = Claims::of(&access, id.as_ref());
+    let mut claims = Claims::from_tokens(&access, id.as_ref());
     // The file's account id takes precedence: the official client sends it.
     let fit = |account: &String| (1..=CLAIM).contains(&account.len()) && !account.chars().any(char::is_control);
     if let Some(account) = tokens.account_id.filter(fit) {
@@ -162,13 +162,19 @@ fn login(tokens: Tokens, refreshed: Option<&Value>) -> Result<Login, ImportError
     if claims.account_id.is_empty() {
         return Err(ImportError::NoAccount);
     }
-    Ok(Login { access, refresh: some(tokens.refresh_token), id, claims, refreshed: refreshed.and_then(instant) })
+    Ok(Login {
+        access,
+        refresh: non_empty_secret(tokens.refresh_token),
+        id,
+        claims,
+        refreshed: refreshed.and_then(instant),
+    })
 }
 
 /// The identity token: usually the JWT itself, sometimes a parsed object with a `raw_jwt` field.
 fn id_token(value: &Value) -> Option<Secret> {
     let text = value.as_str().or_else(|| value.get("raw_jwt")?.as_str());
-    some(text.map(str::to_owned))
+    non_empty_secret(text.map(str::to_owned))
 }
 
 fn instant(value: &Value) -> Option<Millis> {
@@ -176,7 +182,7 @@ fn instant(value: &Value) -> Option<Millis> {
     Some(Millis(stamp.as_millisecond()))
 }
 
-fn some(text: Option<String>) -> Option<Secret> {
+fn non_empty_secret(text: Option<String>) -> Option<Secret> {
     text.filter(|text| !text.trim().is_empty()).map(Secret::new)
 }
 

@@ -150,7 +150,7 @@ impl Upstream {
 
     /// The same backend over another egress.
     #[must_use]
-    pub fn via(&self, egress: ResolvedEgress) -> Self {
+    pub fn with_egress(&self, egress: ResolvedEgress) -> Self {
         Self { inner: Arc::clone(&self.inner), egress }
     }
 

@@ -58,7 +58,7 @@ pub struct CallFacts<'a> {
     /// The account's routing from `accounts/check`, once that was called.
     pub routing: Option<&'a Routing>,
     /// A Codex client's own headers; only those in [`PASSED_HEADERS`] are sent.
-    pub passed: &'a [(&'static str, String)],
+    pub client_headers: &'a [(&'static str, String)],
     /// The profile's turn metadata, sent if no Codex client sent its own; the body's `client_metadata` repeats it.
     pub metadata: Option<&'a TurnMetadata>,
 }
@@ -114,7 +114,7 @@ impl Upstream {
     /// The URL of the account's model calls.
     fn model_url(&self, call: &ModelCall<'_>) -> Url {
         let usual = &self.endpoints().responses;
-        call.facts.routing.map_or_else(|| usual.clone(), |routing| routing.apply(usual))
+        call.facts.routing.map_or_else(|| usual.clone(), |routing| routing.rewrite_url(usual))
     }
 }
 
@@ -124,11 +124,11 @@ fn header_value(field: HeaderField, profile: &Profile, call: &ModelCall<'_>) -> 
     match field {
         HeaderField::Version => own(&profile.version),
         HeaderField::Routing => facts.routing.and_then(|routing| routing.region.clone()),
-        HeaderField::Beta => passed(facts, field).or_else(|| profile.beta.and_then(own)),
+        HeaderField::Beta => client_header(facts, field).or_else(|| profile.beta.and_then(own)),
         HeaderField::TurnState => facts.turn_state.and_then(own),
-        HeaderField::Window => passed(facts, field).or_else(|| Some(facts.metadata?.window.clone())),
-        HeaderField::TurnMetadata => passed(facts, field).or_else(|| Some(facts.metadata?.turn.clone())),
-        HeaderField::ParentThread | HeaderField::Subagent => passed(facts, field),
+        HeaderField::Window => client_header(facts, field).or_else(|| Some(facts.metadata?.window.clone())),
+        HeaderField::TurnMetadata => client_header(facts, field).or_else(|| Some(facts.metadata?.turn.clone())),
+        HeaderField::ParentThread | HeaderField::Subagent => client_header(facts, field),
         HeaderField::Lite => facts.lite.then(|| "true".to_owned()),
         HeaderField::RoutingHint => Some(routing_hint(facts)),
         HeaderField::RequestId | HeaderField::Thread => own(facts.thread),
@@ -153,9 +153,9 @@ pub(crate) fn identity(field: HeaderField, profile: &Profile, account: &Account,
     }
 }
 
-fn passed(facts: &CallFacts<'_>, field: HeaderField) -> Option<String> {
+fn client_header(facts: &CallFacts<'_>, field: HeaderField) -> Option<String> {
     let name = field.name();
-    let pair = facts.passed.iter().find(|(key, _)| name == *key && PASSED_HEADERS.contains(key));
+    let pair = facts.client_headers.iter().find(|(key, _)| name == *key && PASSED_HEADERS.contains(key));
     pair.map(|(_, value)| value.clone())
 }
 

@@ -46,7 +46,7 @@ impl Jars {
     pub(crate) fn absorb(&self, id: &AccountId, url: &Url, headers: &mut HeaderMap) {
         let values: Vec<_> =
             headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
-        let accepted: Vec<_> = values.iter().filter_map(|text| allowed(text)).collect();
+        let accepted: Vec<_> = values.iter().filter_map(|text| parse_allowed(text)).collect();
         if !accepted.is_empty() {
             let (mut jars, url) = (self.jars.lock(), secure(url));
             let jar = jars.entry(id.clone()).or_default();
@@ -73,7 +73,7 @@ impl Jars {
     /// Restores the result of [`Jars::save`], under the same allow-list.
     pub(crate) fn restore(&self, id: &AccountId, saved: &Secret) {
         let Ok(cookies) = serde_json::from_str::<Vec<Cookie<'static>>>(saved.expose()) else { return };
-        let cookies = cookies.into_iter().filter(|cookie| named(cookie.name())).take(MOST);
+        let cookies = cookies.into_iter().filter(|cookie| is_allowed_name(cookie.name())).take(MOST);
         let jar = CookieStore::from_cookies(cookies.map(Ok::<_, std::convert::Infallible>), false);
         let Ok(jar) = jar;
         self.jars.lock().insert(id.clone(), jar);
@@ -84,7 +84,7 @@ impl Jars {
         let mut jar = CookieStore::default();
         for (name, value) in pairs.iter().take(MOST) {
             let text = format!("{name}={}; Path=/; Secure", value.expose());
-            if let Some(cookie) = allowed(&text) {
+            if let Some(cookie) = parse_allowed(&text) {
                 let _ = jar.insert_raw(&cookie, &self.host);
             }
         }
@@ -107,11 +107,11 @@ fn secure(url: &Url) -> Url {
     url
 }
 
-fn named(name: &str) -> bool {
+fn is_allowed_name(name: &str) -> bool {
     NAMES.contains(&name) || name.starts_with(PREFIX)
 }
 
-fn allowed(text: &str) -> Option<RawCookie<'static>> {
+fn parse_allowed(text: &str) -> Option<RawCookie<'static>> {
     let cookie = RawCookie::parse(text.to_owned()).ok()?;
-    (text.len() <= LONGEST && named(cookie.name())).then_some(cookie)
+    (text.len() <= LONGEST && is_allowed_name(cookie.name())).then_some(cookie)
 }

@@ -30,12 +30,12 @@ pub(crate) type OutcomeListener = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
 #[derive(Clone, Default)]
 #[must_use]
 pub struct ResolvedEgress {
-    kind: Kind,
+    kind: EgressKind,
     pub(crate) listener: Option<OutcomeListener>,
 }
 
 #[derive(Clone, Default)]
-enum Kind {
+enum EgressKind {
     #[default]
     Global,
     Direct,
@@ -50,12 +50,12 @@ impl ResolvedEgress {
 
     /// No proxy, even where one is configured.
     pub fn direct() -> Self {
-        Self { kind: Kind::Direct, listener: None }
+        Self { kind: EgressKind::Direct, listener: None }
     }
 
     /// Through this proxy.
     pub fn through(proxy: Proxy) -> Self {
-        Self { kind: Kind::Proxy(Arc::new(proxy)), listener: None }
+        Self { kind: EgressKind::Proxy(Arc::new(proxy)), listener: None }
     }
 
     /// The same egress; `tell` receives the outcome of each call.
@@ -65,9 +65,9 @@ impl ResolvedEgress {
 
     pub(crate) fn key(&self) -> EgressKey {
         match &self.kind {
-            Kind::Global => EgressKey::Global,
-            Kind::Direct => EgressKey::Direct,
-            Kind::Proxy(proxy) => EgressKey::Proxy(proxy.id.clone(), proxy.address.clone()),
+            EgressKind::Global => EgressKey::Global,
+            EgressKind::Direct => EgressKey::Direct,
+            EgressKind::Proxy(proxy) => EgressKey::Proxy(proxy.id.clone(), proxy.address.clone()),
         }
     }
 
@@ -78,9 +78,9 @@ impl ResolvedEgress {
             return fault;
         }
         let proxy = match (&self.kind, global) {
-            (Kind::Proxy(proxy), _) => format!("proxy {} ({})", proxy.name, proxy.address.host_port()),
-            (Kind::Global, Some(url)) => format!("the proxy of the configuration ({})", host_and_port(url)),
-            (Kind::Global, None) | (Kind::Direct, _) => return fault,
+            (EgressKind::Proxy(proxy), _) => format!("proxy {} ({})", proxy.name, proxy.address.host_port()),
+            (EgressKind::Global, Some(url)) => format!("the proxy of the configuration ({})", host_and_port(url)),
+            (EgressKind::Global, None) | (EgressKind::Direct, _) => return fault,
         };
         Fault { message: format!("{proxy}: {}", fault.message), ..fault }
     }
@@ -97,9 +97,9 @@ pub(crate) enum EgressKey {
 impl fmt::Debug for ResolvedEgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Global => f.write_str("Way(global)"),
-            Kind::Direct => f.write_str("Way(direct)"),
-            Kind::Proxy(proxy) => write!(f, "Way({})", proxy.name),
+            EgressKind::Global => f.write_str("Egress(global)"),
+            EgressKind::Direct => f.write_str("Egress(direct)"),
+            EgressKind::Proxy(proxy) => write!(f, "Egress({})", proxy.name),
         }
     }
 }
@@ -118,7 +118,7 @@ pub(crate) struct EgressClients {
     direct: Mutex<Option<Arc<ClientPool>>>,
     /// One per proxy, the most recently used first.
     by_proxy: Mutex<Vec<ProxyClients>>,
-    proxied: bool,
+    has_global_proxy: bool,
 }
 
 struct ProxyClients {
@@ -145,16 +145,16 @@ impl EgressClients {
             global,
             direct: Mutex::default(),
             by_proxy: Mutex::default(),
-            proxied: config.proxy.is_some(),
+            has_global_proxy: config.proxy.is_some(),
         })
     }
 
     pub(crate) fn clients(&self, egress: &ResolvedEgress) -> Result<Arc<ClientPool>, Fault> {
         match &egress.kind {
-            Kind::Global => Ok(Arc::clone(&self.global)),
-            Kind::Direct if !self.proxied => Ok(Arc::clone(&self.global)),
-            Kind::Direct => self.direct(),
-            Kind::Proxy(proxy) => self.proxy(proxy),
+            EgressKind::Global => Ok(Arc::clone(&self.global)),
+            EgressKind::Direct if !self.has_global_proxy => Ok(Arc::clone(&self.global)),
+            EgressKind::Direct => self.direct(),
+            EgressKind::Proxy(proxy) => self.proxy(proxy),
         }
     }
 

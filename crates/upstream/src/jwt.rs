@@ -44,7 +44,7 @@ impl Claims {
     }
 
     /// The owner's claims from the id token, or from the access token if the id token lacks them; the expiry from the access token only.
-    pub fn of(access: &Secret, id: Option<&Secret>) -> Self {
+    pub fn from_tokens(access: &Secret, id: Option<&Secret>) -> Self {
         let access = Self::read(access).unwrap_or_default();
         let Some(id) = id.and_then(Self::read) else { return access };
         Self {

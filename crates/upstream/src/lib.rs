@@ -33,5 +33,5 @@ pub use egress::ResolvedEgress;
 pub use fault::{Fault, FaultKind, Sent};
 pub use profile::Profile;
 pub use relay::RelayClient;
-pub use response::{Answer, Body, Cut};
+pub use response::{Answer, Body, BodyReadError};
 pub use service_call::{ServiceCall, TURN_HEADERS};

@@ -10,7 +10,7 @@ mod pkce;
 mod reply;
 mod token;
 
-pub use callback::{Callback, CallbackError, pasted};
-pub use device::{Device, Poll};
+pub use callback::{Callback, CallbackError, code_from_pasted};
+pub use device::{Device, PollOutcome};
 pub use pkce::{Pkce, state};
 pub use token::{Grant, LoginError, RefreshError, RefreshReason};

@@ -106,7 +106,7 @@ impl Profile {
 
     /// The same identity with another version of the protocol, or of the app if the identity has an app.
     #[must_use]
-    pub fn renewed(&self, version: Option<&str>, app: Option<&str>) -> Self {
+    pub fn with_versions(&self, version: Option<&str>, app: Option<&str>) -> Self {
         let version = version.unwrap_or(&self.version);
         match (self.name, app.or(self.app.as_deref())) {
             ("codex-cli", _) => Self::codex_cli(version, &self.platform),
@@ -173,7 +173,7 @@ pub struct HeaderOrders {
 
 /// A header of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is the header of the same name, see `Slot::name`")]
+#[expect(missing_docs, reason = "each is the header of the same name, see `HeaderField::name`")]
 pub enum HeaderField {
     Version,
     Routing,

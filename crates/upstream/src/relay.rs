@@ -61,7 +61,7 @@ pub struct RelayClient {
 }
 
 /// One model call.
-pub struct Call<'a> {
+pub struct RelayCall<'a> {
     /// The relay; its address is checked again.
     pub relay: &'a Relay,
     /// The relay's key; with an empty key no credentials are sent.
@@ -71,7 +71,7 @@ pub struct Call<'a> {
     /// The JSON body in the relay's protocol.
     pub body: Bytes,
     /// The client's own headers, if client and relay have the same protocol; only those in [`PASSED_HEADERS`] are sent.
-    pub passed: &'a [(&'static str, String)],
+    pub client_headers: &'a [(&'static str, String)],
 }
 
 /// The address of a request and its credentials.
@@ -111,18 +111,18 @@ impl RelayClient {
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
         // Behind a proxy, only forbidden addresses matter: the proxy may resolve the name to other addresses.
         let rule = TargetRule { allow_private: self.config.proxy.is_some(), own_port: self.own_port(url) };
-        resolver::allowed(self.lookup_name(name).await, rule, &self.listeners).map(|_| ())
+        resolver::filter_allowed(self.lookup_name(name).await, rule, &self.listeners).map(|_| ())
     }
 
     /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
     /// Errors: the [`Fault`] of the call; [`FaultKind::Denied`] for an address that may not be called, [`FaultKind::Encoding`] for a
     /// stream in an unsupported content coding.
-    pub async fn call(&self, call: Call<'_>) -> Result<Answer, Fault> {
+    pub async fn call(&self, call: RelayCall<'_>) -> Result<Answer, Fault> {
         let url = relay::call_url(call.relay, call.model).map_err(|error| unreadable(&error))?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        for (name, value) in call.passed.iter().filter(|(name, _)| PASSED_HEADERS.contains(name)) {
+        for (name, value) in call.client_headers.iter().filter(|(name, _)| PASSED_HEADERS.contains(name)) {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(*name, value);
             }

@@ -7,7 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use wire_body::Unsupported;
 
 pub(crate) use self::body::ByteSource;
-pub use self::body::{Body, Cut};
+pub use self::body::{Body, BodyReadError};
 use crate::fault::{Fault, FaultKind, Sent};
 
 /// An answer whose body is still to come.

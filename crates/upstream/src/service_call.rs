@@ -26,14 +26,14 @@ pub struct ServiceCall<'a> {
     /// The turn's id (UUID) for an image, if the client names none.
     pub turn: &'a str,
     /// A Codex client's own headers; only those in [`TURN_HEADERS`] are sent.
-    pub passed: &'a [(&'static str, String)],
+    pub client_headers: &'a [(&'static str, String)],
 }
 
 impl Upstream {
     /// `POST {base}/codex` and the service's path; resolves at the answer's headers, which come late for an image. Dropping the future,
     /// or the answer's body, ends the exchange.
     pub async fn call_service(&self, call: ServiceCall<'_>) -> Result<Answer, Fault> {
-        let ServiceCall { account, access, service, body, turn, passed } = call;
+        let ServiceCall { account, access, service, body, turn, client_headers: passed } = call;
         let (profile, url) = (&*self.profile(), self.endpoints().service(service));
         let own = |field: HeaderField| {
             let name = field.name();

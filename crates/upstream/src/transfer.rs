@@ -105,7 +105,7 @@ pub enum FileError {
 
 /// The fields that containers of accounts share; all others are ignored.
 #[derive(Deserialize)]
-struct Top<'a> {
+struct Container<'a> {
     #[serde(borrow, default)]
     accounts: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -126,13 +126,13 @@ pub fn read(text: &[u8]) -> Result<File, FileError> {
     })?;
     match text.trim_start().chars().next() {
         None => Err(FileError::Empty),
-        Some('{' | '[' | '"') if !lines::json_lines(text) => whole(text),
+        Some('{' | '[' | '"') if !lines::json_lines(text) => read_json(text),
         Some(_) => lines::read(text),
     }
 }
 
 /// One JSON value.
-fn whole(text: &str) -> Result<File, FileError> {
+fn read_json(text: &str) -> Result<File, FileError> {
     let root: &RawValue = serde_json::from_str(text).map_err(|error| malformed(&error))?;
     if let Ok(inner) = serde_json::from_str::<String>(root.get()) {
         // One JSON string with a token on each line.
@@ -151,7 +151,7 @@ fn items(root: &RawValue) -> Result<Vec<&RawValue>, FileError> {
     if root.get().starts_with('[') {
         return list(root);
     }
-    let top: Top<'_> = serde_json::from_str(root.get()).map_err(|error| malformed(&error))?;
+    let top: Container<'_> = serde_json::from_str(root.get()).map_err(|error| malformed(&error))?;
     if top.kind.is_some_and(|kind| kind.get().trim_matches('"') == SEALED) {
         return Err(FileError::Sealed);
     }
@@ -160,7 +160,7 @@ fn items(root: &RawValue) -> Result<Vec<&RawValue>, FileError> {
         (Some(accounts), _) if accounts.get().starts_with('[') => list(accounts),
         // Sub2API's API wraps its files in a `data` field.
         (None, Some(data)) => {
-            let inner: Top<'_> = serde_json::from_str(data.get()).map_err(|error| malformed(&error))?;
+            let inner: Container<'_> = serde_json::from_str(data.get()).map_err(|error| malformed(&error))?;
             inner.accounts.filter(|raw| raw.get().starts_with('[')).map_or(Ok(vec![root]), list)
         }
         _ => Ok(vec![root]),

@@ -95,18 +95,22 @@ pub fn decoder(wire: Input, codings: &[Coding], trailing: Trailing) -> Input {
         Trailing::Ignored => usize::MAX,
     };
     let layer = |input, coding: &Coding| -> Input {
-        let layer =
-            Layer { state: State::Waiting(*coding, input), exact: trailing != Trailing::Ignored, left, failed: None };
+        let layer = CodingLayer {
+            state: State::Waiting(*coding, input),
+            refuse_trailing: trailing != Trailing::Ignored,
+            left,
+            failed: None,
+        };
         Box::pin(BufReader::with_capacity(PIECE, layer))
     };
     codings.iter().rev().fold(wire, layer)
 }
 
 /// One coding of the chain.
-struct Layer {
+struct CodingLayer {
     state: State,
     /// Whether the input must end where the coding ends.
-    exact: bool,
+    refuse_trailing: bool,
     /// Bytes that may still be yielded.
     left: usize,
     /// An error that is reported after the bytes decoded before it.
@@ -120,11 +124,11 @@ enum State {
     Ended,
 }
 
-impl Layer {
+impl CodingLayer {
     fn decode(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let State::Waiting(_, input) = &mut self.state {
             let first = ready!(input.as_mut().poll_fill_buf(cx))?.first().copied();
-            if first.is_none() && self.exact {
+            if first.is_none() && self.refuse_trailing {
                 return Poll::Ready(Err(io::Error::other(DecodeError::Length)));
             }
             let waiting = std::mem::replace(&mut self.state, State::Ended);
@@ -134,7 +138,7 @@ impl Layer {
         }
         let State::Decoding(decoder) = &mut self.state else { return Poll::Ready(Ok(())) };
         ready!(decoder.poll_read(cx, buf))?;
-        if !buf.filled().is_empty() || buf.remaining() == 0 || !self.exact {
+        if !buf.filled().is_empty() || buf.remaining() == 0 || !self.refuse_trailing {
             return Poll::Ready(Ok(()));
         }
         let ended = ready!(decoder.input().as_mut().poll_fill_buf(cx))?.is_empty();
@@ -142,7 +146,7 @@ impl Layer {
     }
 }
 
-impl AsyncRead for Layer {
+impl AsyncRead for CodingLayer {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let layer = self.get_mut();
         // A decoder that reads from memory never waits, and a small decompression bomb keeps it busy for long: yield to the runtime.

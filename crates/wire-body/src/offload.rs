@@ -14,10 +14,10 @@ use tokio::task::spawn_blocking;
 pub const INLINE: usize = 256 << 10;
 
 /// One permit per large body in work. One core stays free for streams and small requests; further bodies wait in order.
-static LANES: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(lanes()));
+static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(max_concurrent()));
 
 /// The number of large bodies that are processed at the same time.
-pub fn lanes() -> usize {
+pub fn max_concurrent() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
@@ -32,11 +32,11 @@ pub fn offload<T: Send + 'static>(
     if len <= INLINE {
         return Either::Left(ready(work()));
     }
-    Either::Right(Box::pin(elsewhere(work)))
+    Either::Right(Box::pin(on_blocking_thread(work)))
 }
 
-async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let lane = LANES.acquire().await.expect("invariant: nobody closes it");
+async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let lane = PERMITS.acquire().await.expect("invariant: nobody closes it");
     let done = spawn_blocking(move || {
         let done = work();
         drop(lane);
@@ -75,11 +75,11 @@ mod tests {
         let (go, wait) = mpsc::channel::<()>();
         let mut work = Box::pin(offload(INLINE + 1, move || wait.recv().is_ok()));
         assert!((&mut work).now_or_never().is_none());
-        assert_eq!(LANES.available_permits(), lanes() - 1);
+        assert_eq!(PERMITS.available_permits(), max_concurrent() - 1);
         drop(work);
-        assert_eq!(LANES.available_permits(), lanes() - 1);
+        assert_eq!(PERMITS.available_permits(), max_concurrent() - 1);
         go.send(()).unwrap();
-        let all = LANES.acquire_many(u32::try_from(lanes()).unwrap()).await.unwrap();
+        let all = PERMITS.acquire_many(u32::try_from(max_concurrent()).unwrap()).await.unwrap();
         drop(all);
     }
 

@@ -116,7 +116,7 @@ impl Accounts<'_> {
         let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
         let id = &entry.account.id;
         let terms = change.apply(entry.account.limits)?;
-        if !services.runtime.store.set_terms(id, terms).await? {
+        if !services.runtime.store.set_limits(id, terms).await? {
             return Err(AccountError::Unknown);
         }
         services.registry.accounts.set_terms(id, terms);
@@ -209,7 +209,7 @@ impl Accounts<'_> {
             let _permit = permit;
             portable::seal(&export, &passphrase)
         });
-        work.await.unwrap_or(Err(PortableError::Closed))
+        work.await.unwrap_or(Err(PortableError::DecryptionFailed))
     }
 
     /// An account for people, with the facts that its entry does not hold.

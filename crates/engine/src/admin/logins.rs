@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pool::egress::Egress;
 use pool::{Secret, Status, Tokens};
-use store::{NewAccount, Origin, PutOutcome};
+use store::{NewAccount, PutOutcome, TokenOrigin};
 use upstream::jwt::Claims;
 use upstream::oauth::{CallbackError, Grant, LoginError, Pkce};
 use upstream::transfer::Entry;
@@ -80,7 +80,7 @@ pub(crate) async fn sign_in(
     grant: Grant,
     egress: Option<Egress>,
 ) -> Result<PutOutcome, LoginProblem> {
-    let claims = Claims::of(&grant.access, grant.id.as_ref());
+    let claims = Claims::from_tokens(&grant.access, grant.id.as_ref());
     if claims.account_id.is_empty() {
         return Err(LoginProblem::NoAccount);
     }
@@ -151,7 +151,7 @@ impl Logins<'_> {
 fn issued_account(claims: Claims, grant: Grant, now: pool::Millis) -> NewAccount {
     let expires = claims.expires;
     let tokens = Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed: now };
-    new_account(claims, tokens, Origin::Login)
+    new_account(claims, tokens, TokenOrigin::Login)
 }
 
 /// Stores tokens that name no account in a disabled account, because they exist nowhere else.
@@ -165,6 +165,6 @@ async fn store_unnamed_tokens(
     let label = if entry.label.is_empty() { format!("line {} of an import", entry.line) } else { entry.label.clone() };
     let why = "its refresh token was used, and the new tokens name no ChatGPT account; export them or remove it";
     let status = Status::NeedsLogin { why: why.to_owned() };
-    let new = NewAccount { label, status, ..new_account(claims, tokens, Origin::Login) };
+    let new = NewAccount { label, status, ..new_account(claims, tokens, TokenOrigin::Login) };
     services.runtime.store.put_account(new, services.runtime.now()).await.map(|_| ())
 }

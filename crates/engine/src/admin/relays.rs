@@ -95,7 +95,7 @@ impl Relays<'_> {
     }
 
     /// Replaces the relays of the configuration file, and returns the invalid ones, which are left out.
-    pub async fn put_file(self, specs: &[RelaySpec]) -> Vec<(String, RelayError)> {
+    pub async fn replace_configured(self, specs: &[RelaySpec]) -> Vec<(String, RelayError)> {
         let services = self.0;
         let (mut lines, mut wrong) = (Vec::new(), Vec::new());
         for spec in specs {

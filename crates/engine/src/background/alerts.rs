@@ -31,7 +31,7 @@ struct Known {
 }
 
 /// Warns of what the feed reports.
-pub(crate) async fn keep_warned(services: Arc<Services>) {
+pub(crate) async fn warn_on_events(services: Arc<Services>) {
     let Some(mut news) = services.registry.accounts.feed.watch() else { return };
     let couriers = couriers(&services);
     let mut memory = restore(&services).await;

@@ -124,8 +124,8 @@ fn adopt(services: &Services, feed: Feed, text: &str) -> Result<bool, pool::rele
     }
     let text = next.to_string();
     let renewed = match feed {
-        Feed::Codex => profile.renewed(Some(&text), None),
-        Feed::Appcast => profile.renewed(None, Some(&text)),
+        Feed::Codex => profile.with_versions(Some(&text), None),
+        Feed::Appcast => profile.with_versions(None, Some(&text)),
     };
     if let Err(error) = services.runtime.upstream.set_profile(renewed) {
         tracing::warn!(%error, "a published version cannot be named");

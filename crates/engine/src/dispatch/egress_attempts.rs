@@ -85,7 +85,7 @@ impl Dispatch {
 
     fn upstream_by(self: &Arc<Self>, table: &EgressTable, route: Route) -> Result<Upstream, NoEgress> {
         let way = match &route {
-            Route::Direct => return Ok(self.runtime.upstream.via(ResolvedEgress::direct())),
+            Route::Direct => return Ok(self.runtime.upstream.with_egress(ResolvedEgress::direct())),
             Route::Global => ResolvedEgress::global(),
             Route::Proxy(id) => ResolvedEgress::through(table.proxy(id).ok_or(EgressUnavailable::Gone)?.clone()),
         };
@@ -96,7 +96,7 @@ impl Dispatch {
                 dispatch.on_call_outcome(&route, outcome);
             }
         };
-        Ok(self.runtime.upstream.via(way.with_listener(listener)))
+        Ok(self.runtime.upstream.with_egress(way.with_listener(listener)))
     }
 
     /// Records the result of a call by a route. Only a failure before any byte of the request counts against the route.

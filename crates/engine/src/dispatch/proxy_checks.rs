@@ -24,7 +24,7 @@ pub type ProxyCheck = (ProxyId, Health);
 /// failure may be the echo service's own.
 pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], now: Millis) -> Vec<ProxyCheck> {
     let one = async |proxy: &Proxy| {
-        let way = upstream.via(ResolvedEgress::through(proxy.clone()));
+        let way = upstream.with_egress(ResolvedEgress::through(proxy.clone()));
         (proxy.id.clone(), check(&way, echo, now).await)
     };
     futures_util::stream::iter(proxies).map(one).buffered(PARALLEL).collect().await
@@ -38,7 +38,7 @@ async fn check(way: &Upstream, echo: &Url, now: Millis) -> Health {
         }
         Err(fault) => fault,
     };
-    let reached = tokio::time::timeout(LIMIT, way.reach()).await.is_ok_and(|reached| reached.is_ok());
+    let reached = tokio::time::timeout(LIMIT, way.check_reachable()).await.is_ok_and(|reached| reached.is_ok());
     let error = if reached {
         format!("the backend answers through it, the echo service does not: {failed}")
     } else {
@@ -84,7 +84,7 @@ impl Dispatch {
     }
 
     pub(crate) async fn check_global(&self) {
-        let way = self.runtime.upstream.via(ResolvedEgress::global());
+        let way = self.runtime.upstream.with_egress(ResolvedEgress::global());
         let health = check(&way, &self.runtime.settings.proxies.echo, self.runtime.now()).await;
         let changed = self.registry.egress.edit(&Route::Global, |marks| apply_check(marks, &health, health.checked));
         *self.registry.egress.global.lock() = Some(health);

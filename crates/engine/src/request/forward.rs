@@ -172,7 +172,7 @@ impl Attempt for ForwardAttempt {
             Err(NoCredentials::Failed(error)) => Err(error.into()),
         };
         // A body that broke off, or was invalid, is the client's failure, whatever the upstream answered.
-        called.map_err(|error| self.load.fault().map_or(error, AttemptError::Final))
+        called.map_err(|error| self.load.upload_failure().map_or(error, AttemptError::Final))
     }
 
     async fn learn(&mut self, _id: &AccountId, _outcome: &Outcome) {}

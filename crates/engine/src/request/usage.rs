@@ -75,7 +75,7 @@ impl UsageRecorder {
             model: requested.model.map(truncated).unwrap_or_default(),
             status: CLIENT_LEFT,
             outcome: Outcome::Aborted,
-            tally: TokenUsage::default(),
+            tokens: TokenUsage::default(),
             attempts: 0,
             ttft_ms: None,
             duration_ms: 0,
@@ -187,7 +187,7 @@ impl UsageRecorder {
     }
 
     /// The upstream's own figures.
-    pub(crate) fn counted(&self) -> Option<Usage> {
+    pub(crate) fn upstream_usage(&self) -> Option<Usage> {
         self.usage.filter(|usage| !usage.estimated)
     }
 
@@ -213,7 +213,7 @@ impl Drop for UsageRecorder {
         let Usage { input, cached, output, reasoning, estimated, .. } = usage;
         let tally = TokenUsage { input, cached, output, reasoning, estimated };
         let notes = self.notes.header();
-        let row = UsageRow { tally, notes, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
+        let row = UsageRow { tokens: tally, notes, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
         self.services.runtime.store.usage().record(row);
     }
 }

@@ -45,7 +45,7 @@ impl TokenService {
                 Ok(grant) => return Ok(grant),
                 Err(error) => error,
             };
-            let pause = pauses.next().filter(|pause| request.waited() && in_trouble(&error, **pause));
+            let pause = pauses.next().filter(|pause| request.waited() && is_retryable(&error, **pause));
             let Some(pause) = pause else { return Err(error) };
             drop(permit.take());
             if self.runtime.stop.run_until_cancelled(tokio::time::sleep(*pause)).await.is_none() {
@@ -71,7 +71,7 @@ impl TokenService {
 }
 
 /// Whether the endpoint answered with a 5xx, without a token, and allows another call after this pause.
-fn in_trouble(error: &RefreshError, pause: Duration) -> bool {
+fn is_retryable(error: &RefreshError, pause: Duration) -> bool {
     let RefreshError::Transient { status: Some(500..=599), retry_after, rotated: None, .. } = error else {
         return false;
     };

@@ -9,7 +9,7 @@ use pool::attempt::Sent;
 use pool::limits::LINK_SETTLED;
 use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Status, Tokens};
-use store::{LinkedAccount, NewAccount, Origin, RefreshLease};
+use store::{LinkedAccount, NewAccount, RefreshLease, TokenOrigin};
 use tokio::sync::SemaphorePermit;
 use upstream::authfile::{ImportError, Login};
 use upstream::jwt::Claims;
@@ -235,7 +235,7 @@ fn is_same_account(account: &pool::Account, login: &Login) -> bool {
 pub(crate) fn file_account(login: Login, now: Millis) -> NewAccount {
     let Login { access, refresh, id, claims, refreshed } = login;
     let tokens = Tokens { access, refresh, id, expires: claims.expires, refreshed: refreshed.unwrap_or(now) };
-    new_account(claims, tokens, Origin::Import)
+    new_account(claims, tokens, TokenOrigin::Import)
 }
 
 /// As [`file_account`], without the refresh token, which stays Codex's.
@@ -244,7 +244,7 @@ pub(crate) fn linked_account(login: Login, now: Millis) -> NewAccount {
 }
 
 /// An account of these claims and tokens, named by its e-mail.
-pub(crate) fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> NewAccount {
+pub(crate) fn new_account(claims: Claims, tokens: Tokens, origin: TokenOrigin) -> NewAccount {
     NewAccount {
         label: String::new(),
         email: claims.email,

@@ -121,7 +121,7 @@ impl TokenService {
                 // Bounded: a lease ends after 60 s. Leases of dead processes are freed at once.
                 LeaseOutcome::Held { until } => {
                     drop(permit);
-                    if self.runtime.store.free_leases().await? > 0 {
+                    if self.runtime.store.release_dead_leases().await? > 0 {
                         continue;
                     }
                     let left = Duration::from_millis(self.runtime.now().until(until)).max(Duration::from_millis(10));
@@ -201,7 +201,7 @@ impl TokenService {
         loop {
             match self.runtime.store.commit_refresh(ticket, tokens).await {
                 Ok(()) => return Ok(true),
-                Err(CommitError::Stale) => return Ok(false),
+                Err(CommitError::LeaseLost) => return Ok(false),
                 Err(CommitError::Failed { ticket: back, source }) => {
                     tracing::error!(account = %back.id, error = %source, "refreshed tokens are not stored yet");
                     ticket = *back;

@@ -60,9 +60,10 @@ async fn next(watcher: &mut Watcher, wanted: impl Fn(&AccountEvent) -> bool) -> 
 
 async fn messages(bench: &Bench, endpoint: Endpoint, count: usize) -> Vec<offline::RecordedRequest> {
     // Answered, so that the body is here.
-    let answered = |record: &offline::Record| record.at(endpoint).filter(|request| request.status.is_some()).count();
+    let answered =
+        |record: &offline::Record| record.requests_to(endpoint).filter(|request| request.status.is_some()).count();
     bench.backend.wait_until(PATIENCE, |record| answered(record) >= count).await.expect("messages");
-    bench.backend.record().at(endpoint).cloned().collect()
+    bench.backend.record().requests_to(endpoint).cloned().collect()
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use pool::transport::Transport;
 use pool::{AccountId, Millis, Secret, Tokens};
 use proto::Dialect;
 use serde_json::{Value, json};
-use store::{Origin, Store, UsageRow};
+use store::{Store, TokenOrigin, UsageRow};
 use tempfile::TempDir;
 use upstream::{Config, Timeouts, Upstream};
 use url::Url;
@@ -156,7 +156,7 @@ impl Bench {
 
     /// Model calls that the backend has seen.
     pub(crate) fn posts(&self) -> usize {
-        self.backend.record().posts().count()
+        self.backend.record().model_requests().count()
     }
 
     /// Asserts that the backend has nothing to complain about.
@@ -214,7 +214,7 @@ fn way(backend: &Running, timeouts: Timeouts, ca_bundle: Option<PathBuf>) -> Ups
 /// Stores a login as `login --import` does.
 pub(crate) async fn import(store: &Store, login: &FakeAccount) -> AccountId {
     let access = Secret::from(login.access.as_str());
-    let claims = upstream::jwt::Claims::of(&access, None);
+    let claims = upstream::jwt::Claims::from_tokens(&access, None);
     let now = Clock::System.now();
     let new = store::NewAccount {
         label: String::new(),
@@ -230,7 +230,7 @@ pub(crate) async fn import(store: &Store, login: &FakeAccount) -> AccountId {
             expires: claims.expires,
             refreshed: now.plus(-3_600_000),
         },
-        origin: Origin::Login,
+        origin: TokenOrigin::Login,
         egress: None,
         status: pool::Status::Active,
     };

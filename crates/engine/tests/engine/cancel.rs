@@ -44,7 +44,7 @@ async fn leave(bench: &Bench, call: Call, plan: Plan) {
             }
         }
     });
-    bench.backend.wait_until(PATIENCE, |record| record.posts().count() == 1).await.expect("the call");
+    bench.backend.wait_until(PATIENCE, |record| record.model_requests().count() == 1).await.expect("the call");
     running.abort();
     assert!(running.await.expect_err("it left").is_cancelled());
 }
@@ -65,10 +65,11 @@ async fn leaving_cancels_the_upstream(
     let left = bench.backend.now();
     bench
         .backend
-        .wait_until(SOON, |record| record.posts().all(|request| request.left_at().is_some()))
+        .wait_until(SOON, |record| record.model_requests().all(|request| request.disconnected_at().is_some()))
         .await
         .expect("cancelled");
-    let at = bench.backend.record().posts().find_map(offline::RecordedRequest::left_at).expect("an end");
+    let at =
+        bench.backend.record().model_requests().find_map(offline::RecordedRequest::disconnected_at).expect("an end");
     assert!(at < left + SOON, "{at:?} after {left:?}");
     let rows = bench.rows(1).await;
     assert_eq!((rows.len(), rows[0].outcome, rows[0].status), (1, Outcome::Aborted, 499));
@@ -91,7 +92,7 @@ async fn leaving_after_the_end_is_no_abort() {
     // The upstream body is still read to its end.
     bench.backend.release("end");
     let done = |record: &offline::Record| {
-        record.posts().all(|request| request.ending.is_some_and(|end| end.left == EndKind::Complete))
+        record.model_requests().all(|request| request.ending.is_some_and(|end| end.left == EndKind::Complete))
     };
     bench.backend.wait_until(SOON, done).await.expect("read to its end");
 }

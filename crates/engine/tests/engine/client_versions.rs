@@ -41,7 +41,7 @@ async fn bench() -> (Bench, usize) {
 }
 
 fn calls(bench: &Bench) -> usize {
-    bench.backend.record().at(Endpoint::Models).count()
+    bench.backend.record().requests_to(Endpoint::Models).count()
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_client_gets_the_list_of_its_version() {
     // What our own lists lack cannot be asked for, and what its own lacks is not for it.
     assert_eq!(entries(&old), [(MODEL.to_owned(), "For old clients".to_owned())]);
     let record = bench.backend.record();
-    let request = record.at(Endpoint::Models).last().expect("a call");
+    let request = record.requests_to(Endpoint::Models).last().expect("a call");
     assert_eq!(request.query.as_deref(), Some("client_version=0.150.0"));
     assert_eq!(request.header("version"), Some(OLD));
     assert_eq!(listed(&bench, Some(OLD)).await, old);

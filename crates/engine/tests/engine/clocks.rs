@@ -6,7 +6,7 @@ use engine::{Clock, Engine, Parts, Settings};
 use offline::{NewAccount, Plan, Rule};
 use pool::{Secret, Status};
 use rstest::rstest;
-use store::Origin;
+use store::TokenOrigin;
 use upstream::Timeouts;
 
 use crate::bench::{Bench, PATIENCE, Setup, chat, expired, import, now, upstream, whole};
@@ -28,10 +28,11 @@ async fn after_a_sleep_the_next_request_is_served_and_refreshes_are_spread() {
     let six_hours = NewAccount { expires_in: 6 * 3600, ..NewAccount::default() };
     let bench = Bench::with(Setup { accounts: vec![six_hours; 8], ..Setup::default() }).await;
     bench.ask(whole("hello")).await.expect("a reply");
-    let lists = |record: &offline::Record| record.at(offline::Endpoint::Models).count() >= 8 && record.open == 0;
+    let lists =
+        |record: &offline::Record| record.requests_to(offline::Endpoint::Models).count() >= 8 && record.open == 0;
     bench.backend.wait_until(PATIENCE, lists).await.expect("the model lists");
 
-    bench.backend.kill_connections();
+    bench.backend.freeze_connections();
     bench.pass(8 * HOUR);
     bench.ask(whole("good morning")).await.expect("served on a new connection");
     let all = |record: &offline::Record| record.token_posts().count() >= 8;
@@ -106,7 +107,7 @@ async fn a_wrong_clock_ends_no_login() {
         user: account.user,
         fedramp: false,
         tokens,
-        origin: Origin::Login,
+        origin: TokenOrigin::Login,
         egress: None,
         status: pool::Status::Active,
     };
@@ -141,7 +142,7 @@ async fn a_clock_that_is_set_back_does_not_prolong_a_pause() {
 #[tokio::test]
 async fn a_late_commit_ends_the_wish_for_a_login() {
     let bench = Bench::with(Setup { accounts: vec![], ..Setup::default() }).await;
-    bench.backend.script(Rule::token(Plan::auto().acting().delay("late")));
+    bench.backend.script(Rule::token(Plan::auto().with_effects().delay("late")));
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     bench

@@ -15,7 +15,7 @@ const BOTH: [Hosted; 2] = Hosted::ALL;
 
 /// The types of the tools that the backend was offered last.
 fn offered(bench: &Bench) -> Vec<String> {
-    let body = bench.backend.record().posts().last().expect("a call").json();
+    let body = bench.backend.record().model_requests().last().expect("a call").json();
     let tools = body["tools"].as_array().cloned().unwrap_or_default();
     tools.iter().map(|tool| tool["type"].as_str().expect("a type").to_owned()).collect()
 }
@@ -139,7 +139,7 @@ async fn the_fast_tier_is_the_usual_one(#[case] model: &str, #[case] more: Value
         .any(|known| known.slug == MODEL && known.tiers.contains(&"priority".into()));
     assert!(lists, "{MODEL} lists the tier");
     let answer = bench.ask(call).await.expect("a reply");
-    let post = bench.backend.record().posts().last().expect("a call").clone();
+    let post = bench.backend.record().model_requests().last().expect("a call").clone();
     assert_eq!(post.json().get("service_tier").and_then(Value::as_str), tier);
     let dropped = answer.head.notes.header().contains("service_tier");
     assert_eq!(dropped, model.ends_with("flex"), "only what was asked for is noted");
@@ -196,6 +196,6 @@ async fn a_routed_model_is_served_by_its_provider() {
     let failure = refused(bench.ask(chat("hello")).await).failure;
     assert_eq!((failure.kind, bench.posts()), (Kind::ModelNotFound, 0), "{}", failure.message);
     let record = bench.backend.record();
-    let sent = record.at(CHAT.endpoint).find(|request| request.method == "POST").expect("a call");
+    let sent = record.requests_to(CHAT.endpoint).find(|request| request.method == "POST").expect("a call");
     assert_eq!(sent.json()["model"], MODEL);
 }

@@ -111,7 +111,7 @@ impl Site {
     }
 
     fn posts_through(&self, proxy: usize) -> usize {
-        self.bench.backend.record().posts().filter(|request| self.proxies[proxy].saw(request)).count()
+        self.bench.backend.record().model_requests().filter(|request| self.proxies[proxy].saw(request)).count()
     }
 
     fn state(&self, proxy: usize) -> &'static str {
@@ -148,7 +148,7 @@ fn http() -> ProxyOptions {
 
 fn speaking(speech: ProxyProtocol) -> ProxyOptions {
     let credentials = Some(("canary-user".to_owned(), "canary-password".to_owned()));
-    ProxyOptions { speech, credentials, ..ProxyOptions::default() }
+    ProxyOptions { protocol: speech, credentials, ..ProxyOptions::default() }
 }
 
 fn account() -> NewAccount {
@@ -176,7 +176,7 @@ async fn every_kind_of_proxy_carries_every_leg(
     let record = site.bench.backend.record();
     let sockets = usize::from(transport == Transport::WebSocket);
     let method = if sockets == 1 { "WS" } else { "POST" };
-    assert_eq!((record.sockets().count(), record.posts().next().unwrap().method.as_str()), (sockets, method));
+    assert_eq!((record.sockets().count(), record.model_requests().next().unwrap().method.as_str()), (sockets, method));
     site.nothing_direct();
     // Who looks the name up: the proxy, or with `socks5` this machine.
     let hosts =
@@ -298,7 +298,7 @@ async fn everything_of_an_account_takes_its_proxy(#[case] speech: ProxyProtocol)
     let site = Rig { accounts: vec![(expired(), "0")], proxies, ..Rig::default() }.start().await;
     let answer = site.bench.ask(chat("count to 3")).await.unwrap();
     assert!(words(Dialect::Chat, answer.text()).contains('3'));
-    let all = |endpoint| move |record: &offline::Record| record.at(endpoint).next().is_some();
+    let all = |endpoint| move |record: &offline::Record| record.requests_to(endpoint).next().is_some();
     for endpoint in [Endpoint::Responses, Endpoint::Token, Endpoint::Models] {
         site.bench.backend.wait_until(PATIENCE, all(endpoint)).await.unwrap();
     }
@@ -318,7 +318,7 @@ async fn accounts_go_their_own_ways() {
     let record = site.bench.backend.record();
     for (at, login) in site.bench.logins.iter().enumerate() {
         let theirs: Vec<_> =
-            record.posts().filter(|request| request.account.as_ref() == Some(&login.account_id)).collect();
+            record.model_requests().filter(|request| request.account.as_ref() == Some(&login.account_id)).collect();
         assert_eq!(theirs.len(), 2);
         for (number, proxy) in site.proxies.iter().enumerate() {
             assert!(theirs.iter().all(|request| proxy.saw(request) == (number == at)), "account {at}, proxy {number}");
@@ -375,7 +375,11 @@ async fn a_broken_proxy_is_never_gone_around(#[case] speech: ProxyProtocol, #[ca
     let site =
         Rig { accounts: vec![(account(), "0")], proxies: vec![speaking(speech)], ..Rig::default() }.start().await;
     site.bench.ask(whole("hello")).await.unwrap();
-    site.bench.backend.wait_until(PATIENCE, |record| record.at(Endpoint::Models).next().is_some()).await.unwrap();
+    site.bench
+        .backend
+        .wait_until(PATIENCE, |record| record.requests_to(Endpoint::Models).next().is_some())
+        .await
+        .unwrap();
     site.afresh().await;
     site.bench.backend.reset();
     site.proxies[0].set_fault(mood);
@@ -435,7 +439,7 @@ async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: 
         async move { upstream.device_poll(&device).await }
     };
     let polled = site.bench.engine.logins().step_by(Some(&egress), poll).await.unwrap();
-    assert!(matches!(polled, upstream::oauth::Poll::Done(_)));
+    assert!(matches!(polled, upstream::oauth::PollOutcome::Done(_)));
     site.nothing_direct();
 
     let total = site.bench.backend.record().total;
@@ -478,7 +482,10 @@ async fn another_account_serves_while_ones_proxy_is_broken() {
     }
     let record = site.bench.backend.record();
     let direct = &site.bench.logins[1].account_id;
-    assert!(record.posts().count() == 6 && record.posts().all(|request| request.account.as_ref() == Some(direct)));
+    assert!(
+        record.model_requests().count() == 6
+            && record.model_requests().all(|request| request.account.as_ref() == Some(direct))
+    );
     assert_eq!(site.state(0), "unreachable");
     assert!(site.bench.engine.ready().ok);
 }
@@ -518,7 +525,7 @@ async fn a_proxy_that_cuts_mid_stream_ends_the_reply_and_nothing_is_sent_twice()
     let accounts = vec![(account(), "0"), (account(), "direct")];
     let site = Rig { accounts, proxies: vec![http()], ..Rig::default() }.start().await;
     let id = site.bench.ids[1].clone();
-    site.bench.store.switch(&[id], &pool::Status::Disabled).await.unwrap();
+    site.bench.store.set_owner_status(&[id], &pool::Status::Disabled).await.unwrap();
     site.bench.until("one account left", |bench| bench.status(1) == "disabled").await;
     site.afresh().await;
     site.proxies[0].set_fault(ProxyFault::Cuts(100_000));

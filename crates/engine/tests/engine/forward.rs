@@ -59,16 +59,16 @@ async fn embeddings_come_back_with_their_figures() {
     let bench = alone().await;
     able(&bench, "far").await;
     let body = json!({"input": ["a", "b"], "model": "far:text-embedding-3-small", "own": [1, 2]});
-    let delivery = bench.engine.forward(forward_request(Service::Embeddings, &body)).await.expect("an answer");
+    let delivery = bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await.expect("an answer");
     assert_eq!((delivery.status, delivery.head.relay.as_deref()), (200, Some("far")));
     assert_eq!(delivery.headers["content-type"], "application/json");
     let answer: Value = serde_json::from_str(&whole(delivery).await.expect("whole")).expect("JSON");
     assert_eq!(answer["data"].as_array().map(Vec::len), Some(2));
-    let sent = bench.backend.record().at(Endpoint::RelayMedia).next().expect("a call").json();
+    let sent = bench.backend.record().requests_to(Endpoint::RelayMedia).next().expect("a call").json();
     assert_eq!((&sent["model"], &sent["own"]), (&json!("text-embedding-3-small"), &json!([1, 2])));
     let row = bench.rows(1).await.remove(0);
     assert_eq!((row.dialect.as_ref(), row.status, row.outcome), ("embeddings", 200, Outcome::Completed));
-    assert_eq!((row.tally.input, row.model.as_str()), (8, "text-embedding-3-small"));
+    assert_eq!((row.tokens.input, row.model.as_str()), (8, "text-embedding-3-small"));
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_request_id_that_repeats_costs_no_row() {
         let request =
             forward_request(Service::Embeddings, &json!({"input": "a", "model": "far:text-embedding-3-small"}));
         let request = ForwardRequest { request_id: "constant".to_owned(), ..request };
-        whole(bench.engine.forward(request).await.expect("an answer")).await.expect("whole");
+        whole(bench.engine.forward_service(request).await.expect("an answer")).await.expect("whole");
     }
     let rows = bench.rows(2).await;
     assert!(rows.iter().all(|row| *row.request_id == *"constant") && rows[0].id != rows[1].id, "{rows:?}");
@@ -90,15 +90,16 @@ async fn speech_and_pictures_come_back_as_they_are() {
     let bench = alone().await;
     able(&bench, "far").await;
     let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
-    let delivery = bench.engine.forward(forward_request(Service::Speech, &speech)).await.expect("an answer");
+    let delivery = bench.engine.forward_service(forward_request(Service::Speech, &speech)).await.expect("an answer");
     assert_eq!(delivery.headers["content-type"], "audio/mpeg");
     assert!(!whole(delivery).await.expect("whole").is_empty());
     let picture = json!({"model": "gpt-image-1", "prompt": "a cat"});
-    let delivery = bench.engine.forward(forward_request(Service::Generations, &picture)).await.expect("an answer");
+    let delivery =
+        bench.engine.forward_service(forward_request(Service::Generations, &picture)).await.expect("an answer");
     assert!(whole(delivery).await.expect("whole").contains("b64_json"));
     let rows = bench.rows(2).await;
     assert_eq!(rows.iter().map(|row| row.dialect.as_ref()).collect::<Vec<_>>(), ["images", "audio"]);
-    assert_eq!((rows[0].tally.input, rows[0].tally.output), (8, 16));
+    assert_eq!((rows[0].tokens.input, rows[0].tokens.output), (8, 16));
 }
 
 /// A form whose model is known while its file still arrives; the relay gets its own name of the model.
@@ -125,11 +126,11 @@ async fn a_form_is_handed_on_while_it_arrives() {
             load: ForwardBody::Form(form),
             ..forward_request(Service::Transcriptions, &Value::Null)
         };
-        let delivery = bench.engine.forward(request).await.expect("an answer");
+        let delivery = bench.engine.forward_service(request).await.expect("an answer");
         assert!(whole(delivery).await.expect("whole").contains("I heard 3000 bytes."));
     }
     let record = bench.backend.record();
-    let uploads: Vec<_> = record.at(Endpoint::RelayMedia).collect();
+    let uploads: Vec<_> = record.requests_to(Endpoint::RelayMedia).collect();
     assert!(uploads[0].header("content-length").is_none());
     assert!(uploads[1].header("content-length").is_some_and(|length| length == (head.len() + 3005).to_string()));
 }
@@ -143,7 +144,7 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "one:text-embedding-3-small"});
     assert_eq!(
-        refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await).failure.kind,
+        refused(bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await).failure.kind,
         Kind::Upstream
     );
     let mut lists = CHAT.spec(&bench, "lists");
@@ -154,7 +155,8 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     bench.engine.relays().add(&lists).await.expect("the relay");
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "text-embedding-3-small"});
-    let delivery = bench.engine.forward(forward_request(Service::Embeddings, &body)).await.expect("the other one");
+    let delivery =
+        bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await.expect("the other one");
     assert_eq!(delivery.head.attempts, 2);
 }
 
@@ -163,14 +165,15 @@ async fn what_nobody_can_do_is_said() {
     let bench = alone().await;
     MESSAGES.join(&bench, "claude").await;
     let body = json!({"input": "a", "model": "x"});
-    let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await);
+    let refusal = refused(bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await);
     assert_eq!(refusal.failure.code.as_deref(), Some(NO_RELAY));
     assert!(refusal.failure.message.contains("polygate relays add"), "{}", refusal.failure.message);
     able(&bench, "one").await;
     able(&bench, "two").await;
-    let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await);
+    let refusal = refused(bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await);
     assert_eq!(refusal.failure.kind, Kind::ModelNotFound);
-    let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &json!({"input": "a"}))).await);
+    let refusal =
+        refused(bench.engine.forward_service(forward_request(Service::Embeddings, &json!({"input": "a"}))).await);
     assert_eq!((refusal.failure.kind, refusal.failure.param.as_deref()), (Kind::Invalid, Some("model")));
     let rows = bench.rows(3).await;
     assert!(rows.iter().all(|row| row.attempts == 0 && row.outcome == Outcome::Failed), "{rows:?}");
@@ -184,7 +187,7 @@ async fn refusals_and_cuts_are_told_apart() {
     spec.models = Vec::new();
     bench.engine.relays().add(&spec).await.expect("the relay");
     let body = json!({"input": "a", "model": "text-embedding-3-large"});
-    let ask = || bench.engine.forward(forward_request(Service::Embeddings, &body));
+    let ask = || bench.engine.forward_service(forward_request(Service::Embeddings, &body));
     bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay(RESPONSES.endpoint, 400, "no such size")));
     let refusal = refused(ask().await);
     assert!(refusal.failure.kind == Kind::Invalid && refusal.failure.message.contains("no such size"));
@@ -206,10 +209,10 @@ async fn a_missing_scope_ends_no_key() {
     let body = json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});
     bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::json(401, body)));
     let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
-    let refusal = refused(bench.engine.forward(forward_request(Service::Speech, &speech)).await);
+    let refusal = refused(bench.engine.forward_service(forward_request(Service::Speech, &speech)).await);
     assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (Kind::Forbidden, message));
     assert_eq!(state(&bench, "far").status, "active");
-    bench.engine.forward(forward_request(Service::Speech, &speech)).await.expect("an answer");
+    bench.engine.forward_service(forward_request(Service::Speech, &speech)).await.expect("an answer");
 }
 
 /// What is wrong with an upload is the client's, whatever the relay made of it.
@@ -232,7 +235,7 @@ async fn an_upload_that_breaks_off_is_the_clients() {
             load: ForwardBody::Form(form),
             ..forward_request(Service::Transcriptions, &Value::Null)
         };
-        let refusal = refused(bench.engine.forward(request).await);
+        let refusal = refused(bench.engine.forward_service(request).await);
         assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (kind, "broke off"));
     }
     assert_eq!(state(&bench, "far").status, "active");
@@ -253,7 +256,7 @@ async fn a_relay_that_repeats_its_key_is_not_heard() {
         let plan = Plan::text(status, error).header("content-type", "application/json");
         bench.backend.script(Rule::at(Endpoint::RelayMedia, plan).always());
         let body = json!({"input": "a", "model": "far:text-embedding-3-small"});
-        let refusal = refused(bench.engine.forward(forward_request(Service::Embeddings, &body)).await);
+        let refusal = refused(bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await);
         assert!(!format!("{refusal:?}{:?}", state(&bench, "far")).contains("4b5a6978"), "{refusal:?}");
         bench.pass(std::time::Duration::from_hours(1));
     }

@@ -52,7 +52,7 @@ fn named(bench: &Bench, endpoint: Endpoint) -> Vec<String> {
     let header = |request: &RecordedRequest| {
         request.headers.iter().find(|(name, _)| name == "version").map(|(_, value)| value.clone())
     };
-    let mut named: Vec<_> = bench.backend.record().at(endpoint).filter_map(header).collect();
+    let mut named: Vec<_> = bench.backend.record().requests_to(endpoint).filter_map(header).collect();
     named.dedup();
     named
 }
@@ -66,7 +66,7 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
             named(bench, Endpoint::Models).last().is_some_and(|version| version == "0.171.3")
         })
         .await;
-    let query = bench.backend.record().at(Endpoint::Models).last().and_then(|request| request.query.clone());
+    let query = bench.backend.record().requests_to(Endpoint::Models).last().and_then(|request| request.query.clone());
     assert_eq!(query.as_deref(), Some("client_version=0.171.3"));
     // What is older than the built-in one, absurd or junk is not believed; nor is a feed that fails.
     let looks = |bench: &Bench| {
@@ -88,7 +88,7 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
     bench.backend.reset();
     // The stored version counts before anything is asked.
     let again = start(&bench, Duration::ZERO).await;
-    bench.until("lists once more", |bench| bench.backend.record().at(Endpoint::Models).count() > 0).await;
+    bench.until("lists once more", |bench| bench.backend.record().requests_to(Endpoint::Models).count() > 0).await;
     assert_eq!(named(&bench, Endpoint::Models), ["0.171.2"]);
     assert!(bench.backend.record().requests.iter().all(|request| !request.path.starts_with("/feed")));
     again.stop().await;
@@ -102,7 +102,7 @@ async fn introduced(bench: &Bench, engine: &Engine, prompt: &str) -> [String; 3]
     };
     Tap::from((head, stream)).rest().await;
     let record = bench.backend.record();
-    let (upgrade, post) = (record.sockets().last(), record.posts().last());
+    let (upgrade, post) = (record.sockets().last(), record.model_requests().last());
     let request = upgrade.or(post).expect("a call");
     ["version", "originator", "user-agent"].map(|name| request.header(name).unwrap_or_default().to_owned())
 }
@@ -130,7 +130,7 @@ async fn a_codex_identity_says_what_is_published(
     assert_eq!(introduced(&bench, &engine, "one").await, words(built, built_app));
 
     let looks = |bench: &Bench, path: &str| {
-        bench.backend.record().at(Endpoint::Feed).filter(|request| request.path.ends_with(path)).count()
+        bench.backend.record().requests_to(Endpoint::Feed).filter(|request| request.path.ends_with(path)).count()
     };
     // A release, one that is too old to be true, and one that is none.
     for (cli, app) in [("0.171.3", "26.1011.51234"), ("0.1.0", "26.1.1"), ("0.172", "26.1012")] {
@@ -183,7 +183,7 @@ async fn a_codex_identity_speaks_of_the_turn(
         Tap::from((head, stream)).rest().await;
     }
     let record = bench.backend.record();
-    let posts: Vec<&RecordedRequest> = record.posts().collect();
+    let posts: Vec<&RecordedRequest> = record.model_requests().collect();
     let (fields, turns): (Vec<Value>, Vec<Value>) = posts.iter().copied().map(recorded_turn).unzip();
     assert_eq!(turns.len(), 3);
     for (post, (field, turn)) in posts.iter().zip(fields.iter().zip(&turns)) {
@@ -243,7 +243,7 @@ async fn an_installation_is_one_accounts() {
     let plain = bench.ask(chat("Look it up")).await;
     plain.expect("a reply");
     let record = bench.backend.record();
-    let posts: Vec<&RecordedRequest> = record.posts().collect();
+    let posts: Vec<&RecordedRequest> = record.model_requests().collect();
     let header = |at: usize| posts[at].header("x-codex-turn-metadata").is_some();
     assert_eq!([0, 1, 2, 3, 4, 5].map(header), [true, true, false, false, true, false]);
     let [refused, served, codex, other, mute, plain] =
@@ -280,7 +280,7 @@ async fn a_codex_identity_says_what_a_request_is_for() {
         }
     }
     let record = bench.backend.record();
-    let turns: Vec<Value> = record.posts().map(|post| recorded_turn(post).1).collect();
+    let turns: Vec<Value> = record.model_requests().map(|post| recorded_turn(post).1).collect();
     let kinds: Vec<_> = turns.iter().map(|turn| turn["request_kind"].as_str().expect("a kind")).collect();
     assert_eq!(kinds, ["prewarm", "turn", "compaction"]);
     let ids: Vec<_> = turns.iter().map(|turn| turn["turn_id"].as_str().expect("an id")).collect();
@@ -318,12 +318,12 @@ async fn the_region_of_an_account_is_named() {
     crate::bench::import(&bench.store, &login).await;
     bench
         .until("the check", |bench| {
-            bench.backend.record().at(Endpoint::AccountsCheck).any(|request| request.status == Some(200))
+            bench.backend.record().requests_to(Endpoint::AccountsCheck).any(|request| request.status == Some(200))
         })
         .await;
     let region = |bench: &Bench| {
         let record = bench.backend.record();
-        let last = record.posts().last().cloned().expect("a post");
+        let last = record.model_requests().last().cloned().expect("a post");
         last.headers
             .iter()
             .find(|(name, _)| name == "x-openai-account-routing-override")
@@ -336,7 +336,7 @@ async fn the_region_of_an_account_is_named() {
         current = region(&bench);
     }
     assert_eq!(current.as_deref(), Some("us"));
-    assert_eq!(bench.backend.record().at(Endpoint::AccountsCheck).count(), 1, "once for each login");
+    assert_eq!(bench.backend.record().requests_to(Endpoint::AccountsCheck).count(), 1, "once for each login");
 }
 
 #[tokio::test]
@@ -344,14 +344,14 @@ async fn an_account_without_a_rule_names_no_region() {
     let bench = Bench::new().await;
     bench
         .until("the check", |bench| {
-            bench.backend.record().at(Endpoint::AccountsCheck).any(|request| request.status == Some(200))
+            bench.backend.record().requests_to(Endpoint::AccountsCheck).any(|request| request.status == Some(200))
         })
         .await;
     bench.ask(chat("hello")).await.expect("a reply");
     let record = bench.backend.record();
     assert!(
         record
-            .posts()
+            .model_requests()
             .all(|request| request.headers.iter().all(|(name, _)| name != "x-openai-account-routing-override"))
     );
     bench.innocent();
@@ -365,13 +365,13 @@ async fn an_account_check_that_fails_stops_nobody() {
     let login = bench.backend.account("plus");
     crate::bench::import(&bench.store, &login).await;
     bench.until("the list", |bench| bench.engine.accounts().list().first().is_some_and(|view| view.models > 0)).await;
-    bench.until("the check", |bench| bench.backend.record().at(Endpoint::AccountsCheck).count() == 1).await;
+    bench.until("the check", |bench| bench.backend.record().requests_to(Endpoint::AccountsCheck).count() == 1).await;
     bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!(bench.engine.accounts().list()[0].status, "active");
     // The list came, and the check rests on its own.
     let done = bench.engine.models().refresh(Duration::ZERO).await;
     assert_eq!((done.len(), done[0].error.as_deref()), (1, None));
-    assert_eq!(bench.backend.record().at(Endpoint::AccountsCheck).count(), 1);
+    assert_eq!(bench.backend.record().requests_to(Endpoint::AccountsCheck).count(), 1);
 }
 
 #[tokio::test]
@@ -394,7 +394,7 @@ async fn lists_are_asked_for_on_demand() {
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
     // A second wish a moment later costs nothing.
-    let count = bench.backend.record().at(Endpoint::Models).count();
+    let count = bench.backend.record().requests_to(Endpoint::Models).count();
     assert!(bench.engine.models().refresh(limits::MODELS_ASKED.0).await.is_empty());
-    assert_eq!(bench.backend.record().at(Endpoint::Models).count(), count);
+    assert_eq!(bench.backend.record().requests_to(Endpoint::Models).count(), count);
 }

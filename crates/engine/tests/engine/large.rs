@@ -1,7 +1,7 @@
 //! Large requests beside small ones.
 
 use proto::Dialect;
-use wire_body::{INLINE, lanes, offload};
+use wire_body::{INLINE, max_concurrent, offload};
 
 use crate::bench::Bench;
 use crate::bench::call;
@@ -12,7 +12,7 @@ async fn a_large_request_is_written_off_the_threads_of_small_ones() {
     let bench = Bench::new().await;
     let (held, mut begun) = tokio::sync::mpsc::unbounded_channel();
     let mut running = Vec::new();
-    for _ in 0..lanes() {
+    for _ in 0..max_concurrent() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let held = held.clone();
         let work = move || {

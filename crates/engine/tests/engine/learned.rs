@@ -227,7 +227,7 @@ async fn a_larger_prompt_that_is_served_ends_what_was_learned() {
     let answer = bench.ask(asking(Dialect::Chat, CHAT.model, &"international ".repeat(1000), true)).await;
     answer.expect("it may fit, so it is sent");
     let rows = bench.rows(2).await;
-    assert!(rows[0].tally.input > 2000, "{:?}", rows[0].tally);
+    assert!(rows[0].tokens.input > 2000, "{:?}", rows[0].tokens);
     assert_eq!(listed(&bench, CHAT.model).context, None);
 }
 

@@ -58,7 +58,7 @@ async fn one_is_served_and_the_queue_is_fair_and_bounded() {
         tokio::time::timeout(PATIENCE, task).await.expect("in time").expect("no panic").expect("served");
     }
     let record = bench.backend.record();
-    let order: Vec<_> = record.posts().skip(1).filter_map(|request| request.prompt.clone()).collect();
+    let order: Vec<_> = record.model_requests().skip(1).filter_map(|request| request.prompt.clone()).collect();
     assert_eq!(order, (0..64).map(|n| format!("Reply with exactly: {n}")).collect::<Vec<_>>());
     assert_eq!(record.peak, 1 + usize::from(record.peak > 1), "one at a time, beside the model list");
 }
@@ -87,7 +87,7 @@ async fn who_waits_for_a_lost_account_moves_on() {
         let engine = bench.engine.clone();
         async move { engine.run(whole("lost")).await.map(|_| ()) }
     });
-    bench.backend.wait_until(PATIENCE, |record| record.posts().count() == 2).await.expect("both are busy");
+    bench.backend.wait_until(PATIENCE, |record| record.model_requests().count() == 2).await.expect("both are busy");
     let waiting = tokio::spawn({
         let engine = bench.engine.clone();
         async move { engine.run(whole("waiting")).await.map(|_| ()) }
@@ -113,11 +113,13 @@ async fn a_conversation_stays_with_its_account() {
     }
     assert!(served.iter().all(|account| *account == served[0]), "{served:?}");
     let record = bench.backend.record();
-    let turns: Vec<_> =
-        record.posts().filter(|request| request.prompt.as_deref().is_some_and(|p| p.starts_with("turn"))).collect();
+    let turns: Vec<_> = record
+        .model_requests()
+        .filter(|request| request.prompt.as_deref().is_some_and(|p| p.starts_with("turn")))
+        .collect();
     let sessions: std::collections::HashSet<_> = turns.iter().map(|request| request.header("session-id")).collect();
     assert_eq!(sessions.len(), 1);
-    let others: std::collections::HashSet<_> = record.posts().map(|request| request.account.clone()).collect();
+    let others: std::collections::HashSet<_> = record.model_requests().map(|request| request.account.clone()).collect();
     assert_eq!(others.len(), 3, "other conversations are spread");
 }
 
@@ -139,7 +141,7 @@ async fn turn_state_never_crosses_accounts(#[values(Transport::Http, Transport::
     assert_eq!(second.head.account, first.head.account);
     let sent = |at: usize| {
         let record = bench.backend.record();
-        let post = record.posts().nth(at).expect("a post");
+        let post = record.model_requests().nth(at).expect("a post");
         // A socket's upgrade serves many turns; each of them says it in its message.
         let state = match transport {
             Transport::Http => post.header("x-codex-turn-state").map(str::to_owned),
@@ -172,7 +174,7 @@ async fn an_unreadable_history_is_refused_once() {
     }
     let record = bench.backend.record();
     let sent: Vec<_> =
-        record.posts().map(|request| request.json()["input"].to_string().contains("encrypted")).collect();
+        record.model_requests().map(|request| request.json()["input"].to_string().contains("encrypted")).collect();
     assert_eq!(sent, [true, false, false, false]);
 }
 
@@ -197,7 +199,7 @@ async fn a_clean_history_ends_the_stripping() {
     }
     let record = bench.backend.record();
     let sent: Vec<_> =
-        record.posts().map(|request| request.json()["input"].to_string().contains("encrypted")).collect();
+        record.model_requests().map(|request| request.json()["input"].to_string().contains("encrypted")).collect();
     assert_eq!(sent, [true, false, false, true], "refused once, left out while it is there, then sent");
 }
 

@@ -20,7 +20,7 @@ fn polled(accounts: usize, options: Options) -> Setup {
 }
 
 fn usages(bench: &Bench) -> usize {
-    bench.backend.record().at(Endpoint::Usage).count()
+    bench.backend.record().requests_to(Endpoint::Usage).count()
 }
 
 async fn exhaust(bench: &Bench, at: usize) {
@@ -41,7 +41,7 @@ async fn pass(bench: &Bench, what: &str, holds: impl Fn(&Bench) -> bool) {
 
 #[tokio::test]
 async fn every_account_is_asked_two_at_a_time() {
-    let options = Options { usage_most: Some(2), ..Options::default() };
+    let options = Options { max_usage_requests: Some(2), ..Options::default() };
     let bench = Bench::with(polled(6, options)).await;
     bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().delay("go")).always());
     // From here on everybody is due; the backend judges how many are asked at a time.
@@ -59,14 +59,14 @@ async fn every_account_is_asked_two_at_a_time() {
 /// One answer that is late holds up nobody else: the others are asked again and again meanwhile.
 #[tokio::test]
 async fn a_late_answer_holds_up_nobody_else() {
-    let options = Options { usage_most: Some(2), ..Options::default() };
+    let options = Options { max_usage_requests: Some(2), ..Options::default() };
     let bench = Bench::with(polled(3, options)).await;
     let late = Rule::at(Endpoint::Usage, Plan::auto().delay("go")).account(&bench.logins[0].account_id);
     bench.backend.script(late.always());
     let of = |bench: &Bench, at: usize| {
         let record = bench.backend.record();
         record
-            .at(Endpoint::Usage)
+            .requests_to(Endpoint::Usage)
             .filter(|request| request.account.as_ref() == Some(&bench.logins[at].account_id))
             .count()
     };
@@ -101,7 +101,7 @@ async fn nobody_asks_for_who_is_lost_or_when_it_is_off() {
     let of = |bench: &Bench, at: usize| {
         let record = bench.backend.record();
         record
-            .at(Endpoint::Usage)
+            .requests_to(Endpoint::Usage)
             .filter(|request| request.account.as_ref() == Some(&bench.logins[at].account_id))
             .count()
     };
@@ -207,7 +207,8 @@ async fn a_status_tells_whether_a_try_may_have_worked(#[case] status: u16, #[cas
     bench.clock.advance(MINUTE);
     let next = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome").redeem_request_id;
     let record = bench.backend.record();
-    let sent = record.at(Endpoint::Credits).map(|request| String::from_utf8_lossy(&request.body).contains(&next));
+    let sent =
+        record.requests_to(Endpoint::Credits).map(|request| String::from_utf8_lossy(&request.body).contains(&next));
     assert_eq!(sent.collect::<Vec<_>>(), [open, true]);
 }
 
@@ -237,7 +238,9 @@ async fn an_idle_engine_asks_and_a_running_one_notices() {
     exhaust(&bench, 0).await;
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::default());
     // What a start asks for comes first.
-    bench.until("the account check", |bench| bench.backend.record().at(Endpoint::AccountsCheck).count() == 1).await;
+    bench
+        .until("the account check", |bench| bench.backend.record().requests_to(Endpoint::AccountsCheck).count() == 1)
+        .await;
     let before = bench.backend.record().total;
     let clock = Clock::manual(bench.clock.now().plus(60_000));
     let (store, upstream) = (bench.store.clone(), upstream(&bench.backend, Timeouts::default()));

@@ -155,7 +155,7 @@ async fn a_dead_token_is_used_once() {
         let engine = bench.engine.clone();
         async move { engine.run(whole("late")).await.map(|_| ()) }
     });
-    bench.backend.wait_until(PATIENCE, |record| record.posts().count() == 1).await.expect("the first call");
+    bench.backend.wait_until(PATIENCE, |record| record.model_requests().count() == 1).await.expect("the first call");
     refused(bench.ask(chat("hello")).await);
     assert_eq!((bench.status(0), token_posts(&bench)), ("needs_login", 1));
     bench.backend.release("late");
@@ -201,9 +201,9 @@ async fn a_token_endpoint_in_trouble_is_given_time(#[case] plan: Plan, #[case] w
 
 /// Row S4: an answer that was lost after the token was used up.
 #[rstest]
-#[case::timeout(Plan::auto().acting().delay(Wait::Forever))]
-#[case::cut(Plan::auto().acting().cut_byte(5, Termination::Reset))]
-#[case::junk(Plan::text(200, "junk").acting())]
+#[case::timeout(Plan::auto().with_effects().delay(Wait::Forever))]
+#[case::cut(Plan::auto().with_effects().cut_byte(5, Termination::Reset))]
+#[case::junk(Plan::text(200, "junk").with_effects())]
 #[tokio::test]
 async fn a_lost_answer_costs_one_more_use_and_then_says_so(#[case] plan: Plan) {
     let timeouts = Timeouts { token: Duration::from_millis(300), ..Timeouts::default() };

@@ -77,7 +77,7 @@ pub(crate) fn state(bench: &Bench, name: &str) -> RelayView {
 
 /// What the relay was sent, oldest first.
 pub(crate) fn sent(bench: &Bench, fake_relay: &FakeRelay) -> Vec<Value> {
-    bench.backend.record().at(fake_relay.endpoint).map(offline::RecordedRequest::json).collect()
+    bench.backend.record().requests_to(fake_relay.endpoint).map(offline::RecordedRequest::json).collect()
 }
 
 pub(crate) fn asking(dialect: Dialect, model: &str, prompt: &str, stream: bool) -> engine::Call {
@@ -104,7 +104,7 @@ async fn every_client_reaches_every_relay(
     for row in bench.rows(2).await {
         assert_eq!(row.account, Some(AccountId(relay.id.clone())), "the row names the relay");
         assert_eq!((row.status, row.outcome, row.model.as_str()), (200, Outcome::Completed, fake_relay.model));
-        assert!(row.tally.input > 0 && row.tally.output > 0 && !row.tally.estimated, "{:?}", row.tally);
+        assert!(row.tokens.input > 0 && row.tokens.output > 0 && !row.tokens.estimated, "{:?}", row.tokens);
     }
     for body in sent(&bench, &fake_relay) {
         assert!(fake_relay.wire == Wire::Gemini || body["stream"] == true, "the relay always streams: {body}");
@@ -220,7 +220,7 @@ async fn a_relay_that_counts_nothing_is_estimated() {
     bench.backend.script(offline::Rule::at(CHAT.endpoint, offline::Plan::stream(frames)));
     bench.ask(asking(Dialect::Responses, CHAT.model, "hello", true)).await.expect("a stream");
     let row = bench.rows(1).await.remove(0);
-    assert!(row.tally.estimated && row.tally.output > 0 && row.tally.input > 0, "{:?}", row.tally);
+    assert!(row.tokens.estimated && row.tokens.output > 0 && row.tokens.input > 0, "{:?}", row.tokens);
 }
 
 /// A conversation stays with the relay that served it.
@@ -272,5 +272,5 @@ async fn a_whole_body_is_read_where_a_stream_was_asked_for(#[case] fake_relay: F
     let whole = bench.ask(asking(Dialect::Chat, fake_relay.model, "hello", false)).await.expect("a reply");
     assert!(whole.text().contains("pong"), "{}", whole.text());
     let rows = bench.rows(2).await;
-    assert!(rows.iter().all(|row| (row.tally.input, row.tally.output) == (3, 1)), "{rows:?}");
+    assert!(rows.iter().all(|row| (row.tokens.input, row.tokens.output) == (3, 1)), "{rows:?}");
 }

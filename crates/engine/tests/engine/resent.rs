@@ -43,7 +43,7 @@ async fn pass(time: Duration) {
 
 /// What the backend was sent, by method.
 fn methods(bench: &Bench) -> Vec<String> {
-    bench.backend.record().posts().map(|turn| turn.method.clone()).collect()
+    bench.backend.record().model_requests().map(|turn| turn.method.clone()).collect()
 }
 
 /// A backend that took the turn, worked on it and closes the socket before its first event: the turn is not sent again, neither over a
@@ -154,7 +154,7 @@ async fn pings_keep_a_silent_reply_alive() {
     tap.see("content").await;
     for minute in 1..=12 {
         pass(Duration::from_mins(1)).await;
-        let answered = |bench: &Bench| bench.backend.record().posts().all(|turn| turn.pongs >= minute);
+        let answered = |bench: &Bench| bench.backend.record().model_requests().all(|turn| turn.pongs >= minute);
         tokio::select! {
             () = bench.until("a pong", answered) => {}
             () = async { while tap.next().await.is_some() {} } => panic!("ended after {minute} minutes of pings"),

@@ -16,7 +16,7 @@ fn accounts(bench: &Bench) -> Vec<usize> {
         let account = request.account.as_deref().expect("an account");
         bench.logins.iter().position(|login| login.account_id == account).expect("one of ours")
     };
-    record.posts().map(account_index).collect()
+    record.model_requests().map(account_index).collect()
 }
 
 /// One failing answer, then the other account serves.
@@ -32,7 +32,7 @@ async fn other_account(plan: Plan) -> (Bench, Answer, usize) {
     assert_eq!(order.len(), 2);
     assert_ne!(order[0], order[1]);
     let record = bench.backend.record();
-    let ids: HashSet<_> = record.posts().map(|request| request.header("x-client-request-id")).collect();
+    let ids: HashSet<_> = record.model_requests().map(|request| request.header("x-client-request-id")).collect();
     assert!(ids.len() == 1 && !ids.contains(&None), "one request: {ids:?}");
     bench.innocent();
     let first = order[0];
@@ -250,8 +250,10 @@ async fn state_that_is_refused_is_left_out_once() {
     let order = accounts(&bench);
     assert_eq!(order[0], order[1], "the same account");
     let record = bench.backend.record();
-    let inputs: Vec<_> =
-        record.posts().map(|request| request.json()["input"].to_string().contains("encrypted_content")).collect();
+    let inputs: Vec<_> = record
+        .model_requests()
+        .map(|request| request.json()["input"].to_string().contains("encrypted_content"))
+        .collect();
     assert_eq!(inputs, [true, false]);
 }
 

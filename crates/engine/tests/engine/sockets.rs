@@ -17,7 +17,7 @@ async fn bench(accounts: usize) -> Bench {
 }
 
 fn turns(bench: &Bench) -> Vec<RecordedRequest> {
-    bench.backend.record().posts().cloned().collect()
+    bench.backend.record().model_requests().cloned().collect()
 }
 
 /// A chat request with a tool, so that it is one of a conversation.
@@ -239,7 +239,7 @@ async fn an_error_without_a_status_ends_the_turn() {
     let event = json!({"type": "error", "error": {"message": "Something went wrong.", "type": "server_error"}});
     let over_http = Plan::events([event]).hold(Wait::Forever);
     let mut came = Vec::new();
-    for (transport, plan) in [(Transport::Http, over_http), (Transport::WebSocket, Plan::statusless())] {
+    for (transport, plan) in [(Transport::Http, over_http), (Transport::WebSocket, Plan::error_without_status())] {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
         bench.backend.script(Rule::responses(plan).always());
         let refusal = refused(bench.ask(chat(&[user("hello")])).await);
@@ -331,8 +331,8 @@ async fn cut_at_every_message(
         let before = bench.posts();
         bench.backend.script(Rule::responses(Plan::auto().cut_event(event, how.clone())));
         let cut = bench.ask(call(dialect, "count to 3", true)).await;
-        assert_eq!(bench.backend.pending().len(), 0, "event {event}");
-        let ended = |record: &offline::Record| record.posts().all(|turn| turn.ending.is_some());
+        assert_eq!(bench.backend.pending_rules().len(), 0, "event {event}");
+        let ended = |record: &offline::Record| record.model_requests().all(|turn| turn.ending.is_some());
         bench.backend.wait_until(PATIENCE, ended).await.expect("the end of all turns");
         let turns = turns(&bench).split_off(before);
         // A socket that breaks before anything came may have been dead before: the turn is sent once more.
@@ -387,7 +387,7 @@ async fn a_backend_without_sockets_gets_posts() {
         bench.ask(chat(&[user("hello")])).await.expect("an answer");
     }
     let record = bench.backend.record();
-    assert_eq!((record.sockets().count(), record.at(Endpoint::Responses).count()), (1, 2));
+    assert_eq!((record.sockets().count(), record.requests_to(Endpoint::Responses).count()), (1, 2));
 }
 
 #[tokio::test]

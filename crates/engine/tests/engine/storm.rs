@@ -93,7 +93,7 @@ async fn a_storm_of_limits_costs_little_and_tells_the_earliest_reset(
         assert!((55..=60).contains(&failure.retry_after.expect("Retry-After")), "{failure:?}");
     }
     bench.clock.advance(Duration::from_secs(61));
-    bench.backend.unscript();
+    bench.backend.clear_script();
     let (served, _) = crowd(&bench, 20, 2).await;
     assert_eq!(served, 20, "the one whose reset is over serves");
 }
@@ -122,7 +122,7 @@ async fn retries_of_clients_stay_within_the_budget_and_the_breaker_opens() {
     crowd(&bench, 1, 6).await;
     assert_eq!(bench.posts(), before + 2, "no second call after a probe, though the budget has one");
     // It works again.
-    bench.backend.unscript();
+    bench.backend.clear_script();
     bench.clock.advance(Duration::from_mins(1));
     let (served, failures) = crowd(&bench, 50, 7).await;
     assert_eq!(served, 50, "{failures:?}");
@@ -135,7 +135,8 @@ async fn one_that_fails_does_not_stop_the_others() {
     let bench = Bench::with(Setup::accounts(10)).await;
     let sound = p99(&bench, 0..5).await;
     let bad = &bench.logins[3].account_id;
-    let attempts = || bench.backend.record().posts().filter(|request| request.account.as_ref() == Some(bad)).count();
+    let attempts =
+        || bench.backend.record().model_requests().filter(|request| request.account.as_ref() == Some(bad)).count();
     let (before, calls) = (attempts(), bench.posts());
     bench.backend.script(Rule::responses(oops()).account(bad).always());
     let poisoned = p99(&bench, 5..10).await;

@@ -81,7 +81,7 @@ async fn a_cut_at_any_offset_ends_cleanly(
 
 /// Row F24: an answer over HTTP has one reply, under whatever id it ends. Replies could be mixed up on a socket, and there it counts.
 #[rstest]
-#[case::midway(Plan::stray(6))]
+#[case::midway(Plan::foreign_completion(6))]
 #[case::with_the_end_of_the_body(Plan::events([
     json!({"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}),
     json!({"type": "response.completed", "response": {"id": "resp_stray", "status": "completed", "output": []}}),
@@ -277,11 +277,11 @@ async fn stop_sequences_end_the_reply_and_cancel_the_upstream() {
     client_call.request.limits.stop = vec!["7 8".into()];
     let answer = bench.ask(client_call).await.expect("a reply");
     assert_eq!(words(Dialect::Chat, answer.text()).trim(), "1 2 3 4 5 6");
-    let left = |record: &offline::Record| record.posts().all(|request| request.left_at().is_some());
+    let left = |record: &offline::Record| record.model_requests().all(|request| request.disconnected_at().is_some());
     bench.backend.wait_until(PATIENCE, left).await.expect("the upstream is cancelled");
     let rows = bench.rows(1).await;
     assert_eq!(rows[0].outcome, store::Outcome::Completed);
-    assert!(rows[0].tally.estimated && rows[0].tally.input > 0, "{:?}", rows[0].tally);
+    assert!(rows[0].tokens.estimated && rows[0].tokens.input > 0, "{:?}", rows[0].tokens);
 }
 
 /// What the headers say comes beside the stream, which does not keep it.

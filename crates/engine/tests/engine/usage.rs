@@ -19,7 +19,7 @@ async fn a_served_request_is_counted_as_the_provider_counted() {
     assert_eq!((row.request_id.as_ref(), row.key.as_str(), row.dialect.as_ref()), (id.as_str(), "testkey1", "chat"));
     assert_eq!((row.status, row.outcome, row.attempts, row.stream), (200, Outcome::Completed, 1, true));
     assert_eq!(row.account.as_ref(), Some(&bench.ids[0]));
-    assert!(row.tally.input > 0 && row.tally.output > 0 && !row.tally.estimated, "{:?}", row.tally);
+    assert!(row.tokens.input > 0 && row.tokens.output > 0 && !row.tokens.estimated, "{:?}", row.tokens);
     assert!(row.ttft_ms.is_some_and(|first| first <= row.duration_ms));
 }
 
@@ -72,9 +72,9 @@ async fn every_way_out_leaves_one_row() {
         ]
     );
     let broken = rows.iter().find(|row| (row.status, row.outcome) == (200, Outcome::Failed)).expect("the broken one");
-    assert!(broken.tally.estimated && broken.tally.output > 0, "{:?}", broken.tally);
+    assert!(broken.tokens.estimated && broken.tokens.output > 0, "{:?}", broken.tokens);
     let refused = rows.iter().find(|row| row.status == 400).expect("the refused one");
-    assert_eq!((refused.tally.input, refused.tally.estimated), (0, false));
+    assert_eq!((refused.tokens.input, refused.tokens.estimated), (0, false));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(crate) fn device_code(shared: &Shared, call: &Call) -> Answer {
         "interval": shared.options.device_interval.to_string(),
         "expires_at": token::iso(device.expires),
     });
-    shared.logins.lock().devices.push(device);
+    shared.pending_logins.lock().devices.push(device);
     Answer::json(200, &body)
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn device_token(shared: &Shared, call: &Call) -> Answer {
         return Answer::json(400, &errors::oauth("invalid_request", "device_auth_id and user_code are required."));
     };
     let approved = {
-        let mut logins = shared.logins.lock();
+        let mut logins = shared.pending_logins.lock();
         let same =
             |device: &&mut PendingDevice| device.id == polling.device_auth_id && device.user_code == polling.user_code;
         match logins.devices.iter_mut().find(same) {
@@ -79,7 +79,7 @@ pub(crate) fn device_token(shared: &Shared, call: &Call) -> Answer {
     }
     let verifier = token::random(64);
     let who = person(shared);
-    let mut logins = shared.logins.lock();
+    let mut logins = shared.pending_logins.lock();
     logins.devices.retain(|device| device.id != polling.device_auth_id);
     let code = logins.issue(who, &challenge(&verifier), "/deviceauth/callback");
     let body = json!({
@@ -95,7 +95,7 @@ pub(crate) fn device_page(shared: &Shared, call: &Call) -> Answer {
     let entered = url::form_urlencoded::parse(&call.body).find(|(key, _)| key == "user_code");
     let note = match entered {
         None => "Enter the code shown on your device.",
-        Some((_, code)) if shared.logins.lock().approve(&code) => "Done. Go back to your device.",
+        Some((_, code)) if shared.pending_logins.lock().approve(&code) => "Done. Go back to your device.",
         Some(_) => "Nobody asked for this code.",
     };
     let page = format!(

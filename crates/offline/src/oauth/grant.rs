@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{challenge, granted};
-use crate::account::RefreshTokenFate;
+use crate::account::RefreshTokenState;
 use crate::answer::Answer;
 use crate::call::{Call, header};
 use crate::errors;
-use crate::record::{Offence, Refresh};
+use crate::record::{Refresh, Violation};
 use crate::state::Shared;
 use crate::token;
 
@@ -84,10 +84,10 @@ pub(crate) fn token(shared: &Shared, call: &Call) -> Answer {
 fn code<'a>(shared: &Shared, request: u64, field: &impl Fn(&str) -> &'a str) -> Answer {
     let refused = |reason: &str| Answer::json(400, &errors::oauth("invalid_grant", reason));
     let who = {
-        let mut logins = shared.logins.lock();
+        let mut logins = shared.pending_logins.lock();
         let Some(code) = logins.codes.get_mut(field("code")) else { return refused("Unknown authorization code.") };
         if code.used {
-            shared.recorder.record_offence(Offence::ReusedCode { request });
+            shared.recorder.record_offence(Violation::ReusedCode { request });
             return refused("The authorization code has already been used.");
         }
         code.used = true;
@@ -122,28 +122,28 @@ fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
     let (who, fate, account) = {
         let mut book = shared.book.lock();
         let found = book.refresh.get_mut(&body.refresh_token).map(|token| {
-            let fate = token.fate;
-            if fate == RefreshTokenFate::Current {
-                token.fate = RefreshTokenFate::Used;
+            let fate = token.state;
+            if fate == RefreshTokenState::Current {
+                token.state = RefreshTokenState::Used;
             }
             (token.who, fate)
         });
         match found {
-            Some((who, fate)) => (Some(who), Some(fate), Some(book.people[who].account_id.clone())),
+            Some((who, fate)) => (Some(who), Some(fate), Some(book.logins[who].account_id.clone())),
             None => (None, None, None),
         }
     };
-    let reused = fate == Some(RefreshTokenFate::Used);
+    let reused = fate == Some(RefreshTokenState::Used);
     let (token, reason) = (body.refresh_token.clone(), body.refresh_reason.clone());
     shared.recorder.refresh(Refresh { request, token, account: account.clone(), reused, reason });
     if reused {
-        shared.recorder.record_offence(Offence::ReusedRefreshToken { request, account: account.unwrap_or_default() });
+        shared.recorder.record_offence(Violation::ReusedRefreshToken { request, account: account.unwrap_or_default() });
     }
     match (who, fate) {
-        (Some(who), Some(RefreshTokenFate::Current)) => Answer::json(200, &granted(shared, who)),
-        (_, Some(RefreshTokenFate::Used)) => Answer::json(401, &errors::refresh_failed("refresh_token_reused")),
-        (_, Some(RefreshTokenFate::Expired)) => Answer::json(401, &errors::refresh_failed("refresh_token_expired")),
-        (_, Some(RefreshTokenFate::Invalidated)) => {
+        (Some(who), Some(RefreshTokenState::Current)) => Answer::json(200, &granted(shared, who)),
+        (_, Some(RefreshTokenState::Used)) => Answer::json(401, &errors::refresh_failed("refresh_token_reused")),
+        (_, Some(RefreshTokenState::Expired)) => Answer::json(401, &errors::refresh_failed("refresh_token_expired")),
+        (_, Some(RefreshTokenState::Invalidated)) => {
             Answer::json(401, &errors::refresh_failed("refresh_token_invalidated"))
         }
         _ => Answer::json(400, &errors::oauth("invalid_grant", "Unknown refresh token.")),
@@ -170,7 +170,7 @@ pub(crate) fn revoke(shared: &Shared, call: &Call) -> Answer {
         return Answer::json(401, &errors::oauth("invalid_client", "Unknown client."));
     }
     if let Some(token) = shared.book.lock().refresh.get_mut(&body.token) {
-        token.fate = RefreshTokenFate::Invalidated;
+        token.state = RefreshTokenState::Invalidated;
     }
     Answer::json(200, &json!({}))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::challenge;
 use crate::state::REAL_CLIENT_ID;
 use crate::tests::client::{backend, exchange, form, post, request};
-use crate::{Offence, Offline, Options, Running};
+use crate::{Offline, Options, Running, Violation};
 
 const VERIFIER: &str = "K5BD3IxVyaW3yf4NfVr0-xUy6lR_RDv_55hqEESBBM9yCKDTd7UpDMZCEqv2DlRAJMrW4ZI75cdXDa2gOWpVaw";
 const REDIRECT: &str = "http://127.0.0.1:1455/auth/callback";
@@ -77,7 +77,7 @@ async fn logs_in_with_pkce_once() {
 
     let (status, body) = redeem(&backend, &good, REDIRECT, VERIFIER).await;
     assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")));
-    assert!(matches!(backend.record().offences[..], [Offence::ReusedCode { .. }]));
+    assert!(matches!(backend.record().offences[..], [Violation::ReusedCode { .. }]));
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn rotates_and_detects_reuse() {
     assert_eq!(record.refreshes.iter().map(|refresh| refresh.reused).collect::<Vec<_>>(), [false, true]);
     assert_eq!(record.refreshes[0].reason.as_deref(), Some("proactive_expiry"));
     assert!(
-        matches!(&record.offences[..], [Offence::ReusedRefreshToken { account: whose, .. }] if *whose == account.account_id)
+        matches!(&record.offences[..], [Violation::ReusedRefreshToken { account: whose, .. }] if *whose == account.account_id)
     );
 }
 

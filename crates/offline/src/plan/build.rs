@@ -47,7 +47,7 @@ impl Plan {
     }
 
     /// The endpoint's effects happen before this answer is sent, for example a token rotates.
-    pub fn acting(mut self) -> Self {
+    pub fn with_effects(mut self) -> Self {
         self.act = true;
         self
     }
@@ -156,7 +156,7 @@ impl Plan {
     }
 
     /// Adds a fault to the frames of a socket after this many events.
-    pub fn odd(mut self, after: u32, what: QuirkKind) -> Self {
+    pub fn quirk(mut self, after: u32, what: QuirkKind) -> Self {
         self.shape.quirks.push(Quirk { after, what });
         self
     }

@@ -57,7 +57,7 @@ pub(crate) enum Step {
     /// End early.
     End(Termination),
     /// Add a fault to the frames of a socket.
-    Odd(QuirkKind),
+    Quirk(QuirkKind),
 }
 
 /// The steps of a shaped answer.
@@ -126,7 +126,7 @@ impl Steps {
         let extra = self.shape.extra.iter().filter(|Extra { after, .. }| *after == at);
         self.early.extend(extra.map(|extra| Step::Bytes(Bytes::from(extra.frame.clone()))));
         let quirks = self.shape.quirks.iter().filter(|Quirk { after, .. }| *after == at);
-        self.early.extend(quirks.map(|quirk| Step::Odd(quirk.what)));
+        self.early.extend(quirks.map(|quirk| Step::Quirk(quirk.what)));
         if at == 2
             && let Some(bytes) = self.shape.huge.take()
         {

@@ -53,7 +53,7 @@ pub enum Termination {
 /// The fault of a connection right after the accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Greeting {
+pub enum ConnectionFault {
     /// Reset before the first byte is read.
     Reset,
     /// Closed before the first byte is read.

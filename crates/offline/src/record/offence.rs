@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "`request` is the request's number in the record, `account` is its owner")]
-pub enum Offence {
+pub enum Violation {
     /// A refresh token of this account was presented a second time.
     ReusedRefreshToken { request: u64, account: String },
     /// An authorization code was presented a second time.

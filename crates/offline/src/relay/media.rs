@@ -136,7 +136,7 @@ fn form<'a>(body: &'a [u8], boundary: &str) -> Vec<(String, &'a [u8])> {
 
 /// `embedContent` and `batchEmbedContents`.
 fn google(path: &str, body: &Value) -> Result<Answer, Reject> {
-    let model = super::named(Api::Gemini, path).unwrap_or_default();
+    let model = super::model_in_path(Api::Gemini, path).unwrap_or_default();
     if models::find(Api::Gemini, model)?.kind != Kind::Embedding {
         return Err(Api::Gemini.refusal(404, &format!("models/{model} is not supported for embedContent.")));
     }

@@ -24,7 +24,7 @@ pub(super) enum Kind {
     /// An open model on a server that ignores unknown members.
     Open,
     /// An open model that also shows its reasoning as `reasoning_content`.
-    Thinker,
+    OpenReasoning,
     /// Accepts sampling parameters but no effort.
     Plain,
     /// Accepts an effort but no sampling parameters.
@@ -43,7 +43,7 @@ const fn model(id: &'static str, name: &'static str, kind: Kind) -> Model {
 
 static CHAT: [Model; 9] = [
     model("llama-4-scout", "Llama 4 Scout", Kind::Open),
-    model("deepseek-r2", "DeepSeek R2", Kind::Thinker),
+    model("deepseek-r2", "DeepSeek R2", Kind::OpenReasoning),
     model("qwen/qwen3-coder", "Qwen3 Coder", Kind::Open),
     model("gpt-4.1-mini", "GPT-4.1 mini", Kind::Plain),
     model("gpt-5-nano", "GPT-5 nano", Kind::Reasoning),
@@ -196,7 +196,7 @@ fn entry(api: Api, model: &Model) -> Value {
             "thinking": model.kind != Kind::Embedding,
         }),
         _ => {
-            let owner = if matches!(model.kind, Kind::Open | Kind::Thinker) { "community" } else { "openai" };
+            let owner = if matches!(model.kind, Kind::Open | Kind::OpenReasoning) { "community" } else { "openai" };
             let mut entry = json!({ "id": model.id, "object": "model", "created": 1_764_000_000, "owned_by": owner });
             if owner == "community" {
                 entry["context_length"] = json!(model.window);

@@ -46,9 +46,9 @@ impl RelayReply {
     pub(super) fn new(topic: &ModelInput<'_>, limits: &Limits<'_>, thinks: bool) -> Self {
         let thought = thinks.then_some(responder::THOUGHT);
         let reasoning = thought.map_or(0, piece::count);
-        let said = responder::answer(topic);
-        let finish = if said.iter().any(ModelOutput::is_call) { Finish::Calls } else { Finish::Stop };
-        let mut turn = Self { thought, said, finish, output: 0, reasoning };
+        let parts = responder::answer(topic);
+        let finish = if parts.iter().any(ModelOutput::is_call) { Finish::Calls } else { Finish::Stop };
+        let mut turn = Self { thought, said: parts, finish, output: 0, reasoning };
         turn.stop(&limits.stops);
         turn.cut(limits.max);
         turn.output = turn.said.iter().map(length).sum();

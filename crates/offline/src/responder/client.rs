@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::prompt_values::{self, PromptValues};
+use super::prompt_values::{self, PromptArguments};
 use super::{ModelInput, ModelOutput, Tool, ToolKind, custom_call, function_call, schema};
 
 /// Tools that write a whole file: of Claude Code, Gemini CLI, opencode, then of Cline, Roo, Continue and similar clients.
@@ -70,7 +70,7 @@ fn write(topic: &ModelInput<'_>, offered: &[&Tool<'_>], file: File<'_>) -> Optio
     let schema = tool.schema?;
     let has = |key: &&&str| schema["properties"].get(**key).is_some();
     let (path, content) = (PATHS.iter().find(has)?, CONTENTS.iter().find(has)?);
-    let mut arguments = schema::sample(schema, &mut PromptValues::default());
+    let mut arguments = schema::sample(schema, &mut PromptArguments::default());
     prompt_values::set(&mut arguments, path, json!(absolute(topic.body, file.name)));
     prompt_values::set(&mut arguments, content, json!(format!("{}\n", file.text)));
     Some(function_call(tool, arguments))
@@ -84,7 +84,7 @@ fn patch(offered: &[&Tool<'_>], file: File<'_>) -> Option<ModelOutput> {
     }
     let schema = tool.schema?;
     let key = PATCHES.iter().find(|key| schema["properties"].get(**key).is_some())?;
-    let mut arguments = schema::sample(schema, &mut PromptValues::default());
+    let mut arguments = schema::sample(schema, &mut PromptArguments::default());
     prompt_values::set(&mut arguments, key, json!(patch));
     Some(function_call(tool, arguments))
 }
@@ -95,7 +95,7 @@ fn shell(offered: &[&Tool<'_>], command: &str) -> Option<ModelOutput> {
     for (name, key, argument) in SHELLS {
         let Some(tool) = find(name).filter(|tool| tool.kind == ToolKind::Function) else { continue };
         let mut arguments =
-            tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut PromptValues::default()));
+            tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut PromptArguments::default()));
         let value = match argument {
             Argument::Line => json!(command),
             Argument::Words => json!(["bash", "-lc", command]),
@@ -124,7 +124,9 @@ fn draw(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
 
 /// A search by the client's own tool, if the API's tool is not offered.
 fn search(topic: &ModelInput<'_>, offered: &[&Tool<'_>]) -> Option<ModelOutput> {
-    if !prompt_values::says(&topic.prompt, "search") || topic.tools.iter().any(|tool| tool.kind == ToolKind::Search) {
+    if !prompt_values::contains_word(&topic.prompt, "search")
+        || topic.tools.iter().any(|tool| tool.kind == ToolKind::Search)
+    {
         return None;
     }
     let arguments = json!({ "search_query": [{ "q": topic.prompt }] });
@@ -144,7 +146,7 @@ fn picture(topic: &ModelInput<'_>) -> Option<Value> {
     match topic.prompt.lines().find_map(redrawn) {
         Some(("it", text)) => Some(json!({ "prompt": text, "num_last_images_to_include": 1 })),
         Some((name, text)) => Some(json!({ "prompt": text, "referenced_image_paths": [absolute(topic.body, name)] })),
-        None => prompt_values::says(&topic.prompt, "draw").then(|| json!({ "prompt": topic.prompt })),
+        None => prompt_values::contains_word(&topic.prompt, "draw").then(|| json!({ "prompt": topic.prompt })),
     }
 }
 

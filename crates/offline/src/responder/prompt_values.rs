@@ -4,13 +4,13 @@ use serde_json::Value;
 
 /// The places, the numbers and the text of a prompt.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PromptValues {
+pub(crate) struct PromptArguments {
     text: String,
     places: Vec<String>,
     numbers: Vec<i64>,
 }
 
-impl PromptValues {
+impl PromptArguments {
     pub(crate) fn new(prompt: &str) -> Self {
         let numbers = prompt.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok());
         let text = prompt.chars().take(200).collect();
@@ -81,7 +81,7 @@ pub(crate) fn count(prompt: &str) -> Option<u32> {
 }
 
 /// Whether a prompt has this word, case-insensitive.
-pub(crate) fn says(prompt: &str, word: &str) -> bool {
+pub(crate) fn contains_word(prompt: &str, word: &str) -> bool {
     prompt.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|part| part.eq_ignore_ascii_case(word))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::prompt_values::PromptValues;
+use super::prompt_values::PromptArguments;
 
 /// The depth of optional values. Schemas may be recursive; below this depth only required values are made.
 const DEEP: usize = 5;
@@ -10,13 +10,13 @@ const DEEP: usize = 5;
 const DEEPEST: usize = 24;
 
 /// A value that fits the schema; strings and numbers come from the hint if they fit.
-pub(crate) fn sample(schema: &Value, hint: &mut PromptValues) -> Value {
+pub(crate) fn sample(schema: &Value, hint: &mut PromptArguments) -> Value {
     Sampler { root: schema, hint }.value(schema, "", 0)
 }
 
 struct Sampler<'a> {
     root: &'a Value,
-    hint: &'a mut PromptValues,
+    hint: &'a mut PromptArguments,
 }
 
 impl<'a> Sampler<'a> {

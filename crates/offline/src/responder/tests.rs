@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::prompt_values::{self, PromptValues};
+use super::prompt_values::{self, PromptArguments};
 use super::schema::sample;
 
 /// Whether a value fits a schema, for the keywords that the sampler supports.
@@ -81,7 +81,7 @@ fn samples_fit() {
     ];
     for schema in schemas {
         for prompt in ["", "What is 12 plus 30 in Paris and London?"] {
-            let value = sample(&schema, &mut PromptValues::new(prompt));
+            let value = sample(&schema, &mut PromptArguments::new(prompt));
             assert!(fits(&schema, &schema, &value), "{value} does not fit {schema}");
         }
     }
@@ -93,7 +93,7 @@ fn reads_prompts() {
     assert_eq!(prompt_values::count("now count to 12, please"), Some(12));
     assert_eq!(prompt_values::count("count to 999999999"), Some(100_000));
     assert_eq!(prompt_values::command("first\n RUN: ls -la \nlast"), Some("ls -la"));
-    assert!(prompt_values::says("Use the get_weather tool.", "get_weather"));
-    let hint = PromptValues::new("What is the weather in both Paris and New York?");
+    assert!(prompt_values::contains_word("Use the get_weather tool.", "get_weather"));
+    let hint = PromptArguments::new("What is the weather in both Paris and New York?");
     assert_eq!((hint.string("city"), hint.turned(1).string("location")), ("Paris".into(), "New York".into()));
 }

@@ -28,14 +28,14 @@ pub(super) enum ItemContent {
 #[derive(Clone, Debug)]
 pub(super) struct ToolCall {
     /// `call_id`.
-    pub(super) link: String,
+    pub(super) call_id: String,
     pub(super) namespace: Option<String>,
     pub(super) name: String,
 }
 
 impl ToolCall {
     pub(super) fn new(namespace: Option<String>, name: String) -> Self {
-        Self { link: format!("call_{}", &token::hex()[..24]), namespace, name }
+        Self { call_id: format!("call_{}", &token::hex()[..24]), namespace, name }
     }
 }
 
@@ -82,12 +82,12 @@ impl OutputItem {
             ItemContent::Function { call, .. } => called(
                 call,
                 json!({ "id": id, "type": "function_call",
-                "status": "in_progress", "arguments": "", "call_id": call.link, "name": call.name }),
+                "status": "in_progress", "arguments": "", "call_id": call.call_id, "name": call.name }),
             ),
             ItemContent::Custom { call, .. } => called(
                 call,
                 json!({ "id": id, "type": "custom_tool_call",
-                "status": "in_progress", "input": "", "call_id": call.link, "name": call.name }),
+                "status": "in_progress", "input": "", "call_id": call.call_id, "name": call.name }),
             ),
             ItemContent::Search { .. } => json!({ "id": id, "type": "web_search_call", "status": "in_progress" }),
             ItemContent::Image { .. } => json!({ "id": id, "type": "image_generation_call", "status": "in_progress" }),
@@ -114,12 +114,12 @@ impl OutputItem {
             ItemContent::Function { call, arguments } => called(
                 call,
                 json!({ "id": id, "type": "function_call",
-                "status": "completed", "arguments": arguments, "call_id": call.link, "name": call.name }),
+                "status": "completed", "arguments": arguments, "call_id": call.call_id, "name": call.name }),
             ),
             ItemContent::Custom { call, input } => called(
                 call,
                 json!({ "id": id, "type": "custom_tool_call",
-                "status": "completed", "input": input, "call_id": call.link, "name": call.name }),
+                "status": "completed", "input": input, "call_id": call.call_id, "name": call.name }),
             ),
             ItemContent::Search { query } => json!({ "id": id, "type": "web_search_call", "status": "completed",
                 "action": { "type": "search", "query": query } }),

@@ -41,7 +41,7 @@ impl PlannedResponse {
     }
 
     /// A prewarm's answer: no output and no tokens.
-    pub(crate) fn silent(self) -> Self {
+    pub(crate) fn without_output(self) -> Self {
         let usage = Usage { input: 0, cached: 0, reasoning: 0 };
         Self { items: Vec::new(), usage, ..self }
     }

@@ -15,7 +15,7 @@ use crate::answer::Pacing;
 use crate::plan::shape::{Frames, Step, Steps};
 use crate::plan::wire::Termination;
 use crate::plan::{Blob, QuirkKind, Shape, Stop, StopPosition};
-use crate::record::{EndKind, Offence, RequestGuard};
+use crate::record::{EndKind, RequestGuard, Violation};
 
 /// The sizes at which collected bytes are flushed, and at which a message is split into frames.
 const BATCH: usize = 16 << 10;
@@ -41,12 +41,12 @@ pub(super) struct TurnSender<'a> {
     split: bool,
     odd: Option<QuirkKind>,
     gathered: usize,
-    told: SendOutcome,
+    outcome: SendOutcome,
 }
 
 impl Session {
     /// Sends one message.
-    pub(super) async fn say(&mut self, text: Bytes) -> Result<(), SocketEnd> {
+    pub(super) async fn send_message(&mut self, text: Bytes) -> Result<(), SocketEnd> {
         self.socket.send(Message::Frame(Piece::message(text, OpCode::Data(Data::Text), true))).await?;
         Ok(())
     }
@@ -61,7 +61,7 @@ impl Session {
     }
 
     /// Performs the steps of an answer.
-    pub(super) async fn speak(
+    pub(super) async fn send_frames(
         &mut self,
         frames: Frames,
         shape: &Shape,
@@ -71,14 +71,14 @@ impl Session {
         let pace = shape.pace.map(Pacing::new);
         let part = BytesMut::new();
         let mut speech =
-            TurnSender { visit, pace, part, split: false, odd: None, gathered: 0, told: SendOutcome::default() };
+            TurnSender { visit, pace, part, split: false, odd: None, gathered: 0, outcome: SendOutcome::default() };
         let cut = matches!(shape.stop, Some(Stop { at: StopPosition::Byte(_) | StopPosition::Wire(_), .. }));
         let done = self.perform(Steps::new(frames, shape, crate::plan::api::Api::Backend), &mut speech).await;
         match done {
             Ok(()) => {
                 speech.visit.end(EndKind::Complete);
                 self.line.answered();
-                Ok(speech.told)
+                Ok(speech.outcome)
             }
             Err(SocketEnd(left)) => {
                 let left = if cut { EndKind::Cut } else { left };
@@ -105,7 +105,7 @@ impl Session {
     async fn perform(&mut self, steps: Steps, speech: &mut TurnSender<'_>) -> Result<(), SocketEnd> {
         for step in steps {
             match step {
-                Step::Bytes(bytes) => self.event(bytes, speech).await?,
+                Step::Bytes(bytes) => self.send_bytes(bytes, speech).await?,
                 Step::Flush => self.socket.flush().await?,
                 Step::Wait(wait) => {
                     let shared = std::sync::Arc::clone(&self.shared);
@@ -115,12 +115,12 @@ impl Session {
                     let due = speech.pace.as_mut().map_or_else(Instant::now, Pacing::due);
                     self.listen(tokio::time::sleep_until(due), speech.visit.id).await?;
                 }
-                Step::Odd(QuirkKind::Pings(count)) => {
+                Step::Quirk(QuirkKind::Pings(count)) => {
                     for _ in 0..count {
                         self.socket.feed(Message::Ping(Bytes::from_static(b"offline"))).await?;
                     }
                 }
-                Step::Odd(odd) => speech.odd = Some(odd),
+                Step::Quirk(odd) => speech.odd = Some(odd),
                 Step::End(how) => return self.end(how).await,
             }
         }
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Sends an event's data when the event is complete.
-    async fn event(&mut self, bytes: Bytes, speech: &mut TurnSender<'_>) -> Result<(), SocketEnd> {
+    async fn send_bytes(&mut self, bytes: Bytes, speech: &mut TurnSender<'_>) -> Result<(), SocketEnd> {
         let Some(message) = speech.whole(&bytes) else { return Ok(()) };
         speech.visit.sent(message.payload().len());
         speech.gathered += message.payload().len();
@@ -185,8 +185,8 @@ impl Session {
                 self.shared.recorder.edit(running, |seen| seen.pongs += 1);
             }
             if let Some(text) = self.read_message(message).await? {
-                self.shared.recorder.record_offence(Offence::Overlap { request: running });
-                self.early.push_back(text);
+                self.shared.recorder.record_offence(Violation::Overlap { request: running });
+                self.queued.push_back(text);
             }
         }
     }
@@ -236,12 +236,12 @@ impl TurnSender<'_> {
         let data = frame::data(event)?;
         if event.starts_with(b"event: response.output_item.done") {
             let item = serde_json::from_slice(&data).ok().map(|event: Value| event["item"].clone());
-            self.told.items.extend(item);
-            self.told.bytes += data.len();
+            self.outcome.items.extend(item);
+            self.outcome.bytes += data.len();
         }
         if event.starts_with(b"event: response.completed") {
             let event: Value = serde_json::from_slice(&data).unwrap_or_default();
-            self.told.completed = event["response"]["id"].as_str().map(str::to_owned);
+            self.outcome.completed = event["response"]["id"].as_str().map(str::to_owned);
         }
         Some(Piece::message(data, OpCode::Data(Data::Text), true))
     }

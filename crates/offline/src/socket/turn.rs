@@ -15,7 +15,7 @@ use crate::answer::{Answer, Payload};
 use crate::errors::{self, Reject};
 use crate::plan::shape::Frames;
 use crate::plan::{Body, Endpoint, Idle, Plan};
-use crate::record::{EndKind, Offence, RecordedRequest, RequestGuard};
+use crate::record::{EndKind, RecordedRequest, RequestGuard, Violation};
 use crate::responses::{self, EventFrames, ModelCall, ModelReply, events, read};
 use crate::script::RequestFacts;
 use crate::state::Chain;
@@ -37,7 +37,7 @@ impl Session {
             Ok(create) => self.decide(create, visit.id).unwrap_or_else(|answer| *answer),
             Err(reject) => reject.clone().into(),
         };
-        let answer = answer.planned(&plan, &self.shared);
+        let answer = answer.apply_plan(&plan, &self.shared);
         visit.status(answer.status);
         for wait in &plan.before_headers {
             let shared = Arc::clone(&self.shared);
@@ -65,7 +65,7 @@ impl Session {
     fn account(&self) -> String {
         let book = self.shared.book.lock();
         let access = book.access.get(&self.peer.token);
-        access.map_or_else(String::new, |access| book.people[access.who].account_id.clone())
+        access.map_or_else(String::new, |access| book.logins[access.who].account_id.clone())
     }
 
     /// Reads a frame and adds the conversation that the frame continues.
@@ -74,7 +74,7 @@ impl Session {
         if let Some(previous) = &create.previous
             && self.shared.chains.lock().foreign(previous, &self.account())
         {
-            self.shared.recorder.record_offence(Offence::ChainCrossed { request });
+            self.shared.recorder.record_offence(Violation::ChainCrossed { request });
         }
         create.follow(self.chain.as_ref())?;
         Ok(create)
@@ -94,7 +94,7 @@ impl Session {
             headers: &self.peer.headers,
         };
         if let Some(note) = shared.script.forbidden(facts) {
-            shared.recorder.record_offence(Offence::Forbidden { request, note });
+            shared.recorder.record_offence(Violation::Forbidden { request, note });
         }
         shared.script.take(facts).unwrap_or_default()
     }
@@ -111,7 +111,7 @@ impl Session {
             previous: create.previous.as_deref(),
         };
         let ModelReply { turn, headers } = responses::reply(&self.shared, &person, asked)?;
-        let turn = if create.prewarm { turn.silent() } else { turn };
+        let turn = if create.prewarm { turn.without_output() } else { turn };
         let frames = EventFrames::new(turn, self.shared.options.completed_output);
         let frames = std::iter::once(events::rate_limits(&person)).chain(frames);
         let mut answer = Answer::stream(frame::timed(Box::new(frames)));
@@ -129,7 +129,7 @@ impl Session {
         let access = book.access.get(&self.peer.token);
         let refused = access.map_or(Some(None), |access| access.refused.map(Some));
         match (access, refused) {
-            (Some(access), None | Some(Some(Revocation::Expired))) => Ok(book.people[access.who].clone()),
+            (Some(access), None | Some(Some(Revocation::Expired))) => Ok(book.logins[access.who].clone()),
             (_, refused) => Err(Reject { status: 401, body: errors::unauthorized(refused.flatten()) }),
         }
     }
@@ -154,7 +154,7 @@ impl Session {
         };
         let told = match &plan.body {
             Body::Wire(steps) => return Err(self.raw(steps, visit).await),
-            _ => self.speak(frames, &plan.shape, visit).await?,
+            _ => self.send_frames(frames, &plan.shape, visit).await?,
         };
         if let (Some((Value::Array(mut items), bytes)), Some(id)) = (asking, told.completed) {
             items.extend(told.items);

@@ -43,11 +43,11 @@ pub struct Options {
     /// The minimum time between two usage requests of one account; an earlier request is a protocol violation.
     pub usage_gap: Option<std::time::Duration>,
     /// The maximum of usage requests at once; more are a protocol violation.
-    pub usage_most: Option<usize>,
+    pub max_usage_requests: Option<usize>,
     /// Sends Cloudflare's cookies, and some that a client must not store.
     pub cookies: bool,
     /// The maximum of requests in the record; the oldest are dropped first.
-    pub keep: usize,
+    pub max_recorded: usize,
     /// The OAuth client that may log in.
     pub client_id: String,
     /// The allowed ports of a login's redirect URI.
@@ -76,9 +76,9 @@ impl Default for Options {
             turn_state_event: true,
             strict_encrypted: true,
             usage_gap: None,
-            usage_most: None,
+            max_usage_requests: None,
             cookies: true,
-            keep: 10_000,
+            max_recorded: 10_000,
             client_id: REAL_CLIENT_ID.to_owned(),
             redirect_ports: vec![1455, 1457],
             access_lifetime: 864_000,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::client::{ask, backend, classic, exchange, post, read, turn};
-use crate::{Coding, Endpoint, Greeting, Idle, Newline, Plan, Rule, Split, Termination, Wait};
+use crate::{Coding, ConnectionFault, Endpoint, Idle, Newline, Plan, Rule, Split, Termination, Wait};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -81,7 +81,7 @@ async fn answers_every_planned_status() {
         backend.script(Rule::responses(plan));
         assert_eq!(ask(&backend, &account, &classic("hello")).await.status, status);
     }
-    assert!(backend.pending().is_empty());
+    assert!(backend.pending_rules().is_empty());
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn waits_at_gates_and_holds() {
     }
     drop(tcp);
     backend.wait_until(SOON, |record| record.open == 0).await.unwrap();
-    assert!(backend.record().requests[0].left_at().is_some());
+    assert!(backend.record().requests[0].disconnected_at().is_some());
 }
 
 #[tokio::test]
@@ -193,15 +193,15 @@ async fn ends_idle_connections() {
     }
     tcp.write_all(keep.as_bytes()).await.unwrap();
     assert!(read(&mut tcp).await.reset);
-    assert_eq!(backend.record().posts().count(), 2);
+    assert_eq!(backend.record().model_requests().count(), 2);
 }
 
 #[tokio::test]
 async fn greets_connections_badly() {
     let backend = backend().await;
     let account = backend.account("plus");
-    backend.greet(Greeting::Bytes(b"SSH-2.0-x\r\n".to_vec().into()));
-    backend.greet(Greeting::Close);
+    backend.fail_next_connection(ConnectionFault::Bytes(b"SSH-2.0-x\r\n".to_vec().into()));
+    backend.fail_next_connection(ConnectionFault::Close);
     assert_eq!(exchange(&backend, b"").await.wire, b"SSH-2.0-x\r\n");
     assert!(exchange(&backend, b"").await.wire.is_empty());
     assert_eq!(ask(&backend, &account, &classic("hello")).await.status, 200);
@@ -237,7 +237,7 @@ async fn plays_token_faults() {
         (401, Plan::refresh_refused("refresh_token_reused")),
         (403, Plan::challenge()),
         (500, Plan::server_error(500)),
-        (200, Plan::refresh_keeps("at")),
+        (200, Plan::refresh_without_rotation("at")),
     ] {
         backend.script(Rule::token(plan).account(&account.account_id));
         assert_eq!(post(&backend, "/oauth/token", &refresh(&account.refresh)).await.status, status);
@@ -247,7 +247,7 @@ async fn plays_token_faults() {
         std::slice::from_ref(&account.refresh),
         "none of these rotates"
     );
-    backend.script(Rule::token(Plan::junk()));
+    backend.script(Rule::token(Plan::malformed_refresh()));
     assert_eq!(post(&backend, "/oauth/token", &refresh(&account.refresh)).await.status, 200);
     let current = backend.current_refresh(&account.account_id);
     assert_ne!(current, std::slice::from_ref(&account.refresh), "the token rotated before the junk");
@@ -256,7 +256,7 @@ async fn plays_token_faults() {
     assert_eq!((reply.status, reply.body.len(), reply.reset), (200, 0, true));
     assert_ne!(backend.current_refresh(&account.account_id), current);
     assert!(backend.record().offences.is_empty());
-    assert_eq!(backend.record().at(Endpoint::Token).count(), 7);
+    assert_eq!(backend.record().requests_to(Endpoint::Token).count(), 7);
 }
 
 /// Every recorded stream of the shared corpus arrives with all its events.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{Reply, ask, backend, classic, exchange, get, post, request};
 use crate::Endpoint::{Hook, Ntfy};
-use crate::{FakeAccount, Metered, Offence, Offline, Options, Quota, Running, Window};
+use crate::{FakeAccount, Metered, Offline, Options, Quota, Running, Violation, Window};
 
 const USAGE: &str = "/backend-api/wham/usage";
 const CONSUME: &str = "/backend-api/wham/rate-limit-reset-credits/consume";
@@ -89,7 +89,7 @@ async fn usage_requests_too_soon_are_violations() {
     assert_eq!(backend.record().offences, []);
     get(&backend, &one, USAGE, &[]).await;
     let offences = backend.record().offences;
-    assert_eq!(offences, [Offence::UsageRush { request: 3, account: one.account_id }]);
+    assert_eq!(offences, [Violation::UsageRush { request: 3, account: one.account_id }]);
 }
 
 #[tokio::test]

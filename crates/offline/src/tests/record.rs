@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::client::{ask, backend, classic, exchange, get, request, turn};
-use crate::{EndKind, Endpoint, Offence, Plan, Quota, Revocation, Rule, Wait, When};
+use crate::{EndKind, Endpoint, Plan, Quota, Revocation, Rule, Violation, Wait, When};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -45,13 +45,16 @@ async fn notices_clients_that_leave() {
         backend.script(Rule::responses(plan));
         let mut tcp = TcpStream::connect(backend.addr()).await.unwrap();
         tcp.write_all(&turn(&account, &classic("hello"))).await.unwrap();
-        backend.wait_until(SOON, |record| record.posts().any(|seen| seen.prompt.is_some())).await.unwrap();
+        backend.wait_until(SOON, |record| record.model_requests().any(|seen| seen.prompt.is_some())).await.unwrap();
         drop(tcp);
-        backend.wait_until(SOON, |record| record.posts().any(|seen| seen.left_at().is_some())).await.unwrap();
+        backend
+            .wait_until(SOON, |record| record.model_requests().any(|seen| seen.disconnected_at().is_some()))
+            .await
+            .unwrap();
     }
     backend.forbid(When::default(), "the client left");
     ask(&backend, &account, &classic("again")).await;
-    assert!(matches!(&backend.record().offences[..], [Offence::Forbidden { note, .. }] if note == "the client left"));
+    assert!(matches!(&backend.record().offences[..], [Violation::Forbidden { note, .. }] if note == "the client left"));
 }
 
 #[tokio::test]
@@ -70,9 +73,9 @@ async fn judges_accounts_tokens_and_encodings() {
     let reply = exchange(&backend, &request("POST", "/backend-api/codex/responses", &headers, b"{}")).await;
     assert_eq!(reply.status, 400);
     let offences = backend.record().offences;
-    assert!(matches!(&offences[0], Offence::WrongAccount { actual, .. } if *actual == one.account_id));
-    assert!(matches!(offences[1], Offence::UnknownToken { .. }));
-    assert!(matches!(offences[2], Offence::WrongEncoding { .. }));
+    assert!(matches!(&offences[0], Violation::WrongAccount { actual, .. } if *actual == one.account_id));
+    assert!(matches!(offences[1], Violation::UnknownToken { .. }));
+    assert!(matches!(offences[2], Violation::WrongEncoding { .. }));
 }
 
 #[tokio::test]
@@ -115,12 +118,12 @@ async fn judges_cookies_and_turn_states() {
     assert!(backend.record().offences.is_empty());
     exchange(&backend, &send(&two, &cookies.join("; "))).await;
     let offences = backend.record().offences;
-    let crossed = offences.iter().filter(|offence| matches!(offence, Offence::CookieCrossed { .. })).count();
+    let crossed = offences.iter().filter(|offence| matches!(offence, Violation::CookieCrossed { .. })).count();
     assert_eq!(crossed, 2);
     assert!(
-        offences.iter().any(|offence| matches!(offence, Offence::ForbiddenCookie { name, .. } if name == "oai-did"))
+        offences.iter().any(|offence| matches!(offence, Violation::ForbiddenCookie { name, .. } if name == "oai-did"))
     );
-    assert!(offences.iter().any(|offence| matches!(offence, Offence::TurnStateCrossed { .. })));
+    assert!(offences.iter().any(|offence| matches!(offence, Violation::TurnStateCrossed { .. })));
 }
 
 #[tokio::test]

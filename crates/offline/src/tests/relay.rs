@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Reply, backend, exchange, request};
-use crate::{Endpoint, Offence, Plan, Rule, Running, Termination};
+use crate::{Endpoint, Plan, Rule, Running, Termination, Violation};
 
 const KEY: &str = "sk-offline-test";
 
@@ -103,7 +103,7 @@ async fn answers_whole_and_in_streams() {
     }
     let record = backend.record();
     for face in FACES {
-        let seen: Vec<_> = record.at(face.place).collect();
+        let seen: Vec<_> = record.requests_to(face.place).collect();
         assert_eq!((seen.len(), seen[1].prompt.as_deref()), (2, Some("count to 50")));
         assert_eq!(seen[0].account.as_deref(), Some(KEY));
     }
@@ -192,7 +192,7 @@ async fn refuses_wrong_keys_in_its_own_words() {
     assert!(backend.record().offences.is_empty());
     let squeezed = [("authorization", "Bearer sk-offline"), ("content-encoding", "zstd")];
     assert_eq!(exchange(&backend, &request("POST", FACES[0].path, &squeezed, b"{}")).await.status, 415);
-    assert!(matches!(backend.record().offences[..], [Offence::WrongEncoding { .. }]));
+    assert!(matches!(backend.record().offences[..], [Violation::WrongEncoding { .. }]));
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn is_scripted_like_the_backend() {
         let failed = call(&backend, face.streamed, &face.stream("count to 50")).await;
         assert!(failed.whole && failed.text().contains("Overloaded"), "{}", failed.text());
         assert!(call(&backend, face.streamed, &face.stream("count to 50")).await.reset);
-        assert!(backend.pending().is_empty());
+        assert!(backend.pending_rules().is_empty());
     }
 }
 

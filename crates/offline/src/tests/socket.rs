@@ -11,7 +11,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::client::{backend, classic, get, lite};
 use crate::{
-    EndKind, Endpoint, FakeAccount, Offence, Offline, Options, Plan, QuirkKind, Quota, Rule, Running, Termination, Wait,
+    EndKind, Endpoint, FakeAccount, Offline, Options, Plan, QuirkKind, Quota, Rule, Running, Termination, Violation,
+    Wait,
 };
 
 mod faults;
@@ -138,7 +139,7 @@ async fn speaks_in_the_order_of_the_backend() {
     assert_eq!(events[2]["headers"]["x-codex-turn-state"], headers["x-codex-turn-state"]);
 
     let record = backend.record();
-    let (upgrade, post) = (record.sockets().next().unwrap(), record.posts().next().unwrap());
+    let (upgrade, post) = (record.sockets().next().unwrap(), record.model_requests().next().unwrap());
     assert_eq!((upgrade.status, upgrade.ending.is_none(), upgrade.method.as_str()), (Some(101), true, "GET"));
     assert_eq!((post.method.as_str(), post.status, post.connection), ("WS", Some(200), upgrade.connection));
     assert_eq!(post.account.as_deref(), Some(account.account_id.as_str()));
@@ -181,7 +182,7 @@ async fn a_chain_stays_on_its_connection_and_with_its_account() {
     let other = backend.account("plus");
     let mut third = open(&backend, &other).await.unwrap();
     assert_eq!(third.ask(&after(&events, "go on")).await[0]["error"]["code"], "previous_response_not_found");
-    assert!(matches!(backend.record().offences[..], [Offence::ChainCrossed { .. }]));
+    assert!(matches!(backend.record().offences[..], [Violation::ChainCrossed { .. }]));
 }
 
 #[tokio::test]
@@ -197,7 +198,7 @@ async fn prewarms_in_both_shapes() {
         let mut next = create(next);
         next["client_metadata"] = prewarm["client_metadata"].clone();
         next["previous_response_id"] = id(&events);
-        if !backend.pending().is_empty() {
+        if !backend.pending_rules().is_empty() {
             assert_eq!(socket.ask(&next).await[0]["status"], 503, "the rule waited for a turn");
             next.as_object_mut().unwrap().remove("previous_response_id");
         }
@@ -297,7 +298,7 @@ async fn a_turn_state_goes_back_to_its_account_only() {
     assert_eq!(backend.record().offences, []);
     let other = backend.account("plus");
     open(&backend, &other).await.unwrap().ask(&frame).await;
-    assert!(matches!(backend.record().offences[..], [Offence::TurnStateCrossed { .. }]));
+    assert!(matches!(backend.record().offences[..], [Violation::TurnStateCrossed { .. }]));
     drop(account);
 }
 
@@ -322,7 +323,7 @@ async fn one_turn_at_a_time() {
     socket.send(&turn("Reply with exactly: first")).await;
     socket.send(&turn("Reply with exactly: second")).await;
     backend.wait_until(SOON, |record| !record.offences.is_empty()).await.unwrap();
-    assert!(matches!(backend.record().offences[..], [Offence::Overlap { .. }]));
+    assert!(matches!(backend.record().offences[..], [Violation::Overlap { .. }]));
     backend.release("later");
     assert_eq!(said(&socket.answer().await), "first");
     assert_eq!(said(&socket.answer().await), "second");
@@ -335,9 +336,10 @@ async fn notes_a_client_that_leaves() {
     socket.send(&turn("hello")).await;
     socket.event().await;
     drop(socket);
-    let gone = |record: &crate::Record| record.posts().chain(record.sockets()).all(|seen| seen.ending.is_some());
+    let gone =
+        |record: &crate::Record| record.model_requests().chain(record.sockets()).all(|seen| seen.ending.is_some());
     backend.wait_until(SOON, gone).await.unwrap();
     let record = backend.record();
-    assert!(record.posts().next().unwrap().left_at().is_some());
+    assert!(record.model_requests().next().unwrap().disconnected_at().is_some());
     assert_eq!(record.sockets().next().unwrap().ending.unwrap().left, EndKind::Client);
 }

@@ -37,15 +37,15 @@ pub(super) enum Accounts {
     /// Remove accounts and their tokens.
     Remove(batch::Remove),
     /// Let accounts serve again. Also ends the rest of an account that is cooling down.
-    Enable(batch::Chosen),
+    Enable(batch::AccountArgs),
     /// Disable accounts without removing them.
-    Disable(batch::Chosen),
+    Disable(batch::AccountArgs),
     /// Set the label of accounts.
     Label(batch::Label),
     /// Change the tags of accounts.
     Tag(batch::Tag),
     /// Refresh the tokens of accounts now.
-    Refresh(batch::Chosen),
+    Refresh(batch::AccountArgs),
     /// Ask the backend whether logins are valid. Uses no quota and no refresh token. The exit code is 4 if a login is invalid, and 1 if
     /// the state of a login is unknown.
     Check {
@@ -129,7 +129,7 @@ fn list(common: &Common, engine: &Engine) {
     }
     let now = context::now();
     let rows = views.iter().map(|view| {
-        let token = view.expires.map_or("unknown".to_owned(), |at| output::left(now, at));
+        let token = view.expires.map_or("unknown".to_owned(), |at| output::time_until(now, at));
         vec![view.id.clone(), view.label.clone(), view.plan.clone(), detail::state(view), token, view.tags.join(", ")]
     });
     let empty = "No accounts yet. Add one: polygate login";

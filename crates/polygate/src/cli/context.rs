@@ -50,7 +50,7 @@ pub(super) fn secret(text: &str, what: &str) -> anyhow::Result<Secret> {
 /// it.
 pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
     let paths = paths(common)?;
-    let (config, wrong) = Config::without_wrong_relays(&layers(&paths)?, paths)?;
+    let (config, wrong) = Config::with_valid_relays(&layers(&paths)?, paths)?;
     for error in wrong {
         eprintln!("{error}; this relay is not used");
     }
@@ -78,7 +78,7 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
 
 /// The store's options for commands, which never migrate the schema.
 pub(super) fn store_options(config: &Config) -> store::Options {
-    store::Options { schema: store::SchemaPolicy::Expect, ..crate::start::store_options(config) }
+    store::Options { schema: store::SchemaPolicy::RequireCurrent, ..crate::start::store_options(config) }
 }
 
 /// An engine over the store of `config` without background tasks. The caller must call [`close`]. While this engine runs, a signal ends the

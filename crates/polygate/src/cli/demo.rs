@@ -8,7 +8,7 @@ use offline::{FakeAccount, Offline, Options};
 use pool::keys::{KeyKind, Scope, Scopes};
 use pool::{Secret, Tokens};
 use serde::Serialize;
-use store::{NewAccount, Origin, Store};
+use store::{NewAccount, Store, TokenOrigin};
 
 use super::signals::Signals;
 use super::{Common, context, output};
@@ -129,7 +129,7 @@ async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {
 
 fn new_account(fake: FakeAccount) -> NewAccount {
     let access = Secret::new(fake.access);
-    let expires = upstream::jwt::Claims::of(&access, None).expires;
+    let expires = upstream::jwt::Claims::from_tokens(&access, None).expires;
     NewAccount {
         label: fake.email.clone(),
         email: fake.email,
@@ -137,7 +137,7 @@ fn new_account(fake: FakeAccount) -> NewAccount {
         upstream_id: fake.account_id,
         user: fake.user,
         fedramp: false,
-        origin: Origin::Login,
+        origin: TokenOrigin::Login,
         egress: None,
         status: pool::Status::Active,
         tokens: Tokens {

@@ -63,7 +63,7 @@ impl Doctor {
             |layers| unknown_keys(layers, &paths),
         ));
         if let Ok(layers) = &layers {
-            match Config::without_wrong_relays(layers, paths) {
+            match Config::with_valid_relays(layers, paths) {
                 Ok((mut config, wrong)) => {
                     let wrong = wrong.into_iter().map(|error| error.to_string());
                     checks.extend(wrong.map(|error| fail("settings", error, "correct this setting")));
@@ -127,7 +127,7 @@ fn unknown_keys(layers: &Layers, paths: &Paths) -> Vec<Check> {
 
 fn permissions(home: &Path) -> Check {
     let (name, place) = ("home", home.display());
-    match Store::listable(home) {
+    match Store::listable_mode(home) {
         Some(mode) => {
             let found = format!("{place} can be listed by other users (mode {mode:04o})");
             warn(name, found, format!("chmod 700 {place}"))
@@ -273,7 +273,7 @@ async fn backend(config: &Config) -> Check {
         Ok(upstream) => upstream,
         Err(error) => return fail(name, error.to_string(), "correct this setting"),
     };
-    match upstream.reach().await {
+    match upstream.check_reachable().await {
         Ok(status) => ok(name, format!("{host} answers ({status})")),
         Err(fault) => {
             fail(name, format!("{host}: {}", fault.message), "check the network, upstream.proxy and upstream.ca_bundle")

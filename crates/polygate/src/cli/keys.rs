@@ -9,7 +9,7 @@ use engine::{CreatedKey, NewKey, create_key};
 use pool::hosted::{self, Hosted, UnknownHosted};
 use pool::keys::{Key, KeyKind, Scopes};
 use serde::Serialize;
-use upstream::authfile::guest::{self, Guest};
+use upstream::authfile::guest::{self, KeyLogin};
 
 use super::{Common, context, output};
 use crate::config::Config;
@@ -141,8 +141,8 @@ async fn sign_in(
     make(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let created = create_key(store, new, context::now()).await?;
     let account = uuid::Uuid::new_v4().to_string();
-    let guest = Guest { key: &created.text, name: &name, account: &account, expires };
-    if let Err(error) = output::private(&file, &guest::write(&guest, context::now())) {
+    let guest = KeyLogin { key: &created.text, name: &name, account: &account, expires };
+    if let Err(error) = output::write_private(&file, &guest::write(&guest, context::now())) {
         // A key whose text was lost must not stay valid.
         store
             .revoke_key(&created.id, context::now())
@@ -204,7 +204,7 @@ fn state(key: &Key, now: pool::Millis) -> String {
     match (key.revoked, key.expires) {
         (Some(_), _) => "revoked".to_owned(),
         (None, Some(end)) if end <= now => "expired".to_owned(),
-        (None, Some(end)) => format!("ends {}", output::left(now, end)),
+        (None, Some(end)) => format!("ends {}", output::time_until(now, end)),
         (None, None) => "active".to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use store::PutOutcome;
 use upstream::Upstream;
 use upstream::authfile::{self, Imported};
 use upstream::jwt::Claims;
-use upstream::oauth::{Callback, CallbackError, Grant, Pkce, pasted, state};
+use upstream::oauth::{Callback, CallbackError, Grant, Pkce, code_from_pasted, state};
 
 use super::{Common, context, output};
 use crate::config::{Accounts, Config};
@@ -127,7 +127,7 @@ async fn pasted_code(state: &str) -> Result<Secret, CallbackError> {
         });
     }
     match told.await {
-        Ok(line) => pasted(&line, state),
+        Ok(line) => code_from_pasted(&line, state),
         Err(_) => std::future::pending().await,
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) {
 }
 
 /// `in 3 h 12 min`, `in 40 s`, `now`.
-pub(super) fn left(now: Millis, until: Millis) -> String {
+pub(super) fn time_until(now: Millis, until: Millis) -> String {
     let seconds = now.until(until) / 1000;
     match seconds {
         0 => "now".to_owned(),
@@ -45,7 +45,7 @@ pub(super) fn line(text: &str) {
 }
 
 /// Writes a new file with mode 0600: a temporary file is renamed, so that the file is complete or missing. Fails when the path exists.
-pub(super) fn private(out: &Path, text: &Secret) -> anyhow::Result<()> {
+pub(super) fn write_private(out: &Path, text: &Secret) -> anyhow::Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cannot = || format!("cannot write {}", out.display());
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;

@@ -315,7 +315,7 @@ async fn export(store: &Store, out: Option<&Path>) -> anyhow::Result<()> {
         output::line(text.expose().trim_end());
         return Ok(());
     };
-    output::private(path, &text)?;
+    output::write_private(path, &text)?;
     eprintln!("Wrote {}. The file contains passwords.", path.display());
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::file_relays;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Relays {
-    /// Add a relay. This command allows plain http and private addresses, and shows that the address is one.
+    /// Add a relay. This command allows plain http and private addresses, and says when the address is private or plain http.
     Add(Add),
     /// List all relays with their states.
     List,
@@ -91,7 +91,7 @@ pub(super) struct KeySource {
 #[serde(untagged)]
 enum RelayReport<'a> {
     Known(RelayRow<'a>),
-    Wrong { name: &'a str, status: &'static str, why: String, origin: RelayOrigin },
+    Invalid { name: &'a str, status: &'static str, why: String, origin: RelayOrigin },
 }
 
 #[derive(Serialize)]
@@ -130,7 +130,7 @@ impl Relays {
 
 impl Add {
     async fn run(self, common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
-        let wish = self.wish()?;
+        let wish = self.spec()?;
         refuse_own_address(config, &wish.base_url)?;
         if config.relays.iter().any(|relay| relay.name == wish.name) {
             bail!("the configuration file names a relay {} already; hint: choose another name", wish.name);
@@ -152,7 +152,7 @@ impl Add {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn wish(self) -> anyhow::Result<RelaySpec> {
+    fn spec(self) -> anyhow::Result<RelaySpec> {
         let key = self.key.read()?.unwrap_or_else(|| Secret::from(""));
         PastedAddress::read(&self.base_url)?;
         let made = || host_name(&self.base_url).context("the address gives no name for the relay; set one with --name");
@@ -244,7 +244,7 @@ fn line(known: &KnownRelay, count: usize, now: pool::Millis) -> Vec<String> {
 
 /// The row of an invalid relay, without its address, which may contain a secret.
 fn invalid_row(wrong: &InvalidRelay) -> RelayReport<'_> {
-    RelayReport::Wrong {
+    RelayReport::Invalid {
         name: &wrong.name,
         status: "left_out",
         why: format!("{:#}", wrong.error),
@@ -279,8 +279,8 @@ fn state(relay: &Relay) -> &'static str {
 fn words(relay: &Relay, now: pool::Millis) -> String {
     match &relay.status {
         _ if !relay.enabled => "disabled".to_owned(),
-        Status::Cooling { until, why } => format!("resting, back {} ({why})", output::left(now, *until)),
-        Status::Exhausted { until, .. } => format!("credits used up, retried {}", output::left(now, *until)),
+        Status::Cooling { until, why } => format!("resting, back {} ({why})", output::time_until(now, *until)),
+        Status::Exhausted { until, .. } => format!("credits used up, retried {}", output::time_until(now, *until)),
         Status::NeedsLogin { why } | Status::Expiring { why, .. } | Status::Blocked { why } => why.clone(),
         Status::Active | Status::Disabled => "active".to_owned(),
     }

@@ -82,7 +82,7 @@ fn relay_rows(at: usize, relay: &Relay) -> Vec<SettingRow> {
     let text = |text: String| toml::Value::String(text);
     let key = match &relay.key {
         Key::None => None,
-        Key::Here(_) => Some(("api_key", text("***".to_owned()))),
+        Key::Inline(_) => Some(("api_key", text("***".to_owned()))),
         Key::File(path) => Some(("api_key_file", text(path.display().to_string()))),
     };
     let models = relay.models.iter().cloned().map(text).collect::<Vec<_>>();

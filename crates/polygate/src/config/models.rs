@@ -47,7 +47,7 @@ const IGNORED: [&str; 3] = ["output_modalities", "supports_personality", "trunca
 
 /// Reads `[model.routing]`: the only provider of a model.
 pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigError> {
-    let Some((key, value)) = found(layers, ROUTING)? else { return Ok(Vec::new()) };
+    let Some((key, value)) = find_table(layers, ROUTING)? else { return Ok(Vec::new()) };
     let wrong = |name: &str, wanted| Err(row(format!("{key}.{}", short(name)), wanted));
     let Some(table) = value.as_table() else {
         return Err(row(key.to_owned(), "a table of names and providers"));
@@ -68,7 +68,7 @@ pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigE
 
 /// Reads `[[model.custom]]`: models that no list has, and details that the lists lack. A text instead of a table is a model's name.
 pub(super) fn custom(layers: &Layers) -> Result<Vec<CustomModel>, ConfigError> {
-    let Some((key, value)) = found(layers, CUSTOM)? else { return Ok(Vec::new()) };
+    let Some((key, value)) = find_table(layers, CUSTOM)? else { return Ok(Vec::new()) };
     let rows = value.as_array().filter(|rows| rows.len() <= ROWS);
     let rows = rows.ok_or_else(|| row(key.to_owned(), "a list of at most 256 models: write [[model.custom]]"))?;
     let mut all: Vec<CustomModel> = Vec::new();
@@ -84,7 +84,7 @@ pub(super) fn custom(layers: &Layers) -> Result<Vec<CustomModel>, ConfigError> {
 
 /// Fields that no row has.
 pub(super) fn unknown(layers: &Layers) -> Vec<String> {
-    let Ok(Some((key, value))) = found(layers, CUSTOM) else { return Vec::new() };
+    let Ok(Some((key, value))) = find_table(layers, CUSTOM) else { return Vec::new() };
     let rows = value.as_array().into_iter().flatten().enumerate();
     let fields = rows.filter_map(|(at, value)| Some((at, value.as_table()?)));
     let names = fields.flat_map(|(at, table)| table.keys().map(move |name| (at, name)));
@@ -101,7 +101,7 @@ pub(super) fn is_model_table(key: &str) -> bool {
 }
 
 /// The table under Polygate's key or the other program's. Both at once are an error, because one of them would have no effect.
-fn found<'a>(
+fn find_table<'a>(
     layers: &'a Layers,
     [own, other]: [&'static str; 2],
 ) -> Result<Option<(&'static str, &'a toml::Value)>, ConfigError> {

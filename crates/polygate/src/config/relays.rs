@@ -42,7 +42,7 @@ pub enum Key {
     /// The relay takes no key.
     None,
     /// In the file itself.
-    Here(Secret),
+    Inline(Secret),
     /// In a separate file.
     File(PathBuf),
 }
@@ -51,7 +51,7 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),
-            Self::Here(_) => f.write_str("Here(***)"),
+            Self::Inline(_) => f.write_str("Here(***)"),
             Self::File(path) => write!(f, "File({})", path.display()),
         }
     }
@@ -150,7 +150,7 @@ impl Table<'_> {
     fn key(&self) -> Result<Key, ConfigError> {
         match (self.text("api_key")?, self.text("api_key_file")?) {
             (Some(_), Some(_)) => Err(self.wrong("api_key", "alone: api_key and api_key_file exclude each other")),
-            (Some(key), None) => Ok(Key::Here(Secret::new(key))),
+            (Some(key), None) => Ok(Key::Inline(Secret::new(key))),
             (None, Some(file)) => Ok(Key::File(Path::new(&file).to_owned())),
             (None, None) => Ok(Key::None),
         }

@@ -55,19 +55,19 @@ impl Home {
     }
 
     /// Its gateway logs only warnings and errors.
-    pub(crate) fn quiet(mut self) -> Self {
+    pub(crate) fn logging_warnings(mut self) -> Self {
         self.level = "warn";
         self
     }
 
     /// Its gateway logs at the trace level.
-    pub(crate) fn loud(mut self) -> Self {
+    pub(crate) fn logging_trace(mut self) -> Self {
         self.level = "trace";
         self
     }
 
     /// Its commands start with this soft limit of open files.
-    pub(crate) fn frugal(mut self, files: u32) -> Self {
+    pub(crate) fn with_file_limit(mut self, files: u32) -> Self {
         self.files = Some(files);
         self
     }

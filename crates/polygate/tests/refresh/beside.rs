@@ -19,9 +19,9 @@ const LATEST: u64 = 128;
 const HANGS: Duration = Duration::from_mins(2);
 
 /// Numbers of a sequence (Knuth's LCG) with the seed `POLYGATE_SOAK_SEED`, so that a failure can be reproduced.
-pub(crate) struct Dice(u64);
+pub(crate) struct RandomSequence(u64);
 
-impl Dice {
+impl RandomSequence {
     pub(crate) fn new() -> Self {
         Self(size("POLYGATE_SOAK_SEED", 42) as u64)
     }
@@ -75,7 +75,7 @@ impl Fate {
 }
 
 /// A command that has ended.
-pub(crate) struct Ran {
+pub(crate) struct FinishedCommand {
     /// The account whose tokens the command refreshes.
     pub(crate) account: String,
     pub(crate) fate: Fate,
@@ -94,7 +94,12 @@ pub(crate) fn accounts(home: &Home) -> Vec<String> {
 }
 
 /// Starts one command for each of `fates`, each with a random account.
-pub(crate) fn start(home: &Arc<Home>, ids: &[String], fates: &[Fate], dice: &mut Dice) -> Vec<JoinHandle<Ran>> {
+pub(crate) fn start(
+    home: &Arc<Home>,
+    ids: &[String],
+    fates: &[Fate],
+    dice: &mut RandomSequence,
+) -> Vec<JoinHandle<FinishedCommand>> {
     let mut start = |fate: &Fate| {
         let account = ids[usize::try_from(dice.below(ids.len() as u64)).unwrap()].clone();
         let (home, fate, times) = (Arc::clone(home), *fate, (dice.instant(SPREAD), dice.instant(LATEST)));
@@ -108,7 +113,7 @@ pub(crate) fn start(home: &Arc<Home>, ids: &[String], fates: &[Fate], dice: &mut
 pub(crate) struct Hits([usize; 3]);
 
 impl Hits {
-    pub(crate) fn add(&mut self, ran: &Ran) {
+    pub(crate) fn add(&mut self, ran: &FinishedCommand) {
         let at = match ran.fate {
             Fate::Ends => return,
             Fate::Interrupted => 0,
@@ -127,7 +132,7 @@ impl std::fmt::Display for Hits {
 }
 
 /// Waits for all commands.
-pub(crate) async fn ended(commands: Vec<JoinHandle<Ran>>) -> Vec<Ran> {
+pub(crate) async fn ended(commands: Vec<JoinHandle<FinishedCommand>>) -> Vec<FinishedCommand> {
     let mut all = Vec::new();
     for command in commands {
         all.push(command.await.unwrap());
@@ -135,7 +140,7 @@ pub(crate) async fn ended(commands: Vec<JoinHandle<Ran>>) -> Vec<Ran> {
     all
 }
 
-fn run(home: &Home, account: String, fate: Fate, (begin, signal): (Duration, Duration)) -> Ran {
+fn run(home: &Home, account: String, fate: Fate, (begin, signal): (Duration, Duration)) -> FinishedCommand {
     std::thread::sleep(begin);
     let mut command = home.command(&["accounts", "refresh", &account]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -150,7 +155,7 @@ fn run(home: &Home, account: String, fate: Fate, (begin, signal): (Duration, Dur
     let mut said = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
     let wrong = (!fate.allows(status)).then(|| format!("{fate:?} {status}: {said}"));
-    Ran { account, fate, code: status.code(), wrong, hit }
+    FinishedCommand { account, fate, code: status.code(), wrong, hit }
 }
 
 fn within(child: &mut Child) -> ExitStatus {

@@ -35,7 +35,7 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Makes this many logins at a new backend, and a first home with these logins; `postgres` is the URL of the homes' one database.
     pub(crate) async fn new(accounts: usize, postgres: Option<String>) -> (Self, Home) {
-        let options = Options { keep: 100, ..Options::default() };
+        let options = Options { max_recorded: 100, ..Options::default() };
         let backend = Offline::start(options).await.unwrap();
         let logins = (0..accounts).map(|_| backend.account("plus")).collect();
         let first = Home::new(&backend);
@@ -59,7 +59,7 @@ impl Fleet {
     fn join(&self, home: Home) -> Home {
         // Every account serves in turn, so that each round reaches all of them. The gateway sends no quota requests: the backend could
         // refuse a token that expires as soon as it is issued, and tokens of a real backend do not expire so early.
-        let home = home.quiet().with("POLYGATE_ACCOUNTS__STRATEGY", "round_robin");
+        let home = home.logging_warnings().with("POLYGATE_ACCOUNTS__STRATEGY", "round_robin");
         let home = home.with("POLYGATE_QUOTA__REFRESH_INTERVAL", "0");
         match &self.shared {
             None => home,

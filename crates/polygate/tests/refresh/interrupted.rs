@@ -101,7 +101,9 @@ async fn a_gateway_that_starts_during_a_refresh_leaves_it_alone() {
     let asked = gateway.chat("Reply with exactly: pong");
     let release = async {
         backend
-            .wait_until(SOON, |record| record.posts().count() > 0 || record.at(Endpoint::Token).count() > 1)
+            .wait_until(SOON, |record| {
+                record.model_requests().count() > 0 || record.requests_to(Endpoint::Token).count() > 1
+            })
             .await
             .ok();
         backend.release(GATE);
@@ -110,7 +112,7 @@ async fn a_gateway_that_starts_during_a_refresh_leaves_it_alone() {
     assert_eq!(answer.unwrap().status, 200);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(backend.record().at(Endpoint::Token).count(), 1, "one use of one token");
+    assert_eq!(backend.record().requests_to(Endpoint::Token).count(), 1, "one use of one token");
     assert!(gateway.terminate().success());
     serves(&backend, &home).await;
 }

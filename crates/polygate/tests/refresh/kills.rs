@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use offline::NewAccount;
 use pool::{Account, AccountId, Millis, Secret, Status, Tokens};
-use store::{Origin, Store};
+use store::{Store, TokenOrigin};
 
-use crate::beside::{self, Dice, Fate, Hits, Ran};
+use crate::beside::{self, Fate, FinishedCommand, Hits, RandomSequence};
 use crate::common::{Gateway, Home};
 use crate::fleet::{Fleet, size, soaking};
 
@@ -55,7 +55,7 @@ async fn killed_while_it_refreshes() {
     let (accounts, kills) = (size("POLYGATE_SOAK_ACCOUNTS", 4), size("POLYGATE_SOAK_KILLS", 24));
     let (fleet, home) = Fleet::new(accounts, None).await;
     let (home, begun) = (Arc::new(home), Instant::now());
-    let (points, mut tally, mut dice) = (points(), Tally::default(), Dice::new());
+    let (points, mut tally, mut dice) = (points(), Tally::default(), RandomSequence::new());
     let ids = beside::accounts(&home);
     for kill in 0..kills {
         // Every second kill comes at a random instant.
@@ -85,7 +85,7 @@ fn points() -> Vec<&'static str> {
 impl Tally {
     /// Records the results of the commands. A killed command may have left a token in doubt. A command may fail because its account's login
     /// has ended.
-    fn end(&mut self, commands: Vec<Ran>) {
+    fn end(&mut self, commands: Vec<FinishedCommand>) {
         for ran in commands {
             self.commands += 1;
             self.hits.add(&ran);
@@ -193,7 +193,7 @@ async fn sign_in(fleet: &Fleet, store: &Store, account: &Account) {
         user: account.user.clone(),
         fedramp: false,
         tokens,
-        origin: Origin::Login,
+        origin: TokenOrigin::Login,
         egress: None,
         status: pool::Status::Active,
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::beside::{self, Dice, Fate, Hits};
+use crate::beside::{self, Fate, Hits, RandomSequence};
 use crate::cluster::Cluster;
 use crate::common::{Gateway, Home};
 use crate::fleet::{Fleet, size, soaking};
@@ -124,7 +124,7 @@ async fn interrupted_commands_and_starting_gateways_use_each_token_once() {
     let (accounts, rounds) = sizes();
     let (fleet, home) = Fleet::new(accounts, None).await;
     let home = Arc::new(home);
-    let (ids, mut dice) = (beside::accounts(&home), Dice::new());
+    let (ids, mut dice) = (beside::accounts(&home), RandomSequence::new());
     let mut gateway = home.serve(&[]);
     let (mut meter, mut hits, mut starts, mut commands) = (Meter::new(), Hits::default(), 0, 0);
     while meter.rounds < rounds {

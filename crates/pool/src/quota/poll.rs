@@ -52,11 +52,11 @@ impl PollPace {
         }
         let last = updated.believed(now).max(asked.at.believed(now));
         let next = last.plus(spread(self.every, asked.jitter));
-        Some(next.max(self.since.believed(now).plus(share(self.first(), asked.jitter))))
+        Some(next.max(self.since.believed(now).plus(share(self.initial_spread(), asked.jitter))))
     }
 
     /// The span over which the first polls are spread.
-    fn first(&self) -> Duration {
+    fn initial_spread(&self) -> Duration {
         let each = SPREAD.0.saturating_mul(u32::try_from(self.accounts).unwrap_or(u32::MAX));
         each.max(SPREAD.1).min(self.every)
     }

@@ -39,12 +39,12 @@ pub enum Carrier {
     /// dialect writes nothing for the event, but for an end, which it completes.
     Covered(Dialect),
     /// This one. The writer of its dialect passes it on.
-    Frame(Frame),
+    Frame(RawFrame),
 }
 
 impl Carrier {
     /// The frame.
-    pub fn frame(&self) -> Option<&Frame> {
+    pub fn frame(&self) -> Option<&RawFrame> {
         if let Self::Frame(frame) = self { Some(frame) } else { None }
     }
 
@@ -71,7 +71,7 @@ impl Carrier {
 
 /// One upstream frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct RawFrame {
     /// The protocol that the frame speaks.
     pub dialect: Dialect,
     /// The frame's bytes, complete with its line ends and the blank line that closes it; of a WebSocket, the JSON of the message.

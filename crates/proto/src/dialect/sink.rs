@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::canon::{Carrier, Event, Frame, Head, Item, ItemKind, What};
+use crate::canon::{Carrier, Event, Head, Item, ItemKind, RawFrame, What};
 use crate::dialect::Dialect;
 
 /// The events of one frame, or of a whole body.
-pub(super) struct Sink<'o> {
+pub(super) struct EventSink<'o> {
     out: &'o mut Vec<Event>,
     dialect: Dialect,
     /// The frame's bytes, until an event carries it.
@@ -15,7 +15,7 @@ pub(super) struct Sink<'o> {
     framed: bool,
 }
 
-impl<'o> Sink<'o> {
+impl<'o> EventSink<'o> {
     /// The events of a frame.
     pub(super) fn new(out: &'o mut Vec<Event>, dialect: Dialect, frame: Bytes) -> Self {
         Self { out, dialect, frame: Some(frame), framed: true }
@@ -35,7 +35,7 @@ impl<'o> Sink<'o> {
     pub(super) fn say(&mut self, what: What) {
         match self.frame.take() {
             Some(bytes) => {
-                let carrier = Carrier::Frame(Frame { dialect: self.dialect, bytes });
+                let carrier = Carrier::Frame(RawFrame { dialect: self.dialect, bytes });
                 self.out.push(Event { what, carrier });
             }
             None => self.aside(what),

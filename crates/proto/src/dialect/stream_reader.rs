@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::array::Splitter;
 use crate::canon::{Event, What};
 use crate::dialect::Dialect;
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
 use crate::framing::sse::{self, Decoder};
 use crate::framing::{self, ndjson};
@@ -51,7 +51,7 @@ pub(super) trait Answer: Default + fmt::Debug {
     fn is_complete(&self, whole: bool) -> bool;
 
     /// Ends a complete answer.
-    fn close(&mut self, sink: &mut Sink<'_>);
+    fn close(&mut self, sink: &mut EventSink<'_>);
 
     /// The events before the failure of an answer.
     fn before_failure(&mut self, _out: &mut Vec<Event>) {}
@@ -175,7 +175,7 @@ impl<A: Answer> StreamReader<A> {
         // Some servers close after the reason of the end without a word.
         if self.answer.is_complete(whole) {
             // What is said behind the last frame is no edit of the frames.
-            let mut sink = if framed { Sink::behind(out, A::DIALECT) } else { Sink::bare(out, A::DIALECT) };
+            let mut sink = if framed { EventSink::behind(out, A::DIALECT) } else { EventSink::bare(out, A::DIALECT) };
             return self.answer.close(&mut sink);
         }
         self.fail(Failure::new(Kind::Upstream, A::CUT).code("stream_cut"), out);

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::text::TextUnwrapper;
 use super::{Rewrite, Unwrapper};
-use crate::canon::{Carrier, Channel, Event, Frame, SchemaEnvelope, What};
+use crate::canon::{Carrier, Channel, Event, RawFrame, SchemaEnvelope, What};
 use crate::dialect::Dialect;
 use crate::text::Text;
 
@@ -56,8 +56,10 @@ fn a_bare_word_loses_its_quotes_and_escapes() {
 #[test]
 fn only_frames_of_openais_protocols_are_changed() {
     let delta = || What::Delta { at: 0, part: 0, channel: Channel::Text, data: Text::from_plain(r#"{"__value":1}"#) };
-    let event =
-        |dialect| Event { what: delta(), carrier: Carrier::Frame(Frame { dialect, bytes: Bytes::from_static(b"x") }) };
+    let event = |dialect| Event {
+        what: delta(),
+        carrier: Carrier::Frame(RawFrame { dialect, bytes: Bytes::from_static(b"x") }),
+    };
     let mut unwrapper = Unwrapper::new(SchemaEnvelope::Json).unwrap();
     assert!(matches!(unwrapper.event(&event(Dialect::Gemini)), Rewrite::Keep));
     let Rewrite::Replace(unwrapped) = unwrapper.event(&event(Dialect::Chat)) else { panic!("unchanged") };

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use super::merges::Merges;
 
 /// The vocabulary of all current models. Its first use builds the table, which takes a few milliseconds and 4 MiB.
-pub(super) static O200K: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::open(include_bytes!("o200k_base.pairs")));
+pub(super) static O200K: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::parse(include_bytes!("o200k_base.pairs")));
 
 /// Above this a heap finds the next merge; below it a scan is quicker.
 const SCANNED: usize = 96;
@@ -42,7 +42,7 @@ struct Part {
 }
 
 impl Vocabulary {
-    fn open(data: &[u8; 1_198_708]) -> Self {
+    fn parse(data: &[u8; 1_198_708]) -> Self {
         let (singles, pairs) = data.split_at(256);
         let pairs = pairs.as_chunks::<6>().0;
         let mut bytes = [0; 256];

@@ -49,7 +49,7 @@ impl Budget {
     /// More text of the segment.
     pub(super) fn feed(&mut self, text: &str) -> Grant {
         self.tail.push_str(text);
-        if self.fits() {
+        if self.all_text_fits() {
             return self.grant(self.tail.len(), false);
         }
         let sure = self.sure();
@@ -58,7 +58,7 @@ impl Budget {
 
     /// The segment is complete.
     pub(super) fn close(&mut self) -> Grant {
-        let grant = if self.fits() {
+        let grant = if self.all_text_fits() {
             self.closed.push(self.tail.clone());
             self.grant(self.tail.len(), false)
         } else {
@@ -70,7 +70,7 @@ impl Budget {
     }
 
     /// Whether all text is within the limit however it is cut into tokens; counts closed segments only if it must.
-    fn fits(&mut self) -> bool {
+    fn all_text_fits(&mut self) -> bool {
         let closed: usize = self.closed.iter().map(String::len).sum();
         if self.used + (closed + self.tail.len()) as u64 <= self.max {
             return true;

@@ -52,7 +52,7 @@ impl LimitChecker {
     }
 
     /// Tokens of the delivered text; `None` when nobody counts.
-    pub(super) fn counted(&self) -> Option<u64> {
+    pub(super) fn delivered_tokens(&self) -> Option<u64> {
         self.budget.as_ref().map(Budget::counted)
     }
 }

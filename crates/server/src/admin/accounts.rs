@@ -19,11 +19,11 @@ use utoipa::ToSchema;
 pub(crate) use self::transfer::{EXPORT, IMPORT, export, import};
 pub(crate) use self::wire::Entry;
 use self::wire::{
-    All, Changed, CheckCounts, CheckReply, CheckRequest, Cookies, CookiesReply, Label, Persistence, Refreshed, Stored,
-    Tags, TokenRequest,
+    All, Changed, CheckCounts, CheckReply, CheckRequest, CookieHeaderReply, Cookies, Label, Persistence, Refreshed,
+    Stored, Tags, TokenRequest,
 };
-use super::input::{AdminRequest, admin_id, bounded, read};
-use super::logins::{Added, bearer, import_reply, parse_egress};
+use super::input::{AdminRequest, admin_id, check_list_length, read_json};
+use super::logins::{Added, import_reply, parse_egress, strip_scheme};
 use super::output::{DONE, Done};
 use crate::failure::store_rejection;
 use crate::operation::{Operation, Param, Tag};
@@ -80,12 +80,13 @@ pub(crate) const ADD: Operation = Operation::new(Tag::Accounts, "Add an account 
 
 /// `POST /auth/accounts` with `{"token": "..."}` or `{"refreshToken": "..."}`
 pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<TokenRequest>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<TokenRequest>(ctx).await?;
     if body.token.is_none() && body.refresh_token.is_none() {
         return Err(Failure::new(Kind::Invalid, "Give a token or a refreshToken").into());
     }
     let egress = parse_egress(&engine, body.egress.as_deref())?;
-    let done = engine.logins().add_token(body.token.map(bearer), body.refresh_token.map(bearer), egress).await;
+    let done =
+        engine.logins().add_token(body.token.map(strip_scheme), body.refresh_token.map(strip_scheme), egress).await;
     import_reply(&engine, &done)
 }
 
@@ -108,14 +109,14 @@ pub(crate) const CHECK: Operation = Operation::new(Tag::Accounts, "Check the log
 
 /// `POST /auth/accounts/health-check` with `{"ids": [...], "stagger_ms": 500, "concurrency": 2}`, all optional
 pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<CheckRequest>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<CheckRequest>(ctx).await?;
     let (stagger, parallel) = (body.stagger_ms.unwrap_or(500), body.concurrency.unwrap_or(2));
     if !(0..=30_000).contains(&stagger) || !(1..=10).contains(&parallel) {
         let words = "stagger_ms is 0 to 30000 and concurrency 1 to 10";
         return Err(Failure::new(Kind::Invalid, words).into());
     }
     let ids = body.ids.as_deref();
-    bounded(ids.unwrap_or_default().len(), batch::MOST, "ids")?;
+    check_list_length(ids.unwrap_or_default().len(), batch::MOST, "ids")?;
     let pace = CheckPace { stagger: Duration::from_millis(stagger), parallel };
     let results = engine.accounts().check(ids, pace).await;
     let count = |health| results.iter().filter(|checked| checked.result == health).count();
@@ -146,7 +147,7 @@ pub(crate) const RENAME: Operation =
 
 /// `PATCH /auth/accounts/{id}/label` with `{"label": "..." | null}`
 pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param, body } = read::<Label>(ctx).await?;
+    let AdminRequest { engine, param, body } = read_json::<Label>(ctx).await?;
     let ids = [param];
     engine.accounts().label(&ids, body.label.as_deref()).await.map_err(|error| rejection(&error))?;
     changed_account(&engine, &ids)
@@ -156,20 +157,20 @@ pub(crate) const TAG: Operation = Operation::new(Tag::Accounts, "Tag an account"
 
 /// `PATCH /auth/accounts/{id}/tags` with `{"tags": [...]}`
 pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param, body } = read::<Tags>(ctx).await?;
+    let AdminRequest { engine, param, body } = read_json::<Tags>(ctx).await?;
     let ids = [param];
     engine.accounts().tag(&ids, TagChange::Set(body.tags)).await.map_err(|error| rejection(&error))?;
     changed_account(&engine, &ids)
 }
 
 pub(crate) const COOKIES: Operation =
-    Operation::new(Tag::Accounts, "Show an account's cookies, which are secrets").gives::<CookiesReply>(200);
+    Operation::new(Tag::Accounts, "Show an account's cookies, which are secrets").gives::<CookieHeaderReply>(200);
 
 /// `GET /auth/accounts/{id}/cookies`: cookies are secrets, so the route requires the scope of an export.
 pub(crate) async fn cookies(ctx: RequestContext) -> HandlerResult {
     let cookies = ctx.app.engine.accounts().cookies(&ctx.param).map_err(|error| rejection(&error))?;
     tracing::warn!(target: "audit", admin = admin_id(&ctx.caller), account = %ctx.param, "cookies shown");
-    Ok(answer(StatusCode::OK, &CookiesReply { cookies: cookies.as_ref().map(Secret::expose) }))
+    Ok(answer(StatusCode::OK, &CookieHeaderReply { cookies: cookies.as_ref().map(Secret::expose) }))
 }
 
 pub(crate) const PUT_COOKIES: Operation =
@@ -177,7 +178,7 @@ pub(crate) const PUT_COOKIES: Operation =
 
 /// `POST /auth/accounts/{id}/cookies` with `{"cookies": "a=b; c=d"}` or `{"cookies": {"a": "b", "c": "d"}}`
 pub(crate) async fn put_cookies(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param, body } = read::<Cookies>(ctx).await?;
+    let AdminRequest { engine, param, body } = read_json::<Cookies>(ctx).await?;
     let pairs = pairs(&body.cookies)
         .ok_or_else(|| Failure::new(Kind::Invalid, "Cookies are \"a=b; c=d\" or {\"a\": \"b\"}"))?;
     let kept = engine.accounts().put_cookies(&param, &pairs).await.map_err(|error| rejection(&error))?;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::operation::{Operation, Tag};
-use crate::response::{Abandoned, Body, BodySource, HandlerResult, StreamBody};
+use crate::response::{Body, BodySource, HandlerResult, StreamAborted, StreamBody};
 use crate::route::RequestContext;
 
 /// Sent at the start and while there are no events, so that the client knows that the stream is open.
@@ -74,11 +74,11 @@ fn event(news: &AccountEvent) -> Bytes {
 struct EventSource(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
 
 impl BodySource for EventSource {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         self.0.as_mut().poll_next(cx).map(|bytes| bytes.map(Ok))
     }
 
-    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, Abandoned> {
+    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, StreamAborted> {
         Ok(Bytes::new())
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct AdminRequest<T> {
 }
 
 /// Reads a JSON body. An empty body counts as an empty object.
-pub(crate) async fn read<T: DeserializeOwned>(ctx: RequestContext) -> Result<AdminRequest<T>, Rejection> {
+pub(crate) async fn read_json<T: DeserializeOwned>(ctx: RequestContext) -> Result<AdminRequest<T>, Rejection> {
     let bytes = bytes(&ctx.parts.headers, ctx.body, &ctx.app).await?;
     let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
     // The parser's message may quote a value of the body, such as a token, so only the position is reported.
@@ -63,7 +63,7 @@ impl From<String> for SecretText {
 }
 
 /// Refuses a list that is longer than `most`. `field` is the list's name in the body.
-pub(super) fn bounded(count: usize, most: usize, field: &str) -> Result<(), Failure> {
+pub(super) fn check_list_length(count: usize, most: usize, field: &str) -> Result<(), Failure> {
     if count <= most {
         return Ok(());
     }

@@ -101,13 +101,13 @@ pub(crate) const CREATE: Operation = Operation::new(Tag::Keys, "Create a client 
 
 /// `POST /admin/keys` with `{"name": "...", "expires": <Unix ms>}`
 pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: request, .. } = input::read::<CreateRequest>(ctx).await?;
+    let AdminRequest { engine, body: request, .. } = input::read_json::<CreateRequest>(ctx).await?;
     let name = request.name.trim();
     if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
         return Err(Failure::new(Kind::Invalid, "A key's name has 1 to 64 characters").at("name").into());
     }
     let (name, expires) = (name.to_owned(), request.expires);
-    let tools = request.default_tools.as_deref().map(each_once);
+    let tools = request.default_tools.as_deref().map(deduplicated);
     let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
     let made = engine.keys().create(new).await.map_err(|error| store_rejection("admin keys", &error))?;
     let key = made.text.expose().to_owned();
@@ -119,15 +119,15 @@ pub(crate) const CHANGE: Operation =
 
 /// `PATCH /admin/keys/{id}` with `{"default_tools": [...] or null}`
 pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: ChangeRequest { default_tools } } = input::read(ctx).await?;
-    let tools = default_tools.as_deref().map(each_once);
+    let AdminRequest { engine, param: id, body: ChangeRequest { default_tools } } = input::read_json(ctx).await?;
+    let tools = default_tools.as_deref().map(deduplicated);
     if engine.keys().set_tools(&id, tools.as_deref()).await.map_err(|error| store_rejection("admin keys", &error))? {
         return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No client key has this id").into())
 }
 
-fn each_once(tools: &[Hosted]) -> Vec<Hosted> {
+fn deduplicated(tools: &[Hosted]) -> Vec<Hosted> {
     Hosted::ALL.into_iter().filter(|tool| tools.contains(tool)).collect()
 }
 

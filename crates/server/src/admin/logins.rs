@@ -10,9 +10,11 @@ use pool::egress::Egress;
 use proto::{Failure, Kind};
 
 pub(crate) use self::wire::Added;
-use self::wire::{AccountCounts, EgressChoice, FromCodex, LogoutRequest, Polled, Relayed, Status, Token, User};
+use self::wire::{
+    AccountCounts, CallbackRequest, CodexImportRequest, EgressChoice, LogoutRequest, PollReply, Status, Token, User,
+};
 use super::accounts::batch::MOST;
-use super::input::{AdminRequest, SecretText, admin_id, bounded, read};
+use super::input::{AdminRequest, SecretText, admin_id, check_list_length, read_json};
 use super::output::{DONE, Done, Removed};
 use crate::failure::store_rejection;
 use crate::operation::{Operation, Param, Tag};
@@ -63,12 +65,12 @@ pub(crate) const START: Operation = Operation::new(Tag::Logins, "Begin a login i
 /// `POST /auth/login-start`, with an optional `{"egress": "..."}`
 pub(crate) async fn start(ctx: RequestContext) -> HandlerResult {
     let admin = admin_id(&ctx.caller).to_owned();
-    let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<EgressChoice>(ctx).await?;
     let started = engine.logins().start(&admin, parse_egress(&engine, body.egress.as_deref())?).await;
     Ok(answer(StatusCode::OK, &started))
 }
 
-pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and go to the provider's page")
+pub(crate) const REDIRECT: Operation = Operation::new(Tag::Logins, "Begin a login and go to the provider's page")
     .options(&[Param::query(
         "egress",
         "The egress of the login and then of its account: `direct`, `auto`, `global`, or a proxy's id or name.",
@@ -85,15 +87,15 @@ pub(crate) async fn redirect(ctx: RequestContext) -> HandlerResult {
     Ok(response)
 }
 
-pub(crate) const RELAY: Operation = Operation::new(Tag::Logins, "Finish a login with the browser's final address")
-    .takes::<Relayed>()
+pub(crate) const CALLBACK: Operation = Operation::new(Tag::Logins, "Finish a login with the browser's final address")
+    .takes::<CallbackRequest>()
     .gives::<Done>(200)
     .fails(&[502]);
 
 /// `POST /auth/code-relay` with `{"callbackUrl": "..."}`: the final address of a browser on another machine.
-pub(crate) async fn relay(ctx: RequestContext) -> HandlerResult {
+pub(crate) async fn callback(ctx: RequestContext) -> HandlerResult {
     let admin = admin_id(&ctx.caller).to_owned();
-    let AdminRequest { engine, body, .. } = read::<Relayed>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<CallbackRequest>(ctx).await?;
     if body.callback_url.len() > ADDRESS {
         return Err(Failure::new(Kind::Invalid, "The address is too long").at("callbackUrl").into());
     }
@@ -108,7 +110,7 @@ pub(crate) const DEVICE: Operation = Operation::new(Tag::Logins, "Begin a login 
 
 /// `POST /auth/device-login`, with an optional `{"egress": "..."}`
 pub(crate) async fn device(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<EgressChoice>(ctx).await?;
     let egress = parse_egress(&engine, body.egress.as_deref())?;
     let started = engine.logins().device_start(egress).await.map_err(|problem| rejection(&problem))?;
     Ok(answer(StatusCode::OK, &started))
@@ -116,29 +118,29 @@ pub(crate) async fn device(ctx: RequestContext) -> HandlerResult {
 
 pub(crate) const POLL: Operation = Operation::new(Tag::Logins, "Poll a device code")
     .param("The `deviceCode` of the beginning.")
-    .gives::<Polled>(200)
+    .gives::<PollReply>(200)
     .fails(&[502]);
 
 /// `GET /auth/device-poll/{id}`
 pub(crate) async fn poll(ctx: RequestContext) -> HandlerResult {
     let polled = ctx.app.engine.logins().device_poll(&ctx.param).await.map_err(|problem| rejection(&problem))?;
     let body = match polled {
-        DevicePoll::Pending => Polled::Pending { pending: true, code: "authorization_pending" },
-        DevicePoll::SlowDown => Polled::Pending { pending: true, code: "slow_down" },
-        DevicePoll::Done { id } => Polled::Done { success: true, account: id },
+        DevicePoll::Pending => PollReply::Pending { pending: true, code: "authorization_pending" },
+        DevicePoll::SlowDown => PollReply::Pending { pending: true, code: "slow_down" },
+        DevicePoll::Done { id } => PollReply::Done { success: true, account: id },
     };
     Ok(answer(StatusCode::OK, &body))
 }
 
 pub(crate) const IMPORT_CLI: Operation =
     Operation::new(Tag::Logins, "Import or link the login of Codex on this machine")
-        .may_take::<FromCodex>()
+        .may_take::<CodexImportRequest>()
         .gives::<Added>(200)
         .fails(&[409, 502]);
 
 /// `POST /auth/import-cli`: imports or links the login in the auth.json that Codex uses on the gateway's machine.
 pub(crate) async fn import_cli(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<FromCodex>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<CodexImportRequest>(ctx).await?;
     let none = || Failure::new(Kind::Invalid, "The gateway knows no home directory; set accounts.codex_home");
     let file = engine.logins().codex_file().ok_or_else(none)?;
     if body.link {
@@ -157,14 +159,14 @@ pub(crate) const TOKEN: Operation =
 
 /// `POST /auth/token` with `{"token": "..."}`
 pub(crate) async fn token(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<Token>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<Token>(ctx).await?;
     let egress = parse_egress(&engine, body.egress.as_deref())?;
-    let done = engine.logins().add_token(Some(bearer(body.token)), None, egress).await;
+    let done = engine.logins().add_token(Some(strip_scheme(body.token)), None, egress).await;
     import_reply(&engine, &done)
 }
 
 /// Removes the scheme from a token that was pasted with it.
-pub(super) fn bearer(SecretText(given): SecretText) -> Secret {
+pub(super) fn strip_scheme(SecretText(given): SecretText) -> Secret {
     let text = given.expose().trim();
     let bare = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     Secret::new(bare.map_or(text, |(_, token)| token.trim()))
@@ -176,12 +178,12 @@ pub(crate) const LOGOUT: Operation =
 /// `POST /auth/logout` with `{"all": true}` or `{"ids": [...]}`: forgets accounts.
 pub(crate) async fn logout(ctx: RequestContext) -> HandlerResult {
     let admin = admin_id(&ctx.caller).to_owned();
-    let AdminRequest { engine, body, .. } = read::<LogoutRequest>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read_json::<LogoutRequest>(ctx).await?;
     if body.all != body.ids.is_empty() {
         let words = "Say whom to sign out: {\"ids\": [...]}, or {\"all\": true} for every account";
         return Err(Failure::new(Kind::Invalid, words).into());
     }
-    bounded(body.ids.len(), MOST, "ids")?;
+    check_list_length(body.ids.len(), MOST, "ids")?;
     let everyone = || engine.accounts().list().into_iter().map(|view| view.id).collect();
     let ids: Vec<String> = if body.all { everyone() } else { body.ids };
     let batch = engine.accounts().remove(&ids).await.map_err(|error| super::accounts::rejection(&error))?;

@@ -30,6 +30,11 @@ pub(crate) const DONE: Done = Done { success: true };
 
 impl From<Batch> for Removed {
     fn from(batch: Batch) -> Self {
-        Self { success: batch.good(), deleted: batch.done(), not_found: batch.missing(), results: batch.outcomes }
+        Self {
+            success: batch.no_failures(),
+            deleted: batch.done(),
+            not_found: batch.missing(),
+            results: batch.outcomes,
+        }
     }
 }

@@ -12,7 +12,7 @@ use proto::{Failure, Kind};
 use self::wire::{
     Apply, Assignment, AssignmentFile, Assignments, Change, Imported, Interval, List, Outcome, ProxyRequest, SpreadRule,
 };
-use super::input::{AdminRequest, SecretText, admin_id, bounded, bytes, read};
+use super::input::{AdminRequest, SecretText, admin_id, bytes, check_list_length, read_json};
 use super::output::{DONE, Done};
 use crate::failure::store_rejection;
 use crate::operation::{Operation, Tag};
@@ -47,7 +47,7 @@ pub(crate) const ADD: Operation = Operation::new(Tag::Proxies, "Add a proxy, or 
 
 /// `POST /api/proxies`. The address of an existing proxy returns that proxy.
 pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: request, .. } = read::<ProxyRequest>(ctx).await?;
+    let AdminRequest { engine, body: request, .. } = read_json::<ProxyRequest>(ctx).await?;
     let request = request.proxy().map_err(|invalid| rejection(&invalid.into()))?;
     let (view, added) = engine.proxies().add(request).await.map_err(|error| rejection(&error))?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
@@ -59,7 +59,7 @@ pub(crate) const CHANGE: Operation =
 
 /// `PUT /api/proxies/{id}`
 pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: change } = read::<Change>(ctx).await?;
+    let AdminRequest { engine, param: id, body: change } = read_json::<Change>(ctx).await?;
     let address = change.url.map(|SecretText(url)| Address::read(url.expose())).transpose();
     let address = address.map_err(|invalid| rejection(&invalid.into()))?;
     let change = ProxyChange { name: change.name, address, allow_private: change.allow_private, enabled: None };
@@ -118,7 +118,7 @@ pub(crate) const SETTINGS: Operation =
 
 /// `PUT /api/proxies/settings`
 pub(crate) async fn settings(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: interval, .. } = read::<Interval>(ctx).await?;
+    let AdminRequest { engine, body: interval, .. } = read_json::<Interval>(ctx).await?;
     let minutes = interval.health_check_interval_minutes;
     if minutes > MINUTES {
         let said = format!("At most {MINUTES} minutes, a week; 0 is never");
@@ -133,7 +133,7 @@ pub(crate) const ASSIGN: Operation =
 
 /// `POST /api/proxies/assign`
 pub(crate) async fn assign(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: one, .. } = read::<Assignment>(ctx).await?;
+    let AdminRequest { engine, body: one, .. } = read_json::<Assignment>(ctx).await?;
     engine.proxies().assign(&[one.pair()]).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &DONE))
 }
@@ -164,8 +164,8 @@ pub(crate) const ASSIGN_BULK: Operation =
 
 /// `POST /api/proxies/assign-bulk`, `POST /api/proxies/assignments/apply`
 pub(crate) async fn assign_bulk(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: all, .. } = read::<Assignments>(ctx).await?;
-    bounded(all.assignments.len(), MOST, "assignments")?;
+    let AdminRequest { engine, body: all, .. } = read_json::<Assignments>(ctx).await?;
+    check_list_length(all.assignments.len(), MOST, "assignments")?;
     let pairs: Vec<_> = all.assignments.iter().map(Assignment::pair).collect();
     engine.proxies().assign(&pairs).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
@@ -176,8 +176,8 @@ pub(crate) const ASSIGN_RULE: Operation =
 
 /// `POST /api/proxies/assign-rule`: the accounts take the targets in turn.
 pub(crate) async fn assign_rule(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: rule, .. } = read::<SpreadRule>(ctx).await?;
-    bounded(rule.account_ids.len(), MOST, "accountIds")?;
+    let AdminRequest { engine, body: rule, .. } = read_json::<SpreadRule>(ctx).await?;
+    check_list_length(rule.account_ids.len(), MOST, "accountIds")?;
     if rule.target_proxy_ids.is_empty() {
         return Err(Failure::new(Kind::Invalid, "Name at least one target").at("targetProxyIds").into());
     }
@@ -203,8 +203,8 @@ pub(crate) const IMPORT_ASSIGNMENTS: Operation =
 
 /// `POST /api/proxies/assignments/import`: previews the result, and changes nothing.
 pub(crate) async fn import_assignments(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: all, .. } = read::<AssignmentFile>(ctx).await?;
-    bounded(all.assignments.len(), MOST, "assignments")?;
+    let AdminRequest { engine, body: all, .. } = read_json::<AssignmentFile>(ctx).await?;
+    check_list_length(all.assignments.len(), MOST, "assignments")?;
     let moves = engine.proxies().preview_egresses(&all.assignments).map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &moves))
 }

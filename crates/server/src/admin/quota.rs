@@ -16,7 +16,8 @@ use crate::response::{HandlerResult, Rejection, json};
 use crate::route::RequestContext;
 
 #[derive(Serialize, ToSchema)]
-struct Warnings {
+#[schema(as = Warnings)]
+struct WarningsReply {
     warnings: Vec<Entry>,
     /// When the newest quota was learned; null if no quota is known.
     #[serde(rename = "updatedAt")]
@@ -90,7 +91,7 @@ pub(crate) const CONSUME: Operation = Operation::new(Tag::Accounts, "Consume a r
 
 /// `POST /auth/accounts/{id}/reset-credits/consume` with an optional `{"redeem_request_id": "<uuid>"}`: irreversible.
 pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: request } = input::read::<ConsumeRequest>(ctx).await?;
+    let AdminRequest { engine, param: id, body: request } = input::read_json::<ConsumeRequest>(ctx).await?;
     let consumed = engine
         .quotas()
         .consume_credit(&id, request.redeem_request_id.as_deref())
@@ -100,14 +101,14 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
 }
 
 pub(crate) const WARNINGS: Operation =
-    Operation::new(Tag::Accounts, "List the current warnings").gives::<Warnings>(200);
+    Operation::new(Tag::Accounts, "List the current warnings").gives::<WarningsReply>(200);
 
 /// `GET /auth/quota/warnings`: the current warnings.
 pub(crate) async fn warnings(ctx: RequestContext) -> HandlerResult {
     let (warnings, updated) = ctx.app.engine.quotas().warnings();
     let warnings = warnings.into_iter().map(Entry::from).collect();
     let updated_at = Some(updated).filter(|updated| updated.0 > 0).map(Date::from);
-    Ok(json(StatusCode::OK, &Warnings { warnings, updated_at }))
+    Ok(json(StatusCode::OK, &WarningsReply { warnings, updated_at }))
 }
 
 pub(crate) const FORECAST: Operation =

@@ -10,7 +10,7 @@ use proto::{Failure, Kind};
 
 use self::provider::Catalog;
 use self::wire::{Batch, Deleted, Exported, Import, Imported, Key, Label, List, Listed, Outcome, RelayRequest, State};
-use super::input::{AdminRequest, admin_id, bounded, read};
+use super::input::{AdminRequest, admin_id, check_list_length, read_json};
 use crate::failure::store_rejection;
 use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, Rejection, json, no_content};
@@ -50,7 +50,7 @@ pub(crate) const ADD: Operation = Operation::new(Tag::Relays, "Add a relay")
 
 /// `POST /auth/api-keys`
 pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: request, .. } = read::<RelayRequest>(ctx).await?;
+    let AdminRequest { engine, body: request, .. } = read_json::<RelayRequest>(ctx).await?;
     let view = add_named(&engine, &request).await?;
     Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view] }))
 }
@@ -63,7 +63,7 @@ pub(crate) const MODELS: Operation = Operation::new(Tag::Relays, "Ask for the mo
 
 /// `POST /auth/api-keys/models`: the models of a relay that is not added yet.
 pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: request, .. } = read::<RelayRequest>(ctx).await?;
+    let AdminRequest { engine, body: request, .. } = read_json::<RelayRequest>(ctx).await?;
     let models =
         engine.relays().ask_models(&request.relay(ANY.to_owned())?).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &Listed::of(models)))
@@ -84,8 +84,8 @@ pub(crate) const IMPORT: Operation =
 
 /// `POST /auth/api-keys/import`
 pub(crate) async fn import(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: import, .. } = read::<Import>(ctx).await?;
-    bounded(import.keys.len(), MOST, "keys")?;
+    let AdminRequest { engine, body: import, .. } = read_json::<Import>(ctx).await?;
+    check_list_length(import.keys.len(), MOST, "keys")?;
     let mut done = Imported::default();
     for request in &import.keys {
         match add_named(&engine, request).await {
@@ -101,8 +101,8 @@ pub(crate) const REMOVE_MANY: Operation =
 
 /// `POST /auth/api-keys/batch-delete`
 pub(crate) async fn remove_many(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: batch, .. } = read::<Batch>(ctx).await?;
-    bounded(batch.ids.len(), MOST, "ids")?;
+    let AdminRequest { engine, body: batch, .. } = read_json::<Batch>(ctx).await?;
+    check_list_length(batch.ids.len(), MOST, "ids")?;
     let mut deleted = 0;
     for id in &batch.ids {
         let removed = engine.relays().remove(id).await.map_err(|error| rejection(&error))?;
@@ -126,7 +126,7 @@ pub(crate) const RENAME: Operation =
 
 /// `PATCH /auth/api-keys/{id}/label`
 pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: label } = read::<Label>(ctx).await?;
+    let AdminRequest { engine, param: id, body: label } = read_json::<Label>(ctx).await?;
     let name = Some(engine::relay_name(&label.label));
     change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
 }
@@ -136,7 +136,7 @@ pub(crate) const SWITCH: Operation =
 
 /// `PATCH /auth/api-keys/{id}/status`
 pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: state } = read::<State>(ctx).await?;
+    let AdminRequest { engine, param: id, body: state } = read_json::<State>(ctx).await?;
     let enabled = Some(state.enabled());
     change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
 }
@@ -146,7 +146,7 @@ pub(crate) const REKEY: Operation =
 
 /// `PATCH /auth/api-keys/{id}/key`
 pub(crate) async fn rekey(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: key } = read::<Key>(ctx).await?;
+    let AdminRequest { engine, param: id, body: key } = read_json::<Key>(ctx).await?;
     change(&engine, &id, RelayChange { key: Some(key.secret()), ..RelayChange::default() }).await
 }
 

@@ -39,7 +39,7 @@ pub(crate) const SET: Operation = Operation::new(Tag::Accounts, "Set an account'
 
 /// `PATCH /admin/accounts/{id}` with `{"max_concurrent": <number or null>, "priority": <number>}`
 pub(crate) async fn set(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: request } = input::read::<TermsRequest>(ctx).await?;
+    let AdminRequest { engine, param: id, body: request } = input::read_json::<TermsRequest>(ctx).await?;
     let change = TermsChange { max_concurrent: request.max_concurrent, priority: request.priority };
     let view = engine.accounts().set_terms(&id, change).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &view))

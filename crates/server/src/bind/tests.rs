@@ -14,7 +14,7 @@ fn a_public_address_needs_a_real_key_and_a_yes_to_plain_http() {
         (Keys::Fixed(Strength::Known), true, true, "SampleKey"),
         (Keys::Fixed(Strength::Weak), true, true, "ShortKey"),
         (strong, false, true, "PlainHttp"),
-        (Keys::Minted, false, true, "PlainHttp"),
+        (Keys::Generated, false, true, "PlainHttp"),
         (strong, true, false, "Keyless"),
     ];
     for (keys, allow_plain_http, require_key, variant) in table {

@@ -51,7 +51,7 @@ impl BodyReservation {
     }
 
     /// Raises the charge to `bytes` in total, for a buffer that is held elsewhere.
-    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), BodyError> {
+    pub(crate) fn charge_to(&mut self, bytes: usize) -> Result<(), BodyError> {
         let paid = self.held.as_ref().map_or(0, Reservation::bytes);
         match bytes.saturating_sub(paid) {
             0 => Ok(()),
@@ -60,7 +60,7 @@ impl BodyReservation {
     }
 
     /// Takes over the covered bytes. The charge ends when their last slice is dropped.
-    pub(crate) fn adopt(mut self, whole: Bytes) -> Bytes {
+    pub(crate) fn seal_covered(mut self, whole: Bytes) -> Bytes {
         if let Some(held) = &mut self.held {
             held.trim(whole.len());
         }
@@ -81,16 +81,16 @@ impl BodyReservation {
         if whole.as_ref().is_empty() {
             return Bytes::new();
         }
-        Bytes::from_owner(ReservedBytes { whole, _charge: self })
+        Bytes::from_owner(ReservedBody { whole, _charge: self })
     }
 }
 
-struct ReservedBytes<B> {
+struct ReservedBody<B> {
     whole: B,
     _charge: BodyReservation,
 }
 
-impl<B: AsRef<[u8]>> AsRef<[u8]> for ReservedBytes<B> {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for ReservedBody<B> {
     fn as_ref(&self) -> &[u8] {
         self.whole.as_ref()
     }
@@ -126,12 +126,12 @@ mod tests {
         let budget = BodyBudget::new(2 * STEP + 4 * KIB);
         let mut charge = budget.reservation(usize::MAX);
         for (bytes, left) in [(1, STEP + 4 * KIB), (STEP, STEP + 4 * KIB), (STEP + 1, 4 * KIB)] {
-            assert_eq!(charge.cover(bytes), Ok(()));
+            assert_eq!(charge.charge_to(bytes), Ok(()));
             assert!(is_free(&budget, left) && !is_free(&budget, left + 1), "{bytes}");
         }
-        assert_eq!(charge.cover(2 * STEP + 4 * KIB), Ok(()), "no whole step is left");
-        assert_eq!(charge.cover(2 * STEP + 4 * KIB + 1), Err(BodyError::Full));
-        let body = charge.adopt(Bytes::from(vec![7; KIB + 1]));
+        assert_eq!(charge.charge_to(2 * STEP + 4 * KIB), Ok(()), "no whole step is left");
+        assert_eq!(charge.charge_to(2 * STEP + 4 * KIB + 1), Err(BodyError::Full));
+        let body = charge.seal_covered(Bytes::from(vec![7; KIB + 1]));
         assert!(is_free(&budget, 2 * STEP + 2 * KIB) && !is_free(&budget, 2 * STEP + 2 * KIB + 1));
         drop(body);
         assert!(is_free(&budget, 2 * STEP + 4 * KIB));

@@ -265,7 +265,7 @@ async fn a_body_that_stops_is_given_up_after_the_stall_limit() {
 async fn unauthenticated_bodies_are_limited() {
     let one = |size: usize| Full::new(Bytes::from(vec![b' '; size]));
     assert_eq!(read_public(&HeaderMap::new(), one(16 << 10)).await.map(|read| read.len()), Ok(16 << 10));
-    assert_eq!(read_public(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(BodyError::NotShort));
+    assert_eq!(read_public(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(BodyError::PublicTooLarge));
     assert_eq!(read_public(&headers(&[("content-encoding", "gzip")]), one(1)).await, Err(BodyError::Coding));
     // Single bytes do not extend the time limit.
     let began = tokio::time::Instant::now();
@@ -300,7 +300,7 @@ async fn a_full_budget_refuses_and_empties_again() {
 fn every_trouble_has_its_status() {
     let statuses = [
         (BodyError::TooLarge, Kind::TooLarge),
-        (BodyError::NotShort, Kind::TooLarge),
+        (BodyError::PublicTooLarge, Kind::TooLarge),
         (BodyError::Stalled, Kind::Stalled),
         (BodyError::Cut, Kind::Invalid),
         (BodyError::Coding, Kind::Unsupported),

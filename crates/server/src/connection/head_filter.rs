@@ -40,11 +40,11 @@ pub(crate) struct HeadFilter {
     reading: Reading,
     buffered: BytesMut,
     /// Whether a head was passed on.
-    served: bool,
+    head_released: bool,
     deadline: Option<Pin<Box<Sleep>>>,
-    blocked: Option<Instant>,
-    stall: Option<Pin<Box<Sleep>>>,
-    lingering: Option<Pin<Box<Sleep>>>,
+    write_blocked_since: Option<Instant>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    linger_timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// The reader's position in the byte stream.
@@ -80,11 +80,11 @@ impl HeadFilter {
             limits,
             reading,
             buffered: held,
-            served: false,
+            head_released: false,
             deadline,
-            blocked: None,
-            stall: None,
-            lingering: None,
+            write_blocked_since: None,
+            write_timer: None,
+            linger_timer: None,
         }
     }
 
@@ -118,7 +118,7 @@ impl HeadFilter {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
-            return self.poll_late();
+            return self.poll_head_timeout();
         }
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
@@ -137,9 +137,9 @@ impl HeadFilter {
 
     /// Handles a head that missed its deadline. A late first head ends the connection. A later head may be late while the previous response
     /// is still being written: an error would end that response, so the connection finishes it and then closes.
-    fn poll_late(&mut self) -> Poll<io::Result<usize>> {
+    fn poll_head_timeout(&mut self) -> Poll<io::Result<usize>> {
         self.deadline = None;
-        if !self.served {
+        if !self.head_released {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         self.buffered = BytesMut::new();
@@ -247,11 +247,11 @@ impl HeadFilter {
     /// Returns a write's result, or an error once the client has read nothing for the limit.
     fn with_write_timeout<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.blocked = None;
+            self.write_blocked_since = None;
             return written;
         }
-        let deadline = *self.blocked.get_or_insert_with(Instant::now) + self.limits.write_stall;
-        let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let deadline = *self.write_blocked_since.get_or_insert_with(Instant::now) + self.limits.write_stall;
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
@@ -261,7 +261,7 @@ impl HeadFilter {
 
     /// Reads and drops the client's remaining bytes after the write side is closed.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+        let timer = self.linger_timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
         if timer.as_mut().poll(cx).is_ready() || self.connection.phase(cx.waker()) >= Life::Abort {
             return Poll::Ready(());
         }
@@ -302,7 +302,7 @@ impl AsyncRead for HeadFilter {
                     }
                 }
                 Reading::Release { left, then } => {
-                    self.served = true;
+                    self.head_released = true;
                     let count = self.hand_over(left, buf);
                     self.reading = match (left - count, then) {
                         (0, AfterHead::Body(left)) => Reading::Body { left },
@@ -347,7 +347,7 @@ impl AsyncWrite for HeadFilter {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.lingering.is_none() {
+        if self.linger_timer.is_none() {
             ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
         }
         if self.expects_unread_bytes() {

@@ -26,6 +26,6 @@ pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
 
 /// Features of the real backend only, such as plug-ins, voice calls, trace summaries and mails to a workspace's owner: 404. The client
 /// accepts a 404, does not repeat the call, and continues.
-pub(crate) async fn absent(_ask: RequestContext) -> HandlerResult {
+pub(crate) async fn unsupported(_ask: RequestContext) -> HandlerResult {
     Err(Failure::new(Kind::NotFound, "This gateway has no such thing").code("not_found").into())
 }

@@ -17,7 +17,7 @@ use super::run::{rejection, reply_permit, response_headers};
 use crate::app::App;
 use crate::body;
 use crate::client_info;
-use crate::response::{Abandoned, Body, BodySource, HandlerResult, StreamBody};
+use crate::response::{Body, BodySource, HandlerResult, StreamAborted, StreamBody};
 use crate::route::RequestContext;
 
 /// `POST /v1/embeddings`
@@ -70,7 +70,7 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let turn = client_info::turn_headers(&parts.headers);
     let errand = ForwardRequest { service, key, request_id: id, model, content_type, load, turn };
-    let delivery = app.engine.forward(errand).await.map_err(rejection)?;
+    let delivery = app.engine.forward_service(errand).await.map_err(rejection)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(delivery.status).unwrap_or(StatusCode::OK);
     *response.headers_mut() = delivery.headers.clone();
@@ -146,13 +146,13 @@ fn form_load(begun: body::PartialBody, scan: &ModelFinder) -> ForwardBody {
 }
 
 impl BodySource for ForwardedReply {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
-        Self::poll_bytes(self, cx).map(|bytes| bytes.map(|bytes| bytes.map_err(|_| Abandoned)))
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
+        Self::poll_bytes(self, cx).map(|bytes| bytes.map(|bytes| bytes.map_err(|_| StreamAborted)))
     }
 
     /// A forwarded body cannot express a failure of the gateway, so the stream is reset.
-    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, Abandoned> {
+    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, StreamAborted> {
         Self::cut(self);
-        Err(Abandoned)
+        Err(StreamAborted)
     }
 }

@@ -28,7 +28,7 @@ struct Details {
 
 /// The requested format of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum StreamFormat {
     /// One JSON array with one element for each chunk.
     Array,
     /// Server-sent events.
@@ -37,13 +37,13 @@ enum Form {
 
 /// `POST .../models/{name}:generateContent`
 pub(crate) async fn generate(ctx: RequestContext) -> HandlerResult {
-    form(&ctx)?;
+    stream_format(&ctx)?;
     call(ctx, None).await
 }
 
 /// `POST .../models/{name}:streamGenerateContent`
 pub(crate) async fn stream(ctx: RequestContext) -> HandlerResult {
-    let form = form(&ctx)?;
+    let form = stream_format(&ctx)?;
     call(ctx, Some(form)).await
 }
 
@@ -67,7 +67,7 @@ pub(crate) async fn unknown_method(ctx: RequestContext) -> HandlerResult {
     Err(Failure::new(Kind::NotFound, message).into())
 }
 
-async fn call(ctx: RequestContext, form: Option<Form>) -> HandlerResult {
+async fn call(ctx: RequestContext, form: Option<StreamFormat>) -> HandlerResult {
     let model = model(&ctx.param).to_owned();
     let framed_errors = reads_framed_errors(&ctx.parts.headers);
     let (call, body) = receive(ctx).await?;
@@ -75,7 +75,7 @@ async fn call(ctx: RequestContext, form: Option<Form>) -> HandlerResult {
     request.model = Some(model);
     request.reply.framed_errors = framed_errors;
     request.reply.stream = form.is_some();
-    request.reply.array = form == Some(Form::Array);
+    request.reply.array = form == Some(StreamFormat::Array);
     call.answer(request, notes, None).await
 }
 
@@ -97,11 +97,11 @@ fn reads_framed_errors(headers: &HeaderMap) -> bool {
 }
 
 /// The value of `alt`, or of `$alt`, the spelling of older clients.
-fn form(ctx: &RequestContext) -> Result<Form, Failure> {
+fn stream_format(ctx: &RequestContext) -> Result<StreamFormat, Failure> {
     let said = query::single(&ctx.parts, "alt").or_else(|| query::single(&ctx.parts, "$alt"));
     match said.as_deref() {
-        None | Some("json") => Ok(Form::Array),
-        Some("sse") => Ok(Form::Events),
+        None | Some("json") => Ok(StreamFormat::Array),
+        Some("sse") => Ok(StreamFormat::Events),
         Some(_) => Err(Failure::new(Kind::Invalid, "'alt' is either json or sse").at("alt")),
     }
 }

@@ -20,7 +20,7 @@ use crate::body::{self, BodyError};
 use crate::client_info;
 use crate::connection::state::ConnectionState;
 use crate::guard::Counters;
-use crate::response::{Abandoned, Body, BodySource, HandlerResult, Rejection, StreamBody, json};
+use crate::response::{Body, BodySource, HandlerResult, Rejection, StreamAborted, StreamBody, json};
 use crate::route::RequestContext;
 
 /// Serves a model call in the route's dialect.
@@ -176,11 +176,11 @@ fn ascii(text: &str) -> String {
 }
 
 impl BodySource for ReplyStream {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         Self::poll_bytes(self, cx).map(|bytes| bytes.map(Ok))
     }
 
-    fn cut(&mut self, failure: &Failure) -> Result<Bytes, Abandoned> {
+    fn cut(&mut self, failure: &Failure) -> Result<Bytes, StreamAborted> {
         Ok(Self::cut(self, failure))
     }
 }

@@ -127,7 +127,7 @@ impl PageQuery {
             Some(Ok(limit)) if (1..=PAGE.1).contains(&limit) => limit,
             Some(_) => return Err(invalid_parameter("limit", "must be a number from 1 to 100")),
         };
-        let newest = match said("order").as_deref() {
+        let newest_first = match said("order").as_deref() {
             None | Some("desc") => true,
             Some("asc") => false,
             Some(_) => return Err(invalid_parameter("order", "must be 'asc' or 'desc'")),
@@ -140,7 +140,7 @@ impl PageQuery {
         if included.any(|name| !INCLUDED.contains(&name.as_str())) {
             return Err(invalid_parameter("include", &format!("may name {} only", INCLUDED.join(", "))));
         }
-        Ok(Self { limit, newest, after })
+        Ok(Self { limit, newest: newest_first, after })
     }
 
     /// The page of `items`, which are in conversation order.

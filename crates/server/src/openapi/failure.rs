@@ -11,7 +11,7 @@ use crate::operation::{self, BodyShape, Operation, Schemas};
 #[derive(ToSchema)]
 #[schema(as = Error)]
 #[expect(dead_code, reason = "`proto` writes it; this is its form for the description")]
-struct Whole {
+struct ErrorBody {
     error: Detail,
 }
 
@@ -57,8 +57,8 @@ const READING: [u16; 3] = [408, 413, UNSUPPORTED];
 const UNSUPPORTED: u16 = 415;
 
 /// Adds the schema of all failures.
-pub(super) fn shape(shapes: &mut Schemas) {
-    operation::schema_of::<Whole>(shapes);
+pub(super) fn add_schema(shapes: &mut Schemas) {
+    operation::schema_of::<ErrorBody>(shapes);
 }
 
 /// The response of every failure, by name.
@@ -77,7 +77,7 @@ pub(super) fn of(operation: &Operation, typed: bool) -> impl Iterator<Item = (St
 }
 
 fn response(status: u16, about: &str) -> Response {
-    let whole = Content::new(Some(Ref::from_schema_name(Whole::name())));
+    let whole = Content::new(Some(Ref::from_schema_name(ErrorBody::name())));
     let response = ResponseBuilder::new().description(about).content(JSON, whole);
     if !matches!(status, 429 | 503) {
         return response.build();

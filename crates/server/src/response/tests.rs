@@ -12,11 +12,11 @@ use crate::connection::state::{ListenerKind, Phase};
 struct Words(Vec<&'static str>);
 
 impl BodySource for Words {
-    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(Bytes::from(self.0.remove(0))))) }
     }
 
-    fn cut(&mut self, failure: &Failure) -> Result<Bytes, Abandoned> {
+    fn cut(&mut self, failure: &Failure) -> Result<Bytes, StreamAborted> {
         Ok(Bytes::from(format!("cut: {}", failure.message)))
     }
 }
@@ -30,7 +30,7 @@ fn body(source: impl BodySource + 'static, connection: &ConnectionState) -> Body
     Body::Stream(StreamBody::new(Box::new(source), None, connection))
 }
 
-fn next(body: &mut Body) -> Poll<Option<Result<Bytes, Abandoned>>> {
+fn next(body: &mut Body) -> Poll<Option<Result<Bytes, StreamAborted>>> {
     let mut cx = Context::from_waker(Waker::noop());
     Pin::new(body).poll_frame(&mut cx).map(|next| next.map(|frame| frame.map(|frame| frame.into_data().unwrap())))
 }
@@ -100,12 +100,12 @@ fn a_refusal_has_its_status_and_headers() {
 struct Stopped(Arc<ConnectionState>);
 
 impl BodySource for Stopped {
-    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         self.0.advance(Phase::Abort);
         Poll::Pending
     }
 
-    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, Abandoned> {
+    fn cut(&mut self, _failure: &Failure) -> Result<Bytes, StreamAborted> {
         Ok(Bytes::from("cut"))
     }
 }

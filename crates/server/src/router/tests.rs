@@ -5,9 +5,9 @@ use crate::route::BodyKind;
 
 fn name(method: &Method, path: &str) -> String {
     match find(ListenerKind::Gateway, method, path) {
-        Found::Route(route, param) => format!("{} {}", route.path, param).trim_end().to_owned(),
-        Found::Method(others) => format!("405 {others:?}"),
-        Found::Nothing => "404".to_owned(),
+        RouteMatch::Route(route, param) => format!("{} {}", route.path, param).trim_end().to_owned(),
+        RouteMatch::OtherMethods(others) => format!("405 {others:?}"),
+        RouteMatch::Nothing => "404".to_owned(),
     }
 }
 

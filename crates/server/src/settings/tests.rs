@@ -4,7 +4,7 @@ use super::*;
 
 #[rstest]
 #[case(None, false, Keys::None)]
-#[case(None, true, Keys::Minted)]
+#[case(None, true, Keys::Generated)]
 #[case(Some("  "), false, Keys::None)]
 #[case(Some("sk-tmp"), true, Keys::Fixed(Strength::Known))]
 #[case(Some("twenty-three-characters"), true, Keys::Fixed(Strength::Weak))]

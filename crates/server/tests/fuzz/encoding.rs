@@ -41,7 +41,7 @@ pub fn check(input: &[u8]) {
 
 fn read(coding: &str, chunks: Vec<Bytes>) -> Result<Bytes, Failure> {
     let limits = Limits { wire: 1 << 20, decoded: CAP, buffered: 1 << 20, ..Limits::default() };
-    RUNTIME.with(|runtime| runtime.block_on(probe::body(coding, chunks, &limits)))
+    RUNTIME.with(|runtime| runtime.block_on(probe::decode_body(coding, chunks, &limits)))
 }
 
 /// Encodes and decodes the body with every coding, and with two codings in a chain.

@@ -92,7 +92,7 @@ async fn what_has_arrived_is_charged_to_the_budget_of_all() {
     assert_eq!(holder.reply().await.pop().unwrap()["type"], "response.completed");
     assert_eq!(gateway.post("/v1/responses", &[], body.as_bytes()).await.status, 200, "and given back");
     drop(holder);
-    assert_eq!(backend.record().posts().count(), 2);
+    assert_eq!(backend.record().model_requests().count(), 2);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn messages_come_whole_in_any_frames() {
         }
     }
     let record = backend.record();
-    let sent = record.posts().next().unwrap().json();
+    let sent = record.model_requests().next().unwrap().json();
     assert_eq!(sent["input"][0]["content"][0]["text"].as_str().map(str::len), Some(padding.len()));
 }
 
@@ -173,7 +173,7 @@ async fn the_longest_message_is_as_long_as_the_longest_body(#[case] piece: usize
             assert!(end["error"]["message"].as_str().unwrap().contains(&BODY_WIRE.to_string()), "{end}");
             assert_eq!(socket.closed().await.unwrap().code, CloseCode::Size);
         }
-        assert_eq!(backend.record().posts().count(), calls);
+        assert_eq!(backend.record().model_requests().count(), calls);
     }
 }
 
@@ -190,7 +190,7 @@ async fn a_frame_that_announces_too_much_is_refused_at_once(#[case] first: u8, #
     socket.raw(head(first, length)).await;
     assert_eq!(socket.event().await.unwrap()["status"], 413);
     assert_eq!(socket.closed().await.unwrap().code, CloseCode::Size);
-    assert_eq!(backend.record().posts().count(), 0);
+    assert_eq!(backend.record().model_requests().count(), 0);
 }
 
 /// The frame reader would keep the memory of the longest message, on every connection.

@@ -286,7 +286,7 @@ async fn a_large_body_is_read_off_the_threads_of_small_ones() {
     let gateway = Gateway::start().await;
     let (held, mut begun) = tokio::sync::mpsc::unbounded_channel();
     let mut lanes = Vec::new();
-    for _ in 0..wire_body::lanes() {
+    for _ in 0..wire_body::max_concurrent() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let held = held.clone();
         let work = move || {

@@ -192,7 +192,7 @@ async fn a_drain_closes_the_listener_and_idle_connections_and_lets_requests_fini
 
 #[tokio::test]
 async fn a_second_signal_ends_everything() {
-    let gateway = Gateway::with(|settings| settings.limits.farewell = Duration::from_millis(200)).await;
+    let gateway = Gateway::with(|settings| settings.limits.abort_timeout = Duration::from_millis(200)).await;
     let mut busy = Wire::open(gateway.port).await;
     let key = format!("authorization: Bearer {}", gateway.keys.client);
     let head = ["host: localhost", "content-type: application/json", &key, "content-length: 2"];

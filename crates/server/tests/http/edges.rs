@@ -113,7 +113,7 @@ async fn refusals_speak_the_protocol_of_their_path() {
         assert!(answer.status == 421 && answer.text().contains(protocol.error), "{name}: {}", answer.text());
     }
     let answered = PROTOCOLS.iter().filter(|protocol| protocol.name.starts_with("ollama")).count();
-    assert_eq!(backend.record().posts().count(), answered, "a refused request goes nowhere");
+    assert_eq!(backend.record().model_requests().count(), answered, "a refused request goes nowhere");
 }
 
 /// Claude Code checks with this request whether the server is there.
@@ -254,12 +254,13 @@ async fn a_client_of_any_protocol_that_leaves_ends_the_upstream() {
             let mut wire = Wire::open(protocol.port(&gateway)).await;
             wire.send(protocol.call(&gateway, "count to 9", stream)).await;
             calls += 1;
-            backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+            backend.wait_until(SOON, |record| record.model_requests().count() == calls).await.unwrap();
             let left = backend.now();
             drop(wire);
-            let seen = backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await;
+            let seen =
+                backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await;
             assert!(seen.is_ok(), "{} {stream} {plan:?}", protocol.name);
-            let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+            let ended = backend.record().model_requests().last().unwrap().disconnected_at().expect("the gateway left");
             assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{} {stream} {plan:?}", protocol.name);
         }
     }

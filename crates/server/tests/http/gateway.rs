@@ -8,7 +8,7 @@ use pool::keys::{KeyKind, Scope, Scopes};
 use pool::transport::Transport;
 use pool::{Millis, Secret, Tokens};
 use server::{Counters, Ollama, Server, Settings};
-use store::{NewAccount, Origin, Store};
+use store::{NewAccount, Store, TokenOrigin};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,7 @@ impl Gateway {
             user: "user".to_owned(),
             fedramp: false,
             tokens,
-            origin: Origin::Login,
+            origin: TokenOrigin::Login,
             egress: None,
             status: pool::Status::Active,
         };

@@ -66,5 +66,5 @@ async fn every_list_shows_the_window_that_a_refusal_named() {
     assert!(said.contains("prompt is too long: 22") && said.contains(" > 20000 maximum"), "{said}");
     let note = "not sent: the upstream has refused more than 20000 tokens";
     assert_eq!(second.header("x-polygate-notes").map(|notes| notes.contains(note)), Some(true));
-    assert_eq!(backend.record().posts().count(), 1);
+    assert_eq!(backend.record().model_requests().count(), 1);
 }

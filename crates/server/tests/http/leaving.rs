@@ -75,11 +75,14 @@ async fn at_any_event_of_a_reply(
             let next = tokio::time::timeout(SOON, socket.event()).await.expect("in time").expect("an event");
             assert_eq!(next["type"], event["type"], "{cut}");
         }
-        site.backend.wait_until(SOON, |record| record.posts().count() == cut + 2).await.unwrap();
+        site.backend.wait_until(SOON, |record| record.model_requests().count() == cut + 2).await.unwrap();
         let left = site.backend.now();
         exit.take(socket).await;
-        site.backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
-        let ending = site.backend.record().posts().last().unwrap().ending.unwrap();
+        site.backend
+            .wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some()))
+            .await
+            .unwrap();
+        let ending = site.backend.record().model_requests().last().unwrap().ending.unwrap();
         let wanted = if cut < whole.len() { EndKind::Client } else { EndKind::Complete };
         let after = ending.at.saturating_sub(left);
         assert!(ending.left == wanted && after < Duration::from_secs(1), "{cut}: {ending:?}, {after:?} later");

@@ -181,12 +181,12 @@ async fn listed() -> (Site, String) {
         }
     };
     tokio::time::timeout(SOON, live).await.expect("the list in time");
-    let account = site.backend.record().at(Endpoint::Models).find_map(|seen| seen.account.clone());
+    let account = site.backend.record().requests_to(Endpoint::Models).find_map(|seen| seen.account.clone());
     (site, account.expect("an account's list"))
 }
 
 fn asked(backend: &Running) -> usize {
-    backend.record().at(Endpoint::Models).count()
+    backend.record().requests_to(Endpoint::Models).count()
 }
 
 /// The names in a list of any format.

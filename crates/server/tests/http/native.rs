@@ -435,7 +435,7 @@ async fn a_clients_attestation_stays_here() {
         assert_eq!(socket.ask(body.clone()).await["type"], "response.completed", "{path}");
     }
     let record = bench.backend.record();
-    assert_eq!(record.posts().count(), 4);
+    assert_eq!(record.model_requests().count(), 4);
     for seen in &record.requests {
         let said = format!("{:?} {}", seen.headers, seen.json());
         assert!(!said.contains("canary-of-a-device") && !said.contains("attestation"), "{}: {said}", seen.path);

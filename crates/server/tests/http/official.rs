@@ -76,7 +76,7 @@ async fn posts_reach_the_backend_as_they_were_sent() {
         wire.send(request(&format!("POST {NATIVE}"), &headers, body.as_bytes())).await;
         wire.until("event: response.completed").await;
         let record = backend.record();
-        let seen = record.posts().next().unwrap();
+        let seen = record.model_requests().next().unwrap();
         assert_eq!(compared(seen.headers.clone()), compared(wanted), "{name}");
         assert_eq!(String::from_utf8_lossy(&seen.body), body, "{name}");
         assert_eq!(record.offences, [], "{name}");
@@ -126,7 +126,7 @@ async fn turns_over_a_socket_reach_the_backend_as_they_were_sent(#[case] names: 
         assert!(previous.is_string());
     }
     let record = backend.record();
-    let mut sent: Vec<Value> = record.posts().map(offline::RecordedRequest::json).collect();
+    let mut sent: Vec<Value> = record.model_requests().map(offline::RecordedRequest::json).collect();
     for (sent, message) in sent.iter_mut().zip(&mut messages).skip(1) {
         assert!(sent["previous_response_id"].take().is_string());
         message["previous_response_id"].take();

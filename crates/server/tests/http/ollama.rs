@@ -103,7 +103,7 @@ async fn embeddings_come_from_a_relay_that_has_them() {
     let answer = post(&gateway, "/api/embed", &many).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-polygate-notes"), Some("dropped truncate"));
-    assert_eq!(backend.record().at(Endpoint::RelayMedia).count(), 1, "the name was chosen before the call");
+    assert_eq!(backend.record().requests_to(Endpoint::RelayMedia).count(), 1, "the name was chosen before the call");
     let body = read(&answer);
     assert_eq!(body["model"], many["model"]);
     let sizes: Vec<usize> =
@@ -156,7 +156,7 @@ async fn a_chat_streams_by_default_and_counts() {
     let whole = json!({"model": "gpt-6-sol", "stream": false, "messages": [{"role": "user", "content": "count to 3"}]});
     let whole = read(&post(&gateway, "/api/chat", &whole).await);
     assert!(numbers.iter().all(|name| whole[name].as_u64().is_some_and(|number| number > 0)), "{whole}");
-    assert_eq!(backend.record().posts().count(), 2);
+    assert_eq!(backend.record().model_requests().count(), 2);
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn foreign_pages_reach_nothing_and_local_ones_may_ask() {
         let answer = gateway.ask_ollama("POST /v1/images/edits", &["host: localhost", form, site], b"--b--").await;
         assert_eq!(answer.status, 403, "{site}: {}", answer.text());
     }
-    assert_eq!(backend.record().posts().count(), 0);
+    assert_eq!(backend.record().model_requests().count(), 0);
     let page = "origin: http://localhost:3000";
     let answer = gateway.ask_ollama("POST /api/generate", &["host: localhost", JSON, page], body).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some("http://localhost:3000")));
@@ -247,7 +247,7 @@ async fn another_address_than_loopback_needs_a_yes_and_a_key() {
     let allowed = Ollama { allow_remote: true, ..public() };
     let refused = bind(|settings| settings.ollama = allowed.clone()).await.err().unwrap();
     assert!(refused.contains("polygate keys create"), "{refused}");
-    let gateway = Gateway::with(|settings| (settings.ollama, settings.keys) = (allowed, Keys::Minted)).await;
+    let gateway = Gateway::with(|settings| (settings.ollama, settings.keys) = (allowed, Keys::Generated)).await;
     let key = format!("authorization: Bearer {}", gateway.keys.client);
     let tags = async |key: &str| gateway.ask_ollama("GET /api/tags", &["host: 127.0.0.1", key], b"").await;
     assert_eq!(tags("x-none: 1").await.status, 401);

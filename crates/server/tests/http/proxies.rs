@@ -21,7 +21,7 @@ impl Bench {
         let (gateway, backend) = streams::gateway(|_| {}).await;
         let credentials = Some(("me".to_owned(), PASSWORD.to_owned()));
         let proxy =
-            Proxy::start(ProxyOptions { credentials, speech: ProxyProtocol::Socks5, ..ProxyOptions::default() });
+            Proxy::start(ProxyOptions { credentials, protocol: ProxyProtocol::Socks5, ..ProxyOptions::default() });
         Self { gateway, backend, proxy: proxy.await.unwrap() }
     }
 
@@ -144,7 +144,7 @@ async fn accounts_take_the_ways_that_they_are_assigned() {
     let (_, found) = bench.call("GET /api/proxies/assignments", Value::Null).await;
     assert_eq!(found, json!({"assignments": [{"accountId": account, "proxyId": id}]}));
     assert_eq!(bench.chat().await, 200);
-    assert!(bench.backend.record().posts().all(|seen| bench.proxy.saw(seen)));
+    assert!(bench.backend.record().model_requests().all(|seen| bench.proxy.saw(seen)));
     let (status, said) = bench.call(&format!("DELETE /api/proxies/{id}"), Value::Null).await;
     assert!(status == 409 && said.to_string().contains("assign them elsewhere"), "{said}");
 
@@ -156,7 +156,7 @@ async fn accounts_take_the_ways_that_they_are_assigned() {
     bench.call(&format!("POST /api/proxies/{id}/enable"), Value::Null).await;
     bench.proxy.set_fault(ProxyFault::Closes);
     assert_ne!(bench.chat().await, 200);
-    assert_eq!(bench.backend.record().posts().count(), 1);
+    assert_eq!(bench.backend.record().model_requests().count(), 1);
     assert_eq!(bench.call(&format!("DELETE /api/proxies/assign/{account}"), Value::Null).await.0, 200);
     assert_eq!(bench.chat().await, 200);
 

@@ -25,7 +25,7 @@ impl Bench {
         accounts["accounts"][0]["id"].as_str().unwrap().clone_into(&mut bench.id);
         bench.ask(&format!("GET /auth/accounts/{}/quota", bench.id), Value::Null).await;
         let record = bench.backend.record();
-        bench.upstream_id = record.at(Endpoint::Usage).next().unwrap().account.clone().unwrap();
+        bench.upstream_id = record.requests_to(Endpoint::Usage).next().unwrap().account.clone().unwrap();
         bench
     }
 
@@ -105,7 +105,7 @@ async fn a_reset_credit_is_consumed_once_in_a_while() {
     let again = bench.own("POST", "reset-credits/consume", json!({})).await;
     assert_eq!((again.status, &read(&again)["error"]["code"]), (429, &json!("cooldown")));
     assert!(again.header("retry-after").is_some());
-    assert_eq!(bench.backend.record().at(Endpoint::Credits).count(), 2, "one list, one consumption");
+    assert_eq!(bench.backend.record().requests_to(Endpoint::Credits).count(), 2, "one list, one consumption");
 }
 
 #[tokio::test]

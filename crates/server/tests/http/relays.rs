@@ -298,7 +298,7 @@ async fn forms_pass_with_the_relays_name_of_the_model() {
     let answer = bench.form("/v1/embeddings", sound.as_bytes()).await;
     assert_eq!(answer.check().status, 415);
     let seen = bench.backend.record();
-    assert_eq!(seen.at(Endpoint::RelayMedia).count(), 2);
+    assert_eq!(seen.requests_to(Endpoint::RelayMedia).count(), 2);
 }
 
 /// A client must be able to distinguish half a response from a whole one.

@@ -56,7 +56,7 @@ async fn a_conversation_is_compacted_and_goes_on_where_it_can_be_read() {
     }
     let record = backend.record();
     assert_eq!(record.offences, []);
-    let (made, used): (Vec<_>, Vec<_>) = record.posts().partition(|post| asks(post));
+    let (made, used): (Vec<_>, Vec<_>) = record.model_requests().partition(|post| asks(post));
     let owners =
         |posts: &[&offline::RecordedRequest]| posts.iter().map(|post| post.account.clone()).collect::<Vec<_>>();
     assert_eq!(owners(&made), owners(&used), "whoever made it reads it");
@@ -75,7 +75,7 @@ async fn a_compaction_is_tried_again_like_any_request() {
     backend.script(Rule::responses(Plan::usage_limit(3_600)));
     let body = json!({ "model": "gpt-5.5", "input": [{ "role": "user", "content": "hello" }] });
     assert_eq!(ask(&gateway, "/v1/responses/compact", &body).await["output"][1]["type"], "compaction");
-    assert_eq!(backend.record().posts().count(), 2);
+    assert_eq!(backend.record().model_requests().count(), 2);
     // A reply without a compaction is not accepted as one.
     backend.script(Rule::responses(Plan::events([
         json!({ "type": "response.created", "response": { "id": "resp_1", "output": [] } }),
@@ -98,7 +98,7 @@ async fn input_tokens_are_counted_without_asking() {
         "tools": [{ "type": "function", "name": "f", "parameters": { "type": "object", "properties": {} } }] });
     let more = ask(&gateway, "/responses/input_tokens", &tools).await["input_tokens"].as_u64();
     assert!(more > counted["input_tokens"].as_u64());
-    assert_eq!(backend.record().posts().count(), 0);
+    assert_eq!(backend.record().model_requests().count(), 0);
     let unknown = json!({ "model": "none", "input": "x" });
     assert_eq!(post(&gateway, "/v1/responses/input_tokens", &unknown).await.check().status, 404);
 }
@@ -146,7 +146,7 @@ async fn accounts_draw() {
     let answer = post(&gateway, "/v1/images/generations", &json!({ "prompt": "a fox" })).await;
     assert_eq!((answer.status, answer.header("x-polygate-account").is_some()), (200, true), "no model is theirs");
     let seen = backend.record();
-    let posts: Vec<_> = seen.at(Endpoint::Images).collect();
+    let posts: Vec<_> = seen.requests_to(Endpoint::Images).collect();
     assert_eq!(posts.len(), 3);
     assert_eq!(
         posts[2].json(),
@@ -168,7 +168,7 @@ async fn accounts_draw() {
     }
     let other = json!({ "model": "dall-e-3", "prompt": "a fox" });
     assert_eq!(refusal(&post(&gateway, "/v1/images/generations", &other).await), (404, json!("model")));
-    assert_eq!(backend.record().at(Endpoint::Images).count(), 3);
+    assert_eq!(backend.record().requests_to(Endpoint::Images).count(), 3);
 }
 
 /// A Codex client names the turn of an image; the same headers from other clients are not forwarded.
@@ -184,7 +184,7 @@ async fn codex_says_which_turn_a_picture_is_for() {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let record = backend.record();
-    let seen: Vec<_> = record.at(Endpoint::Images).collect();
+    let seen: Vec<_> = record.requests_to(Endpoint::Images).collect();
     assert_eq!(seen[0].header("x-codex-image-turn-id"), Some("t-1"));
     assert_eq!(seen[0].header("x-codex-turn-metadata"), Some("{\"turn_id\":\"t-1\"}"));
     assert!(seen[1].header("x-codex-image-turn-id").is_some_and(|turn| turn != "t-1"));
@@ -214,7 +214,7 @@ async fn accounts_change_pictures_from_json_and_from_forms() {
     let headers = ["host: localhost", "content-type: multipart/form-data; boundary=b", &key];
     let answer = gateway.ask("POST /v1/images/edits", &headers, &form(Vec::new())).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = backend.record().at(Endpoint::Images).next_back().unwrap().json();
+    let sent = backend.record().requests_to(Endpoint::Images).next_back().unwrap().json();
     assert_eq!((&sent["prompt"], sent["images"].as_array().unwrap().len()), (&json!("a hat"), 1));
     assert!(sent["images"][0]["image_url"].as_str().unwrap().starts_with("data:image/png;base64,iVBORw0KGgpyZXN0"));
     let masked =
@@ -231,7 +231,7 @@ async fn an_account_that_may_not_draw_is_not_asked_to() {
     let mut body = json!({ "model": "gpt-5.5", "input": "draw a fox", "tools": tools });
     let answer = post(&gateway, "/v1/responses", &body).await;
     assert_eq!((answer.check().status, &read(&answer)["error"]["code"]), (403, &json!("image_generation_unavailable")));
-    assert_eq!(backend.record().posts().count(), 0);
+    assert_eq!(backend.record().model_requests().count(), 0);
     body["tool_choice"] = json!("none");
     assert_eq!(post(&gateway, "/v1/responses", &body).await.status, 200);
 }
@@ -249,7 +249,7 @@ async fn the_image_tool_goes_whole_to_a_plan_that_has_it() {
             answer["output"].as_array().unwrap().iter().any(|item| item["type"] == "image_generation_call"),
             "{answer}"
         );
-        let sent = backend.record().posts().last().unwrap().json();
+        let sent = backend.record().model_requests().last().unwrap().json();
         let sent = if model == "gpt-5.5" { &sent["tools"][0] } else { &sent["input"][0]["tools"][0]["tools"][0] };
         assert_eq!(*sent, tool);
     }
@@ -273,7 +273,7 @@ async fn the_image_tool_of_a_list_goes_to_a_plan_that_has_it() {
         }
     }
     let record = backend.record();
-    let mut accounts: Vec<_> = record.posts().map(|seen| seen.account.clone()).collect();
+    let mut accounts: Vec<_> = record.model_requests().map(|seen| seen.account.clone()).collect();
     accounts.dedup();
     assert_eq!(accounts.len(), 1);
 }
@@ -285,7 +285,7 @@ async fn drawing_moves_on_and_renews_tokens() {
     backend.script(Rule::at(Endpoint::Images, Plan::usage_limit(3_600)));
     ask(&gateway, "/v1/images/generations", &body).await;
     let record = backend.record();
-    let accounts: Vec<_> = record.at(Endpoint::Images).map(|seen| seen.account.clone()).collect();
+    let accounts: Vec<_> = record.requests_to(Endpoint::Images).map(|seen| seen.account.clone()).collect();
     assert_eq!((accounts.len(), accounts[0] == accounts[1]), (2, false));
     let left = accounts[1].clone().unwrap();
     backend.expire_access(&left);
@@ -303,7 +303,7 @@ async fn accounts_search() {
         let found = ask(&gateway, path, &body).await;
         assert_eq!(found["results"][0]["snippet"], "About foxes.");
     }
-    assert_eq!(backend.record().at(Endpoint::Search).next().unwrap().json(), body, "it goes as it came");
+    assert_eq!(backend.record().requests_to(Endpoint::Search).next().unwrap().json(), body, "it goes as it came");
     let wrong = post(&gateway, "/v1/alpha/search", &json!({ "id": "session" })).await;
     assert_eq!(wrong.check().status, 400, "{}", wrong.text());
 }

@@ -30,7 +30,7 @@ fn user(text: &str) -> Value {
 /// The input of the last model request, as the backend saw it: roles and texts.
 fn said(backend: &offline::Running) -> Vec<String> {
     let record = backend.record();
-    let post = record.posts().last().expect("a model request");
+    let post = record.model_requests().last().expect("a model request");
     let items = post.json()["input"].as_array().cloned().unwrap_or_default();
     let role = |item: &Value| item["role"].as_str().or(item["type"].as_str()).unwrap_or_default().to_owned();
     let text = |item: &Value| item["content"][0]["text"].as_str().unwrap_or_default().to_owned();
@@ -63,7 +63,7 @@ async fn input_goes_on_from_the_last_response_of_the_connection() {
     let warm = json!({ "model": MODEL, "input": [user("My name is Ada.")], "store": false, "generate": false });
     let warm = socket.ask(warm).await;
     assert_eq!((&warm["response"]["output"], &warm["response"]["usage"]["total_tokens"]), (&json!([]), &json!(0)));
-    assert!(backend.record().posts().all(|post| post.json()["generate"] == false), "nothing is generated");
+    assert!(backend.record().model_requests().all(|post| post.json()["generate"] == false), "nothing is generated");
     let mut previous = warm["response"]["id"].clone();
     for (turn, prompt) in ["Reply with exactly: one", "Reply with exactly: two"].into_iter().enumerate() {
         let body = json!({ "model": MODEL, "input": [user(prompt)], "store": false, "previous_response_id": previous });
@@ -113,7 +113,7 @@ async fn a_second_message_waits_for_its_turn() {
         socket.create(json!({ "model": MODEL, "input": prompt, "store": false })).await;
     }
     assert_eq!(socket.event().await.unwrap()["type"], "response.created");
-    assert_eq!(backend.record().posts().count(), 1);
+    assert_eq!(backend.record().model_requests().count(), 1);
     backend.release("go");
     for end in ["9", "3", "4"] {
         let last = socket.reply().await.pop().unwrap();
@@ -132,7 +132,7 @@ async fn a_ping_is_answered_while_messages_wait() {
             socket.create(json!({ "model": MODEL, "input": prompt, "store": false })).await;
         }
         socket.ping().await;
-        backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+        backend.wait_until(SOON, |record| record.model_requests().count() == calls).await.unwrap();
         socket.ping().await;
         backend.release(gate);
         for end in ["9", "3", "4"] {
@@ -177,7 +177,7 @@ async fn a_silent_reply_keeps_its_client_waiting(
     assert_eq!(last["type"], "response.completed");
     assert!(words(&last["response"]).ends_with('9'), "{last}");
     let sockets = usize::from(transport == Transport::WebSocket);
-    assert_eq!((backend.record().sockets().count(), backend.record().posts().count()), (sockets, 1));
+    assert_eq!((backend.record().sockets().count(), backend.record().model_requests().count()), (sockets, 1));
 }
 
 #[tokio::test]
@@ -191,8 +191,8 @@ async fn few_messages_wait() {
     let crowded = socket.reply().await.pop().unwrap();
     assert_eq!((&crowded["status"], &crowded["error"]["code"]), (&json!(429), &json!("too_many_messages")));
     assert_eq!(socket.closed().await.unwrap().code, CloseCode::Policy);
-    backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
-    assert!(backend.record().posts().count() <= 1, "what waited is not served");
+    backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await.unwrap();
+    assert!(backend.record().model_requests().count() <= 1, "what waited is not served");
 }
 
 #[tokio::test]
@@ -204,16 +204,16 @@ async fn a_client_that_leaves_while_messages_wait_ends_the_upstream() {
         for prompt in ["count to 9", "count to 3", "count to 4"] {
             socket.create(json!({ "model": MODEL, "input": prompt })).await;
         }
-        backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+        backend.wait_until(SOON, |record| record.model_requests().count() == calls).await.unwrap();
         let left = backend.now();
         if close {
             socket.send(Message::Close(None)).await;
         }
         drop(socket);
-        backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
-        let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+        backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await.unwrap();
+        let ended = backend.record().model_requests().last().unwrap().disconnected_at().expect("the gateway left");
         assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{close}");
-        assert_eq!(backend.record().posts().count(), calls, "what waited is not served");
+        assert_eq!(backend.record().model_requests().count(), calls, "what waited is not served");
     }
 }
 
@@ -228,12 +228,12 @@ async fn a_client_that_closes_and_stays_holds_no_place() {
         assert_eq!(socket.event().await.unwrap()["type"], "response.created");
         let left = backend.now();
         socket.send(last).await;
-        backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
-        let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+        backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await.unwrap();
+        let ended = backend.record().model_requests().last().unwrap().disconnected_at().expect("the gateway left");
         assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{calls}");
         let mut other = open(&gateway, &[]).await.unwrap();
         assert_eq!(other.ask(json!({ "model": MODEL, "input": "count to 3" })).await["type"], "response.completed");
-        assert_eq!(backend.record().posts().count(), calls + 1);
+        assert_eq!(backend.record().model_requests().count(), calls + 1);
         drop(socket);
     }
 }
@@ -247,14 +247,14 @@ async fn a_client_that_leaves_ends_the_upstream() {
             backend.script(Rule::responses(plan.clone()));
             let mut socket = open(&gateway, &[]).await.unwrap();
             socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
-            backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+            backend.wait_until(SOON, |record| record.model_requests().count() == calls).await.unwrap();
             let left = backend.now();
             if close {
                 socket.send(Message::Close(None)).await;
             }
             drop(socket);
-            backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
-            let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+            backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await.unwrap();
+            let ended = backend.record().model_requests().last().unwrap().disconnected_at().expect("the gateway left");
             assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{plan:?} {close}");
         }
     }
@@ -367,7 +367,7 @@ async fn the_guard_and_the_key_check_come_first() {
     }
     let junk = open(&gateway, &[("sec-websocket-protocol", "openai-insecure-api-key.x, ,;junk")]).await;
     assert!(!matches!(junk.map(|_| ()).map_err(|error| *error), Err(Error::Http(_))), "subprotocols are passed over");
-    assert_eq!(backend.record().posts().count(), 0);
+    assert_eq!(backend.record().model_requests().count(), 0);
     assert!(count(&gateway.counters.unauthorized) > 0 && count(&gateway.counters.origin) > 0);
 }
 
@@ -395,7 +395,7 @@ async fn an_upgrade_request_has_no_body() {
             assert_eq!(answer.header("connection"), Some("close"));
         }
     }
-    assert_eq!(backend.record().posts().count(), 0);
+    assert_eq!(backend.record().model_requests().count(), 0);
 }
 
 #[tokio::test]
@@ -411,7 +411,7 @@ async fn a_connection_that_breaks_the_rules_is_told_why() {
     long.send(Message::text("x".repeat((64 << 10) + 1))).await;
     assert_eq!(long.event().await.unwrap()["status"], 413);
     assert_eq!(long.closed().await.unwrap().code, CloseCode::Size);
-    assert_eq!(backend.record().posts().count(), 1);
+    assert_eq!(backend.record().model_requests().count(), 1);
 }
 
 #[tokio::test]
@@ -482,5 +482,5 @@ async fn a_drain_begins_nothing_that_waits() {
         assert_eq!(socket.closed().await.unwrap().code, CloseCode::Away);
     }
     gateway.stopped().await;
-    assert_eq!(backend.record().posts().count(), 2);
+    assert_eq!(backend.record().model_requests().count(), 2);
 }

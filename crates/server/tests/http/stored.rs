@@ -83,7 +83,7 @@ async fn a_request_goes_on_from_a_response() {
     }
     let last = objects.last().unwrap();
     let record = backend.record();
-    let posts: Vec<_> = record.posts().collect();
+    let posts: Vec<_> = record.model_requests().collect();
     let sent = posts[1].json().to_string();
     for text in ["Reply with exactly: one", "\"one\"", "Reply with exactly: two"] {
         assert!(sent.contains(text), "{text} in {sent}");
@@ -172,7 +172,7 @@ async fn a_conversation_that_is_gone_on_from_is_charged_as_its_body_would_be() {
     backend.script(Rule::responses(Plan::auto().delay(Wait::Gate("go".to_owned()))));
     let next = json!({ "model": MODEL, "input": "count to 4", "previous_response_id": first["id"], "stream": true });
     let mut running = begin(&gateway, &next).await;
-    backend.wait_until(SOON, |record| record.posts().count() == 2).await.unwrap();
+    backend.wait_until(SOON, |record| record.model_requests().count() == 2).await.unwrap();
     let answer = gateway.post("/v1/responses", &[], next.to_string().as_bytes()).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{}", answer.text());
     let mut socket = open(&gateway).await;
@@ -202,7 +202,7 @@ async fn a_conversation_has_no_more_items_than_a_request() {
             assert_eq!(error["error"]["param"], "input", "{error}");
         }
     }
-    assert_eq!(backend.record().posts().count(), 0);
+    assert_eq!(backend.record().model_requests().count(), 0);
 }
 
 async fn open(gateway: &Gateway) -> Socket {
@@ -226,7 +226,7 @@ async fn an_unknown_previous_response_is_refused() {
         (&error["code"], &error["param"]),
         (&json!("previous_response_not_found"), &json!("previous_response_id"))
     );
-    assert_eq!(backend.record().posts().count(), 1);
+    assert_eq!(backend.record().model_requests().count(), 1);
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a_running_response_is_seen_and_cancelled() {
     assert_eq!((status, &cancelled["status"]), (200, &json!("cancelled")));
     let text = wire.answer().await.unwrap().text();
     assert!(text.contains(r#""status":"cancelled""#), "{text}");
-    backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
+    backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await.unwrap();
     assert_eq!(own(&gateway, &format!("GET {line}")).await.1["status"], "cancelled");
     assert_eq!(own(&gateway, &format!("POST {line}/cancel")).await.0, 200, "twice is no mistake");
     let made = create(&gateway, json!({ "model": MODEL, "input": "Reply with exactly: one" })).await;
@@ -263,6 +263,6 @@ async fn a_response_whose_client_left_is_not_kept() {
     let line = format!("GET /v1/responses/{}", wire.after("\"id\":\""));
     assert_eq!(own(&gateway, &line).await.0, 200);
     drop(wire);
-    backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
+    backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await.unwrap();
     assert_eq!(own(&gateway, &line).await.0, 404);
 }

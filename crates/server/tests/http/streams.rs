@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use offline::{FakeAccount, Offline, Plan, Rule, Running};
 use pool::{Millis, Secret, Tokens};
 use server::Settings;
-use store::{NewAccount, Origin, Store, UsageRow};
+use store::{NewAccount, Store, TokenOrigin, UsageRow};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -101,7 +101,7 @@ pub(crate) fn account(fake: FakeAccount) -> NewAccount {
         user: fake.user,
         fedramp: false,
         tokens,
-        origin: Origin::Login,
+        origin: TokenOrigin::Login,
         egress: None,
         status: pool::Status::Active,
     }
@@ -215,12 +215,13 @@ async fn a_client_that_leaves_ends_the_upstream() {
             let mut wire = Wire::open(gateway.port).await;
             wire.send(call(&gateway, path, "count to 9", stream)).await;
             calls += 1;
-            backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+            backend.wait_until(SOON, |record| record.model_requests().count() == calls).await.unwrap();
             drop(wire);
-            let seen = backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await;
+            let seen =
+                backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await;
             assert!(seen.is_ok(), "{path} {stream} {plan:?}");
             // The backend itself would wait for ever.
-            assert!(backend.record().posts().last().unwrap().left_at().is_some(), "the gateway left");
+            assert!(backend.record().model_requests().last().unwrap().disconnected_at().is_some(), "the gateway left");
         }
     }
 }
@@ -230,10 +231,14 @@ async fn a_client_that_stops_reading_is_given_up() {
     let (gateway, backend) = gateway(|settings| settings.limits.write_stall = Duration::from_millis(300)).await;
     let mut wire = Wire::open(gateway.port).await;
     wire.send(call(&gateway, "/v1/responses", "count to 100000", true)).await;
-    let gone =
-        backend.wait_until(Duration::from_secs(30), |record| record.posts().any(|post| post.ending.is_some())).await;
+    let gone = backend
+        .wait_until(Duration::from_secs(30), |record| record.model_requests().any(|post| post.ending.is_some()))
+        .await;
     assert!(gone.is_ok());
-    assert!(backend.record().posts().next().unwrap().left_at().is_some(), "the gateway left before the end");
+    assert!(
+        backend.record().model_requests().next().unwrap().disconnected_at().is_some(),
+        "the gateway left before the end"
+    );
     drop(wire);
 }
 
@@ -254,12 +259,13 @@ async fn http2_clients_that_leave_or_stop_reading_are_given_up_too() {
     let answer = sender.send_request(ask("count to 9")).await.unwrap();
     assert_eq!(answer.status(), 200);
     drop(answer);
-    backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
-    assert!(backend.record().posts().last().unwrap().left_at().is_some(), "the gateway left");
+    backend.wait_until(SOON, |record| record.model_requests().all(|post| post.ending.is_some())).await.unwrap();
+    assert!(backend.record().model_requests().last().unwrap().disconnected_at().is_some(), "the gateway left");
 
     let blocked = sender.send_request(ask("count to 100000")).await.unwrap();
-    let gone =
-        backend.wait_until(SOON, |record| record.posts().nth(1).is_some_and(|post| post.left_at().is_some())).await;
+    let gone = backend
+        .wait_until(SOON, |record| record.model_requests().nth(1).is_some_and(|post| post.disconnected_at().is_some()))
+        .await;
     assert!(gone.is_ok(), "a blocked stream is given up");
     let mut body = blocked.into_body();
     let reset = loop {
@@ -291,7 +297,7 @@ async fn a_drain_lets_streams_finish_and_cuts_the_rest_cleanly() {
     for (at, (path, stream)) in calls.into_iter().enumerate() {
         let mut wire = Wire::open(gateway.port).await;
         wire.send(call(&gateway, path, "count to 9", stream)).await;
-        backend.wait_until(SOON, |record| record.posts().count() > at).await.unwrap();
+        backend.wait_until(SOON, |record| record.model_requests().count() > at).await.unwrap();
         if stream {
             wire.begun().await;
         }

@@ -5,7 +5,7 @@ mod tests;
 
 use pool::{Status, Tokens};
 
-use crate::{NewAccount, Origin};
+use crate::{NewAccount, TokenOrigin};
 
 /// Whether `new` replaces the stored tokens.
 ///
@@ -14,7 +14,7 @@ use crate::{NewAccount, Origin};
 /// token. An account that needs a login takes any tokens except the failed ones.
 pub(super) fn replaces(new: &NewAccount, stored: &Tokens, status: &Status) -> bool {
     let given = &new.tokens;
-    if new.origin == Origin::Login {
+    if new.origin == TokenOrigin::Login {
         return true;
     }
     if given.access == stored.access && given.refresh == stored.refresh {

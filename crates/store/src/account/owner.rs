@@ -4,13 +4,13 @@
 use pool::{AccountId, AccountLimits, Status};
 
 use super::json;
-use crate::failpoint::{self, Step};
+use crate::failpoint::{self, WritePoint};
 use crate::statement::{Arg, args};
 use crate::{Error, Store, sql};
 
 impl Store {
     /// Writes the owner's status over any stored one. The result says for each account, in order, whether it exists.
-    pub async fn switch(&self, ids: &[AccountId], status: &Status) -> Result<Vec<bool>, Error> {
+    pub async fn set_owner_status(&self, ids: &[AccountId], status: &Status) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = ids.iter().map(|id| args![&id.0, json(status)].to_vec()).collect();
         self.write_each(failpoint::OWNER, sql::ACCOUNT_SWITCH, &rows).await
     }
@@ -22,7 +22,7 @@ impl Store {
     }
 
     /// Writes the owner's limits of an account (concurrent requests and priority); `false` when there is no such account.
-    pub async fn set_terms(&self, id: &AccountId, terms: AccountLimits) -> Result<bool, Error> {
+    pub async fn set_limits(&self, id: &AccountId, terms: AccountLimits) -> Result<bool, Error> {
         let most = Arg::MaybeInt(terms.max_concurrent.map(i64::from));
         let row = [Arg::from(&id.0), most, Arg::from(i64::from(terms.priority))];
         Ok(self.write(failpoint::OWNER, sql::ACCOUNT_TERMS, &row).await? > 0)
@@ -46,7 +46,7 @@ impl Store {
     /// changed.
     pub(super) async fn write_each(
         &self,
-        step: Step,
+        step: WritePoint,
         sql: &'static str,
         rows: &[Vec<Arg<'_>>],
     ) -> Result<Vec<bool>, Error> {

@@ -25,12 +25,12 @@ const OLD: &[Migration] = &[step(1, FIRST)];
 const NEW: &[Migration] = &[step(1, FIRST), step(3, SECOND)];
 const BROKEN: &[Migration] = &[step(1, FIRST), step(3, SECOND), step(4, "CREATE TABLE c (id TEXT); SELECT nonsense")];
 
-async fn bring(path: &Path, schema: &'static [Migration]) -> Result<(), OpenError> {
+async fn migrate(path: &Path, schema: &'static [Migration]) -> Result<(), OpenError> {
     run(path, schema, SchemaPolicy::Migrate).await
 }
 
 async fn run(path: &Path, schema: &'static [Migration], upgrade: SchemaPolicy) -> Result<(), OpenError> {
-    let file = File { path: path.to_path_buf(), schema, durability: Durability::Durable, upgrade };
+    let file = File { path: path.to_path_buf(), schema, durability: Durability::Durable, schema_policy: upgrade };
     open(&file, 42).await?.close().await;
     Ok(())
 }
@@ -48,10 +48,10 @@ async fn tables(path: &Path) -> Vec<String> {
 async fn migrations_run_once_after_a_backup() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
-    bring(&path, OLD).await.unwrap();
+    migrate(&path, OLD).await.unwrap();
     assert!(!home.path().join("backup").exists(), "a new file needs none");
     for _ in 0..2 {
-        bring(&path, NEW).await.unwrap();
+        migrate(&path, NEW).await.unwrap();
         assert_eq!(tables(&path).await, ["a", "b", "migration"]);
     }
     let backup = home.path().join("backup/accounts-v1-42.db");
@@ -63,10 +63,10 @@ async fn migrations_run_once_after_a_backup() {
 async fn a_failed_migration_leaves_the_old_schema() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
-    bring(&path, OLD).await.unwrap();
-    assert!(bring(&path, BROKEN).await.is_err());
+    migrate(&path, OLD).await.unwrap();
+    assert!(migrate(&path, BROKEN).await.is_err());
     assert_eq!(tables(&path).await, ["a", "migration"]);
-    bring(&path, OLD).await.unwrap();
+    migrate(&path, OLD).await.unwrap();
 }
 
 /// A program works on a newer schema unless the floor of that schema is above the program's own schema.
@@ -78,9 +78,9 @@ async fn a_failed_migration_leaves_the_old_schema() {
 async fn an_older_program_works_down_to_the_floor(#[case] newer: &'static [Migration], #[case] works: bool) {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
-    bring(&path, newer).await.unwrap();
-    let outcome = bring(&path, OLD).await;
-    let refused = matches!(outcome, Err(OpenError::Newer { found: 3, known: 1 }));
+    migrate(&path, newer).await.unwrap();
+    let outcome = migrate(&path, OLD).await;
+    let refused = matches!(outcome, Err(OpenError::SchemaTooNew { found: 3, known: 1 }));
     assert_eq!((outcome.is_ok(), refused), (works, !works), "{outcome:?}");
 }
 
@@ -89,12 +89,12 @@ async fn an_older_program_works_down_to_the_floor(#[case] newer: &'static [Migra
 async fn a_table_without_floors_gets_them() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
-    bring(&path, OLD).await.unwrap();
+    migrate(&path, OLD).await.unwrap();
     let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     pool.execute("ALTER TABLE migration DROP COLUMN floor").await.unwrap();
     pool.close().await;
-    run(&path, OLD, SchemaPolicy::Expect).await.unwrap();
-    bring(&path, NEW).await.unwrap();
+    run(&path, OLD, SchemaPolicy::RequireCurrent).await.unwrap();
+    migrate(&path, NEW).await.unwrap();
     assert_eq!(tables(&path).await, ["a", "b", "migration"]);
 }
 
@@ -102,13 +102,13 @@ async fn a_table_without_floors_gets_them() {
 async fn only_the_migrate_policy_changes_an_old_schema() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
-    run(&path, OLD, SchemaPolicy::Expect).await.expect("a new file is made");
-    let refused = run(&path, NEW, SchemaPolicy::Expect).await.expect_err("it is older");
-    assert!(matches!(refused, OpenError::Older { found: 1, known: 3 }), "{refused}");
+    run(&path, OLD, SchemaPolicy::RequireCurrent).await.expect("a new file is made");
+    let refused = run(&path, NEW, SchemaPolicy::RequireCurrent).await.expect_err("it is older");
+    assert!(matches!(refused, OpenError::SchemaTooOld { found: 1, known: 3 }), "{refused}");
     assert!(refused.to_string().contains("hint: run `polygate migrate`"), "{refused}");
     assert_eq!(tables(&path).await, ["a", "migration"]);
-    bring(&path, NEW).await.unwrap();
-    run(&path, NEW, SchemaPolicy::Expect).await.unwrap();
+    migrate(&path, NEW).await.unwrap();
+    run(&path, NEW, SchemaPolicy::RequireCurrent).await.unwrap();
 }
 
 #[test]

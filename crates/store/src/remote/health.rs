@@ -24,8 +24,8 @@ pub(super) enum Evidence {
 /// The server's state.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    broken: u32,
-    away: bool,
+    missed_timeouts: u32,
+    unavailable: bool,
     /// Counts recoveries.
     epoch: Epoch,
 }
@@ -36,8 +36,8 @@ pub(super) struct Epoch(u64);
 
 impl Health {
     /// The current epoch; `None` while the server is unavailable and only the probe may connect.
-    pub(super) fn turn(&self) -> Option<Epoch> {
-        (!self.away).then_some(self.epoch)
+    pub(super) fn current_epoch(&self) -> Option<Epoch> {
+        (!self.unavailable).then_some(self.epoch)
     }
 
     /// Records that the server answers again. Operations of the old epoch may still time out and are ignored.
@@ -51,12 +51,12 @@ impl Health {
             return false;
         }
         match word {
-            Evidence::Answers | Evidence::Retry => self.broken = 0,
-            Evidence::NoAnswer => self.broken += 1,
-            Evidence::Unavailable => self.broken = BROKEN,
+            Evidence::Answers | Evidence::Retry => self.missed_timeouts = 0,
+            Evidence::NoAnswer => self.missed_timeouts += 1,
+            Evidence::Unavailable => self.missed_timeouts = BROKEN,
         }
-        let leaves = !self.away && self.broken >= BROKEN;
-        self.away |= leaves;
+        let leaves = !self.unavailable && self.missed_timeouts >= BROKEN;
+        self.unavailable |= leaves;
         leaves
     }
 }

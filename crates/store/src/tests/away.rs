@@ -7,7 +7,7 @@ use sqlx::Executor;
 use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
-use super::wire::{Mood, Wire};
+use super::wire::{ProxyMode, TcpProxy};
 use super::{NOW, Site, rows};
 use crate::remote::{Operation, PooledConnection};
 use crate::{Error, OpenError, Store};
@@ -16,9 +16,9 @@ use crate::{Error, OpenError, Store};
 const HANGS: Duration = Duration::from_mins(1);
 
 /// A store whose database is behind a wire.
-async fn behind(cluster: &Cluster, create: &'static str, name: &str) -> (Site, Wire, Store) {
+async fn store_behind_proxy(cluster: &Cluster, create: &'static str, name: &str) -> (Site, TcpProxy, Store) {
     let mut site = cluster.site(create, name).await;
-    let wire = Wire::to(cluster.socket()).await;
+    let wire = TcpProxy::to(cluster.socket()).await;
     let url = format!("postgres://polygate@127.0.0.1:{}/{name}?sslmode=disable", wire.port);
     site.postgres = Some(Secret::new(url));
     let store = site.open().await;
@@ -26,7 +26,7 @@ async fn behind(cluster: &Cluster, create: &'static str, name: &str) -> (Site, W
 }
 
 /// Retries until the database answers again.
-async fn back(store: &Store) {
+async fn wait_until_back(store: &Store) {
     let asked = async {
         while store.accounts().await.is_err() {
             sleep(Duration::from_millis(20)).await;
@@ -36,9 +36,9 @@ async fn back(store: &Store) {
 }
 
 pub(super) async fn a_paused_server_is_waited_for_within_timeouts(cluster: &Cluster) {
-    let (_site, wire, store) = behind(cluster, "CREATE DATABASE still", "still").await;
+    let (_site, wire, store) = store_behind_proxy(cluster, "CREATE DATABASE still", "still").await;
     store.generation().await.unwrap();
-    wire.set(Mood::Paused);
+    wire.set(ProxyMode::Paused);
     for _ in 0..2 {
         let asked = timeout(HANGS, store.generation()).await.expect("it has a bound");
         assert!(matches!(asked, Err(Error::Unavailable)), "{asked:?}");
@@ -51,8 +51,8 @@ pub(super) async fn a_paused_server_is_waited_for_within_timeouts(cluster: &Clus
     store.usage().record(rows::usage("1", NOW));
     timeout(HANGS, store.usage().flush()).await.expect("the writer has a bound");
     let before = wire.taken();
-    wire.set(Mood::Open);
-    back(&store).await;
+    wire.set(ProxyMode::Open);
+    wait_until_back(&store).await;
     assert!(wire.taken() > before, "on new connections");
     store.usage().flush().await;
     assert_eq!(store.usage().rows(9).await.unwrap().len(), 1, "the row waited");
@@ -77,13 +77,13 @@ async fn futures(store: &Store) -> Vec<Result<i64, Error>> {
 
 /// Every connection is in use when the server stops answering: none of these connections returns to the pool.
 pub(super) async fn connections_that_hung_are_not_used_again(cluster: &Cluster) {
-    let (_site, wire, store) = behind(cluster, "CREATE DATABASE hung", "hung").await;
+    let (_site, wire, store) = store_behind_proxy(cluster, "CREATE DATABASE hung", "hung").await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
     let known = wire.taken();
-    wire.set(Mood::Paused);
+    wire.set(ProxyMode::Paused);
     assert!(futures(&store).await.iter().all(Result::is_err));
-    wire.set(Mood::Open);
-    back(&store).await;
+    wire.set(ProxyMode::Open);
+    wait_until_back(&store).await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
     assert!(wire.taken() > known);
     store.close().await;
@@ -126,37 +126,37 @@ pub(super) async fn a_transaction_has_one_bound(cluster: &Cluster) {
 
 /// A command would wait for ever when the server stops answering after the login.
 pub(super) async fn opening_has_bounds(cluster: &Cluster) {
-    let (site, wire, store) = behind(cluster, "CREATE DATABASE opened", "opened").await;
+    let (site, wire, store) = store_behind_proxy(cluster, "CREATE DATABASE opened", "opened").await;
     store.close().await;
-    wire.set(Mood::Until("to_regclass('migration')"));
+    wire.set(ProxyMode::Until("to_regclass('migration')"));
     let opened = timeout(HANGS, Store::open(site.options())).await.expect("it has a bound");
     let Err(error) = opened else { panic!("it opened") };
     assert!(matches!(error, OpenError::Unreachable(_)), "{error}");
 }
 
 pub(super) async fn broken_connections_cost_no_more_than_an_error(cluster: &Cluster) {
-    let (_site, wire, store) = behind(cluster, "CREATE DATABASE broken", "broken").await;
+    let (_site, wire, store) = store_behind_proxy(cluster, "CREATE DATABASE broken", "broken").await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
-    wire.set(Mood::Cut);
-    wire.set(Mood::Open);
-    back(&store).await;
+    wire.set(ProxyMode::Cut);
+    wire.set(ProxyMode::Open);
+    wait_until_back(&store).await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
     store.close().await;
 }
 
 /// The server ends the store's sessions, as at a restart.
 pub(super) async fn ended_sessions_are_replaced(cluster: &Cluster) {
-    let (_site, _wire, store) = behind(cluster, "CREATE DATABASE ended", "ended").await;
+    let (_site, _wire, store) = store_behind_proxy(cluster, "CREATE DATABASE ended", "ended").await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'ended'";
     cluster.admin().execute(end).await.unwrap();
-    back(&store).await;
+    wait_until_back(&store).await;
     assert!(futures(&store).await.iter().all(Result::is_ok));
     store.close().await;
 }
 
 pub(super) async fn sessions_have_bounds_of_the_server_too(cluster: &Cluster) {
-    let (_site, _wire, store) = behind(cluster, "CREATE DATABASE bounded", "bounded").await;
+    let (_site, _wire, store) = store_behind_proxy(cluster, "CREATE DATABASE bounded", "bounded").await;
     let asked = "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') || ' ' \
         || current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('application_name')";
     let row = store.read_one(asked, &[]).await.unwrap().unwrap();
@@ -168,7 +168,7 @@ pub(super) async fn sessions_have_bounds_of_the_server_too(cluster: &Cluster) {
 
 /// An open store detects a read-only server by the session's settings; on a server that was read-only from the start the opening fails.
 pub(super) async fn a_server_that_takes_no_writes_is_refused(cluster: &Cluster) {
-    let (site, _wire, store) = behind(cluster, "CREATE DATABASE fixed", "fixed").await;
+    let (site, _wire, store) = store_behind_proxy(cluster, "CREATE DATABASE fixed", "fixed").await;
     cluster.admin().execute("ALTER DATABASE fixed SET default_transaction_read_only = on").await.unwrap();
     let Err(error) = Store::open(site.options()).await else { panic!("it opened") };
     assert!(matches!(error, OpenError::ReadOnly), "{error}");
@@ -182,6 +182,6 @@ pub(super) async fn a_server_that_takes_no_writes_is_refused(cluster: &Cluster) 
     };
     timeout(HANGS, asked).await.expect("it is away");
     cluster.admin().execute("ALTER DATABASE fixed RESET default_transaction_read_only").await.unwrap();
-    back(&store).await;
+    wait_until_back(&store).await;
     store.close().await;
 }

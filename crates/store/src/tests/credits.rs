@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::{NOW, Site, add};
-use crate::CreditClaim::{self, Begun, Gone, Held};
+use crate::CreditClaim::{self, Begun, Gone, TooSoon};
 
 fn request(begun: CreditClaim) -> String {
     let Begun { request } = begun else { panic!("{begun:?}") };
@@ -20,7 +20,7 @@ pub(super) async fn one_of_many_consumes_a_credit(site: &Site) {
     }
     let all = tries.join_all().await;
     assert_eq!(all.iter().filter(|answer| matches!(answer, Begun { .. })).count(), 1);
-    assert_eq!(all.iter().filter(|answer| **answer == Held { until: NOW.plus(30_000) }).count(), 7);
+    assert_eq!(all.iter().filter(|answer| **answer == TooSoon { until: NOW.plus(30_000) }).count(), 7);
     assert_eq!(store.begin_credit(&pool::AccountId("none".into()), None, NOW).await.unwrap(), Gone);
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn an_offered_id_is_for_a_new_try(site: &Site) {
     let id = add(&store, "one").await;
     let offers = ["one", "two", "three"];
     for (at, (offered, wanted)) in (0..).zip(offers.into_iter().zip(["one", "one", "three"])) {
-        let begun = request(store.offer_credit(&id, offered, NOW.plus(at * 30_000)).await.unwrap());
+        let begun = request(store.begin_credit_with_id(&id, offered, NOW.plus(at * 30_000)).await.unwrap());
         assert_eq!(begun, wanted);
         if at == 1 {
             store.end_credit(&id, &begun).await.unwrap();

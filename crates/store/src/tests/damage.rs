@@ -147,7 +147,7 @@ async fn a_damaged_relay_is_named() {
     pool.execute("UPDATE relay SET api_key = (SELECT api_key FROM relay WHERE name = 'one')").await.unwrap();
     assert_eq!(store.relay_key(&one).await.unwrap(), Some(Secret::from("key-one")));
     let moved = store.relay_key(&two).await;
-    assert!(matches!(&moved, Err(Error::Sealed { column: "api_key", row, .. }) if *row == two.0), "{moved:?}");
+    assert!(matches!(&moved, Err(Error::CannotUnseal { column: "api_key", row, .. }) if *row == two.0), "{moved:?}");
     let damages = [
         ("wire", "UPDATE relay SET wire = 'soap'"),
         ("models", "UPDATE relay SET wire = 'chat', models = '{'"),

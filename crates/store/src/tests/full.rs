@@ -10,9 +10,9 @@ use super::{NOW, Site, add, tokens};
 use crate::{Error, Options, Store};
 
 /// A mounted tmpfs, which is unmounted when its value is dropped.
-struct Small<'a>(&'a Path);
+struct TmpfsMount<'a>(&'a Path);
 
-impl<'a> Small<'a> {
+impl<'a> TmpfsMount<'a> {
     fn mount(path: &'a Path) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(path).output().is_ok_and(|done| done.status.success());
@@ -20,7 +20,7 @@ impl<'a> Small<'a> {
     }
 }
 
-impl Drop for Small<'_> {
+impl Drop for TmpfsMount<'_> {
     fn drop(&mut self) {
         Command::new("umount").arg("--lazy").arg(self.0).status().ok();
     }
@@ -35,7 +35,7 @@ fn fill(path: &Path) {
 #[tokio::test]
 async fn a_refresh_is_durable_on_a_full_disk() {
     let site = Site::sqlite();
-    let Some(disk) = Small::mount(site.home()) else {
+    let Some(disk) = TmpfsMount::mount(site.home()) else {
         println!("SKIPPED: mounting a tmpfs takes root");
         return;
     };

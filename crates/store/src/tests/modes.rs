@@ -70,10 +70,10 @@ async fn a_listable_home_opens_and_is_reported() {
     let site = Site::sqlite();
     chmod(site.home(), 0o755);
     site.open().await.close().await;
-    assert_eq!(Store::listable(site.home()), Some(0o755));
+    assert_eq!(Store::listable_mode(site.home()), Some(0o755));
     chmod(site.home(), 0o700);
-    assert_eq!(Store::listable(site.home()), None);
-    assert_eq!(Store::listable(&site.home().join("none")), None);
+    assert_eq!(Store::listable_mode(site.home()), None);
+    assert_eq!(Store::listable_mode(&site.home().join("none")), None);
 }
 
 /// The first folder that has the key counts. A folder that is not writable is skipped when a key is created.
@@ -136,10 +136,13 @@ async fn somebody_elses_files_are_refused() {
 async fn other_things_in_the_way_are_refused() {
     let site = Site::sqlite();
     fs::create_dir(site.home().join("accounts.db")).unwrap();
-    assert!(matches!(refusal(&site).await, OpenError::Kind { .. }));
+    assert!(matches!(refusal(&site).await, OpenError::WrongFileType { .. }));
     let file = site.home().join("file");
     fs::write(&file, "").unwrap();
-    assert!(matches!(Store::open(Options { home: file, ..site.options() }).await, Err(OpenError::Kind { .. })));
+    assert!(matches!(
+        Store::open(Options { home: file, ..site.options() }).await,
+        Err(OpenError::WrongFileType { .. })
+    ));
     let nowhere = Options { home: PathBuf::from("/proc/polygate"), ..site.options() };
     let error = Store::open(nowhere).await.err().unwrap().to_string();
     assert!(error.contains("hint:"), "{error}");

@@ -32,7 +32,7 @@ pub(super) async fn an_observed_status_does_not_enable_a_disabled_account(site: 
     let ids = [add(&store, "one").await, AccountId("none".into())];
     let id = &ids[0];
     let status = async || store.accounts().await.unwrap()[0].status.clone();
-    assert_eq!(store.switch(&ids, &Status::Disabled).await.unwrap(), [true, false]);
+    assert_eq!(store.set_owner_status(&ids, &Status::Disabled).await.unwrap(), [true, false]);
     assert_eq!(
         store.set_statuses(&[(id.clone(), Status::Active, 1)]).await.unwrap(),
         [false],
@@ -41,7 +41,7 @@ pub(super) async fn an_observed_status_does_not_enable_a_disabled_account(site: 
     assert_eq!(status().await, Status::Disabled);
     store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
     assert_eq!(status().await, Status::Disabled, "new tokens are no switch");
-    assert_eq!(store.switch(&ids, &Status::Active).await.unwrap(), [true, false]);
+    assert_eq!(store.set_owner_status(&ids, &Status::Active).await.unwrap(), [true, false]);
     assert!(learn(&store, id, &Status::Blocked { why: "said so".into() }).await);
     assert_eq!(status().await.as_str(), "blocked");
 }
@@ -73,7 +73,7 @@ pub(super) async fn links_come_back(site: &Site) {
     assert_eq!(store.links().await.unwrap(), []);
 }
 
-pub(super) async fn terms_come_back(site: &Site) {
+pub(super) async fn limits_are_stored(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let terms = async || store.accounts().await.unwrap()[0].limits;
@@ -83,12 +83,12 @@ pub(super) async fn terms_come_back(site: &Site) {
         AccountLimits { max_concurrent: Some(3), priority: 0 },
         AccountLimits { max_concurrent: None, priority: 1000 },
     ] {
-        assert!(store.set_terms(&id, set).await.unwrap());
+        assert!(store.set_limits(&id, set).await.unwrap());
         assert_eq!(terms().await, set);
         store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
         assert_eq!(terms().await, set, "new tokens change nothing");
     }
-    assert!(!store.set_terms(&AccountId("none".into()), AccountLimits::default()).await.unwrap());
+    assert!(!store.set_limits(&AccountId("none".into()), AccountLimits::default()).await.unwrap());
 }
 
 /// Reading all accounts at once gives the same values as reading each account.

@@ -105,7 +105,7 @@ pub(super) async fn bulk_and_single_writes_do_not_deadlock(site: &Site) {
 async fn change(way: usize, store: &Store, ids: &[AccountId]) {
     match way {
         0 => drop(store.set_label(ids, "all").await.unwrap()),
-        1 => drop(store.switch(ids, &Status::Active).await.unwrap()),
+        1 => drop(store.set_owner_status(ids, &Status::Active).await.unwrap()),
         2 => {
             let tags: Vec<_> = ids.iter().map(|id| (id.clone(), vec!["tag".to_owned()])).collect();
             store.set_tags(&tags).await.unwrap();
@@ -128,7 +128,7 @@ pub(super) async fn generation_changes_with_writes_of_others(site: &Site) {
     other.usage().record(super::rows::usage("1", NOW));
     other.usage().flush().await;
     assert_eq!(store.generation().await.unwrap(), first, "neither reads nor usage count");
-    other.switch(std::slice::from_ref(&id), &pool::Status::Disabled).await.unwrap();
+    other.set_owner_status(std::slice::from_ref(&id), &pool::Status::Disabled).await.unwrap();
     let second = store.generation().await.unwrap();
     assert_ne!(second, first);
     let figures = [(id.clone(), pool::quota::Quota::default())];
@@ -140,7 +140,7 @@ pub(super) async fn generation_changes_with_writes_of_others(site: &Site) {
     assert_eq!(other.set_quotas(&figures).await.unwrap(), [true]);
     let third = store.generation().await.unwrap();
     assert_ne!(third, second, "what another process learned");
-    store.switch(std::slice::from_ref(&id), &pool::Status::Active).await.unwrap();
+    store.set_owner_status(std::slice::from_ref(&id), &pool::Status::Active).await.unwrap();
     let second = store.generation().await.unwrap();
     assert_ne!(second, third, "what its owner said here");
     other.remove_accounts(std::slice::from_ref(&id)).await.unwrap();

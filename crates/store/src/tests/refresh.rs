@@ -3,7 +3,7 @@
 use pool::{AccountId, Millis, Status};
 
 use super::{NOW, Site, account, add, tokens};
-use crate::{CommitError, Error, LeaseOutcome, Origin, RefreshLease, Store};
+use crate::{CommitError, Error, LeaseOutcome, RefreshLease, Store, TokenOrigin};
 
 /// Takes the lease, which must be free.
 pub(super) async fn lease(store: &Store, id: &AccountId, now: Millis) -> RefreshLease {
@@ -73,10 +73,10 @@ pub(super) async fn a_late_commit_is_fenced_out(site: &Site) {
     let old = lease(&slow, &id, NOW).await;
     slow.write_intent(&old, NOW).await.unwrap();
     let new = lease(&quick, &id, NOW.plus(60_000)).await;
-    assert!(matches!(slow.write_intent(&old, NOW).await, Err(Error::Stale)));
+    assert!(matches!(slow.write_intent(&old, NOW).await, Err(Error::LeaseLost)));
     quick.commit_refresh(new, &tokens("new", 2)).await.unwrap();
     let late = slow.commit_refresh(old, &tokens("late", 1)).await;
-    assert!(matches!(late, Err(CommitError::Stale)));
+    assert!(matches!(late, Err(CommitError::LeaseLost)));
     assert_eq!(slow.tokens(&id).await.unwrap(), Some(tokens("new", 2)));
 
     let old = lease(&slow, &id, NOW).await;
@@ -92,7 +92,7 @@ pub(super) async fn a_late_commit_without_successor_counts(site: &Site) {
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
     // Other writes to the row in between do not matter.
-    store.switch(std::slice::from_ref(&id), &Status::Disabled).await.unwrap();
+    store.set_owner_status(std::slice::from_ref(&id), &Status::Disabled).await.unwrap();
     store.commit_refresh(ticket, &tokens("late", 90_000)).await.unwrap();
     assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("late", 90_000)));
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled);
@@ -118,7 +118,7 @@ pub(super) async fn a_commit_may_be_repeated(site: &Site) {
     };
     store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     store.commit_refresh(again, &tokens("two", 5)).await.unwrap();
-    assert!(matches!(store.commit_refresh(other, &tokens("three", 6)).await, Err(CommitError::Stale)));
+    assert!(matches!(store.commit_refresh(other, &tokens("three", 6)).await, Err(CommitError::LeaseLost)));
 }
 
 pub(super) async fn a_login_fences_out_a_refresh(site: &Site) {
@@ -127,9 +127,9 @@ pub(super) async fn a_login_fences_out_a_refresh(site: &Site) {
     let ticket = lease(&store, &id, NOW).await;
     store.write_intent(&ticket, NOW).await.unwrap();
     let mut login = account("one", tokens("login", 3));
-    login.origin = Origin::Login;
+    login.origin = TokenOrigin::Login;
     store.put_account(login, NOW).await.unwrap();
-    assert!(matches!(store.commit_refresh(ticket, &tokens("two", 5)).await, Err(CommitError::Stale)));
+    assert!(matches!(store.commit_refresh(ticket, &tokens("two", 5)).await, Err(CommitError::LeaseLost)));
     assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("login", 3)));
     assert!(!lease(&store, &id, NOW).await.interrupted, "the doubtful token is gone");
 }
@@ -147,8 +147,8 @@ pub(super) async fn an_ended_refresh_leaves_no_trace(site: &Site) {
 
     let gone = lease(&store, &id, NOW.plus(60_000)).await;
     store.remove_accounts(std::slice::from_ref(&id)).await.unwrap();
-    assert!(matches!(store.write_intent(&gone, NOW).await, Err(Error::Stale)));
-    assert!(matches!(store.commit_refresh(gone, &tokens("two", 5)).await, Err(CommitError::Stale)));
+    assert!(matches!(store.write_intent(&gone, NOW).await, Err(Error::LeaseLost)));
+    assert!(matches!(store.commit_refresh(gone, &tokens("two", 5)).await, Err(CommitError::LeaseLost)));
 }
 
 pub(super) async fn a_wrong_clock_does_not_hold_a_lease(site: &Site) {
@@ -168,14 +168,14 @@ pub(super) async fn a_living_holder_keeps_its_lease(site: &Site) {
     assert_ne!(holder, gateway.holder().unwrap());
     let LeaseOutcome::Granted(ticket) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
     command.write_intent(&ticket, NOW).await.unwrap();
-    assert_eq!(gateway.free_leases().await.unwrap(), 0);
+    assert_eq!(gateway.release_dead_leases().await.unwrap(), 0);
     assert!(held(&gateway, &id, NOW).await && gateway.interrupted_refreshes(NOW).await.unwrap().is_empty());
     command.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     let LeaseOutcome::Granted(_) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
     drop(command);
     // In a store that other machines use, no process can know that the holder has ended.
     let freed = u64::from(site.options().postgres.is_none());
-    assert_eq!(gateway.free_leases().await.unwrap(), freed);
+    assert_eq!(gateway.release_dead_leases().await.unwrap(), freed);
 }
 
 /// New tokens are stored without the lease, as long as the stored refresh token is the one that was spent for them.
@@ -197,7 +197,7 @@ pub(super) async fn a_successor_is_stored_without_the_lease(site: &Site) {
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Active);
     // An account that its owner has switched off stays off.
     let late = lease(&store, &id, NOW.plus(180_000)).await;
-    store.switch(std::slice::from_ref(&id), &Status::Disabled).await.unwrap();
+    store.set_owner_status(std::slice::from_ref(&id), &Status::Disabled).await.unwrap();
     lease(&store, &id, NOW.plus(240_000)).await;
     store.commit_refresh(late, &tokens("three", 6)).await.unwrap();
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled);
@@ -209,10 +209,10 @@ pub(super) async fn leases_of_dead_processes_are_released(site: &Site) {
     let dead = lease(&store, &id, NOW).await;
     store.write_intent(&dead, NOW).await.unwrap();
     let local = site.options().postgres.is_none();
-    assert_eq!(store.free_leases().await.unwrap(), u64::from(local));
+    assert_eq!(store.release_dead_leases().await.unwrap(), u64::from(local));
     let ticket = lease(&store, &id, if local { NOW } else { NOW.plus(60_000) }).await;
     assert!(ticket.interrupted, "the intent of the dead holder is still there");
     store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     assert!(store.commit_refresh(dead, &tokens("late", 6)).await.is_err(), "what it follows is gone");
-    assert_eq!(store.free_leases().await.unwrap(), 0);
+    assert_eq!(store.release_dead_leases().await.unwrap(), 0);
 }

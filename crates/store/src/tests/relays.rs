@@ -104,7 +104,7 @@ pub(super) async fn a_key_stays_with_its_target(site: &Site) {
     store.put_relay(&moved("https://one.example/v2", None), NOW).await.unwrap();
     assert_eq!(store.relay_key(&id).await.unwrap(), Some(Secret::from("key-one")));
     for base in ["https://two.example/v2", "http://one.example/v2", "https://one.example:8443/v2", "nonsense"] {
-        assert!(matches!(store.put_relay(&moved(base, None), NOW).await, Err(Error::KeyNeeded)), "{base}");
+        assert!(matches!(store.put_relay(&moved(base, None), NOW).await, Err(Error::RelayKeyRequired)), "{base}");
     }
     assert_eq!(only(&store).await.base_url, "https://one.example/v2");
     store.put_relay(&moved("https://two.example/v1", Some("new")), NOW).await.unwrap();

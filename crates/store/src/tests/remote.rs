@@ -15,7 +15,7 @@ async fn an_unreachable_server_is_said_without_its_url() {
     for (url, said) in cases {
         let options = Options { postgres: Some(Secret::from(url)), ..site.options() };
         let Err(error) = Store::open(options).await else { panic!("{url} opened") };
-        assert!(matches!(error, OpenError::Unreachable(_) | OpenError::Url), "{error}");
+        assert!(matches!(error, OpenError::Unreachable(_) | OpenError::InvalidUrl), "{error}");
         let (text, debug) = (error.to_string(), format!("{error:?}"));
         assert!(text.contains(said) && text.contains("hint:"), "{text}");
         assert!(!text.contains("canary") && !debug.contains("canary"), "{text} {debug}");

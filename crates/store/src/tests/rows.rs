@@ -9,7 +9,7 @@ use pool::{AccountId, Millis, Secret, Status};
 use uuid::Uuid;
 
 use super::{NOW, Site, account, add, learn, tokens};
-use crate::{Error, Options, Origin, Outcome, Retention, Store, StoredModels, TokenUsage, UsageRow};
+use crate::{Error, Options, Outcome, Retention, Store, StoredModels, TokenOrigin, TokenUsage, UsageRow};
 
 pub(super) async fn accounts_come_back(site: &Site) {
     let store = site.open().await;
@@ -56,7 +56,7 @@ pub(super) async fn a_login_revives_an_account(site: &Site) {
     let id = add(&store, "one").await;
     assert!(learn(&store, &id, &Status::NeedsLogin { why: "reused".into() }).await);
     let mut login = account("one", tokens("login", -5000));
-    login.origin = Origin::Login;
+    login.origin = TokenOrigin::Login;
     login.plan = String::new();
     assert!(store.put_account(login, NOW).await.unwrap().stored);
     let accounts = store.accounts().await.unwrap();
@@ -235,7 +235,7 @@ pub(super) async fn usage_comes_back(site: &Site) {
 }
 
 /// More rows than one step removes.
-pub(super) async fn old_usage_goes(site: &Site) {
+pub(super) async fn old_usage_is_deleted(site: &Site) {
     let kept = Retention { age: Some(Duration::from_hours(24)), ..Retention::default() };
     let store = Store::open(Options { usage: kept, ..site.options() }).await.unwrap();
     for number in 0..2_500 {
@@ -261,7 +261,7 @@ pub(crate) fn usage(id: &str, at: Millis) -> UsageRow {
         model: "gpt-6-sol".into(),
         status: 200,
         outcome: Outcome::Aborted,
-        tally: TokenUsage { input: 1, cached: 2, output: 3, reasoning: u64::from(u32::MAX), estimated: true },
+        tokens: TokenUsage { input: 1, cached: 2, output: 3, reasoning: u64::from(u32::MAX), estimated: true },
         attempts: 2,
         ttft_ms: None,
         duration_ms: 77,

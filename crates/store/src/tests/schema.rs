@@ -23,7 +23,7 @@ pub(super) async fn a_newer_schema_works_down_to_its_floor(site: &Site) {
     let store = site.open().await;
     store.write(SETTING, LATER, &[0.into()]).await.unwrap();
     store.close().await;
-    for schema in [SchemaPolicy::Migrate, SchemaPolicy::Expect] {
+    for schema in [SchemaPolicy::Migrate, SchemaPolicy::RequireCurrent] {
         let store = Store::open(Options { schema, ..site.options() }).await.unwrap();
         store.put_account(account("one", tokens("one", 0)), NOW).await.unwrap();
         store.write(SETTING, FLOOR, &[11.into()]).await.unwrap();
@@ -32,19 +32,19 @@ pub(super) async fn a_newer_schema_works_down_to_its_floor(site: &Site) {
     let store = site.open().await;
     store.write(SETTING, FLOOR, &[9999.into()]).await.unwrap();
     store.close().await;
-    assert!(matches!(refusal(site).await, OpenError::Newer { found: 9999, .. }));
+    assert!(matches!(refusal(site).await, OpenError::SchemaTooNew { found: 9999, .. }));
 }
 
 pub(super) async fn an_older_schema_needs_the_migrate_policy(site: &Site) {
-    let expecting = || Options { schema: SchemaPolicy::Expect, ..site.options() };
+    let expecting = || Options { schema: SchemaPolicy::RequireCurrent, ..site.options() };
     let remote = site.options().postgres.is_some();
     match Store::open(expecting()).await {
         Ok(store) => store.close().await,
-        Err(error) => assert!(remote && matches!(error, OpenError::Older { found: 0, .. }), "{error}"),
+        Err(error) => assert!(remote && matches!(error, OpenError::SchemaTooOld { found: 0, .. }), "{error}"),
     }
     undo(site).await;
     let Err(error) = Store::open(expecting()).await else { panic!("it opened") };
-    assert!(matches!(error, OpenError::Older { found: 9 | 8, .. }), "{error}");
+    assert!(matches!(error, OpenError::SchemaTooOld { found: 9 | 8, .. }), "{error}");
     let store = site.open().await;
     assert!(store.accounts().await.unwrap().is_empty(), "the column is back");
     store.close().await;

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 /// How the proxy treats bytes and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(super) enum ProxyMode {
     /// Bytes pass.
     Open,
     /// Bytes pass until a client sends this text. The proxy drops that message and pauses the connection.
@@ -22,26 +22,26 @@ pub(super) enum Mood {
     Cut,
 }
 
-impl Mood {
+impl ProxyMode {
     fn swallows(self, bytes: &[u8]) -> bool {
         matches!(self, Self::Until(word) if bytes.windows(word.len()).any(|part| part == word.as_bytes()))
     }
 }
 
 /// The proxy, which stops when its value is dropped.
-pub(super) struct Wire {
+pub(super) struct TcpProxy {
     pub(super) port: u16,
-    mood: watch::Sender<Mood>,
+    mood: watch::Sender<ProxyMode>,
     taken: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
-impl Wire {
+impl TcpProxy {
     /// Starts a proxy to the server that listens on this socket.
     pub(super) async fn to(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (mood, moods) = watch::channel(Mood::Open);
+        let (mood, moods) = watch::channel(ProxyMode::Open);
         let taken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&taken);
         let task = tokio::spawn(async move {
@@ -53,7 +53,7 @@ impl Wire {
         Self { port, mood, taken, task }
     }
 
-    pub(super) fn set(&self, mood: Mood) {
+    pub(super) fn set(&self, mood: ProxyMode) {
         self.mood.send_replace(mood);
     }
 
@@ -63,22 +63,22 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for TcpProxy {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn carry(mut client: TcpStream, socket: PathBuf, mut moods: watch::Receiver<Mood>) {
+async fn carry(mut client: TcpStream, socket: PathBuf, mut moods: watch::Receiver<ProxyMode>) {
     let Ok(mut server) = UnixStream::connect(socket).await else { return };
     let (mut up, mut down) = (vec![0; 16_384], vec![0; 16_384]);
     let mut stuck = false;
     loop {
         let mood = *moods.borrow_and_update();
-        if mood == Mood::Cut {
+        if mood == ProxyMode::Cut {
             return;
         }
-        let open = matches!(mood, Mood::Open | Mood::Until(_)) && !stuck;
+        let open = matches!(mood, ProxyMode::Open | ProxyMode::Until(_)) && !stuck;
         let passed = tokio::select! {
             changed = moods.changed() => changed.map(|()| 1).map_err(std::io::Error::other),
             read = client.read(&mut up), if open => {

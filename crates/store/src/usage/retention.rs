@@ -51,7 +51,7 @@ pub(super) async fn step(db: &Db, retention: Retention, now: i64) -> Result<bool
 }
 
 async fn file(db: &Db, most: u64) -> Result<bool, Error> {
-    let Some(row) = db.find(FILE, &[]).await? else { return Ok(false) };
+    let Some(row) = db.read_one(FILE, &[]).await? else { return Ok(false) };
     let (pages, size, free, mode) = (row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?);
     let used = u64::try_from((pages - free) * size).unwrap_or(0);
     if used > most && db.write(sql::USAGE_OLDEST, &[]).await? > 0 {

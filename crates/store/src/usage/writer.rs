@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Retention, UsageRow, retention, row};
-use crate::db::{Bulk, Db};
+use crate::db::{BulkInsert, Db};
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
 use crate::home::Home;
@@ -26,7 +26,7 @@ const SPOOL: usize = 10_000;
 
 /// Adds a whole batch, an array of rows in one JSON text: single rows cost two thread switches each in SQLite and one round trip each in
 /// PostgreSQL.
-const ADD: Bulk = Bulk {
+const ADD: BulkInsert = BulkInsert {
     sqlite: "INSERT INTO usage_row (id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, output, \
         reasoning, estimated, attempts, ttft, duration, stream, notes, request_id) \
         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, \
@@ -78,7 +78,7 @@ impl Writer {
             tokio::select! {
                 biased;
                 () = until(due) => self.write().await,
-                () = until(tidy) => self.tidy().await,
+                () = until(tidy) => self.run_retention().await,
                 job = jobs.recv() => match job {
                     Some(Job::Row(row)) => self.push(*row).await,
                     Some(Job::Flush(done)) => {
@@ -115,7 +115,7 @@ impl Writer {
             let size = self.spool.len().min(BATCH);
             match self.batch(size).await {
                 Ok(()) => drop(self.spool.drain(..size)),
-                Err(error) => return self.refused(&error, size).await,
+                Err(error) => return self.retry_later(&error, size).await,
             }
         }
     }
@@ -130,7 +130,7 @@ impl Writer {
     }
 
     /// Runs one retention step.
-    async fn tidy(&mut self) {
+    async fn run_retention(&mut self) {
         let done = match self.db().await {
             Ok(db) => retention::step(&db, self.retention, clock::now()).await,
             Err(error) => Err(error),
@@ -142,7 +142,7 @@ impl Writer {
         self.tidy = Some(Instant::now() + if more { retention::STEP } else { retention::REST });
     }
 
-    async fn refused(&mut self, error: &Error, size: usize) {
+    async fn retry_later(&mut self, error: &Error, size: usize) {
         tracing::warn!(%error, rows = size, "usage rows are not written yet");
         self.drop_if_corrupt(error).await;
         let over = self.spool.len().saturating_sub(SPOOL);
@@ -169,7 +169,7 @@ impl Writer {
             UsageTarget::Shared(db) => return Ok(db.clone()),
             UsageTarget::File(home, reserve, schema) => (home, reserve, *schema),
         };
-        if !reserve.held() {
+        if !reserve.is_filled() {
             reserve.refill();
             return Err(Error::Full);
         }
@@ -187,7 +187,7 @@ impl Writer {
         let Some(db) = self.file.take_if(|_| corrupt(cause)) else { return false };
         db.close().await;
         tracing::warn!(%error, "the usage file is damaged; starting a new one");
-        sqlite::discard(&home.usage(), clock::now()).is_ok()
+        sqlite::move_to_quarantine(&home.usage(), clock::now()).is_ok()
     }
 
     async fn close(&mut self) {
@@ -205,12 +205,12 @@ async fn open(home: &Home, upgrade: SchemaPolicy) -> Result<Db, OpenError> {
         path: home.usage(),
         schema: migrate::USAGE,
         durability: Durability::Disposable,
-        upgrade,
+        schema_policy: upgrade,
     };
     match sqlite::open(&plan, clock::now()).await {
         Err(OpenError::Damaged { path, copy, reason }) => {
             tracing::warn!(?path, ?copy, reason, "the usage file is damaged; starting a new one");
-            sqlite::discard(&path, clock::now()).map_err(|source| OpenError::io(&path, source))?;
+            sqlite::move_to_quarantine(&path, clock::now()).map_err(|source| OpenError::io(&path, source))?;
             sqlite::open(&plan, clock::now()).await
         }
         other => other,

@@ -50,9 +50,9 @@ const OPERATIONS: &[(&str, Operation)] = &[
     }),
     ("credit", |store, id| Box::pin(async move { said(store.begin_credit(&id, Some("request"), NOW).await) })),
     ("credit ends", |store, id| Box::pin(async move { said(store.end_credit(&id, "request").await) })),
-    ("switch", |store, id| Box::pin(async move { said(store.switch(&[id], &Status::Disabled).await) })),
+    ("switch", |store, id| Box::pin(async move { said(store.set_owner_status(&[id], &Status::Disabled).await) })),
     ("label", |store, id| Box::pin(async move { said(store.set_label(&[id], "name").await) })),
-    ("terms", |store, id| Box::pin(async move { said(store.set_terms(&id, AccountLimits::default()).await) })),
+    ("terms", |store, id| Box::pin(async move { said(store.set_limits(&id, AccountLimits::default()).await) })),
     ("tags", |store, id| Box::pin(async move { said(store.set_tags(&[(id, vec!["work".to_owned()])]).await) })),
     ("link", |store, id| {
         Box::pin(async move {

@@ -6,8 +6,8 @@ use std::path::Path;
 use pool::keys::{Digest, Key, KeyKind};
 use pool::{Millis, Secret, Tokens};
 use store::{
-    NewAccount, NewProxy, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, TokenUsage,
-    UsageRow,
+    NewAccount, NewProxy, NewRelay, OpenError, Options, Outcome, RelayModels, Store, StoredModels, TokenOrigin,
+    TokenUsage, UsageRow,
 };
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub(crate) fn account(name: &str, tokens: Tokens) -> NewAccount {
         user: String::new(),
         fedramp: false,
         tokens,
-        origin: Origin::Import,
+        origin: TokenOrigin::Import,
         egress: None,
         status: pool::Status::Active,
     }
@@ -100,7 +100,7 @@ pub(crate) fn usage(id: &str) -> UsageRow {
         model: String::new(),
         status: 200,
         outcome: Outcome::Completed,
-        tally: TokenUsage::default(),
+        tokens: TokenUsage::default(),
         attempts: 1,
         ttft_ms: None,
         duration_ms: 1,

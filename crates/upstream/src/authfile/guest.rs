@@ -20,7 +20,7 @@ const NO_REFRESH: &str = "none-this-login-is-a-polygate-key";
 
 /// The holder of a login.
 #[derive(Clone, Copy, Debug)]
-pub struct Guest<'a> {
+pub struct KeyLogin<'a> {
     /// The key's text.
     pub key: &'a Secret,
     /// The key's display name.
@@ -82,7 +82,7 @@ struct Auth<'a> {
 }
 
 /// The file's text, with the key in it.
-pub fn write(guest: &Guest<'_>, now: Millis) -> Secret {
+pub fn write(guest: &KeyLogin<'_>, now: Millis) -> Secret {
     let token = token(guest, now);
     let file = File {
         auth_mode: "chatgpt",
@@ -98,7 +98,7 @@ pub fn write(guest: &Guest<'_>, now: Millis) -> Secret {
     Secret::new(serde_json::to_string_pretty(&file).expect("invariant: a struct of texts serialises"))
 }
 
-fn token(guest: &Guest<'_>, now: Millis) -> Secret {
+fn token(guest: &KeyLogin<'_>, now: Millis) -> Secret {
     let user = format!("user-{}", guest.account);
     let email = format!("{}@polygate", guest.name);
     let claims = Claims {

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use wire_body::offload;
 
 use self::connect::UpgradeOutcome;
-use super::{ModelCall, passed, routing_hint};
+use super::{ModelCall, client_header, routing_hint};
 use crate::Upstream;
 use crate::fault::{Fault, FaultKind, Sent};
 use crate::profile::HeaderField;
@@ -135,10 +135,10 @@ impl Upstream {
     fn frame_metadata(&self, call: &ModelCall<'_>, now: Millis) -> Vec<(&'static str, String)> {
         let (facts, profile) = (&call.facts, self.profile());
         let pairs = [
-            ("x-codex-window-id", passed(facts, HeaderField::Window)),
-            ("x-codex-turn-metadata", passed(facts, HeaderField::TurnMetadata)),
-            ("x-codex-parent-thread-id", passed(facts, HeaderField::ParentThread)),
-            ("x-openai-subagent", passed(facts, HeaderField::Subagent)),
+            ("x-codex-window-id", client_header(facts, HeaderField::Window)),
+            ("x-codex-turn-metadata", client_header(facts, HeaderField::TurnMetadata)),
+            ("x-codex-parent-thread-id", client_header(facts, HeaderField::ParentThread)),
+            ("x-openai-subagent", client_header(facts, HeaderField::Subagent)),
             ("x-codex-turn-state", facts.turn_state.map(str::to_owned)),
             (LITE, facts.lite.then(|| "true".to_owned())),
             (STARTED, profile.sends_turn_metadata.then(|| now.0.to_string())),
@@ -228,7 +228,7 @@ fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
 fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
     let FirstMessage { held, mut headers, message, .. } = first;
     let Some(Refusal { status, code, headers: error_headers }) = socket::refusal(&message) else {
-        return Err(Fault::new(Sent::Yes, FaultKind::Cut, "the upstream refused in words that cannot be read"));
+        return Err(Fault::new(Sent::Yes, FaultKind::Cut, "the upstream refused with an error that cannot be read"));
     };
     let code = code.unwrap_or_default();
     if code == "websocket_connection_limit_reached" || chained && code == "previous_response_not_found" {

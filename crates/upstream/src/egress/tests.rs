@@ -86,11 +86,15 @@ fn connections_of_proxies_are_bounded_and_go_with_them() {
 #[case::private(false, &["10.0.0.1"], "private network")]
 #[case::nothing(false, &[], "proxy name of a (a.example:1)")]
 #[tokio::test]
-async fn a_proxy_name_cannot_resolve_to_a_forbidden_address(#[case] private: bool, #[case] answers: &[&str], #[case] word: &str) {
+async fn a_proxy_name_cannot_resolve_to_a_forbidden_address(
+    #[case] private: bool,
+    #[case] answers: &[&str],
+    #[case] word: &str,
+) {
     for scheme in ["http", "socks5h"] {
         let egress = ResolvedEgress::through(proxy("a", &format!("{scheme}://u:canary@a.example:1"), private));
-        let upstream = upstream(clients(None, &[answers])).via(egress);
-        let fault = upstream.reach().await.unwrap_err();
+        let upstream = upstream(clients(None, &[answers])).with_egress(egress);
+        let fault = upstream.check_reachable().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Proxy), "{fault}");
         // The SOCKS connector keeps the cause to itself.
         let is_reported = scheme == "socks5h" || fault.message.contains(word);
@@ -116,7 +120,7 @@ async fn a_name_server_in_trouble_ends_a_call_in_time(#[case] lookup: Lookup, #[
             _ => (ResolvedEgress::through(proxy("a", &format!("{scheme}://a.example:1"), false)), FaultKind::Proxy),
         };
         let begun = tokio::time::Instant::now();
-        let fault = upstream.via(egress).reach().await.unwrap_err();
+        let fault = upstream.with_egress(egress).check_reachable().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, kind), "{scheme}: {fault}");
         // The SOCKS connector does not report the cause.
         assert!(scheme == "socks5h" || fault.message.contains(word), "{scheme}: {fault}");
@@ -130,7 +134,7 @@ async fn a_name_server_in_trouble_ends_a_call_in_time(#[case] lookup: Lookup, #[
 #[case("http://localhost:1")]
 #[tokio::test]
 async fn an_inward_proxy_is_not_dialled_without_leave(#[case] url: &str) {
-    let upstream = upstream(clients(None, &[])).via(ResolvedEgress::through(proxy("a", url, false)));
-    let fault = upstream.reach().await.unwrap_err();
+    let upstream = upstream(clients(None, &[])).with_egress(ResolvedEgress::through(proxy("a", url, false)));
+    let fault = upstream.check_reachable().await.unwrap_err();
     assert!(fault.kind == FaultKind::Proxy && fault.message.contains("allow_private"), "{fault}");
 }

@@ -54,9 +54,9 @@ fn what_is_no_jwt_is_none() {
 fn identity_comes_from_the_id_token_and_expiry_from_the_access_token() {
     let access = token(FULL);
     let id = token(r#"{"exp":1,"https://api.openai.com/auth":{"chatgpt_plan_type":"pro"}}"#);
-    let claims = Claims::of(&access, Some(&id));
+    let claims = Claims::from_tokens(&access, Some(&id));
     assert_eq!((claims.plan.as_str(), claims.account_id.as_str()), ("pro", "acct"));
     assert_eq!(claims.expires, Some(Millis(1_795_249_535_000)));
-    assert_eq!(Claims::of(&access, Some(&Secret::from("junk"))), Claims::read(&access).unwrap());
-    assert_eq!(Claims::of(&Secret::from("opaque"), None), Claims::default());
+    assert_eq!(Claims::from_tokens(&access, Some(&Secret::from("junk"))), Claims::read(&access).unwrap());
+    assert_eq!(Claims::from_tokens(&Secret::from("opaque"), None), Claims::default());
 }

@@ -62,7 +62,7 @@ pub enum CallbackError {
     Denied(String),
     /// A pasted address that belongs to another login.
     #[error("this address belongs to another login; hint: open the link printed last and paste where it ends")]
-    Foreign,
+    WrongState,
     /// A pasted address without a code.
     #[error("there is no code in this address; hint: paste the whole address, starting with http://127.0.0.1:1455/")]
     NoCode,
@@ -73,7 +73,7 @@ pub enum CallbackError {
 enum Verdict {
     Code(Secret),
     Denied(String),
-    Foreign,
+    WrongState,
     NoCode,
 }
 
@@ -125,14 +125,14 @@ impl Callback {
 }
 
 /// The code in an address that the user pasted: the whole URL or only its query.
-pub fn pasted(text: &str, state: &str) -> Outcome {
+pub fn code_from_pasted(text: &str, state: &str) -> Outcome {
     let text = text.trim();
     let query = text.split_once('?').map_or(text, |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query);
     match verdict(query, &Secret::new(state)) {
         Verdict::Code(code) => Ok(code),
         Verdict::Denied(why) => Err(CallbackError::Denied(why)),
-        Verdict::Foreign => Err(CallbackError::Foreign),
+        Verdict::WrongState => Err(CallbackError::WrongState),
         Verdict::NoCode => Err(CallbackError::NoCode),
     }
 }
@@ -202,8 +202,8 @@ impl CallbackState {
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let page = match (request.method(), request.uri().path()) {
             (&Method::GET, PATH) => self.finish(verdict(request.uri().query().unwrap_or_default(), &self.state)),
-            (&Method::GET, _) => Page::Nothing,
-            _ => Page::Method,
+            (&Method::GET, _) => Page::NotFound,
+            _ => Page::MethodNotAllowed,
         };
         page.answer()
     }
@@ -211,7 +211,7 @@ impl CallbackState {
     /// Ends the wait, at most once. A request without the right state, or without a code, does not end the wait.
     fn finish(&self, verdict: Verdict) -> Page {
         let (outcome, page) = match verdict {
-            Verdict::Foreign => return Page::Foreign,
+            Verdict::WrongState => return Page::WrongState,
             Verdict::NoCode => return Page::NoCode,
             Verdict::Code(code) => (Ok(code), Page::Done),
             Verdict::Denied(why) => (Err(CallbackError::Denied(why)), Page::Denied),
@@ -224,19 +224,19 @@ impl CallbackState {
 }
 
 fn verdict(query: &str, state: &Secret) -> Verdict {
-    if only(query, "state").is_none_or(|value| Secret::new(value) != *state) {
-        return Verdict::Foreign;
+    if single_parameter(query, "state").is_none_or(|value| Secret::new(value) != *state) {
+        return Verdict::WrongState;
     }
-    if let Some(error) = only(query, "error") {
-        let why = only(query, "error_description").unwrap_or_default();
+    if let Some(error) = single_parameter(query, "error") {
+        let why = single_parameter(query, "error_description").unwrap_or_default();
         return Verdict::Denied(clean(format!("{error} {why}").trim()));
     }
     let fit = |code: &String| (1..=CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
-    only(query, "code").filter(fit).map_or(Verdict::NoCode, |code| Verdict::Code(Secret::new(code)))
+    single_parameter(query, "code").filter(fit).map_or(Verdict::NoCode, |code| Verdict::Code(Secret::new(code)))
 }
 
 /// A parameter's value, if the parameter occurs exactly once.
-fn only(query: &str, name: &str) -> Option<String> {
+fn single_parameter(query: &str, name: &str) -> Option<String> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
     let value = values.next()?.1.into_owned();
     values.next().is_none().then_some(value)

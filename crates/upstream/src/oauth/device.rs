@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::reply::clean;
-use super::token::{AuthReply, accepted, unexpected};
+use super::token::{AuthReply, require_success, unexpected};
 use super::{Grant, LoginError};
 use crate::{Sent, Upstream};
 
@@ -31,7 +31,7 @@ pub struct Device {
 
 /// A poll's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Poll {
+pub enum PollOutcome {
     /// Not yet.
     Pending,
     /// Signed in.
@@ -74,7 +74,7 @@ impl Upstream {
         if reply.status == 404 {
             return Err(LoginError::DeviceDisabled);
         }
-        let started: StartReply = read(&accepted(reply)?)?;
+        let started: StartReply = read(&require_success(reply)?)?;
         Ok(Device {
             user_code: clean(&started.user_code),
             page: self.endpoints().device_page.clone(),
@@ -86,10 +86,10 @@ impl Upstream {
 
     /// Asks once whether the user has typed the code, and if so exchanges the code at once. The caller waits `interval` between calls and
     /// stops after `lifetime`.
-    pub async fn device_poll(&self, device: &Device) -> Result<Poll, LoginError> {
+    pub async fn device_poll(&self, device: &Device) -> Result<PollOutcome, LoginError> {
         match self.poll_code(device).await? {
-            Some(typed) => self.exchange_code(typed).await.map(Poll::Done),
-            None => Ok(Poll::Pending),
+            Some(typed) => self.exchange_code(typed).await.map(PollOutcome::Done),
+            None => Ok(PollOutcome::Pending),
         }
     }
 
@@ -114,7 +114,7 @@ impl Upstream {
         match reply.status {
             403 | 404 => Ok(None),
             410 => Err(LoginError::Expired),
-            _ => read(&accepted(reply)?).map(Some),
+            _ => read(&require_success(reply)?).map(Some),
         }
     }
 

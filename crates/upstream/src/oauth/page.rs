@@ -12,15 +12,15 @@ pub(super) enum Page {
     /// The provider refused the login.
     Denied,
     /// The state is missing or another login's.
-    Foreign,
+    WrongState,
     /// The state is right, but there is no valid code.
     NoCode,
     /// The login was finished before.
     Used,
     /// Another path.
-    Nothing,
+    NotFound,
     /// Not a GET.
-    Method,
+    MethodNotAllowed,
 }
 
 impl Page {
@@ -30,7 +30,7 @@ impl Page {
             Self::Denied => {
                 (StatusCode::OK, "Not signed in", "The provider refused the login. Polygate shows the reason.")
             }
-            Self::Foreign => (
+            Self::WrongState => (
                 StatusCode::BAD_REQUEST,
                 "Not this login",
                 "This address does not belong to the login that is waiting. Open the newest link from Polygate.",
@@ -39,8 +39,8 @@ impl Page {
                 (StatusCode::BAD_REQUEST, "Not signed in", "The provider sent no code. Start the login again.")
             }
             Self::Used => (StatusCode::GONE, "Already used", "This login is finished. You can close this window."),
-            Self::Nothing => (StatusCode::NOT_FOUND, "Not found", "Only a login's end is served here."),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "Not allowed", "Only GET is served here."),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "Only a login's end is served here."),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Not allowed", "Only GET is served here."),
         }
     }
 
@@ -67,7 +67,7 @@ impl Page {
         for (name, value) in fixed {
             response.headers_mut().insert(name, header::HeaderValue::from_static(value));
         }
-        if self == Self::Method {
+        if self == Self::MethodNotAllowed {
             response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET"));
         }
         response

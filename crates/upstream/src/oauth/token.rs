@@ -178,12 +178,12 @@ impl Upstream {
         let client_id = &self.config().client_id;
         let body = json(&Revoke { token: refresh.expose(), token_type_hint: "refresh_token", client_id });
         let headers = refresh_headers(&self.profile());
-        accepted(self.call(&self.endpoints().revoke, headers, body).await?).map(|_| ())
+        require_success(self.call(&self.endpoints().revoke, headers, body).await?).map(|_| ())
     }
 
     async fn post_form(&self, fields: &[(&str, &str)]) -> Result<AuthReply, LoginError> {
         let headers = auth_headers(&self.profile(), "application/x-www-form-urlencoded");
-        accepted(self.call(&self.endpoints().token, headers, form(fields).into()).await?)
+        require_success(self.call(&self.endpoints().token, headers, form(fields).into()).await?)
     }
 
     /// A small JSON call to the auth server, without identity headers, as in the official client.
@@ -213,7 +213,7 @@ impl Upstream {
 fn refresh_result(reply: &AuthReply) -> Result<Grant, RefreshError> {
     const FINAL: [&str; 3] = ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"];
     if (200..300).contains(&reply.status) {
-        return granted(reply);
+        return read_grant(reply);
     }
     let Refusal { json, code, message } = refusal(&reply.body);
     let known = FINAL.contains(&code.as_str()) && (400..500).contains(&reply.status);
@@ -231,7 +231,7 @@ fn refresh_result(reply: &AuthReply) -> Result<Grant, RefreshError> {
     Err(transient(Sent::Yes, Some(reply), message))
 }
 
-fn granted(reply: &AuthReply) -> Result<Grant, RefreshError> {
+fn read_grant(reply: &AuthReply) -> Result<Grant, RefreshError> {
     let Some(tokens) = tokens(&reply.body) else {
         return Err(transient(Sent::Yes, Some(reply), "the token endpoint's answer cannot be read".to_owned()));
     };
@@ -249,7 +249,7 @@ fn transient(sent: Sent, reply: Option<&AuthReply>, message: String) -> RefreshE
 }
 
 /// Returns a 2xx; any other status becomes [`LoginError::Refused`].
-pub(super) fn accepted(reply: AuthReply) -> Result<AuthReply, LoginError> {
+pub(super) fn require_success(reply: AuthReply) -> Result<AuthReply, LoginError> {
     if (200..300).contains(&reply.status) {
         return Ok(reply);
     }

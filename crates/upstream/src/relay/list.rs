@@ -38,7 +38,7 @@ pub(super) struct ListSource<'a> {
 /// One page, or the reason for no page.
 pub(super) enum PageOutcome {
     Page(Page),
-    Not(ListOutcome),
+    Failed(ListOutcome),
 }
 
 impl RelayClient {
@@ -56,7 +56,7 @@ impl RelayClient {
             let url = relay::tags_url(source.base_url).map_err(|error| unreadable(&error))?;
             Ok(match self.page(&source, url, BYTES).await?.0 {
                 PageOutcome::Page(page) => ListOutcome::Models(page.models),
-                PageOutcome::Not(_) => listed,
+                PageOutcome::Failed(_) => listed,
             })
         };
         Fault::within(limit, list).await
@@ -69,7 +69,7 @@ impl RelayClient {
             let (outcome, size) = self.page(source, url.map_err(|error| unreadable(&error))?, room).await?;
             let page = match outcome {
                 PageOutcome::Page(page) => page,
-                PageOutcome::Not(listed) => return Ok(listed),
+                PageOutcome::Failed(listed) => return Ok(listed),
             };
             room -= size;
             all.extend(page.models);
@@ -97,12 +97,12 @@ impl RelayClient {
         let request = self.request(Method::GET, &target, headers)?;
         let answer = self.send(&target, request, Fault::timeout_after(self.config.timeouts.headers)).await?;
         if !(200..300).contains(&answer.status) {
-            return Ok((PageOutcome::Not(ListOutcome::Refused(answer.status)), 0));
+            return Ok((PageOutcome::Failed(ListOutcome::Refused(answer.status)), 0));
         }
         let body: Bytes = answer.body.collect(room).await?;
         let outcome = match models::read(&body) {
             Ok(page) => PageOutcome::Page(page),
-            Err(error) => PageOutcome::Not(ListOutcome::Unreadable(error)),
+            Err(error) => PageOutcome::Failed(ListOutcome::Unreadable(error)),
         };
         Ok((outcome, body.len()))
     }

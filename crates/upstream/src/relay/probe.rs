@@ -30,7 +30,7 @@ pub struct Probed {
 pub enum ProbeError {
     /// No answer at all: the fault of the first request.
     #[error("{0}")]
-    Way(Fault),
+    Unreachable(Fault),
     /// 401 or 403 to every request that the relay understood.
     #[error("the relay refuses the key (status {0}); hint: check the key, and whether it belongs to this address")]
     Refused(u16),
@@ -43,8 +43,8 @@ pub enum ProbeError {
 
 /// The answer to one request.
 enum ProbeAnswer {
-    Yes(Probed),
-    No(u16),
+    Detected(Probed),
+    NotDetected(u16),
 }
 
 impl RelayClient {
@@ -58,23 +58,23 @@ impl RelayClient {
             let base = pasted.base(wire);
             let source = ListSource { base_url: &base, wire, key, private: allow_private };
             match self.probe_format(&source).await {
-                Ok(ProbeAnswer::Yes(probed)) => return Ok(probed),
-                Ok(ProbeAnswer::No(status @ (401 | 403))) => refused = refused.or(Some(status)),
-                Ok(ProbeAnswer::No(status)) => other = other.or(Some(status)),
+                Ok(ProbeAnswer::Detected(probed)) => return Ok(probed),
+                Ok(ProbeAnswer::NotDetected(status @ (401 | 403))) => refused = refused.or(Some(status)),
+                Ok(ProbeAnswer::NotDetected(status)) => other = other.or(Some(status)),
                 Err(error) => fault = fault.or(Some(error)),
             }
             // If nothing answers, more requests only take more time.
             if let (Some(fault), None, None) = (&fault, refused, other) {
-                return Err(ProbeError::Way(fault.clone()));
+                return Err(ProbeError::Unreachable(fault.clone()));
             }
         }
-        if let Ok(ProbeAnswer::Yes(probed)) = self.probe_ollama(pasted, key, allow_private).await {
+        if let Ok(ProbeAnswer::Detected(probed)) = self.probe_ollama(pasted, key, allow_private).await {
             return Ok(probed);
         }
         match (refused, other, fault) {
             (Some(status), _, _) => Err(ProbeError::Refused(status)),
             (None, Some(status), _) => Err(ProbeError::Unknown(status)),
-            (None, None, Some(fault)) => Err(ProbeError::Way(fault)),
+            (None, None, Some(fault)) => Err(ProbeError::Unreachable(fault)),
             (None, None, None) => Err(ProbeError::Unknown(0)),
         }
     }
@@ -82,7 +82,7 @@ impl RelayClient {
     /// Requests the list in one format.
     async fn probe_format(&self, source: &ListSource<'_>) -> Result<ProbeAnswer, Fault> {
         let url = relay::models_url(source.base_url, source.wire, None).map_err(|error| unreadable(&error))?;
-        self.probe_url(source, url).await
+        self.probe_list(source, url).await
     }
 
     /// Requests Ollama's list; an Ollama serves Chat below `/v1`.
@@ -95,15 +95,15 @@ impl RelayClient {
         let base = pasted.base(Wire::Chat);
         let source = ListSource { base_url: &base, wire: Wire::Chat, key, private: allow_private };
         let url = relay::tags_url(&base).map_err(|error| unreadable(&error))?;
-        self.probe_url(&source, url).await
+        self.probe_list(&source, url).await
     }
 
-    async fn probe_url(&self, source: &ListSource<'_>, url: url::Url) -> Result<ProbeAnswer, Fault> {
+    async fn probe_list(&self, source: &ListSource<'_>, url: url::Url) -> Result<ProbeAnswer, Fault> {
         let page = Fault::within(self.config.timeouts.small, self.page(source, url, BYTES)).await?.0;
         Ok(match page {
-            PageOutcome::Page(page) => ProbeAnswer::Yes(probed(source, &page)),
-            PageOutcome::Not(ListOutcome::Refused(status)) => ProbeAnswer::No(status),
-            PageOutcome::Not(_) => ProbeAnswer::No(200),
+            PageOutcome::Page(page) => ProbeAnswer::Detected(probed(source, &page)),
+            PageOutcome::Failed(ListOutcome::Refused(status)) => ProbeAnswer::NotDetected(status),
+            PageOutcome::Failed(_) => ProbeAnswer::NotDetected(200),
         })
     }
 }

@@ -47,7 +47,7 @@ fn relay(base_url: &str, allow_private: bool) -> Relay {
 
 async fn call(relays: &RelayClient, relay: &Relay) -> Result<u16, Fault> {
     let key = Secret::from("key");
-    let call = Call { relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
+    let call = RelayCall { relay, key: &key, model: "m", body: "{}".into(), client_headers: &[] };
     Ok(relays.call(call).await?.status)
 }
 

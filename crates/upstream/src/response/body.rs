@@ -41,7 +41,7 @@ enum Source {
 /// A body that does not come from the HTTP client.
 pub(crate) trait ByteSource: Send {
     /// As [`Body::poll_chunk`].
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>>;
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyReadError>>>;
 
     /// As [`Body::framing`].
     fn framing(&self) -> Framing {
@@ -56,7 +56,7 @@ pub(crate) trait ByteSource: Send {
 
 /// A body that did not end properly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Cut {
+pub enum BodyReadError {
     /// The connection ended, was reset or broke the protocol, or its bytes do not decode.
     #[error("the upstream's answer broke off: {0}")]
     Broken(String),
@@ -101,7 +101,7 @@ impl Body {
     }
 
     /// The next chunk as it came from the socket or its decoder, never empty; `None` at the proper end. Trailers are skipped.
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyReadError>>> {
         let (body, marked) = match &mut self.source {
             Source::Http { body, marked, .. } => (body, *marked),
             Source::Other(source) => return source.poll_chunk(cx),
@@ -112,9 +112,11 @@ impl Body {
                 // hyper reports a stream that the server reset with NO_ERROR like one that ended (1.12, November 2026). Only a
                 // stream that really ended is `is_end_stream`; the HTTP client's own decoders would hide that flag.
                 let end = !marked || body.is_end_stream();
-                return Poll::Ready((!end).then(|| Err(Cut::Broken("the server gave the stream up".to_owned()))));
+                return Poll::Ready(
+                    (!end).then(|| Err(BodyReadError::Broken("the server gave the stream up".to_owned()))),
+                );
             };
-            match frame.map_err(|error| Cut::Broken(root_cause(&error.without_url()))) {
+            match frame.map_err(|error| BodyReadError::Broken(root_cause(&error.without_url()))) {
                 Err(cut) => return Poll::Ready(Some(Err(cut))),
                 Ok(frame) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
@@ -134,21 +136,21 @@ impl Body {
     }
 
     /// As [`Body::poll_chunk`], awaited.
-    pub async fn chunk(&mut self) -> Option<Result<Bytes, Cut>> {
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, BodyReadError>> {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
     /// The whole body, at most `cap` bytes. A single chunk is returned without a copy.
-    pub async fn collect(mut self, cap: usize) -> Result<Bytes, Cut> {
+    pub async fn collect(mut self, cap: usize) -> Result<Bytes, BodyReadError> {
         let Some(first) = self.chunk().await.transpose()? else { return Ok(Bytes::new()) };
-        let mut whole = Whole::One(first);
+        let mut whole = CollectedBody::One(first);
         while whole.len() <= cap {
             match self.chunk().await.transpose()? {
                 Some(next) => whole = whole.join(&next),
                 None => return Ok(whole.freeze()),
             }
         }
-        Err(Cut::TooLarge(cap))
+        Err(BodyReadError::TooLarge(cap))
     }
 
     /// Reads the rest so that the connection can be reused: at most 64 KiB, within `limit`.
@@ -166,12 +168,12 @@ impl Body {
     }
 }
 
-enum Whole {
+enum CollectedBody {
     One(Bytes),
     Many(BytesMut),
 }
 
-impl Whole {
+impl CollectedBody {
     fn len(&self) -> usize {
         match self {
             Self::One(bytes) => bytes.len(),
@@ -196,12 +198,12 @@ impl Whole {
     }
 }
 
-impl From<Cut> for Fault {
+impl From<BodyReadError> for Fault {
     /// The fault for a body that did not end properly.
-    fn from(cut: Cut) -> Self {
+    fn from(cut: BodyReadError) -> Self {
         let kind = match cut {
-            Cut::Broken(_) => FaultKind::Cut,
-            Cut::TooLarge(_) => FaultKind::TooLarge,
+            BodyReadError::Broken(_) => FaultKind::Cut,
+            BodyReadError::TooLarge(_) => FaultKind::TooLarge,
         };
         Self::new(Sent::Yes, kind, cut.to_string())
     }
@@ -212,7 +214,7 @@ struct Decoded(wire_body::Input);
 
 impl ByteSource for Decoded {
     /// At most one piece at a time, so that the callers' caps hold for the decoded bytes.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyReadError>>> {
         let piece = ready!(self.0.as_mut().poll_fill_buf(cx)).map(Bytes::copy_from_slice);
         self.0.as_mut().consume(piece.as_ref().map_or(0, Bytes::len));
         Poll::Ready(match piece {
@@ -223,9 +225,9 @@ impl ByteSource for Decoded {
 }
 
 /// The connection's failure if there was one, else the decoder's.
-fn decode_failure(error: &io::Error) -> Cut {
-    let below = error.get_ref().and_then(|inner| inner.downcast_ref::<Cut>());
-    let corrupt = || Cut::Broken(format!("its bytes are not what its content-encoding says: {error}"));
+fn decode_failure(error: &io::Error) -> BodyReadError {
+    let below = error.get_ref().and_then(|inner| inner.downcast_ref::<BodyReadError>());
+    let corrupt = || BodyReadError::Broken(format!("its bytes are not what its content-encoding says: {error}"));
     below.cloned().unwrap_or_else(corrupt)
 }
 

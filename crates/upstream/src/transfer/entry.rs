@@ -142,16 +142,16 @@ fn parsed_id(object: &Object) -> Option<Secret> {
 
 fn label(object: &Object) -> String {
     let text = NAME.iter().find_map(|name| object.get(*name)?.as_str()).unwrap_or_default();
-    cut(text, LABEL)
+    clean_label(text, LABEL)
 }
 
 fn tags(object: &Object) -> Vec<String> {
     let tags = object.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    tags.map(|tag| cut(tag, TAGS.1)).filter(|tag| !tag.is_empty()).take(TAGS.0).collect()
+    tags.map(|tag| clean_label(tag, TAGS.1)).filter(|tag| !tag.is_empty()).take(TAGS.0).collect()
 }
 
 /// At most `most` characters, on one line, without anything that looks like a token.
-fn cut(text: &str, most: usize) -> String {
+fn clean_label(text: &str, most: usize) -> String {
     sanitize::clean(text.trim(), most * 4).trim().chars().take(most).collect()
 }
 

@@ -52,7 +52,7 @@ impl Entry {
     }
 
     fn ready(&self, access: &Secret, refresh: Option<&Secret>, now: Millis) -> Result<Readiness, InvalidEntry> {
-        let mut claims = Claims::of(access, self.id.as_ref());
+        let mut claims = Claims::from_tokens(access, self.id.as_ref());
         if refresh.is_none() && claims.expires.is_some_and(|end| end <= now) {
             return Err(InvalidEntry::Ended);
         }

@@ -81,7 +81,7 @@ impl ProxyResolver {
             return Ok(addresses);
         }
         let rule = TargetRule { allow_private: self.private, own_port: None };
-        allowed(addresses, rule, &Listeners::default()).map_err(Invalid::from)
+        filter_allowed(addresses, rule, &Listeners::default()).map_err(Invalid::from)
     }
 }
 
@@ -115,7 +115,7 @@ impl Resolve for GuardedResolver {
             if proxy {
                 return Ok(Box::new(addresses.into_iter()) as Addrs);
             }
-            Ok(Box::new(allowed(addresses, rule, &listeners)?.into_iter()) as Addrs)
+            Ok(Box::new(filter_allowed(addresses, rule, &listeners)?.into_iter()) as Addrs)
         })
     }
 }
@@ -143,7 +143,7 @@ impl Lookup {
 }
 
 /// The permitted addresses; the first denial when no address is permitted.
-pub(crate) fn allowed(
+pub(crate) fn filter_allowed(
     addresses: Vec<SocketAddr>,
     rule: TargetRule,
     listeners: &Listeners,

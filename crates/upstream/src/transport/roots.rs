@@ -62,7 +62,7 @@ impl CertificateVerifier {
         self.warmed.get_or_init(load).await;
     }
 
-    /// Whether [`Roots::load`] still has work to do.
+    /// Whether [`CertificateVerifier::load`] still has work to do.
     fn cold(&self) -> bool {
         self.verifier.get().is_none()
     }

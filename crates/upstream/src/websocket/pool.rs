@@ -51,7 +51,7 @@ pub(crate) struct Socket {
     pub(crate) egress: EgressKey,
     pub(crate) opened: Instant,
     /// When its last turn ended.
-    pub(crate) used: Instant,
+    pub(crate) last_used: Instant,
     /// Whether it has served an earlier turn.
     pub(crate) reused: bool,
     /// The responses that the other end can continue.
@@ -68,7 +68,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     fn is_fresh(&self, now: Instant) -> bool {
-        now.duration_since(self.used) < IDLE && now.duration_since(self.opened) < AGE
+        now.duration_since(self.last_used) < IDLE && now.duration_since(self.opened) < AGE
     }
 
     /// Whether the connection is still open. Reads the pending messages, which answers pings.
@@ -120,7 +120,7 @@ impl IdleSockets {
     /// Returns checked sockets to the pool. Sockets that were returned by a turn meanwhile are newer and stay; the newest of the
     /// others fill the remaining room. The caller drops the rest outside the lock.
     fn restore(&mut self, mut good: Vec<Socket>) -> Vec<Socket> {
-        good.sort_by_key(|socket| std::cmp::Reverse(socket.used));
+        good.sort_by_key(|socket| std::cmp::Reverse(socket.last_used));
         let mut evicted = Vec::new();
         for socket in good {
             let known = self.sockets.contains_key(&socket.key);
@@ -138,7 +138,7 @@ impl IdleSockets {
         let mut evicted = Vec::new();
         while self.is_full(sent)
             && let Some(oldest) =
-                self.sockets.values().min_by_key(|socket| socket.used).map(|socket| socket.key.clone())
+                self.sockets.values().min_by_key(|socket| socket.last_used).map(|socket| socket.key.clone())
         {
             evicted.extend(self.sockets.remove(&oldest));
         }
@@ -156,9 +156,9 @@ impl SocketPool {
 
     /// Returns a socket after its turn. It replaces another idle socket of the same conversation.
     pub(crate) fn put(&self, mut socket: Socket) {
-        socket.used = Instant::now();
+        socket.last_used = Instant::now();
         socket.reused = true;
-        if !socket.is_fresh(socket.used) || socket.largest_sent > LARGE {
+        if !socket.is_fresh(socket.last_used) || socket.largest_sent > LARGE {
             return;
         }
         let evicted = {

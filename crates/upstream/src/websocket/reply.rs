@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::pool::{Socket, SocketPool};
 use super::{close_reason, connection_lost};
-use crate::response::{ByteSource, Cut};
+use crate::response::{BodyReadError, ByteSource};
 
 /// Most messages of one read, so that other tasks get to run.
 const READ_MESSAGES: usize = 64;
@@ -27,7 +27,7 @@ pub(crate) struct SocketReply {
     /// Events that were received and not yet read.
     buffered: BytesMut,
     /// The error for the read after the last bytes.
-    cut: Option<Cut>,
+    cut: Option<BodyReadError>,
 }
 
 /// Records the response for the next turn.
@@ -51,7 +51,7 @@ enum Received {
     /// Nothing yet.
     Pending,
     /// The reply has ended.
-    Over,
+    Ended,
 }
 
 impl SocketReply {
@@ -63,7 +63,7 @@ impl SocketReply {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Received {
-        let Some(socket) = &mut self.socket else { return Received::Over };
+        let Some(socket) = &mut self.socket else { return Received::Ended };
         let message = match socket.stream.poll_next_unpin(cx) {
             Poll::Pending => return Received::Pending,
             Poll::Ready(message) => message,
@@ -109,13 +109,13 @@ impl SocketReply {
 
     fn fail(&mut self, why: String) -> Received {
         self.socket = None;
-        self.cut = Some(Cut::Broken(why));
-        Received::Over
+        self.cut = Some(BodyReadError::Broken(why));
+        Received::Ended
     }
 }
 
 impl ByteSource for SocketReply {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyReadError>>> {
         let mut pending = false;
         for _ in 0..READ_MESSAGES {
             if self.buffered.len() >= READ_BYTES {
@@ -127,7 +127,7 @@ impl ByteSource for SocketReply {
                     pending = true;
                     break;
                 }
-                Received::Over => break,
+                Received::Ended => break,
             }
         }
         if !self.buffered.is_empty() {

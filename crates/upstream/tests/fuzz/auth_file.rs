@@ -32,7 +32,7 @@ pub fn check(input: &[u8]) {
     let forged = Secret::new(format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(input)));
     for token in [&text, &forged] {
         Claims::read(token).iter().for_each(bounded);
-        bounded(&Claims::of(&text, Some(token)));
+        bounded(&Claims::from_tokens(&text, Some(token)));
         if let Ok(login) = authfile::from_tokens(token.clone(), None, Some(forged.clone())) {
             bounded(&login.claims);
         }

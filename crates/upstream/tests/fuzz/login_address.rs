@@ -1,14 +1,14 @@
 //! Addresses that users paste at the end of a login: a code is accepted only with this login's state, and no error text can break a
 //! terminal.
 
-use upstream::oauth::{CallbackError, pasted};
+use upstream::oauth::{CallbackError, code_from_pasted};
 
 const STATE: &str = "c2VjcmV0LXN0YXRl";
 
 /// Checks one pasted text.
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    match pasted(&text, STATE) {
+    match code_from_pasted(&text, STATE) {
         Ok(code) => {
             let code = code.expose();
             assert!(!code.is_empty() && code.bytes().all(|byte| byte.is_ascii_graphic()), "{code:?}");
@@ -19,7 +19,7 @@ pub fn check(input: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().contains(STATE)),
     }
-    assert!(pasted(&text, "another").is_err() || text.contains("another") || text.contains('%'));
+    assert!(code_from_pasted(&text, "another").is_err() || text.contains("another") || text.contains('%'));
 }
 
 /// Whether the text may contain the state, escaped or not.

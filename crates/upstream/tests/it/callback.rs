@@ -3,9 +3,9 @@
 use rstest::rstest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use upstream::oauth::{Callback, CallbackError, pasted, state};
+use upstream::oauth::{Callback, CallbackError, code_from_pasted, state};
 
-use crate::recorder::soon;
+use crate::recorder::with_timeout;
 
 /// The raw answer to one request.
 async fn get(port: u16, target: &str) -> String {
@@ -16,7 +16,7 @@ async fn send(port: u16, request: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    with_timeout(stream.read_to_string(&mut answer)).await.unwrap();
     answer
 }
 
@@ -42,7 +42,7 @@ async fn the_right_state_gives_the_code_once() {
     let answer = get(port, &format!("/auth/callback?code=ac_canary&scope=openid&state={state}")).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     is_safe(&answer);
-    assert_eq!(soon(code).await.unwrap().unwrap().expose(), "ac_canary");
+    assert_eq!(with_timeout(code).await.unwrap().unwrap().expose(), "ac_canary");
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err(), "still listening");
 }
 
@@ -66,7 +66,7 @@ async fn anything_else_leaves_the_login_waiting(#[case] target: &str, #[case] st
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     is_safe(&answer);
     get(port, &format!("/auth/callback?code=good&state={state}")).await;
-    assert_eq!(soon(code).await.unwrap().unwrap().expose(), "good");
+    assert_eq!(with_timeout(code).await.unwrap().unwrap().expose(), "good");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn the_providers_error_ends_the_login_and_is_not_shown() {
     let target = format!("/auth/callback?error=access_denied&error_description=%3C/script%3Eevil&state={state}");
     let answer = get(port, &target).await;
     is_safe(&answer);
-    match soon(code).await.unwrap().unwrap_err() {
+    match with_timeout(code).await.unwrap().unwrap_err() {
         CallbackError::Denied(why) => assert_eq!(why, "access_denied </script>evil"),
         other => panic!("{other}"),
     }
@@ -108,7 +108,7 @@ async fn a_silent_browser_does_not_block_another() {
     let (port, code) = listening(&state).await;
     let _silent = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     get(port, &format!("/auth/callback?code=good&state={state}")).await;
-    assert_eq!(soon(code).await.unwrap().unwrap().expose(), "good");
+    assert_eq!(with_timeout(code).await.unwrap().unwrap().expose(), "good");
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,10 +121,13 @@ async fn nobody_coming_ends_the_wait() {
 fn a_pasted_address_is_judged_alike() {
     let state = state();
     let whole = format!("  http://127.0.0.1:1455/auth/callback?code=ac&scope=x&state={state}#frag \n");
-    assert_eq!(pasted(&whole, &state).unwrap().expose(), "ac");
-    assert_eq!(pasted(&format!("code=ac&state={state}"), &state).unwrap().expose(), "ac");
-    assert!(matches!(pasted("http://127.0.0.1/auth/callback?code=ac&state=x", &state), Err(CallbackError::Foreign)));
-    assert!(matches!(pasted("ac", &state), Err(CallbackError::Foreign)));
-    assert!(matches!(pasted(&format!("?state={state}"), &state), Err(CallbackError::NoCode)));
-    assert!(matches!(pasted(&format!("?error=no&state={state}"), &state), Err(CallbackError::Denied(_))));
+    assert_eq!(code_from_pasted(&whole, &state).unwrap().expose(), "ac");
+    assert_eq!(code_from_pasted(&format!("code=ac&state={state}"), &state).unwrap().expose(), "ac");
+    assert!(matches!(
+        code_from_pasted("http://127.0.0.1/auth/callback?code=ac&state=x", &state),
+        Err(CallbackError::WrongState)
+    ));
+    assert!(matches!(code_from_pasted("ac", &state), Err(CallbackError::WrongState)));
+    assert!(matches!(code_from_pasted(&format!("?state={state}"), &state), Err(CallbackError::NoCode)));
+    assert!(matches!(code_from_pasted(&format!("?error=no&state={state}"), &state), Err(CallbackError::Denied(_))));
 }

@@ -7,10 +7,10 @@ use pool::Secret;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use upstream::{Config, Cut, FaultKind, ModelCall, Sent, Timeouts, Upstream};
+use upstream::{BodyReadError, Config, FaultKind, ModelCall, Sent, Timeouts, Upstream};
 
-use crate::recorder::{Recorder, Reply, full, soon};
-use crate::setup::{account, call, config, discreet, facts, short};
+use crate::recorder::{Recorder, Reply, full, with_timeout};
+use crate::setup::{account, assert_no_secrets, call, config, facts, short};
 
 #[tokio::test]
 async fn refused_connections_sent_nothing() {
@@ -18,7 +18,7 @@ async fn refused_connections_sent_nothing() {
     let base_url = format!("http://{closed}/backend-api").parse().unwrap();
     let fault = call(&Upstream::new(Config { base_url, ..Config::default() }).unwrap()).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
-    discreet(&fault);
+    assert_no_secrets(&fault);
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_cut_before_the_headers_may_have_sent_all(#[case] bytes: Vec<u8>) {
     let mut server = Recorder::always(Reply::Close(bytes)).await;
     let fault = call(&Upstream::new(config(&server)).unwrap()).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
-    discreet(&fault);
+    assert_no_secrets(&fault);
     server.request().await;
     server.closed().await;
     assert!(server.quiet(), "the request was sent again");
@@ -69,7 +69,7 @@ async fn a_connection_that_nobody_answers_is_given_up_in_time() {
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
     assert!(fault.message.contains("took too long"), "{fault}");
     assert!(begun.elapsed() <= Duration::from_millis(10_010), "{:?}", begun.elapsed());
-    discreet(&fault);
+    assert_no_secrets(&fault);
 }
 
 /// Row F19, half open: a peer that stops reading is detected by the bytes that it does not acknowledge.
@@ -89,7 +89,7 @@ async fn a_peer_that_stops_reading_is_given_up() {
         result = heavy(addr, timeouts) => {
             let fault = result.err().unwrap();
             assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
-            discreet(&fault);
+            assert_no_secrets(&fault);
         }
     }
 }
@@ -116,7 +116,7 @@ async fn a_silent_peer_is_asked_whether_it_is_there() {
             tokio::task::yield_now().await;
         }
     };
-    soon(asks).await;
+    with_timeout(asks).await;
     assert!(timer().1 <= 3000, "{:?}", timer());
 }
 
@@ -132,7 +132,7 @@ async fn heavy(addr: std::net::SocketAddr, timeouts: Timeouts) -> Result<upstrea
     let base_url = format!("http://{addr}/backend-api").parse().unwrap();
     let upstream = Upstream::new(Config { base_url, timeouts, ..Config::default() }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
-    soon(upstream.responses(ModelCall {
+    with_timeout(upstream.responses(ModelCall {
         account: &account,
         access: &access,
         body: body.into(),
@@ -158,7 +158,7 @@ async fn a_reset_inside_the_body_may_have_sent_all() {
         result = heavy(addr, Timeouts::default()) => {
             let fault = result.err().unwrap();
             assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
-            discreet(&fault);
+            assert_no_secrets(&fault);
         }
     }
     assert!(tokio::time::timeout(Duration::from_millis(50), listener.accept()).await.is_err());
@@ -208,7 +208,7 @@ async fn redirects_are_never_followed(#[case] status: u16) {
     let server = Recorder::always(Reply::Keep(full(&format!("{status} Elsewhere"), &head, ""))).await;
     let fault = call(&Upstream::new(config(&server)).unwrap()).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind, fault.kind.code()), (Sent::Yes, FaultKind::Redirect, "upstream_redirect"));
-    discreet(&fault);
+    assert_no_secrets(&fault);
     assert!(target.quiet());
 }
 
@@ -283,8 +283,8 @@ async fn a_body_cut_short_says_so_after_its_bytes(#[case] rest: &str) {
     let server = Recorder::always(Reply::Close(format!("HTTP/1.1 200 OK\r\n{rest}").into_bytes())).await;
     let mut answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
     assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hello");
-    let cut = soon(answer.body.chunk()).await.unwrap().unwrap_err();
-    assert!(matches!(cut, Cut::Broken(_)), "{cut}");
+    let cut = with_timeout(answer.body.chunk()).await.unwrap().unwrap_err();
+    assert!(matches!(cut, BodyReadError::Broken(_)), "{cut}");
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn whole_bodies_have_a_cap() {
     let server = Recorder::always(Reply::Keep(full("200 OK", "", "hello"))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     assert_eq!(call(&upstream).await.unwrap().body.collect(5).await.unwrap(), "hello");
-    assert_eq!(call(&upstream).await.unwrap().body.collect(4).await.unwrap_err(), Cut::TooLarge(4));
+    assert_eq!(call(&upstream).await.unwrap().body.collect(4).await.unwrap_err(), BodyReadError::TooLarge(4));
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn every_slot_filled_keeps_the_order() {
         lite: true,
         turn_state: Some("opaque"),
         routing: Some(&routing),
-        passed: &passed,
+        client_headers: &passed,
         ..facts()
     };
     let request = record(Profile::codex_cli("0.170.0", &Platform::default()), call, "{}").await;
@@ -78,7 +78,7 @@ async fn every_slot_filled_keeps_the_order() {
 #[tokio::test]
 async fn a_passed_header_that_is_no_header_is_left_out() {
     let passed = [("x-codex-turn-metadata", "a\r\nx-evil: 1".to_owned())];
-    let request = record(Profile::polygate(), CallFacts { passed: &passed, ..facts() }, "{}").await;
+    let request = record(Profile::polygate(), CallFacts { client_headers: &passed, ..facts() }, "{}").await;
     assert!(request.header("x-codex-turn-metadata").is_none() && request.header("x-evil").is_none());
 }
 
@@ -110,8 +110,14 @@ async fn a_picture_keeps_the_order() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access, service) = (account("acct-1"), Secret::from("<JWT>"), Service::Generations);
-    let service_call =
-        ServiceCall { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
+    let service_call = ServiceCall {
+        account: &account,
+        access: &access,
+        service,
+        body: "{}".into(),
+        turn: "t-1",
+        client_headers: &[],
+    };
     upstream.call_service(service_call).await.unwrap();
     let request = server.request().await;
     assert_eq!(
@@ -132,8 +138,14 @@ async fn a_search_has_no_picture() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access, service) = (account("acct-1"), Secret::from("<JWT>"), Service::Search);
-    let service_call =
-        ServiceCall { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
+    let service_call = ServiceCall {
+        account: &account,
+        access: &access,
+        service,
+        body: "{}".into(),
+        turn: "t-1",
+        client_headers: &[],
+    };
     upstream.call_service(service_call).await.unwrap();
     let request = server.request().await;
     assert_eq!(

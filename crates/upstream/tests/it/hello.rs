@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use upstream::{Answer, Config, Fault, ResolvedEgress, Upstream};
 
-use crate::recorder::{read, soon};
+use crate::recorder::{read, with_timeout};
 use crate::setup::{call, capture, short};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -92,7 +92,8 @@ async fn record_of(host: &str, pool: bool, socket: bool) -> Hello {
         ..Config::default()
     };
     let upstream = Upstream::new(config).unwrap();
-    let upstream = if pool { upstream.via(ResolvedEgress::through(crate::setup::proxy(&url))) } else { upstream };
+    let upstream =
+        if pool { upstream.with_egress(ResolvedEgress::through(crate::setup::proxy(&url))) } else { upstream };
     let proxy = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let connect = read(&mut stream, 0).await.unwrap();
@@ -104,7 +105,7 @@ async fn record_of(host: &str, pool: bool, socket: bool) -> Hello {
         stream.read_exact(&mut record[5..]).await.unwrap();
         record
     };
-    let (hello, _) = soon(async { tokio::join!(proxy, ask(&upstream, socket)) }).await;
+    let (hello, _) = with_timeout(async { tokio::join!(proxy, ask(&upstream, socket)) }).await;
     parse(&hello)
 }
 

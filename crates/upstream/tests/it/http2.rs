@@ -18,9 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use upstream::{Cut, Timeouts, Upstream};
+use upstream::{BodyReadError, Timeouts, Upstream};
 
-use crate::recorder::soon;
+use crate::recorder::with_timeout;
 use crate::setup::call;
 use crate::tls::{self, Authority};
 
@@ -111,11 +111,11 @@ async fn leaving_resets_the_stream_and_keeps_the_connection() {
         let mut answer = call(&server.upstream).await.unwrap();
         assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hello");
         if round == 0 {
-            assert_eq!(soon(server.events.recv()).await, Some("connection"));
+            assert_eq!(with_timeout(server.events.recv()).await, Some("connection"));
         }
         assert!(server.events.try_recv().is_err());
         drop(answer);
-        assert_eq!(soon(server.events.recv()).await, Some("reset"));
+        assert_eq!(with_timeout(server.events.recv()).await, Some("reset"));
     }
 }
 
@@ -126,8 +126,8 @@ async fn a_connection_that_the_server_ends_is_replaced() {
         let mut answer = call(&server.upstream).await.unwrap();
         assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hello");
         drop(answer);
-        assert_eq!(soon(server.events.recv()).await, Some("connection"));
-        let mut rest = [soon(server.events.recv()).await, soon(server.events.recv()).await];
+        assert_eq!(with_timeout(server.events.recv()).await, Some("connection"));
+        let mut rest = [with_timeout(server.events.recv()).await, with_timeout(server.events.recv()).await];
         rest.sort_unstable();
         assert_eq!(rest, [Some("end"), Some("reset")]);
     }
@@ -143,7 +143,7 @@ async fn headers_have_the_same_order_as_over_http1() {
         "content-encoding", "content-type", "authorization", "chatgpt-account-id", "originator", "user-agent",
         "content-length",
     ];
-    assert_eq!(soon(server.heads.recv()).await.unwrap(), wanted);
+    assert_eq!(with_timeout(server.heads.recv()).await.unwrap(), wanted);
 }
 
 #[tokio::test]
@@ -153,13 +153,13 @@ async fn what_one_connection_does_not_take_goes_over_another() {
     for _ in 0..STREAMS {
         answers.push(call(&server.upstream).await.unwrap());
     }
-    assert_eq!(soon(server.events.recv()).await, Some("connection"));
+    assert_eq!(with_timeout(server.events.recv()).await, Some("connection"));
     assert!(server.events.try_recv().is_err());
     answers.push(call(&server.upstream).await.unwrap());
-    assert_eq!(soon(server.events.recv()).await, Some("connection"));
+    assert_eq!(with_timeout(server.events.recv()).await, Some("connection"));
     // A free stream of an open connection is used before a new connection is opened.
     drop(answers.remove(0));
-    assert_eq!(soon(server.events.recv()).await, Some("reset"));
+    assert_eq!(with_timeout(server.events.recv()).await, Some("reset"));
     answers.push(call(&server.upstream).await.unwrap());
     assert!(server.events.try_recv().is_err());
 }
@@ -250,10 +250,10 @@ async fn a_stream_that_is_given_up_is_a_cut(#[case] words: Vec<u8>, #[case] afte
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
     let mut answer = call(&upstream).await.unwrap();
-    assert_eq!(soon(answer.body.chunk()).await.unwrap().unwrap(), "hello");
+    assert_eq!(with_timeout(answer.body.chunk()).await.unwrap().unwrap(), "hello");
     first_chunk_read.send(()).unwrap();
-    let last = soon(answer.body.chunk()).await;
-    assert!(if whole { last.is_none() } else { matches!(last, Some(Err(Cut::Broken(_)))) }, "{last:?}");
+    let last = with_timeout(answer.body.chunk()).await;
+    assert!(if whole { last.is_none() } else { matches!(last, Some(Err(BodyReadError::Broken(_)))) }, "{last:?}");
 }
 
 /// Reads until stream 1 is asked for, and agrees to the client's settings.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pool::Secret;
 use rstest::rstest;
 use serde_json::json;
-use upstream::oauth::{Grant, LoginError, Pkce, Poll, RefreshError, RefreshReason, state};
+use upstream::oauth::{Grant, LoginError, Pkce, PollOutcome, RefreshError, RefreshReason, state};
 use upstream::profile::Platform;
 use upstream::{CLIENT_ID, Config, Profile, Sent, Upstream};
 
@@ -232,7 +232,7 @@ async fn a_device_login_waits_and_then_trades() {
     );
     assert_eq!(body(&request), format!(r#"{{"client_id":"{CLIENT_ID}"}}"#));
     for _ in 0..2 {
-        assert_eq!(upstream.device_poll(&device).await.unwrap(), Poll::Pending);
+        assert_eq!(upstream.device_poll(&device).await.unwrap(), PollOutcome::Pending);
         let request = server.request().await;
         assert_eq!(
             (request.line.as_str(), &request.names()[..]),
@@ -240,7 +240,7 @@ async fn a_device_login_waits_and_then_trades() {
         );
         assert_eq!(body(&request), r#"{"device_auth_id":"dev1","user_code":"ABCD-12345"}"#);
     }
-    assert!(matches!(upstream.device_poll(&device).await.unwrap(), Poll::Done(_)));
+    assert!(matches!(upstream.device_poll(&device).await.unwrap(), PollOutcome::Done(_)));
     server.request().await;
     let redirect = format!("redirect_uri=http%3A%2F%2F127.0.0.1%3A{}%2Fdeviceauth%2Fcallback", server.addr.port());
     assert!(body(&server.request().await).contains(&redirect));

@@ -6,7 +6,7 @@ use rstest::rstest;
 use upstream::{Config, Fault, FaultKind, Sent, Timeouts, Upstream};
 
 use crate::recorder::{Recorder, Reply};
-use crate::setup::{call, discreet, short};
+use crate::setup::{assert_no_secrets, call, short};
 
 async fn through(proxy: &str) -> Fault {
     let config = Config {
@@ -17,7 +17,7 @@ async fn through(proxy: &str) -> Fault {
         ..Config::default()
     };
     let fault = call(&Upstream::new(config).unwrap()).await.err().unwrap();
-    discreet(&fault);
+    assert_no_secrets(&fault);
     assert!(!fault.message.contains("hunter2"), "{fault}");
     fault
 }

@@ -84,7 +84,7 @@ impl Recorder {
     }
 
     pub(crate) async fn event(&mut self) -> Event {
-        soon(self.events.recv()).await.unwrap()
+        with_timeout(self.events.recv()).await.unwrap()
     }
 
     pub(crate) async fn request(&mut self) -> RecordedRequest {
@@ -167,6 +167,6 @@ pub(crate) fn full(status: &str, headers: &str, body: &str) -> Vec<u8> {
 }
 
 /// Awaits `work`; the time limit only turns a hang into a failure.
-pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn with_timeout<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.expect("nothing happened for 20 s")
 }

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use upstream::{FaultKind, Sent, Timeouts, Upstream};
 
-use crate::setup::{call, discreet};
+use crate::setup::{assert_no_secrets, call};
 use crate::tls::{self, Authority};
 
 const HEADERS: u8 = 1;
@@ -21,7 +21,7 @@ const GOAWAY: u8 = 7;
 
 /// The server's reply to a request.
 #[derive(Clone, Copy)]
-enum Say {
+enum ServerReply {
     /// `:status 200`, no body.
     Ok,
     Reset(u32),
@@ -40,7 +40,7 @@ struct Server {
 
 impl Server {
     /// Replies `first` to the first request and `then` to all others.
-    async fn start(first: Say, then: Say) -> Self {
+    async fn start(first: ServerReply, then: ServerReply) -> Self {
         let authority = Authority::new();
         let mut config = Arc::into_inner(authority.server(&tls::localhost())).unwrap();
         config.alpn_protocols = vec![b"h2".to_vec()];
@@ -66,7 +66,12 @@ impl Server {
     }
 }
 
-async fn converse(mut stream: TlsStream<tokio::net::TcpStream>, count: Arc<AtomicUsize>, first: Say, then: Say) {
+async fn converse(
+    mut stream: TlsStream<tokio::net::TcpStream>,
+    count: Arc<AtomicUsize>,
+    first: ServerReply,
+    then: ServerReply,
+) {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await.unwrap();
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
@@ -76,15 +81,15 @@ async fn converse(mut stream: TlsStream<tokio::net::TcpStream>, count: Arc<Atomi
         }
         let say = if count.fetch_add(1, Ordering::SeqCst) == 0 { first } else { then };
         let bytes = match say {
-            Say::Ok => frame(HEADERS, 5, id, &[0x88]),
-            Say::Reset(reason) => frame(RESET, 0, id, &reason.to_be_bytes()),
-            Say::Away { processed, reason } => {
+            ServerReply::Ok => frame(HEADERS, 5, id, &[0x88]),
+            ServerReply::Reset(reason) => frame(RESET, 0, id, &reason.to_be_bytes()),
+            ServerReply::Away { processed, reason } => {
                 let last = if processed { id } else { 0 };
                 frame(GOAWAY, 0, 0, &[last.to_be_bytes(), reason.to_be_bytes()].concat())
             }
         };
         stream.write_all(&bytes).await.unwrap();
-        if matches!(say, Say::Away { .. }) {
+        if matches!(say, ServerReply::Away { .. }) {
             stream.shutdown().await.unwrap();
         }
     }
@@ -105,35 +110,35 @@ fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
 }
 
 #[rstest]
-#[case::refused(Say::Reset(7))]
-#[case::goodbye(Say::Away { processed: false, reason: 0 })]
+#[case::refused(ServerReply::Reset(7))]
+#[case::goodbye(ServerReply::Away { processed: false, reason: 0 })]
 #[tokio::test]
-async fn what_was_not_processed_is_sent_again(#[case] say: Say) {
-    let server = Server::start(say, Say::Ok).await;
+async fn what_was_not_processed_is_sent_again(#[case] say: ServerReply) {
+    let server = Server::start(say, ServerReply::Ok).await;
     assert_eq!(call(&server.upstream).await.unwrap().status, 200);
     assert_eq!(server.requests(), 2);
 }
 
 #[rstest]
-#[case::refused(Say::Reset(7))]
-#[case::goodbye(Say::Away { processed: false, reason: 0 })]
+#[case::refused(ServerReply::Reset(7))]
+#[case::goodbye(ServerReply::Away { processed: false, reason: 0 })]
 #[tokio::test]
-async fn what_is_never_processed_sent_nothing(#[case] say: Say) {
+async fn what_is_never_processed_sent_nothing(#[case] say: ServerReply) {
     let server = Server::start(say, say).await;
     let fault = call(&server.upstream).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Closed), "{fault}");
     assert_eq!(server.requests(), 3);
-    discreet(&fault);
+    assert_no_secrets(&fault);
 }
 
 #[rstest]
-#[case::internal_error(Say::Reset(2))]
-#[case::cancelled(Say::Reset(8))]
-#[case::goodbye_to_a_processed_one(Say::Away { processed: true, reason: 0 })]
-#[case::angry_goodbye_to_a_processed_one(Say::Away { processed: true, reason: 11 })]
+#[case::internal_error(ServerReply::Reset(2))]
+#[case::cancelled(ServerReply::Reset(8))]
+#[case::goodbye_to_a_processed_one(ServerReply::Away { processed: true, reason: 0 })]
+#[case::angry_goodbye_to_a_processed_one(ServerReply::Away { processed: true, reason: 11 })]
 #[tokio::test]
-async fn what_may_have_been_processed_is_not(#[case] say: Say) {
-    let server = Server::start(say, Say::Ok).await;
+async fn what_may_have_been_processed_is_not(#[case] say: ServerReply) {
+    let server = Server::start(say, ServerReply::Ok).await;
     let fault = call(&server.upstream).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
     assert_eq!(server.requests(), 1);

@@ -65,11 +65,11 @@ pub(crate) fn facts() -> CallFacts<'static> {
 pub(crate) async fn call(upstream: &Upstream) -> Result<Answer, Fault> {
     let (account, access) = (account("acct-1"), Secret::from(TOKEN));
     let model_call = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
-    crate::recorder::soon(Box::pin(upstream.responses(model_call))).await
+    crate::recorder::with_timeout(Box::pin(upstream.responses(model_call))).await
 }
 
 /// Checks that a fault shows neither the token nor an address.
-pub(crate) fn discreet(fault: &Fault) {
+pub(crate) fn assert_no_secrets(fault: &Fault) {
     let shown = format!("{fault} {fault:?}");
     assert!(!shown.contains(TOKEN) && !shown.contains("Bearer") && !shown.contains("://"), "{shown}");
 }

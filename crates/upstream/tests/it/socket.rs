@@ -10,11 +10,13 @@ use pool::{AccountId, Millis, Secret};
 use rstest::rstest;
 use serde_json::{Value, json};
 use upstream::profile::Platform;
-use upstream::{Answer, CallFacts, Config, Cut, Fault, FaultKind, ModelCall, Profile, Sent, SocketOptions, Upstream};
+use upstream::{
+    Answer, BodyReadError, CallFacts, Config, Fault, FaultKind, ModelCall, Profile, Sent, SocketOptions, Upstream,
+};
 
 use self::server::{Act, Greeting, Server};
 use crate::captured::orders;
-use crate::recorder::soon;
+use crate::recorder::with_timeout;
 use crate::setup::{TOKEN, account, facts, short};
 
 const NOW: Millis = Millis(1_795_249_047_419);
@@ -34,7 +36,7 @@ async fn send_turn(
     let options = Some(SocketOptions { conversation, generate: true, required: only, now: NOW });
     let model_call =
         ModelCall { account: &account, access: &access, body: body.to_owned().into(), facts: facts(), socket: options };
-    soon(Box::pin(upstream.responses(model_call))).await
+    with_timeout(Box::pin(upstream.responses(model_call))).await
 }
 
 fn upstream(server: &Server) -> Upstream {
@@ -76,8 +78,8 @@ fn reply(id: &str, text: &str) -> Vec<Act> {
     .into()
 }
 
-async fn read(answer: Answer) -> Result<String, Cut> {
-    let whole = soon(answer.body.collect(80 << 20)).await?;
+async fn read(answer: Answer) -> Result<String, BodyReadError> {
+    let whole = with_timeout(answer.body.collect(80 << 20)).await?;
     Ok(String::from_utf8(whole.to_vec()).unwrap())
 }
 
@@ -213,7 +215,7 @@ async fn a_reply_cut_at_any_message_ends_cleanly(#[case] end: Vec<Act>) {
         .await;
         let upstream = upstream(&server);
         let answer = send_items(&upstream, &["one"]).await;
-        assert!(matches!(read(answer).await, Err(Cut::Broken(_))), "after {cut} messages");
+        assert!(matches!(read(answer).await, Err(BodyReadError::Broken(_))), "after {cut} messages");
         assert_eq!(upstream.idle_sockets(), 0);
         read(send_items(&upstream, &["one"]).await).await.unwrap();
         assert_eq!(server.turns(2).await[1].connection, 1);
@@ -375,7 +377,7 @@ async fn sockets_in_wait_are_looked_after() {
 }
 
 /// Advances the runtime's clock by this time.
-async fn pass(time: Duration) {
+async fn advance_clock(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
@@ -390,7 +392,7 @@ async fn idle_sockets_are_let_go(#[case] seconds: u64, #[case] reused: bool, #[v
     let mut server = Server::start(|_, turn, _| reply(&format!("resp_{turn}"), "x")).await;
     let upstream = upstream(&server);
     read(send_items(&upstream, &["one"]).await).await.unwrap();
-    pass(Duration::from_secs(seconds)).await;
+    advance_clock(Duration::from_secs(seconds)).await;
     if tended {
         upstream.maintain_sockets();
         assert_eq!(upstream.idle_sockets(), usize::from(reused));
@@ -412,12 +414,12 @@ async fn old_sockets_are_let_go(#[case] minutes: u64, #[case] reused: bool, #[va
     let mut history = vec!["one"];
     read(send_items(&upstream, &history).await).await.unwrap();
     for _ in 1..=13 {
-        pass(Duration::from_mins(4)).await;
+        advance_clock(Duration::from_mins(4)).await;
         history.extend(["model:x", "more"]);
         read(send_items(&upstream, &history).await).await.unwrap();
     }
     assert!(server.turns(14).await.iter().all(|turn| turn.connection == 0));
-    pass(Duration::from_mins(minutes - 52)).await;
+    advance_clock(Duration::from_mins(minutes - 52)).await;
     if tended {
         upstream.maintain_sockets();
         assert_eq!(upstream.idle_sockets(), usize::from(reused));
@@ -435,7 +437,7 @@ async fn a_socket_too_old_at_its_end_is_not_kept() {
     let server = Server::start(|_, _, _| reply("resp_1", "x")).await;
     let upstream = upstream(&server);
     let answer = send_items(&upstream, &["one"]).await;
-    pass(Duration::from_mins(56)).await;
+    advance_clock(Duration::from_mins(56)).await;
     assert!(read(answer).await.unwrap().contains("response.completed"));
     assert_eq!(upstream.idle_sockets(), 0);
 }
@@ -508,11 +510,11 @@ async fn every_slot_of_an_upgrade_keeps_the_order() {
     let routing = Routing { region: Some("us".to_owned()), origin: None };
     // These two are headers over HTTP; over a socket they are in the message.
     let (lite, turn_state) = (true, Some("ts"));
-    let call = CallFacts { lite, turn_state, routing: Some(&routing), passed: &passed, ..facts() };
+    let call = CallFacts { lite, turn_state, routing: Some(&routing), client_headers: &passed, ..facts() };
     let options = Some(SocketOptions { conversation: 1, generate: true, required: true, now: NOW });
     let model_call =
         ModelCall { account: &account, access: &access, body: body(&["one"]).into(), facts: call, socket: options };
-    soon(Box::pin(upstream.responses(model_call))).await.unwrap();
+    with_timeout(Box::pin(upstream.responses(model_call))).await.unwrap();
     let request = server.upgrade().await;
     assert_eq!(
         (request.line.as_str(), &request.names()[..]),
@@ -541,11 +543,11 @@ async fn a_frame_carries_what_headers_carry_over_http() {
         Upstream::new(Config { profile: Profile::codex_cli("0.169.0", &platform), ..config(&server) }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from(TOKEN));
     let passed = [("x-codex-turn-metadata", "{}".to_owned()), ("x-codex-window-id", "thread-1:0".to_owned())];
-    let call = CallFacts { lite: true, turn_state: Some("ts"), passed: &passed, ..facts() };
+    let call = CallFacts { lite: true, turn_state: Some("ts"), client_headers: &passed, ..facts() };
     let options = Some(SocketOptions { conversation: 1, generate: false, required: true, now: NOW });
     let model_call =
         ModelCall { account: &account, access: &access, body: body(&["one"]).into(), facts: call, socket: options };
-    soon(Box::pin(upstream.responses(model_call))).await.unwrap();
+    with_timeout(Box::pin(upstream.responses(model_call))).await.unwrap();
     let frame = server.turns(1).await.remove(0).body;
     orders::assert_in(orders::FRAME, frame.as_object().unwrap().keys().map(String::as_str));
     let wanted = json!({ "x-codex-window-id": "thread-1:0", "x-codex-turn-metadata": "{}", "x-codex-turn-state": "ts",

@@ -12,10 +12,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use upstream::{BuildError, Config, Cut, Fault, FaultKind, Sent, Upstream};
+use upstream::{BodyReadError, BuildError, Config, Fault, FaultKind, Sent, Upstream};
 
-use crate::recorder::{full, read, soon};
-use crate::setup::{call, capture, discreet, short};
+use crate::recorder::{full, read, with_timeout};
+use crate::setup::{assert_no_secrets, call, capture, short};
 
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -83,7 +83,7 @@ async fn refused(tls: Arc<ServerConfig>, bundle: &Path) -> Fault {
 
 fn is_tls(fault: &Fault) {
     assert_eq!((fault.sent, fault.kind, fault.kind.code()), (Sent::No, FaultKind::Tls, "upstream_tls"), "{fault}");
-    discreet(fault);
+    assert_no_secrets(fault);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_bundled_authority_is_trusted() {
         stream.write_all(&full("200 OK", "", "hello")).await.unwrap();
         request
     };
-    let (request, answer) = soon(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
+    let (request, answer) = with_timeout(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
     assert_eq!(request.line, "POST /backend-api/codex/responses HTTP/1.1");
     assert_eq!(answer.unwrap().status, 200);
 }
@@ -143,7 +143,7 @@ async fn a_broken_handshake_is_refused_and_not_repeated_in_the_clear(#[case] byt
         stream.shutdown().await.unwrap();
         hello[0]
     };
-    let (first, result) = soon(async { tokio::join!(serve, call(&upstream)) }).await;
+    let (first, result) = with_timeout(async { tokio::join!(serve, call(&upstream)) }).await;
     is_tls(&result.err().unwrap());
     assert_eq!(first, 22);
     assert!(tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept()).await.is_err());
@@ -196,11 +196,11 @@ async fn an_end_without_a_goodbye_is_a_cut(
         first_chunk_read.send(()).unwrap();
         (first, answer.body.chunk().await)
     };
-    let ((), (first, last)) = soon(Box::pin(async { tokio::join!(serve, ask) })).await;
+    let ((), (first, last)) = with_timeout(Box::pin(async { tokio::join!(serve, ask) })).await;
     assert_eq!(first.unwrap().unwrap(), "hello");
     // Without a length, only `close_notify` marks the end.
     let whole = rest.starts_with("\r\n") && ending == Ending::Goodbye;
-    assert!(if whole { last.is_none() } else { matches!(last, Some(Err(Cut::Broken(_)))) }, "{last:?}");
+    assert!(if whole { last.is_none() } else { matches!(last, Some(Err(BodyReadError::Broken(_)))) }, "{last:?}");
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn a_stalled_handshake_has_a_limit_of_its_own() {
         stream.read_to_end(&mut all).await.unwrap();
         all
     };
-    let (sent, result) = soon(async { tokio::join!(serve, call(&upstream)) }).await;
+    let (sent, result) = with_timeout(async { tokio::join!(serve, call(&upstream)) }).await;
     let fault = result.err().unwrap();
     is_tls(&fault);
     assert!(fault.message.contains("took too long"), "{fault}");
@@ -242,7 +242,7 @@ async fn http2_is_offered_unless_it_is_forbidden(#[case] force_http11: bool, #[c
         stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned())
     };
     // The server is gone after the handshake, so the call fails.
-    let (negotiated, answer) = soon(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
+    let (negotiated, answer) = with_timeout(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
     assert_eq!(negotiated.as_deref(), Some(chosen));
     assert!(answer.is_err());
 }
@@ -264,7 +264,7 @@ async fn http2_begins_as_the_official_clients() {
     });
     // The server is gone after these bytes, so the call fails.
     assert!(call(&upstream).await.is_err());
-    let bytes = soon(serve).await.unwrap();
+    let bytes = with_timeout(serve).await.unwrap();
     let mut wanted = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     wanted.extend([0, 0, 24, 4, 0, 0, 0, 0, 0]);
     for (setting, value) in [(2_u16, 0_u32), (4, 2_097_152), (5, 16_384), (6, 16_384)] {

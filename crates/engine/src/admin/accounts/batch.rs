@@ -95,7 +95,7 @@ impl Accounts<'_> {
         let (positions, ids): (Vec<_>, Vec<_>) =
             picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
         let wanted = if on { Status::Active } else { Status::Disabled };
-        let exists = services.runtime.store.switch(&ids, &wanted).await?;
+        let exists = services.runtime.store.set_owner_status(&ids, &wanted).await?;
         for id in &ids {
             services.registry.accounts.set_status(id, &wanted, services.runtime.now());
             if !on {
@@ -192,7 +192,7 @@ impl Batch {
     }
 
     /// Whether every known account was changed.
-    pub fn good(&self) -> bool {
+    pub fn no_failures(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.error.is_none())
     }
 

@@ -11,7 +11,7 @@ use store::PutOutcome;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use upstream::Upstream;
-use upstream::oauth::{Callback, CallbackError, LoginError, Pkce, pasted, state};
+use upstream::oauth::{Callback, CallbackError, LoginError, Pkce, code_from_pasted, state};
 use utoipa::ToSchema;
 
 use super::{LoginProblem, Logins, sign_in, step_by};
@@ -104,7 +104,7 @@ impl Logins<'_> {
         if matches!(*login.stage.lock(), LoginStage::Done { .. }) {
             return Ok(());
         }
-        let code = pasted(address, &login.state)?;
+        let code = code_from_pasted(address, &login.state)?;
         let services = Arc::clone(self.services);
         // The task stores the tokens also when the client leaves.
         let work = self.services.runtime.tasks.spawn(async move { login.finish(&services, &code).await });

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use pool::egress::Egress;
 use tokio::time::Instant;
 use upstream::Upstream;
-use upstream::oauth::{Device, Poll, state};
+use upstream::oauth::{Device, PollOutcome, state};
 
 use super::{LoginProblem, Logins, sign_in, step_by};
 
@@ -102,7 +102,7 @@ impl Logins<'_> {
             }
             let device = &waiting.device;
             let step = |upstream: Upstream| async move { upstream.device_poll(device).await };
-            let Poll::Done(grant) = step_by(&services, waiting.egress.as_ref(), step).await? else {
+            let PollOutcome::Done(grant) = step_by(&services, waiting.egress.as_ref(), step).await? else {
                 return Ok(DevicePoll::Pending);
             };
             let put = sign_in(&services, grant, waiting.egress.clone()).await?;

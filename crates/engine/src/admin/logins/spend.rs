@@ -102,7 +102,7 @@ fn routes(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> E
 /// account.
 fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
     let claims = match (&entry.access, &entry.id) {
-        (Some(access), id) => Claims::of(access, id.as_ref()),
+        (Some(access), id) => Claims::from_tokens(access, id.as_ref()),
         (None, id) => id.as_ref().and_then(Claims::read).unwrap_or_default(),
     };
     let claimed = Some(&claims.account_id).filter(|id| !id.is_empty());
@@ -123,7 +123,7 @@ async fn store_grant(
     egress: Option<&Egress>,
 ) -> ImportResult {
     let grant = Grant { refresh: grant.refresh.or(Some(used_token)), ..grant };
-    let mut claims = Claims::of(&grant.access, grant.id.as_ref());
+    let mut claims = Claims::from_tokens(&grant.access, grant.id.as_ref());
     if claims.account_id.is_empty() {
         claims.account_id = entry.account.clone().unwrap_or_default();
     }

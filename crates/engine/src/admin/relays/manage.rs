@@ -69,10 +69,10 @@ pub enum RelayError {
     #[error("the relay's answer is no model list: {0}")]
     List(#[from] pool::catalog::ListError),
     /// There is no such relay.
-    #[error("there is no such relay; hint: `polygate relays list` shows those that are there")]
+    #[error("there is no such relay; hint: `polygate relays list` lists all relays")]
     Unknown,
     /// Another relay has the name.
-    #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
+    #[error("a relay named {0} exists; hint: choose another name, or remove that relay first")]
     NameTaken(String),
     /// The stored key was given for another address.
     #[error("the relay's address is another one now; hint: its key must be given with it")]
@@ -98,7 +98,7 @@ impl From<store::Error> for RelayError {
         match error {
             store::Error::NoSuchRelay => Self::Unknown,
             store::Error::RelayNameTaken(name) => Self::NameTaken(name),
-            store::Error::KeyNeeded => Self::KeyNeeded,
+            store::Error::RelayKeyRequired => Self::KeyNeeded,
             other => Self::Store(other),
         }
     }

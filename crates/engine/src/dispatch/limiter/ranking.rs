@@ -48,7 +48,7 @@ impl RankedRows {
         ask: &Requirements<'_>,
         now: Millis,
     ) -> Result<Pick, NoAccount> {
-        self.sync(field.list, now);
+        self.refresh(field.list, now);
         let moment = ChoiceTime { now, mono: Instant::now() };
         match field.to {
             ServedBy::Accounts => {
@@ -65,7 +65,7 @@ impl RankedRows {
         ask: &Requirements<'_>,
         now: Millis,
     ) -> Vec<(AccountId, pick::Ranking)> {
-        self.sync(field.list, now);
+        self.refresh(field.list, now);
         let moment = ChoiceTime { now, mono: Instant::now() };
         let view = self.view((field, ask.model), moment);
         let explained = match field.to {
@@ -245,7 +245,7 @@ impl RankedRows {
     }
 
     /// Applies the changes of the list, and renews snapshots that have ended.
-    fn sync(&mut self, list: &List, now: Millis) {
+    fn refresh(&mut self, list: &List, now: Millis) {
         let rules = SnapshotRules { strategy: self.strategy, tiers: &self.tiers };
         if !list.has_same_ids(&self.list) {
             self.rebuild(list, now);

@@ -20,10 +20,11 @@ impl ForwardAttempt {
     pub(super) async fn call_account(&mut self, entry: &Entry, tokens: &Tokens) -> Result<Answer, CallError> {
         self.state.call_started(entry, 0);
         let id = &entry.account.id;
-        let (service, body, passed) = (self.service, self.load.json(), &self.turn);
+        let (service, body, passed) = (self.service, self.load.json_or_empty(), &self.turn);
         let (account, access, turn) = (&entry.account, &tokens.access, Uuid::now_v7().to_string());
         let call = |upstream: Upstream| {
-            let call = ServiceCall { account, access, service, body: body.clone(), turn: &turn, passed };
+            let call =
+                ServiceCall { account, access, service, body: body.clone(), turn: &turn, client_headers: passed };
             async move { upstream.call_service(call).await }
         };
         let services = &self.state.services;

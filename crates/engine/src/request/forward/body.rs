@@ -61,7 +61,7 @@ impl ForwardBody {
     }
 
     /// The body for an account's backend, which takes JSON only.
-    pub(super) fn json(&self) -> Bytes {
+    pub(super) fn json_or_empty(&self) -> Bytes {
         match self {
             Self::Json(body) => body.clone(),
             Self::Form(_) => Bytes::new(),
@@ -77,7 +77,7 @@ impl ForwardBody {
     }
 
     /// Why the client's body failed while it was sent: the client then caused the upstream's answer.
-    pub(super) fn fault(&self) -> Option<Failure> {
+    pub(super) fn upload_failure(&self) -> Option<Failure> {
         match self {
             Self::Json(_) => None,
             Self::Form(form) => form.fate.fault.get().cloned(),

@@ -120,14 +120,14 @@ impl UpstreamCall {
         if is_reply(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 
-    fn relay_call<'a>(&'a self, line: &'a RelayEntry) -> relay::Call<'a> {
+    fn relay_call<'a>(&'a self, line: &'a RelayEntry) -> relay::RelayCall<'a> {
         let same = self.plan.dialect.wire() == Some(line.relay.wire);
-        relay::Call {
+        relay::RelayCall {
             relay: &line.relay,
             key: &line.key,
             model: self.plan.model_for(&line.relay.id),
             body: self.body.clone(),
-            passed: if same { &self.plan.client.relayed } else { &[] },
+            client_headers: if same { &self.plan.client.relayed } else { &[] },
         }
     }
 
@@ -142,7 +142,7 @@ impl UpstreamCall {
             thread: &conversation.thread,
             turn_state: client.turn_state.as_deref().filter(|_| self.sends_turn_state),
             routing: routing.as_deref(),
-            passed: &client.headers,
+            client_headers: &client.headers,
             metadata: self.metadata.as_deref(),
         };
         let (account, access) = (&self.entry.account, &tokens.access);

@@ -10,7 +10,7 @@ use pool::{AccountId, limits};
 use proto::framing::Framing;
 use proto::{Event, Failure, Reader, What, Wire};
 use tokio::time::{Instant, timeout_at};
-use upstream::{Body, Cut};
+use upstream::{Body, BodyReadError};
 
 use super::call::PendingCall;
 use crate::request::attempt::CallError;
@@ -143,7 +143,7 @@ impl CommitBarrier<'_> {
             };
             return match chunk {
                 Some(Ok(chunk)) => Ok(ReadOutcome::Chunk(chunk)),
-                Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_)))) => {
+                Some(Err(error @ (BodyReadError::Broken(_) | BodyReadError::TooLarge(_)))) => {
                     Err(broken_call(TroubleKind::Cut, error.to_string()))
                 }
                 None => Ok(ReadOutcome::End),

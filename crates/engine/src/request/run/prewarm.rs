@@ -38,7 +38,7 @@ struct EmptyReply {
 pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
     let mut recorder = UsageRecorder::open(&services, &call);
     let (call, keep) = recall_conversation(&services, call).await;
-    let (resolved, answer) = match keep.and_then(|keep| prepare(&services, &call, keep)) {
+    let (resolved, answer) = match keep.and_then(|keep| prepare_reply(&services, &call, keep)) {
         Ok(prepared) => prepared,
         Err(failure) => return Err(refuse(call, failure, recorder)),
     };
@@ -47,7 +47,7 @@ pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     Ok(answer.reply())
 }
 
-fn prepare(
+fn prepare_reply(
     services: &Arc<Services>,
     call: &Call,
     mut keep: Option<Box<PendingStore>>,

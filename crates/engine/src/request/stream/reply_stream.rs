@@ -13,7 +13,7 @@ use pool::status::Signal;
 use pool::{AccountId, Millis};
 use proto::{Failure, Json, Kind};
 use tokio::time::Instant;
-use upstream::{Body, Cut};
+use upstream::{Body, BodyReadError};
 use wire_body::offload;
 
 use super::timers::{Due, Timers};
@@ -293,7 +293,7 @@ impl ReplyStream {
     /// Notes a complete reply. The upstream's token counts show how much input the model accepts.
     fn note_served(&mut self) {
         self.usage.complete();
-        if let Some(usage) = self.usage.counted() {
+        if let Some(usage) = self.usage.upstream_usage() {
             let model = self.call.plan.model_for(&self.account);
             self.services.registry.accounts.note_served(&self.account, model, (usage.input, usage.output));
         }
@@ -357,10 +357,10 @@ impl ReplyStream {
 }
 
 /// `None` for a broken body: a reader without a terminal event reports that itself when it ends.
-fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
+fn cut_end(cut: &BodyReadError) -> Option<Result<Bytes, Box<Failure>>> {
     match cut {
-        Cut::Broken(_) => None,
-        Cut::TooLarge(_) => Some(Err(Box::new(Failure::new(Kind::Upstream, cut.to_string())))),
+        BodyReadError::Broken(_) => None,
+        BodyReadError::TooLarge(_) => Some(Err(Box::new(Failure::new(Kind::Upstream, cut.to_string())))),
     }
 }
 

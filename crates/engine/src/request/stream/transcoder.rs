@@ -322,14 +322,14 @@ impl Transcoder {
         match &event.what {
             What::Limits(json) => self.side_events.push(SideEvent::Limits(json.clone())),
             What::Metadata(json) => self.side_events.push(SideEvent::Metadata(json.clone())),
-            What::End { .. } => return self.close(Progress::Ended),
-            What::Fail(failure) => return self.close(Progress::Failed(Box::new(failure.clone()))),
+            What::End { .. } => return self.close_writer(Progress::Ended),
+            What::Fail(failure) => return self.close_writer(Progress::Failed(Box::new(failure.clone()))),
             _ => {}
         }
         Progress::Running
     }
 
-    fn close(&mut self, progress: Progress) -> Progress {
+    fn close_writer(&mut self, progress: Progress) -> Progress {
         if let Output::Stream { writer, out } = &mut self.output
             && let Some(writer) = writer.take()
         {

@@ -169,7 +169,9 @@ async fn a_refused_list_does_not_end_the_key() {
     spec.models = Vec::new();
     bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.endpoint)));
     bench.engine.relays().add(&spec).await.expect("the relay");
-    bench.until("the list is asked for", |bench| bench.backend.record().at(Endpoint::RelayModels).count() > 0).await;
+    bench
+        .until("the list is asked for", |bench| bench.backend.record().requests_to(Endpoint::RelayModels).count() > 0)
+        .await;
     let model = format!("far:{}", CHAT.model);
     bench.ask(asking(Dialect::Chat, &model, "hello", true)).await.expect("a reply");
     assert_eq!(state(&bench, "far").status, "active");
@@ -180,15 +182,17 @@ async fn a_refused_list_does_not_end_the_key() {
 async fn a_key_of_the_file_that_is_good_again_comes_back() {
     let bench = alone().await;
     let specs = [CHAT.spec(&bench, "far")];
-    bench.engine.relays().put_file(&specs).await;
+    bench.engine.relays().replace_configured(&specs).await;
     bench.backend.script(Rule::at(CHAT.endpoint, Plan::relay_key(CHAT.endpoint)));
     refused(ask(&bench, &CHAT, true).await);
     assert_eq!(state(&bench, "far").status, "key_refused");
     bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.endpoint)));
-    bench.engine.relays().put_file(&specs).await;
-    bench.until("the list is asked for", |bench| bench.backend.record().at(Endpoint::RelayModels).count() == 1).await;
+    bench.engine.relays().replace_configured(&specs).await;
+    bench
+        .until("the list is asked for", |bench| bench.backend.record().requests_to(Endpoint::RelayModels).count() == 1)
+        .await;
     assert_eq!(state(&bench, "far").status, "key_refused");
-    bench.engine.relays().put_file(&specs).await;
+    bench.engine.relays().replace_configured(&specs).await;
     bench.until("the key is good again", |bench| state(bench, "far").status == "active").await;
     ask(&bench, &CHAT, true).await.expect("a reply");
 }
@@ -232,7 +236,7 @@ async fn a_key_is_hidden_in_a_stream_though_it_was_replaced(#[values(true, false
     bench.backend.script(Rule::at(CHAT.endpoint, plan));
     let reply = ask(&bench, &CHAT, stream);
     let rekeyed = async {
-        bench.until("it runs", |bench| bench.backend.record().at(CHAT.endpoint).count() == 1).await;
+        bench.until("it runs", |bench| bench.backend.record().requests_to(CHAT.endpoint).count() == 1).await;
         let key = Some(Secret::from("another-key-of-the-relay"));
         let change = engine::RelayChange { key, ..engine::RelayChange::default() };
         bench.engine.relays().change(&id, change).await.expect("it is changed");

@@ -73,7 +73,7 @@ async fn relays_of_the_file_come_and_go_with_it() {
     let specs = [CHAT.spec(&bench, "one"), RESPONSES.spec(&bench, "two")];
     let mut wrong = CHAT.spec(&bench, "meta");
     wrong.base_url = "http://169.254.169.254/v1".into();
-    let refused = bench.engine.relays().put_file(&[specs[0].clone(), wrong, specs[1].clone()]).await;
+    let refused = bench.engine.relays().replace_configured(&[specs[0].clone(), wrong, specs[1].clone()]).await;
     assert_eq!(refused.len(), 1);
     assert!(refused[0].1.to_string().contains("metadata"), "{}", refused[0].1);
     assert_eq!(bench.engine.relays().list().len(), 2);
@@ -86,9 +86,9 @@ async fn relays_of_the_file_come_and_go_with_it() {
     assert!(matches!(bench.engine.relays().add(&specs[0]).await, Err(RelayError::File)));
     // The same again changes nothing that was learned; a new file does.
     let state_of = |bench: &Bench| bench.engine.relays().list().into_iter().map(|relay| relay.name).collect::<Vec<_>>();
-    bench.engine.relays().put_file(&specs).await;
+    bench.engine.relays().replace_configured(&specs).await;
     assert_eq!(state_of(&bench), ["one", "two"]);
-    bench.engine.relays().put_file(&specs[1..]).await;
+    bench.engine.relays().replace_configured(&specs[1..]).await;
     assert_eq!(state_of(&bench), ["two"]);
 }
 
@@ -158,7 +158,7 @@ async fn addresses_are_guarded() {
     CHAT.join(&bench, "self").await;
     let refusal = refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
     assert!(refusal.failure.message.contains("this gateway itself"), "{}", refusal.failure.message);
-    assert_eq!(bench.backend.record().at(CHAT.endpoint).count(), 0);
+    assert_eq!(bench.backend.record().requests_to(CHAT.endpoint).count(), 0);
 }
 
 /// An alias may name a relay's model, and efforts behind it reach the relay.

@@ -111,7 +111,7 @@ fn requests_of<'a>(record: &'a offline::Record, name: &str) -> Vec<&'a RecordedR
     let of = |request: &&RecordedRequest| {
         request.prompt.as_deref().is_some_and(|prompt| prompt.contains(&format!("{name} says")))
     };
-    record.posts().filter(of).collect()
+    record.model_requests().filter(of).collect()
 }
 
 #[rstest]
@@ -179,11 +179,11 @@ fn prefix_is_stable(posts: &[&RecordedRequest], count: usize, strips: bool) {
 
 /// The backend counts cached tokens in every answer but the first of a conversation on an account.
 async fn cold_starts_are_few(bench: &Bench, record: &offline::Record) {
-    let good = record.posts().filter(|request| request.status == Some(200));
+    let good = record.model_requests().filter(|request| request.status == Some(200));
     let pairs: HashSet<_> =
         good.map(|request| (Sent::of(request).prompt_cache_key, request.account.as_deref())).collect();
     let rows = bench.rows(2 * TURNS).await;
-    let cold = rows.iter().filter(|row| row.tally.cached == 0).count();
+    let cold = rows.iter().filter(|row| row.tokens.cached == 0).count();
     assert_eq!((rows.len(), cold), (2 * TURNS, pairs.len()));
     assert!(cold <= 1 + OTHERS + 1 + OTHERS, "each conversation moved once at most: {cold}");
 }

@@ -109,7 +109,7 @@ async fn another_model_of_the_same_ten_stands_in() {
     assert!(sent(&ten.bench, &CHAT).is_empty());
     let explained = ten.explained();
     assert_eq!((explained.instead.as_deref(), explained.chosen.as_deref()), (Some(LITTLE), Some(ten.id(Pro1))));
-    ten.bench.backend.unscript();
+    ten.bench.backend.clear_script();
     ten.pass(1802);
     let answer = ten.ask().await.served_by(&[Pro1]);
     assert_eq!((answer.head.model.as_str(), answer.head.fallback), (MODEL, None));

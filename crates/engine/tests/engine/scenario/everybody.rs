@@ -39,7 +39,7 @@ async fn all_used_up_is_429_with_the_earliest_reset() {
     let reset = u64::try_from(ten.bench.clock.now().seconds()).expect("a time") + 600;
     assert!(failure.resets_at.expect("a reset").abs_diff(reset) <= 2);
     // It is true.
-    ten.bench.backend.unscript();
+    ten.bench.backend.clear_script();
     ten.pass(602);
     ten.serves(Plus3).await;
 }

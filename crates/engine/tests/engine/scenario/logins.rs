@@ -35,7 +35,7 @@ async fn a_second_401_needs_a_person_and_the_next_account_serves() {
     ten.stand(&[(Pro1, NeedsLogin(REFUSED))]);
     ten.serves(Pro2).await;
     // Somebody signs in again.
-    ten.bench.backend.unscript();
+    ten.bench.backend.clear_script();
     let view = ten.view(Pro1);
     let again = NewAccount { account_id: Some(view.account_id), user: Some(view.user), ..NewAccount::default() };
     let login = ten.bench.backend.add_account(NewAccount { plan: "pro".into(), ..again });

@@ -138,7 +138,7 @@ impl Ten {
         self.bench
             .backend
             .record()
-            .posts()
+            .model_requests()
             .map(|request| self.who(request.account.as_deref().expect("a login")))
             .collect()
     }

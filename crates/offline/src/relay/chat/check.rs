@@ -33,7 +33,7 @@ pub(super) fn all(whole: &Value) -> Result<&'static Model, Reject> {
     let id = body.get("model").and_then(Value::as_str).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| Reject::invalid("you must provide a model parameter", None, None))?;
     let model = model(id)?;
-    let open = matches!(model.kind, Kind::Open | Kind::Thinker);
+    let open = matches!(model.kind, Kind::Open | Kind::OpenReasoning);
     match model.kind {
         Kind::Embedding | Kind::Speech | Kind::Transcription | Kind::Image => {
             let message = "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use v1/completions?";

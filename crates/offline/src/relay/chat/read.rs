@@ -37,7 +37,7 @@ pub(super) fn limits(body: &Value) -> Limits<'_> {
 pub(super) fn thinks(body: &Value, kind: Kind) -> bool {
     let effort = body["reasoning_effort"].as_str();
     match kind {
-        Kind::Thinker => effort != Some("none"),
+        Kind::OpenReasoning => effort != Some("none"),
         Kind::Reasoning => !matches!(effort, Some("none" | "minimal")),
         _ => false,
     }

@@ -29,7 +29,7 @@ impl ChunkHead {
             created: token::now(),
             model: model.id,
             own: matches!(model.kind, Kind::Plain | Kind::Reasoning),
-            shows: model.kind == Kind::Thinker,
+            shows: model.kind == Kind::OpenReasoning,
             include_usage: body["stream_options"]["include_usage"] == true,
             input,
         }

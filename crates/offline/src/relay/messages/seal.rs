@@ -12,7 +12,7 @@ pub(super) fn mint(owner: &str) -> String {
 }
 
 /// Whether the signature was made here for this key.
-pub(super) fn holds(seal: &str, owner: &str) -> bool {
+pub(super) fn is_valid(seal: &str, owner: &str) -> bool {
     let plain = BASE64_STANDARD.decode(seal).ok().and_then(|plain| String::from_utf8(plain).ok());
     let rest = plain.as_deref().and_then(|plain| plain.strip_prefix(HEAD));
     rest.and_then(|rest| rest.strip_prefix(owner)).is_some_and(|rest| rest.starts_with(':'))

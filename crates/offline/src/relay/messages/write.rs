@@ -31,7 +31,7 @@ impl ReplyHead {
             input,
             cached,
             silent: body["thinking"]["display"] == "omitted",
-            redacted: prompt_values::says(&super::read::prompt(body), "redacted"),
+            redacted: prompt_values::contains_word(&super::read::prompt(body), "redacted"),
         }
     }
 

@@ -75,7 +75,7 @@ async fn ends_in_every_way() {
     }
     let closed = backend.wait_until(SOON, |record| record.sockets().all(|seen| seen.ending.is_some())).await;
     assert!(closed.is_ok());
-    assert!(backend.record().posts().all(|post| post.ending.unwrap().left == EndKind::Cut));
+    assert!(backend.record().model_requests().all(|post| post.ending.unwrap().left == EndKind::Cut));
 }
 
 #[tokio::test]
@@ -113,20 +113,20 @@ async fn a_failed_response_leaves_the_socket_open_and_ends_the_chain() {
 async fn sends_odd_frames() {
     let (backend, _account, mut socket) = opened().await;
     for odd in [QuirkKind::Pings(1_000), QuirkKind::Fragments(7)] {
-        backend.script(Rule::responses(Plan::auto().odd(5, odd)));
+        backend.script(Rule::responses(Plan::auto().quirk(5, odd)));
         assert_eq!(said(&socket.ask(&turn("Reply with exactly: fine")).await), "fine", "{odd:?}");
     }
-    backend.script(Rule::responses(Plan::auto().odd(0, QuirkKind::Binary)));
+    backend.script(Rule::responses(Plan::auto().quirk(0, QuirkKind::Binary)));
     socket.send(&turn("hello")).await;
     assert!(socket.next().await.unwrap().unwrap().is_binary());
     assert_eq!(socket.answer().await.last().unwrap()["type"], "response.completed");
 
-    backend.script(Rule::responses(Plan::stray(6)));
+    backend.script(Rule::responses(Plan::foreign_completion(6)));
     let stray = socket.ask(&turn("hello")).await;
     assert_eq!(stray.last().unwrap()["response"]["id"], "resp_stray");
     assert_eq!(socket.answer().await.last().unwrap()["response"]["status"], "completed");
 
-    backend.script(Rule::responses(Plan::auto().odd(0, QuirkKind::Masked)));
+    backend.script(Rule::responses(Plan::auto().quirk(0, QuirkKind::Masked)));
     socket.send(&turn("hello")).await;
     let masked = socket.next().await.unwrap();
     assert!(matches!(masked, Err(Error::Protocol(ProtocolError::MaskedFrameFromServer))), "{masked:?}");
@@ -147,11 +147,14 @@ async fn sends_huge_messages() {
 #[tokio::test]
 async fn says_nothing_of_a_status_and_waits() {
     let (backend, _account, mut socket) = opened().await;
-    backend.script(Rule::responses(Plan::statusless()));
+    backend.script(Rule::responses(Plan::error_without_status()));
     let events = socket.ask(&turn("hello")).await;
     assert_eq!((&events[0]["error"]["type"], events[0].get("status")), (&json!("server_error"), None));
     drop(socket);
-    backend.wait_until(SOON, |record| record.posts().all(|post| post.left_at().is_some())).await.unwrap();
+    backend
+        .wait_until(SOON, |record| record.model_requests().all(|post| post.disconnected_at().is_some()))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -171,5 +174,5 @@ async fn sends_planned_bytes() {
     backend.script(Rule::responses(Plan::wire("\u{1}junk")));
     socket.send(&turn("hello")).await;
     assert!(socket.next().await.is_none_or(|message| message.is_err()));
-    assert_eq!(backend.record().at(Endpoint::Responses).count(), 1);
+    assert_eq!(backend.record().requests_to(Endpoint::Responses).count(), 1);
 }

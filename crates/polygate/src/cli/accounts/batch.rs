@@ -11,7 +11,7 @@ use super::detail::state;
 use crate::cli::{Common, context, output};
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Chosen {
+pub(in crate::cli) struct AccountArgs {
     /// Ids, e-mails or labels of the accounts.
     #[arg(required = true)]
     accounts: Vec<String>,
@@ -20,7 +20,7 @@ pub(in crate::cli) struct Chosen {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Remove {
     #[command(flatten)]
-    chosen: Chosen,
+    chosen: AccountArgs,
     /// Do not ask for confirmation. Without a terminal the command never asks.
     #[arg(long, short)]
     yes: bool,
@@ -30,7 +30,7 @@ pub(in crate::cli) struct Remove {
 #[command(group(ArgGroup::new("name").required(true)))]
 pub(in crate::cli) struct Label {
     #[command(flatten)]
-    chosen: Chosen,
+    chosen: AccountArgs,
     /// The label, at most 64 characters.
     #[arg(long, value_name = "LABEL", group = "name")]
     to: Option<String>,
@@ -43,7 +43,7 @@ pub(in crate::cli) struct Label {
 #[command(group(ArgGroup::new("change").required(true).multiple(true)))]
 pub(in crate::cli) struct Tag {
     #[command(flatten)]
-    chosen: Chosen,
+    chosen: AccountArgs,
     /// Add these tags: comma-separated, or one per option.
     #[arg(long, value_name = "TAGS", value_delimiter = ',', group = "change")]
     add: Vec<String>,
@@ -77,7 +77,7 @@ impl Remove {
     }
 }
 
-impl Chosen {
+impl AccountArgs {
     pub(super) async fn switch(&self, common: &Common, engine: &Engine, on: bool) -> anyhow::Result<ExitCode> {
         let told = self.select(common, engine)?;
         let batch = engine.accounts().switch(&told.ids(), on).await?;
@@ -88,7 +88,7 @@ impl Chosen {
         let told = self.select(common, engine)?;
         let batch = engine.accounts().refresh_each(&told.ids()).await;
         let ends = |view: &AccountView| {
-            let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(context::now(), at));
+            let ends = view.expires.map_or("unknown".to_owned(), |at| output::time_until(context::now(), at));
             format!("the new token expires {ends}")
         };
         Ok(told.report(&batch, ends))

@@ -26,7 +26,7 @@ pub(super) fn show(common: &Common, view: &AccountView) {
         return;
     }
     let now = context::now();
-    let token = view.expires.map_or("unknown".to_owned(), |at| output::left(now, at));
+    let token = view.expires.map_or("unknown".to_owned(), |at| output::time_until(now, at));
     let rows = [
         ("id", view.id.clone()),
         ("label", view.label.clone()),

@@ -207,7 +207,7 @@ fn page(view: &AccountView, now: Millis) -> String {
     let plan = quota.plan.as_deref().unwrap_or(&view.plan);
     let mut lines = vec![format!("{} ({plan}), {}", view.label, detail::state(view))];
     if quota.updated.0 == 0 {
-        lines.push("  nothing known yet; ask the backend with --fresh".to_owned());
+        lines.push("  no figures yet; fetch them with --fresh".to_owned());
         return lines.join("\n");
     }
     let windows = windows(view, now);
@@ -262,7 +262,7 @@ fn bar(window: &Window, now: Millis) -> String {
     let bar = format!("{}{}", "#".repeat(full), "-".repeat(CELLS - full));
     let reset = window.resets_at.map_or(String::new(), |at| match now.until(at) {
         0 => ", has reset".to_owned(),
-        _ => format!(", resets {}", output::left(now, at)),
+        _ => format!(", resets {}", output::time_until(now, at)),
     });
     format!("{:>7} [{bar}] {used:>3.0} % used{reset}", length(window.minutes))
 }

@@ -15,7 +15,7 @@ pub(in crate::cli) struct Set {
     account: String,
     /// Number of concurrent requests. 0 means no limit; `default` means the value of the settings.
     #[arg(long, value_name = "N", value_parser = ceiling)]
-    max_concurrent: Option<Ceiling>,
+    max_concurrent: Option<ConcurrencyLimit>,
     /// Priority from -1000 to 1000. Accounts with a lower number serve first.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
@@ -23,13 +23,13 @@ pub(in crate::cli) struct Set {
 
 /// Number of concurrent requests; `None` means the value of the settings.
 #[derive(Clone, Copy, Debug)]
-struct Ceiling(Option<u32>);
+struct ConcurrencyLimit(Option<u32>);
 
-fn ceiling(text: &str) -> Result<Ceiling, String> {
+fn ceiling(text: &str) -> Result<ConcurrencyLimit, String> {
     if text == "default" {
-        return Ok(Ceiling(None));
+        return Ok(ConcurrencyLimit(None));
     }
-    text.parse().map(|most| Ceiling(Some(most))).map_err(|_| "give a whole number, or `default`".into())
+    text.parse().map(|most| ConcurrencyLimit(Some(most))).map_err(|_| "give a whole number, or `default`".into())
 }
 
 impl Set {

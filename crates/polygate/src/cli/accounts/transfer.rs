@@ -98,7 +98,7 @@ impl Export {
         match &self.out {
             None => std::io::stdout().lock().write_all(text.expose().as_bytes())?,
             Some(out) => {
-                output::private(out, &text)?;
+                output::write_private(out, &text)?;
                 let count = if ids.is_empty() { engine.accounts().list().len() } else { ids.len() };
                 let noun = if count == 1 { "account" } else { "accounts" };
                 eprintln!("Wrote {count} {noun} to {}.", out.display());

@@ -14,7 +14,7 @@ use self::answer::ChatAnswer;
 use super::wire::Reply;
 use crate::canon::Event;
 use crate::dialect::Dialect;
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
@@ -33,7 +33,7 @@ impl Answer for ChatAnswer {
             return self.done(frame.raw, out);
         }
         let is_error = frame.event() == b"error";
-        let mut sink = Sink::new(out, Self::DIALECT, frame.raw);
+        let mut sink = EventSink::new(out, Self::DIALECT, frame.raw);
         match scan::content(&frame.data).filter(|_| self.speaking()) {
             Some(text) => self.text(text, &mut sink),
             None => self.chunk(&frame.data, is_error, &mut sink)?,
@@ -46,8 +46,8 @@ impl Answer for ChatAnswer {
     /// get all of its fields.
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
         let mut sink = match chunk::of(&body) {
-            Some(chunk) => Sink::new(out, Self::DIALECT, chunk),
-            None => Sink::bare(out, Self::DIALECT),
+            Some(chunk) => EventSink::new(out, Self::DIALECT, chunk),
+            None => EventSink::bare(out, Self::DIALECT),
         };
         self.chunk(&body, false, &mut sink)?;
         if !self.opened() {
@@ -62,14 +62,14 @@ impl Answer for ChatAnswer {
         self.finished()
     }
 
-    fn close(&mut self, sink: &mut Sink<'_>) {
+    fn close(&mut self, sink: &mut EventSink<'_>) {
         self.end(sink, None);
     }
 }
 
 impl ChatAnswer {
     /// One frame that is more than a piece of text.
-    fn chunk(&mut self, data: &Bytes, is_error: bool, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn chunk(&mut self, data: &Bytes, is_error: bool, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         let json = json::readable(data.clone()).ok_or_else(garbled)?;
         let (data, reply) = (json.bytes(), json.parse::<Reply<'_>>().map_err(|_| garbled())?);
         if let Some(error) = reply.error {
@@ -86,7 +86,7 @@ impl ChatAnswer {
         if !self.opened() {
             return Err(Failure::new(Kind::Upstream, "The upstream answered with nothing.").code("empty_answer"));
         }
-        self.end(&mut Sink::behind(out, Self::DIALECT), Some(frame));
+        self.end(&mut EventSink::behind(out, Self::DIALECT), Some(frame));
         Ok(Progress::Done)
     }
 }

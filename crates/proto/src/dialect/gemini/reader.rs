@@ -16,7 +16,7 @@ use self::answer::GeminiAnswer;
 use super::wire::Reply;
 use crate::canon::Event;
 use crate::dialect::Dialect;
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
@@ -36,7 +36,7 @@ impl Answer for GeminiAnswer {
         if frame.data.trim_ascii() == b"[DONE]" {
             return Ok(Progress::More);
         }
-        let mut sink = Sink::new(out, Self::DIALECT, frame.raw);
+        let mut sink = EventSink::new(out, Self::DIALECT, frame.raw);
         if let Some(news) = scan::text(&frame.data).filter(|_| self.speaking()) {
             self.text_delta(news, &mut sink);
             return Ok(Progress::More);
@@ -46,7 +46,7 @@ impl Answer for GeminiAnswer {
 
     /// An element or a whole body says what a frame of a stream would say, and carries that frame.
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
-        let mut sink = Sink::new(out, Self::DIALECT, as_event(&body));
+        let mut sink = EventSink::new(out, Self::DIALECT, as_event(&body));
         self.reply(&body, &mut sink)
     }
 
@@ -54,17 +54,17 @@ impl Answer for GeminiAnswer {
         self.finished() || (whole && self.opened())
     }
 
-    fn close(&mut self, sink: &mut Sink<'_>) {
+    fn close(&mut self, sink: &mut EventSink<'_>) {
         self.end(sink);
     }
 
     fn before_failure(&mut self, out: &mut Vec<Event>) {
-        self.meter(&mut Sink::bare(out, Self::DIALECT));
+        self.meter(&mut EventSink::bare(out, Self::DIALECT));
     }
 }
 
 impl GeminiAnswer {
-    fn reply(&mut self, data: &Bytes, sink: &mut Sink<'_>) -> Result<Progress, Failure> {
+    fn reply(&mut self, data: &Bytes, sink: &mut EventSink<'_>) -> Result<Progress, Failure> {
         let data = &json::line(data.clone());
         let parsed = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str::<Reply<'_>>(text).ok());
         let reply = parsed.ok_or_else(garbled)?;

@@ -123,7 +123,7 @@ impl Writer {
                 }
             }
             ItemKind::Reasoning { id, encrypted: Some(encrypted), .. } => {
-                self.flush(out);
+                self.flush_signature(out);
                 self.pending = Some(reasoning_state::write(id.as_ref(), encrypted));
             }
             ItemKind::Call { .. } if self.calls.done(at, item) && self.is_new(at) => {
@@ -158,7 +158,7 @@ impl Writer {
     }
 
     /// State behind which other state comes goes out on a thought of its own.
-    fn flush(&mut self, out: &mut BytesMut) {
+    fn flush_signature(&mut self, out: &mut BytesMut) {
         let Some(state) = self.pending.take() else { return };
         self.frames.parts(out, |writer| {
             writer.string("text", "");

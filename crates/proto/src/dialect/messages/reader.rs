@@ -16,7 +16,7 @@ use self::answer::MessagesAnswer;
 use super::wire::{Kind, type_of};
 use crate::canon::{Event, What};
 use crate::dialect::Dialect;
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
 use crate::failure::{self, Failure};
 use crate::framing::sse;
@@ -31,7 +31,7 @@ impl Answer for MessagesAnswer {
 
     fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) -> Result<Progress, Failure> {
         let name = Kind::of(frame.event());
-        let mut sink = Sink::new(out, Self::DIALECT, frame.raw);
+        let mut sink = EventSink::new(out, Self::DIALECT, frame.raw);
         let progress = match scan::delta(&frame.data) {
             Some(found) => {
                 self.delta(found.index, found.piece, found.cut(frame.data), &mut sink);
@@ -48,7 +48,7 @@ impl Answer for MessagesAnswer {
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
         let json = json::readable(body).ok_or_else(garbled)?;
         if json.text("type").is_some_and(|kind| kind.is("message")) {
-            self.whole(&json, &mut Sink::bare(out, Self::DIALECT));
+            self.whole(&json, &mut EventSink::bare(out, Self::DIALECT));
             return Ok(Progress::Done);
         }
         Err(if json.get("error").is_some() { upstream_error::from_event(&json) } else { garbled() })
@@ -58,7 +58,7 @@ impl Answer for MessagesAnswer {
         self.finished()
     }
 
-    fn close(&mut self, sink: &mut Sink<'_>) {
+    fn close(&mut self, sink: &mut EventSink<'_>) {
         self.end(sink);
     }
 
@@ -69,7 +69,7 @@ impl Answer for MessagesAnswer {
 
 impl MessagesAnswer {
     /// A frame that is more than a piece of text.
-    fn event(&mut self, name: Kind, data: Bytes, sink: &mut Sink<'_>) -> Result<Progress, Failure> {
+    fn event(&mut self, name: Kind, data: Bytes, sink: &mut EventSink<'_>) -> Result<Progress, Failure> {
         let kind = type_of(&data).map_or(name, Kind::of);
         let Some(json) = json::readable(data) else {
             return if kind == Kind::Other { Ok(Progress::More) } else { Err(garbled()) };

@@ -16,9 +16,9 @@ use bytes::Bytes;
 
 use super::item;
 use super::wire::{Kind, head, type_of_head};
-use crate::canon::{CallKind, Carrier, Channel, Event, Frame, Head, Item, ItemKind, Open, PartKey, What};
+use crate::canon::{CallKind, Carrier, Channel, Event, Head, Item, ItemKind, Open, PartKey, RawFrame, What};
 use crate::dialect::Dialect;
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::dialect::stream_reader::{Answer, Progress, StreamReader};
 use crate::failure::{self, Failure};
 use crate::framing::sse;
@@ -88,7 +88,7 @@ impl Answer for ResponsesAnswer {
         false
     }
 
-    fn close(&mut self, _sink: &mut Sink<'_>) {}
+    fn close(&mut self, _sink: &mut EventSink<'_>) {}
 }
 
 impl ResponsesAnswer {
@@ -240,7 +240,7 @@ impl ResponsesAnswer {
 }
 
 fn passed(raw: Bytes) -> Carrier {
-    Carrier::Frame(Frame { dialect: Dialect::Responses, bytes: raw })
+    Carrier::Frame(RawFrame { dialect: Dialect::Responses, bytes: raw })
 }
 
 const COVERED: Carrier = Carrier::Covered(Dialect::Responses);

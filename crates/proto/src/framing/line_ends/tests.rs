@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::escape;
-use crate::canon::{CallKind, Carrier, Channel, Event, Finish, Frame, Head, Item, ItemKind, Open, Part, What};
+use crate::canon::{CallKind, Carrier, Channel, Event, Finish, Head, Item, ItemKind, Open, Part, RawFrame, What};
 use crate::dialect::ReplySetting;
 use crate::{Dialect, Failure, Kind, Text, Writer};
 
@@ -85,7 +85,7 @@ proptest! {
 fn frames_of_the_upstream_stay_as_they_came() {
     let text = "a\u{2028}b\u{85}";
     let chunk = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
-    let carrier = Carrier::Frame(Frame { dialect: Dialect::Chat, bytes: Bytes::from(chunk.clone()) });
+    let carrier = Carrier::Frame(RawFrame { dialect: Dialect::Chat, bytes: Bytes::from(chunk.clone()) });
     let what = What::Delta { at: 0, part: 0, channel: Channel::Text, data: Text::from_plain(text) };
     let out = written(Dialect::Chat, &[Event { what: what.clone(), carrier: carrier.clone() }]);
     assert!(out.starts_with(&chunk), "{out}");

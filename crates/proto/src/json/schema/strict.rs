@@ -136,10 +136,10 @@ impl Maker {
         }
         self.typed(schema)?;
         let Tree::Object(members) = schema else { return Ok(()) };
-        members.iter_mut().try_for_each(|(key, value)| self.member(key, value))
+        members.iter_mut().try_for_each(|(key, value)| self.keyword(key, value))
     }
 
-    fn member(&self, key: &Text, value: &mut Tree) -> Result<(), &'static str> {
+    fn keyword(&self, key: &Text, value: &mut Tree) -> Result<(), &'static str> {
         match keywords::under(key.escaped()) {
             Under::Schema if key.is("additionalProperties") => Ok(()),
             Under::Schema | Under::List => self.under(value),

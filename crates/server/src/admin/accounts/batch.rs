@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::rejection;
 use super::wire::{ChangeReply, Ids, Labels, RefreshReply, States, TagChanges};
-use crate::admin::input::{AdminRequest, bounded, read};
+use crate::admin::input::{AdminRequest, check_list_length, read_json};
 use crate::admin::output::Removed;
 use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, json as answer};
@@ -21,8 +21,8 @@ pub(crate) const REMOVE: Operation =
 
 /// `POST /auth/accounts/batch-delete` with `{"ids": [...]}`
 pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<Ids>(ctx).await?;
-    bounded(body.ids.len(), MOST, "ids")?;
+    let AdminRequest { engine, body, .. } = read_json::<Ids>(ctx).await?;
+    check_list_length(body.ids.len(), MOST, "ids")?;
     let batch = engine.accounts().remove(&body.ids).await.map_err(|error| rejection(&error))?;
     Ok(batch_reply::<Removed>(batch))
 }
@@ -32,8 +32,8 @@ pub(crate) const SWITCH: Operation =
 
 /// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
 pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<States>(ctx).await?;
-    bounded(body.ids.len(), MOST, "ids")?;
+    let AdminRequest { engine, body, .. } = read_json::<States>(ctx).await?;
+    check_list_length(body.ids.len(), MOST, "ids")?;
     let batch = engine.accounts().switch(&body.ids, body.status.on()).await.map_err(|error| rejection(&error))?;
     Ok(batch_reply::<ChangeReply>(batch))
 }
@@ -43,8 +43,8 @@ pub(crate) const RENAME: Operation =
 
 /// `POST /auth/accounts/batch-label` with `{"ids": [...], "label": "..." | null}`
 pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<Labels>(ctx).await?;
-    bounded(body.ids.len(), MOST, "ids")?;
+    let AdminRequest { engine, body, .. } = read_json::<Labels>(ctx).await?;
+    check_list_length(body.ids.len(), MOST, "ids")?;
     let batch = engine.accounts().label(&body.ids, body.label.as_deref()).await.map_err(|error| rejection(&error))?;
     Ok(batch_reply::<ChangeReply>(batch))
 }
@@ -55,8 +55,8 @@ pub(crate) const TAG: Operation = Operation::new(Tag::Accounts, "Change the tags
 
 /// `POST /auth/accounts/batch-tags` with `{"ids": [...], "tags": [...]}`, or with `"add": [...]` and `"remove": [...]`
 pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<TagChanges>(ctx).await?;
-    bounded(body.ids.len(), MOST, "ids")?;
+    let AdminRequest { engine, body, .. } = read_json::<TagChanges>(ctx).await?;
+    check_list_length(body.ids.len(), MOST, "ids")?;
     let change = match (body.tags, body.add, body.remove) {
         (Some(tags), None, None) => TagChange::Set(tags),
         (None, None, None) | (Some(_), ..) => {
@@ -75,8 +75,8 @@ pub(crate) const REFRESH: Operation = Operation::new(Tag::Accounts, "Refresh the
 
 /// `POST /auth/accounts/batch-refresh` with `{"ids": [...]}`
 pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<Ids>(ctx).await?;
-    bounded(body.ids.len(), MOST, "ids")?;
+    let AdminRequest { engine, body, .. } = read_json::<Ids>(ctx).await?;
+    check_list_length(body.ids.len(), MOST, "ids")?;
     Ok(batch_reply::<RefreshReply>(engine.accounts().refresh_each(&body.ids).await))
 }
 

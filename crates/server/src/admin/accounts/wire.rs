@@ -288,7 +288,7 @@ pub(super) struct CheckCounts {
 /// An account's cookies in clear.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CookieJar)]
-pub(super) struct CookiesReply<'a> {
+pub(super) struct CookieHeaderReply<'a> {
     /// `a=b; c=d`; null for none.
     pub(super) cookies: Option<&'a str>,
 }
@@ -306,14 +306,14 @@ pub(super) struct Stored {
 
 impl From<Batch> for ChangeReply {
     fn from(batch: Batch) -> Self {
-        let (success, updated, not_found) = (batch.good(), batch.done(), batch.missing());
+        let (success, updated, not_found) = (batch.no_failures(), batch.done(), batch.missing());
         Self { success, updated, not_found, results: batch.outcomes }
     }
 }
 
 impl From<Batch> for RefreshReply {
     fn from(batch: Batch) -> Self {
-        let (success, refreshed, not_found) = (batch.good(), batch.done(), batch.missing());
+        let (success, refreshed, not_found) = (batch.no_failures(), batch.done(), batch.missing());
         Self { success, refreshed, not_found, results: batch.outcomes }
     }
 }

@@ -10,7 +10,7 @@ use crate::admin::input::SecretText;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = LoginRelayed)]
-pub(super) struct Relayed {
+pub(super) struct CallbackRequest {
     pub(super) callback_url: String,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct EgressChoice {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[schema(as = LoginFromCodex)]
-pub(super) struct FromCodex {
+pub(super) struct CodexImportRequest {
     /// Link the file instead of importing its tokens.
     pub(super) link: bool,
     pub(super) may_refresh: bool,
@@ -92,7 +92,7 @@ pub(super) struct AccountCounts {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = DevicePolled)]
-pub(super) enum Polled {
+pub(super) enum PollReply {
     /// The code is not entered yet; `code` is `authorization_pending` or `slow_down`.
     Pending { pending: bool, code: &'static str },
     /// The login is done and gave this account.

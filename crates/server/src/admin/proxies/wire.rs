@@ -94,13 +94,13 @@ pub(super) struct AssignmentFile {
 pub(super) struct SpreadRule {
     pub(super) account_ids: Vec<String>,
     #[serde(rename = "rule")]
-    _rule: Turns,
+    _rule: AssignmentMode,
     pub(super) target_proxy_ids: Vec<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = AssignmentTurns)]
-enum Turns {
+enum AssignmentMode {
     #[serde(rename = "round-robin")]
     RoundRobin,
 }

@@ -6,7 +6,7 @@ use engine::{PROVIDERS, Provider};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::wire::Named;
+use super::wire::ModelEntry;
 
 /// The providers; their models are asked for at `/auth/api-keys/models`.
 #[derive(Serialize, ToSchema)]
@@ -21,7 +21,7 @@ pub(super) struct Catalog {
 struct Offer {
     display_name: &'static str,
     default_base_url: &'static str,
-    models: [Named; 0],
+    models: [ModelEntry; 0],
 }
 
 impl Catalog {

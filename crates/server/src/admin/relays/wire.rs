@@ -14,7 +14,7 @@ use crate::admin::input::SecretText;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RelayModel)]
-pub(super) struct Named {
+pub(super) struct ModelEntry {
     id: String,
     display_name: String,
 }
@@ -156,7 +156,7 @@ pub(super) struct Exported {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RelayModels)]
 pub(super) struct Listed {
-    models: Vec<Named>,
+    models: Vec<ModelEntry>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -173,12 +173,12 @@ pub(super) struct Imported {
     success: bool,
     pub(super) added: usize,
     failed: usize,
-    errors: Vec<Wrong>,
+    errors: Vec<ImportFault>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = RelayFault)]
-struct Wrong {
+struct ImportFault {
     label: String,
     error: String,
 }
@@ -276,7 +276,7 @@ impl Exported {
 
 impl Listed {
     pub(super) fn of(models: Vec<Model>) -> Self {
-        let named = |model: Model| Named { id: model.slug, display_name: model.display };
+        let named = |model: Model| ModelEntry { id: model.slug, display_name: model.display };
         Self { models: models.into_iter().map(named).collect() }
     }
 }
@@ -284,7 +284,7 @@ impl Listed {
 impl Imported {
     pub(super) fn fail(&mut self, label: String, error: String) {
         self.failed += 1;
-        self.errors.push(Wrong { label, error });
+        self.errors.push(ImportFault { label, error });
     }
 
     pub(super) fn finish(mut self) -> Self {

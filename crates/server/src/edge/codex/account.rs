@@ -9,11 +9,11 @@ use crate::response::{HandlerResult, json};
 use crate::route::RequestContext;
 
 /// The account id for a client that names no account.
-const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+const DEFAULT_ACCOUNT_ID: &str = "00000000-0000-4000-8000-000000000000";
 /// The plan if no plan is known: the client hides features of smaller plans.
 const PLAN: &str = "pro";
 /// No constraint on the origin or the region for this account. The pool's accounts have their own constraints, which are respected.
-const FREE: &str = "NO_CONSTRAINT";
+const NO_CONSTRAINT: &str = "NO_CONSTRAINT";
 
 #[derive(Serialize)]
 struct Check<'a> {
@@ -60,7 +60,7 @@ struct Messages {
 
 /// The account id that the client sends; the client's token and the response must name the same account.
 pub(super) fn id(ctx: &RequestContext) -> &str {
-    client_info::single_header(&ctx.parts.headers, "chatgpt-account-id", 128).unwrap_or(NOBODY)
+    client_info::single_header(&ctx.parts.headers, "chatgpt-account-id", 128).unwrap_or(DEFAULT_ACCOUNT_ID)
 }
 
 /// The user in the presented login: the client trusts `allowed` for that user only (seen with 0.169.0, 2026-11-22). For a client key, the
@@ -85,8 +85,8 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
         can_access_with_session: true,
         sso_connection_name: None,
         is_fedramp_compliant_workspace: false,
-        workspace_backend_origin: FREE,
-        account_routing_override: FREE,
+        workspace_backend_origin: NO_CONSTRAINT,
+        account_routing_override: NO_CONSTRAINT,
     };
     Ok(json(StatusCode::OK, &Check { accounts: [entry], account_ordering: [id], default_account_id: id }))
 }

@@ -99,7 +99,7 @@ pub(crate) async fn plugins(_ask: RequestContext) -> HandlerResult {
 
 /// `GET .../agent-identities/jwks`: the keys that sign agents' identities. The gateway signs no identities, so the client trusts none. The
 /// client sends no credential on this path.
-pub(crate) async fn identities(_ask: RequestContext) -> HandlerResult {
+pub(crate) async fn jwks(_ask: RequestContext) -> HandlerResult {
     Ok(json_bytes(StatusCode::OK, Bytes::from_static(br#"{"keys":[]}"#)))
 }
 

@@ -135,7 +135,7 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
     let Caller::Login(_, id) = ctx.caller.clone() else {
         return Ok(json(StatusCode::OK, &ConsumeReply { code: "no_credit", windows_reset: 0 }));
     };
-    let order = input::read::<ConsumeRequest>(ctx).await?;
+    let order = input::read_json::<ConsumeRequest>(ctx).await?;
     let consumed = order.engine.quotas().consume_credit_as(&id, &order.body.redeem_request_id).await;
     let consumed = consumed.map_err(|error| quota::rejection(&error))?;
     let (code, windows_reset) = match &consumed.outcome {

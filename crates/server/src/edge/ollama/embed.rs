@@ -47,7 +47,7 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
         load: ForwardBody::Json(body),
         turn: Vec::new(),
     };
-    let mut delivery = call.app.engine.forward(errand).await.map_err(rejection)?;
+    let mut delivery = call.app.engine.forward_service(errand).await.map_err(rejection)?;
     let mut said = delivery.head.clone();
     said.notes.extend(embed.notes.clone());
     let answer = collect(&mut delivery, call.app.budget.reservation(MOST)).await?;
@@ -72,8 +72,8 @@ async fn collect(delivery: &mut ForwardedReply, mut charge: BodyReservation) -> 
         if all.len() + read.len() > MOST {
             return Err(cut("the relay's answer is too large"));
         }
-        charge.cover(all.len() + read.len())?;
+        charge.charge_to(all.len() + read.len())?;
         all.extend_from_slice(&read);
     }
-    Ok(charge.adopt(all.freeze()))
+    Ok(charge.seal_covered(all.freeze()))
 }

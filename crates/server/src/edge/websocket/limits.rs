@@ -31,7 +31,7 @@ struct AllLimits<'h> {
     /// Limits by their display names.
     additional_rate_limits: BTreeMap<&'h str, Windows>,
     code_review_rate_limits: Option<Windows>,
-    credits: Option<CreditBalance<'h>>,
+    credits: Option<CreditsBody<'h>>,
     /// Always `None`: offers are for the holder of one account.
     promo: Option<&'h str>,
 }
@@ -44,7 +44,7 @@ struct OneLimit<'h> {
     metered_limit_name: &'h str,
     limit_name: Option<&'h str>,
     rate_limits: Windows,
-    credits: Option<CreditBalance<'h>>,
+    credits: Option<CreditsBody<'h>>,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -64,7 +64,7 @@ struct WindowUsage {
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct CreditBalance<'h> {
+struct CreditsBody<'h> {
     has_credits: bool,
     unlimited: bool,
     balance: Option<&'h str>,
@@ -78,14 +78,14 @@ struct MeteredLimit<'h> {
 }
 
 /// The events for a reply's headers; none if the headers hold no limits.
-pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
+pub(super) fn rate_limit_events(headers: &HeaderMap) -> Vec<Message> {
     let own = Windows::of(headers, BASE);
     let metered: Vec<MeteredLimit> =
-        others(headers).into_iter().filter_map(|id| MeteredLimit::of(headers, id)).collect();
+        metered_ids(headers).into_iter().filter_map(|id| MeteredLimit::of(headers, id)).collect();
     if own.is_none() && metered.is_empty() {
         return Vec::new();
     }
-    let (plan_type, credits) = (one(headers, "x-codex-plan-type"), CreditBalance::of(headers));
+    let (plan_type, credits) = (header(headers, "x-codex-plan-type"), CreditsBody::of(headers));
     let review = metered.iter().find(|limit| limit.id == REVIEW).map(|limit| limit.windows);
     let more = metered.iter().filter(|limit| limit.id != REVIEW);
     let all = AllLimits {
@@ -114,7 +114,7 @@ fn event(told: &impl Serialize) -> Message {
 }
 
 /// The ids of all limits except the account's own.
-fn others(headers: &HeaderMap) -> BTreeSet<String> {
+fn metered_ids(headers: &HeaderMap) -> BTreeSet<String> {
     let limit = |name: &str| {
         let slot = name.strip_suffix("-used-percent")?;
         let limit = slot.strip_suffix("-primary").or_else(|| slot.strip_suffix("-secondary"))?;
@@ -126,7 +126,7 @@ fn others(headers: &HeaderMap) -> BTreeSet<String> {
 impl<'h> MeteredLimit<'h> {
     fn of(headers: &'h HeaderMap, id: String) -> Option<Self> {
         let windows = Windows::of(headers, &id)?;
-        let name = one(headers, &format!("x-{}-limit-name", id.replace('_', "-")));
+        let name = header(headers, &format!("x-{}-limit-name", id.replace('_', "-")));
         Some(Self { id, name, windows })
     }
 }
@@ -147,7 +147,7 @@ impl Windows {
 
 impl WindowUsage {
     fn of(headers: &HeaderMap, limit: &str, slot: &str) -> Option<Self> {
-        let field = |name: &str| one(headers, &format!("x-{limit}-{slot}-{name}"));
+        let field = |name: &str| header(headers, &format!("x-{limit}-{slot}-{name}"));
         let number = |name: &str| field(name).and_then(|value| value.parse().ok());
         Some(Self {
             used_percent: field("used-percent")?.parse().ok().filter(|share: &f64| share.is_finite())?,
@@ -158,18 +158,18 @@ impl WindowUsage {
     }
 }
 
-impl<'h> CreditBalance<'h> {
+impl<'h> CreditsBody<'h> {
     fn of(headers: &'h HeaderMap) -> Option<Self> {
-        let said = |name: &str| one(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
+        let said = |name: &str| header(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
         Some(Self {
             has_credits: said("x-codex-credits-has-credits")?,
             unlimited: said("x-codex-credits-unlimited").unwrap_or(false),
-            balance: one(headers, "x-codex-credits-balance"),
+            balance: header(headers, "x-codex-credits-balance"),
         })
     }
 }
 
-fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::frames::message;
 use super::limits;
-use crate::client_info::{LONGEST, NAME};
+use crate::client_info::{MAX_HEADER_LEN, MAX_SESSION_LEN};
 
 /// The header with the state of a turn.
 const TURN_STATE: &str = "x-codex-turn-state";
@@ -21,8 +21,8 @@ pub(super) fn read_turn_metadata(client: &mut Client, request: &Request) {
     for (key, value) in given.fields() {
         let (key, Some(value)) = (key.plain(), text(&value)) else { continue };
         match &*key {
-            "session_id" if value.len() <= NAME => client.session = Some(value),
-            "thread_id" if value.len() <= NAME => client.thread = Some(value),
+            "session_id" if value.len() <= MAX_SESSION_LEN => client.session = Some(value),
+            "thread_id" if value.len() <= MAX_SESSION_LEN => client.thread = Some(value),
             TURN_STATE if client.codex => client.turn_state = Some(value),
             name => header(client, name, value),
         }
@@ -42,7 +42,7 @@ fn header(client: &mut Client, name: &str, value: String) {
 fn text(value: &Json) -> Option<String> {
     let text = value.as_text()?.plain().into_owned();
     let visible = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    (!text.is_empty() && text.len() <= LONGEST && visible).then_some(text)
+    (!text.is_empty() && text.len() <= MAX_HEADER_LEN && visible).then_some(text)
 }
 
 /// The events for a Codex client before its reply: the limits, the headers, and the turn state, which the client takes only from
@@ -54,5 +54,5 @@ pub(super) fn reply_events(headers: &HeaderMap) -> Vec<Message> {
         let own = pairs().filter(|(name, _)| matches!(*name, TURN_STATE | "openai-model"));
         message(responses::metadata("response.metadata", own))
     });
-    limits::of(headers).into_iter().chain([told]).chain(state).collect()
+    limits::rate_limit_events(headers).into_iter().chain([told]).chain(state).collect()
 }

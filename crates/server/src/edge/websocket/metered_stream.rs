@@ -27,7 +27,7 @@ pub(super) struct MeteredStream {
     /// Bytes of the message that have arrived.
     held: usize,
     /// When the last byte of the message arrived.
-    moved: Instant,
+    last_byte_at: Instant,
     /// When the first byte of the message arrived.
     began: Option<Instant>,
 }
@@ -43,22 +43,22 @@ impl MeteredStream {
             budget,
             charge,
             held: 0,
-            moved: Instant::now(),
+            last_byte_at: Instant::now(),
             began: None,
         }
     }
 
     /// The deadline of an incomplete message, by the rule of request bodies; `None` if no message is incomplete.
     pub(super) fn deadline(&self, stall: Duration) -> Option<Instant> {
-        let began = self.began.filter(|_| self.scan.is_open())?;
-        Some((self.moved + stall).min(began + total_time(self.held as u64, stall)))
+        let first_byte_at = self.began.filter(|_| self.scan.is_open())?;
+        Some((self.last_byte_at + stall).min(first_byte_at + total_time(self.held as u64, stall)))
     }
 
     /// Takes a complete message, which keeps its charge.
     pub(super) fn take(&mut self, message: Bytes) -> Bytes {
         self.held = 0;
         self.began = None;
-        std::mem::replace(&mut self.charge, self.budget.reservation(usize::MAX)).adopt(message)
+        std::mem::replace(&mut self.charge, self.budget.reservation(usize::MAX)).seal_covered(message)
     }
 
     fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -67,11 +67,11 @@ impl MeteredStream {
             return Err(io::ErrorKind::InvalidData.into());
         }
         if seen.began || seen.payload > 0 {
-            self.moved = Instant::now();
-            self.began.get_or_insert(self.moved);
+            self.last_byte_at = Instant::now();
+            self.began.get_or_insert(self.last_byte_at);
         }
         self.held += seen.payload;
-        self.charge.cover(self.held * self.scan.copies()).map_err(io::Error::other)
+        self.charge.charge_to(self.held * self.scan.copies()).map_err(io::Error::other)
     }
 
     /// Reads into a buffer that is limited to the current frame.

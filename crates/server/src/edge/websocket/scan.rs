@@ -7,7 +7,7 @@ mod tests;
 /// Longest head of a frame: two bytes, eight of a long length, four of a mask.
 const HEAD: usize = 14;
 /// The FIN bit, which ends a message, and the opcode bit of control frames, which belong to no message.
-const LAST: u8 = 0x80;
+const FIN: u8 = 0x80;
 const CONTROL: u8 = 0x08;
 /// The longest payload of a control frame.
 const CONTROL_MOST: u64 = 125;
@@ -27,7 +27,7 @@ enum MessageState {
     /// The message is in one frame.
     Frame,
     /// The message is in several frames, which are copied into one.
-    Parts,
+    Fragmented,
 }
 
 /// The scanner's position in the stream.
@@ -76,13 +76,13 @@ impl FrameScanner {
 
     /// How many copies of the message's bytes the frame reader may hold.
     pub(super) fn copies(&self) -> usize {
-        if self.message == MessageState::Parts { 2 } else { 1 }
+        if self.message == MessageState::Fragmented { 2 } else { 1 }
     }
 
     /// How many bytes can be read without crossing the end of the current frame; never 0.
     pub(super) fn ahead(&self) -> usize {
         match &self.position {
-            Position::Head { bytes, length } => head(&bytes[..*length]) - length,
+            Position::Head { bytes, length } => head_len(&bytes[..*length]) - length,
             Position::Payload { left, .. } => usize::try_from(*left).unwrap_or(usize::MAX),
         }
     }
@@ -94,12 +94,12 @@ impl FrameScanner {
                 let end = *length + given.len();
                 bytes[*length..end].copy_from_slice(given);
                 *length = end;
-                if end < head(&bytes[..end]) {
+                if end < head_len(&bytes[..end]) {
                     return Scanned::default();
                 }
                 let (of, left) = frame(&bytes[..end]);
-                let breach = of == FrameKind::Control && (left > CONTROL_MOST || bytes[0] & LAST == 0);
-                Scanned { breach, ..self.begin(of, left) }
+                let invalid_control = of == FrameKind::Control && (left > CONTROL_MOST || bytes[0] & FIN == 0);
+                Scanned { breach: invalid_control, ..self.begin(of, left) }
             }
             Position::Payload { of, left } => {
                 let of = *of;
@@ -115,7 +115,7 @@ impl FrameScanner {
     fn begin(&mut self, of: FrameKind, left: u64) -> Scanned {
         let began = of != FrameKind::Control && !self.is_open();
         if began {
-            self.message = if of == FrameKind::Part { MessageState::Parts } else { MessageState::Frame };
+            self.message = if of == FrameKind::Part { MessageState::Fragmented } else { MessageState::Frame };
         }
         self.position = Position::Payload { of, left };
         if left == 0 {
@@ -133,7 +133,7 @@ impl FrameScanner {
 }
 
 /// The length of a head that begins with these bytes.
-fn head(bytes: &[u8]) -> usize {
+fn head_len(bytes: &[u8]) -> usize {
     let Some(second) = bytes.get(1) else { return 2 };
     let mask = if second & 0x80 == 0 { 0 } else { 4 };
     2 + mask + extended(*second)
@@ -151,7 +151,7 @@ fn extended(second: u8) -> usize {
 /// The kind of a frame with this complete head, and the length of its payload.
 fn frame(head: &[u8]) -> (FrameKind, u64) {
     let (first, second) = (head[0], head[1]);
-    let of = match (first & CONTROL, first & LAST) {
+    let of = match (first & CONTROL, first & FIN) {
         (0, 0) => FrameKind::Part,
         (0, _) => FrameKind::Last,
         _ => FrameKind::Control,

@@ -35,7 +35,7 @@ const SMALL: usize = 64 << 10;
 pub(super) struct Session {
     context: Arc<SocketContext>,
     socket: WebSocketStream<MeteredStream>,
-    poll_activity: Activity,
+    activity: Activity,
     /// Messages that arrived while a reply ran, oldest first.
     waiting: VecDeque<Bytes>,
     idle: Pin<Box<Sleep>>,
@@ -91,7 +91,7 @@ impl Session {
         Self {
             context,
             socket,
-            poll_activity: Activity::None,
+            activity: Activity::None,
             waiting: VecDeque::new(),
             idle,
             stall: None,
@@ -139,16 +139,16 @@ impl Session {
         // The client is also polled while a reply runs: pings are answered, and a client that leaves cancels its reply. Client and
         // reply take turns, so that neither starves the other.
         self.client_first = !self.client_first;
-        let first = if self.client_first { self.poll_client(cx) } else { self.work(cx) };
+        let first = if self.client_first { self.poll_client(cx) } else { self.poll_reply(cx) };
         if first.is_ready() {
             return first;
         }
-        let second = if self.client_first { self.work(cx) } else { self.poll_client(cx) };
+        let second = if self.client_first { self.poll_reply(cx) } else { self.poll_client(cx) };
         if second.is_ready() { second } else { self.poll_timers(cx).map(Event::End) }
     }
 
-    fn work(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        match &mut self.poll_activity {
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        match &mut self.activity {
             Activity::None => Poll::Pending,
             Activity::Opening(opening) => {
                 opening.as_mut().poll(cx).map(|opened| opened.map_or_else(Event::Refused, Event::Opened))
@@ -161,7 +161,7 @@ impl Session {
     }
 
     fn is_free(&self) -> bool {
-        matches!(self.poll_activity, Activity::None)
+        matches!(self.activity, Activity::None)
     }
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -238,12 +238,12 @@ impl Session {
     fn open_reply(&mut self, body: Bytes) {
         let id = Uuid::new_v4().to_string();
         tracing::debug!(request = %id, peer = %self.context.peer, bytes = body.len(), "asked over WebSocket");
-        self.poll_activity = Activity::Opening(Box::pin(turn::run(Arc::clone(&self.context), body, id)));
+        self.activity = Activity::Opening(Box::pin(turn::run(Arc::clone(&self.context), body, id)));
     }
 
     async fn begin(&mut self, mut running: RunningReply) -> Result<(), Error> {
         let before = std::mem::take(&mut running.before);
-        self.poll_activity = Activity::Live(Box::new(running));
+        self.activity = Activity::Live(Box::new(running));
         self.send(before).await
     }
 
@@ -260,7 +260,7 @@ impl Session {
     }
 
     fn end_reply(&mut self) {
-        self.poll_activity = Activity::None;
+        self.activity = Activity::None;
         self.idle.as_mut().reset(Instant::now() + self.context.app.limits.socket_idle);
     }
 
@@ -273,7 +273,7 @@ impl Session {
             Ending::Refuse(rejection, code) => (vec![turn::rejection_message(&rejection)], Some((code, ""))),
         };
         // A client may be slow to read the last messages, and must not hold a permit meanwhile.
-        self.poll_activity = Activity::None;
+        self.activity = Activity::None;
         self.waiting.clear();
         self.send(last).await?;
         let Some((code, reason)) = close else { return Ok(()) };
@@ -283,7 +283,7 @@ impl Session {
     /// Ends the running reply with a failure; one more failure is for all waiting messages.
     fn abort(&mut self) -> Vec<Message> {
         let refusal = || turn::rejection_message(&shutting_down().into());
-        let mut last = match &mut self.poll_activity {
+        let mut last = match &mut self.activity {
             Activity::Live(running) => messages(running.cut(&shutting_down())),
             Activity::Opening(_) => vec![refusal()],
             Activity::None => Vec::new(),

@@ -86,9 +86,9 @@ async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Resul
     headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));
     // Other clients get only the events of the public API, which has no event for headers. The official SDK for Python reads an unknown
     // event as the first event that it knows, an audio delta (3.52.0, measured on 2026-11-22).
-    let mut before = if codex { metadata::reply_events(&headers) } else { Vec::new() };
-    before.extend(messages(whole));
-    Ok(RunningReply { id: id.to_owned(), route: context.route, before, stream, _permit: permit })
+    let mut first_messages = if codex { metadata::reply_events(&headers) } else { Vec::new() };
+    first_messages.extend(messages(whole));
+    Ok(RunningReply { id: id.to_owned(), route: context.route, before: first_messages, stream, _permit: permit })
 }
 
 /// Parses the request in a message.

@@ -296,7 +296,7 @@ async fn relays(witness: &mut Witness) {
     let nowhere = json!({"baseUrl": nowhere, "label": "nowhere", "apiKey": KEY, "allowPrivate": true});
     let added = witness.ask(201, "POST /auth/api-keys", wish.clone()).await;
     let id = added["keys"][0]["id"].as_str().unwrap();
-    witness.engine.relays().put_file(&[witness.relay("filed")]).await;
+    witness.engine.relays().replace_configured(&[witness.relay("filed")]).await;
     let listed = witness.ask(200, "GET /auth/api-keys", Value::Null).await;
     let filed = listed["keys"].as_array().unwrap().iter().find(|key| key["label"] == "filed").unwrap();
     let filed = filed["id"].as_str().unwrap();
@@ -325,7 +325,7 @@ async fn relays(witness: &mut Witness) {
 }
 
 async fn proxies(witness: &mut Witness) {
-    let options = ProxyOptions { speech: ProxyProtocol::Socks5, ..ProxyOptions::default() };
+    let options = ProxyOptions { protocol: ProxyProtocol::Socks5, ..ProxyOptions::default() };
     let proxy = Proxy::start(options).await.unwrap();
     let wish = json!({"name": "mine", "url": proxy.url(), "allowPrivate": true});
     let added = witness.ask(201, "POST /api/proxies", wish.clone()).await;

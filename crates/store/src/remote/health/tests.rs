@@ -15,17 +15,17 @@ fn a_server_is_away_after_two_broken_waits(#[case] words: &[Evidence], #[case] l
     for (word, leaves) in words.iter().zip(leaves) {
         assert_eq!(health.record(*word, Epoch::default()), *leaves);
     }
-    assert_eq!(health.turn().is_none(), leaves.contains(&true));
+    assert_eq!(health.current_epoch().is_none(), leaves.contains(&true));
 }
 
 #[test]
 fn evidence_of_an_old_epoch_is_ignored() {
     let mut health = Health::default();
-    let before = health.turn().unwrap();
+    let before = health.current_epoch().unwrap();
     assert!(health.record(Evidence::Unavailable, before));
     health.recovered();
     assert!(!health.record(Evidence::NoAnswer, before) && !health.record(Evidence::Unavailable, before));
-    let now = health.turn().expect("it is there");
+    let now = health.current_epoch().expect("it is there");
     assert!(!health.record(Evidence::NoAnswer, now), "one is no rule");
     assert!(health.record(Evidence::NoAnswer, now));
 }
@@ -57,5 +57,5 @@ fn a_server_that_refuses_a_connection_is_away_at_once() {
     let refused = sqlx::Error::Io(io::ErrorKind::NotConnected.into());
     let mut health = Health::default();
     assert!(health.record(evidence(Some(&refused)), Epoch::default()));
-    assert!(health.turn().is_none());
+    assert!(health.current_epoch().is_none());
 }

@@ -7,7 +7,7 @@ const ACCOUNT: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 fn login(expires: Option<Millis>) -> super::super::Login {
     let minted = pool::keys::mint(pool::keys::KeyKind::Client, &[7; pool::keys::RANDOM], &[1; 32]);
-    let guest = Guest { key: &minted.text, name: "laptop", account: ACCOUNT, expires };
+    let guest = KeyLogin { key: &minted.text, name: "laptop", account: ACCOUNT, expires };
     let Imported::Login(login) = parse(write(&guest, Millis(1_700_000_000_000)).expose().as_bytes()).unwrap() else {
         panic!("no login")
     };

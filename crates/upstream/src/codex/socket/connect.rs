@@ -74,7 +74,7 @@ impl Upstream {
             key,
             egress,
             opened: now,
-            used: now,
+            last_used: now,
             reused: false,
             chain: None,
             epoch,

@@ -10,7 +10,7 @@ async fn socket(number: usize, sent: usize) -> Socket {
         key: SocketKey { account: AccountId("a".into()), conversation: number as u128, hint: String::new() },
         egress: EgressKey::Direct,
         opened: now,
-        used: now,
+        last_used: now,
         reused: true,
         chain: None,
         epoch: 0,

@@ -36,7 +36,7 @@ async fn send_with(
         thread: of.header("thread-id").unwrap(),
         turn_state: of.header("x-codex-turn-state"),
         routing: Some(&routing),
-        passed,
+        client_headers: passed,
         metadata,
     };
     let account = account(of.header("chatgpt-account-id").unwrap_or("acct-1"));
@@ -153,7 +153,8 @@ async fn pictures_are_asked_for_as_recorded() {
                 let (service, body) =
                     (Service::Generations, proto::images::generation(&capture.body().into()).unwrap());
                 let (account, access, passed) = (&account, &access, &passed[..]);
-                let service_call = ServiceCall { account, access, service, body, turn: "another", passed };
+                let service_call =
+                    ServiceCall { account, access, service, body, turn: "another", client_headers: passed };
                 upstream.call_service(service_call).await.unwrap().body.collect(9).await.unwrap();
             }
             server.request().await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use upstream::{CallFacts, Config, ModelCall, Profile, SocketOptions, Upstream};
 
 use super::{Capture, How, RecordedTurn, as_sent_by, by_name, of, orders, profile, profiles, written};
-use crate::recorder::soon;
+use crate::recorder::with_timeout;
 use crate::setup::{account, facts};
 use crate::socket::config;
 use crate::socket::server::{Act, Server};
@@ -36,7 +36,7 @@ async fn upgrades_equal_the_recorded_ones() {
                 model: capture.header("x-codex-routing-hint").unwrap().trim_start_matches("model="),
                 session: capture.header("session-id").unwrap(),
                 thread: capture.header("thread-id").unwrap(),
-                passed: &passed,
+                client_headers: &passed,
                 ..CallFacts::default()
             };
             let account = account(capture.header("chatgpt-account-id").unwrap());
@@ -49,7 +49,7 @@ async fn upgrades_equal_the_recorded_ones() {
                 facts: call,
                 socket: options,
             };
-            soon(Box::pin(upstream.responses(model_call))).await.unwrap();
+            with_timeout(Box::pin(upstream.responses(model_call))).await.unwrap();
             let request = server.upgrade().await;
             assert_eq!(request.line, capture.line(), "{}", capture.name);
             let (extensions, expected): (Vec<_>, Vec<_>) =
@@ -61,7 +61,7 @@ async fn upgrades_equal_the_recorded_ones() {
             let turn_metadata = capture.header("x-codex-turn-metadata").unwrap();
             let recorded_turn = RecordedTurn::of(&json!({ "x-codex-turn-metadata": turn_metadata }));
             let metadata = profile.turn_metadata(&recorded_turn.facts(capture.number() == 9));
-            let call = CallFacts { passed: &[], metadata: metadata.as_ref(), ..call };
+            let call = CallFacts { client_headers: &[], metadata: metadata.as_ref(), ..call };
             let upstream = Upstream::new(Config { profile: profile.clone(), ..config(&server) }).unwrap();
             let model_call = ModelCall {
                 account: &account,
@@ -70,7 +70,7 @@ async fn upgrades_equal_the_recorded_ones() {
                 facts: call,
                 socket: options,
             };
-            soon(Box::pin(upstream.responses(model_call))).await.unwrap();
+            with_timeout(Box::pin(upstream.responses(model_call))).await.unwrap();
             let mut expected: Vec<_> = expected
                 .into_iter()
                 .map(|(name, value)| {
@@ -173,7 +173,7 @@ impl Conversation {
             session: text("session_id").unwrap(),
             thread: text("thread_id").unwrap(),
             turn_state: text("x-codex-turn-state"),
-            passed: &passed,
+            client_headers: &passed,
             ..facts()
         };
         let generate = message.get("generate").is_none();
@@ -182,8 +182,8 @@ impl Conversation {
         let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
         let model_call =
             ModelCall { account: &account, access: &access, body: written(&body), facts: call, socket: options };
-        let answer = soon(Box::pin(self.upstream.responses(model_call))).await.unwrap();
-        soon(answer.body.collect(1 << 20)).await.unwrap();
+        let answer = with_timeout(Box::pin(self.upstream.responses(model_call))).await.unwrap();
+        with_timeout(answer.body.collect(1 << 20)).await.unwrap();
         self.server.turns(1).await.remove(0).body
     }
 }

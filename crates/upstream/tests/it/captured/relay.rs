@@ -5,7 +5,7 @@ use pool::Secret;
 use pool::relay::Wire;
 use proto::Dialect;
 use proto::dialect::{Relay, Target, Written};
-use upstream::relay::Call;
+use upstream::relay::RelayCall;
 
 use super::{How, of};
 use crate::recorder::{Recorder, Reply, full};
@@ -29,7 +29,7 @@ async fn a_relay_is_asked_as_an_api_key_asks() {
         let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
         let relay = relay(Wire::Responses, &format!("http://{}/v1", server.addr));
         let key = Secret::from("sk-fake-key");
-        let call = Call { relay: &relay, key: &key, model, body: written, passed: &[] };
+        let call = RelayCall { relay: &relay, key: &key, model, body: written, client_headers: &[] };
         upstream().relays().call(call).await.unwrap();
         let received = server.request().await;
         assert_eq!(received.line, capture.line());

@@ -4,12 +4,12 @@ use http::Method;
 use pool::Secret;
 use pool::relay::Wire;
 use rstest::rstest;
-use upstream::relay::Call;
+use upstream::relay::RelayCall;
 use upstream::{Answer, Fault, FaultKind, Sent, Upstream};
 
 use super::server::{Server, json, response};
 use super::{KEY, discreet, key, relay, upstream};
-use crate::recorder::soon;
+use crate::recorder::with_timeout;
 
 async fn call(upstream: &Upstream, relay: &pool::relay::Relay, key: &Secret) -> Result<Answer, Fault> {
     let passed = [
@@ -18,8 +18,8 @@ async fn call(upstream: &Upstream, relay: &pool::relay::Relay, key: &Secret) -> 
         ("authorization", "Bearer of the client".to_owned()),
         ("cookie", "of=the client".to_owned()),
     ];
-    let call = Call { relay, key, model: "m 1", body: "{\"a\":1}".into(), passed: &passed };
-    soon(upstream.relays().call(call)).await
+    let call = RelayCall { relay, key, model: "m 1", body: "{\"a\":1}".into(), client_headers: &passed };
+    with_timeout(upstream.relays().call(call)).await
 }
 
 #[rstest]
@@ -67,7 +67,7 @@ async fn a_client_may_name_the_version_of_its_protocol() {
     let server = Server::open(|_| json(200, "{}")).await;
     let (relay, key) = (relay(Wire::Messages, &server.at("/v1")), key());
     let passed = [("anthropic-version", "2026-10-21".to_owned()), ("anthropic-beta", "a\nb".to_owned())];
-    let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &passed };
+    let call = RelayCall { relay: &relay, key: &key, model: "m", body: "{}".into(), client_headers: &passed };
     upstream().relays().call(call).await.unwrap();
     assert_eq!(server.only().header("anthropic-version"), Some("2026-10-21"));
     assert_eq!(server.only().header("anthropic-beta"), None);

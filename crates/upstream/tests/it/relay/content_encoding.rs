@@ -6,12 +6,12 @@ use bytes::Bytes;
 use pool::relay::Wire;
 use rstest::rstest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use upstream::relay::Call;
-use upstream::{Answer, Cut, Fault, FaultKind, Sent};
+use upstream::relay::RelayCall;
+use upstream::{Answer, BodyReadError, Fault, FaultKind, Sent};
 
 use super::server::{Server, response};
 use super::{key, relay, upstream};
-use crate::recorder::soon;
+use crate::recorder::with_timeout;
 
 /// A text longer than any buffer on the path, without repetition.
 fn text() -> Vec<u8> {
@@ -49,13 +49,13 @@ async fn ask(status: u16, name: &'static str, body: Vec<u8>) -> (Server, Result<
     let server =
         Server::open(move |_| response(status, &[("content-encoding", name), ("x-other", "c")], body.clone())).await;
     let (relay, key) = (relay(Wire::Chat, &server.at("/v1")), key());
-    let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
-    let answer = soon(upstream().relays().call(call)).await;
+    let call = RelayCall { relay: &relay, key: &key, model: "m", body: "{}".into(), client_headers: &[] };
+    let answer = with_timeout(upstream().relays().call(call)).await;
     (server, answer)
 }
 
 /// The whole body of a 200 answer, at most `cap` bytes.
-async fn read(name: &'static str, body: Vec<u8>, cap: usize) -> Result<Bytes, Cut> {
+async fn read(name: &'static str, body: Vec<u8>, cap: usize) -> Result<Bytes, BodyReadError> {
     let (_server, answer) = ask(200, name, body).await;
     answer.unwrap().body.collect(cap).await
 }
@@ -124,7 +124,7 @@ async fn what_is_cut_is_read_up_to_there(#[case] name: &'static str, #[case] cod
         }
     };
     assert!(text().starts_with(&got) && !got.is_empty(), "{} bytes", got.len());
-    let Some(Err(Cut::Broken(message))) = end else { panic!("{end:?}") };
+    let Some(Err(BodyReadError::Broken(message))) = end else { panic!("{end:?}") };
     assert!(message.contains("content-encoding"), "{message}");
 }
 
@@ -135,7 +135,7 @@ async fn what_is_cut_is_read_up_to_there(#[case] name: &'static str, #[case] cod
 #[tokio::test]
 async fn what_does_not_decode_is_cut(#[case] name: &'static str, #[case] body: &[u8]) {
     let cut = read(name, body.to_vec(), 99).await.unwrap_err();
-    assert!(matches!(&cut, Cut::Broken(message) if message.contains("content-encoding")), "{cut}");
+    assert!(matches!(&cut, BodyReadError::Broken(message) if message.contains("content-encoding")), "{cut}");
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_cap_is_one_of_decoded_bytes() {
     let body = encoded_text(&["zstd"]).await;
     let cap = text().len() - 1;
     assert!(body.len() < cap);
-    assert_eq!(read("zstd", body, cap).await, Err(Cut::TooLarge(cap)));
+    assert_eq!(read("zstd", body, cap).await, Err(BodyReadError::TooLarge(cap)));
 }
 
 /// A GiB of zeros in a few KiB, without the end of the stream.
@@ -182,7 +182,7 @@ async fn bomb(codings: &[&str]) -> Vec<u8> {
 async fn a_bomb_stops_at_the_cap(#[case] name: &'static str, #[case] codings: &[&str]) {
     const CAP: usize = 4 << 20;
     let bomb = bomb(codings).await;
-    assert_eq!(read(name, bomb.clone(), CAP).await, Err(Cut::TooLarge(CAP)));
+    assert_eq!(read(name, bomb.clone(), CAP).await, Err(BodyReadError::TooLarge(CAP)));
     let (_server, answer) = ask(200, name, bomb).await;
     let (mut answer, mut got) = (answer.unwrap(), 0);
     while got <= CAP {

@@ -15,7 +15,7 @@ use upstream::{Answer, Fault, FaultKind, Sent, Timeouts, Upstream};
 
 use super::server::{Server, json, response};
 use super::{KEY, discreet, key, relay, upstream, with};
-use crate::recorder::{Recorder, Reply, soon};
+use crate::recorder::{Recorder, Reply, with_timeout};
 
 async fn forward(
     upstream: &Upstream,
@@ -25,7 +25,7 @@ async fn forward(
 ) -> Result<Answer, Fault> {
     let content_type = Some(HeaderValue::from_static("multipart/form-data; boundary=X"));
     let forward = Forward { relay, key: &key(), service, content_type, body: body.into() };
-    soon(upstream.relays().forward(forward)).await
+    with_timeout(upstream.relays().forward(forward)).await
 }
 
 #[tokio::test]

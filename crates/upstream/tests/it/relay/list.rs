@@ -6,11 +6,11 @@ use upstream::{Fault, FaultKind, Timeouts};
 
 use super::server::{FullResponse, ReceivedRequest, Server, json};
 use super::{KEY, discreet, key, relay, upstream, with};
-use crate::recorder::{Recorder, Reply, soon};
+use crate::recorder::{Recorder, Reply, with_timeout};
 use crate::setup::short;
 
 async fn list(relay: &Relay) -> Result<ListOutcome, Fault> {
-    soon(upstream().relays().models(relay, &key())).await
+    with_timeout(upstream().relays().models(relay, &key())).await
 }
 
 /// The model names of a list.
@@ -125,7 +125,7 @@ async fn a_silent_relay_has_a_limit() {
     let server = Recorder::always(Reply::Hang(Vec::new())).await;
     let upstream = with(Timeouts { small: short().small, ..Timeouts::default() });
     let relay = relay(Wire::Chat, &format!("http://{}/v1", server.addr));
-    let fault = soon(upstream.relays().models(&relay, &key())).await.unwrap_err();
+    let fault = with_timeout(upstream.relays().models(&relay, &key())).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Timeout, "{fault}");
     discreet(&format!("{fault} {fault:?}"));
 }

@@ -7,7 +7,7 @@ use upstream::relay::{ProbeError, Probed};
 
 use super::server::{FullResponse, ReceivedRequest, Server, json};
 use super::{KEY, discreet, key, upstream};
-use crate::recorder::soon;
+use crate::recorder::with_timeout;
 
 const OPENAI: &str = r#"{"object":"list","data":[{"id":"a","object":"model"}]}"#;
 const ANTHROPIC: &str = r#"{"data":[{"type":"model","id":"a"}],"has_more":false}"#;
@@ -79,7 +79,7 @@ async fn the_protocol_is_found(
 ) {
     let server = Server::open(script).await;
     let pasted = PastedAddress::read(&server.at(pasted)).unwrap();
-    let result = soon(upstream().relays().probe(&pasted, &key(), true)).await;
+    let result = with_timeout(upstream().relays().probe(&pasted, &key(), true)).await;
     assert_eq!(result, Ok(Probed { wire, base_url: server.at(base), models: 1 }));
     assert!(server.requests().iter().all(|request| request.method == "GET" && request.body.is_empty()));
 }
@@ -94,7 +94,7 @@ async fn the_protocol_is_found(
 async fn what_is_not_found_is_said(#[case] script: fn(&ReceivedRequest) -> FullResponse, #[case] expected: ProbeError) {
     let server = Server::open(script).await;
     let pasted = PastedAddress::read(&server.at("")).unwrap();
-    let error = soon(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
+    let error = with_timeout(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
     assert!(error.to_string().contains("hint:") && !error.to_string().contains("secret"), "{error}");
     assert_eq!(error, expected);
 }
@@ -105,8 +105,8 @@ async fn only_the_given_host_is_asked() {
     let to = elsewhere.at("/v1/models");
     let server = Server::open(move |_| super::server::response(302, &[("location", &to)], "")).await;
     let pasted = PastedAddress::read(&server.at("")).unwrap();
-    let error = soon(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
-    assert!(matches!(&error, ProbeError::Way(fault) if fault.kind == FaultKind::Redirect), "{error:?}");
+    let error = with_timeout(upstream().relays().probe(&pasted, &key(), true)).await.unwrap_err();
+    assert!(matches!(&error, ProbeError::Unreachable(fault) if fault.kind == FaultKind::Redirect), "{error:?}");
     discreet(&format!("{error} {error:?}"));
     assert_eq!(elsewhere.requests().len(), 0);
 }
@@ -115,7 +115,7 @@ async fn only_the_given_host_is_asked() {
 async fn a_private_address_needs_leave() {
     let server = Server::open(openai).await;
     let pasted = PastedAddress::read(&server.at("")).unwrap();
-    let error = soon(upstream().relays().probe(&pasted, &key(), false)).await.unwrap_err();
-    assert!(matches!(&error, ProbeError::Way(fault) if fault.kind == FaultKind::Denied), "{error:?}");
+    let error = with_timeout(upstream().relays().probe(&pasted, &key(), false)).await.unwrap_err();
+    assert!(matches!(&error, ProbeError::Unreachable(fault) if fault.kind == FaultKind::Denied), "{error:?}");
     assert_eq!(server.requests().len(), 0);
 }

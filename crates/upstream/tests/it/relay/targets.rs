@@ -3,18 +3,18 @@
 use pool::relay::Relay;
 use pool::relay::Wire;
 use rstest::rstest;
-use upstream::relay::Call;
+use upstream::relay::RelayCall;
 use upstream::{Config, Fault, FaultKind, Sent, Timeouts, Upstream};
 
 use super::server::{Server, json};
 use super::{discreet, key, relay, upstream};
-use crate::recorder::{Recorder, Reply, full, soon};
+use crate::recorder::{Recorder, Reply, full, with_timeout};
 use crate::tls::{self, Authority};
 
 async fn fault(upstream: &Upstream, relay: &Relay) -> Fault {
     let key = key();
-    let call = Call { relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
-    let fault = soon(upstream.relays().call(call)).await.err().expect("denied");
+    let call = RelayCall { relay, key: &key, model: "m", body: "{}".into(), client_headers: &[] };
+    let fault = with_timeout(upstream.relays().call(call)).await.err().expect("denied");
     discreet(&format!("{fault} {fault:?}"));
     fault
 }
@@ -77,7 +77,7 @@ async fn our_own_listener_is_never_called(#[case] host: &str) {
     // Another port of this machine is somebody else's.
     let other = Server::open(|_| json(200, "{}")).await;
     let (relay, key) = (relay(Wire::Chat, &other.at("/v1")), key());
-    let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
+    let call = RelayCall { relay: &relay, key: &key, model: "m", body: "{}".into(), client_headers: &[] };
     assert_eq!(upstream.relays().call(call).await.unwrap().status, 200);
 }
 
@@ -121,10 +121,10 @@ async fn tls_is_checked_and_speaks_http2() {
     };
     let ask = async {
         let (relay, key) = (relay(Wire::Messages, &format!("https://{addr}")), key());
-        let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
+        let call = RelayCall { relay: &relay, key: &key, model: "m", body: "{}".into(), client_headers: &[] };
         upstream.relays().call(call).await.unwrap().body.collect(99).await.unwrap()
     };
-    let body = soon(Box::pin(async {
+    let body = with_timeout(Box::pin(async {
         tokio::select! {
             () = serve => panic!("the server ended first"),
             body = ask => body,
@@ -161,8 +161,8 @@ async fn a_proxy_is_used_for_relays_elsewhere_and_for_none_nearby() {
     let upstream = Upstream::new(config).unwrap();
     let ask = async |base: &str| {
         let (relay, key) = (relay(Wire::Chat, base), key());
-        let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
-        let answer = soon(upstream.relays().call(call)).await.unwrap();
+        let call = RelayCall { relay: &relay, key: &key, model: "m", body: "{}".into(), client_headers: &[] };
+        let answer = with_timeout(upstream.relays().call(call)).await.unwrap();
         answer.body.collect(99).await.unwrap()
     };
     assert_eq!(ask("http://relay.example/v1").await, "proxied");

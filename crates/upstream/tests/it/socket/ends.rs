@@ -10,8 +10,8 @@ use upstream::Timeouts;
 use upstream::{Config, FaultKind, Sent, Upstream};
 
 use super::server::{Act, Server};
-use super::{body, config, pass, read, reply, send_items, send_turn, upstream};
-use crate::recorder::soon;
+use super::{advance_clock, body, config, read, reply, send_items, send_turn, upstream};
+use crate::recorder::with_timeout;
 
 /// Five seconds after the turn was sent, even a reused socket counts as alive: the turn may have been processed.
 #[rstest]
@@ -34,9 +34,9 @@ async fn a_late_end_is_not_a_dead_socket(
         send_turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap()
     });
     server.turns(2).await;
-    pass(Duration::from_secs(seconds)).await;
+    advance_clock(Duration::from_secs(seconds)).await;
     gate.notify_one();
-    let fault = soon(call).await.unwrap();
+    let fault = with_timeout(call).await.unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::Maybe, expected), "{fault}");
     assert_eq!((server.posts(), server.upgrades()), (0, 1));
 }
@@ -51,12 +51,12 @@ async fn pings_do_not_prolong_the_wait_for_the_reply() {
     let upstream = Upstream::new(Config { timeouts, ..config(&server) }).unwrap();
     let call = tokio::spawn(async move { send_turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await });
     for _ in 0..2 {
-        soon(ponged.notified()).await;
+        with_timeout(ponged.notified()).await;
         assert!(!call.is_finished());
-        pass(Duration::from_secs(5)).await;
+        advance_clock(Duration::from_secs(5)).await;
         gate.notify_one();
     }
-    let fault = soon(call).await.unwrap().err().unwrap();
+    let fault = with_timeout(call).await.unwrap().err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Timeout), "{fault}");
 }
 
@@ -74,15 +74,15 @@ async fn any_byte_is_life(#[case] act: Act) {
     let mut answer = send_items(&upstream, &["one"]).await;
     let mut text = String::new();
     while !text.contains("output_item.done") {
-        text.push_str(std::str::from_utf8(&soon(answer.body.chunk()).await.unwrap().unwrap()).unwrap());
+        text.push_str(std::str::from_utf8(&with_timeout(answer.body.chunk()).await.unwrap().unwrap()).unwrap());
     }
     let before = answer.body.last_read().unwrap();
-    pass(Duration::from_secs(100)).await;
+    advance_clock(Duration::from_secs(100)).await;
     gate.notify_one();
     let moved = std::future::poll_fn(|cx| {
         assert!(answer.body.poll_chunk(cx).is_pending());
         if answer.body.last_read() > Some(before) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     });
-    soon(moved).await;
+    with_timeout(moved).await;
     assert!(answer.body.last_read().unwrap() - before >= Duration::from_secs(100));
 }

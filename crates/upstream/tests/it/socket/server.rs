@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 pub(crate) use crate::recorder::RecordedRequest;
-use crate::recorder::{full, read, soon};
+use crate::recorder::{full, read, with_timeout};
 
 /// One step of an answer.
 #[derive(Clone, Debug)]
@@ -136,21 +136,21 @@ impl Server {
 
     /// The next upgrade's head.
     pub(crate) async fn upgrade(&mut self) -> RecordedRequest {
-        soon(self.upgrades.recv()).await.unwrap()
+        with_timeout(self.upgrades.recv()).await.unwrap()
     }
 
     /// The next `count` turns.
     pub(crate) async fn turns(&mut self, count: usize) -> Vec<Turn> {
         let mut turns = Vec::new();
         while turns.len() < count {
-            turns.push(soon(self.turns.recv()).await.unwrap());
+            turns.push(with_timeout(self.turns.recv()).await.unwrap());
         }
         turns
     }
 
     /// Waits until either side has closed this connection.
     pub(crate) async fn left(&mut self, connection: usize) {
-        while soon(self.lefts.recv()).await.unwrap() != connection {}
+        while with_timeout(self.lefts.recv()).await.unwrap() != connection {}
     }
 
     pub(crate) fn upgrades(&self) -> usize {

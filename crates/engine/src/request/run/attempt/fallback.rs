@@ -91,7 +91,7 @@ impl ModelAttempt {
         let relays = !self.state.history.may_skip_dead_login();
         let next = if may { self.chain.next(&self.state.services, &self.plan.resolved, relays) } else { None };
         // Every second call needs the retry budget, for another model too.
-        let next = next.filter(|_| self.state.budgeted || self.state.history.posts == 0 || self.take_from_budget());
+        let next = next.filter(|_| self.state.budgeted || self.state.history.posts == 0 || self.spend_retry_budget());
         let Some(mut next) = next else { return Err(self.final_failure(failure)) };
         let from = self.plan.resolved.clone();
         self.state.head.notes.add(note(&from.model.slug, &failure));
@@ -106,7 +106,7 @@ impl ModelAttempt {
         Ok(())
     }
 
-    fn take_from_budget(&mut self) -> bool {
+    fn spend_retry_budget(&mut self) -> bool {
         self.state.budgeted = self.state.services.dispatch.budget.lock().try_spend(self.state.services.runtime.now());
         self.state.budgeted
     }

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use proto::canon::{Carrier, Frame, Item, ItemKind, Role};
+use proto::canon::{Carrier, Item, ItemKind, RawFrame, Role};
 
 use super::*;
 use crate::memory::MemoryBudget;
@@ -56,7 +56,7 @@ fn a_small_reply_is_not_charged() {
 
 #[test]
 fn frames_and_items_without_text_count_too() {
-    let frame = |dialect| Frame { dialect, bytes: Bytes::from(vec![b'x'; KIB]) };
+    let frame = |dialect| RawFrame { dialect, bytes: Bytes::from(vec![b'x'; KIB]) };
     let other = Event { carrier: Carrier::Frame(frame(Dialect::Messages)), ..Event::new(What::Other) };
     // A collected reply holds its frames; a stream holds as many bytes of signatures and citations.
     for keeps in [Retention::All(Dialect::Messages), Retention::All(Dialect::Chat), Retention::Nothing] {
@@ -76,7 +76,7 @@ fn frames_and_items_without_text_count_too() {
 fn text_that_passes_is_not_held() {
     let room = MemoryBudget::new(1 << 20);
     let own = |event: Event| Event {
-        carrier: Carrier::Frame(Frame { dialect: Dialect::Responses, bytes: "{}".into() }),
+        carrier: Carrier::Frame(RawFrame { dialect: Dialect::Responses, bytes: "{}".into() }),
         ..event
     };
     let streams = [(Retention::Nothing, text(8 * KIB)), (Retention::Text { passes: true }, own(text(8 * KIB)))];

@@ -136,7 +136,7 @@ fn block(block: &Value, path: &str, (role, owner): (&str, &str)) -> Result<(), R
 }
 
 fn signed(seal: &str, owner: &str) -> Option<()> {
-    seal::holds(seal, owner).then_some(())
+    seal::is_valid(seal, owner).then_some(())
 }
 
 fn text(block: &Value, path: &str, place: &str) -> Result<(), Reject> {

@@ -7,7 +7,7 @@ use super::super::encode;
 use super::super::wire::{Choice, Message, Reply};
 use super::calls::Calls;
 use crate::canon::{Channel, Finish, Head, ItemKind, Open, Usage, What};
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
 use crate::fold::ItemDraft;
 use crate::notes::sanitized;
@@ -53,7 +53,7 @@ impl ChatAnswer {
     }
 
     /// Reads one chunk or whole body; `data` is its buffer.
-    pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         let choices = reply.choices.iter().flatten();
         // There is one choice only, because none of our requests asks for more.
         for choice in choices.filter(|choice| choice.index.unwrap_or(0) == 0) {
@@ -69,7 +69,7 @@ impl ChatAnswer {
     }
 
     /// The end of the reply; `frame` is the one that says so, if one does.
-    pub(super) fn end(&mut self, sink: &mut Sink<'_>, frame: Option<Bytes>) {
+    pub(super) fn end(&mut self, sink: &mut EventSink<'_>, frame: Option<Bytes>) {
         self.close_items(sink);
         let finish = match self.finish {
             // Calls that the client forced end with `stop`, and some servers say so always.
@@ -82,7 +82,7 @@ impl ChatAnswer {
         sink.say(What::End { finish, response: None });
     }
 
-    fn open(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) {
+    fn open(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut EventSink<'_>) {
         if std::mem::replace(&mut self.opened, true) {
             return;
         }
@@ -93,7 +93,7 @@ impl ChatAnswer {
         sink.say(What::Open(Open { id, model: word(reply.model).filter(|model| !model.is_empty()), created }));
     }
 
-    fn choice(&mut self, data: &Bytes, choice: &Choice<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn choice(&mut self, data: &Bytes, choice: &Choice<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         if let Some(error) = choice.error {
             return Err(upstream_error::from_object(&Json::slice(data, error)));
         }
@@ -108,7 +108,7 @@ impl ChatAnswer {
         Ok(())
     }
 
-    fn message(&mut self, data: &Bytes, message: &Message<'_>, sink: &mut Sink<'_>) {
+    fn message(&mut self, data: &Bytes, message: &Message<'_>, sink: &mut EventSink<'_>) {
         // Servers that send both names send the same text under them.
         let thought = message.reasoning_content.or(message.reasoning);
         if let Some(text) = thought.and_then(|raw| text_of(data, raw)) {
@@ -135,7 +135,7 @@ impl ChatAnswer {
         }
     }
 
-    fn thought(&mut self, text: Text, sink: &mut Sink<'_>) {
+    fn thought(&mut self, text: Text, sink: &mut EventSink<'_>) {
         self.close_message(sink);
         if self.thought.is_none() {
             let at = self.take_index();
@@ -149,11 +149,11 @@ impl ChatAnswer {
     }
 
     /// A piece of text for the text that is open.
-    pub(super) fn text(&mut self, text: Text, sink: &mut Sink<'_>) {
+    pub(super) fn text(&mut self, text: Text, sink: &mut EventSink<'_>) {
         self.text_delta(Channel::Text, text, sink);
     }
 
-    fn text_delta(&mut self, channel: Channel, text: Text, sink: &mut Sink<'_>) {
+    fn text_delta(&mut self, channel: Channel, text: Text, sink: &mut EventSink<'_>) {
         let message = self.open_message(sink);
         let part = message.part(channel);
         message.slot.delta(part, channel, &text);
@@ -161,7 +161,7 @@ impl ChatAnswer {
         sink.say(What::Delta { at, part, channel, data: text });
     }
 
-    fn cite(&mut self, citation: &Json, sink: &mut Sink<'_>) {
+    fn cite(&mut self, citation: &Json, sink: &mut EventSink<'_>) {
         let data = encode::flat_citation(citation);
         let message = self.open_message(sink);
         let part = message.part(Channel::Text);
@@ -171,7 +171,7 @@ impl ChatAnswer {
     }
 
     /// The open message; a new one when there is none.
-    fn open_message(&mut self, sink: &mut Sink<'_>) -> &mut OpenMessage {
+    fn open_message(&mut self, sink: &mut EventSink<'_>) -> &mut OpenMessage {
         self.close_thought(sink);
         if self.message.is_none() {
             let at = self.take_index();
@@ -184,7 +184,7 @@ impl ChatAnswer {
     }
 
     /// A generated picture as a data URL.
-    fn image(&mut self, image: &Json, sink: &mut Sink<'_>) {
+    fn image(&mut self, image: &Json, sink: &mut EventSink<'_>) {
         let Some(url) = image.get("image_url").and_then(|url| url.text("url")) else { return };
         let Some((format, start)) = data_url(url.as_str()) else { return };
         self.close_text(sink);
@@ -203,22 +203,22 @@ impl ChatAnswer {
         self.next - 1
     }
 
-    fn close_items(&mut self, sink: &mut Sink<'_>) {
+    fn close_items(&mut self, sink: &mut EventSink<'_>) {
         self.close_text(sink);
         self.calls.close(sink);
     }
 
-    fn close_text(&mut self, sink: &mut Sink<'_>) {
+    fn close_text(&mut self, sink: &mut EventSink<'_>) {
         self.close_thought(sink);
         self.close_message(sink);
     }
 
-    fn close_thought(&mut self, sink: &mut Sink<'_>) {
+    fn close_thought(&mut self, sink: &mut EventSink<'_>) {
         let Some((at, slot)) = self.thought.take() else { return };
         sink.say(What::ItemDone { at, item: slot.item().expect("invariant: the slot was opened as reasoning") });
     }
 
-    fn close_message(&mut self, sink: &mut Sink<'_>) {
+    fn close_message(&mut self, sink: &mut EventSink<'_>) {
         let Some(message) = self.message.take() else { return };
         let item = message.slot.item().expect("invariant: the slot was opened as a message");
         sink.say(What::ItemDone { at: message.at, item });
@@ -237,7 +237,7 @@ impl OpenMessage {
 
 /// What a finish reason means; that of other services is in their documentation (Z.ai, `DeepSeek`). A word that nobody knows ends an
 /// answer that came whole, so it counts as a stop, with a note.
-fn finish(reason: &str, sink: &mut Sink<'_>) -> Result<Finish, Failure> {
+fn finish(reason: &str, sink: &mut EventSink<'_>) -> Result<Finish, Failure> {
     match reason {
         "length" | "max_tokens" | "model_context_window_exceeded" => Ok(Finish::Length),
         "content_filter" | "sensitive" => Ok(Finish::Filter),

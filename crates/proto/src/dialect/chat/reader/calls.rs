@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::wire::{Call, Called};
 use super::answer::text_of;
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, What};
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
 use crate::text::{Json, Text};
 
@@ -51,7 +51,7 @@ impl Calls {
     }
 
     /// Reads a call or a piece of one; `place` is its place in the list, for servers that do not number.
-    pub(super) fn read(&mut self, data: &Bytes, place: u32, call: &Call<'_>, next: &mut u32, sink: &mut Sink<'_>) {
+    pub(super) fn read(&mut self, data: &Bytes, place: u32, call: &Call<'_>, next: &mut u32, sink: &mut EventSink<'_>) {
         let (kind, called) = match (&call.custom, &call.function) {
             (Some(custom), _) => (CallKind::Custom, Some(custom)),
             (None, function) => (CallKind::Function, function.as_ref()),
@@ -70,7 +70,7 @@ impl Calls {
     }
 
     /// Reads a legacy `function_call`.
-    pub(super) fn legacy(&mut self, data: &Bytes, called: &Called<'_>, next: &mut u32, sink: &mut Sink<'_>) {
+    pub(super) fn legacy(&mut self, data: &Bytes, called: &Called<'_>, next: &mut u32, sink: &mut EventSink<'_>) {
         let call = Call {
             index: Some(0),
             id: None,
@@ -107,7 +107,7 @@ impl Calls {
     }
 
     /// Closes all calls that are open.
-    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn close(&mut self, sink: &mut EventSink<'_>) {
         for known in &mut self.list {
             known.close(sink);
         }
@@ -115,7 +115,7 @@ impl Calls {
 }
 
 impl Known {
-    fn open(&mut self, next: &mut u32, sink: &mut Sink<'_>) {
+    fn open(&mut self, next: &mut u32, sink: &mut EventSink<'_>) {
         let at = *next;
         *next += 1;
         self.state = State::Open(at);
@@ -127,7 +127,7 @@ impl Known {
         }
     }
 
-    fn add(&mut self, data: &Bytes, input: &RawValue, sink: &mut Sink<'_>) {
+    fn add(&mut self, data: &Bytes, input: &RawValue, sink: &mut EventSink<'_>) {
         let json = Json::slice(data, input);
         // Some servers send the arguments as an object.
         let text = json.as_text().or_else(|| input.get().starts_with('{').then(|| Text::from_plain(input.get())));
@@ -138,7 +138,7 @@ impl Known {
         }
     }
 
-    fn close(&mut self, sink: &mut Sink<'_>) {
+    fn close(&mut self, sink: &mut EventSink<'_>) {
         let State::Open(at) = self.state else { return };
         self.state = State::Done;
         let mut input = std::mem::take(&mut self.input);

@@ -166,9 +166,9 @@ fn grammar(node: Node<'_>) -> ReadResult<Json> {
 /// `{type, approximate: {city, ..}}` to the flat responses form.
 fn location(node: Node<'_>) -> ReadResult<Json> {
     let mut fields = node.object()?;
-    let mut known = fields.read("approximate", places)?.unwrap_or_default();
+    let mut known = fields.read("approximate", location_fields)?.unwrap_or_default();
     if known.is_empty() {
-        known = places(node)?;
+        known = location_fields(node)?;
     }
     Ok(emit::json(|writer| {
         writer.string("type", "approximate");
@@ -178,7 +178,7 @@ fn location(node: Node<'_>) -> ReadResult<Json> {
     }))
 }
 
-fn places(node: Node<'_>) -> ReadResult<Vec<(&'static str, Text)>> {
+fn location_fields(node: Node<'_>) -> ReadResult<Vec<(&'static str, Text)>> {
     let mut fields = node.object()?;
     let mut known = Vec::new();
     for name in ["city", "country", "region", "timezone"] {

@@ -1,14 +1,14 @@
 use bytes::{Bytes, BytesMut};
 
 use super::says_finish;
-use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, What};
+use crate::canon::{Carrier, Channel, Event, Finish, Head, Open, RawFrame, What};
 use crate::dialect::{Dialect, ReplySetting, Writer};
 
-fn frame(dialect: Dialect, text: &str) -> Frame {
-    Frame { dialect, bytes: Bytes::copy_from_slice(text.as_bytes()) }
+fn frame(dialect: Dialect, text: &str) -> RawFrame {
+    RawFrame { dialect, bytes: Bytes::copy_from_slice(text.as_bytes()) }
 }
 
-fn event(what: What, frame: Option<&Frame>) -> Event {
+fn event(what: What, frame: Option<&RawFrame>) -> Event {
     Event { what, carrier: frame.cloned().map_or(Carrier::Ours, Carrier::Frame) }
 }
 

@@ -108,7 +108,7 @@ impl<'a, 'f> Contents<'a, 'f> {
         for item in items {
             turns.push(&item.kind, notes);
         }
-        turns.answer();
+        turns.end_model_turn();
         turns
     }
 
@@ -122,7 +122,7 @@ impl<'a, 'f> Contents<'a, 'f> {
             ItemKind::Call { kind, call_id, name, input, .. } => {
                 self.call(PieceKind::Call { kind: *kind, id: call_id, name, input }, call_id);
             }
-            ItemKind::Output { .. } => self.answer(),
+            ItemKind::Output { .. } => self.end_model_turn(),
             ItemKind::Image { result, format, .. } if !result.is_empty() => {
                 self.model(PieceKind::Image { result, format: format.as_ref() });
             }
@@ -145,7 +145,7 @@ impl<'a, 'f> Contents<'a, 'f> {
         if *role != Role::User {
             notes.add("sent a system message as a user's");
         }
-        self.answer();
+        self.end_model_turn();
         let pieces = parts.iter().filter(|part| !part.is_empty()).map(PieceKind::Part).collect();
         self.user(pieces);
     }
@@ -191,7 +191,7 @@ impl<'a, 'f> Contents<'a, 'f> {
     }
 
     /// The model's turn is over: its last state goes with it, and the results of its calls follow.
-    fn answer(&mut self) {
+    fn end_model_turn(&mut self) {
         if self.pending.is_some() {
             self.model(PieceKind::Nothing);
         }

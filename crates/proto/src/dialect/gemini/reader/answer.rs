@@ -9,7 +9,7 @@ use super::calls::Calls;
 use super::scan::TextDelta;
 use super::sources;
 use crate::canon::{Channel, Finish, Head, ItemKind, Open, Usage, What};
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
 use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
@@ -64,13 +64,13 @@ impl GeminiAnswer {
     }
 
     /// A frame that is a piece of text and nothing more.
-    pub(super) fn text_delta(&mut self, news: TextDelta, sink: &mut Sink<'_>) {
+    pub(super) fn text_delta(&mut self, news: TextDelta, sink: &mut EventSink<'_>) {
         self.usage = news.usage.or(self.usage.take());
         self.open(if news.thought { Channel::Summary } else { Channel::Text }, news.text, sink);
     }
 
     /// Reads one chunk or whole body; `data` is its buffer.
-    pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         self.begin(data, reply, sink);
         self.usage = reply.usage_metadata.map(|raw| Json::slice(data, raw)).or(self.usage.take());
         // There is one candidate only, because none of our requests asks for more.
@@ -90,7 +90,7 @@ impl GeminiAnswer {
     }
 
     /// The end of the reply.
-    pub(super) fn end(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn end(&mut self, sink: &mut EventSink<'_>) {
         self.calls.close(sink);
         self.settle(sink);
         let grounding = self.grounding.take();
@@ -106,13 +106,13 @@ impl GeminiAnswer {
     }
 
     /// Tells the counts so far.
-    pub(super) fn meter(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn meter(&mut self, sink: &mut EventSink<'_>) {
         if let Some(usage) = self.usage.take().and_then(|usage| read_usage(&usage)) {
             sink.say(What::Usage(usage));
         }
     }
 
-    fn begin(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) {
+    fn begin(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut EventSink<'_>) {
         if std::mem::replace(&mut self.opened, true) {
             return;
         }
@@ -123,7 +123,7 @@ impl GeminiAnswer {
         sink.say(What::Open(Open { id, model, created: 0 }));
     }
 
-    fn candidate(&mut self, data: &Bytes, candidate: &Candidate<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn candidate(&mut self, data: &Bytes, candidate: &Candidate<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         for part in candidate.content.iter().flat_map(|content| content.parts.iter().flatten()) {
             self.part(data, part, sink)?;
         }
@@ -136,7 +136,7 @@ impl GeminiAnswer {
         Ok(())
     }
 
-    fn part(&mut self, data: &Bytes, part: &Part<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn part(&mut self, data: &Bytes, part: &Part<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         let string = |raw: Option<&RawValue>| {
             raw.and_then(|raw| Json::slice(data, raw).as_text()).filter(|text| !text.is_empty())
         };
@@ -168,7 +168,7 @@ impl GeminiAnswer {
     }
 
     /// State: of the thought that is open, else of thoughts that were not shown.
-    fn sign(&mut self, signature: &Text, sink: &mut Sink<'_>) {
+    fn sign(&mut self, signature: &Text, sink: &mut EventSink<'_>) {
         let state = reasoning_state::read(signature);
         if self.open.as_ref().is_some_and(|open| open.channel == Channel::Summary) {
             self.state = Some(state);
@@ -178,7 +178,7 @@ impl GeminiAnswer {
         self.state = Some(state);
     }
 
-    fn open(&mut self, channel: Channel, data: Text, sink: &mut Sink<'_>) {
+    fn open(&mut self, channel: Channel, data: Text, sink: &mut EventSink<'_>) {
         if self.calls.is_open() {
             self.calls.close(sink);
         }
@@ -198,7 +198,7 @@ impl GeminiAnswer {
     }
 
     /// Ends the open message or thought.
-    fn settle(&mut self, sink: &mut Sink<'_>) {
+    fn settle(&mut self, sink: &mut EventSink<'_>) {
         let Some(mut open) = self.open.take() else { return };
         let at = open.at;
         let spoken = open.channel == Channel::Text;
@@ -223,19 +223,19 @@ impl GeminiAnswer {
         self.search(grounding.as_ref(), sink);
     }
 
-    fn search(&mut self, grounding: Option<&Json>, sink: &mut Sink<'_>) {
+    fn search(&mut self, grounding: Option<&Json>, sink: &mut EventSink<'_>) {
         let Some(action) = grounding.and_then(sources::search) else { return };
         sink.item(self.take_index(), ItemKind::Search { id: None, action: Some(action) });
     }
 
     /// State that no shown thought took is an item of its own.
-    fn remember(&mut self, sink: &mut Sink<'_>) {
+    fn remember(&mut self, sink: &mut EventSink<'_>) {
         let Some((id, state)) = self.state.take() else { return };
         let (summary, text) = (Vec::new(), Vec::new());
         sink.item(self.take_index(), ItemKind::Reasoning { id, summary, text, encrypted: Some(state) });
     }
 
-    fn image(&mut self, data: &Json, sink: &mut Sink<'_>) {
+    fn image(&mut self, data: &Json, sink: &mut EventSink<'_>) {
         let (Some(kind), Some(result)) = (data.text("mimeType"), data.text("data")) else { return };
         let kind = kind.plain();
         let Some(format) = kind.strip_prefix("image/") else { return };

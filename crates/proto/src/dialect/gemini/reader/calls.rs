@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::wire::Call;
 use super::partial::Partial;
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, What};
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
 use crate::text::{Json, Text};
 
@@ -53,7 +53,7 @@ impl Calls {
         data: &Bytes,
         call: &Call<'_>,
         next: &mut u32,
-        sink: &mut Sink<'_>,
+        sink: &mut EventSink<'_>,
     ) -> Result<(), Failure> {
         let text = |raw: Option<&RawValue>| {
             raw.and_then(|raw| Json::slice(data, raw).as_text()).filter(|text| !text.is_empty())
@@ -84,7 +84,7 @@ impl Calls {
     }
 
     /// Ends the call that goes on.
-    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn close(&mut self, sink: &mut EventSink<'_>) {
         let Some(open) = self.open.take() else { return };
         let args = match open.whole {
             Some(whole) if open.args.is_empty() => whole,

@@ -1,15 +1,15 @@
 use bytes::{Bytes, BytesMut};
 
 use super::says_finish;
-use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
+use crate::canon::{Carrier, Channel, Event, Finish, Head, Open, RawFrame, ReplyOptions, What};
 use crate::dialect::{Dialect, ReplySetting, Writer};
 use crate::text::Text;
 
-fn frame(dialect: Dialect, bytes: &'static str) -> Frame {
-    Frame { dialect, bytes: Bytes::from_static(bytes.as_bytes()) }
+fn frame(dialect: Dialect, bytes: &'static str) -> RawFrame {
+    RawFrame { dialect, bytes: Bytes::from_static(bytes.as_bytes()) }
 }
 
-fn event(what: What, frame: Option<&Frame>) -> Event {
+fn event(what: What, frame: Option<&RawFrame>) -> Event {
     Event { what, carrier: frame.cloned().map_or(Carrier::Ours, Carrier::Frame) }
 }
 

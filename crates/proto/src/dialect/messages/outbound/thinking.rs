@@ -56,7 +56,7 @@ impl Plan {
             plan.form = if thinking == ClaudeThinking::Never { Form::Silent } else { Form::Off };
             return plan;
         }
-        if let Some(why) = unthinkable(request, thinking, thoughtless) {
+        if let Some(why) = no_thinking_reason(request, thinking, thoughtless) {
             notes.add(why);
             return plan;
         }
@@ -133,7 +133,7 @@ fn size(wish: &str) -> Option<(&'static str, u64)> {
 }
 
 /// Why the model cannot think about this request, if it cannot.
-fn unthinkable(request: &Request, thinking: ClaudeThinking, thoughtless: bool) -> Option<&'static str> {
+fn no_thinking_reason(request: &Request, thinking: ClaudeThinking, thoughtless: bool) -> Option<&'static str> {
     match thinking {
         _ if tools::forced(request) => Some("dropped reasoning effort beside a forced tool"),
         ClaudeThinking::Never => Some("dropped reasoning effort"),

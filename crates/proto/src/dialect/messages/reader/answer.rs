@@ -8,7 +8,7 @@ use super::block::{self, Block, Input, UsageCounter};
 use crate::canon::{CallKind, Channel, Finish, Head, Open, Usage, What};
 use crate::dialect::messages::encode;
 use crate::dialect::messages::wire::{Kind, Piece};
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::EventSink;
 use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
 
@@ -52,7 +52,7 @@ impl MessagesAnswer {
     }
 
     /// Reads one event that is no usual delta.
-    pub(super) fn read(&mut self, kind: Kind, json: &Json, sink: &mut Sink<'_>) {
+    pub(super) fn read(&mut self, kind: Kind, json: &Json, sink: &mut EventSink<'_>) {
         match kind {
             Kind::Start => self.start(&json.get("message").unwrap_or_else(|| json.clone()), sink),
             Kind::BlockStart => {
@@ -72,7 +72,7 @@ impl MessagesAnswer {
     }
 
     /// Reads a message that came as one body.
-    pub(super) fn whole(&mut self, message: &Json, sink: &mut Sink<'_>) {
+    pub(super) fn whole(&mut self, message: &Json, sink: &mut EventSink<'_>) {
         self.start(message, sink);
         let content = message.get("content");
         for (index, block) in (0..).zip(content.iter().flat_map(Json::elements)) {
@@ -84,7 +84,7 @@ impl MessagesAnswer {
     }
 
     /// The end of the reply.
-    pub(super) fn end(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn end(&mut self, sink: &mut EventSink<'_>) {
         self.ensure(sink);
         self.close_items(sink);
         if let Some(sequence) = self.stop.take() {
@@ -105,7 +105,7 @@ impl MessagesAnswer {
         Some(Usage { output: 0, reasoning: 0, estimated: true, ..usage })
     }
 
-    fn start(&mut self, message: &Json, sink: &mut Sink<'_>) {
+    fn start(&mut self, message: &Json, sink: &mut EventSink<'_>) {
         if let Some(usage) = message.get("usage") {
             self.usage_counter.update(&usage);
         }
@@ -116,14 +116,14 @@ impl MessagesAnswer {
     }
 
     /// Opens the reply of a server that did not say that it begins.
-    fn ensure(&mut self, sink: &mut Sink<'_>) {
+    fn ensure(&mut self, sink: &mut EventSink<'_>) {
         if !std::mem::replace(&mut self.opened, true) {
             sink.push_ours(What::Open(Open { id: Text::default(), model: None, created: 0 }));
         }
     }
 
     /// A content block begins, perhaps with all that it holds.
-    fn begin(&mut self, index: u32, block: &Json, sink: &mut Sink<'_>) {
+    fn begin(&mut self, index: u32, block: &Json, sink: &mut EventSink<'_>) {
         self.ensure(sink);
         self.finish_block(index, sink);
         let kind = block.text("type").unwrap_or_default();
@@ -158,21 +158,21 @@ impl MessagesAnswer {
         }
     }
 
-    fn begin_text(&mut self, index: u32, block: &Json, sink: &mut Sink<'_>) {
+    fn begin_text(&mut self, index: u32, block: &Json, sink: &mut EventSink<'_>) {
         self.message(sink);
         let citations = block.get("citations").iter().flat_map(Json::elements).collect();
         self.blocks.push((index, Block::Text { place: None, citations }));
         self.delta(index, Piece::Text, block.text("text").unwrap_or_default(), sink);
     }
 
-    fn begin_thinking(&mut self, index: u32, sink: &mut Sink<'_>) {
+    fn begin_thinking(&mut self, index: u32, sink: &mut EventSink<'_>) {
         let at = self.item(Head::Reasoning, sink);
         self.blocks
             .push((index, Block::Thinking { at, thought: Box::new(ItemDraft::brief()), signature: BytesMut::new() }));
     }
 
     /// Opens an item that is no message.
-    fn item(&mut self, head: Head, sink: &mut Sink<'_>) -> u32 {
+    fn item(&mut self, head: Head, sink: &mut EventSink<'_>) -> u32 {
         self.close_message(sink);
         let at = self.take_index();
         sink.say(What::ItemOpen { at, head });
@@ -180,7 +180,7 @@ impl MessagesAnswer {
     }
 
     /// A piece of the block at `index`.
-    pub(super) fn delta(&mut self, index: u32, piece: Piece, text: Text, sink: &mut Sink<'_>) {
+    pub(super) fn delta(&mut self, index: u32, piece: Piece, text: Text, sink: &mut EventSink<'_>) {
         if text.is_empty() {
             return;
         }
@@ -202,7 +202,7 @@ impl MessagesAnswer {
     }
 
     /// The place of an open block; text and thoughts may begin without a word.
-    fn find(&mut self, index: u32, piece: Piece, sink: &mut Sink<'_>) -> Option<usize> {
+    fn find(&mut self, index: u32, piece: Piece, sink: &mut EventSink<'_>) -> Option<usize> {
         let place = |blocks: &[(u32, Block)]| blocks.iter().rposition(|(open, _)| *open == index);
         if let Some(found) = place(&self.blocks) {
             return Some(found);
@@ -217,7 +217,7 @@ impl MessagesAnswer {
     }
 
     /// A piece of the text block at `found` in the list.
-    fn text(&mut self, found: usize, text: Text, sink: &mut Sink<'_>) {
+    fn text(&mut self, found: usize, text: Text, sink: &mut EventSink<'_>) {
         self.message(sink);
         let (Some(message), Block::Text { place, .. }) = (&mut self.message, &mut self.blocks[found].1) else { return };
         let (at, part) = match *place {
@@ -230,7 +230,7 @@ impl MessagesAnswer {
     }
 
     /// A delta in another shape than the usual, or with a citation.
-    fn odd_delta(&mut self, index: u32, delta: &Json, sink: &mut Sink<'_>) {
+    fn odd_delta(&mut self, index: u32, delta: &Json, sink: &mut EventSink<'_>) {
         let kind = delta.text("type").unwrap_or_default();
         let known = Piece::ALL.into_iter().find(|piece| kind.is(piece.name()));
         if let Some(piece) = known {
@@ -242,7 +242,7 @@ impl MessagesAnswer {
         }
     }
 
-    fn finish_block(&mut self, index: u32, sink: &mut Sink<'_>) {
+    fn finish_block(&mut self, index: u32, sink: &mut EventSink<'_>) {
         let Some(found) = self.blocks.iter().rposition(|(open, _)| *open == index) else { return };
         match self.blocks.remove(found).1 {
             Block::Text { place, citations } => self.cite(place, &citations, sink),
@@ -265,7 +265,7 @@ impl MessagesAnswer {
     }
 
     /// Citations of a finished text block; they are about all of it.
-    fn cite(&mut self, place: Option<(u32, u32)>, citations: &[Json], sink: &mut Sink<'_>) {
+    fn cite(&mut self, place: Option<(u32, u32)>, citations: &[Json], sink: &mut EventSink<'_>) {
         let (Some(message), Some((at, part))) = (&mut self.message, place) else { return };
         if citations.is_empty() || at != message.at {
             return;
@@ -278,7 +278,7 @@ impl MessagesAnswer {
     }
 
     /// The results of a search, which make it whole.
-    fn results(&mut self, block: &Json, sink: &mut Sink<'_>) {
+    fn results(&mut self, block: &Json, sink: &mut EventSink<'_>) {
         let id = block.text("tool_use_id").unwrap_or_default();
         let Some(found) = self.searches.iter().position(|searched| searched.id == id) else { return };
         let content = block.get("content");
@@ -289,7 +289,7 @@ impl MessagesAnswer {
     }
 
     /// Why the reply ends, and what it cost.
-    fn ending(&mut self, delta: &Json, json: &Json, sink: &mut Sink<'_>) {
+    fn ending(&mut self, delta: &Json, json: &Json, sink: &mut EventSink<'_>) {
         if let Some(reason) = delta.text("stop_reason") {
             self.finish = Some(encode::finish(&reason));
             self.stop = delta.text("stop_sequence").filter(|_| reason.is("stop_sequence"));
@@ -304,7 +304,7 @@ impl MessagesAnswer {
         }
     }
 
-    fn close_items(&mut self, sink: &mut Sink<'_>) {
+    fn close_items(&mut self, sink: &mut EventSink<'_>) {
         while let Some(index) = self.blocks.first().map(|(index, _)| *index) {
             self.finish_block(index, sink);
         }
@@ -314,14 +314,14 @@ impl MessagesAnswer {
         }
     }
 
-    fn close_message(&mut self, sink: &mut Sink<'_>) {
+    fn close_message(&mut self, sink: &mut EventSink<'_>) {
         let Some(message) = self.message.take() else { return };
         let item = message.slot.item().expect("invariant: the slot was opened as a message");
         sink.aside(What::ItemDone { at: message.at, item });
     }
 
     /// Makes sure that a message is open.
-    fn message(&mut self, sink: &mut Sink<'_>) {
+    fn message(&mut self, sink: &mut EventSink<'_>) {
         if self.message.is_some() {
             return;
         }

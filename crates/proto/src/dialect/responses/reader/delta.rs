@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::{Buf, Bytes};
 
 use super::super::wire::{part_index_field, piece_field};
-use super::template::{Filling, Hole};
+use super::template::{Hole, HoleKind};
 use crate::canon::Channel;
 use crate::json::Scan;
 use crate::text::{Json, Text};
@@ -95,11 +95,11 @@ fn next(scan: &mut Scan<'_>) -> Option<bool> {
 }
 
 /// What the value of `key` is when it differs from frame to frame.
-fn filling(key: &[u8], piece: &[u8], first: u8) -> Option<Filling> {
+fn filling(key: &[u8], piece: &[u8], first: u8) -> Option<HoleKind> {
     match (key, first) {
-        (key, b'"') if key == piece => Some(Filling::Piece),
-        (b"obfuscation", b'"') => Some(Filling::String),
-        (b"sequence_number", b'0'..=b'9') => Some(Filling::Number),
+        (key, b'"') if key == piece => Some(HoleKind::Piece),
+        (b"obfuscation", b'"') => Some(HoleKind::String),
+        (b"sequence_number", b'0'..=b'9') => Some(HoleKind::Number),
         _ => None,
     }
 }

@@ -27,20 +27,20 @@ struct Shape {
     /// What stands around the holes, one stretch after the other.
     fixed: Vec<u8>,
     /// Where in `fixed` the stretch before each hole ends, and what fills the hole.
-    holes: Vec<(usize, Filling)>,
+    holes: Vec<(usize, HoleKind)>,
 }
 
 /// A value that differs from frame to frame.
 #[derive(Debug)]
 pub(super) struct Hole {
-    pub(super) filling: Filling,
+    pub(super) filling: HoleKind,
     /// Where the value lies in its frame, a string with its quotes.
     pub(super) span: Range<usize>,
 }
 
 /// What fills a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Filling {
+pub(super) enum HoleKind {
     /// The piece, a string.
     Piece,
     /// A string that says nothing to us.
@@ -86,12 +86,12 @@ impl Shape {
             scan.pass(&self.fixed[from..*end])?;
             from = *end;
             match filling {
-                Filling::Piece => {
+                HoleKind::Piece => {
                     let body = scan.string(false).ok()?;
                     piece = Some(body.start..body.end);
                 }
-                Filling::String => _ = scan.string(false).ok()?,
-                Filling::Number => _ = scan.small()?,
+                HoleKind::String => _ = scan.string(false).ok()?,
+                HoleKind::Number => _ = scan.small()?,
             }
         }
         scan.pass(&self.fixed[from..])?;

@@ -172,11 +172,11 @@ pub(super) fn item_json(item: &Item, facts: &Facts, at: u32) -> Option<Json> {
         ItemKind::Output { .. } | ItemKind::Other { .. } => return None,
     };
     let id = own.unwrap_or_else(|| facts.item_id(&item.kind, at));
-    Some(render(&item.kind, &id, "completed"))
+    Some(render_item(&item.kind, &id, "completed"))
 }
 
 /// An output item of ours.
-pub(super) fn render(kind: &ItemKind, id: &Text, status: &str) -> Json {
+pub(super) fn render_item(kind: &ItemKind, id: &Text, status: &str) -> Json {
     emit::json(|writer| {
         writer.text("id", id);
         match kind {

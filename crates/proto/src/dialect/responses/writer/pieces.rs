@@ -21,7 +21,7 @@ impl Pieces {
 
     /// Ends the frame. A client must see the failure that follows, and a frame of half a JSON value would hide it behind a
     /// parse error; so the value is closed first.
-    pub(super) fn close(&self, out: &mut BytesMut) {
+    pub(super) fn close_truncated(&self, out: &mut BytesMut) {
         let closing = self.value.as_ref().and_then(Closer::closing);
         out.put_slice(&closing.unwrap_or_default());
         out.put_slice(b"\n\n");

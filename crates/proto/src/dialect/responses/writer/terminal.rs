@@ -39,7 +39,7 @@ impl Writer {
     /// Brings the stream to where a terminal event may stand.
     fn enter(&mut self, out: &mut BytesMut) {
         if let Some(pieces) = self.pieces.take() {
-            pieces.close(out);
+            pieces.close_truncated(out);
         }
         if !self.opened {
             self.begin(out);

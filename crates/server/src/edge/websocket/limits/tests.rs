@@ -12,7 +12,10 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 fn events(pairs: &[(&'static str, &'static str)]) -> Vec<Value> {
-    of(&headers(pairs)).iter().map(|message| serde_json::from_str(message.to_text().unwrap()).unwrap()).collect()
+    rate_limit_events(&headers(pairs))
+        .iter()
+        .map(|message| serde_json::from_str(message.to_text().unwrap()).unwrap())
+        .collect()
 }
 
 const OWN: [(&str, &str); 8] = [
@@ -84,7 +87,7 @@ fn what_is_no_limit_is_not_told() {
     for odd in ["nan", "inf", "", "many"] {
         let name = HeaderName::from_static("x-codex-primary-used-percent");
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(odd))]);
-        assert_eq!(of(&headers).len(), 0, "{odd}");
+        assert_eq!(rate_limit_events(&headers).len(), 0, "{odd}");
     }
     // The limit of one model without the account's own limit.
     let alone = events(&[("x-codex-bengalfox-primary-used-percent", "1")]);
