@@ -170,7 +170,7 @@ impl Wire {
         if self != Self::Gemini {
             gemini::reject_gemini_only(request)?;
         }
-        if matches!(target, Target::Relay(_)) && responses::compact::is_asked(request) {
+        if matches!(target, Target::Relay(_)) && responses::compact::is_compaction(request) {
             let message = "Compaction needs a ChatGPT account: this model is served by a relay, which has none.";
             return Err(Failure::new(Kind::Invalid, message).code("compaction_unsupported"));
         }

@@ -61,10 +61,10 @@ impl Unwrapper {
         Rewrite::Replace(Box::new(Event::new(what)))
     }
 
-    fn part(&mut self, place: (u32, u32)) -> &mut TextUnwrapper {
-        let found = self.parts.iter().position(|(other, _)| *other == place);
+    fn part(&mut self, key: (u32, u32)) -> &mut TextUnwrapper {
+        let found = self.parts.iter().position(|(other, _)| *other == key);
         let index = found.unwrap_or_else(|| {
-            self.parts.push((place, TextUnwrapper::new(self.envelope)));
+            self.parts.push((key, TextUnwrapper::new(self.envelope)));
             self.parts.len() - 1
         });
         &mut self.parts[index].1

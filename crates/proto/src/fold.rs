@@ -77,7 +77,7 @@ pub struct Fold {
     /// The only dialect whose frames are kept; `None` keeps all.
     client: Option<Dialect>,
     /// By output index, ascending.
-    slots: Vec<(u32, ItemDraft)>,
+    drafts: Vec<(u32, ItemDraft)>,
     /// Whether something was said without a frame.
     edited: bool,
     elapsed: Duration,
@@ -112,10 +112,10 @@ impl Fold {
                 self.whole.model.clone_from(&open.model);
                 self.whole.created = open.created;
             }
-            What::ItemOpen { at, head } => self.slot(*at).open(head),
-            What::Delta { at, part, channel, data } => self.slot(*at).delta(*part, *channel, data),
-            What::Annotation { at, part, data } => self.slot(*at).annotation(*part, data),
-            What::ItemDone { at, item } => self.slot(*at).done(item),
+            What::ItemOpen { at, head } => self.draft(*at).open(head),
+            What::Delta { at, part, channel, data } => self.draft(*at).delta(*part, *channel, data),
+            What::Annotation { at, part, data } => self.draft(*at).annotation(*part, data),
+            What::ItemDone { at, item } => self.draft(*at).done(item),
             What::Usage(usage) => self.whole.usage = Some(*usage),
             What::End { finish, response } => {
                 self.whole.finish = Some(*finish);
@@ -129,7 +129,7 @@ impl Fold {
 
     /// The reply so far. An item that never ended is made of its pieces.
     pub fn finish(mut self) -> Whole {
-        self.whole.items = self.slots.into_iter().filter_map(|(_, slot)| slot.item()).collect();
+        self.whole.items = self.drafts.into_iter().filter_map(|(_, draft)| draft.item()).collect();
         self.whole
     }
 
@@ -150,14 +150,14 @@ impl Fold {
         self.whole.frames = Vec::new();
     }
 
-    fn slot(&mut self, at: u32) -> &mut ItemDraft {
-        let index = match self.slots.binary_search_by_key(&at, |(at, _)| *at) {
+    fn draft(&mut self, at: u32) -> &mut ItemDraft {
+        let index = match self.drafts.binary_search_by_key(&at, |(at, _)| *at) {
             Ok(index) => index,
             Err(index) => {
-                self.slots.insert(index, (at, ItemDraft::default()));
+                self.drafts.insert(index, (at, ItemDraft::default()));
                 index
             }
         };
-        &mut self.slots[index].1
+        &mut self.drafts[index].1
     }
 }

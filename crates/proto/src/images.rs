@@ -132,13 +132,13 @@ fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
 
 fn choices(fields: &mut Fields<'_>) -> ReadResult<[&'static str; 3]> {
     let mut chosen = [""; 3];
-    for ((name, allowed), place) in CHOICES.into_iter().zip(&mut chosen) {
+    for ((name, allowed), choice) in CHOICES.into_iter().zip(&mut chosen) {
         let read = |node: Node<'_>| {
             let value = node.string()?;
             let known = allowed.iter().find(|known| **known == value);
             known.copied().ok_or_else(|| node.bad(&format!("expected one of {}.", allowed.join(", "))))
         };
-        *place = fields.read(name, read)?.unwrap_or(allowed[0]);
+        *choice = fields.read(name, read)?.unwrap_or(allowed[0]);
     }
     Ok(chosen)
 }

@@ -36,8 +36,8 @@ pub(crate) fn size(piece: &str) -> u64 {
 
 /// How many bytes of `piece` its first `tokens` tokens are, less what would cut a character.
 pub(crate) fn prefix(piece: &str, tokens: u64) -> usize {
-    let kept = usize::try_from(tokens).unwrap_or(usize::MAX);
+    let count = usize::try_from(tokens).unwrap_or(usize::MAX);
     let encoded = O200K.encode(piece.as_bytes());
-    let bytes = encoded.into_iter().take(kept).map(|token| O200K.length(token)).sum();
+    let bytes = encoded.into_iter().take(count).map(|token| O200K.length(token)).sum();
     piece.floor_char_boundary(bytes)
 }

@@ -202,12 +202,12 @@ impl Trim {
 
     fn deliver(&mut self, event: Event, out: &mut Vec<Event>) {
         match &event.what {
-            What::ItemOpen { at, head } => self.slot(*at).open(head),
+            What::ItemOpen { at, head } => self.draft(*at).open(head),
             What::Delta { at, part, channel: channel @ (Channel::Text | Channel::Refusal), data } => {
                 self.shown += data.plain().len() as u64;
-                self.slot(*at).delta(*part, *channel, data);
+                self.draft(*at).delta(*part, *channel, data);
             }
-            What::Annotation { at, part, data } => self.slot(*at).annotation(*part, data),
+            What::Annotation { at, part, data } => self.draft(*at).annotation(*part, data),
             What::ItemDone { at, .. } => drop(self.take_open(*at)),
             What::Usage(_) => self.metered = true,
             _ => {}
@@ -215,7 +215,7 @@ impl Trim {
         out.push(event);
     }
 
-    fn slot(&mut self, at: u32) -> &mut ItemDraft {
+    fn draft(&mut self, at: u32) -> &mut ItemDraft {
         let index = self.open.iter().position(|(open, _)| *open == at).unwrap_or_else(|| {
             self.open.push((at, ItemDraft::brief()));
             self.open.len() - 1

@@ -39,7 +39,7 @@ pub enum Cause {
     /// No more than the kind does.
     Kind(Kind),
     /// A limit is used up: `usage`, `workspace`, `credits` or `plan`.
-    Spent(&'static str),
+    Exhausted(&'static str),
     /// The account is closed for good.
     Banned,
     /// The request refers to state of an earlier reply that is not known.

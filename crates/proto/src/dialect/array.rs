@@ -67,7 +67,7 @@ impl Splitter {
 
     fn outside(&mut self, byte: u8) -> Option<()> {
         self.state = match (self.state, byte) {
-            (place, b' ' | b'\t' | b'\r' | b'\n') => place,
+            (state, b' ' | b'\t' | b'\r' | b'\n') => state,
             (State::Before, b'[') | (State::Between, b',') => State::Between,
             (State::Between, b']') => State::After,
             (State::Between, b'{') => {

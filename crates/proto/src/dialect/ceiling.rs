@@ -23,7 +23,7 @@ const OUTPUT: [&str; 2] = ["maxOutputTokens", "max_output_tokens"];
 pub(super) fn lower(request: &Request, wire: Wire, target: &Target) -> Option<(Request, String)> {
     let Target::Relay(relay) = target else { return None };
     let most = relay.ceiling.filter(|_| wire != Wire::Messages)?;
-    request.limits.max_tokens.filter(|wish| *wish > most)?;
+    request.limits.max_tokens.filter(|requested| *requested > most)?;
     let mut lowered = request.clone();
     lowered.limits.max_tokens = Some(most);
     lowered.raw = request.raw.as_ref().map(|raw| body(raw, request.origin, most));
@@ -35,7 +35,7 @@ fn body(raw: &Bytes, origin: Option<Dialect>, most: u64) -> Bytes {
     let body = Json::from_valid(raw.clone());
     let least = |names: &'static [&'static str]| {
         move |key: &Text, value: &Json| {
-            let over = names.contains(&key.as_str()) && value.as_u64().is_some_and(|wish| wish > most);
+            let over = names.contains(&key.as_str()) && value.as_u64().is_some_and(|requested| requested > most);
             if over { Edit::Set(Json::of(&most)) } else { Edit::Keep }
         }
     };

@@ -19,7 +19,7 @@ use crate::fold::Whole;
 use crate::json::emit;
 use crate::notes::Notes;
 
-pub use request::{Asked, read};
+pub use request::{RequestKind, read};
 pub use whole::loaded;
 pub use writer::Writer;
 

@@ -21,11 +21,15 @@ pub(super) struct WrittenSchema {
 
 /// A conversation in which somebody says something.
 pub(super) fn require_content(items: Vec<Item>, node: Node<'_>) -> ReadResult<Vec<Item>> {
-    if says_nothing(&items) { Err(node.bad("at least one message with something in it is needed.")) } else { Ok(items) }
+    if has_no_content(&items) {
+        Err(node.bad("at least one message with something in it is needed."))
+    } else {
+        Ok(items)
+    }
 }
 
 /// What a model thought is nothing to answer, and may be left out on the way.
-fn says_nothing(items: &[Item]) -> bool {
+fn has_no_content(items: &[Item]) -> bool {
     items.iter().all(|item| match &item.kind {
         ItemKind::Reasoning { .. } => true,
         ItemKind::Message { parts, .. } => parts.is_empty(),
@@ -50,12 +54,12 @@ pub(super) fn ask_for_json(request: &Request, wire: Wire, notes: &mut Notes) -> 
 }
 
 fn speaks_of_json(items: &[Item]) -> bool {
-    let says = |text: &Text| text.escaped().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"));
+    let names_json = |text: &Text| text.escaped().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"));
     let messages = items.iter().filter_map(|item| match &item.kind {
         ItemKind::Message { parts, .. } => Some(parts),
         _ => None,
     });
-    messages.flatten().any(|part| matches!(part, Part::Text { text, .. } if says(text)))
+    messages.flatten().any(|part| matches!(part, Part::Text { text, .. } if names_json(text)))
 }
 
 /// Notes in `request.reply` whether its answer may come in an envelope.
@@ -63,7 +67,11 @@ pub(super) fn note_envelope(request: &mut Request) {
     let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return };
     // A responses client gets the upstream's own frames, which nobody turns back.
     let able = matches!(request.origin, Some(origin) if origin != Dialect::Responses);
-    if able && wants(request, *strict) && schema::needs_envelope(schema) && request.envelope == SchemaEnvelope::None {
+    if able
+        && must_fit_schema(request, *strict)
+        && schema::needs_envelope(schema)
+        && request.envelope == SchemaEnvelope::None
+    {
         request.envelope = SchemaEnvelope::Json;
     }
 }
@@ -71,7 +79,7 @@ pub(super) fn note_envelope(request: &mut Request) {
 /// The schema of the output format.
 pub(super) fn format(request: &Request, schema: &Json, strict: Option<bool>, notes: &mut Notes) -> WrittenSchema {
     let form = if request.envelope == SchemaEnvelope::None { Form::Plain } else { Form::Envelope };
-    if !wants(request, strict) {
+    if !must_fit_schema(request, strict) {
         return WrittenSchema { schema: schema::permissive(schema, form), strict };
     }
     match schema::strict(schema, form) {
@@ -92,7 +100,7 @@ pub(super) fn parameters(schema: &Json, strict: Option<bool>) -> Json {
 }
 
 /// Whether the output must fit its schema: the client says so, or its protocol promises it.
-fn wants(request: &Request, strict: Option<bool>) -> bool {
+fn must_fit_schema(request: &Request, strict: Option<bool>) -> bool {
     strict.unwrap_or_else(|| !names_strict(request))
 }
 

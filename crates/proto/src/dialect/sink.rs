@@ -32,7 +32,7 @@ impl<'o> EventSink<'o> {
     }
 
     /// An event that carries the frame, if none did before.
-    pub(super) fn say(&mut self, what: What) {
+    pub(super) fn push(&mut self, what: What) {
         match self.frame.take() {
             Some(bytes) => {
                 let carrier = Carrier::Frame(RawFrame { dialect: self.dialect, bytes });
@@ -44,8 +44,8 @@ impl<'o> EventSink<'o> {
 
     /// An item that comes whole.
     pub(super) fn item(&mut self, at: u32, kind: ItemKind) {
-        self.say(What::ItemOpen { at, head: Head::of(&kind) });
-        self.say(What::ItemDone { at, item: Item { kind, raw: None } });
+        self.push(What::ItemOpen { at, head: Head::of(&kind) });
+        self.push(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 
     /// An event that another event of the frame stands for.
@@ -67,7 +67,7 @@ impl<'o> EventSink<'o> {
     /// Makes sure that the frame is carried.
     pub(super) fn finish(&mut self) {
         if self.frame.is_some() {
-            self.say(What::Other);
+            self.push(What::Other);
         }
     }
 

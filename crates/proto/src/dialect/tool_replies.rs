@@ -166,9 +166,9 @@ impl ToolReplies {
     /// The text of a free-text tool's call, and the delta that brings it if none did.
     fn custom_input(&self, at: u32, arguments: &Text) -> (Text, Option<Event>) {
         let data = input::whole(arguments);
-        let said = matches!(self.calls.get(&at), Some(Call::Custom(input)) if input.has_begun());
+        let is_sent = matches!(self.calls.get(&at), Some(Call::Custom(input)) if input.has_begun());
         let delta = What::Delta { at, part: 0, channel: Channel::Arguments, data: data.clone() };
-        let missing = (!said && !data.is_empty()).then(|| Event::new(delta));
+        let missing = (!is_sent && !data.is_empty()).then(|| Event::new(delta));
         (data, missing)
     }
 

@@ -8,10 +8,11 @@ use crate::dialect::Dialect;
 use crate::text::Text;
 
 /// The text turned back, in pieces of this many characters.
-fn turn(envelope: SchemaEnvelope, text: &str, size: usize) -> String {
-    let mut turn = TextUnwrapper::new(envelope);
+fn unwrapped(envelope: SchemaEnvelope, text: &str, size: usize) -> String {
+    let mut unwrapper = TextUnwrapper::new(envelope);
     let chars: Vec<char> = text.chars().collect();
-    let piece = |piece: &[char]| turn.feed(&Text::from_plain(&piece.iter().collect::<String>())).plain().into_owned();
+    let piece =
+        |piece: &[char]| unwrapper.feed(&Text::from_plain(&piece.iter().collect::<String>())).plain().into_owned();
     chars.chunks(size.max(1)).map(piece).collect()
 }
 
@@ -32,7 +33,7 @@ fn folded_answers_are_turned_back() {
         ("", ""),
     ] {
         for size in [1, 2, 3, 7, 1000] {
-            let got = turn(SchemaEnvelope::Json, envelope, size);
+            let got = unwrapped(SchemaEnvelope::Json, envelope, size);
             assert_eq!(got.trim(), plain.trim(), "{envelope} in pieces of {size}");
         }
     }
@@ -48,7 +49,7 @@ fn a_bare_word_loses_its_quotes_and_escapes() {
         (r#"say "red""#, r#"say "red""#),
     ] {
         for size in [1, 2, 1000] {
-            assert_eq!(turn(SchemaEnvelope::BareString, envelope, size), plain, "{envelope}");
+            assert_eq!(unwrapped(SchemaEnvelope::BareString, envelope, size), plain, "{envelope}");
         }
     }
 }
@@ -72,7 +73,7 @@ proptest! {
     #[test]
     fn pieces_do_not_matter(text in r#"[{}\[\]",:_0v\\alue n\x{e9}]{0,60}"#, size in 1usize..9) {
         for envelope in [SchemaEnvelope::Json, SchemaEnvelope::BareString] {
-            prop_assert_eq!(turn(envelope, &text, size), turn(envelope, &text, 1000));
+            prop_assert_eq!(unwrapped(envelope, &text, size), unwrapped(envelope, &text, 1000));
         }
     }
 }

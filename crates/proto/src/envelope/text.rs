@@ -187,10 +187,10 @@ impl TextUnwrapper {
     }
 
     /// The object is the client's own.
-    fn as_object(&mut self, place: State, out: &mut BytesMut) {
+    fn as_object(&mut self, state: State, out: &mut BytesMut) {
         out.put_slice(&self.held);
         self.stack.push(Open::Object);
-        self.state = place;
+        self.state = state;
     }
 
     /// In the string that is the answer: its escapes are the outer string's now.

@@ -67,7 +67,7 @@ impl ItemDraft {
             return;
         }
         if channel != Channel::Arguments {
-            self.keep(data.escaped().len());
+            self.reserve(data.escaped().len());
         }
         let forgotten = self.length == Length::Forgotten && channel != Channel::Arguments;
         let piece = self.piece(part, channel);
@@ -79,7 +79,7 @@ impl ItemDraft {
     }
 
     /// Makes room for more text, or forgets all of it.
-    fn keep(&mut self, more: usize) {
+    fn reserve(&mut self, more: usize) {
         let Length::Brief(left) = self.length else { return };
         self.length = left.checked_sub(more).map_or(Length::Forgotten, Length::Brief);
         if self.length == Length::Forgotten {

@@ -88,11 +88,11 @@ fn items_of_which_nothing_can_be_said_are_left_out() {
 #[test]
 fn only_frames_that_the_client_could_get_are_kept() {
     let bytes = Bytes::from_static(b"data: {}\n\n");
-    let carrier = Carrier::Frame(RawFrame { dialect: Dialect::Chat, bytes: bytes.clone() });
-    for (client, kept) in [(Dialect::Chat, 1), (Dialect::Messages, 0), (Dialect::Responses, 0)] {
+    let carrier = Carrier::Frame(Frame { dialect: Dialect::Chat, bytes: bytes.clone() });
+    for (client, count) in [(Dialect::Chat, 1), (Dialect::Messages, 0), (Dialect::Responses, 0)] {
         let mut fold = Fold::for_client(client);
         fold.push(&Event { what: delta(0, 0, Channel::Text, "a"), carrier: carrier.clone() });
-        assert_eq!(fold.finish().frames.len(), kept, "{client:?}");
+        assert_eq!(fold.finish().frames.len(), count, "{client:?}");
     }
     assert_eq!(Fold::new().finish().frames.len(), 0);
 }

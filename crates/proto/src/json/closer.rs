@@ -5,7 +5,7 @@
 pub(crate) struct Closer {
     /// Open containers, innermost last: whether each is an object.
     stack: Vec<bool>,
-    place: State,
+    state: State,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,11 +36,11 @@ impl Closer {
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
-            if let State::String { key, escape: 0 } = self.place {
+            if let State::String { key, escape: 0 } = self.state {
                 let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
                 rest = &rest[plain..];
                 if let Some((&end, after)) = rest.split_first() {
-                    self.place = if end == b'\\' { State::String { key, escape: 1 } } else { Self::closed(key) };
+                    self.state = if end == b'\\' { State::String { key, escape: 1 } } else { Self::closed(key) };
                     rest = after;
                 }
                 continue;
@@ -52,7 +52,7 @@ impl Closer {
 
     /// The bytes that close the value; `None` when it was no JSON.
     pub(crate) fn closing(&self) -> Option<Vec<u8>> {
-        let mut out: Vec<u8> = match self.place {
+        let mut out: Vec<u8> = match self.state {
             State::Broken => return None,
             State::Value => b"null".to_vec(),
             State::Key => b"\"\":null".to_vec(),
@@ -68,17 +68,17 @@ impl Closer {
 
     fn step(&mut self, byte: u8) {
         let object = self.stack.last().copied();
-        self.place = match (self.place, byte) {
+        self.state = match (self.state, byte) {
             (State::String { key, escape }, _) => State::String { key, escape: next_escape(escape, byte) },
             (State::Word { first, left }, _) if left > 1 => State::Word { first, left: left - 1 },
             (State::Word { .. }, _) => State::After,
             (State::Number { .. }, b'0'..=b'9') => State::Number { digit: true },
             (State::Number { .. }, b'+' | b'-' | b'.' | b'e' | b'E') => State::Number { digit: false },
             (State::Number { digit: true }, _) => {
-                self.place = State::After;
+                self.state = State::After;
                 return self.step(byte);
             }
-            (place, b' ' | b'\t' | b'\n' | b'\r') => place,
+            (state, b' ' | b'\t' | b'\n' | b'\r') => state,
             (State::Value | State::First | State::After, b'}' | b']') => self.close(byte),
             (State::First, _) if object == Some(true) => key(byte),
             (State::Key, _) => key(byte),
@@ -111,7 +111,7 @@ impl Closer {
     }
 
     fn close(&mut self, byte: u8) -> State {
-        if self.place != State::Value && self.stack.pop() == Some(byte == b'}') { State::After } else { State::Broken }
+        if self.state != State::Value && self.stack.pop() == Some(byte == b'}') { State::After } else { State::Broken }
     }
 
     fn closed(key: bool) -> State {

@@ -86,7 +86,7 @@ impl Sum {
 
     fn part(&mut self, part: &Part) {
         match part {
-            Part::Text { text: said, .. } | Part::Refusal(said) => self.words += text(said),
+            Part::Text { text: content, .. } | Part::Refusal(content) => self.words += text(content),
             Part::Image { detail, .. } => {
                 let low = detail.as_ref().is_some_and(|detail| detail.is("low"));
                 self.guessed += if low { THUMBNAIL } else { PICTURE };
@@ -116,13 +116,13 @@ fn file(source: &Source) -> u64 {
 }
 
 fn tool(tool: &Tool) -> u64 {
-    let said = |texts: [Option<&Text>; 2]| texts.into_iter().flatten().map(text).sum::<u64>();
+    let sum = |texts: [Option<&Text>; 2]| texts.into_iter().flatten().map(text).sum::<u64>();
     TOOL + match &tool.kind {
         ToolKind::Function { name, description, parameters, .. } => {
-            said([Some(name), description.as_ref()]) + parameters.as_ref().map_or(0, json)
+            sum([Some(name), description.as_ref()]) + parameters.as_ref().map_or(0, json)
         }
         ToolKind::Custom { name, description, format } => {
-            said([Some(name), description.as_ref()]) + format.as_ref().map_or(0, json)
+            sum([Some(name), description.as_ref()]) + format.as_ref().map_or(0, json)
         }
         ToolKind::Hosted { .. } => tool.raw.as_ref().map_or(0, json),
     }

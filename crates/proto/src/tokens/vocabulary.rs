@@ -177,13 +177,13 @@ impl Links {
     }
 
     fn compact(&self, parts: &mut Vec<Part>) {
-        let mut kept = 0;
+        let mut length = 0;
         let mut at = 0;
         while at < parts.len() {
-            parts[kept] = parts[at];
-            kept += 1;
+            parts[length] = parts[at];
+            length += 1;
             at = self.next[at];
         }
-        parts.truncate(kept);
+        parts.truncate(length);
     }
 }

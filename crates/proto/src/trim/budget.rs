@@ -97,9 +97,9 @@ impl Budget {
             }
             let size = tokens::size(piece);
             if self.used + size > self.max {
-                let kept = done + tokens::prefix(piece, self.max - self.used);
+                let granted = done + tokens::prefix(piece, self.max - self.used);
                 self.used = self.max;
-                return self.grant(kept, true);
+                return self.grant(granted, true);
             }
             self.used += size;
             done += piece.len();

@@ -39,16 +39,16 @@ impl LimitChecker {
     /// More text of the segment.
     pub(super) fn feed(&mut self, plain: &str) -> Ruling {
         let cleared = self.stops.feed(plain);
-        let spent = spend(&mut self.budget, self.stops.front(cleared.bytes), cleared.found.is_some());
+        let grant = spend(&mut self.budget, self.stops.front(cleared.bytes), cleared.found.is_some());
         self.stops.drop_front(cleared.bytes);
-        ruling(&spent, cleared.found.map(|index| Hit::Stop(self.stops.sequence(index).to_owned())))
+        ruling(&grant, cleared.found.map(|index| Hit::Stop(self.stops.sequence(index).to_owned())))
     }
 
     /// The segment is complete.
     pub(super) fn close(&mut self) -> Ruling {
         let rest = self.stops.close();
-        let spent = spend(&mut self.budget, &rest, true);
-        ruling(&spent, None)
+        let grant = spend(&mut self.budget, &rest, true);
+        ruling(&grant, None)
     }
 
     /// Tokens of the delivered text; `None` when nobody counts.
@@ -68,6 +68,6 @@ fn spend(budget: &mut Option<Budget>, text: &str, last: bool) -> Grant {
     Grant { bytes: first.bytes + rest.bytes, over: rest.over }
 }
 
-fn ruling(spent: &Grant, stop: Option<Hit>) -> Ruling {
-    Ruling { grant: spent.bytes, end: if spent.over { Some(Hit::Length) } else { stop } }
+fn ruling(grant: &Grant, stop: Option<Hit>) -> Ruling {
+    Ruling { grant: grant.bytes, end: if grant.over { Some(Hit::Length) } else { stop } }
 }

@@ -85,14 +85,14 @@ fn naive(text: &str, limits: &Limits) -> Outcome {
     let hit = hits.min();
     let before = hit.map_or(text, |(_, start)| &text[..start]);
     let mut left = limits.max_tokens.unwrap_or(u64::MAX);
-    let mut kept = 0;
+    let mut end = 0;
     for piece in tokens::pieces(before) {
         if tokens::size(piece) > left {
-            let text = before[..kept + tokens::prefix(piece, left)].to_owned();
+            let text = before[..end + tokens::prefix(piece, left)].to_owned();
             return Outcome { item: Some(text.clone()), text, finish: Finish::Length };
         }
         left -= tokens::size(piece);
-        kept += piece.len();
+        end += piece.len();
     }
     Outcome { text: before.to_owned(), item: Some(before.to_owned()), finish: Finish::Stop }
 }

@@ -20,11 +20,11 @@ pub struct Bounds {
     /// Tokens of the refused prompt, as the upstream counted them. Only beside a window.
     pub prompt: Option<u64>,
     /// Output tokens that the refused request asked for, by the upstream's words. Only beside a window.
-    pub asked: Option<u64>,
+    pub requested_output: Option<u64>,
     /// Most output tokens that the model takes.
     pub output: Option<u64>,
     /// Whether a code beside the words says that the request is too long.
-    pub coded: bool,
+    pub has_code: bool,
 }
 
 /// Whole seconds, rounded up, out of `try again in 1.054s`, `... in 250ms`, `... in 7 seconds`, as the Codex client reads them;
@@ -125,14 +125,14 @@ const OUTPUTS: &[&str] = &[
 pub fn read(failure: &Failure) -> Bounds {
     match failure.kind {
         Kind::Invalid | Kind::ContextLength | Kind::TooLarge => {
-            Bounds { coded: coded(failure), ..of(&failure.message) }
+            Bounds { has_code: has_code(failure), ..of(&failure.message) }
         }
         _ => Bounds::default(),
     }
 }
 
 /// The kind alone says little: it may come from the same words.
-fn coded(failure: &Failure) -> bool {
+fn has_code(failure: &Failure) -> bool {
     failure.kind == Kind::TooLarge || failure.code.as_deref().is_some_and(|code| code.contains("context"))
 }
 
@@ -140,11 +140,11 @@ fn coded(failure: &Failure) -> bool {
 pub fn repeats(failure: &Failure, body: &[u8]) -> bool {
     let message = failure.message.to_ascii_lowercase();
     let body = letters(&unescape(&String::from_utf8_lossy(body)));
-    let is_repeated = |place: &WordingMatch| body.contains(&letters(&message[place.at.clone()]));
+    let is_repeated = |matched: &WordingMatch| body.contains(&letters(&message[matched.at.clone()]));
     [WINDOWS, OUTPUTS, PROMPTS]
         .into_iter()
         .filter_map(|wordings| first(&message, wordings))
-        .any(|place| is_repeated(&place))
+        .any(|matched| is_repeated(&matched))
 }
 
 /// Letters and digits in lower case: the rest may be changed on the way.
@@ -157,13 +157,13 @@ pub(crate) fn of(message: &str) -> Bounds {
     let text = message.to_ascii_lowercase();
     let mut bounds = Bounds::default();
     let mut take = |wordings: &[&str]| {
-        let found = first(&text, wordings).into_iter().flat_map(|place| place.numbers);
+        let found = first(&text, wordings).into_iter().flat_map(|matched| matched.numbers);
         found.for_each(|(hole, number)| bounds.put(hole, number));
         bounds
     };
     take(WINDOWS);
-    let said = take(OUTPUTS);
-    if said.window.is_some() && said.prompt.is_none() {
+    let read_so_far = take(OUTPUTS);
+    if read_so_far.window.is_some() && read_so_far.prompt.is_none() {
         take(PROMPTS);
     }
     bounds
@@ -179,7 +179,7 @@ impl Bounds {
         match hole {
             'w' => self.window = Some(number),
             'p' => self.prompt = Some(number),
-            'a' => self.asked = Some(number),
+            'a' => self.requested_output = Some(number),
             'o' => self.output = Some(number),
             'x' => self.output = number.checked_sub(1),
             _ => {}
@@ -197,7 +197,7 @@ struct WordingMatch {
 /// Where a text fits the first of the wordings that it does.
 fn first(text: &str, wordings: &[&str]) -> Option<WordingMatch> {
     let quotes = quotes(text);
-    wordings.iter().find_map(|wording| place(text, wording, &quotes))
+    wordings.iter().find_map(|wording| match_wording(text, wording, &quotes))
 }
 
 /// What stands in quotes, with the quotes. One that nothing closes holds the rest. An apostrophe is none: a quote does not follow
@@ -219,7 +219,7 @@ fn quotes(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The first place outside of quotes that fits a wording, which may have quotes of its own.
-fn place(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<WordingMatch> {
+fn match_wording(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<WordingMatch> {
     let mut parts = wording.split('#');
     let first = parts.next()?;
     let quoted = |at: usize| quotes.iter().any(|quote| quote.start < at && at < quote.end);

@@ -23,23 +23,23 @@ fn chunks(stream: &[u8]) -> Option<Vec<CreateChatCompletionStreamResponse>> {
 }
 
 /// Text, arguments of each call and finish reason.
-type Said = (String, Vec<String>, Option<FinishReason>);
+type ReplyContents = (String, Vec<String>, Option<FinishReason>);
 
-fn said(chunks: &[CreateChatCompletionStreamResponse]) -> Said {
-    let mut said = Said::default();
+fn contents(chunks: &[CreateChatCompletionStreamResponse]) -> ReplyContents {
+    let mut reply = ReplyContents::default();
     for choice in chunks.iter().flat_map(|chunk| &chunk.choices) {
-        said.0.push_str(choice.delta.content.as_deref().unwrap_or_default());
+        reply.0.push_str(choice.delta.content.as_deref().unwrap_or_default());
         for call in choice.delta.tool_calls.iter().flatten() {
             let index = call.index as usize;
-            if index == said.1.len() {
+            if index == reply.1.len() {
                 assert!(call.id.is_some());
-                said.1.push(String::new());
+                reply.1.push(String::new());
             }
-            said.1[index].push_str(call.function.as_ref().and_then(|f| f.arguments.as_deref()).unwrap_or_default());
+            reply.1[index].push_str(call.function.as_ref().and_then(|f| f.arguments.as_deref()).unwrap_or_default());
         }
-        said.2 = choice.finish_reason.or(said.2);
+        reply.2 = choice.finish_reason.or(reply.2);
     }
-    said
+    reply
 }
 
 fn check(name: &str, dialect: Dialect, stream: &Bytes) {
@@ -56,7 +56,7 @@ fn check(name: &str, dialect: Dialect, stream: &Bytes) {
     };
     let body = Dialect::Chat.whole(&whole, &setting(true));
     let body: CreateChatCompletionResponse = serde_json::from_slice(&body).unwrap();
-    let (content, calls, finish) = said(&chunks);
+    let (content, calls, finish) = contents(&chunks);
     let message = &body.choices[0].message;
     if !THINNED.contains(&name) {
         assert_eq!(message.content.clone().unwrap_or_default(), content, "{name}");
@@ -106,7 +106,7 @@ fn recorded_chat_streams() {
             .collect();
         let events = read(Dialect::Chat, [&body[..]]);
         let written = write(Dialect::Chat, setting(true), &strange(events.clone()));
-        assert_eq!(said(&chunks(&written).unwrap()).0, recorded, "{name}");
+        assert_eq!(contents(&chunks(&written).unwrap()).0, recorded, "{name}");
         assert_eq!(write(Dialect::Chat, setting(true), &events), body, "{name}");
     }
 }
@@ -145,7 +145,7 @@ fn recorded_responses_streams() {
         if !utf8(&written).contains("\"type\":\"custom\"")
             && let Some(chunks) = chunks(&written)
         {
-            assert_eq!(said(&chunks).0, recorded, "{name}");
+            assert_eq!(contents(&chunks).0, recorded, "{name}");
         }
     }
 }

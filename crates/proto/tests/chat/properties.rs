@@ -24,7 +24,7 @@ fn bodies() -> Vec<(String, Bytes)> {
 fn legal(events: &[Event]) -> bool {
     let mut open = Vec::new();
     let mut closed = Vec::new();
-    events.iter().enumerate().all(|(place, event)| match &event.what {
+    events.iter().enumerate().all(|(position, event)| match &event.what {
         What::ItemOpen { at, .. } => {
             open.push(*at);
             !closed.contains(at)
@@ -35,8 +35,8 @@ fn legal(events: &[Event]) -> bool {
             closed.push(*at);
             open.contains(at) && closed.iter().filter(|done| *done == at).count() == 1
         }
-        What::End { .. } => place + 1 == events.len() && open.iter().all(|at| closed.contains(at)),
-        What::Fail(_) => place + 1 == events.len(),
+        What::End { .. } => position + 1 == events.len() && open.iter().all(|at| closed.contains(at)),
+        What::Fail(_) => position + 1 == events.len(),
         _ => true,
     })
 }
@@ -56,8 +56,8 @@ proptest! {
     #[test]
     fn arbitrary_bytes_end_in_one_terminal(noise in prop::collection::vec(any::<u8>(), 0..200), cut in any::<Index>()) {
         for (_, body) in bodies() {
-            let place = cut.index(body.len());
-            let broken = [&body[..place], &noise[..], &body[place..]].concat();
+            let position = cut.index(body.len());
+            let broken = [&body[..position], &noise[..], &body[position..]].concat();
             let events = read(Dialect::Chat, [&broken[..]]);
             prop_assert_eq!(terminals(&events), 1);
             prop_assert!(legal(&events), "{:?}", events);
@@ -68,11 +68,11 @@ proptest! {
     }
 
     #[test]
-    fn broken_requests_do_not_panic(place in any::<Index>(), byte in any::<u8>()) {
+    fn broken_requests_do_not_panic(position in any::<Index>(), byte in any::<u8>()) {
         for (_, body) in corpus("requests/chat", ".json") {
             let mut broken = body.to_vec();
-            let place = place.index(broken.len());
-            broken[place] = byte;
+            let position = position.index(broken.len());
+            broken[position] = byte;
             let _ = Dialect::Chat.read_request(Bytes::from(broken));
         }
     }

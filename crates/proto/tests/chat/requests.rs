@@ -261,20 +261,20 @@ fn more_stops_than_openai_takes_are_left_to_the_gateway() {
         let body = format!(
             r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"a"}}],"stop_sequences":{stops}}}"#
         );
-        let (out, told) = translated(Dialect::Messages, &body, named("m", false));
+        let (out, notes) = translated(Dialect::Messages, &body, named("m", false));
         assert_eq!(!out["stop"].is_null(), sent, "{out}");
-        assert_eq!(told.contains("stop applied by the gateway"), !sent, "{told}");
+        assert_eq!(notes.contains("stop applied by the gateway"), !sent, "{notes}");
     }
 }
 
 #[test]
 fn fields_of_other_services_do_not_reach_who_refuses_them() {
     let body = r#"{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"temperature":1,"topK":64}}"#;
-    let (out, told) = translated(Dialect::Gemini, body, named("gpt-4.1", true));
+    let (out, notes) = translated(Dialect::Gemini, body, named("gpt-4.1", true));
     assert_eq!((&out["top_k"], &out["temperature"]), (&serde_json::Value::Null, &1.into()));
-    assert_eq!(told, "dropped top_k");
-    let (out, told) = translated(Dialect::Gemini, body, named("qwen3", false));
-    assert_eq!((&out["top_k"], told.as_str()), (&64.into(), ""));
+    assert_eq!(notes, "dropped top_k");
+    let (out, notes) = translated(Dialect::Gemini, body, named("qwen3", false));
+    assert_eq!((&out["top_k"], notes.as_str()), (&64.into(), ""));
 }
 
 #[test]
@@ -283,28 +283,28 @@ fn thoughts_come_back_beside_the_calls_that_they_led_to() {
         |text: &str| format!(r#"{{"type":"reasoning","summary":[{{"type":"summary_text","text":"{text}"}}]}}"#);
     let call = |id: &str| format!(r#"{{"type":"function_call","call_id":"{id}","name":"f","arguments":"{{}}"}}"#);
     let output = |id: &str| format!(r#"{{"type":"function_call_output","call_id":"{id}","output":"x"}}"#);
-    let said = |role: &str| format!(r#"{{"role":"{role}","content":"s"}}"#);
+    let message = |role: &str| format!(r#"{{"role":"{role}","content":"s"}}"#);
     let sealed = r#"{"type":"reasoning","summary":[],"encrypted_content":"gAAA"}"#.to_owned();
     let written = |items: &[String], relay: Relay| {
-        let body = format!(r#"{{"model":"m","input":[{},{}]}}"#, said("user"), items.join(","));
-        let (out, told) = translated(Dialect::Responses, &body, relay);
+        let body = format!(r#"{{"model":"m","input":[{},{}]}}"#, message("user"), items.join(","));
+        let (out, notes) = translated(Dialect::Responses, &body, relay);
         let thoughts = out["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant");
         let thoughts: Vec<String> =
             thoughts.map(|message| message["reasoning_content"].as_str().unwrap_or("-").to_owned()).collect();
-        (thoughts.join(" "), told)
+        (thoughts.join(" "), notes)
     };
     let dropped = "dropped reasoning";
     let table = [
         (vec![thought("t"), call("a"), output("a")], "t", ""),
-        (vec![thought("t"), said("assistant"), call("a"), output("a")], "t", ""),
+        (vec![thought("t"), message("assistant"), call("a"), output("a")], "t", ""),
         (vec![thought("t"), thought("u"), call("a"), call("b"), output("a"), output("b")], "t\n\nu", ""),
         (vec![thought("t"), call("a"), output("a"), thought("u"), call("b"), output("b")], "t u", ""),
-        (vec![thought("t"), said("assistant"), said("user")], "-", dropped),
-        (vec![said("assistant"), thought("t"), said("assistant"), call("a"), output("a")], "- t", ""),
+        (vec![thought("t"), message("assistant"), message("user")], "-", dropped),
+        (vec![message("assistant"), thought("t"), message("assistant"), call("a"), output("a")], "- t", ""),
         (vec![sealed, call("a"), output("a")], "-", dropped),
     ];
-    for (items, thoughts, told) in table {
-        assert_eq!(written(&items, named("deepseek-v4-pro", false)), (thoughts.to_owned(), told.to_owned()));
+    for (items, thoughts, notes) in table {
+        assert_eq!(written(&items, named("deepseek-v4-pro", false)), (thoughts.to_owned(), notes.to_owned()));
     }
     // OpenAI's models, and servers that refuse what they do not know.
     for relay in [named("openai/gpt-5.5", false), named("gpt-4.1", false), named("kimi-k2", true)] {
@@ -349,8 +349,8 @@ fn words_of_the_client_for_json_reach_every_upstream() {
 fn a_choice_among_no_tools_is_noted() {
     for (choice, wanted) in [(r#""required""#, "; dropped tool_choice"), (r#""auto""#, "")] {
         let body = format!(r#"{{"model":"m","input":"a","tools":[{{"type":"web_search"}}],"tool_choice":{choice}}}"#);
-        let (out, told) = translated(Dialect::Responses, &body, named("m", false));
+        let (out, notes) = translated(Dialect::Responses, &body, named("m", false));
         assert!(out["tool_choice"].is_null());
-        assert_eq!(told, format!("dropped the hosted tool web_search{wanted}"));
+        assert_eq!(notes, format!("dropped the hosted tool web_search{wanted}"));
     }
 }

@@ -5,8 +5,8 @@ use bytes::BytesMut;
 use proto::canon::{Event, What};
 use proto::{Dialect, json};
 
+use super::contents::{self, Contents};
 use super::legal;
-use super::said::{self, Said};
 use super::script::script;
 use super::stream::{fold, read, settings, write};
 
@@ -18,16 +18,17 @@ pub fn check(input: &[u8]) {
     for client in [Dialect::Chat, Dialect::Responses] {
         let out = write(client, setting, &script.events);
         legal::ours(client, &out);
-        assert_eq!(heard(client, &out), script.said, "{client:?} stream");
+        assert_eq!(stream_contents(client, &out), script.contents, "{client:?} stream");
         let whole = fold(&script.events);
         let body = client.whole(&whole, setting);
         assert!(json::valid(&body));
         if ended {
-            assert_eq!(said::whole(&whole), script.said, "fold");
-            let told = if client == Dialect::Chat { said::chat_whole(&body) } else { said::responses_whole(&body) };
-            assert_eq!(told, script.said, "{client:?} body");
+            assert_eq!(contents::whole(&whole), script.contents, "fold");
+            let body_contents =
+                if client == Dialect::Chat { contents::chat_whole(&body) } else { contents::responses_whole(&body) };
+            assert_eq!(body_contents, script.contents, "{client:?} body");
         }
-        again(client, &out, &script.said, ended);
+        again(client, &out, &script.contents, ended);
     }
     in_messages(&script.events, ended);
     let legacy = &settings()[1];
@@ -41,8 +42,8 @@ fn in_messages(events: &[Event], ended: bool) {
     legal::ours(Dialect::Messages, &out);
     if ended {
         let body = Dialect::Messages.whole(&fold(events), setting);
-        let (stream, mut body) = (said::messages_stream(&out), said::messages_whole(&body));
-        said::close(&stream, &mut body);
+        let (stream, mut body) = (contents::messages_stream(&out), contents::messages_whole(&body));
+        contents::close(&stream, &mut body);
         assert_eq!(stream, body, "messages body");
         let again = read(Dialect::Messages, &[out.clone().freeze()]);
         assert_eq!(write(Dialect::Messages, setting, &again), out, "messages pass as they came");
@@ -50,28 +51,28 @@ fn in_messages(events: &[Event], ended: bool) {
 }
 
 /// Our own stream as an upstream's.
-fn again(upstream: Dialect, out: &BytesMut, said: &Said, ended: bool) {
+fn again(upstream: Dialect, out: &BytesMut, contents: &Contents, ended: bool) {
     let events: Vec<Event> = read(upstream, &[out.clone().freeze()]);
     let setting = &settings()[0];
     if ended {
         assert_eq!(write(upstream, setting, &events), out, "{upstream:?} passes as it came");
-        assert_eq!(alike(said::whole(&fold(&events))), alike(said.clone()), "{upstream:?} read back");
+        assert_eq!(alike(contents::whole(&fold(&events))), alike(contents.clone()), "{upstream:?} read back");
     }
     for client in [Dialect::Chat, Dialect::Responses].into_iter().filter(|client| *client != upstream) {
         let out = write(client, setting, &events);
         legal::ours(client, &out);
-        assert_eq!(alike(heard(client, &out)), alike(said.clone()), "{upstream:?} said in {client:?}");
+        assert_eq!(alike(stream_contents(client, &out)), alike(contents.clone()), "{upstream:?} said in {client:?}");
     }
 }
 
 /// What two hops over chat may change: clients parse arguments, so no arguments become an empty object; and a paragraph's blank line
 /// may be said twice when something stands between two thoughts.
-fn alike(mut said: Said) -> Said {
-    said.calls.iter_mut().filter(|call| call.input.is_empty()).for_each(|call| call.input.push_str("{}"));
-    said.reasoning.retain(|c| c != '\n');
-    said
+fn alike(mut contents: Contents) -> Contents {
+    contents.calls.iter_mut().filter(|call| call.input.is_empty()).for_each(|call| call.input.push_str("{}"));
+    contents.reasoning.retain(|c| c != '\n');
+    contents
 }
 
-fn heard(client: Dialect, out: &[u8]) -> Said {
-    if client == Dialect::Chat { said::chat_stream(out) } else { said::responses_stream(out) }
+fn stream_contents(client: Dialect, out: &[u8]) -> Contents {
+    if client == Dialect::Chat { contents::chat_stream(out) } else { contents::responses_stream(out) }
 }

@@ -2,13 +2,13 @@
 
 #![allow(unreachable_pub, reason = "the fuzz crate calls what the tests need not export")]
 
+pub(crate) mod contents;
 pub(crate) mod cut;
 pub mod events;
 pub mod json;
 pub(crate) mod legal;
 pub mod ndjson;
 pub mod request;
-pub(crate) mod said;
 pub(crate) mod script;
 pub mod sse;
 pub mod stream;

@@ -5,7 +5,7 @@ use proto::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open,
 use proto::text::{Json, Text};
 use proto::{Failure, Kind};
 
-use super::said::{Draft, Said};
+use super::contents::{Contents, Draft};
 
 /// Pieces of text, escaped: quotes, line ends, characters cut in two, words that tests stop at.
 const PIECES: [&str; 15] = [
@@ -24,11 +24,11 @@ pub(crate) struct Script {
     /// Its events; without a terminal one when the upstream was cut.
     pub(crate) events: Vec<Event>,
     /// What it says.
-    pub(crate) said: Said,
+    pub(crate) contents: Contents,
 }
 
 /// The message or reasoning that is open.
-struct Talk {
+struct OpenItem {
     at: u32,
     thinks: bool,
     parts: Vec<(Channel, String)>,
@@ -47,7 +47,7 @@ struct Maker<'b> {
     events: Vec<Event>,
     draft: Draft,
     next: u32,
-    talk: Option<Talk>,
+    open: Option<OpenItem>,
     calls: Vec<Call>,
     called: usize,
     over: bool,
@@ -60,7 +60,7 @@ pub(crate) fn script(bytes: &[u8]) -> Script {
         events: Vec::new(),
         draft: Draft::default(),
         next: 0,
-        talk: None,
+        open: None,
         calls: Vec::new(),
         called: 0,
         over: false,
@@ -69,7 +69,7 @@ pub(crate) fn script(bytes: &[u8]) -> Script {
     while let Some(step) = maker.bytes.next().copied().filter(|_| !maker.over) {
         maker.step(step % 16);
     }
-    Script { events: maker.events, said: maker.draft.said() }
+    Script { events: maker.events, contents: maker.draft.contents() }
 }
 
 impl Maker<'_> {
@@ -90,11 +90,11 @@ impl Maker<'_> {
         match step {
             0 | 1 => self.open(step == 1),
             2 | 3 => self.call(if step == 2 { CallKind::Function } else { CallKind::Custom }),
-            4..=7 => self.say(),
-            8 => drop(self.talk.as_mut().map(|talk| talk.fresh = true)),
-            9 => self.argue(),
+            4..=7 => self.add_text(),
+            8 => drop(self.open.as_mut().map(|open| open.fresh = true)),
+            9 => self.add_arguments(),
             10 => self.close(),
-            11 => self.hang_up(),
+            11 => self.end_call(),
             12 => self.cite(),
             13 => self.picture(),
             14 => self.aside(),
@@ -107,26 +107,26 @@ impl Maker<'_> {
         let at = self.index();
         let head = if thinks { Head::Reasoning } else { Head::Message { phase: None } };
         self.push(What::ItemOpen { at, head });
-        self.talk = Some(Talk { at, thinks, parts: Vec::new(), fresh: true });
+        self.open = Some(OpenItem { at, thinks, parts: Vec::new(), fresh: true });
     }
 
-    fn say(&mut self) {
+    fn add_text(&mut self) {
         let (piece, other) = (PIECES[self.byte() % PIECES.len()], self.byte().is_multiple_of(3));
-        let Some(talk) = &mut self.talk else { return };
-        if std::mem::take(&mut talk.fresh) {
-            let thought = talk.parts.last().is_some_and(|part| part.0 == Channel::Reasoning);
-            let channel = match (talk.thinks, other || thought) {
+        let Some(open) = &mut self.open else { return };
+        if std::mem::take(&mut open.fresh) {
+            let thought = open.parts.last().is_some_and(|part| part.0 == Channel::Reasoning);
+            let channel = match (open.thinks, other || thought) {
                 (true, true) => Channel::Reasoning,
                 (true, false) => Channel::Summary,
                 (false, true) => Channel::Refusal,
                 (false, false) => Channel::Text,
             };
-            talk.parts.push((channel, String::new()));
+            open.parts.push((channel, String::new()));
         }
-        let (at, part) = (talk.at, talk.part());
-        let Some(channel) = talk.parts.last().map(|part| part.0) else { return };
+        let (at, part) = (open.at, open.part());
+        let Some(channel) = open.parts.last().map(|part| part.0) else { return };
         for piece in halves(piece) {
-            self.talk.iter_mut().filter_map(|talk| talk.parts.last_mut()).for_each(|(_, text)| text.push_str(piece));
+            self.open.iter_mut().filter_map(|open| open.parts.last_mut()).for_each(|(_, text)| text.push_str(piece));
             self.draft.add(at.into(), part.into(), channel, piece);
             self.push(What::Delta { at, part, channel, data: escaped(piece) });
         }
@@ -145,7 +145,7 @@ impl Maker<'_> {
         self.calls.push(Call { at, kind, input: String::new() });
     }
 
-    fn argue(&mut self) {
+    fn add_arguments(&mut self) {
         let (which, piece) = (self.byte(), PIECES[self.byte() % PIECES.len()]);
         let count = self.calls.len().max(1);
         let Some(call) = self.calls.get_mut(which % count) else { return };
@@ -159,16 +159,16 @@ impl Maker<'_> {
 
     /// The message or reasoning is whole.
     fn close(&mut self) {
-        let Some(talk) = self.talk.take() else { return };
+        let Some(open) = self.open.take() else { return };
         let text = |channel| {
-            let parts = talk.parts.iter().filter(move |part| part.0 == channel);
+            let parts = open.parts.iter().filter(move |part| part.0 == channel);
             parts.map(|part| escaped(&part.1)).collect()
         };
         let part = |(channel, text): &(Channel, String)| match channel {
             Channel::Refusal => Part::Refusal(escaped(text)),
             _ => Part::Text { text: escaped(text), annotations: None },
         };
-        let kind = if talk.thinks {
+        let kind = if open.thinks {
             ItemKind::Reasoning {
                 id: None,
                 summary: text(Channel::Summary),
@@ -179,15 +179,15 @@ impl Maker<'_> {
             ItemKind::Message {
                 id: None,
                 role: Role::Assistant,
-                parts: talk.parts.iter().map(part).collect(),
+                parts: open.parts.iter().map(part).collect(),
                 phase: None,
             }
         };
-        self.push(What::ItemDone { at: talk.at, item: Item { kind, raw: None } });
+        self.push(What::ItemDone { at: open.at, item: Item { kind, raw: None } });
     }
 
     /// A call is whole.
-    fn hang_up(&mut self) {
+    fn end_call(&mut self) {
         let which = self.byte() % self.calls.len().max(1);
         if self.calls.is_empty() {
             return;
@@ -200,12 +200,12 @@ impl Maker<'_> {
     }
 
     fn cite(&mut self) {
-        let Some(talk) = self.talk.as_ref().filter(|talk| !talk.fresh) else { return };
-        if talk.parts.last().is_some_and(|part| part.0 == Channel::Text) {
+        let Some(open) = self.open.as_ref().filter(|open| !open.fresh) else { return };
+        if open.parts.last().is_some_and(|part| part.0 == Channel::Text) {
             let citation =
                 r#"{"type":"url_citation","url":"https://e.example/","title":"t","start_index":0,"end_index":1}"#;
             let data = Json::from_valid(Bytes::from_static(citation.as_bytes()));
-            self.push(What::Annotation { at: talk.at, part: talk.part(), data });
+            self.push(What::Annotation { at: open.at, part: open.part(), data });
         }
     }
 
@@ -249,7 +249,7 @@ impl Maker<'_> {
     }
 }
 
-impl Talk {
+impl OpenItem {
     /// Index of the last part among those that are numbered with it.
     fn part(&self) -> u32 {
         let Some(last) = self.parts.last() else { return 0 };

@@ -12,7 +12,7 @@ use proto::text::Json;
 use proto::{Dialect, Fold, Reader, Writer, json};
 
 use super::cut::{cuts, inflated};
-use super::{legal, said};
+use super::{contents, legal};
 
 /// The protocols that clients speak here.
 const CLIENTS: [Dialect; 5] = [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
@@ -101,14 +101,14 @@ fn begins_or_has(blocks: &mut HashSet<u64>, frame: &Bytes) -> bool {
 
 /// Whether the upstream told a part in its finished item only: its client reads it there, and other clients get it in pieces.
 fn has_part_without_pieces(events: &[Event]) -> bool {
-    let (mut told, mut made) = (HashSet::new(), HashSet::new());
+    let (mut framed, mut made) = (HashSet::new(), HashSet::new());
     for event in events {
         if let What::Delta { at, part, channel, .. } = &event.what {
-            let parts = if event.carrier.frame().is_some() { &mut told } else { &mut made };
+            let parts = if event.carrier.frame().is_some() { &mut framed } else { &mut made };
             parts.insert((*at, *part, *channel));
         }
     }
-    made.difference(&told).next().is_some()
+    made.difference(&framed).next().is_some()
 }
 
 /// The events of an upstream's bytes.
@@ -191,7 +191,7 @@ fn promises(upstream: Dialect, events: &[Event]) {
             }
             What::ItemDone { at, item } => {
                 assert!(items.insert(*at, false).is_some(), "item {at} ends unopened");
-                for (channel, part, text) in said::texts(&item.kind) {
+                for (channel, part, text) in contents::texts(&item.kind) {
                     assert!(text.is_empty() || parts.contains(&(*at, part, channel)), "no delta of {channel:?} {part}");
                 }
             }
@@ -205,33 +205,33 @@ fn folded(client: Dialect, setting: &ReplySetting, events: &[Event], out: &[u8])
     let whole = fold(events);
     let body = client.whole(&whole, setting);
     assert!(json::valid(&body), "a body is no JSON: {}", body.escape_ascii());
-    let told = whole
+    let has_output = whole
         .response
         .as_ref()
         .and_then(|response| response.get("output"))
         .is_some_and(|output| output.elements().next().is_some());
-    if whole.finish.is_none() || told || !coherent(events) {
+    if whole.finish.is_none() || has_output || !coherent(events) {
         return;
     }
     let (mut stream, mut body) = match client {
-        Dialect::Chat => (said::chat_stream(out), said::chat_whole(&body)),
-        Dialect::Responses => (said::responses_stream(out), said::responses_whole(&body)),
-        Dialect::Messages => (said::messages_stream(out), said::messages_whole(&body)),
-        Dialect::Gemini => (said::gemini_stream(out), said::gemini_whole(&body)),
-        Dialect::Ollama => (said::ollama_stream(out), said::ollama_whole(&body)),
+        Dialect::Chat => (contents::chat_stream(out), contents::chat_whole(&body)),
+        Dialect::Responses => (contents::responses_stream(out), contents::responses_whole(&body)),
+        Dialect::Messages => (contents::messages_stream(out), contents::messages_whole(&body)),
+        Dialect::Gemini => (contents::gemini_stream(out), contents::gemini_whole(&body)),
+        Dialect::Ollama => (contents::ollama_stream(out), contents::ollama_whole(&body)),
     };
     if client == Dialect::Chat {
         // The legacy form has no ids, and both an upstream's frames and a client's wish may be of that form.
         stream.calls.iter_mut().chain(&mut body.calls).for_each(|call| call.id.clear());
     }
     if client == Dialect::Messages {
-        said::close(&stream, &mut body);
+        contents::close(&stream, &mut body);
     }
     if matches!(client, Dialect::Gemini | Dialect::Ollama) {
         // A call goes out when it is whole, calls of one turn have no order there, and an upstream's own may have no ids.
-        for said in [&mut stream, &mut body] {
-            said.calls.iter_mut().for_each(|call| call.id.clear());
-            said.calls.sort_by(|one, two| (&one.name, &one.input).cmp(&(&two.name, &two.input)));
+        for contents in [&mut stream, &mut body] {
+            contents.calls.iter_mut().for_each(|call| call.id.clear());
+            contents.calls.sort_by(|one, two| (&one.name, &one.input).cmp(&(&two.name, &two.input)));
         }
     }
     assert_eq!(stream, body, "{client:?}: stream and body differ");
@@ -261,23 +261,23 @@ fn coherent(events: &[Event]) -> bool {
                 heads.insert(*at, head);
             }
             What::Delta { at, part, channel, data } => {
-                let place = (*at, u8::from(*channel == Channel::Reasoning), *part);
+                let position = (*at, u8::from(*channel == Channel::Reasoning), *part);
                 let fits = heads.get(at).is_some_and(|head| belongs(head, *channel)) && !done.contains(at);
-                let behind = *channel != Channel::Arguments && place < latest;
+                let behind = *channel != Channel::Arguments && position < latest;
                 if !fits || behind || *channel == Channel::Image {
                     return false;
                 }
-                latest = latest.max(place);
+                latest = latest.max(position);
                 texts.entry((*at, *channel as u8, u64::from(*part))).or_default().push_str(data.as_str());
             }
             What::ItemDone { at, item } => {
-                let said =
-                    said::texts(&item.kind).into_iter().filter(|(.., text)| !text.is_empty()).collect::<Vec<_>>();
-                let heard = texts.keys().filter(|key| key.0 == *at).count();
-                let same = said.iter().all(|(channel, part, text)| {
-                    texts.get(&(*at, *channel as u8, *part)).is_some_and(|heard| heard == text.as_str())
+                let item_texts =
+                    contents::texts(&item.kind).into_iter().filter(|(.., text)| !text.is_empty()).collect::<Vec<_>>();
+                let streamed = texts.keys().filter(|key| key.0 == *at).count();
+                let same = item_texts.iter().all(|(channel, part, text)| {
+                    texts.get(&(*at, *channel as u8, *part)).is_some_and(|streamed| streamed == text.as_str())
                 });
-                if done.contains(at) || !same || heard != said.len() || !fits(heads.get(at), &item.kind) {
+                if done.contains(at) || !same || streamed != item_texts.len() || !fits(heads.get(at), &item.kind) {
                     return false;
                 }
                 done.push(*at);

@@ -10,7 +10,7 @@ use proto::trim::{Trim, Verdict};
 
 use super::script::script;
 use super::stream::{settings, write};
-use super::{legal, said};
+use super::{contents, legal};
 
 const STOPS: [&str; 6] = ["END", " stop", "ab", "\u{1f600}", "\n", "hello\"q"];
 
@@ -29,13 +29,13 @@ pub fn check(input: &[u8]) {
         legal::ours(client, &write(client, &settings()[0], &trimmed));
     }
     judge(&limits, &events, &trimmed, cut);
-    let told = said::chat_stream(&write(Dialect::Chat, &settings()[0], &trimmed));
+    let expected = contents::chat_stream(&write(Dialect::Chat, &settings()[0], &trimmed));
     for other in [joined(&events), split(&events)] {
         let (other, other_cut) = trim(&limits, &other);
         assert_eq!(other_cut, cut, "another cut");
         assert_eq!(
-            said::chat_stream(&write(Dialect::Chat, &settings()[0], &other)),
-            told,
+            contents::chat_stream(&write(Dialect::Chat, &settings()[0], &other)),
+            expected,
             "other deltas, another reply"
         );
     }
@@ -53,26 +53,26 @@ fn trim(limits: &Limits, events: &[Event]) -> (Vec<Event>, bool) {
 }
 
 fn judge(limits: &Limits, events: &[Event], trimmed: &[Event], cut: bool) {
-    let (all, kept) = (segments(events), segments(trimmed));
-    let shown: Vec<&String> = kept.iter().map(|(_, text)| text).collect();
+    let (all, passed) = (segments(events), segments(trimmed));
+    let shown: Vec<&String> = passed.iter().map(|(_, text)| text).collect();
     assert!(
         limits.stop.iter().all(|stop| !shown.iter().any(|text| text.contains(stop))),
         "a stop sequence passes: {shown:?}"
     );
     if let Some(most) = limits.max_tokens {
-        let spent: u64 = shown.iter().map(|text| tokens::count(text)).sum();
-        assert!(spent <= most, "{spent} of {most} tokens: {shown:?}");
+        let used: u64 = shown.iter().map(|text| tokens::count(text)).sum();
+        assert!(used <= most, "{used} of {most} tokens: {shown:?}");
     }
-    for (kept, all) in kept.iter().zip(&all) {
-        assert!(kept.0 == all.0 && all.1.starts_with(&kept.1), "{kept:?} is no beginning of {all:?}");
+    for (passed, all) in passed.iter().zip(&all) {
+        assert!(passed.0 == all.0 && all.1.starts_with(&passed.1), "{passed:?} is no beginning of {all:?}");
     }
-    let whole = kept == all;
+    let whole = passed == all;
     let terminal = matches!(events.last().map(|event| &event.what), Some(What::End { .. } | What::Fail(_)));
     match trimmed.last().map(|event| &event.what) {
-        _ if !cut => assert!(whole || !terminal, "text is lost: {kept:?} of {all:?}"),
+        _ if !cut => assert!(whole || !terminal, "text is lost: {passed:?} of {all:?}"),
         Some(What::End { finish: Finish::Stop, .. }) => {
-            let (place, text) = kept.last().map_or_else(|| (all[0].0, ""), |(place, text)| (*place, text.as_str()));
-            let from = all.iter().position(|all| all.0 == place).expect("a kept part is one of all");
+            let (key, text) = passed.last().map_or_else(|| (all[0].0, ""), |(key, text)| (*key, text.as_str()));
+            let from = all.iter().position(|all| all.0 == key).expect("a kept part is one of all");
             let next = all.get(from + 1).map_or("", |(_, text)| text.as_str());
             let rest = &all[from].1[text.len()..];
             let stops = |rest: &str| limits.stop.iter().any(|stop| rest.starts_with(stop.as_str()));
@@ -91,9 +91,9 @@ fn segments(events: &[Event]) -> Vec<Segment> {
         let What::Delta { at, part, channel: channel @ (Channel::Text | Channel::Refusal), data } = &event.what else {
             continue;
         };
-        let place = (*at, *part, *channel as u8);
-        let index = segments.iter().position(|segment| segment.0 == place).unwrap_or_else(|| {
-            segments.push((place, String::new()));
+        let key = (*at, *part, *channel as u8);
+        let index = segments.iter().position(|segment| segment.0 == key).unwrap_or_else(|| {
+            segments.push((key, String::new()));
             escaped.push(String::new());
             segments.len() - 1
         });

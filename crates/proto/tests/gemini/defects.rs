@@ -81,8 +81,8 @@ fn tuples_and_lists_at_the_root_come_back_right() {
         let mut setting = setting(Dialect::Gemini);
         setting.envelope = request.envelope;
         let out = write(Dialect::Gemini, setting.clone(), &events);
-        let said = crate::sdk::collect(&crate::sdk::javascript(&out).0);
-        assert_eq!(said["parts"][0]["text"], wanted, "{size}");
+        let reply = crate::sdk::collect(&crate::sdk::javascript(&out).0);
+        assert_eq!(reply["parts"][0]["text"], wanted, "{size}");
         let body = Dialect::Gemini.whole(&fold(&events), &setting);
         assert_eq!(crate::sdk::body(&body)["parts"][0]["text"], wanted);
     }
@@ -130,10 +130,10 @@ fn thoughts_and_their_count_are_shown() {
     let (_, stream) = corpus("responses", "reasoning.sse").remove(0);
     let events = events(Dialect::Responses, [&stream[..]]);
     let out = write(Dialect::Gemini, setting(Dialect::Gemini), &events);
-    let said = crate::sdk::collect(&crate::sdk::javascript(&out).0);
-    assert_eq!(said["parts"][0]["thought"], true);
-    assert!(said["usageMetadata"]["thoughtsTokenCount"].as_u64().unwrap() > 0);
-    let signed = said["parts"].as_array().unwrap().iter().filter(|part| part["thoughtSignature"].is_string()).count();
+    let reply = crate::sdk::collect(&crate::sdk::javascript(&out).0);
+    assert_eq!(reply["parts"][0]["thought"], true);
+    assert!(reply["usageMetadata"]["thoughtsTokenCount"].as_u64().unwrap() > 0);
+    let signed = reply["parts"].as_array().unwrap().iter().filter(|part| part["thoughtSignature"].is_string()).count();
     let states = fold(&events)
         .items
         .into_iter()
@@ -178,9 +178,9 @@ fn nothing_is_dropped_in_silence() {
     let (_, body) = corpus("requests/gemini", "search.json").remove(0);
     let (request, read) = Dialect::Gemini.read_request(body).unwrap();
     let Written { notes: written, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
-    let said = format!("{}; {}", notes(&read), notes(&written));
+    let all_notes = format!("{}; {}", notes(&read), notes(&written));
     for wanted in ["urlContext", "codeExecution", "safetySettings", "labels", "mediaResolution"] {
-        assert!(said.contains(wanted), "{wanted} in {said}");
+        assert!(all_notes.contains(wanted), "{wanted} in {all_notes}");
     }
 }
 
@@ -201,8 +201,8 @@ fn a_choice_among_no_tools_is_no_choice() {
             r#"{{"contents":[{{"parts":[{{"text":"a"}}]}}],"tools":[{tools}],"toolConfig":{{"functionCallingConfig":{{"mode":"ANY"}}}}}}"#
         )
     };
-    let (request, told) = read(&body(r#"{"codeExecution":{}}"#)).unwrap();
-    assert_eq!((request.tool_choice, notes(&told)), (None, "dropped toolConfig".to_owned()));
+    let (request, notes_read) = read(&body(r#"{"codeExecution":{}}"#)).unwrap();
+    assert_eq!((request.tool_choice, notes(&notes_read)), (None, "dropped toolConfig".to_owned()));
     assert_eq!(sent(&body(r#"{"functionDeclarations":[{"name":"f"}]}"#))["tool_choice"], "required");
 }
 
@@ -223,8 +223,8 @@ fn the_first_call_is_signed_and_text_before_it_is_not() {
         encrypted: Some(text("gAAAAABstate")),
     };
     let parts = vec![Part::Text { text: text("I look."), annotations: None }];
-    let said = item(ItemKind::Message { id: None, role: Role::Assistant, parts, phase: None });
-    let items = [item(reasoning), said, call("a"), call("b")];
+    let message = item(ItemKind::Message { id: None, role: Role::Assistant, parts, phase: None });
+    let items = [item(reasoning), message, call("a"), call("b")];
     let done = |(at, item): (u32, &proto::Item)| Event::new(What::ItemDone { at, item: item.clone() });
     let mut events: Vec<Event> = (0..).zip(&items).map(done).collect();
     events.insert(1, Event::new(What::Delta { at: 1, part: 0, channel: Channel::Text, data: text("I look.") }));
@@ -251,10 +251,10 @@ fn the_first_call_is_signed_and_text_before_it_is_not() {
         };
         let tail = "function_call function_call function_call_output function_call_output";
         assert_eq!(order(parts.clone()), format!("message reasoning message {tail}"));
-        let kept: Vec<Value> =
+        let signed_parts: Vec<Value> =
             parts.as_array().unwrap().iter().filter(|part| part["thoughtSignature"].is_string()).cloned().collect();
         assert_eq!(
-            order(Value::from(kept)),
+            order(Value::from(signed_parts)),
             "message reasoning function_call function_call_output message",
             "the other result has lost its call, and is text"
         );

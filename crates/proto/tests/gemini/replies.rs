@@ -79,8 +79,8 @@ fn gemini_streams_pass_as_they_came() {
             assert_eq!(utf8(&out), utf8(&body), "{name}");
         } else {
             // Errors are said in our own words; what came before is untouched.
-            let place = utf8(&out).find("{\"error\":").unwrap();
-            assert!(body.starts_with(&out[..place]), "{name}");
+            let at = utf8(&out).find("{\"error\":").unwrap();
+            assert!(body.starts_with(&out[..at]), "{name}");
         }
     }
 }
@@ -223,7 +223,7 @@ fn a_body_keeps_what_items_have_no_place_for() {
     let probability =
         |token: &str| format!(r#","logprobsResult":{{"chosenCandidates":[{{"token":"{token}"}}],"topCandidates":[]}}"#);
     let stop = r#","finishReason":"STOP","safetyRatings":[{"category":"C","probability":"LOW"}]"#;
-    let said = [
+    let stream = [
         frame(r#"{"executableCode":{"language":"PYTHON","code":"1"}}"#, &probability("a")),
         frame(r#"{"text":"It"}"#, &probability("b")),
         frame(r#"{"text":" is"}"#, ""),
@@ -231,10 +231,10 @@ fn a_body_keeps_what_items_have_no_place_for() {
         frame(&sound("AgM="), stop),
     ]
     .concat();
-    let whole = fold(&read(Dialect::Gemini, [said.as_bytes()]));
+    let whole = fold(&read(Dialect::Gemini, [stream.as_bytes()]));
     insta::assert_snapshot!("own_whole", utf8(&Dialect::Gemini.whole(&whole, &setting(Dialect::Gemini))));
     // Nobody else's words are in it.
-    let cut = fold(&strange(read(Dialect::Gemini, [said.as_bytes()])));
+    let cut = fold(&strange(read(Dialect::Gemini, [stream.as_bytes()])));
     assert!(!utf8(&Dialect::Gemini.whole(&cut, &setting(Dialect::Gemini))).contains("executableCode"));
 }
 

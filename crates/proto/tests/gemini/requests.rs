@@ -259,11 +259,11 @@ fn efforts_are_said_in_the_words_that_a_model_knows() {
         ("gemini-3-pro", "xhigh", "high".into(), "effort xhigh changed to high"),
         ("gemma-3", "high", serde_json::Value::Null, "dropped reasoning effort"),
     ];
-    for (model, effort, wanted, told) in table {
+    for (model, effort, wanted, noted) in table {
         let (out, written) = from_chat(&format!(r#""reasoning_effort":"{effort}""#), model);
         let config = &out["generationConfig"]["thinkingConfig"];
-        let said = config.get("thinkingLevel").or(config.get("thinkingBudget")).cloned().unwrap_or_default();
-        assert_eq!((said, written.as_str()), (wanted, told), "{model} {effort}");
+        let sent = config.get("thinkingLevel").or(config.get("thinkingBudget")).cloned().unwrap_or_default();
+        assert_eq!((sent, written.as_str()), (wanted, noted), "{model} {effort}");
     }
 }
 
@@ -292,7 +292,7 @@ fn a_models_suffix_counts_where_the_client_did_not_say_how_much_to_think() {
 fn a_request_searches_or_calls_functions() {
     let search = r#"{"type":"web_search"}"#;
     let function = r#"{"type":"function","function":{"name":"f"}}"#;
-    for (tools, choice, sent, told) in [
+    for (tools, choice, sent, noted) in [
         (
             format!("{search},{function}"),
             "auto",
@@ -303,7 +303,7 @@ fn a_request_searches_or_calls_functions() {
         (search.to_owned(), "required", r#"[{"googleSearch":{}}]"#, "dropped tool_choice"),
     ] {
         let (out, written) = from_chat(&format!(r#""tools":[{tools}],"tool_choice":"{choice}""#), "gemini-3-pro");
-        assert_eq!((out["tools"].to_string().as_str(), written.as_str()), (sent, told));
+        assert_eq!((out["tools"].to_string().as_str(), written.as_str()), (sent, noted));
     }
 }
 

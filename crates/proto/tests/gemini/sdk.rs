@@ -47,9 +47,10 @@ pub(crate) fn collect(replies: &[Value]) -> Value {
         for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
             join(&mut parts, part);
         }
-        for (name, place) in [("finishReason", candidate), ("groundingMetadata", candidate), ("usageMetadata", reply)] {
-            if !place[name].is_null() {
-                whole[name] = place[name].clone();
+        for (name, object) in [("finishReason", candidate), ("groundingMetadata", candidate), ("usageMetadata", reply)]
+        {
+            if !object[name].is_null() {
+                whole[name] = object[name].clone();
             }
         }
         for name in ["modelVersion", "responseId"] {

@@ -134,9 +134,9 @@ fn thinking_comes_back_with_the_state_that_it_came_with() {
     let events = events(Dialect::Responses, "responses", "reasoning.sse");
     for thinking in [Thinking::Shown, Thinking::Sealed] {
         let message = sdk::message(&write(Dialect::Messages, seeing(thinking), &events));
-        let turn = json!({"role":"assistant","content":message["content"]});
+        let assistant = json!({"role":"assistant","content":message["content"]});
         let body = sent(&format!(
-            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"a"}},{turn},{{"role":"user","content":"b"}}]}}"#
+            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"a"}},{assistant},{{"role":"user","content":"b"}}]}}"#
         ));
         let item = &body["input"][1];
         assert_eq!((&item["type"], &item["id"]), (&json!("reasoning"), &json!("rs_0")));
@@ -284,8 +284,8 @@ fn operators_speak_wherever_they_stand() {
 
 #[test]
 fn names_of_one_function_called_twice_keep_their_ids() {
-    let turn = r#"{"type":"tool_use","id":"one","name":"f","input":{}},{"type":"tool_use","id":"two","name":"f","input":{"a":[1.50]}}"#;
-    let body = sent(&block("assistant", turn));
+    let blocks = r#"{"type":"tool_use","id":"one","name":"f","input":{}},{"type":"tool_use","id":"two","name":"f","input":{"a":[1.50]}}"#;
+    let body = sent(&block("assistant", blocks));
     let ids: Vec<&str> =
         body["input"].as_array().unwrap()[1..3].iter().map(|item| item["call_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["one", "two"]);

@@ -38,7 +38,7 @@ fn all() -> Vec<(String, Vec<Event>)> {
 fn legal(events: &[Event]) -> bool {
     let mut open = Vec::new();
     let mut closed = Vec::new();
-    events.iter().enumerate().all(|(place, event)| match &event.what {
+    events.iter().enumerate().all(|(position, event)| match &event.what {
         What::ItemOpen { at, .. } => {
             open.push(*at);
             !closed.contains(at)
@@ -49,8 +49,8 @@ fn legal(events: &[Event]) -> bool {
             closed.push(*at);
             open.contains(at) && closed.iter().filter(|done| *done == at).count() == 1
         }
-        What::End { .. } => place + 1 == events.len() && open.iter().all(|at| closed.contains(at)),
-        What::Fail(_) => place + 1 == events.len(),
+        What::End { .. } => position + 1 == events.len() && open.iter().all(|at| closed.contains(at)),
+        What::Fail(_) => position + 1 == events.len(),
         _ => true,
     })
 }
@@ -80,8 +80,8 @@ proptest! {
     #[test]
     fn arbitrary_bytes_end_in_one_terminal(noise in prop::collection::vec(any::<u8>(), 0..200), cut in any::<Index>()) {
         for (name, body) in bodies() {
-            let place = cut.index(body.len());
-            let broken = [&body[..place], &noise[..], &body[place..]].concat();
+            let position = cut.index(body.len());
+            let broken = [&body[..position], &noise[..], &body[position..]].concat();
             let events = read(Dialect::Messages, [&broken[..]]);
             prop_assert_eq!(terminals(&events), 1);
             prop_assert!(legal(&events), "{}: {:?}", name, events);
@@ -97,11 +97,11 @@ proptest! {
     }
 
     #[test]
-    fn broken_requests_do_not_panic(place in any::<Index>(), byte in any::<u8>()) {
+    fn broken_requests_do_not_panic(position in any::<Index>(), byte in any::<u8>()) {
         for (_, body) in corpus("requests/messages", ".json") {
             let mut broken = body.to_vec();
-            let place = place.index(broken.len());
-            broken[place] = byte;
+            let position = position.index(broken.len());
+            broken[position] = byte;
             let _ = Dialect::Messages.read_request(Bytes::from(broken));
         }
     }

@@ -33,9 +33,9 @@ fn called(blocks: &[Value]) -> [Value; 2] {
     [json!({"role":"assistant","content":content}), json!({"role":"user","content":[result]})]
 }
 
-fn enabled(turns: impl IntoIterator<Item = Value>) -> Value {
+fn enabled(rest: impl IntoIterator<Item = Value>) -> Value {
     let first = json!({"role":"user","content":"q"});
-    let messages: Vec<Value> = [first].into_iter().chain(turns).collect();
+    let messages: Vec<Value> = [first].into_iter().chain(rest).collect();
     json!({"model":"m","max_tokens":4096,"thinking":{"type":"enabled","budget_tokens":2000},"messages":messages})
 }
 
@@ -45,7 +45,7 @@ fn nobody_thinks_within_a_turn_that_began_without_a_thought() {
     let hidden = json!({"type":"redacted_thinking","data":"EnHidden=="});
     let codex = json!({"type":"thinking","thinking":"t","signature":"pg1.r.rs_1.gAAAAABstate"});
     let text = json!({"type":"text","text":"Let me see."});
-    let said = json!({"role":"user","content":"go on"});
+    let user = json!({"role":"user","content":"go on"});
     let reminder = json!({"role":"system","content":"r"});
     let [call, result] = called(&[]);
     let [_, signed] = called(&[]);
@@ -58,13 +58,13 @@ fn nobody_thinks_within_a_turn_that_began_without_a_thought() {
         (called(&[text, thought.clone()]).to_vec(), named("m"), true),
         (vec![call.clone(), result.clone()], named("m"), true),
         (vec![call.clone(), reminder, result.clone()], named("m"), true),
-        (vec![call.clone(), result.clone(), said.clone()], named("m"), true),
-        (vec![call.clone(), result, json!({"role":"assistant","content":"done"}), said], named("m"), false),
+        (vec![call.clone(), result.clone(), user.clone()], named("m"), true),
+        (vec![call.clone(), result, json!({"role":"assistant","content":"done"}), user], named("m"), false),
         (vec![json!({"role":"assistant","content":[thought]}), call, signed], named("m"), false),
         (vec![json!({"role":"assistant","content":"The answer is"})], named("m"), true),
     ];
-    for (turns, relay, expected) in cases {
-        let body = enabled(turns);
+    for (messages, relay, expected) in cases {
+        let body = enabled(messages);
         let (out, noted) = patched(&body, relay);
         let muted = out.get("thinking").is_none();
         assert_eq!((muted, noted.contains(THOUGHTLESS)), (expected, expected), "{body}");
@@ -89,20 +89,20 @@ fn clients_that_bring_no_thoughts_get_none_within_a_turn() {
     let call = json!({"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]});
     let answered = json!({"role":"tool","tool_call_id":"a","content":"1"});
     let user = json!({"role":"user","content":"q"});
-    let asked = |messages: &[&Value], model: &str| {
+    let written_for = |messages: &[&Value], model: &str| {
         let body =
             json!({"model":"m","max_tokens":100,"reasoning_effort":"medium","temperature":0.5,"messages":messages});
         written(Dialect::Chat, &body, named(model))
     };
-    let (out, noted) = asked(&[&user, &call, &answered], "claude-haiku-4-5");
+    let (out, noted) = written_for(&[&user, &call, &answered], "claude-haiku-4-5");
     assert_eq!((out.get("thinking"), &out["max_tokens"], &out["temperature"]), (None, &json!(100), &json!(0.5)));
     assert_eq!(noted, THOUGHTLESS);
-    let (out, _) = asked(&[&user, &call, &answered], "claude-opus-4-6");
+    let (out, _) = written_for(&[&user, &call, &answered], "claude-opus-4-6");
     assert_eq!(out["thinking"]["type"], "adaptive");
-    let (out, _) = asked(&[&user, &call, &answered, &call, &user], "claude-haiku-4-5");
+    let (out, _) = written_for(&[&user, &call, &answered, &call, &user], "claude-haiku-4-5");
     assert_eq!(out.get("thinking"), None);
     let done = json!({"role":"assistant","content":"done"});
-    let (out, _) = asked(&[&user, &call, &answered, &done, &user], "claude-haiku-4-5");
+    let (out, _) = written_for(&[&user, &call, &answered, &done, &user], "claude-haiku-4-5");
     assert_eq!(out["thinking"], json!({"type":"enabled","budget_tokens":8192}));
 }
 
@@ -133,19 +133,24 @@ fn a_budget_stays_below_the_limit() {
         // With interleaved thinking a budget may be larger than the limit.
         (Some(16_000), 31_999, 16_000, Some(31_999), ""),
     ];
-    for (limit, budget, most, expected, said) in cases {
+    for (limit, budget, most, expected, expected_notes) in cases {
         let mut body = enabled([]);
         body["max_tokens"] = json!(limit);
         body["thinking"]["budget_tokens"] = json!(budget);
         let (out, noted) = patched(&body, Relay { max_output: Some(most), ..named("m") });
-        assert_eq!((out["thinking"]["budget_tokens"].as_u64(), noted.as_str()), (expected, said), "{limit:?} {budget}");
+        assert_eq!(
+            (out["thinking"]["budget_tokens"].as_u64(), noted.as_str()),
+            (expected, expected_notes),
+            "{limit:?} {budget}"
+        );
     }
 }
 
 #[test]
 fn searches_of_other_models_do_not_reach_anthropic() {
     let search = |id: &str| json!({"type":"server_tool_use","id":id,"name":"web_search","input":{"query":"q"}});
-    let found = |id: &str, results: Value| json!({"type":"web_search_tool_result","tool_use_id":id,"content":results});
+    let results =
+        |id: &str, results: Value| json!({"type":"web_search_tool_result","tool_use_id":id,"content":results});
     let result = |sealed: &str| json!([{"type":"web_search_result","title":"T","url":"https://example.test/","encrypted_content":sealed,"page_age":null}]);
     let cited = |sealed: &str| json!({"type":"web_search_result_location","cited_text":"","url":"https://example.test/","title":"T","encrypted_index":sealed});
     let text = |citations: Value| json!({"type":"text","text":"2,469 m.","citations":citations});
@@ -154,20 +159,25 @@ fn searches_of_other_models_do_not_reach_anthropic() {
         search("s2"),
         text(json!([cited(""), cited("Eo8")])),
         text(json!([cited("")])),
-        found("s1", json!([])),
-        found("s2", result("")),
+        results("s1", json!([])),
+        results("s2", result("")),
     ];
-    let theirs =
-        [search("s3"), found("s3", result("EpM")), search("s4"), found("s4", json!([])), text(json!([cited("Eo9")]))];
-    let said = |content: &[Value]| json!({"role":"assistant","content":content});
+    let theirs = [
+        search("s3"),
+        results("s3", result("EpM")),
+        search("s4"),
+        results("s4", json!([])),
+        text(json!([cited("Eo9")])),
+    ];
+    let assistant = |content: &[Value]| json!({"role":"assistant","content":content});
     let user = json!({"role":"user","content":"q"});
-    let messages = |first: Value| json!([user, first, user, said(&theirs), user]);
-    let body = json!({"model":"m","max_tokens":9,"stream":true,"messages":messages(said(&ours))});
+    let messages = |first: Value| json!([user, first, user, assistant(&theirs), user]);
+    let body = json!({"model":"m","max_tokens":9,"stream":true,"messages":messages(assistant(&ours))});
     let (out, noted) = patched(&body, named("m"));
-    let kept = said(&[text(json!([cited("Eo8")])), json!({"type":"text","text":"2,469 m."})]);
-    assert_eq!(out["messages"], messages(kept));
+    let expected_message = assistant(&[text(json!([cited("Eo8")])), json!({"type":"text","text":"2,469 m."})]);
+    assert_eq!(out["messages"], messages(expected_message));
     assert_eq!(noted, "dropped a web search that another model made; dropped citations that another model made");
-    let own = json!({"model":"m","max_tokens":9,"stream":true,"messages":[user, said(&theirs), user]}).to_string();
+    let own = json!({"model":"m","max_tokens":9,"stream":true,"messages":[user, assistant(&theirs), user]}).to_string();
     let Written { body: out, notes: written, .. } =
         Wire::Messages.write_request(&read(&own).unwrap().0, &Target::Relay(named("m"))).unwrap();
     assert_eq!((utf8(&out), notes(&written)), (own.as_str(), String::new()));

@@ -64,8 +64,8 @@ fn messages_streams_pass_as_they_came() {
             // Errors are said in our own words, behind the end of the open block; what came before is untouched.
             "error" => {
                 let stop = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
-                let place = utf8(&body).find("event: error").unwrap();
-                assert!(utf8(&out).starts_with(&format!("{}{stop}event: error\n", utf8(&body[..place]))));
+                let at = utf8(&body).find("event: error").unwrap();
+                assert!(utf8(&out).starts_with(&format!("{}{stop}event: error\n", utf8(&body[..at]))));
                 assert!(!utf8(&out).contains("req_0001"));
             }
             // The official SDKs do not see events without a name.

@@ -105,8 +105,8 @@ fn the_effort_of_a_suffix_becomes_thinking_where_the_client_is_silent() {
     let (out, _) = written("claude-haiku-4-5", body);
     let expected = r#"{"model":"claude-haiku-4-5","messages":[{"role":"user","content":"a"}],"stream":true,"output_config":{"x":1},"max_tokens":20000,"thinking":{"type":"enabled","budget_tokens":10000}}"#;
     assert_eq!(out, expected);
-    let told = r#"{"model":"m","max_tokens":9,"stream":true,"thinking":{"type":"disabled"},"messages":[{"role":"user","content":"a"}]}"#;
-    assert_eq!(written("m", told).0, told);
+    let explicit = r#"{"model":"m","max_tokens":9,"stream":true,"thinking":{"type":"disabled"},"messages":[{"role":"user","content":"a"}]}"#;
+    assert_eq!(written("m", explicit).0, explicit);
     let hot =
         r#"{"model":"m","max_tokens":9,"stream":true,"temperature":0,"messages":[{"role":"user","content":"a"}]}"#;
     let noted = "dropped reasoning effort beside sampling fields".to_owned();
@@ -135,12 +135,12 @@ fn thoughts_of_other_models_do_not_reach_anthropic() {
 fn a_limit_beyond_the_model_is_lowered() {
     let body = r#"{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"a"}]}"#;
     let (request, _) = read(body).unwrap();
-    for (most, limit, said) in [(8000, 8000, "lowered max_tokens to 8000"), (9000, 9000, "")] {
+    for (most, limit, expected) in [(8000, 8000, "lowered max_tokens to 8000"), (9000, 9000, "")] {
         let target = Relay { model: "m".to_owned(), max_output: Some(most), ..Relay::default() };
         let Written { body: out, notes: written, .. } =
             Wire::Messages.write_request(&request, &Target::Relay(target)).unwrap();
         assert!(utf8(&out).contains(&format!(r#""max_tokens":{limit},"#)), "{}", utf8(&out));
-        assert_eq!(notes(&written), said);
+        assert_eq!(notes(&written), expected);
     }
 }
 

@@ -57,16 +57,16 @@ fn answers_are_said_in_ollamas() {
     let answer = Bytes::from_static(
         br#"{"object":"list","data":[{"index":1,"embedding":[3.0,4e-1]},{"index":0,"embedding":[1,2]}],"usage":{"prompt_tokens":5,"total_tokens":5}}"#,
     );
-    let said = |embed: &embed::Embed, answer: Option<&Bytes>| -> Value {
+    let answered = |embed: &embed::Embed, answer: Option<&Bytes>| -> Value {
         serde_json::from_slice(&embed.answer(answer, Duration::from_micros(7)).unwrap()).unwrap()
     };
     let many = read(r#"{"model":"m","input":["a","b"]}"#, false).unwrap();
     let expected = json!({"model": "m", "embeddings": [[1, 2], [3.0, 0.4]], "total_duration": 7000, "load_duration": 0, "prompt_eval_count": 5});
-    assert_eq!(said(&many, Some(&answer)), expected);
+    assert_eq!(answered(&many, Some(&answer)), expected);
     let one = read(r#"{"model":"m","prompt":"a"}"#, true).unwrap();
-    assert_eq!(said(&one, Some(&answer)), json!({"embedding": [1, 2]}));
-    assert_eq!(said(&many, None)["embeddings"], json!([]));
-    assert_eq!(said(&one, None), json!({"embedding": []}));
+    assert_eq!(answered(&one, Some(&answer)), json!({"embedding": [1, 2]}));
+    assert_eq!(answered(&many, None)["embeddings"], json!([]));
+    assert_eq!(answered(&one, None), json!({"embedding": []}));
     for nonsense in ["", "{}", "<html>", r#"{"data":[{"embedding":"AAAA"}]}"#, r#"{"data":[{}]}"#] {
         let failure = many.answer(Some(&Bytes::copy_from_slice(nonsense.as_bytes())), Duration::ZERO).unwrap_err();
         assert_eq!(failure.kind, Kind::Upstream, "{nonsense}");

@@ -11,23 +11,23 @@ use crate::{corpus, fold, lines, read, replies, setting, write};
 
 /// What an appending client ends up with.
 #[derive(Debug, Default, PartialEq)]
-struct Heard {
+struct Contents {
     text: String,
     thinking: String,
     calls: Vec<Value>,
     images: Vec<Value>,
 }
 
-fn heard(lines: &[Value]) -> Heard {
-    let mut heard = Heard::default();
+fn contents(lines: &[Value]) -> Contents {
+    let mut contents = Contents::default();
     for line in lines {
         let message = &line["message"];
-        heard.text += message["content"].as_str().unwrap_or_default();
-        heard.thinking += message["thinking"].as_str().unwrap_or_default();
-        heard.calls.extend(message["tool_calls"].as_array().into_iter().flatten().cloned());
-        heard.images.extend(message["images"].as_array().into_iter().flatten().cloned());
+        contents.text += message["content"].as_str().unwrap_or_default();
+        contents.thinking += message["thinking"].as_str().unwrap_or_default();
+        contents.calls.extend(message["tool_calls"].as_array().into_iter().flatten().cloned());
+        contents.images.extend(message["images"].as_array().into_iter().flatten().cloned());
     }
-    heard
+    contents
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_stream_says_what_the_whole_body_says() {
         }
         let body: Value = serde_json::from_slice(&Dialect::Ollama.whole(&whole, &setting(false))).unwrap();
         let lines = lines(&write(setting(false), &events));
-        assert_eq!(heard(&lines), heard(std::slice::from_ref(&body)), "{name}");
+        assert_eq!(contents(&lines), contents(std::slice::from_ref(&body)), "{name}");
         assert_eq!(lines.last().unwrap()["done_reason"], body["done_reason"], "{name}");
     }
 }
@@ -63,11 +63,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn broken_requests_do_not_panic(place in any::<Index>(), byte in any::<u8>(), generate in any::<bool>()) {
+    fn broken_requests_do_not_panic(position in any::<Index>(), byte in any::<u8>(), generate in any::<bool>()) {
         for (_, body) in corpus("requests/ollama", ".json").into_iter().chain(corpus("requests/ollama-generate", ".json")) {
             let mut broken = body.to_vec();
-            let place = place.index(broken.len());
-            broken[place] = byte;
+            let position = position.index(broken.len());
+            broken[position] = byte;
             let _ = ollama::read(&Bytes::from(broken), generate);
         }
     }

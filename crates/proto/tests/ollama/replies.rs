@@ -22,8 +22,8 @@ fn streams_and_whole_bodies() {
 
 #[test]
 fn generated_streams_and_whole_bodies() {
-    let kept = ["responses_text", "responses_reasoning", "responses_image", "responses_incomplete", "chat_error"];
-    for (name, events) in replies().into_iter().filter(|(name, _)| kept.contains(&name.as_str())) {
+    let names = ["responses_text", "responses_reasoning", "responses_image", "responses_incomplete", "chat_error"];
+    for (name, events) in replies().into_iter().filter(|(name, _)| names.contains(&name.as_str())) {
         insta::assert_snapshot!(format!("generate_{name}"), write(setting(true), &events));
         let whole = fold(&events);
         if whole.failure.is_none() {
@@ -157,10 +157,10 @@ fn hidden_thinking_stays_hidden() {
 fn pictures_are_strings_or_objects() {
     let (_, events) = replies().into_iter().find(|(name, _)| name == "responses_image").unwrap();
     for image_objects in [false, true] {
-        let mut wish = setting(false);
-        wish.reply.image_objects = image_objects;
-        let lines = lines(&write(wish.clone(), &events));
-        let body: serde_json::Value = serde_json::from_slice(&Dialect::Ollama.whole(&fold(&events), &wish)).unwrap();
+        let mut setting = setting(false);
+        setting.reply.image_objects = image_objects;
+        let lines = lines(&write(setting.clone(), &events));
+        let body: serde_json::Value = serde_json::from_slice(&Dialect::Ollama.whole(&fold(&events), &setting)).unwrap();
         let shown = lines.iter().chain([&body]).filter_map(|line| line["message"]["images"].get(0));
         let forms: Vec<bool> =
             shown.map(|image| if image_objects { image["value"].is_string() } else { image.is_string() }).collect();

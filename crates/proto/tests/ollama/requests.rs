@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto::canon::{ItemKind, Thinking};
-use proto::dialect::ollama::{self, Asked};
+use proto::dialect::ollama::{self, RequestKind};
 use proto::dialect::{Codex, Relay, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
@@ -128,18 +128,18 @@ fn defaults_are_those_of_ollama() {
 
 #[test]
 fn thinking_comes_in_many_words() {
-    let asked = |think: &str| {
+    let thinking = |think: &str| {
         let (request, _) = read(&with(&format!(r#""think":{think}"#))).unwrap();
         (request.reasoning.effort, request.reasoning.summary.is_some(), request.reply.thinking == Thinking::Hidden)
     };
     for shown in ["true", "\"true\"", "null"] {
-        assert_eq!(asked(shown), (None, true, false), "{shown}");
+        assert_eq!(thinking(shown), (None, true, false), "{shown}");
     }
     for hidden in ["false", "\"false\"", "\"none\""] {
-        assert_eq!(asked(hidden), (Some("none".to_owned()), false, true), "{hidden}");
+        assert_eq!(thinking(hidden), (Some("none".to_owned()), false, true), "{hidden}");
     }
     for level in ["low", "medium", "high", "max", "xhigh", "minimal"] {
-        assert_eq!(asked(&format!("\"{level}\"")), (Some(level.to_owned()), true, false));
+        assert_eq!(thinking(&format!("\"{level}\"")), (Some(level.to_owned()), true, false));
     }
 }
 
@@ -200,7 +200,7 @@ fn results_do_not_answer_what_was_left_open() {
 #[test]
 fn bodies_without_anything_to_answer_load_a_model() {
     let load = |body: &str, generate: bool| match ollama::read(&Bytes::copy_from_slice(body.as_bytes()), generate) {
-        Ok(Asked::Load { model, unload, stream }) => Some((model, unload, stream)),
+        Ok(RequestKind::Load { model, unload, stream }) => Some((model, unload, stream)),
         _ => None,
     };
     let loaded = |unload, stream| Some(("m".to_owned(), unload, stream));

@@ -130,10 +130,10 @@ fn surprising_delta_frames_are_read_all_the_same() {
     ];
     for data in frames {
         let events = events(Dialect::Responses, format!("{CREATED}{}{COMPLETED}", frame(data)).as_bytes());
-        let said = events
+        let texts = events
             .iter()
             .filter_map(|event| if let What::Delta { data, .. } = &event.what { Some(data.plain()) } else { None });
-        assert_eq!(said.collect::<String>(), "x", "{data}");
+        assert_eq!(texts.collect::<String>(), "x", "{data}");
     }
     for data in [
         r#"{"type":"response.output_text.delta"}"#,
@@ -194,8 +194,8 @@ fn nothing_precedes_the_opening() {
     let early = frame(r#"{"type":"keepalive"}"#) + &frame(r#"{"type":"response.metadata","headers":{}}"#);
     let late =
         [r#"{"type":"codex.rate_limits"}"#, r#"{"type":"codex.response.metadata","headers":{}}"#].map(frame).concat();
-    let told = frame(r#"{"type":"response.metadata","headers":{"x-codex-turn-state":"s"}}"#);
-    let stream = format!("{early}{CREATED}{late}{told}{COMPLETED}");
+    let metadata = frame(r#"{"type":"response.metadata","headers":{"x-codex-turn-state":"s"}}"#);
+    let stream = format!("{early}{CREATED}{late}{metadata}{COMPLETED}");
     for codex in [false, true] {
         let setting = proto::dialect::ReplySetting { codex, ..setting() };
         let written = write(Dialect::Responses, setting, &events(Dialect::Responses, stream.as_bytes()));

@@ -118,14 +118,14 @@ fn recorded_bodies_are_read_like_streams() {
             continue;
         }
         assert_eq!(whole.items.len(), body["output"].as_array().map_or(0, Vec::len), "{name}");
-        let said: String = events
+        let text: String = events
             .iter()
             .filter_map(|event| match &event.what {
                 What::Delta { channel: proto::canon::Channel::Text, data, .. } => Some(data.plain().into_owned()),
                 _ => None,
             })
             .collect();
-        assert_eq!(said, visible(&whole), "{name}");
+        assert_eq!(text, visible(&whole), "{name}");
     }
 }
 

@@ -250,7 +250,7 @@ fn nothing_of_a_chunk_is_kept(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] client: Dialect,
     #[values("text", "reasoning", "refusal")] name: &str,
 ) {
-    let (_, stream) = STREAMS.iter().find(|(given, _)| *given == name).unwrap();
+    let (_, stream) = STREAMS.iter().find(|(known, _)| *known == name).unwrap();
     // Whole frames: one that crosses a border is copied anyway.
     let chunks: Vec<Bytes> =
         stream.split_inclusive("\n\n").map(|frame| Bytes::copy_from_slice(frame.as_bytes())).collect();

@@ -251,22 +251,22 @@ fn efforts_and_tiers_fit_the_model() {
 #[test]
 fn given_tools_stand_after_the_clients() {
     let request = read(r#"{"input":"x","tools":[{"type":"function","name":"f","parameters":{}}]}"#).unwrap();
-    let given = |target: Codex| Codex { tools: vec!["web_search", "image_generation"], ..target };
+    let with_tools = |target: Codex| Codex { tools: vec!["web_search", "image_generation"], ..target };
     let kinds = |list: &Value| {
         list.as_array().unwrap().iter().map(|tool| tool["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let all = ["function", "web_search", "image_generation"];
-    let (body, notes) = write(&request, &given(classic()));
+    let (body, notes) = write(&request, &with_tools(classic()));
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         (kinds(&body["tools"]), notes.header().as_str()),
         (all.map(str::to_owned).to_vec(), "added web_search and image_generation")
     );
-    let (body, _) = write(&request, &given(lite()));
+    let (body, _) = write(&request, &with_tools(lite()));
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["input"][0]["type"], "additional_tools");
     assert_eq!(kinds(&body["input"][0]["tools"][0]["tools"]), all);
-    let (body, _) = write(&read(r#"{"input":"x"}"#).unwrap(), &given(classic()));
+    let (body, _) = write(&read(r#"{"input":"x"}"#).unwrap(), &with_tools(classic()));
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         (kinds(&body["tools"]), &body["tool_choice"]),

@@ -45,8 +45,8 @@ fn chain(body: &str, replied: &[&str]) -> Chain {
     let messages =
         std::iter::once(created("resp_1")).chain(replied.iter().map(|item| done(item))).chain([completed("resp_1")]);
     for message in messages {
-        let said = append(&message, &mut BytesMut::new()).unwrap();
-        record.see(&message, said).unwrap();
+        let class = append(&message, &mut BytesMut::new()).unwrap();
+        record.see(&message, class).unwrap();
     }
     record.chain().unwrap()
 }
@@ -104,8 +104,8 @@ fn another_beginning_is_another_conversation() {
     assert_eq!(other.known(&chain), None);
     let model = body(&[&user("one"), HELLO_BACK, &user("two")]).replace("\"m\"", "\"n\"");
     assert_eq!(turn(&model).known(&chain), None);
-    let told = body(&[&user("one"), HELLO_BACK, &user("two")]).replace("\"i\"", "\"j\"");
-    assert_eq!(turn(&told).known(&chain), None);
+    let changed = body(&[&user("one"), HELLO_BACK, &user("two")]).replace("\"i\"", "\"j\"");
+    assert_eq!(turn(&changed).known(&chain), None);
 }
 
 #[test]
@@ -149,12 +149,12 @@ fn metadata_of_ours_takes_the_place_of_the_clients() {
 #[case(r#"{"a":1,"type":"a\ndata: b"}"#, None)]
 #[case("no event", None)]
 #[case(r#"{"no":"type"}"#, None)]
-fn messages_become_lines(#[case] message: &str, #[case] said: Option<EventClass>) {
+fn messages_become_lines(#[case] message: &str, #[case] class: Option<EventClass>) {
     let mut out = BytesMut::new();
-    assert_eq!(append(&Bytes::copy_from_slice(message.as_bytes()), &mut out), said);
-    assert_eq!(out.is_empty(), said.is_none());
+    assert_eq!(append(&Bytes::copy_from_slice(message.as_bytes()), &mut out), class);
+    assert_eq!(out.is_empty(), class.is_none());
     let line = std::str::from_utf8(&out).unwrap();
-    assert_eq!(line.matches('\n').count(), usize::from(said.is_some()), "one line");
+    assert_eq!(line.matches('\n').count(), usize::from(class.is_some()), "one line");
 }
 
 #[test]
@@ -257,11 +257,11 @@ proptest! {
         reader.set_framing(Framing::Lines);
         let mut events: Vec<Event> = Vec::new();
         reader.push(stream.freeze(), &mut events);
-        let said: String = events.iter().filter_map(|event| match &event.what {
+        let text_read: String = events.iter().filter_map(|event| match &event.what {
             What::Delta { data, .. } => Some(data.plain().into_owned()),
             _ => None,
         }).collect();
-        prop_assert_eq!(said, text);
+        prop_assert_eq!(text_read, text);
     }
 
     /// Arbitrary messages never panic, and what is taken is a frame.

@@ -21,11 +21,11 @@ fn write(setting: ReplySetting, events: &[proto::Event]) -> (Vec<Value>, Option<
     for event in events {
         writer.push(event, &mut out);
     }
-    let kept = writer.response().map(|response| response.parse().unwrap());
+    let response = writer.response().map(|response| response.parse().unwrap());
     writer.end(&mut out);
     let text = String::from_utf8(out.to_vec()).unwrap();
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-    (data.map(|data| serde_json::from_str(data).unwrap()).collect(), kept)
+    (data.map(|data| serde_json::from_str(data).unwrap()).collect(), response)
 }
 
 fn objects(events: &[Value]) -> Vec<&Value> {
@@ -36,16 +36,20 @@ fn objects(events: &[Value]) -> Vec<&Value> {
 fn every_object_says_what_becomes_of_its_response() {
     for (name, stream) in STREAMS {
         let events = events(Dialect::Responses, stream.as_bytes());
-        let (plain, kept) = write(setting(), &events);
-        assert_eq!(kept, None, "{name}");
+        let (plain, response) = write(setting(), &events);
+        assert_eq!(response, None, "{name}");
         for store in [true, false] {
-            let (marked, kept) = write(stored(store, usize::MAX), &events);
+            let (marked, response) = write(stored(store, usize::MAX), &events);
             assert_eq!(marked.len(), plain.len(), "{name}");
             for (marked, plain) in objects(&marked).into_iter().zip(objects(&plain)) {
                 assert_eq!((&marked["store"], &marked["previous_response_id"]), (&json!(store), &json!("resp_before")));
                 assert_eq!(marked["id"], plain["id"], "{name}");
             }
-            assert_eq!(kept.as_ref(), objects(&marked).last().copied(), "{name}: what is kept is what was seen last");
+            assert_eq!(
+                response.as_ref(),
+                objects(&marked).last().copied(),
+                "{name}: what is kept is what was seen last"
+            );
         }
     }
 }
@@ -55,8 +59,8 @@ fn a_response_that_is_too_large_does_not_say_that_it_is_kept() {
     let (_, stream) = STREAMS[0];
     let events = events(Dialect::Responses, stream.as_bytes());
     let size = serde_json::to_vec(&write(stored(true, usize::MAX), &events).1).unwrap().len();
-    let (marked, kept) = write(stored(true, size / 2), &events);
-    assert_eq!((objects(&marked).last().unwrap()["store"].clone(), kept), (json!(false), None));
+    let (marked, response) = write(stored(true, size / 2), &events);
+    assert_eq!((objects(&marked).last().unwrap()["store"].clone(), response), (json!(false), None));
     let mut fold = Fold::new();
     for event in &events {
         fold.push(event);
@@ -139,6 +143,6 @@ fn refusals_and_headers_are_messages() {
     let error = json!({ "message": "slow \"down\"", "type": "rate_limit_error", "param": "input", "code": "rate_limit_exceeded" });
     let headers = json!({ "X-Codex-Plan-Type": "plus", "Retry-After": "3" });
     assert_eq!(message, json!({ "type": "error", "status": 429, "error": error, "headers": headers }));
-    let told: Value = Json::from_valid(responses::metadata("response.metadata", [("x-a", "b")])).parse().unwrap();
-    assert_eq!(told, json!({ "type": "response.metadata", "headers": { "x-a": "b" } }));
+    let message: Value = Json::from_valid(responses::metadata("response.metadata", [("x-a", "b")])).parse().unwrap();
+    assert_eq!(message, json!({ "type": "response.metadata", "headers": { "x-a": "b" } }));
 }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use proto::dialect::ollama::{self, Asked};
+use proto::dialect::ollama::{self, RequestKind};
 use proto::framing::line_ends;
 use proto::{Failure, Kind};
 use serde::Serialize;
@@ -52,12 +52,12 @@ async fn call(ctx: RequestContext, generate: bool) -> HandlerResult {
     let image_objects = reads_image_objects(&ctx.parts.headers);
     let (call, body) = receive(ctx).await?;
     match offload(body.len(), move || ollama::read(&body, generate)).await? {
-        Asked::Reply(mut request, notes) => {
+        RequestKind::Reply(mut request, notes) => {
             request.reply.image_objects = image_objects;
             request.model = request.model.map(|name| catalog_name(&call, &name));
             call.answer(*request, notes, None).await
         }
-        Asked::Load { model, unload, stream } => {
+        RequestKind::Load { model, unload, stream } => {
             call.app.engine.models().resolve(Some(&catalog_name(&call, &model)))?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let body = ollama::loaded(&model, generate, unload, now.as_secs());

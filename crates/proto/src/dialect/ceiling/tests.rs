@@ -6,30 +6,30 @@ use super::super::{Relay, Written};
 use super::*;
 
 /// A client's body that wishes for so many tokens.
-fn body(dialect: Dialect, wish: u64) -> String {
+fn body(dialect: Dialect, requested: u64) -> String {
     let message = r#""messages":[{"role":"user","content":"hi"}]"#;
     match dialect {
-        Dialect::Chat => format!(r#"{{"model":"m","max_completion_tokens":{wish},"seed":7,{message}}}"#),
-        Dialect::Responses => format!(r#"{{"model":"m","max_output_tokens":{wish},"input":"hi","top_p":1}}"#),
-        Dialect::Messages => format!(r#"{{"model":"m","max_tokens":{wish},{message}}}"#),
+        Dialect::Chat => format!(r#"{{"model":"m","max_completion_tokens":{requested},"seed":7,{message}}}"#),
+        Dialect::Responses => format!(r#"{{"model":"m","max_output_tokens":{requested},"input":"hi","top_p":1}}"#),
+        Dialect::Messages => format!(r#"{{"model":"m","max_tokens":{requested},{message}}}"#),
         Dialect::Gemini => {
             format!(
-                r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],"generationConfig":{{"topK":3,"maxOutputTokens":{wish}}}}}"#
+                r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],"generationConfig":{{"topK":3,"maxOutputTokens":{requested}}}}}"#
             )
         }
-        Dialect::Ollama => format!(r#"{{"model":"m","options":{{"num_predict":{wish}}},{message}}}"#),
+        Dialect::Ollama => format!(r#"{{"model":"m","options":{{"num_predict":{requested}}},{message}}}"#),
     }
 }
 
 /// What an upstream is asked for at most, as it would read it, and the notes.
-fn asked(dialect: Dialect, wire: Wire, wish: u64, ceiling: Option<u64>) -> (Option<u64>, String) {
-    let (request, _) = dialect.read_request(Bytes::from(body(dialect, wish))).unwrap();
+fn sent_limit(dialect: Dialect, wire: Wire, requested: u64, ceiling: Option<u64>) -> (Option<u64>, String) {
+    let (request, _) = dialect.read_request(Bytes::from(body(dialect, requested))).unwrap();
     let target = Target::Relay(Relay { model: "m".to_owned(), ceiling, ..Relay::default() });
     let Written { body: bytes, notes, .. } = wire.write_request(&request, &target).unwrap();
     let sent: Value = serde_json::from_slice(&bytes).unwrap();
     let limits = ["/max_tokens", "/max_completion_tokens", "/max_output_tokens", "/generationConfig/maxOutputTokens"];
-    let mut said = limits.iter().filter_map(|path| sent.pointer(path)?.as_u64());
-    (said.next(), notes.header())
+    let mut values = limits.iter().filter_map(|path| sent.pointer(path)?.as_u64());
+    (values.next(), notes.header())
 }
 
 #[test]
@@ -38,12 +38,12 @@ fn nobody_asks_for_more_than_is_taken() {
     for dialect in dialects {
         for wire in [Wire::Chat, Wire::Responses, Wire::Messages, Wire::Gemini] {
             let case = format!("{dialect:?} to {wire:?}");
-            let (said, notes) = asked(dialect, wire, 9000, Some(4096));
-            assert_eq!(said, Some(4096), "{case}");
+            let (limit, notes) = sent_limit(dialect, wire, 9000, Some(4096));
+            assert_eq!(limit, Some(4096), "{case}");
             assert!(notes.contains("lowered max_tokens to 4096"), "{case}: {notes}");
             for ceiling in [None, Some(9000), Some(10_000)] {
-                let (said, notes) = asked(dialect, wire, 9000, ceiling);
-                assert_eq!(said, Some(9000), "{case}");
+                let (limit, notes) = sent_limit(dialect, wire, 9000, ceiling);
+                assert_eq!(limit, Some(9000), "{case}");
                 assert!(!notes.contains("lowered"), "{case}: {notes}");
             }
         }

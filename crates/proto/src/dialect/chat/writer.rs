@@ -244,13 +244,13 @@ impl Writer {
         if !self.passed.finish {
             // Lines of the frame that are not data say nothing.
             let last = self.passed.last.clone().and_then(sse::parse);
-            self.passed.finish = last.is_some_and(|frame| says_finish(&frame.data));
+            self.passed.finish = last.is_some_and(|frame| has_finish_reason(&frame.data));
         }
     }
 }
 
 /// Whether a chunk has a finish reason. Inside a string the quotes of the name would be escaped.
-fn says_finish(data: &[u8]) -> bool {
+fn has_finish_reason(data: &[u8]) -> bool {
     let name = br#""finish_reason""#;
     memchr::memmem::find_iter(data, name).any(|at| {
         let value = data[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();

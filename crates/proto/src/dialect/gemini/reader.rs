@@ -72,7 +72,7 @@ impl GeminiAnswer {
             let code = Json::slice(data, error).get("code").and_then(|code| code.as_u64());
             return Err(upstream_error::from_body(code.and_then(|code| u16::try_from(code).ok()).unwrap_or(502), data));
         }
-        if !reply.says() {
+        if !reply.has_reply_fields() {
             return Err(garbled());
         }
         self.read(data, &reply, sink)?;

@@ -92,13 +92,13 @@ impl Scope {
     }
 
     /// Keeps fields that nobody read.
-    fn leftover(&mut self, place: &str, fields: Fields<'_>) {
+    fn leftover(&mut self, path: &str, fields: Fields<'_>) {
         for (name, json) in fields.rest().filter(|(_, json)| !json.is_null()) {
             let name = name.plain();
             let plain = notes::is_plain(&name);
             let name = if plain && self.rest.len() < MOST_UNKNOWN { name.as_ref() } else { "unknown" };
-            let dot = if place.is_empty() { "" } else { "." };
-            self.keep(&format!("{place}{dot}{name}"), json);
+            let dot = if path.is_empty() { "" } else { "." };
+            self.keep(&format!("{path}{dot}{name}"), json);
         }
     }
 }

@@ -89,10 +89,10 @@ impl<'w> Answer<'w> {
         }
     }
 
-    fn part(&mut self, place: (u32, u32), part: &'w Part) {
+    fn part(&mut self, key: (u32, u32), part: &'w Part) {
         let text = match part {
             Part::Text { text, annotations } => {
-                self.sources.text(place, text, annotations.as_ref());
+                self.sources.text(key, text, annotations.as_ref());
                 text
             }
             Part::Refusal(refusal) => refusal,

@@ -24,7 +24,7 @@ pub(super) struct Reply<'a> {
 
 impl Reply<'_> {
     /// Whether it has anything that only a reply has.
-    pub(super) fn says(&self) -> bool {
+    pub(super) fn has_reply_fields(&self) -> bool {
         let figures = self.usage_metadata.is_some() || self.model_version.is_some() || self.response_id.is_some();
         self.candidates.is_some() || self.prompt_feedback.is_some() || figures
     }

@@ -39,7 +39,7 @@ pub struct Writer {
     sources: Sources,
     usage: Option<Usage>,
     /// Whether a frame that went out has a finish reason.
-    said_finish: bool,
+    finish_sent: bool,
 }
 
 impl Writer {
@@ -54,7 +54,7 @@ impl Writer {
             pending: None,
             sources: Sources::default(),
             usage: None,
-            said_finish: false,
+            finish_sent: false,
         }
     }
 
@@ -171,7 +171,7 @@ impl Writer {
         self.open(None);
         self.calls.rest(finish).iter().for_each(|call| self.call(call, out));
         // The upstream's own last frame may be out, with its counts to come.
-        if !self.said_finish {
+        if !self.finish_sent {
             let (state, usage) = (self.pending.take(), self.usage.take());
             let grounding = self.sources.grounding();
             self.frames.last(out, (encode::reason(finish), state.as_ref()), (usage.as_ref(), grounding.as_ref()));
@@ -200,7 +200,7 @@ impl Writer {
             self.emit(frame, out);
         }
         if let What::End { finish, .. } = what {
-            self.said_finish |= !frame.is_empty();
+            self.finish_sent |= !frame.is_empty();
             self.finish(*finish, out);
         }
     }
@@ -218,12 +218,12 @@ impl Writer {
                 out.put_u8(b'\n');
             }
         }
-        self.said_finish = self.said_finish || says_finish(frame);
+        self.finish_sent = self.finish_sent || has_finish_reason(frame);
     }
 }
 
 /// Whether a frame has a finish reason, or says why the question was blocked.
-fn says_finish(frame: &Bytes) -> bool {
+fn has_finish_reason(frame: &Bytes) -> bool {
     // Most frames are pieces of text: they are not parsed for this.
     let named = |name: &[u8]| memchr::memmem::find(frame, name).is_some();
     if !named(b"finishReason") && !named(b"blockReason") {

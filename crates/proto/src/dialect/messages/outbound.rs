@@ -2,17 +2,17 @@
 
 mod blocks;
 mod history;
+mod messages;
 mod patch;
 mod thinking;
 mod tools;
-mod turns;
 
 #[cfg(test)]
 mod tests;
 
 use bytes::{Bytes, BytesMut};
 
-use self::turns::Messages;
+use self::messages::Messages;
 use super::takes_stop;
 use crate::canon::{Format, Request};
 use crate::dialect::{Dialect, Relay, Target};
@@ -43,17 +43,17 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
 
 fn fresh(request: &Request, relay: &Relay) -> Result<(Bytes, Notes), Failure> {
     let mut notes = Notes::default();
-    let turns = Messages::of(request, relay, &mut notes)?;
-    if turns.is_empty() {
+    let messages = Messages::of(request, relay, &mut notes)?;
+    if messages.is_empty() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Messages";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
-    let plan = thinking::Plan::of(request, relay, turns.is_thoughtless(), &mut notes);
+    let plan = thinking::Plan::of(request, relay, messages.is_thoughtless(), &mut notes);
     let mut out = BytesMut::with_capacity(4096);
     emit::object(&mut out, |writer| {
         writer.string("model", &relay.model);
         writer.number("max_tokens", plan.max_tokens);
-        turns.write(writer, request, &mut notes)?;
+        messages.write(writer, request, &mut notes)?;
         tools::write(writer, request, &mut notes);
         if let Some(thinking) = plan.thinking() {
             writer.json("thinking", &thinking);

@@ -33,8 +33,8 @@ impl Answer for MessagesAnswer {
         let name = Kind::of(frame.event());
         let mut sink = EventSink::new(out, Self::DIALECT, frame.raw);
         let progress = match scan::delta(&frame.data) {
-            Some(found) => {
-                self.delta(found.index, found.piece, found.cut(frame.data), &mut sink);
+            Some(span) => {
+                self.delta(span.index, span.piece, span.cut(frame.data), &mut sink);
                 Progress::More
             }
             None => self.event(name, frame.data, &mut sink)?,

@@ -89,9 +89,9 @@ fn vectors(answer: &Bytes) -> Result<Vec<Json>, Failure> {
         return Err(nonsense());
     }
     let data = Json::from_valid(answer.clone()).get("data").ok_or_else(nonsense)?;
-    let vector = |(place, element): (u64, Json)| {
+    let vector = |(position, element): (u64, Json)| {
         let vector = element.get("embedding").filter(|vector| vector.shape() == Shape::Array)?;
-        Some((element.get("index").and_then(|index| index.as_u64()).unwrap_or(place), vector))
+        Some((element.get("index").and_then(|index| index.as_u64()).unwrap_or(position), vector))
     };
     let mut vectors: Vec<(u64, Json)> =
         (0..).zip(data.elements()).map(vector).collect::<Option<_>>().ok_or_else(nonsense)?;

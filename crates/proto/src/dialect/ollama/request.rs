@@ -18,7 +18,7 @@ use crate::text::Json;
 
 /// What a body asks for.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum RequestKind {
     /// A reply.
     Reply(Box<Request>, Notes),
     /// That a model be loaded or unloaded: there are no messages, or there is no prompt.
@@ -33,7 +33,7 @@ pub enum Asked {
 }
 
 /// Reads a body of `/api/chat`, or of `/api/generate` when `generate`. Errors: `Invalid` with the path of the offending field.
-pub fn read(body: &Bytes, generate: bool) -> Result<Asked, Failure> {
+pub fn read(body: &Bytes, generate: bool) -> Result<RequestKind, Failure> {
     crate::json::check(body)?;
     let json = Json::from_valid(body.clone());
     let mut scope = Scope::default();
@@ -44,23 +44,23 @@ pub fn read(body: &Bytes, generate: bool) -> Result<Asked, Failure> {
     }
     let mut request = scope.request(fields, generate)?;
     output_format::note_envelope(&mut request);
-    Ok(Asked::Reply(Box::new(request), scope.notes))
+    Ok(RequestKind::Reply(Box::new(request), scope.notes))
 }
 
 /// As [`read`], for callers that cannot answer anything but a reply.
 #[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
 pub(super) fn reply(body: Bytes, generate: bool) -> Result<(Request, Notes), Failure> {
     match read(&body, generate)? {
-        Asked::Reply(request, notes) => Ok((*request, notes)),
-        Asked::Load { .. } => Err(Path::ROOT.field(if generate { "prompt" } else { "messages" }).missing()),
+        RequestKind::Reply(request, notes) => Ok((*request, notes)),
+        RequestKind::Load { .. } => Err(Path::ROOT.field(if generate { "prompt" } else { "messages" }).missing()),
     }
 }
 
-fn load(fields: &mut Fields<'_>) -> ReadResult<Asked> {
+fn load(fields: &mut Fields<'_>) -> ReadResult<RequestKind> {
     let model = fields.need("model", node::string)?;
     let unload = fields.read("keep_alive", keep_alive)?.unwrap_or(false);
     let stream = fields.read("stream", node::boolean)?.unwrap_or(true);
-    Ok(Asked::Load { model, unload, stream })
+    Ok(RequestKind::Load { model, unload, stream })
 }
 
 /// A number of seconds or a length of time; whether it is zero.

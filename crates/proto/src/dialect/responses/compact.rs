@@ -19,18 +19,18 @@ const MADE: &str = "compaction";
 /// Turns a request for a compaction into the one that the backend knows. What people said comes back unsealed: it is the
 /// answer's beginning.
 pub fn ask(request: &mut Request) -> Vec<Json> {
-    let said = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
-    let kept = request.items.iter().filter(said).filter_map(|item| item.raw.clone()).collect();
-    if !is_asked(request) {
+    let is_user_message = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
+    let user_messages = request.items.iter().filter(is_user_message).filter_map(|item| item.raw.clone()).collect();
+    if !is_compaction(request) {
         let raw = emit::json(|writer| writer.string("type", TRIGGER));
         request.items.push(Item { kind: ItemKind::Other { kind: TRIGGER.to_owned() }, raw: Some(raw) });
     }
     request.reply = ReplyOptions::default();
-    kept
+    user_messages
 }
 
 /// Whether a request asks for a compaction.
-pub fn is_asked(request: &Request) -> bool {
+pub fn is_compaction(request: &Request) -> bool {
     request.items.last().is_some_and(|item| matches!(&item.kind, ItemKind::Other { kind } if kind == TRIGGER))
 }
 
@@ -47,9 +47,9 @@ pub fn made(response: &Bytes) -> Result<Json, Failure> {
 }
 
 /// The answer of `/v1/responses/compact`, from the whole response, what people said before it and the sealed item.
-pub fn answer(response: &Bytes, kept: &[Json], made: &Json) -> Bytes {
+pub fn answer(response: &Bytes, user_messages: &[Json], made: &Json) -> Bytes {
     let response = Json::from_valid(response.clone());
-    let mut out = BytesMut::with_capacity(kept.iter().map(|item| item.bytes().len()).sum::<usize>() + 1024);
+    let mut out = BytesMut::with_capacity(user_messages.iter().map(|item| item.bytes().len()).sum::<usize>() + 1024);
     emit::object(&mut out, |writer| {
         for (name, from) in [("id", "id"), ("created_at", "created_at")] {
             if let Some(value) = response.get(from) {
@@ -57,7 +57,7 @@ pub fn answer(response: &Bytes, kept: &[Json], made: &Json) -> Bytes {
             }
         }
         writer.string("object", "response.compaction");
-        writer.array("output", kept.iter().chain([made]), |out, item| out.extend_from_slice(item.bytes()));
+        writer.array("output", user_messages.iter().chain([made]), |out, item| out.extend_from_slice(item.bytes()));
         if let Some(usage) = response.get("usage") {
             writer.json("usage", &usage);
         }
@@ -79,22 +79,22 @@ mod tests {
         let mut request = read(
             r#"{"model":"m","stream":true,"input":[{"role":"user","content":"one"},{"role":"assistant","content":"two"}]}"#,
         );
-        let kept = ask(&mut request);
-        assert!(is_asked(&request) && !request.reply.stream);
-        assert_eq!((kept.len(), request.items.len()), (1, 3));
-        assert!(kept[0].as_str().contains("one"));
+        let user_messages = ask(&mut request);
+        assert!(is_compaction(&request) && !request.reply.stream);
+        assert_eq!((user_messages.len(), request.items.len()), (1, 3));
+        assert!(user_messages[0].as_str().contains("one"));
         ask(&mut request);
         assert_eq!(request.items.len(), 3);
     }
 
     #[test]
     fn an_answer_is_what_people_said_and_one_compaction() {
-        let kept = [Json::of(&serde_json::json!({ "role": "user" }))];
+        let user_messages = [Json::of(&serde_json::json!({ "role": "user" }))];
         let response = Bytes::from_static(
             br#"{"id":"resp_1","object":"response","created_at":7,"output":[{"type":"compaction","id":"cmp_1","encrypted_content":"x"}],"usage":{"input_tokens":1}}"#,
         );
         let expected = r#"{"id":"resp_1","created_at":7,"object":"response.compaction","output":[{"role":"user"},{"type":"compaction","id":"cmp_1","encrypted_content":"x"}],"usage":{"input_tokens":1}}"#;
-        assert_eq!(answer(&response, &kept, &made(&response).unwrap()), expected);
+        assert_eq!(answer(&response, &user_messages, &made(&response).unwrap()), expected);
         for output in ["[]", r#"[{"type":"message"}]"#, r#"[{"type":"compaction"},{"type":"compaction"}]"#] {
             let response = Bytes::from(format!(r#"{{"id":"resp_1","output":{output}}}"#));
             assert_eq!(made(&response).unwrap_err().kind, Kind::Upstream);

@@ -20,13 +20,13 @@ pub(super) use part::{Side, text, without_detail, write as write_part};
 /// Reads one input item.
 pub(super) fn read(node: Node<'_>) -> ReadResult<Item> {
     let mut fields = node.object()?;
-    let given = fields.read("type", node::string)?;
+    let explicit = fields.read("type", node::string)?;
     // The short form of a message has a role and no type.
-    let short = given.is_none();
+    let short = explicit.is_none();
     if short && !fields.has("role") {
         return Err(fields.missing("type"));
     }
-    let kind = given.unwrap_or_else(|| "message".to_owned());
+    let kind = explicit.unwrap_or_else(|| "message".to_owned());
     let (kind, list) = match kind.as_str() {
         "message" => message(&mut fields)?,
         "function_call_output" => output(CallKind::Function, &mut fields)?,

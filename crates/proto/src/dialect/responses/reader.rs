@@ -40,7 +40,7 @@ pub(in crate::dialect) struct ResponsesAnswer {
     /// Whether every frame is held until it is whole; else large frames may pass in pieces.
     pub(in crate::dialect) whole_frames: bool,
     template: Template,
-    seen: ItemProgress,
+    items: ItemProgress,
     /// Whether the reply began; only preliminaries come before.
     opened: bool,
 }
@@ -100,8 +100,8 @@ impl ResponsesAnswer {
         raw: Bytes,
         out: &mut Vec<Event>,
     ) -> Result<Progress, Failure> {
-        if let Some((channel, found)) = self.template.find(&data) {
-            self.delta(channel, found.cut(data), passed(raw), out);
+        if let Some((channel, span)) = self.template.find(&data) {
+            self.delta(channel, span.cut(data), passed(raw), out);
             return Ok(Progress::More);
         }
         let head = head(&data);
@@ -110,7 +110,7 @@ impl ResponsesAnswer {
             && let Some(scanned) = delta::scan(&data, after, channel)
         {
             self.template.learn(&data, channel, &scanned);
-            self.delta(channel, scanned.found.cut(data), passed(raw), out);
+            self.delta(channel, scanned.span.cut(data), passed(raw), out);
             return Ok(Progress::More);
         }
         self.slow(kind, data, passed(raw), out)
@@ -178,13 +178,13 @@ impl ResponsesAnswer {
             return out.push(Event { what: What::Other, carrier });
         }
         self.opened(anonymous, out);
-        let at = delta.at.unwrap_or_else(|| self.seen.current());
+        let at = delta.at.unwrap_or_else(|| self.items.current());
         let key = PartKey { at, part: delta.part, channel };
-        if !self.seen.delta(key) {
+        if !self.items.delta(key) {
             // Without its opening a call has no name; its item will say all of it.
             let Some(head) = Head::of_channel(channel) else { return out.push(Event { what: What::Other, carrier }) };
-            self.seen.open(at);
-            self.seen.delta(key);
+            self.items.open(at);
+            self.items.delta(key);
             out.push(silent(What::ItemOpen { at, head }));
         }
         out.push(Event { what: What::Delta { at, part: delta.part, channel, data: delta.data }, carrier });
@@ -194,7 +194,7 @@ impl ResponsesAnswer {
         let Some(data) = json.get("annotation") else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
         let (at, part) = (self.at(json), index(json, "content_index").unwrap_or(0));
-        self.seen.cite(at, part);
+        self.items.cite(at, part);
         out.push(Event { what: What::Annotation { at, part, data }, carrier });
     }
 
@@ -202,8 +202,8 @@ impl ResponsesAnswer {
         let [item, index] = json.get_each(["item", "output_index"]);
         let Some(item) = item else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
-        let at = as_index(index).unwrap_or_else(|| self.seen.next());
-        let what = if self.seen.open(at) { What::ItemOpen { at, head: item::head(&item) } } else { What::Other };
+        let at = as_index(index).unwrap_or_else(|| self.items.next());
+        let what = if self.items.open(at) { What::ItemOpen { at, head: item::head(&item) } } else { What::Other };
         out.push(Event { what, carrier });
     }
 
@@ -211,31 +211,31 @@ impl ResponsesAnswer {
         let [item, index] = json.get_each(["item", "output_index"]);
         let Some(item) = item else { return out.push(Event { what: What::Other, carrier }) };
         self.opened(anonymous, out);
-        let at = as_index(index).unwrap_or_else(|| self.seen.current());
+        let at = as_index(index).unwrap_or_else(|| self.items.current());
         self.item(at, item::reply(&item), carrier, out);
     }
 
     /// An item is whole; says first whatever of it was not said piece by piece.
     fn item(&mut self, at: u32, item: Item, carrier: Carrier, out: &mut Vec<Event>) {
-        if self.seen.open(at) {
+        if self.items.open(at) {
             out.push(silent(What::ItemOpen { at, head: Head::of(&item.kind) }));
         }
         for what in item.kind.pieces(at) {
-            let said = match what {
-                What::Delta { part, channel, .. } => self.seen.has(PartKey { at, part, channel }),
-                What::Annotation { part, .. } => self.seen.is_cited(at, part),
+            let is_sent = match what {
+                What::Delta { part, channel, .. } => self.items.has(PartKey { at, part, channel }),
+                What::Annotation { part, .. } => self.items.is_cited(at, part),
                 _ => false,
             };
-            if !said {
+            if !is_sent {
                 out.push(silent(what));
             }
         }
-        self.seen.done(at, matches!(&item.kind, ItemKind::Call { kind: CallKind::Function | CallKind::Custom, .. }));
+        self.items.done(at, matches!(&item.kind, ItemKind::Call { kind: CallKind::Function | CallKind::Custom, .. }));
         out.push(Event { what: What::ItemDone { at, item }, carrier });
     }
 
     fn at(&self, json: &Json) -> u32 {
-        index(json, "output_index").unwrap_or_else(|| self.seen.current())
+        index(json, "output_index").unwrap_or_else(|| self.items.current())
     }
 }
 

@@ -224,7 +224,7 @@ fn is_private(frame: &[u8]) -> bool {
 }
 
 /// The value in a buffer of its own, so that keeping it does not keep a whole chunk; large ones came in a buffer of their own.
-fn kept_json(json: &Json) -> Json {
+fn owned_json(json: &Json) -> Json {
     const LARGE: usize = 64 << 10;
     if json.bytes().len() > LARGE { json.clone() } else { Json::from_valid(Bytes::copy_from_slice(json.bytes())) }
 }

@@ -45,16 +45,17 @@ fn steps(wire: Wire, body: &Value) -> Vec<String> {
             }
         }
         Wire::Messages | Wire::Gemini => {
-            let (turns, blocks) = if wire == Wire::Messages { ("messages", "content") } else { ("contents", "parts") };
-            for turn in list(&body[turns]) {
-                for block in list(&turn[blocks]) {
+            let (messages, blocks) =
+                if wire == Wire::Messages { ("messages", "content") } else { ("contents", "parts") };
+            for message in list(&body[messages]) {
+                for block in list(&message[blocks]) {
                     let call = [&block["functionCall"]["id"], &block["id"]].into_iter().find_map(Value::as_str);
                     let result = [&block["functionResponse"]["id"], &block["tool_use_id"]];
                     let result = result.into_iter().find_map(Value::as_str);
                     match (call, result) {
                         (Some(id), _) => steps.push(format!("c {id}")),
                         (_, Some(id)) => steps.push(format!("r {id}")),
-                        _ if turn["role"] == "user" => steps.push(format!("u {}", word(&block["text"]))),
+                        _ if message["role"] == "user" => steps.push(format!("u {}", word(&block["text"]))),
                         _ => {}
                     }
                 }
@@ -156,9 +157,9 @@ fn what_was_put_in_says_so() {
         let Written { body: out, .. } = wire.write_request(&request, &targets(wire)[0]).unwrap();
         serde_json::from_slice::<Value>(&out).unwrap()
     };
-    let said = "Error: The tool gave no result.";
-    assert_eq!(written(Wire::Responses)["input"][2]["output"], said);
-    assert_eq!(written(Wire::Chat)["messages"][2]["content"], said);
+    let expected = "Error: The tool gave no result.";
+    assert_eq!(written(Wire::Responses)["input"][2]["output"], expected);
+    assert_eq!(written(Wire::Chat)["messages"][2]["content"], expected);
     assert_eq!(
         written(Wire::Gemini)["contents"][2]["parts"][0]["functionResponse"]["response"],
         json!({ "error": "The tool gave no result." })

@@ -22,11 +22,11 @@ fn answer(request: &Request, wire: Wire, body: &str) -> Vec<Event> {
     let mut events = Vec::new();
     reader.push(Bytes::copy_from_slice(body.as_bytes()), &mut events);
     reader.end(&mut events);
-    let turn = |event: Event| match &mut replies {
+    let convert = |event: Event| match &mut replies {
         Some(replies) => replies.event(event),
         None => [None, Some(event)],
     };
-    events.into_iter().flat_map(turn).flatten().collect()
+    events.into_iter().flat_map(convert).flatten().collect()
 }
 
 fn fold(events: &[Event]) -> Whole {
@@ -109,8 +109,8 @@ fn a_free_text_call_comes_back_as_one() {
             );
             let data =
                 |event: &Event| if let What::Delta { data, .. } = &event.what { Some(data.clone()) } else { None };
-            let said: String = events.iter().filter_map(data).map(|data| data.plain().into_owned()).collect();
-            assert_eq!(said, text, "{wire:?} {size}");
+            let sent: String = events.iter().filter_map(data).map(|data| data.plain().into_owned()).collect();
+            assert_eq!(sent, text, "{wire:?} {size}");
             let stream = stream(Dialect::Responses, &events);
             assert!(
                 stream.contains("response.custom_tool_call_input.delta") && !stream.contains("function_call_arguments")

@@ -155,8 +155,8 @@ fn order(schema: &mut Tree) {
     let Some(wanted) = schema.take("propertyOrdering") else { return };
     let wanted: Vec<Text> = wanted.elements().iter().filter_map(Tree::text).collect();
     let Some(Tree::Object(properties)) = schema.get_mut("properties") else { return };
-    let place: HashMap<&Text, usize> = wanted.iter().zip(0..).collect();
-    properties.sort_by_key(|(name, _)| place.get(name).copied().unwrap_or(usize::MAX));
+    let positions: HashMap<&Text, usize> = wanted.iter().zip(0..).collect();
+    properties.sort_by_key(|(name, _)| positions.get(name).copied().unwrap_or(usize::MAX));
 }
 
 /// `nullable: true` becomes one more type.
@@ -231,12 +231,12 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
         out.push((Text::from_plain("propertyOrdering"), names));
     }
     let out = Tree::Object(out);
-    is_taken(&out).then_some(out)
+    is_accepted(&out).then_some(out)
 }
 
 /// What Gemini checks of each schema: a type where there is no choice, elements for an array and no other, properties for an
 /// object and no other, none of them required that is not there.
-fn is_taken(schema: &Tree) -> bool {
+fn is_accepted(schema: &Tree) -> bool {
     let is = |kind: &str| keywords::is_type(schema, kind);
     let properties = schema.get("properties").map(Tree::members).unwrap_or_default();
     let names: HashSet<&Text> = properties.iter().map(|(name, _)| name).collect();

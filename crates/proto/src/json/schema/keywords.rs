@@ -131,6 +131,6 @@ pub(super) fn describe(schema: &mut Tree, sentence: &str) {
 fn name(schema: &Tree) -> String {
     let word = |name: &str| schema.get(name).and_then(Tree::text).map(|text| text.plain().into_owned());
     let kind = word("type").unwrap_or_else(|| "value".to_owned());
-    let said = word("title").or_else(|| word("description")).filter(|said| said.len() <= 60);
-    said.map_or(kind.clone(), |said| format!("{kind} ({said})"))
+    let label = word("title").or_else(|| word("description")).filter(|label| label.len() <= 60);
+    label.map_or(kind.clone(), |label| format!("{kind} ({label})"))
 }

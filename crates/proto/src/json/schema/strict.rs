@@ -94,7 +94,7 @@ fn has_tuple(schema: &Tree) -> bool {
 /// Puts the schema into the one property of an object; the definitions stay at the root.
 fn wrap(schema: &mut Tree) {
     refs::shift(schema, &format!("/properties/{ROOT}"));
-    let kept: Vec<(Text, Tree)> = ["$schema", "$defs", "definitions"]
+    let definitions: Vec<(Text, Tree)> = ["$schema", "$defs", "definitions"]
         .iter()
         .filter_map(|name| Some((Text::from_plain(name), schema.take(name)?)))
         .collect();
@@ -104,7 +104,7 @@ fn wrap(schema: &mut Tree) {
     schema.set("required", Tree::Array(vec![Tree::string(ROOT)]));
     schema.set("additionalProperties", Tree::literal("false"));
     if let Tree::Object(members) = schema {
-        members.extend(kept);
+        members.extend(definitions);
     }
 }
 
@@ -283,16 +283,16 @@ fn stand_alone(schema: &mut Tree) {
         return;
     }
     let Some(pointer) = schema.take("$ref") else { return };
-    let kept: Vec<(Text, Tree)> = ["title", "description", "$defs", "definitions"]
+    let outer: Vec<(Text, Tree)> = ["title", "description", "$defs", "definitions"]
         .iter()
         .filter_map(|name| Some((Text::from_plain(name), schema.take(name)?)))
         .collect();
     *schema = Tree::object([("$ref", pointer)]);
-    if !kept.is_empty() {
+    if !outer.is_empty() {
         let inner = std::mem::replace(schema, Tree::object([]));
         *schema = keywords::any_of(vec![inner]);
         if let Tree::Object(members) = schema {
-            members.extend(kept);
+            members.extend(outer);
         }
     }
 }

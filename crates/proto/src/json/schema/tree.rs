@@ -97,12 +97,12 @@ impl Tree {
     /// Takes all members called `name` out and returns the last of them.
     pub(super) fn take(&mut self, name: &str) -> Option<Self> {
         let Self::Object(members) = self else { return None };
-        let mut taken = None;
+        let mut last = None;
         while let Some(at) = members.iter().rposition(|(key, _)| key.is(name)) {
             let (_, value) = members.remove(at);
-            taken.get_or_insert(value);
+            last.get_or_insert(value);
         }
-        taken
+        last
     }
 
     /// Sets the member `name`, in its place or at the end.

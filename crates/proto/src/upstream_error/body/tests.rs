@@ -1,10 +1,10 @@
 use super::*;
 
 /// Status, body; kind, code, seconds to wait, a part of the message.
-type Row = (u16, &'static str, Kind, Option<&'static str>, Option<u64>, &'static str);
+type Case = (u16, &'static str, Kind, Option<&'static str>, Option<u64>, &'static str);
 
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
+const CASES: &[Case] = &[
     // OpenAI and those who copy it.
     (401, r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#, Kind::Invalid, Some("invalid_api_key"), None, "Incorrect"),
     (429, r#"{"error":{"message":"Rate limit reached, try again in 1.2s","type":"requests","code":"rate_limit_exceeded"}}"#, Kind::RateLimited, Some("rate_limit_exceeded"), Some(2), "Rate"),
@@ -49,11 +49,11 @@ const ROWS: &[Row] = &[
 
 #[test]
 fn bodies_of_all_kinds_say_what_went_wrong() {
-    for (status, body, kind, code, wait, says) in ROWS {
+    for (status, body, kind, code, wait, part) in CASES {
         let failure = from_body(*status, &Bytes::from_static(body.as_bytes()));
         let got = (failure.kind, failure.code.as_deref(), failure.retry_after);
         assert_eq!(got, (*kind, *code, *wait), "{status} {body}");
-        assert!(failure.message.contains(says), "{status} {body}: {}", failure.message);
+        assert!(failure.message.contains(part), "{status} {body}: {}", failure.message);
         assert!(failure.message.len() <= 2048);
     }
 }

@@ -1,10 +1,10 @@
 use super::*;
 
 /// Message; window, prompt, output.
-type Row = (&'static str, Option<u64>, Option<u64>, Option<u64>);
+type Case = (&'static str, Option<u64>, Option<u64>, Option<u64>);
 
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
+const CASES: &[Case] = &[
     // Over-long prompts.
     ("prompt is too long: 210000 tokens > 200000 maximum", Some(200_000), Some(210_000), None),
     ("input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again", Some(200_000), Some(188_240), None),
@@ -60,31 +60,31 @@ const ROWS: &[Row] = &[
 
 #[test]
 fn refusals_are_read() {
-    for (message, window, prompt, output) in ROWS {
+    for (message, window, prompt, output) in CASES {
         let failure = Failure::new(Kind::Invalid, *message);
         let bounds = read(&failure);
         assert_eq!((bounds.window, bounds.prompt, bounds.output), (*window, *prompt, *output), "{message}");
-        assert!(!bounds.coded, "{message}");
+        assert!(!bounds.has_code, "{message}");
     }
 }
 
 #[test]
 fn only_what_is_about_the_request_says_anything() {
-    let said = |kind| read(&Failure::new(kind, "prompt is too long: 210000 tokens > 200000 maximum"));
+    let bounds = |kind| read(&Failure::new(kind, "prompt is too long: 210000 tokens > 200000 maximum"));
     for kind in [Kind::Invalid, Kind::ContextLength, Kind::TooLarge] {
-        assert_eq!(said(kind).window, Some(200_000), "{kind:?}");
+        assert_eq!(bounds(kind).window, Some(200_000), "{kind:?}");
     }
     for kind in [Kind::RateLimited, Kind::Exhausted, Kind::Upstream, Kind::Overloaded, Kind::Unauthorized] {
-        assert!(said(kind).is_empty(), "{kind:?}");
+        assert!(bounds(kind).is_empty(), "{kind:?}");
     }
 }
 
 #[test]
 fn a_code_of_its_own_counts() {
     let message = "maximum context length is 4096 tokens";
-    let coded = |kind, code: &str| read(&Failure::new(kind, message).code(code)).coded;
-    assert!(coded(Kind::Invalid, "context_length_exceeded") && coded(Kind::TooLarge, "x"));
-    assert!(!coded(Kind::Invalid, "invalid_value") && !read(&Failure::new(Kind::ContextLength, message)).coded);
+    let has_code = |kind, code: &str| read(&Failure::new(kind, message).code(code)).has_code;
+    assert!(has_code(Kind::Invalid, "context_length_exceeded") && has_code(Kind::TooLarge, "x"));
+    assert!(!has_code(Kind::Invalid, "invalid_value") && !read(&Failure::new(Kind::ContextLength, message)).has_code);
 }
 
 /// Quotes can be forged, so what the request says itself is not believed either.
@@ -129,5 +129,5 @@ fn the_first_place_that_fits_counts() {
 #[test]
 fn the_refused_output_limit_is_read_beside_the_window() {
     let bounds = of("input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease");
-    assert_eq!((bounds.prompt, bounds.asked, bounds.window), (Some(188_240), Some(21_333), Some(200_000)));
+    assert_eq!((bounds.prompt, bounds.requested_output, bounds.window), (Some(188_240), Some(21_333), Some(200_000)));
 }

@@ -26,19 +26,19 @@ pub(super) fn check(frames: &[Frame], own: bool) {
 fn chunks_of_ours(chunks: &[&Json], failed: bool) {
     let Some(first) = chunks.first() else { return assert!(failed, "an empty reply") };
     let (mut calls, mut finished) = (0, false);
-    for (place, chunk) in chunks.iter().enumerate() {
+    for (position, chunk) in chunks.iter().enumerate() {
         for field in ["id", "object", "created", "model"] {
             assert!(chunk.get(field).is_some() && chunk.get(field) == first.get(field), "{field} changes");
         }
         let choices: Vec<Json> = chunk.get("choices").expect("a chunk has choices").elements().collect();
         let Some(choice) = choices.first() else {
-            assert!(finished && place + 1 == chunks.len() && chunk.get("usage").is_some(), "an early usage chunk");
+            assert!(finished && position + 1 == chunks.len() && chunk.get("usage").is_some(), "an early usage chunk");
             continue;
         };
         assert!(choices.len() == 1 && choice.get("index").and_then(|index| index.as_u64()) == Some(0));
         assert!(!finished, "a choice after the finish reason");
         let delta = choice.get("delta").expect("a choice has a delta");
-        assert_eq!(delta.text("role").is_some(), place == 0, "the role comes once and first");
+        assert_eq!(delta.text("role").is_some(), position == 0, "the role comes once and first");
         for call in delta.get("tool_calls").iter().flat_map(Json::elements) {
             number(&call, &mut calls);
         }

@@ -23,8 +23,8 @@ pub(crate) fn replies(out: &[u8]) -> (Vec<Json>, Option<Json>) {
         assert!(json::valid(&data), "a frame is no JSON: {}", tail(&data));
         Json::from_valid(data)
     };
-    let said = frames.into_iter().map(|frame| reply(frame.data)).collect();
-    (said, (!rest.is_empty()).then(|| reply(rest)))
+    let replies = frames.into_iter().map(|frame| reply(frame.data)).collect();
+    (replies, (!rest.is_empty()).then(|| reply(rest)))
 }
 
 /// Checks a stream.
@@ -34,7 +34,8 @@ pub(super) fn check(out: &[u8], own: bool) {
         let candidate = reply.get("candidates").and_then(|list| list.elements().next());
         candidate.is_some_and(|candidate| candidate.text("finishReason").is_some())
     };
-    let blocked = |reply: &Json| reply.get("promptFeedback").is_some_and(|told| told.text("blockReason").is_some());
+    let blocked =
+        |reply: &Json| reply.get("promptFeedback").is_some_and(|feedback| feedback.text("blockReason").is_some());
     let ends = replies.iter().filter(|reply| ended(reply) || blocked(reply)).count();
     if let Some(error) = &error {
         let error = error.get("error").expect("what stands behind the replies is an error");

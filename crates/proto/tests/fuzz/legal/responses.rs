@@ -10,21 +10,21 @@ use super::Frame;
 /// Checks the frames of one reply.
 pub(super) fn check(frames: &[Frame], own: bool) {
     let (mut ends, mut reply, mut names) = (0, Reply::default(), Vec::new());
-    for (place, frame) in frames.iter().enumerate() {
+    for (position, frame) in frames.iter().enumerate() {
         let Frame::Data(event, json) = frame else {
             assert!(!own, "[DONE] and half frames are not ours");
             continue;
         };
         let name = json.text("type").map_or_else(|| event.clone(), |name| name.plain().into_owned());
         assert_eq!(ends, 0, "{name} after the end: {names:?}");
-        if place == 0 {
+        if position == 0 {
             assert_eq!(name, "response.created", "the first event");
         }
         ends += usize::from(is_end(&name, json));
         if own {
             assert_eq!(&name, event, "the event is called as its type");
-            assert_eq!(json.get("sequence_number").and_then(|number| number.as_u64()), Some(place as u64));
-            reply.read(place, &name, json);
+            assert_eq!(json.get("sequence_number").and_then(|number| number.as_u64()), Some(position as u64));
+            reply.read(position, &name, json);
         }
         names.push(name);
     }
@@ -64,15 +64,15 @@ struct Part {
 enum State {
     Open,
     /// Its text is complete.
-    Said,
+    TextDone,
     Closed,
 }
 
 impl Reply {
-    fn read(&mut self, place: usize, name: &str, json: &Json) {
+    fn read(&mut self, position: usize, name: &str, json: &Json) {
         let name = name.strip_prefix("response.").expect("our events have names of the protocol");
         match name {
-            "created" | "in_progress" => assert!(place < 2, "{name} at {place}"),
+            "created" | "in_progress" => assert!(position < 2, "{name} at {position}"),
             "completed" | "incomplete" | "failed" | "cancelled" => self.end(name, json),
             "output_item.added" => {
                 let item = json.get("item").expect("an item event has an item");
@@ -135,7 +135,7 @@ impl Item {
             }
             (true, _) => {
                 let part = self.part(family, index);
-                assert!(part.state == State::Said, "a part ends before its text");
+                assert!(part.state == State::TextDone, "a part ends before its text");
                 let whole = text(&json.get("part").expect("a part event has a part"), &["text", "refusal"]);
                 assert_eq!(whole.plain(), plain(&part.text));
                 part.state = State::Closed;
@@ -154,7 +154,7 @@ impl Item {
                     "{whole:?} is not {:?}",
                     part.text
                 );
-                part.state = if family.is_empty() { State::Closed } else { State::Said };
+                part.state = if family.is_empty() { State::Closed } else { State::TextDone };
             }
         }
     }

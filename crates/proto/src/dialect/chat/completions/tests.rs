@@ -5,21 +5,21 @@ use crate::dialect;
 use crate::dialect::{Reader, Wire};
 use crate::fold::Fold;
 
-fn asked(body: &str) -> Result<Request, Failure> {
+fn parsed(body: &str) -> Result<Request, Failure> {
     read(&Bytes::from(body.to_owned())).map(|(request, _)| request)
 }
 
 #[test]
 fn a_prompt_is_one_text() {
     for body in [r#"{"prompt":"Say hi"}"#, r#"{"prompt":["Say hi"],"echo":false,"n":1,"best_of":1,"suffix":null}"#] {
-        let request = asked(body).unwrap();
+        let request = parsed(body).unwrap();
         let [Item { kind: ItemKind::Message { parts, role: Role::User, .. }, .. }] = &request.items[..] else {
             panic!("{body}");
         };
         assert!(matches!(&parts[..], [Part::Text { text, .. }] if text.is("Say hi")));
         assert!(request.reply.generate && !request.reply.stream);
     }
-    let request = asked(
+    let request = parsed(
         r#"{"model":"m","prompt":"x","max_tokens":5,"stop":"\n","temperature":0.5,"user":"u","stream":true,"stream_options":{"include_usage":true}}"#,
     )
     .unwrap();
@@ -43,7 +43,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (r#"{"model":"m"}"#, "prompt"),
     ];
     for (body, param) in rows {
-        let failure = asked(body).unwrap_err();
+        let failure = parsed(body).unwrap_err();
         assert_eq!((failure.kind, failure.param.as_deref()), (crate::Kind::Invalid, Some(param)), "{body}");
     }
 }

@@ -19,13 +19,13 @@ pub(super) fn write(
     thoughts: bool,
     notes: &mut Notes,
 ) -> Result<(), Failure> {
-    let turns = Messages::of(&request.items, thoughts, notes);
-    if turns.done.is_empty() && request.instructions.is_none() {
+    let messages = Messages::of(&request.items, thoughts, notes);
+    if messages.done.is_empty() && request.instructions.is_none() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Chat Completions";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
     let instructions = request.instructions.iter().map(Message::Instructions);
-    writer.try_array("messages", instructions.chain(turns.done), |out, turn| message(out, &turn))
+    writer.try_array("messages", instructions.chain(messages.done), |out, entry| message(out, &entry))
 }
 
 /// One chat message.
@@ -71,19 +71,19 @@ struct Messages<'a> {
 impl<'a> Messages<'a> {
     fn of(items: &'a [Item], thoughts: bool, notes: &mut Notes) -> Self {
         let (done, thoughts) = (Vec::with_capacity(items.len()), thoughts.then(Vec::new));
-        let mut turns = Self { done, open: None, thoughts, results: HashMap::new() };
+        let mut messages = Self { done, open: None, thoughts, results: HashMap::new() };
         for (at, item) in items.iter().enumerate() {
             if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
                 let waiting = PendingResult { at, call_id, parts, failed: *failed };
-                turns.results.entry(call_id.escaped()).or_default().push_back(waiting);
+                messages.results.entry(call_id.escaped()).or_default().push_back(waiting);
             }
         }
         for item in items {
-            turns.push(&item.kind, notes);
+            messages.push(&item.kind, notes);
         }
-        turns.flush(notes);
-        turns.forget(notes);
-        turns
+        messages.flush(notes);
+        messages.forget(notes);
+        messages
     }
 
     fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
@@ -92,8 +92,8 @@ impl<'a> Messages<'a> {
                 if self.open.as_ref().is_some_and(|open| !open.parts.is_empty()) {
                     self.flush(notes);
                 }
-                let said = without_media(parts, "dropped pictures and files of the assistant", notes);
-                self.open.get_or_insert_default().parts.extend(said);
+                let parts = without_media(parts, "dropped pictures and files of the assistant", notes);
+                self.open.get_or_insert_default().parts.extend(parts);
             }
             ItemKind::Message { role, parts, .. } => {
                 self.flush(notes);
@@ -193,8 +193,8 @@ fn speaker(role: &Role, notes: &mut Notes) -> &'static str {
     }
 }
 
-fn message(out: &mut BytesMut, turn: &Message<'_>) -> Result<(), Failure> {
-    emit::object(out, |writer| match turn {
+fn message(out: &mut BytesMut, message: &Message<'_>) -> Result<(), Failure> {
+    emit::object(out, |writer| match message {
         Message::Instructions(text) => {
             writer.string("role", "system");
             writer.text("content", text);
@@ -219,11 +219,11 @@ fn assistant(writer: &mut ObjectWriter<'_>, answer: &Answer<'_>) -> Result<(), F
         Part::Refusal(refusal) => Some(refusal),
         _ => None,
     });
-    let said: Vec<&Part> = answer.parts.iter().copied().filter(|part| !matches!(part, Part::Refusal(_))).collect();
-    if said.is_empty() {
+    let parts: Vec<&Part> = answer.parts.iter().copied().filter(|part| !matches!(part, Part::Refusal(_))).collect();
+    if parts.is_empty() {
         writer.literal("content", "null");
     } else {
-        content(writer, &said)?;
+        content(writer, &parts)?;
     }
     writer.optional_text("refusal", refusal);
     writer.optional_text("reasoning_content", joined(answer.thoughts.iter().copied()).as_ref());

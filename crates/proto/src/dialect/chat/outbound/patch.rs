@@ -16,8 +16,8 @@ pub(super) fn body(raw: &Bytes, model: &str, effort: Option<&str>) -> Bytes {
     let body = patch::set(&body, "model", &Text::from_plain(model).quoted());
     let body = patch::set(&body, "stream", &yes);
     let body = patch::set(&body, "stream_options", &options);
-    let asked = body.get("reasoning_effort").or_else(|| body.get("reasoning")).is_some();
-    let effort = effort.filter(|_| !asked);
+    let has_own = body.get("reasoning_effort").or_else(|| body.get("reasoning")).is_some();
+    let effort = effort.filter(|_| !has_own);
     let body =
         effort.map(|effort| patch::set(&body, "reasoning_effort", &Text::from_plain(effort).quoted())).unwrap_or(body);
     body.bytes().clone()

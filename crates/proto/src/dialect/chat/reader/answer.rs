@@ -33,7 +33,7 @@ struct OpenMessage {
     at: u32,
     /// The channel of each part.
     parts: Vec<Channel>,
-    slot: ItemDraft,
+    draft: ItemDraft,
 }
 
 impl ChatAnswer {
@@ -63,7 +63,7 @@ impl ChatAnswer {
             sink.finish();
         }
         if let Some(usage) = reply.usage.and_then(|usage| read_usage(&Json::slice(data, usage))) {
-            sink.say(What::Usage(usage));
+            sink.push(What::Usage(usage));
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl ChatAnswer {
         if let Some(frame) = frame {
             sink.next(frame);
         }
-        sink.say(What::End { finish, response: None });
+        sink.push(What::End { finish, response: None });
     }
 
     fn open(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut EventSink<'_>) {
@@ -90,7 +90,7 @@ impl ChatAnswer {
         let id = word(reply.id).unwrap_or_default();
         let created = reply.created.and_then(|raw| Json::slice(data, raw).as_u64()).unwrap_or(0);
         self.calls.name_after(&id);
-        sink.say(What::Open(Open { id, model: word(reply.model).filter(|model| !model.is_empty()), created }));
+        sink.push(What::Open(Open { id, model: word(reply.model).filter(|model| !model.is_empty()), created }));
     }
 
     fn choice(&mut self, data: &Bytes, choice: &Choice<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
@@ -122,9 +122,9 @@ impl ChatAnswer {
         for citation in message.annotations.iter().flatten() {
             self.cite(&Json::slice(data, citation), sink);
         }
-        for (place, call) in (0..).zip(message.tool_calls.iter().flatten()) {
+        for (position, call) in (0..).zip(message.tool_calls.iter().flatten()) {
             self.close_text(sink);
-            self.calls.read(data, place, call, &mut self.next, sink);
+            self.calls.read(data, position, call, &mut self.next, sink);
         }
         if let Some(called) = &message.function_call {
             self.close_text(sink);
@@ -139,12 +139,12 @@ impl ChatAnswer {
         self.close_message(sink);
         if self.thought.is_none() {
             let at = self.take_index();
-            sink.say(What::ItemOpen { at, head: Head::Reasoning });
+            sink.push(What::ItemOpen { at, head: Head::Reasoning });
             self.thought = Some((at, ItemDraft::begun(&Head::Reasoning)));
         }
-        if let Some((at, slot)) = &mut self.thought {
-            slot.delta(0, Channel::Reasoning, &text);
-            sink.say(What::Delta { at: *at, part: 0, channel: Channel::Reasoning, data: text });
+        if let Some((at, draft)) = &mut self.thought {
+            draft.delta(0, Channel::Reasoning, &text);
+            sink.push(What::Delta { at: *at, part: 0, channel: Channel::Reasoning, data: text });
         }
     }
 
@@ -156,18 +156,18 @@ impl ChatAnswer {
     fn text_delta(&mut self, channel: Channel, text: Text, sink: &mut EventSink<'_>) {
         let message = self.open_message(sink);
         let part = message.part(channel);
-        message.slot.delta(part, channel, &text);
+        message.draft.delta(part, channel, &text);
         let at = message.at;
-        sink.say(What::Delta { at, part, channel, data: text });
+        sink.push(What::Delta { at, part, channel, data: text });
     }
 
     fn cite(&mut self, citation: &Json, sink: &mut EventSink<'_>) {
         let data = encode::flat_citation(citation);
         let message = self.open_message(sink);
         let part = message.part(Channel::Text);
-        message.slot.annotation(part, &data);
+        message.draft.annotation(part, &data);
         let at = message.at;
-        sink.say(What::Annotation { at, part, data });
+        sink.push(What::Annotation { at, part, data });
     }
 
     /// The open message; a new one when there is none.
@@ -176,9 +176,9 @@ impl ChatAnswer {
         if self.message.is_none() {
             let at = self.take_index();
             let head = Head::Message { phase: None };
-            let slot = ItemDraft::begun(&head);
-            sink.say(What::ItemOpen { at, head });
-            self.message = Some(OpenMessage { at, parts: Vec::new(), slot });
+            let draft = ItemDraft::begun(&head);
+            sink.push(What::ItemOpen { at, head });
+            self.message = Some(OpenMessage { at, parts: Vec::new(), draft });
         }
         self.message.as_mut().expect("invariant: set in the lines above")
     }
@@ -213,15 +213,15 @@ impl ChatAnswer {
         self.close_message(sink);
     }
 
-    fn close_thought(&mut self, sink: &mut EventSink<'_>) {
-        let Some((at, slot)) = self.thought.take() else { return };
-        sink.say(What::ItemDone { at, item: slot.item().expect("invariant: the slot was opened as reasoning") });
+    fn close_thought(&mut self, sink: &mut Sink<'_>) {
+        let Some((at, draft)) = self.thought.take() else { return };
+        sink.push(What::ItemDone { at, item: draft.item().expect("invariant: the draft was opened as reasoning") });
     }
 
     fn close_message(&mut self, sink: &mut EventSink<'_>) {
         let Some(message) = self.message.take() else { return };
-        let item = message.slot.item().expect("invariant: the slot was opened as a message");
-        sink.say(What::ItemDone { at: message.at, item });
+        let item = message.draft.item().expect("invariant: the draft was opened as a message");
+        sink.push(What::ItemDone { at: message.at, item });
     }
 }
 
@@ -247,7 +247,7 @@ fn finish(reason: &str, sink: &mut EventSink<'_>) -> Result<Finish, Failure> {
         }
         reason => {
             if !encode::is_stop(reason) {
-                sink.say(What::Note(format!("unknown finish reason {} taken as stop", sanitized(reason))));
+                sink.push(What::Note(format!("unknown finish reason {} taken as stop", sanitized(reason))));
             }
             Ok(Finish::Stop)
         }

@@ -50,13 +50,13 @@ impl Calls {
         !self.list.is_empty()
     }
 
-    /// Reads a call or a piece of one; `place` is its place in the list, for servers that do not number.
-    pub(super) fn read(&mut self, data: &Bytes, place: u32, call: &Call<'_>, next: &mut u32, sink: &mut EventSink<'_>) {
+    /// Reads a call or a piece of one; `position` is its place in the list, for servers that do not number.
+    pub(super) fn read(&mut self, data: &Bytes, position: u32, call: &Call<'_>, next: &mut u32, sink: &mut Sink<'_>) {
         let (kind, called) = match (&call.custom, &call.function) {
             (Some(custom), _) => (CallKind::Custom, Some(custom)),
             (None, function) => (CallKind::Function, function.as_ref()),
         };
-        let number = call.index.unwrap_or(place);
+        let number = call.index.unwrap_or(position);
         let id = call.id.and_then(|raw| text_of(data, raw));
         let name = called.and_then(|called| called.name).and_then(|raw| text_of(data, raw));
         let known = self.known(number, kind, id, name.is_some());
@@ -120,10 +120,10 @@ impl Known {
         *next += 1;
         self.state = State::Open(at);
         let (kind, call_id, name) = (self.kind, self.call_id.clone(), self.name.clone());
-        sink.say(What::ItemOpen { at, head: Head::Call { kind, call_id, name, namespace: None } });
+        sink.push(What::ItemOpen { at, head: Head::Call { kind, call_id, name, namespace: None } });
         if !self.input.is_empty() {
             let data = Text::from_escaped(Bytes::copy_from_slice(&self.input));
-            sink.say(What::Delta { at, part: 0, channel: Channel::Arguments, data });
+            sink.push(What::Delta { at, part: 0, channel: Channel::Arguments, data });
         }
     }
 
@@ -134,7 +134,7 @@ impl Known {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
         self.input.extend_from_slice(text.escaped());
         if let State::Open(at) = self.state {
-            sink.say(What::Delta { at, part: 0, channel: Channel::Arguments, data: text });
+            sink.push(What::Delta { at, part: 0, channel: Channel::Arguments, data: text });
         }
     }
 
@@ -151,6 +151,6 @@ impl Known {
         let (call_id, name) = (self.call_id.clone(), self.name.clone());
         let input = Text::from_escaped(Bytes::from(input));
         let kind = ItemKind::Call { kind: self.kind, id: None, call_id, name, namespace: None, input };
-        sink.say(What::ItemDone { at, item: Item::from(kind) });
+        sink.push(What::ItemDone { at, item: Item::from(kind) });
     }
 }

@@ -60,9 +60,9 @@ impl Scope {
         let mut fields = node.object()?;
         let role = fields.need("role", node::string)?;
         match role.as_str() {
-            "system" => items.push(self.said(&mut fields, Role::System, Allowed::Text)?),
-            "developer" => items.push(self.said(&mut fields, Role::Developer, Allowed::Text)?),
-            "user" => items.push(self.said(&mut fields, Role::User, Allowed::Everything)?),
+            "system" => items.push(self.content_message(&mut fields, Role::System, Allowed::Text)?),
+            "developer" => items.push(self.content_message(&mut fields, Role::Developer, Allowed::Text)?),
+            "user" => items.push(self.content_message(&mut fields, Role::User, Allowed::Everything)?),
             "assistant" => self.assistant(&mut fields, history, items)?,
             "tool" => items.push(self.tool_result(&mut fields, history)?),
             "function" => items.push(self.function_result(&mut fields, history)?),
@@ -72,7 +72,7 @@ impl Scope {
         Ok(())
     }
 
-    fn said(&mut self, fields: &mut Fields<'_>, role: Role, allowed: Allowed) -> ReadResult<Item> {
+    fn content_message(&mut self, fields: &mut Fields<'_>, role: Role, allowed: Allowed) -> ReadResult<Item> {
         let parts = fields.need("content", |node| self.content(node, allowed))?;
         Ok(ItemKind::message(role, parts).into())
     }

@@ -73,12 +73,12 @@ impl Scope {
     pub(super) fn search_tool(&mut self, node: Node<'_>) -> ReadResult<Tool> {
         let mut fields = node.object()?;
         let size = fields.read("search_context_size", node::text)?;
-        let place = fields.read("user_location", location)?;
+        let location = fields.read("user_location", location)?;
         self.notes.unread("web_search_options", fields);
         let raw = emit::json(|writer| {
             writer.string("type", "web_search");
             writer.optional_text("search_context_size", size.as_ref());
-            writer.optional("user_location", place.as_ref(), ObjectWriter::json);
+            writer.optional("user_location", location.as_ref(), ObjectWriter::json);
         });
         Ok(Tool { kind: ToolKind::Hosted { kind: "web_search".to_owned() }, raw: Some(raw) })
     }
@@ -172,8 +172,8 @@ fn location(node: Node<'_>) -> ReadResult<Json> {
     }
     Ok(emit::json(|writer| {
         writer.string("type", "approximate");
-        for (name, place) in &known {
-            writer.text(name, place);
+        for (name, value) in &known {
+            writer.text(name, value);
         }
     }))
 }
@@ -182,7 +182,7 @@ fn location_fields(node: Node<'_>) -> ReadResult<Vec<(&'static str, Text)>> {
     let mut fields = node.object()?;
     let mut known = Vec::new();
     for name in ["city", "country", "region", "timezone"] {
-        known.extend(fields.read(name, node::text)?.map(|place| (name, place)));
+        known.extend(fields.read(name, node::text)?.map(|value| (name, value)));
     }
     Ok(known)
 }

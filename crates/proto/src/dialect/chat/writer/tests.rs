@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
-use super::says_finish;
-use crate::canon::{Carrier, Channel, Event, Finish, Head, Open, RawFrame, What};
+use super::has_finish_reason;
+use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, What};
 use crate::dialect::{Dialect, ReplySetting, Writer};
 
 fn frame(dialect: Dialect, text: &str) -> RawFrame {
@@ -86,9 +86,9 @@ fn a_finish_reason_is_found_in_any_spelling() {
     for text in
         [r#""finish_reason":"stop""#, r#""finish_reason" : "length""#, r#""finish_reason":null,"finish_reason":"stop""#]
     {
-        assert!(says_finish(text.as_bytes()), "{text}");
+        assert!(has_finish_reason(text.as_bytes()), "{text}");
     }
     for text in [r#""finish_reason":null"#, r#""content":"\"finish_reason\":\"stop\"""#, ""] {
-        assert!(!says_finish(text.as_bytes()), "{text}");
+        assert!(!has_finish_reason(text.as_bytes()), "{text}");
     }
 }

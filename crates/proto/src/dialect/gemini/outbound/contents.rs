@@ -20,9 +20,9 @@ pub(super) fn write(
     facts: &Facts<'_>,
     notes: &mut Notes,
 ) -> Result<(), Failure> {
-    let mut turns = Contents::of(&request.items, facts, notes);
-    let system: Vec<&Text> = request.instructions.iter().chain(turns.system.drain(..)).collect();
-    if turns.done.is_empty() {
+    let mut contents = Contents::of(&request.items, facts, notes);
+    let system: Vec<&Text> = request.instructions.iter().chain(contents.system.drain(..)).collect();
+    if contents.done.is_empty() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Gemini";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
@@ -31,10 +31,10 @@ pub(super) fn write(
             writer.array("parts", system, |out, text| emit::object(out, |writer| writer.text("text", text)));
         });
     }
-    writer.try_array("contents", &turns.done, |out, turn| {
+    writer.try_array("contents", &contents.done, |out, content| {
         emit::object(out, |writer| {
-            writer.string("role", if turn.model { "model" } else { "user" });
-            writer.try_array("parts", &turn.pieces, |out, piece| emit::object(out, |writer| one(writer, piece)))
+            writer.string("role", if content.model { "model" } else { "user" });
+            writer.try_array("parts", &content.pieces, |out, piece| emit::object(out, |writer| one(writer, piece)))
         })
     })
 }
@@ -94,22 +94,22 @@ struct Contents<'a, 'f> {
 impl<'a, 'f> Contents<'a, 'f> {
     fn of(items: &'a [Item], facts: &'f Facts<'f>, notes: &mut Notes) -> Self {
         let (results, names) = (HashMap::new(), HashMap::new());
-        let mut turns =
+        let mut contents =
             Self { facts, system: Vec::new(), done: Vec::new(), pending: None, open: Vec::new(), results, names };
         for item in items {
             match &item.kind {
                 ItemKind::Output { call_id, parts, failed, .. } => {
-                    turns.results.entry(call_id.escaped()).or_default().push_back((call_id, parts, *failed));
+                    contents.results.entry(call_id.escaped()).or_default().push_back((call_id, parts, *failed));
                 }
-                ItemKind::Call { call_id, name, .. } => drop(turns.names.insert(call_id.escaped(), name)),
+                ItemKind::Call { call_id, name, .. } => drop(contents.names.insert(call_id.escaped(), name)),
                 _ => {}
             }
         }
         for item in items {
-            turns.push(&item.kind, notes);
+            contents.push(&item.kind, notes);
         }
-        turns.end_model_turn();
-        turns
+        contents.answer();
+        contents
     }
 
     fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
@@ -172,15 +172,15 @@ impl<'a, 'f> Contents<'a, 'f> {
         let piece = OutboundPart { what, signature: self.pending.take() };
         // The results of a call stand right behind the content that it is in.
         match self.done.last_mut() {
-            Some(turn) if turn.model => turn.pieces.push(piece),
+            Some(content) if content.model => content.pieces.push(piece),
             _ => self.done.push(Content { model: true, pieces: vec![piece] }),
         }
     }
 
-    fn user(&mut self, said: Vec<PieceKind<'a>>) {
-        let pieces = said.into_iter().map(|what| OutboundPart { what, signature: None });
+    fn user(&mut self, kinds: Vec<PieceKind<'a>>) {
+        let pieces = kinds.into_iter().map(|what| OutboundPart { what, signature: None });
         match self.done.last_mut() {
-            Some(turn) if !turn.model => turn.pieces.extend(pieces),
+            Some(content) if !content.model => content.pieces.extend(pieces),
             _ => {
                 let pieces: Vec<OutboundPart<'a>> = pieces.collect();
                 if !pieces.is_empty() {
@@ -204,10 +204,10 @@ impl<'a, 'f> Contents<'a, 'f> {
         let name = self.names.get(&id.escaped()[..]).copied();
         let next = self.results.get_mut(&id.escaped()[..]).and_then(VecDeque::pop_front);
         if let Some((id, parts, failed)) = next {
-            let mut said = vec![PieceKind::Result { id, name, parts, failed }];
+            let mut kinds = vec![PieceKind::Result { id, name, parts, failed }];
             // Not every version takes them inside the result.
-            said.extend(parts.iter().filter(|part| !part.is_text()).map(PieceKind::Part));
-            self.user(said);
+            kinds.extend(parts.iter().filter(|part| !part.is_text()).map(PieceKind::Part));
+            self.user(kinds);
         }
     }
 }

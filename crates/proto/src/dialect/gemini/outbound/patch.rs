@@ -30,16 +30,16 @@ pub(super) fn body(raw: &Bytes, facts: &Facts<'_>, notes: &mut Notes) -> Bytes {
         _ => Edit::Keep,
     };
     let body = patch(&body, edit, []);
-    let wish = facts.effort.filter(|_| !says_effort(&body));
-    let Some(wish) = wish.and_then(|effort| options::effort(facts.thinking, effort, notes)) else {
+    let effort = facts.effort.filter(|_| !has_effort(&body));
+    let Some(effort) = effort.and_then(|effort| options::effort(facts.family, effort, notes)) else {
         return body.bytes().clone();
     };
-    let config = |config: &Json| within(config, THINKING, &|it| patch(it, |_, _| Edit::Keep, [wish.clone()]));
+    let config = |config: &Json| within(config, THINKING, &|it| patch(it, |_, _| Edit::Keep, [effort.clone()]));
     within(&body, CONFIG, &config).bytes().clone()
 }
 
 /// Whether the client said how much to think.
-fn says_effort(body: &Json) -> bool {
+fn has_effort(body: &Json) -> bool {
     let below = |jsons: Vec<Json>, names: &[&str]| -> Vec<Json> {
         jsons.iter().flat_map(|json| names.iter().filter_map(|name| json.get(name))).collect()
     };

@@ -39,7 +39,7 @@ type ReasoningState = (Option<Text>, Text);
 struct OpenMessage {
     at: u32,
     channel: Channel,
-    slot: ItemDraft,
+    draft: ItemDraft,
 }
 
 impl GeminiAnswer {
@@ -102,13 +102,13 @@ impl GeminiAnswer {
             None | Some(Finish::Stop) if self.calls.any() => Finish::ToolCalls,
             finish => finish.unwrap_or(Finish::Stop),
         };
-        sink.say(What::End { finish, response: None });
+        sink.push(What::End { finish, response: None });
     }
 
     /// Tells the counts so far.
     pub(super) fn meter(&mut self, sink: &mut EventSink<'_>) {
         if let Some(usage) = self.usage.take().and_then(|usage| read_usage(&usage)) {
-            sink.say(What::Usage(usage));
+            sink.push(What::Usage(usage));
         }
     }
 
@@ -120,7 +120,7 @@ impl GeminiAnswer {
         let id = word(reply.response_id).unwrap_or_default();
         self.calls.name_after(&id);
         let model = word(reply.model_version).filter(|model| !model.is_empty());
-        sink.say(What::Open(Open { id, model, created: 0 }));
+        sink.push(What::Open(Open { id, model, created: 0 }));
     }
 
     fn candidate(&mut self, data: &Bytes, candidate: &Candidate<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
@@ -187,13 +187,13 @@ impl GeminiAnswer {
             self.remember(sink);
             let at = self.take_index();
             let head = if channel == Channel::Summary { Head::Reasoning } else { Head::Message { phase: None } };
-            let slot = ItemDraft::begun(&head);
-            sink.say(What::ItemOpen { at, head });
-            self.open = Some(OpenMessage { at, channel, slot });
+            let draft = ItemDraft::begun(&head);
+            sink.push(What::ItemOpen { at, head });
+            self.open = Some(OpenMessage { at, channel, draft });
         }
         if let Some(open) = &mut self.open {
-            open.slot.delta(0, channel, &data);
-            sink.say(What::Delta { at: open.at, part: 0, channel, data });
+            open.draft.delta(0, channel, &data);
+            sink.push(What::Delta { at: open.at, part: 0, channel, data });
         }
     }
 
@@ -201,25 +201,25 @@ impl GeminiAnswer {
     fn settle(&mut self, sink: &mut EventSink<'_>) {
         let Some(mut open) = self.open.take() else { return };
         let at = open.at;
-        let spoken = open.channel == Channel::Text;
-        let (grounding, cited) = if spoken { (self.grounding.take(), self.citations.take()) } else { (None, None) };
+        let is_text = open.channel == Channel::Text;
+        let (grounding, cited) = if is_text { (self.grounding.take(), self.citations.take()) } else { (None, None) };
         let cites = grounding.is_some() || cited.is_some();
-        if cites && open.slot.is_forgotten() {
-            sink.say(What::Note("citations of a text over 64 KiB not placed".to_owned()));
+        if cites && open.draft.is_forgotten() {
+            sink.push(What::Note("citations of a text over 64 KiB not placed".to_owned()));
         } else if cites {
-            let text = open.slot.text(0, Channel::Text);
+            let text = open.draft.text(0, Channel::Text);
             for data in sources::citations(grounding.as_ref(), cited.as_ref(), &text) {
-                open.slot.annotation(0, &data);
-                sink.say(What::Annotation { at, part: 0, data });
+                open.draft.annotation(0, &data);
+                sink.push(What::Annotation { at, part: 0, data });
             }
         }
-        let mut item = open.slot.item().expect("invariant: the slot was opened");
+        let mut item = open.draft.item().expect("invariant: the draft was opened");
         if let ItemKind::Reasoning { id, encrypted, .. } = &mut item.kind
             && let Some((made, state)) = self.state.take()
         {
             (*id, *encrypted) = (made, Some(state));
         }
-        sink.say(What::ItemDone { at, item });
+        sink.push(What::ItemDone { at, item });
         self.search(grounding.as_ref(), sink);
     }
 

@@ -66,7 +66,7 @@ impl Calls {
             self.count += 1;
             let head =
                 Head::Call { kind: CallKind::Function, call_id: id.clone(), name: name.clone(), namespace: None };
-            sink.say(What::ItemOpen { at, head });
+            sink.push(What::ItemOpen { at, head });
             self.open = Some(Open { at, id, name, args: Partial::default(), whole: None });
         }
         let Some(open) = &mut self.open else {
@@ -91,9 +91,9 @@ impl Calls {
             _ => open.args.json(),
         };
         let input = Text::from_plain(args.as_str());
-        sink.say(What::Delta { at: open.at, part: 0, channel: Channel::Arguments, data: input.clone() });
+        sink.push(What::Delta { at: open.at, part: 0, channel: Channel::Arguments, data: input.clone() });
         let (call_id, name) = (open.id, open.name);
         let kind = ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input };
-        sink.say(What::ItemDone { at: open.at, item: Item::from(kind) });
+        sink.push(What::ItemDone { at: open.at, item: Item::from(kind) });
     }
 }

@@ -34,8 +34,8 @@ impl Partial {
             let path = piece.text("jsonPath").and_then(|path| steps(&path.plain()));
             let Some(path) = path else { continue };
             let root = self.root.get_or_insert_with(|| Value::Object(Vec::new()));
-            let Some(place) = find(root, &path) else { continue };
-            set(place, &piece);
+            let Some(target) = find(root, &path) else { continue };
+            set(target, &piece);
         }
     }
 
@@ -53,17 +53,17 @@ impl Partial {
     }
 }
 
-fn set(place: &mut Value, piece: &Json) {
+fn set(target: &mut Value, piece: &Json) {
     if let Some(text) = piece.text("stringValue") {
-        match place {
+        match target {
             Value::String(so_far) => so_far.extend_from_slice(text.escaped()),
-            _ => *place = Value::String(text.escaped().to_vec()),
+            _ => *target = Value::String(text.escaped().to_vec()),
         }
         return;
     }
     let value = piece.get("numberValue").or_else(|| piece.get("boolValue"));
     let null = || Json::from_valid(bytes::Bytes::from_static(b"null"));
-    *place = Value::Leaf(value.unwrap_or_else(null));
+    *target = Value::Leaf(value.unwrap_or_else(null));
 }
 
 /// The place that a path names, made on the way.

@@ -14,8 +14,8 @@ pub(super) fn citations(grounding: Option<&Json>, cited: Option<&Json>, text: &T
     let sources = cited.and_then(|cited| cited.get("citationSources").or_else(|| cited.get("citations")));
     for source in sources.iter().flat_map(Json::elements) {
         let Some(url) = source.text("uri").filter(|url| !url.is_empty()) else { continue };
-        let place = (count(&source, "startIndex"), count(&source, "endIndex"));
-        all.push(citation((&url, source.text("title").as_ref()), characters(&plain, place)));
+        let range = (count(&source, "startIndex"), count(&source, "endIndex"));
+        all.push(citation((&url, source.text("title").as_ref()), characters(&plain, range)));
     }
     all
 }
@@ -38,16 +38,16 @@ fn grounded(grounding: &Json, plain: &str, all: &mut Vec<Json>) {
     let chunks: Vec<Json> = grounding.get("groundingChunks").iter().flat_map(Json::elements).collect();
     let source = |at: u64| {
         let chunk = chunks.get(usize::try_from(at).ok()?)?;
-        let place = chunk.get("web").or_else(|| chunk.get("retrievedContext"))?;
-        Some((place.text("uri").filter(|uri| !uri.is_empty())?, place.text("title")))
+        let page = chunk.get("web").or_else(|| chunk.get("retrievedContext"))?;
+        Some((page.text("uri").filter(|uri| !uri.is_empty())?, page.text("title")))
     };
     for support in grounding.get("groundingSupports").iter().flat_map(Json::elements) {
         let segment = support.get("segment");
         let number = |name| segment.as_ref().map_or(0, |segment| count(segment, name));
-        let place = characters(plain, (number("startIndex"), number("endIndex")));
+        let range = characters(plain, (number("startIndex"), number("endIndex")));
         for at in support.get("groundingChunkIndices").iter().flat_map(Json::elements) {
             if let Some((url, title)) = at.as_u64().and_then(source) {
-                all.push(citation((&url, title.as_ref()), place));
+                all.push(citation((&url, title.as_ref()), range));
             }
         }
     }

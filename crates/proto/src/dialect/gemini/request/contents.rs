@@ -29,14 +29,14 @@ impl Scope {
         }
         let mut fields = node.object()?;
         let speaker = fields.either("role", speaker)?.unwrap_or(Speaker::User);
-        let mut said = Vec::new();
+        let mut parts = Vec::new();
         let read = |node: Node<'_>| match speaker {
-            Speaker::User => self.user_part(node, history, &mut said),
+            Speaker::User => self.user_part(node, history, &mut parts),
             Speaker::Model => self.model_part(node, history),
         };
         let count = fields.either("parts", |node| several(node, read))?.unwrap_or_default().len();
         if speaker == Speaker::User {
-            history.user(said);
+            history.user(parts);
         }
         if count == 0 {
             self.notes.add("dropped an empty content");
@@ -45,10 +45,10 @@ impl Scope {
         Ok(())
     }
 
-    fn user_part(&mut self, node: Node<'_>, history: &mut History, said: &mut Vec<Part>) -> ReadResult<()> {
+    fn user_part(&mut self, node: Node<'_>, history: &mut History, parts: &mut Vec<Part>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let result = fields.either("functionResponse", |inner| {
-            history.user(std::mem::take(said));
+            history.user(std::mem::take(parts));
             self.result(inner, history)
         })?;
         if result.is_some() {
@@ -57,7 +57,7 @@ impl Scope {
             self.leftover("contents.parts", fields);
             return Ok(());
         }
-        said.extend(self.part(&mut fields)?.filter(|part| !part.is_empty()));
+        parts.extend(self.part(&mut fields)?.filter(|part| !part.is_empty()));
         self.leftover("contents.parts", fields);
         Ok(())
     }

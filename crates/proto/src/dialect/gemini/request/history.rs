@@ -32,7 +32,7 @@ enum TextKind {
 #[derive(Debug)]
 struct Call {
     /// The id that the client gave it.
-    given: Option<Text>,
+    client_id: Option<Text>,
     id: Text,
     name: Text,
     answered: bool,
@@ -77,8 +77,8 @@ impl History {
     pub(super) fn signature(&mut self, text: &Text) {
         self.close();
         let (made, state) = reasoning_state::read(text);
-        let place = self.place_of_thought();
-        match place.checked_sub(1).map(|at| &mut self.items[at].kind) {
+        let index = self.thought_index();
+        match index.checked_sub(1).map(|at| &mut self.items[at].kind) {
             Some(ItemKind::Reasoning { encrypted: Some(known), .. }) if *known == state => {}
             Some(ItemKind::Reasoning { id, encrypted: encrypted @ None, .. }) => {
                 *encrypted = Some(state);
@@ -87,38 +87,42 @@ impl History {
             _ => {
                 let (summary, text) = (Vec::new(), Vec::new());
                 let kind = ItemKind::Reasoning { id: made, summary, text, encrypted: Some(state) };
-                self.items.insert(place, Item::from(kind));
+                self.items.insert(index, Item::from(kind));
             }
         }
     }
 
     /// Where a thought belongs whose state comes now: before what the model said last, unless other state stands there.
-    fn place_of_thought(&self) -> usize {
+    fn thought_index(&self) -> usize {
         let end = self.items.len();
-        let said = |item: &Item| matches!(item.kind, ItemKind::Message { role: Role::Assistant, .. });
+        let is_message = |item: &Item| matches!(item.kind, ItemKind::Message { role: Role::Assistant, .. });
         let signed = |item: &Item| matches!(item.kind, ItemKind::Reasoning { encrypted: Some(_), .. });
         match &self.items[..] {
-            [.., before, last] if said(last) && signed(before) => end,
-            [.., last] if said(last) => end - 1,
+            [.., before, last] if is_message(last) && signed(before) => end,
+            [.., last] if is_message(last) => end - 1,
             _ => end,
         }
     }
 
     /// A call. Without an id of its own it gets the same one whenever this conversation is sent again.
-    pub(super) fn call(&mut self, given: Option<Text>, name: Text, input: Text) {
+    pub(super) fn call(&mut self, client_id: Option<Text>, name: Text, input: Text) {
         self.close();
-        let own = given.clone().filter(|id| !self.ids.contains(id.escaped()));
+        let own = client_id.clone().filter(|id| !self.ids.contains(id.escaped()));
         let id = own.unwrap_or_else(|| self.made());
         self.ids.insert(id.escaped().clone());
-        self.calls.push(Call { given, id: id.clone(), name: name.clone(), answered: false });
+        self.calls.push(Call { client_id, id: id.clone(), name: name.clone(), answered: false });
         self.push(ItemKind::Call { kind: CallKind::Function, id: None, call_id: id, name, namespace: None, input });
     }
 
     /// The result of a call: of the one with this id, else of the first that waits under this name.
-    pub(super) fn result(&mut self, (given, name): (Option<Text>, Option<Text>), (parts, failed): (Vec<Part>, bool)) {
+    pub(super) fn result(
+        &mut self,
+        (client_id, name): (Option<Text>, Option<Text>),
+        (parts, failed): (Vec<Part>, bool),
+    ) {
         self.close();
         // The writers repair a result without its call.
-        let call_id = self.waiting(given.as_ref(), name.as_ref()).or(given).unwrap_or_else(|| {
+        let call_id = self.waiting(client_id.as_ref(), name.as_ref()).or(client_id).unwrap_or_else(|| {
             let made = self.made();
             self.ids.insert(made.escaped().clone());
             made
@@ -126,12 +130,13 @@ impl History {
         self.push(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed });
     }
 
-    fn waiting(&mut self, given: Option<&Text>, name: Option<&Text>) -> Option<Text> {
+    fn waiting(&mut self, client_id: Option<&Text>, name: Option<&Text>) -> Option<Text> {
         while self.calls.get(self.waiting).is_some_and(|call| call.answered) {
             self.waiting += 1;
         }
         let open = self.calls.get_mut(self.waiting..).unwrap_or_default();
-        let by_id = open.iter().position(|call| !call.answered && given.is_some() && call.given.as_ref() == given);
+        let by_id =
+            open.iter().position(|call| !call.answered && client_id.is_some() && call.client_id.as_ref() == client_id);
         let at = by_id.or_else(|| open.iter().position(|call| !call.answered && Some(&call.name) == name))?;
         open[at].answered = true;
         Some(open[at].id.clone())

@@ -23,17 +23,17 @@ pub(in super::super) struct Sources {
 
 impl Sources {
     /// Notes a citation.
-    pub(in super::super) fn cite(&mut self, place: (u32, u32), data: &Json) {
-        self.waiting.push((place, data.clone()));
+    pub(in super::super) fn cite(&mut self, key: (u32, u32), data: &Json) {
+        self.waiting.push((key, data.clone()));
     }
 
     /// The whole text of a part, and its citations where they come with it.
-    pub(in super::super) fn text(&mut self, place: (u32, u32), text: &Text, annotations: Option<&Json>) {
+    pub(in super::super) fn text(&mut self, key: (u32, u32), text: &Text, annotations: Option<&Json>) {
         let plain = text.plain();
-        let told = self.waiting.iter().any(|(other, _)| *other == place);
-        let own: Vec<Json> = annotations.filter(|_| !told).into_iter().flat_map(Json::elements).collect();
+        let is_cited = self.waiting.iter().any(|(other, _)| *other == key);
+        let own: Vec<Json> = annotations.filter(|_| !is_cited).into_iter().flat_map(Json::elements).collect();
         let waiting = std::mem::take(&mut self.waiting);
-        let (here, elsewhere) = waiting.into_iter().partition(|(other, _)| *other == place);
+        let (here, elsewhere) = waiting.into_iter().partition(|(other, _)| *other == key);
         self.waiting = elsewhere;
         let here: Vec<((u32, u32), Json)> = here;
         for data in own.iter().chain(here.iter().map(|(_, data)| data)) {

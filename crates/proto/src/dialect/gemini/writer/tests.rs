@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
-use super::says_finish;
-use crate::canon::{Carrier, Channel, Event, Finish, Head, Open, RawFrame, ReplyOptions, What};
+use super::has_finish_reason;
+use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
 use crate::dialect::{Dialect, ReplySetting, Writer};
 use crate::text::Text;
 
@@ -78,11 +78,11 @@ fn an_end_that_the_upstream_said_is_not_said_again() {
         event(open(), None),
     ];
     assert_eq!(write(&events, false).matches("finishReason").count(), 1);
-    let says = |reply: &str| says_finish(&bytes::Bytes::from(format!("data: {reply}\n\n")));
-    assert!(says(r#"{"candidates":[{"finishReason" : "STOP"}]}"#));
-    assert!(says(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#));
-    assert!(!says(r#"{"candidates":[{"finishReason":null,"text":"\"finishReason\":\"STOP\""}]}"#));
-    assert!(!says(r#"{"other":[{"finishReason":"STOP"}]}"#));
+    let finishes = |reply: &str| has_finish_reason(&bytes::Bytes::from(format!("data: {reply}\n\n")));
+    assert!(finishes(r#"{"candidates":[{"finishReason" : "STOP"}]}"#));
+    assert!(finishes(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#));
+    assert!(!finishes(r#"{"candidates":[{"finishReason":null,"text":"\"finishReason\":\"STOP\""}]}"#));
+    assert!(!finishes(r#"{"other":[{"finishReason":"STOP"}]}"#));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::NO_P
 use bytes::{BufMut, BytesMut};
 
 use super::super::reasoning_state::Sealed;
-use super::turns::Block;
+use super::messages::Block;
 use super::{id, refused};
 use crate::canon::{CallKind, Part, Source};
 use crate::dialect::request_values::is_web;

@@ -21,21 +21,21 @@ pub(super) fn is_suspect(raw: &Bytes, relay: &Relay) -> bool {
 
 /// The messages without thoughts that another model signed and searches that another model made; they would be refused.
 pub(super) fn readable(messages: &Json, relay: &Relay, notes: &mut Notes) -> Json {
-    let mut kept = Vec::new();
+    let mut remaining = Vec::new();
     for message in messages.elements() {
         let blocks: Vec<Json> = message.get("content").iter().flat_map(Json::elements).collect();
         // One model made all of a reply.
         let strange = blocks.iter().any(is_strange);
         let stay: Vec<Json> = blocks.iter().filter_map(|block| legible(block, strange, relay, notes)).collect();
         if stay == blocks {
-            kept.push(message);
+            remaining.push(message);
         } else if !stay.is_empty() {
             let content = list(&stay);
             let edit = |key: &Text, _: &Json| if key.is("content") { Edit::Set(content.clone()) } else { Edit::Keep };
-            kept.push(patch(&message, edit, []));
+            remaining.push(patch(&message, edit, []));
         }
     }
-    list(&kept)
+    list(&remaining)
 }
 
 /// The block as this upstream can read it, if it can; `strange` when another model made the searches of this message.
@@ -77,8 +77,8 @@ fn uncited(block: &Json, notes: &mut Notes) -> Json {
 /// Whether a block holds results of a search that `encode` wrote.
 fn is_strange(block: &Json) -> bool {
     let results = block.text("type").is_some_and(|kind| kind.is(encode::RESULTS));
-    let found = block.get("content");
-    results && found.iter().flat_map(Json::elements).any(|result| is_blank(&result, "encrypted_content"))
+    let content = block.get("content");
+    results && content.iter().flat_map(Json::elements).any(|result| is_blank(&result, "encrypted_content"))
 }
 
 fn is_blank(object: &Json, field: &str) -> bool {
@@ -94,12 +94,12 @@ pub(super) fn is_thoughtless(messages: &Json) -> bool {
         match &mut last {
             // The operator's reminders stand between the turns.
             _ if next.speaker == Speaker::Operator => {}
-            Some(turn) if turn.speaker == next.speaker => turn.results |= next.results,
+            Some(message) if message.speaker == next.speaker => message.results |= next.results,
             _ => called = last.replace(next),
         }
     }
-    let open = if last.as_ref().is_some_and(|turn| turn.results) { called } else { last };
-    open.is_some_and(|turn| turn.speaker == Speaker::Assistant && !turn.thinks)
+    let open = if last.as_ref().is_some_and(|message| message.results) { called } else { last };
+    open.is_some_and(|message| message.speaker == Speaker::Assistant && !message.thinks)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

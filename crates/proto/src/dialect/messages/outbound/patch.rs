@@ -34,11 +34,11 @@ pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Not
 /// Leaves out stop sequences that Anthropic refuses.
 fn stops(fields: &mut Vec<(Text, Json)>, request: &Request) {
     let all = &request.limits.stop;
-    let taken: Vec<&String> = all.iter().filter(|stop| takes_stop(stop)).collect();
-    if taken.is_empty() && !all.is_empty() {
+    let accepted: Vec<&String> = all.iter().filter(|stop| takes_stop(stop)).collect();
+    if accepted.is_empty() && !all.is_empty() {
         fields.retain(|(key, _)| !key.is("stop_sequences"));
-    } else if taken.len() < all.len() {
-        put(fields, "stop_sequences", Json::of(&taken));
+    } else if accepted.len() < all.len() {
+        put(fields, "stop_sequences", Json::of(&accepted));
     }
 }
 
@@ -76,8 +76,9 @@ fn put(fields: &mut Vec<(Text, Json)>, name: &'static str, value: Json) {
 /// The effort of a model suffix, where the client says nothing about thinking nor what thinking would rule out.
 fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, notes: &mut Notes) {
     let config = get(fields, "output_config").filter(|config| config.shape() == Shape::Object);
-    let told = get(fields, "thinking").is_some() || config.is_some_and(|config| config.get("effort").is_some());
-    if told || relay.effort.is_none() {
+    let has_own_effort =
+        get(fields, "thinking").is_some() || config.is_some_and(|config| config.get("effort").is_some());
+    if has_own_effort || relay.effort.is_none() {
         return;
     }
     if !request.sampling.is_empty() {

@@ -14,7 +14,7 @@ fn base64_of_every_length_is_read() {
 
 #[test]
 fn ids_have_the_characters_that_anthropic_takes() {
-    for (given, expected) in [("call_A-1", "call_A-1"), ("call:1/2", "call_1_2"), ("fc\\n", "fc_n")] {
-        assert_eq!(id(&crate::Text::from_escaped(given.as_bytes().to_vec().into())).as_str(), expected);
+    for (original, expected) in [("call_A-1", "call_A-1"), ("call:1/2", "call_1_2"), ("fc\\n", "fc_n")] {
+        assert_eq!(id(&crate::Text::from_escaped(original.as_bytes().to_vec().into())).as_str(), expected);
     }
 }

@@ -50,23 +50,23 @@ impl Plan {
         let shown = request.reasoning.summary.is_some();
         let max_tokens = limit(request, relay, notes);
         let mut plan = Self { max_tokens, shown, ..Self::default() };
-        let Some(wish) = wish(request, relay, notes) else { return plan };
-        let thinking = ClaudeThinking::of(&relay.model);
-        if wish == "none" {
-            plan.form = if thinking == ClaudeThinking::Never { Form::Silent } else { Form::Off };
+        let Some(effort) = requested_effort(request, relay, notes) else { return plan };
+        let generation = generation(&relay.model);
+        if effort == "none" {
+            plan.form = if generation == Generation::Never { Form::Silent } else { Form::Off };
             return plan;
         }
         if let Some(why) = no_thinking_reason(request, thinking, thoughtless) {
             notes.add(why);
             return plan;
         }
-        if let Some(size) = size(wish) {
-            plan.wish(size, thinking, relay, notes);
+        if let Some(size) = size(effort) {
+            plan.apply(size, generation, relay, notes);
         }
         plan
     }
 
-    fn wish(
+    fn apply(
         &mut self,
         (effort, budget): (&'static str, u64),
         thinking: ClaudeThinking,
@@ -109,10 +109,10 @@ impl Plan {
 
 /// The client's wish, else the model suffix's. A word that we do not know counts as none: nothing of it is sent, and whoever
 /// reads the body again finds no wish in it.
-fn wish<'w>(request: &'w Request, relay: &'w Relay, notes: &mut Notes) -> Option<&'w str> {
-    let wishes = [&request.reasoning.effort, &relay.effort];
-    wishes.into_iter().filter_map(Option::as_deref).find(|wish| {
-        let known = *wish == "none" || size(wish).is_some();
+fn requested_effort<'w>(request: &'w Request, relay: &'w Relay, notes: &mut Notes) -> Option<&'w str> {
+    let efforts = [&request.reasoning.effort, &relay.effort];
+    efforts.into_iter().filter_map(Option::as_deref).find(|effort| {
+        let known = *effort == "none" || size(effort).is_some();
         if !known {
             notes.add("dropped reasoning effort");
         }
@@ -121,8 +121,8 @@ fn wish<'w>(request: &'w Request, relay: &'w Relay, notes: &mut Notes) -> Option
 }
 
 /// The effort in this protocol's words, and its budget in tokens.
-fn size(wish: &str) -> Option<(&'static str, u64)> {
-    match wish {
+fn size(effort: &str) -> Option<(&'static str, u64)> {
+    match effort {
         "minimal" | "low" => Some(("low", 1024)),
         "medium" => Some(("medium", 8192)),
         "high" => Some(("high", 16_000)),

@@ -35,7 +35,7 @@ struct OpenMessage {
     at: u32,
     /// How many parts it has.
     parts: u32,
-    slot: ItemDraft,
+    draft: ItemDraft,
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl MessagesAnswer {
         };
         let end = What::End { finish, response: None };
         // Without a reason the upstream's frames alone are no whole message.
-        if self.finish.is_some() { sink.say(end) } else { sink.push_ours(end) }
+        if self.finish.is_some() { sink.push(end) } else { sink.push_ours(end) }
     }
 
     /// The counts of a reply that was cut before it told the final ones: the input's, as its beginning said. Nobody counted the output.
@@ -111,7 +111,7 @@ impl MessagesAnswer {
         }
         if !std::mem::replace(&mut self.opened, true) {
             let model = message.text("model").filter(|model| !model.is_empty());
-            sink.say(What::Open(Open { id: message.text("id").unwrap_or_default(), model, created: 0 }));
+            sink.push(What::Open(Open { id: message.text("id").unwrap_or_default(), model, created: 0 }));
         }
     }
 
@@ -161,7 +161,7 @@ impl MessagesAnswer {
     fn begin_text(&mut self, index: u32, block: &Json, sink: &mut EventSink<'_>) {
         self.message(sink);
         let citations = block.get("citations").iter().flat_map(Json::elements).collect();
-        self.blocks.push((index, Block::Text { place: None, citations }));
+        self.blocks.push((index, Block::Text { key: None, citations }));
         self.delta(index, Piece::Text, block.text("text").unwrap_or_default(), sink);
     }
 
@@ -175,7 +175,7 @@ impl MessagesAnswer {
     fn item(&mut self, head: Head, sink: &mut EventSink<'_>) -> u32 {
         self.close_message(sink);
         let at = self.take_index();
-        sink.say(What::ItemOpen { at, head });
+        sink.push(What::ItemOpen { at, head });
         at
     }
 
@@ -184,17 +184,17 @@ impl MessagesAnswer {
         if text.is_empty() {
             return;
         }
-        let Some(found) = self.find(index, piece, sink) else { return };
-        match (&mut self.blocks[found].1, piece) {
-            (Block::Text { .. }, Piece::Text) => self.text(found, text, sink),
+        let Some(position) = self.find(index, piece, sink) else { return };
+        match (&mut self.blocks[position].1, piece) {
+            (Block::Text { .. }, Piece::Text) => self.text(position, text, sink),
             (Block::Thinking { at, thought, .. }, Piece::Thinking) => {
                 thought.delta(0, Channel::Summary, &text);
-                sink.say(What::Delta { at: *at, part: 0, channel: Channel::Summary, data: text });
+                sink.push(What::Delta { at: *at, part: 0, channel: Channel::Summary, data: text });
             }
             (Block::Thinking { signature, .. }, Piece::Signature) => signature.extend_from_slice(text.escaped()),
             (Block::Call { at, input, .. }, Piece::Input) => {
                 input.add(&text);
-                sink.say(What::Delta { at: *at, part: 0, channel: Channel::Arguments, data: text });
+                sink.push(What::Delta { at: *at, part: 0, channel: Channel::Arguments, data: text });
             }
             (Block::Search { input, .. }, Piece::Input) => input.add(&text),
             _ => {}
@@ -202,31 +202,33 @@ impl MessagesAnswer {
     }
 
     /// The place of an open block; text and thoughts may begin without a word.
-    fn find(&mut self, index: u32, piece: Piece, sink: &mut EventSink<'_>) -> Option<usize> {
-        let place = |blocks: &[(u32, Block)]| blocks.iter().rposition(|(open, _)| *open == index);
-        if let Some(found) = place(&self.blocks) {
+    fn find(&mut self, index: u32, piece: Piece, sink: &mut Sink<'_>) -> Option<usize> {
+        let position = |blocks: &[(u32, Block)]| blocks.iter().rposition(|(open, _)| *open == index);
+        if let Some(found) = position(&self.blocks) {
             return Some(found);
         }
         self.ensure(sink);
         match piece {
-            Piece::Text => self.blocks.push((index, Block::Text { place: None, citations: Vec::new() })),
+            Piece::Text => self.blocks.push((index, Block::Text { key: None, citations: Vec::new() })),
             Piece::Thinking => self.begin_thinking(index, sink),
             Piece::Input | Piece::Signature => return None,
         }
-        place(&self.blocks)
+        position(&self.blocks)
     }
 
-    /// A piece of the text block at `found` in the list.
-    fn text(&mut self, found: usize, text: Text, sink: &mut EventSink<'_>) {
+    /// A piece of the text block at `position` in the list.
+    fn text(&mut self, position: usize, text: Text, sink: &mut Sink<'_>) {
         self.message(sink);
-        let (Some(message), Block::Text { place, .. }) = (&mut self.message, &mut self.blocks[found].1) else { return };
-        let (at, part) = match *place {
+        let (Some(message), Block::Text { key, .. }) = (&mut self.message, &mut self.blocks[position].1) else {
+            return;
+        };
+        let (at, part) = match *key {
             Some((at, part)) if at == message.at => (at, part),
             _ => (message.at, message.part()),
         };
-        *place = Some((at, part));
-        message.slot.delta(part, Channel::Text, &text);
-        sink.say(What::Delta { at, part, channel: Channel::Text, data: text });
+        *key = Some((at, part));
+        message.draft.delta(part, Channel::Text, &text);
+        sink.push(What::Delta { at, part, channel: Channel::Text, data: text });
     }
 
     /// A delta in another shape than the usual, or with a citation.
@@ -242,22 +244,22 @@ impl MessagesAnswer {
         }
     }
 
-    fn finish_block(&mut self, index: u32, sink: &mut EventSink<'_>) {
-        let Some(found) = self.blocks.iter().rposition(|(open, _)| *open == index) else { return };
-        match self.blocks.remove(found).1 {
-            Block::Text { place, citations } => self.cite(place, &citations, sink),
+    fn finish_block(&mut self, index: u32, sink: &mut Sink<'_>) {
+        let Some(position) = self.blocks.iter().rposition(|(open, _)| *open == index) else { return };
+        match self.blocks.remove(position).1 {
+            Block::Text { key, citations } => self.cite(key, &citations, sink),
             Block::Thinking { at, thought, signature } => {
                 let text = thought.text(0, Channel::Summary);
-                sink.say(What::ItemDone { at, item: block::thought(text, signature) });
+                sink.push(What::ItemDone { at, item: block::thought(text, signature) });
             }
-            Block::Redacted { at, data } => sink.say(What::ItemDone { at, item: block::redacted(&data) }),
+            Block::Redacted { at, data } => sink.push(What::ItemDone { at, item: block::redacted(&data) }),
             Block::Call { at, call_id, name, input } => {
                 let (input, unsaid) = input.take();
                 if unsaid {
                     let data = input.clone();
                     sink.aside(What::Delta { at, part: 0, channel: Channel::Arguments, data });
                 }
-                sink.say(What::ItemDone { at, item: block::call(call_id, name, input) });
+                sink.push(What::ItemDone { at, item: block::call(call_id, name, input) });
             }
             Block::Search { at, id, input } => self.searches.push(Searched { at, id, query: input.query() }),
             Block::Opaque => {}
@@ -265,14 +267,14 @@ impl MessagesAnswer {
     }
 
     /// Citations of a finished text block; they are about all of it.
-    fn cite(&mut self, place: Option<(u32, u32)>, citations: &[Json], sink: &mut EventSink<'_>) {
-        let (Some(message), Some((at, part))) = (&mut self.message, place) else { return };
+    fn cite(&mut self, key: Option<(u32, u32)>, citations: &[Json], sink: &mut Sink<'_>) {
+        let (Some(message), Some((at, part))) = (&mut self.message, key) else { return };
         if citations.is_empty() || at != message.at {
             return;
         }
-        let length = message.slot.text_length(part, Channel::Text);
+        let length = message.draft.text_length(part, Channel::Text);
         for data in citations.iter().filter_map(|citation| encode::flat_citation(citation, length)) {
-            message.slot.annotation(part, &data);
+            message.draft.annotation(part, &data);
             sink.aside(What::Annotation { at, part, data });
         }
     }
@@ -280,12 +282,12 @@ impl MessagesAnswer {
     /// The results of a search, which make it whole.
     fn results(&mut self, block: &Json, sink: &mut EventSink<'_>) {
         let id = block.text("tool_use_id").unwrap_or_default();
-        let Some(found) = self.searches.iter().position(|searched| searched.id == id) else { return };
+        let Some(position) = self.searches.iter().position(|searched| searched.id == id) else { return };
         let content = block.get("content");
         let sources: Vec<Text> =
             content.iter().flat_map(Json::elements).filter_map(|result| result.text("url")).collect();
-        let Searched { at, id, query } = self.searches.remove(found);
-        sink.say(What::ItemDone { at, item: block::search(id, &query, &sources) });
+        let Searched { at, id, query } = self.searches.remove(position);
+        sink.push(What::ItemDone { at, item: block::search(id, &query, &sources) });
     }
 
     /// Why the reply ends, and what it cost.
@@ -300,7 +302,7 @@ impl MessagesAnswer {
             self.usage_counter.update(&usage);
         }
         if let Some(usage) = self.usage_counter.usage() {
-            sink.say(What::Usage(usage));
+            sink.push(What::Usage(usage));
         }
     }
 
@@ -316,7 +318,7 @@ impl MessagesAnswer {
 
     fn close_message(&mut self, sink: &mut EventSink<'_>) {
         let Some(message) = self.message.take() else { return };
-        let item = message.slot.item().expect("invariant: the slot was opened as a message");
+        let item = message.draft.item().expect("invariant: the draft was opened as a message");
         sink.aside(What::ItemDone { at: message.at, item });
     }
 
@@ -327,9 +329,9 @@ impl MessagesAnswer {
         }
         let at = self.take_index();
         let head = Head::Message { phase: None };
-        let slot = ItemDraft::begun(&head);
+        let draft = ItemDraft::begun(&head);
         sink.aside(What::ItemOpen { at, head });
-        self.message = Some(OpenMessage { at, parts: 0, slot });
+        self.message = Some(OpenMessage { at, parts: 0, draft });
     }
 
     fn take_index(&mut self) -> u32 {

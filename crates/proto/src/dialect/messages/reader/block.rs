@@ -14,7 +14,7 @@ pub(super) enum Block {
     /// A part of the message.
     Text {
         /// Output index of the message and part index, once there is text.
-        place: Option<(u32, u32)>,
+        key: Option<(u32, u32)>,
         /// Its citations; they come before the text that they are about.
         citations: Vec<Json>,
     },
@@ -34,14 +34,14 @@ pub(super) enum Block {
 #[derive(Debug)]
 pub(super) struct Input {
     pieces: BytesMut,
-    given: Option<Json>,
+    whole: Option<Json>,
 }
 
 impl Input {
     /// The input of this block.
     pub(super) fn of(block: &Json) -> Self {
-        let given = block.get("input").filter(|input| input.fields().next().is_some());
-        Self { pieces: BytesMut::new(), given }
+        let whole = block.get("input").filter(|input| input.fields().next().is_some());
+        Self { pieces: BytesMut::new(), whole }
     }
 
     /// The next piece, escaped.
@@ -54,8 +54,8 @@ impl Input {
         if !self.pieces.is_empty() {
             return (Text::from_escaped(self.pieces.freeze()), false);
         }
-        match self.given {
-            Some(given) => (Text::from_plain(given.as_str()), true),
+        match self.whole {
+            Some(whole) => (Text::from_plain(whole.as_str()), true),
             // A tool without parameters; clients parse the arguments.
             None => (Text::from_plain("{}"), true),
         }
@@ -98,7 +98,7 @@ pub(super) fn search(id: Text, query: &Text, sources: &[Text]) -> Item {
 /// Token counts so far: the first figures come at the start, the last ones at the end.
 #[derive(Debug, Default)]
 pub(super) struct UsageCounter {
-    seen: bool,
+    reported: bool,
     input: u64,
     cached: u64,
     cache_write: u64,
@@ -110,7 +110,7 @@ impl UsageCounter {
     /// Takes over what a `usage` object says. Some servers send zeros for what they said before.
     pub(super) fn update(&mut self, usage: &Json) {
         for (key, value) in usage.fields() {
-            let place = match key.as_str() {
+            let counter = match key.as_str() {
                 "input_tokens" => &mut self.input,
                 "cache_read_input_tokens" => &mut self.cached,
                 "cache_creation_input_tokens" => &mut self.cache_write,
@@ -121,8 +121,8 @@ impl UsageCounter {
                 }
                 _ => continue,
             };
-            self.seen = true;
-            *place = value.as_u64().filter(|count| *count > 0).unwrap_or(*place);
+            self.reported = true;
+            *counter = value.as_u64().filter(|count| *count > 0).unwrap_or(*counter);
         }
     }
 
@@ -130,6 +130,6 @@ impl UsageCounter {
     pub(super) fn usage(&self) -> Option<Usage> {
         let input = self.input.saturating_add(self.cached).saturating_add(self.cache_write);
         let Self { cached, cache_write, output, reasoning, .. } = *self;
-        self.seen.then_some(Usage { input, cached, cache_write, output, reasoning, estimated: false })
+        self.reported.then_some(Usage { input, cached, cache_write, output, reasoning, estimated: false })
     }
 }

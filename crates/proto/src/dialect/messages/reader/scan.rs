@@ -10,7 +10,7 @@ use crate::text::Text;
 
 /// Where the contents of a delta frame lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct DeltaSpan {
     /// The index of the content block.
     pub(super) index: u32,
     /// What the piece belongs to.
@@ -18,7 +18,7 @@ pub(super) struct Found {
     text: Range<usize>,
 }
 
-impl Found {
+impl DeltaSpan {
     /// Cuts the piece out of the frame's data, which is used up so that nothing is counted or copied.
     pub(super) fn cut(self, mut data: Bytes) -> Text {
         data.truncate(self.text.end);
@@ -28,7 +28,7 @@ impl Found {
 }
 
 /// Scans a delta event; `None` when it is another event or its shape is not the usual one.
-pub(super) fn delta(data: &[u8]) -> Option<Found> {
+pub(super) fn delta(data: &[u8]) -> Option<DeltaSpan> {
     let (mut index, mut found, mut named) = (None, None, false);
     let mut scan = Scan::new(data);
     scan.expect(b'{').ok()?;
@@ -57,7 +57,7 @@ pub(super) fn delta(data: &[u8]) -> Option<Found> {
     scan.bump();
     let (piece, text) = found.filter(|_| named && scan.next_token().is_none())?;
     std::str::from_utf8(&data[text.clone()]).ok()?;
-    Some(Found { index: index?, piece, text })
+    Some(DeltaSpan { index: index?, piece, text })
 }
 
 /// Passes the `delta` object.

@@ -5,9 +5,9 @@ use super::scan;
 
 fn cut(data: &'static str) -> Option<(u32, Piece, String)> {
     let data = Bytes::from_static(data.as_bytes());
-    let found = scan::delta(&data)?;
-    let (index, piece) = (found.index, found.piece);
-    Some((index, piece, found.cut(data).as_str().to_owned()))
+    let span = scan::delta(&data)?;
+    let (index, piece) = (span.index, span.piece);
+    Some((index, piece, span.cut(data).as_str().to_owned()))
 }
 
 #[test]

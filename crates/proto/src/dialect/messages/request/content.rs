@@ -15,32 +15,32 @@ const KNOWN: [&str; 8] = [
 
 impl Scope {
     /// One content block of a message.
-    pub(super) fn block(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
+    pub(super) fn block(&mut self, node: Node<'_>, message: &mut OpenMessage<'_>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
-        match (kind.as_str(), &turn.role) {
+        match (kind.as_str(), &message.role) {
             ("text", _) => {
                 let text = fields.need("text", node::text)?;
-                self.say(text, turn);
+                self.add_text(text, message);
             }
             ("image" | "document" | "search_result", Role::User) => {
-                self.shown(&kind, &mut fields, node, &mut turn.parts)?;
+                self.shown(&kind, &mut fields, node, &mut message.parts)?;
             }
-            ("tool_result", Role::User) => self.result(&mut fields, turn)?,
-            ("tool_use", Role::Assistant) => turn.item(call(&mut fields)?),
-            ("thinking", Role::Assistant) => thinking(&mut fields, turn)?,
-            ("redacted_thinking", Role::Assistant) => redacted(&mut fields, turn)?,
-            ("server_tool_use", Role::Assistant) => turn.item(server_call(&mut fields)?),
+            ("tool_result", Role::User) => self.result(&mut fields, message)?,
+            ("tool_use", Role::Assistant) => message.item(call(&mut fields)?),
+            ("thinking", Role::Assistant) => thinking(&mut fields, message)?,
+            ("redacted_thinking", Role::Assistant) => redacted(&mut fields, message)?,
+            ("server_tool_use", Role::Assistant) => message.item(server_call(&mut fields)?),
             // What was found is in the answer that follows; the search itself says that there was one.
             (encode::RESULTS, Role::Assistant) => return Ok(()),
             (known, _) if KNOWN.contains(&known) => return Err(fields.unknown("type", &kind)),
             // Blocks of other server tools, compaction and whatever comes later: only their own upstream reads them.
             (_, Role::Assistant) => {
-                turn.item(ItemKind::Other { kind });
+                message.item(ItemKind::Other { kind });
                 return Ok(());
             }
             _ => {
-                turn.parts.push(Part::Other(node.json()));
+                message.parts.push(Part::Other(node.json()));
                 return Ok(());
             }
         }
@@ -76,14 +76,14 @@ impl Scope {
     }
 
     /// `{tool_use_id, content, is_error}`; the content may be text, images and documents.
-    fn result(&mut self, fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
+    fn result(&mut self, fields: &mut Fields<'_>, message: &mut OpenMessage<'_>) -> ReadResult<()> {
         let call_id = fields.need("tool_use_id", node::filled)?;
         let failed = fields.read("is_error", node::boolean)?.unwrap_or(false);
         let mut parts = fields.read("content", |node| self.result_content(node))?.unwrap_or_default();
         if parts.is_empty() {
             parts.push(Part::from(Text::default()));
         }
-        turn.item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed });
+        message.item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed });
         Ok(())
     }
 
@@ -111,8 +111,8 @@ impl Scope {
 
     /// Takes `citations` out: of a replayed answer, or the wish for them.
     pub(super) fn cited(&mut self, fields: &mut Fields<'_>) {
-        let asked = |json: &Json| json.get("enabled").and_then(|enabled| enabled.as_bool()) == Some(true);
-        let cited = fields.take("citations").is_some_and(|json| json.elements().next().is_some() || asked(&json));
+        let is_enabled = |json: &Json| json.get("enabled").and_then(|enabled| enabled.as_bool()) == Some(true);
+        let cited = fields.take("citations").is_some_and(|json| json.elements().next().is_some() || is_enabled(&json));
         if cited {
             self.notes.add("dropped citations");
         }
@@ -129,20 +129,20 @@ fn call(fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     Ok(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
 }
 
-fn thinking(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
+fn thinking(fields: &mut Fields<'_>, message: &mut OpenMessage<'_>) -> ReadResult<()> {
     let text = fields.read("thinking", node::text)?.unwrap_or_default();
     let (id, encrypted) = reasoning_state::from_signature(&fields.read("signature", node::text)?.unwrap_or_default());
     if !text.is_empty() || encrypted.is_some() {
         let summary = if text.is_empty() { Vec::new() } else { vec![text] };
-        turn.item(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted });
+        message.item(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted });
     }
     Ok(())
 }
 
-fn redacted(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
+fn redacted(fields: &mut Fields<'_>, message: &mut OpenMessage<'_>) -> ReadResult<()> {
     let (id, encrypted) = reasoning_state::from_redacted(&fields.need("data", node::text)?);
     if encrypted.is_some() {
-        turn.item(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted });
+        message.item(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted });
     }
     Ok(())
 }

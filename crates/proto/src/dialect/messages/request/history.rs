@@ -96,9 +96,9 @@ impl Scope {
             other => return Err(fields.unknown("role", other)),
         };
         let before = items.len();
-        let mut turn = OpenMessage { role, parts: Vec::new(), items };
-        fields.need("content", |node| self.content(node, &mut turn))?;
-        turn.flush();
+        let mut message = OpenMessage { role, parts: Vec::new(), items };
+        fields.need("content", |node| self.content(node, &mut message))?;
+        message.flush();
         if items.len() == before {
             self.notes.add("dropped an empty message");
         }
@@ -106,22 +106,22 @@ impl Scope {
         Ok(())
     }
 
-    fn content(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> ReadResult<()> {
+    fn content(&mut self, node: Node<'_>, message: &mut OpenMessage<'_>) -> ReadResult<()> {
         if node.is(Shape::String) {
             let text = node.text()?;
-            self.say(text, turn);
+            self.add_text(text, message);
             return Ok(());
         }
         if !node.is(Shape::Array) {
             return Err(node.wrong("a string or an array of content blocks"));
         }
-        node.each(usize::MAX, |node| self.block(node, turn)).map(|_| ())
+        node.each(usize::MAX, |node| self.block(node, message)).map(|_| ())
     }
 
     /// Text of whoever speaks.
-    pub(super) fn say(&mut self, text: Text, turn: &mut OpenMessage<'_>) {
-        let operator = matches!(turn.role, Role::System | Role::Developer);
-        turn.text(if operator { self.unbilled(text) } else { text });
+    pub(super) fn add_text(&mut self, text: Text, message: &mut OpenMessage<'_>) {
+        let operator = matches!(message.role, Role::System | Role::Developer);
+        message.text(if operator { self.unbilled(text) } else { text });
     }
 }
 

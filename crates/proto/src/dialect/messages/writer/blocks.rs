@@ -28,20 +28,20 @@ struct Open {
     /// What its pieces are; `None` for blocks without any, or of a kind that we do not write.
     piece: Option<Piece>,
     /// Output index and part that it says; `None` when the upstream's own frames began it.
-    place: Option<(u32, u32)>,
+    key: Option<(u32, u32)>,
 }
 
 impl Blocks {
     /// Whether the open block takes pieces for this part: one that we began for it, or any that the upstream began.
-    pub(super) fn takes(&self, place: (u32, u32), piece: Piece) -> bool {
-        let fits = |open: &Open| open.piece == Some(piece) && open.place.is_none_or(|own| own == place);
+    pub(super) fn takes(&self, key: (u32, u32), piece: Piece) -> bool {
+        let fits = |open: &Open| open.piece == Some(piece) && open.key.is_none_or(|own| own == key);
         self.open.as_ref().is_some_and(fits)
     }
 
     /// Begins a block after ending the one before; `members` are those of its first form.
     pub(super) fn begin(
         &mut self,
-        place: (u32, u32),
+        key: (u32, u32),
         piece: Option<Piece>,
         out: &mut BytesMut,
         members: impl FnOnce(&mut ObjectWriter<'_>),
@@ -53,7 +53,7 @@ impl Blocks {
             writer.number("index", index);
             writer.object("content_block", members);
         });
-        self.open = Some(Open { index, piece, place: Some(place) });
+        self.open = Some(Open { index, piece, key: Some(key) });
         self.render();
     }
 
@@ -68,7 +68,7 @@ impl Blocks {
             _ => None,
         };
         self.next = index.saturating_add(1);
-        self.open = Some(Open { index, piece, place: None });
+        self.open = Some(Open { index, piece, key: None });
         self.render();
     }
 

@@ -19,14 +19,14 @@ type PartKey = (u32, u32, Channel);
 
 impl Writer {
     /// The usual event: a piece of the part that is being said.
-    pub(super) fn delta(&mut self, place: PartKey, data: &Text, out: &mut BytesMut) {
-        let (at, part, channel) = place;
+    pub(super) fn delta(&mut self, key: PartKey, data: &Text, out: &mut BytesMut) {
+        let (at, part, channel) = key;
         if data.is_empty() || channel == Channel::Image {
             return;
         }
         self.open(None, out);
         match self.tracks.readiness(at) {
-            Readiness::Now => self.piece(place, data, out),
+            Readiness::Now => self.piece(key, data, out),
             Readiness::Later => self.tracks.wait(at, &What::Delta { at, part, channel, data: data.clone() }),
             Readiness::Never => {}
         }
@@ -92,8 +92,8 @@ impl Writer {
             return;
         }
         // All paragraphs of a thought are one block.
-        let place = (at, if thought { 0 } else { part });
-        if !self.blocks.takes(place, piece) && !self.begin(place, piece, out) {
+        let key = (at, if thought { 0 } else { part });
+        if !self.blocks.takes(key, piece) && !self.begin(key, piece, out) {
             return;
         }
         self.gist.refused |= channel == Channel::Refusal;
@@ -110,13 +110,13 @@ impl Writer {
     }
 
     /// Begins a block for the part; `false` for the arguments of a call that began as another kind of tool.
-    fn begin(&mut self, place: (u32, u32), piece: Piece, out: &mut BytesMut) -> bool {
+    fn begin(&mut self, key: (u32, u32), piece: Piece, out: &mut BytesMut) -> bool {
         match piece {
-            Piece::Text => self.blocks.begin(place, Some(piece), out, |writer| {
+            Piece::Text => self.blocks.begin(key, Some(piece), out, |writer| {
                 writer.string("type", "text");
                 writer.string("text", "");
             }),
-            Piece::Thinking => self.blocks.begin(place, Some(piece), out, |writer| {
+            Piece::Thinking => self.blocks.begin(key, Some(piece), out, |writer| {
                 writer.string("type", "thinking");
                 writer.string("thinking", "");
                 writer.string("signature", "");
@@ -148,10 +148,10 @@ impl Writer {
         }
     }
 
-    fn annotation(&mut self, place: (u32, u32), data: &Json, out: &mut BytesMut) {
+    fn annotation(&mut self, key: (u32, u32), data: &Json, out: &mut BytesMut) {
         self.searches.cite(data);
         let Some(citation) = encode::citation(data) else { return };
-        if self.blocks.takes(place, Piece::Text) || self.begin(place, Piece::Text, out) {
+        if self.blocks.takes(key, Piece::Text) || self.begin(key, Piece::Text, out) {
             self.blocks.delta(out, |writer| {
                 writer.string("type", "citations_delta");
                 writer.json("citation", &citation);

@@ -11,7 +11,7 @@ fn writer() -> Writer {
 }
 
 /// What a writer makes of these events, without the frames that open the reply.
-fn said(events: Vec<What>) -> String {
+fn written(events: Vec<What>) -> String {
     let (mut writer, mut out) = (writer(), BytesMut::new());
     writer.push(&Event::new(What::Open(Open { id: "x".into(), model: None, created: 0 })), &mut out);
     let head = out.len();
@@ -42,7 +42,7 @@ fn end() -> What {
 
 #[test]
 fn interleaved_calls_are_said_one_after_the_other() {
-    let apart = said(vec![
+    let apart = written(vec![
         call(0, "a"),
         arguments(0, "{"),
         arguments(0, "}"),
@@ -52,7 +52,7 @@ fn interleaved_calls_are_said_one_after_the_other() {
         called(1, "b", "[]"),
         end(),
     ]);
-    let mixed = said(vec![
+    let mixed = written(vec![
         call(0, "a"),
         call(1, "b"),
         arguments(0, "{"),
@@ -67,7 +67,7 @@ fn interleaved_calls_are_said_one_after_the_other() {
 
 #[test]
 fn an_item_without_an_end_is_ended_with_the_reply() {
-    let out = said(vec![call(0, "a"), call(1, "b"), arguments(1, "{}"), end()]);
+    let out = written(vec![call(0, "a"), call(1, "b"), arguments(1, "{}"), end()]);
     assert_eq!(out.matches("event: content_block_start").count(), 2);
     assert_eq!(out.matches("event: content_block_stop").count(), 2);
     assert!(out.ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
@@ -75,7 +75,7 @@ fn an_item_without_an_end_is_ended_with_the_reply() {
 
 #[test]
 fn what_comes_after_an_items_end_is_not_said() {
-    let out = said(vec![called(0, "a", "{}"), arguments(0, "more"), end()]);
+    let out = written(vec![called(0, "a", "{}"), arguments(0, "more"), end()]);
     assert!(!out.contains("more"));
 }
 

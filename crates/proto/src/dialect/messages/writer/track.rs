@@ -22,7 +22,7 @@ pub(super) struct Tracks {
 struct OpenItem {
     at: u32,
     /// Parts with text, in the order in which they began.
-    said: Vec<(u32, Channel)>,
+    parts: Vec<(u32, Channel)>,
 }
 
 /// An item and what was said of it meanwhile.
@@ -96,7 +96,7 @@ impl Tracks {
     /// The item at `at` is being said from now on.
     pub(super) fn begin(&mut self, at: u32) {
         if self.open.as_ref().is_none_or(|live| live.at != at) {
-            self.open = Some(OpenItem { at, said: Vec::new() });
+            self.open = Some(OpenItem { at, parts: Vec::new() });
         }
     }
 
@@ -120,21 +120,21 @@ impl Tracks {
     /// Notes a piece of a part; says whether the client had something of that part.
     pub(super) fn note_part(&mut self, part: u32, channel: Channel) -> bool {
         let Some(live) = &mut self.open else { return false };
-        if live.said.last() == Some(&(part, channel)) || live.said.contains(&(part, channel)) {
+        if live.parts.last() == Some(&(part, channel)) || live.parts.contains(&(part, channel)) {
             return true;
         }
-        live.said.push((part, channel));
+        live.parts.push((part, channel));
         false
     }
 
     /// Whether the client has something of the part.
     pub(super) fn has(&self, part: u32, channel: Channel) -> bool {
-        self.open.as_ref().is_some_and(|live| live.said.contains(&(part, channel)))
+        self.open.as_ref().is_some_and(|live| live.parts.contains(&(part, channel)))
     }
 
     /// Whether the client has anything of the item.
     pub(super) fn any(&self) -> bool {
-        self.open.as_ref().is_some_and(|live| !live.said.is_empty())
+        self.open.as_ref().is_some_and(|live| !live.parts.is_empty())
     }
 
     /// The item at `at` is whole.

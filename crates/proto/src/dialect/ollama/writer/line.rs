@@ -17,7 +17,7 @@ pub(super) struct LineWriter {
     /// `{"model":..,"created_at":"..",`
     head: BytesMut,
     /// Where the stamp stands in `head`.
-    slot: usize,
+    stamp_at: usize,
     /// When the writer was first told the time, and how long ago the request came then.
     began: Option<Duration>,
 }
@@ -40,7 +40,7 @@ const GENERATE: Frame =
 
 impl LineWriter {
     pub(super) fn new(setting: ReplySetting) -> Self {
-        let mut line = Self { setting, head: BytesMut::new(), slot: 0, began: None };
+        let mut line = Self { setting, head: BytesMut::new(), stamp_at: 0, began: None };
         line.open(None);
         line
     }
@@ -52,12 +52,13 @@ impl LineWriter {
 
     /// Takes over the model's name.
     pub(super) fn open(&mut self, model: Option<&Text>) {
-        let stamped = self.head.get(self.slot..self.slot + LENGTH).and_then(|old| <[u8; LENGTH]>::try_from(old).ok());
+        let stamped =
+            self.head.get(self.stamp_at..self.stamp_at + LENGTH).and_then(|old| <[u8; LENGTH]>::try_from(old).ok());
         self.head.clear();
         self.head.put_slice(b"{\"model\":");
         emit::quote(&mut self.head, &self.setting.shown_model(model));
         self.head.put_slice(b",\"created_at\":\"");
-        self.slot = self.head.len();
+        self.stamp_at = self.head.len();
         self.head.put_slice(&stamped.unwrap_or_else(|| stamp(Duration::from_secs(self.setting.created))));
         self.head.put_slice(b"\",");
     }
@@ -66,7 +67,7 @@ impl LineWriter {
     pub(super) fn at(&mut self, elapsed: Duration) {
         let began = *self.began.get_or_insert(elapsed);
         let now = Duration::from_secs(self.setting.created) + elapsed.saturating_sub(began);
-        self.head[self.slot..self.slot + LENGTH].copy_from_slice(&stamp(now));
+        self.head[self.stamp_at..self.stamp_at + LENGTH].copy_from_slice(&stamp(now));
     }
 
     /// A line with text that is already escaped.

@@ -154,11 +154,11 @@ fn tool_list(tools: &[Tool], list: &[Json]) -> Json {
 }
 
 fn tier(request: &Request, target: &Codex, notes: &mut Notes) -> Option<Json> {
-    let wish = request.tier.as_deref().or(target.tier.as_deref())?;
-    match wish {
+    let requested = request.tier.as_deref().or(target.tier.as_deref())?;
+    match requested {
         "fast" | "priority" if target.priority_tier => return Some(Json::of("priority")),
         "auto" | "default" => {}
-        _ => notes.add(format!("dropped service_tier {}", sanitized(wish))),
+        _ => notes.add(format!("dropped service_tier {}", sanitized(requested))),
     }
     None
 }
@@ -195,8 +195,8 @@ fn cache_key(request: &Request, target: &Codex) -> Option<Json> {
 }
 
 fn metadata(target: &Codex, own: Option<&ClientBody>) -> Option<Json> {
-    let given = own.and_then(|own| own.get("client_metadata"));
-    given.map(strip_connection_fields).or_else(|| {
+    let client_metadata = own.and_then(|own| own.get("client_metadata"));
+    client_metadata.map(strip_connection_fields).or_else(|| {
         let ours = || emit::json(|writer| target.metadata.iter().for_each(|(key, value)| writer.string(key, value)));
         (!target.metadata.is_empty()).then(ours)
     })
@@ -204,17 +204,17 @@ fn metadata(target: &Codex, own: Option<&ClientBody>) -> Option<Json> {
 
 /// A client's object without what is of its connection or its own account alone: the headers of a message, the turn state, which is
 /// another account's as soon as another one serves, and what its device says of itself.
-fn strip_connection_fields(given: &Json) -> Json {
+fn strip_connection_fields(object: &Json) -> Json {
     let passing = |key: &Text| {
         key.as_str().starts_with("ws_request_header_")
             || key.is("x-codex-ws-stream-request-start-ms")
             || key.is("x-codex-turn-state")
             || key.is("x-oai-attestation")
     };
-    if given.shape() != Shape::Object {
-        return given.clone();
+    if object.shape() != Shape::Object {
+        return object.clone();
     }
-    patch(given, |key, _| if passing(key) { Edit::Drop } else { Edit::Keep }, [])
+    patch(object, |key, _| if passing(key) { Edit::Drop } else { Edit::Keep }, [])
 }
 
 /// Notes every field of the client that the backend does not take.

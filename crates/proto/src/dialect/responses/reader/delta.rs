@@ -23,7 +23,7 @@ pub(super) struct Delta {
 
 /// Where the contents of a delta frame lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct DeltaSpan {
     pub(super) at: Option<u32>,
     pub(super) part: u32,
     pub(super) piece: Range<usize>,
@@ -32,12 +32,12 @@ pub(super) struct Found {
 /// What a scan found.
 #[derive(Debug)]
 pub(super) struct Scanned {
-    pub(super) found: Found,
+    pub(super) span: DeltaSpan,
     /// The values that the next frame will have others of, in their order.
     pub(super) holes: Vec<Hole>,
 }
 
-impl Found {
+impl DeltaSpan {
     /// Cuts the piece out of the frame's data, which is used up so that nothing is counted or copied.
     pub(super) fn cut(self, mut data: Bytes) -> Delta {
         data.truncate(self.piece.end);
@@ -80,7 +80,7 @@ pub(super) fn scan(data: &[u8], from: usize, channel: Channel) -> Option<Scanned
     }
     let piece = piece?;
     let sound = std::str::from_utf8(&data[piece.clone()]).is_ok() && scan.next_token().is_none();
-    sound.then_some(Scanned { found: Found { at, part, piece }, holes })
+    sound.then_some(Scanned { span: DeltaSpan { at, part, piece }, holes })
 }
 
 /// Passes what stands before the next member; `false` at the end of the object.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::delta::{Found, Scanned};
+use super::delta::{DeltaSpan, Scanned};
 use crate::canon::Channel;
 use crate::json::Scan;
 
@@ -51,11 +51,11 @@ pub(super) enum HoleKind {
 
 impl Template {
     /// The contents of a frame that keeps to the layout.
-    pub(super) fn find(&mut self, data: &[u8]) -> Option<(Channel, Found)> {
+    pub(super) fn find(&mut self, data: &[u8]) -> Option<(Channel, DeltaSpan)> {
         let shape = self.shape.as_ref()?;
-        let found = shape.find(data)?;
+        let span = shape.find(data)?;
         self.misses = 0;
-        Some((shape.channel, found))
+        Some((shape.channel, span))
     }
 
     /// Takes over the layout of a frame that did not, as it was scanned.
@@ -76,10 +76,10 @@ impl Shape {
             from = hole.span.end;
         }
         fixed.extend_from_slice(&data[from..]);
-        Self { channel, at: scanned.found.at, part: scanned.found.part, fixed, holes }
+        Self { channel, at: scanned.span.at, part: scanned.span.part, fixed, holes }
     }
 
-    fn find(&self, data: &[u8]) -> Option<Found> {
+    fn find(&self, data: &[u8]) -> Option<DeltaSpan> {
         let mut scan = Scan::new(data);
         let (mut from, mut piece) = (0, None);
         for (end, filling) in &self.holes {
@@ -97,7 +97,7 @@ impl Shape {
         scan.pass(&self.fixed[from..])?;
         let piece = piece.filter(|_| scan.peek().is_none())?;
         let sound = std::str::from_utf8(&data[piece.clone()]).is_ok();
-        sound.then_some(Found { at: self.at, part: self.part, piece })
+        sound.then_some(DeltaSpan { at: self.at, part: self.part, piece })
     }
 }
 

@@ -30,7 +30,7 @@ impl ResponsesAnswer {
             return Err(failed_response(&response));
         }
         self.opened(|| opening(&response), out);
-        if self.seen.nothing_done() {
+        if self.items.nothing_done() {
             self.late(&response, out);
         }
         if let Some(usage) = usage {
@@ -59,7 +59,7 @@ impl ResponsesAnswer {
             let filter = reason.is_some_and(|reason| reason.is("content_filter"));
             return if filter { Finish::Filter } else { Finish::Length };
         }
-        if self.seen.has_call() { Finish::ToolCalls } else { Finish::Stop }
+        if self.items.has_call() { Finish::ToolCalls } else { Finish::Stop }
     }
 }
 

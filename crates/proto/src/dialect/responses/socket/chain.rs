@@ -52,8 +52,8 @@ fn outputs(message: &Bytes) -> usize {
 impl Record {
     /// Notes a message of the reply and what [`super::append`] said of it. Errors: [`Foreign`] when the reply's end speaks about
     /// another response than its beginning.
-    pub fn see(&mut self, message: &Bytes, said: EventClass) -> Result<(), Foreign> {
-        match said {
+    pub fn see(&mut self, message: &Bytes, class: EventClass) -> Result<(), Foreign> {
+        match class {
             EventClass::Part if self.response.is_none() => self.response = response_id(message),
             EventClass::ItemDone => {
                 let item = json::readable(message.clone()).and_then(|event| event.get("item"));
@@ -78,7 +78,7 @@ impl Record {
     /// The chain after a reply that is complete.
     pub fn chain(self) -> Option<Chain> {
         let Self { head, items, replied, response, blind } = self;
-        let kept = !blind && items.len() + replied.len() <= MOST_ITEMS;
-        response.filter(|_| kept).map(|response| Chain { response, head, items, replied })
+        let fits = !blind && items.len() + replied.len() <= MOST_ITEMS;
+        response.filter(|_| fits).map(|response| Chain { response, head, items, replied })
     }
 }

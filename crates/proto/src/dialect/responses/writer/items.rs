@@ -4,8 +4,8 @@ use bytes::BytesMut;
 
 use super::super::item;
 use super::super::wire::{data_of, part_index_field, piece_field};
-use super::object::{render_item, write_part};
-use super::{Writer, kept_json};
+use super::object::{render, write_part};
+use super::{Writer, owned_json};
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, What};
 use crate::fold::ItemDraft;
 use crate::json::emit::ObjectWriter;
@@ -31,7 +31,7 @@ struct OpenItem {
     /// Parts that the client saw begin.
     parts: Vec<(u32, Channel)>,
     /// The text so far, of items that we say ourselves.
-    slot: ItemDraft,
+    draft: ItemDraft,
     annotations: u64,
 }
 
@@ -55,7 +55,7 @@ impl Items {
             What::ItemDone { at, item } => {
                 self.open.retain(|live| live.at != *at);
                 if let Some(json) = &item.raw {
-                    self.finish(*at, kept_json(json));
+                    self.finish(*at, owned_json(json));
                 }
             }
             What::Delta { at, part, channel, .. } => {
@@ -101,7 +101,7 @@ impl Items {
     /// Drops the text so far and the finished items, and keeps no more of them; `false` when it did so before.
     pub(super) fn forget(&mut self) -> bool {
         self.done = Vec::new();
-        self.open.iter_mut().for_each(|live| live.slot = ItemDraft::default());
+        self.open.iter_mut().for_each(|live| live.draft = ItemDraft::default());
         !std::mem::replace(&mut self.forgets, true)
     }
 
@@ -117,7 +117,7 @@ impl Items {
 
 impl OpenItem {
     fn new(at: u32, head: &Head, id: Text, origin: Origin) -> Self {
-        Self { at, head: kept_head(head), id, origin, parts: Vec::new(), slot: ItemDraft::default(), annotations: 0 }
+        Self { at, head: owned_head(head), id, origin, parts: Vec::new(), draft: ItemDraft::default(), annotations: 0 }
     }
 
     /// Notes that the client saw a part begin; `false` when it had.
@@ -151,7 +151,7 @@ impl Writer {
         let open: Vec<u32> =
             self.items.open.iter().filter(|live| live.origin == Origin::Us).map(|live| live.at).collect();
         for at in open {
-            let item = self.items.find(at).and_then(|live| std::mem::take(&mut live.slot).item());
+            let item = self.items.find(at).and_then(|live| std::mem::take(&mut live.draft).item());
             if let Some(item) = item {
                 self.done(at, &item, out);
             }
@@ -170,7 +170,7 @@ impl Writer {
         if self.items.open[index].origin == Origin::Silent {
             let live = &mut self.items.open[index];
             live.origin = Origin::Us;
-            live.slot.open(&live.head);
+            live.draft.open(&live.head);
             if live.id.is_empty() {
                 live.id = self.facts.item_id(&ItemKind::begun(&live.head), at);
             }
@@ -181,7 +181,7 @@ impl Writer {
 
     fn added(&mut self, at: u32, out: &mut BytesMut) {
         let Some(live) = self.items.find(at) else { return };
-        live.slot.open(&live.head);
+        live.draft.open(&live.head);
         if live.head == Head::Other {
             return;
         }
@@ -197,7 +197,7 @@ impl Writer {
         self.begin_part(index, part, channel, out);
         let live = &mut self.items.open[index];
         if live.origin == Origin::Us && !self.items.forgets {
-            live.slot.delta(part, channel, data);
+            live.draft.delta(part, channel, data);
         }
         let (name, ..) = names(channel, &live.head);
         self.part_frame(name, (index, part, channel), out, |writer| {
@@ -242,7 +242,7 @@ impl Writer {
         self.begin_part(index, part, Channel::Text, out);
         let live = &mut self.items.open[index];
         if live.origin == Origin::Us && !self.items.forgets {
-            live.slot.annotation(part, data);
+            live.draft.annotation(part, data);
         }
         let number = live.annotations;
         live.annotations += 1;
@@ -262,7 +262,7 @@ impl Writer {
         }
         let mut whole = item.clone();
         if let Some(live) = self.items.find(at) {
-            live.slot.complete(&mut whole);
+            live.draft.complete(&mut whole);
         }
         let item = &whole;
         let texts = item.kind.texts();
@@ -278,7 +278,7 @@ impl Writer {
             }
         }
         let live = self.items.open.remove(index);
-        let json = item.raw.as_ref().map_or_else(|| render_item(&item.kind, &live.id, "completed"), kept_json);
+        let json = item.raw.as_ref().map_or_else(|| render(&item.kind, &live.id, "completed"), owned_json);
         self.frame("response.output_item.done", out, |writer| {
             writer.number("output_index", at.into());
             writer.json("item", &json);
@@ -342,7 +342,7 @@ fn names(channel: Channel, head: &Head) -> (&'static str, &'static str, &'static
 }
 
 /// The head in buffers of its own.
-fn kept_head(head: &Head) -> Head {
+fn owned_head(head: &Head) -> Head {
     match head {
         Head::Call { kind, call_id, name, namespace } => Head::Call {
             kind: *kind,

@@ -269,10 +269,10 @@ fn error(writer: &mut ObjectWriter<'_>, failure: Option<&Failure>) {
         Kind::Upstream | Kind::Internal | Kind::Timeout => "server_error",
         _ => openai_error::code(failure).unwrap_or("invalid_prompt"),
     };
-    let told = failure.message.contains("try again in");
+    let names_wait = failure.message.contains("try again in");
     writer.object("error", |writer| {
         writer.string("code", code);
-        match failure.retry_after.filter(|_| failure.kind == Kind::RateLimited && !told) {
+        match failure.retry_after.filter(|_| failure.kind == Kind::RateLimited && !names_wait) {
             Some(seconds) => writer.string("message", &format!("{} Please try again in {seconds}s.", failure.message)),
             None => writer.string("message", &failure.message),
         }

@@ -16,7 +16,7 @@ impl Writer {
         self.enter(out);
         match raw.filter(|raw| !raw.is_empty()) {
             Some(raw) => self.pass_object(Some(raw), true, out),
-            None => self.say_terminal(finish, response, out),
+            None => self.write_terminal(finish, response, out),
         }
     }
 
@@ -70,7 +70,7 @@ impl Writer {
         self.response = self.facts.stored().keep(&response);
     }
 
-    fn say_terminal(&mut self, finish: Finish, response: Option<&Json>, out: &mut BytesMut) {
+    fn write_terminal(&mut self, finish: Finish, response: Option<&Json>, out: &mut BytesMut) {
         self.close_items(out);
         let output = self.items.output();
         let (status, incomplete) = status(finish);

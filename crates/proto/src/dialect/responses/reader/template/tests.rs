@@ -24,8 +24,8 @@ fn learned(data: &[u8]) -> Option<Template> {
     Some(template)
 }
 
-fn found(data: &[u8]) -> Option<(Channel, Found)> {
-    scanned(data).map(|(channel, scanned)| (channel, scanned.found))
+fn span(data: &[u8]) -> Option<(Channel, DeltaSpan)> {
+    scanned(data).map(|(channel, scanned)| (channel, scanned.span))
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn frames_of_one_layout_need_no_scan() {
         let mut template = learned(first.as_bytes()).unwrap();
         let own = template.find(second.as_bytes());
         assert!(own.is_some(), "{second}");
-        assert_eq!(own, found(second.as_bytes()), "{second}");
+        assert_eq!(own, span(second.as_bytes()), "{second}");
     }
 }
 
@@ -112,6 +112,6 @@ proptest! {
         }
         let mut template = learned(frame.as_bytes()).unwrap();
         let own = template.find(data.as_bytes());
-        prop_assert!(own.is_none() || own == found(data.as_bytes()), "{:?}: {:?}", data, own);
+        prop_assert!(own.is_none() || own == span(data.as_bytes()), "{:?}: {:?}", data, own);
     }
 }

@@ -37,7 +37,7 @@ struct Message<'a> {
 
 /// A tool result and its place in the history.
 struct PendingResult<'a> {
-    place: usize,
+    position: usize,
     parts: &'a [Part],
     failed: bool,
 }
@@ -59,11 +59,11 @@ impl<'a> Messages<'a> {
         if request.origin.is_some_and(|origin| origin != Dialect::Messages) && request.items.iter().any(has_other) {
             return Err(refused("a content part of an unknown type"));
         }
-        let mut turns = Self { system: Vec::new(), done: Vec::new(), open: Vec::new(), results: HashMap::new() };
-        for (place, item) in request.items.iter().enumerate() {
+        let mut messages = Self { system: Vec::new(), done: Vec::new(), open: Vec::new(), results: HashMap::new() };
+        for (position, item) in request.items.iter().enumerate() {
             if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
-                let waiting = PendingResult { place, parts, failed: *failed };
-                turns.results.entry(call_id.escaped()).or_default().push_back(waiting);
+                let waiting = PendingResult { position, parts, failed: *failed };
+                messages.results.entry(call_id.escaped()).or_default().push_back(waiting);
             }
         }
         for item in &request.items {
@@ -71,11 +71,11 @@ impl<'a> Messages<'a> {
                 ItemKind::Reasoning { encrypted: Some(_), .. } if relay.without_replay => {
                     notes.add("dropped reasoning state of another account");
                 }
-                kind => turns.push(kind, notes),
+                kind => messages.push(kind, notes),
             }
         }
-        turns.answer();
-        Ok(turns)
+        messages.answer();
+        Ok(messages)
     }
 
     /// Whether there is nothing to send.
@@ -120,7 +120,7 @@ impl<'a> Messages<'a> {
                 }
                 self.open.push(call_id);
                 let call = Block::Call { kind: *kind, id: call_id, name, input };
-                self.turn(Speaker::Assistant).push(call);
+                self.blocks_of(Speaker::Assistant).push(call);
             }
             ItemKind::Output { .. } => self.answer(),
             ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
@@ -135,9 +135,9 @@ impl<'a> Messages<'a> {
         if !parts.iter().all(|part| shown(&part)) {
             notes.add("dropped pictures and files of the assistant");
         }
-        let mut said = parts.iter().filter(shown).filter(|part| !blank(part)).map(Block::Part).peekable();
-        if said.peek().is_some() {
-            self.turn(speaker).extend(said);
+        let mut blocks = parts.iter().filter(shown).filter(|part| !blank(part)).map(Block::Part).peekable();
+        if blocks.peek().is_some() {
+            self.blocks_of(speaker).extend(blocks);
         }
     }
 
@@ -145,7 +145,7 @@ impl<'a> Messages<'a> {
         match encrypted.and_then(reasoning_state::bare) {
             Some(state) => {
                 self.answer();
-                self.turn(Speaker::Assistant).push(Block::Thought { summary, state });
+                self.blocks_of(Speaker::Assistant).push(Block::Thought { summary, state });
             }
             None => notes.add("dropped reasoning that another model signed"),
         }
@@ -160,16 +160,17 @@ impl<'a> Messages<'a> {
         for id in std::mem::take(&mut self.open) {
             let waiting = self.results.get_mut(&id.escaped()[..]).and_then(VecDeque::pop_front);
             found.extend(
-                waiting.map(|PendingResult { place, parts, failed }| (place, Block::Result { id, parts, failed })),
+                waiting
+                    .map(|PendingResult { position, parts, failed }| (position, Block::Result { id, parts, failed })),
             );
         }
-        found.sort_by_key(|(place, _)| *place);
-        self.turn(Speaker::User).extend(found.into_iter().map(|(_, block)| block));
+        found.sort_by_key(|(position, _)| *position);
+        self.blocks_of(Speaker::User).extend(found.into_iter().map(|(_, block)| block));
     }
 
     /// The blocks of the speaker's turn, which begins if it is another's.
-    fn turn(&mut self, speaker: Speaker) -> &mut Vec<Block<'a>> {
-        if self.done.last().is_none_or(|turn| turn.speaker != speaker) {
+    fn blocks_of(&mut self, speaker: Speaker) -> &mut Vec<Block<'a>> {
+        if self.done.last().is_none_or(|message| message.speaker != speaker) {
             self.done.push(Message { speaker, blocks: Vec::new() });
         }
         &mut self.done.last_mut().expect("invariant: pushed in the lines above").blocks
@@ -184,18 +185,20 @@ impl<'a> Messages<'a> {
         notes: &mut Notes,
     ) -> Result<(), Failure> {
         self.operator(writer, request.instructions.as_ref());
-        let began = self.done.first().is_some_and(|turn| turn.speaker == Speaker::User);
+        let began = self.done.first().is_some_and(|message| message.speaker == Speaker::User);
         if !began {
             notes.add("put a user turn before the first assistant turn");
         }
         let first = (!began).then_some(None);
-        let turns = first.into_iter().chain(self.done.iter().map(Some));
-        writer.try_array("messages", turns, |out, turn| emit::object(out, |writer| write_turn(writer, turn, notes)))
+        let messages = first.into_iter().chain(self.done.iter().map(Some));
+        writer.try_array("messages", messages, |out, message| {
+            emit::object(out, |writer| write_message(writer, message, notes))
+        })
     }
 
     fn operator(&self, writer: &mut ObjectWriter<'_>, instructions: Option<&Text>) {
-        let said = self.system.iter().filter_map(|part| part.text());
-        let texts: Vec<&Text> = instructions.into_iter().chain(said).filter(|text| !text.is_empty()).collect();
+        let texts = self.system.iter().filter_map(|part| part.text());
+        let texts: Vec<&Text> = instructions.into_iter().chain(texts).filter(|text| !text.is_empty()).collect();
         match texts[..] {
             [] => {}
             [one] => writer.text("system", one),
@@ -210,14 +213,18 @@ impl<'a> Messages<'a> {
 }
 
 /// One message; `None` is the turn that must come before an assistant's.
-fn write_turn(writer: &mut ObjectWriter<'_>, turn: Option<&Message<'_>>, notes: &mut Notes) -> Result<(), Failure> {
-    let assistant = turn.is_some_and(|turn| turn.speaker == Speaker::Assistant);
+fn write_message(
+    writer: &mut ObjectWriter<'_>,
+    message: Option<&Message<'_>>,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
+    let assistant = message.is_some_and(|message| message.speaker == Speaker::Assistant);
     writer.string("role", if assistant { "assistant" } else { "user" });
-    let Some(turn) = turn else {
+    let Some(message) = message else {
         writer.string("content", "...");
         return Ok(());
     };
-    writer.try_array("content", &turn.blocks, |out, block| blocks::write(out, block, notes))
+    writer.try_array("content", &message.blocks, |out, block| blocks::write(out, block, notes))
 }
 
 /// Whether an item has a part that only its own dialect knows.

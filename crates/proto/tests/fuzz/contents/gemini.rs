@@ -5,20 +5,20 @@ use proto::canon::{Channel, Finish};
 use proto::text::{Json, Text};
 
 use super::super::legal::gemini_replies;
-use super::{Draft, Said, text};
+use super::{Contents, Draft, text};
 
 /// A Gemini stream.
-pub(crate) fn stream(out: &[u8]) -> Said {
+pub(crate) fn stream(out: &[u8]) -> Contents {
     let (replies, _) = gemini_replies(out);
-    said(&replies)
+    of_replies(&replies)
 }
 
 /// A Gemini body.
-pub(crate) fn whole(body: &Bytes) -> Said {
-    said(&[Json::from_valid(body.clone())])
+pub(crate) fn whole(body: &Bytes) -> Contents {
+    of_replies(&[Json::from_valid(body.clone())])
 }
 
-fn said(replies: &[Json]) -> Said {
+fn of_replies(replies: &[Json]) -> Contents {
     let mut draft = Draft::default();
     let mut calls = 0;
     for reply in replies {
@@ -35,7 +35,7 @@ fn said(replies: &[Json]) -> Said {
             });
         }
     }
-    draft.said()
+    draft.contents()
 }
 
 fn add(draft: &mut Draft, part: &Json, calls: &mut u64) {
@@ -49,10 +49,10 @@ fn add(draft: &mut Draft, part: &Json, calls: &mut u64) {
         draft.image(&text(&data, "data"));
     }
     if let Some(call) = part.get("functionCall") {
-        let said = draft.call(*calls);
+        let entry = draft.call(*calls);
         *calls += 1;
-        (said.id, said.name) = (text(&call, "id"), text(&call, "name"));
+        (entry.id, entry.name) = (text(&call, "id"), text(&call, "name"));
         let args = call.get("args").map(|args| Text::from_plain(args.as_str()));
-        said.input = args.map(|args| args.as_str().to_owned()).unwrap_or_default();
+        entry.input = args.map(|args| args.as_str().to_owned()).unwrap_or_default();
     }
 }

@@ -5,19 +5,19 @@ use proto::canon::{Channel, Finish};
 use proto::text::{Json, Text};
 
 use super::super::legal::ollama_lines;
-use super::{Draft, Said, text};
+use super::{Contents, Draft, text};
 
 /// An Ollama stream.
-pub(crate) fn stream(out: &[u8]) -> Said {
-    said(&ollama_lines(out))
+pub(crate) fn stream(out: &[u8]) -> Contents {
+    of_lines(&ollama_lines(out))
 }
 
 /// An Ollama body.
-pub(crate) fn whole(body: &Bytes) -> Said {
-    said(&[Json::from_valid(body.clone())])
+pub(crate) fn whole(body: &Bytes) -> Contents {
+    of_lines(&[Json::from_valid(body.clone())])
 }
 
-fn said(lines: &[Json]) -> Said {
+fn of_lines(lines: &[Json]) -> Contents {
     let mut draft = Draft::default();
     let mut calls = 0;
     for line in lines {
@@ -42,13 +42,13 @@ fn said(lines: &[Json]) -> Said {
             });
         }
     }
-    draft.said()
+    draft.contents()
 }
 
 fn add(draft: &mut Draft, call: &Json, at: u64) {
     let called = call.get("function").expect("a call says what is called");
     let arguments = called.get("arguments").expect("a call has arguments");
-    let said = draft.call(at);
-    (said.id, said.name) = (text(call, "id"), text(&called, "name"));
-    Text::from_plain(arguments.as_str()).as_str().clone_into(&mut said.input);
+    let entry = draft.call(at);
+    (entry.id, entry.name) = (text(call, "id"), text(&called, "name"));
+    Text::from_plain(arguments.as_str()).as_str().clone_into(&mut entry.input);
 }

@@ -5,7 +5,7 @@ use proto::canon::{Channel, Finish};
 use proto::text::Json;
 
 use super::super::legal::{Frame, frames};
-use super::{Draft, Said, text};
+use super::{Contents, Draft, text};
 
 /// How a generated picture begins, which this protocol says as Markdown.
 const PICTURE: &str = "![image](data:image/";
@@ -18,7 +18,7 @@ struct Block {
 }
 
 /// A messages stream.
-pub(crate) fn stream(out: &[u8]) -> Said {
+pub(crate) fn stream(out: &[u8]) -> Contents {
     let (mut blocks, mut reason): (Vec<Block>, _) = (Vec::new(), None);
     for frame in frames(out) {
         let Frame::Data(event, json) = frame else { continue };
@@ -47,11 +47,11 @@ pub(crate) fn stream(out: &[u8]) -> Said {
     if let Some(reason) = reason {
         finish(&mut draft, reason.plain().as_ref());
     }
-    draft.said()
+    draft.contents()
 }
 
 /// A messages body.
-pub(crate) fn whole(body: &Bytes) -> Said {
+pub(crate) fn whole(body: &Bytes) -> Contents {
     let mut draft = Draft::default();
     let json = Json::from_valid(body.clone());
     let content = json.get("content");
@@ -61,7 +61,7 @@ pub(crate) fn whole(body: &Bytes) -> Said {
     if let Some(reason) = json.text("stop_reason") {
         finish(&mut draft, reason.plain().as_ref());
     }
-    draft.said()
+    draft.contents()
 }
 
 fn grow(block: &mut Block, delta: &Json) {

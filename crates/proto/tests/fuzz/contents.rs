@@ -16,7 +16,7 @@ pub(crate) use ollama::{stream as ollama_stream, whole as ollama_whole};
 
 /// The contents of one reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct Contents {
     pub(crate) text: String,
     pub(crate) refusal: String,
     /// Paragraphs joined by a blank line.
@@ -53,10 +53,10 @@ impl Draft {
             Channel::Text => self.text.push_str(piece),
             Channel::Refusal => self.refusal.push_str(piece),
             Channel::Reasoning | Channel::Summary => {
-                let place = (at, u8::from(channel == Channel::Reasoning), part);
-                match self.paragraphs.iter_mut().find(|paragraph| paragraph.0 == place) {
+                let key = (at, u8::from(channel == Channel::Reasoning), part);
+                match self.paragraphs.iter_mut().find(|paragraph| paragraph.0 == key) {
                     Some(paragraph) => paragraph.1.push_str(piece),
-                    None => self.paragraphs.push((place, piece.to_owned())),
+                    None => self.paragraphs.push((key, piece.to_owned())),
                 }
             }
             Channel::Arguments => self.call(at).input.push_str(piece),
@@ -90,14 +90,14 @@ impl Draft {
     }
 
     /// All of it, plain.
-    pub(crate) fn said(self) -> Said {
+    pub(crate) fn contents(self) -> Contents {
         let paragraphs: Vec<String> = self.paragraphs.iter().map(|(_, text)| plain(text)).collect();
         let calls = self.calls.into_iter().map(|(_, call)| Called {
             id: plain(&call.id),
             name: plain(&call.name),
             input: plain(&call.input),
         });
-        Said {
+        Contents {
             text: plain(&self.text),
             refusal: plain(&self.refusal),
             reasoning: paragraphs.join("\n\n"),
@@ -116,7 +116,7 @@ fn plain(escaped: &str) -> String {
 const BROKEN: &str = "?";
 
 /// A body of this kind has no place for half a value, so it is closed there.
-pub(crate) fn close(stream: &Said, body: &mut Said) {
+pub(crate) fn close(stream: &Contents, body: &mut Contents) {
     let broken = stream.calls.iter().zip(&mut body.calls).filter(|(call, _)| call.input == BROKEN);
     broken.for_each(|(_, call)| BROKEN.clone_into(&mut call.input));
 }
@@ -138,7 +138,7 @@ fn text(json: &Json, name: &str) -> String {
 }
 
 /// A chat stream.
-pub(crate) fn chat_stream(out: &[u8]) -> Said {
+pub(crate) fn chat_stream(out: &[u8]) -> Contents {
     let mut draft = Draft::default();
     for frame in frames(out) {
         let Frame::Data(_, json) = frame else { continue };
@@ -149,17 +149,17 @@ pub(crate) fn chat_stream(out: &[u8]) -> Said {
         }
         chat_finish(&mut draft, &choice);
     }
-    draft.said()
+    draft.contents()
 }
 
 /// A chat completion.
-pub(crate) fn chat_whole(body: &Bytes) -> Said {
+pub(crate) fn chat_whole(body: &Bytes) -> Contents {
     let mut draft = Draft::default();
     let json = Json::from_valid(body.clone());
     let choice = json.get("choices").and_then(|choices| choices.elements().next()).expect("a completion has a choice");
     chat_message(&mut draft, &choice.get("message").expect("a choice has a message"));
     chat_finish(&mut draft, &choice);
-    draft.said()
+    draft.contents()
 }
 
 fn chat_finish(draft: &mut Draft, choice: &Json) {
@@ -193,8 +193,8 @@ fn chat_message(draft: &mut Draft, message: &Json) {
     let calls = message.get("tool_calls");
     // A whole message has no numbers; the legacy call before them is the first.
     let first = u64::from(message.get("function_call").is_some());
-    for (place, json) in (first..).zip(calls.iter().flat_map(Json::elements)) {
-        let call = draft.call(json.get("index").and_then(|index| index.as_u64()).unwrap_or(place));
+    for (position, json) in (first..).zip(calls.iter().flat_map(Json::elements)) {
+        let call = draft.call(json.get("index").and_then(|index| index.as_u64()).unwrap_or(position));
         let called = json.get("function").or_else(|| json.get("custom")).expect("a call says what is called");
         call.id.push_str(&text(&json, "id"));
         call.name.push_str(&text(&called, "name"));
@@ -207,15 +207,15 @@ fn chat_message(draft: &mut Draft, message: &Json) {
 }
 
 /// A responses stream.
-pub(crate) fn responses_stream(out: &[u8]) -> Said {
-    let (mut draft, mut heard) = (Draft::default(), Vec::new());
+pub(crate) fn responses_stream(out: &[u8]) -> Contents {
+    let (mut draft, mut streamed) = (Draft::default(), Vec::new());
     for frame in frames(out) {
         let Frame::Data(event, json) = frame else { continue };
         let name = json.text("type").map_or(event, |name| name.plain().into_owned());
         let number = |name: &str| json.get(name).and_then(|value| value.as_u64()).unwrap_or(0);
         let at = number("output_index");
         let mut add = |channel, part: &str| {
-            heard.push((at, channel));
+            streamed.push((at, channel));
             draft.add(at, number(part), channel, &text(&json, "delta"));
         };
         match name.as_str() {
@@ -229,7 +229,7 @@ pub(crate) fn responses_stream(out: &[u8]) -> Said {
             // An upstream may send nothing but the finished item, and a garbled event has none.
             "response.output_item.added" => json.get("item").iter().for_each(|item| head(&mut draft, at, item)),
             "response.output_item.done" => {
-                json.get("item").iter().for_each(|done| item(&mut draft, at, done, &heard));
+                json.get("item").iter().for_each(|done| item(&mut draft, at, done, &streamed));
             }
             "response.completed" | "response.incomplete" | "response.cancelled" => {
                 responses_finish(&mut draft, &json.get("response").unwrap_or_else(|| json.clone()));
@@ -237,7 +237,7 @@ pub(crate) fn responses_stream(out: &[u8]) -> Said {
             _ => {}
         }
     }
-    draft.said()
+    draft.contents()
 }
 
 fn head(draft: &mut Draft, at: u64, item: &Json) {
@@ -249,11 +249,11 @@ fn head(draft: &mut Draft, at: u64, item: &Json) {
 }
 
 /// A finished item, less what was heard of it.
-fn item(draft: &mut Draft, at: u64, item: &Json, heard: &[(u64, Channel)]) {
+fn item(draft: &mut Draft, at: u64, item: &Json, streamed: &[(u64, Channel)]) {
     let kind = item.text("type").unwrap_or_default();
     let parts = |name: &str| item.get(name).map(|parts| parts.elements().collect::<Vec<_>>()).unwrap_or_default();
     let mut add = |channel, part, piece: &str| {
-        if !heard.contains(&(at, channel)) {
+        if !streamed.contains(&(at, channel)) {
             draft.add(at, part, channel, piece);
         }
     };
@@ -277,7 +277,7 @@ fn item(draft: &mut Draft, at: u64, item: &Json, heard: &[(u64, Channel)]) {
 }
 
 /// A responses body.
-pub(crate) fn responses_whole(body: &Bytes) -> Said {
+pub(crate) fn responses_whole(body: &Bytes) -> Contents {
     let mut draft = Draft::default();
     let json = Json::from_valid(body.clone());
     let output = json.get("output").expect("a response has an output");
@@ -285,7 +285,7 @@ pub(crate) fn responses_whole(body: &Bytes) -> Said {
         item(&mut draft, at, &json, &[]);
     }
     responses_finish(&mut draft, &json);
-    draft.said()
+    draft.contents()
 }
 
 fn responses_finish(draft: &mut Draft, response: &Json) {
@@ -299,7 +299,7 @@ fn responses_finish(draft: &mut Draft, response: &Json) {
 }
 
 /// A collected reply before any dialect says it.
-pub(crate) fn whole(whole: &Whole) -> Said {
+pub(crate) fn whole(whole: &Whole) -> Contents {
     let mut draft = Draft::default();
     for (at, item) in (0..).zip(&whole.items) {
         for (channel, part, text) in texts(&item.kind) {
@@ -318,19 +318,19 @@ pub(crate) fn whole(whole: &Whole) -> Said {
     if let Some(finish) = whole.finish {
         draft.finish(finish);
     }
-    draft.said()
+    draft.contents()
 }
 
 /// The texts of an item, with the channel and part index of their deltas.
 pub(crate) fn texts(item: &ItemKind) -> Vec<(Channel, u64, &Text)> {
     match item {
         ItemKind::Message { parts, .. } => {
-            let spoken = (0..).zip(parts).filter_map(|(at, part)| match part {
+            let texts = (0..).zip(parts).filter_map(|(at, part)| match part {
                 Part::Text { text, .. } => Some((Channel::Text, at, text)),
                 Part::Refusal(text) => Some((Channel::Refusal, at, text)),
                 _ => None,
             });
-            spoken.collect()
+            texts.collect()
         }
         ItemKind::Reasoning { summary, text, .. } => {
             let summary = (0..).zip(summary).map(|(at, text)| (Channel::Summary, at, text));
