@@ -135,7 +135,7 @@ impl Dispatch {
     pub(crate) fn note_model(&self, id: &AccountId, slug: &str, signal: &Signal) {
         match signal {
             Signal::ModelMissing => self.note_missing_model(id, slug),
-            Signal::ModelSpent { until, limit } => {
+            Signal::ModelExhausted { until, limit } => {
                 let who = self.registry.accounts.log_subject(id);
                 tracing::info!(
                     account = who.account(),

@@ -350,8 +350,8 @@ fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
         Class::Challenge | Class::Forbidden | Class::Limited | Class::RetryAfter => {
             (Signal::Cool { until, why }, step(left, NextAccount::Other, failure))
         }
-        Class::Spent(window) => (Signal::Exhaust { until, window }, step(left, NextAccount::Other, failure)),
-        Class::ModelLimit(limit) => (Signal::ModelSpent { until, limit }, step(left, NextAccount::Other, failure)),
+        Class::Exhausted(window) => (Signal::Exhaust { until, window }, step(left, NextAccount::Other, failure)),
+        Class::ModelLimit(limit) => (Signal::ModelExhausted { until, limit }, step(left, NextAccount::Other, failure)),
         Class::Banned => (Signal::Block { why }, step(left, NextAccount::Other, failure)),
         Class::NoModel => (Signal::ModelMissing, step(left, NextAccount::Other, failure)),
         Class::KeyScope => (Signal::None, step(left, NextAccount::Other, failure)),

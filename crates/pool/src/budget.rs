@@ -18,7 +18,7 @@ pub struct Budget {
 struct Second {
     at: i64,
     requests: u64,
-    spent: u64,
+    retries: u64,
 }
 
 impl Budget {
@@ -30,12 +30,12 @@ impl Budget {
     /// Takes a retry from the budget; `false` when none is left. The budget is one retry for every tenth request of the last ten
     /// seconds, but at least three a second ([`limits::RETRIES`]).
     pub fn try_spend(&mut self, now: Millis) -> bool {
-        let (requests, spent) = self.sums(now);
+        let (requests, retries) = self.sums(now);
         let (share, least) = limits::RETRIES;
         let allowed = (requests / share).max(least * u64::from(SPAN));
-        let left = spent < allowed;
+        let left = retries < allowed;
         if left {
-            self.second(now).spent += 1;
+            self.second(now).retries += 1;
         }
         left
     }
@@ -43,13 +43,13 @@ impl Budget {
     fn sums(&self, now: Millis) -> (u64, u64) {
         let lately = now.seconds() - i64::from(SPAN) + 1..=now.seconds();
         let seconds = self.seconds.iter().filter(|second| lately.contains(&second.at));
-        seconds.fold((0, 0), |(requests, spent), second| (requests + second.requests, spent + second.spent))
+        seconds.fold((0, 0), |(requests, retries), second| (requests + second.requests, retries + second.retries))
     }
 
     fn second(&mut self, now: Millis) -> &mut Second {
         let at = now.seconds();
-        let place = usize::try_from(at.rem_euclid(i64::from(SPAN))).unwrap_or(0);
-        let second = &mut self.seconds[place];
+        let index = usize::try_from(at.rem_euclid(i64::from(SPAN))).unwrap_or(0);
+        let second = &mut self.seconds[index];
         if second.at != at {
             *second = Second { at, ..Second::default() };
         }

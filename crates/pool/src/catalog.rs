@@ -48,10 +48,10 @@ const FIRST: &str = "@first";
 const SMALLEST: &str = "@smallest";
 
 /// How a name is looked up.
-type Find = fn(&Catalog, &str) -> Option<Found>;
+type Find = fn(&Catalog, &str) -> Option<ModelMatch>;
 
 /// The model that a name resolves to, and who serves it.
-struct Found {
+struct ModelMatch {
     model: Model,
     to: ServedBy,
 }
@@ -194,14 +194,14 @@ impl Catalog {
     /// built-in list.
     #[must_use]
     pub fn with_custom(self, rows: &[CustomModel]) -> Self {
-        let Self { mut models, live, relay_index: shelves, .. } = self;
+        let Self { mut models, live, relay_index, .. } = self;
         for row in rows.iter().filter(|row| row.relay.is_none()) {
             match models.iter_mut().find(|model| model.slug == row.slug) {
                 Some(model) => row.overlay(model),
                 None => models.push(row.model(BUNDLED.iter().find(|model| model.slug == row.slug))),
             }
         }
-        Self { relay_index: shelves, ..Self::of(models, live) }
+        Self { relay_index, ..Self::of(models, live) }
     }
 
     /// Adds the models of these relays and the owner's rows for them. Where several relays list a name, the first entry counts.
@@ -247,7 +247,7 @@ impl Catalog {
 
     /// Resolves `name` to the only relay. That relay serves any model unless its owner fixed the list.
     pub fn at_only_relay(&self, name: &str) -> Option<Resolved> {
-        let Found { model, to } = self.relay_index.only(name)?;
+        let ModelMatch { model, to } = self.relay_index.only(name)?;
         Some(Resolved { model, to, effort: None, tier: None, retired_from: None })
     }
 
@@ -273,39 +273,39 @@ impl Catalog {
 
     /// Resolves `name`; `None` is the default model, and an empty name never resolves. The order is in the module's docs.
     pub fn resolve(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
-        let asked = name.or(names.default.as_deref());
-        let found = self.reroute(asked, self.find(name, names), names);
-        let Some(asked) = asked.filter(|_| found.is_err()) else { return found };
+        let requested = name.or(names.default.as_deref());
+        let found = self.reroute(requested, self.find(name, names), names);
+        let Some(requested) = requested.filter(|_| found.is_err()) else { return found };
         let again = |name: &str| self.reroute(Some(name), self.find(Some(name), names), names).ok();
-        let lower = asked.to_ascii_lowercase();
-        let lower = (lower != asked).then(|| again(&lower)).flatten();
-        lower.or_else(|| again(self.unique_ignoring_case(asked, names)?)).map_or(found, Ok)
+        let lower = requested.to_ascii_lowercase();
+        let lower = (lower != requested).then(|| again(&lower)).flatten();
+        lower.or_else(|| again(self.case_insensitive(requested, names)?)).map_or(found, Ok)
     }
 
-    /// The one known name that differs from `asked` only in the case of its letters.
-    fn unique_ignoring_case<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
+    /// The one known name that differs from `requested` only in the case of its letters.
+    fn case_insensitive<'a>(&'a self, requested: &str, names: &'a Names) -> Option<&'a str> {
         let own = self.models.iter().map(|model| model.slug.as_str());
         let aliases = names.aliases.iter().map(|(alias, _)| alias.as_str()).filter(|alias| !alias.contains('*'));
         let relays = self.offers().map(|offer| offer.name).chain(self.relay_index.full_names());
         let known = own.chain(relays).chain(aliases);
-        let mut found = known.filter(|name| *name != asked && name.eq_ignore_ascii_case(asked));
+        let mut found = known.filter(|name| *name != requested && name.eq_ignore_ascii_case(requested));
         let one = found.next()?;
         found.all(|other| other == one).then_some(one)
     }
 
     /// Resolves `name` without routes.
     fn find(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
-        let Some(asked) = name.or(names.default.as_deref()) else {
-            let Found { model, to } = self.first().ok_or_else(|| self.missing("", names))?;
+        let Some(requested) = name.or(names.default.as_deref()) else {
+            let ModelMatch { model, to } = self.first().ok_or_else(|| self.missing("", names))?;
             return Ok(Resolved { model, to, effort: None, tier: None, retired_from: None });
         };
-        let sought = |find: Find| readings(asked).find_map(|reading| self.lookup_alias(find, reading, names, HOPS));
+        let sought = |find: Find| readings(requested).find_map(|reading| self.lookup_alias(find, reading, names, HOPS));
         let plain = |find: Find, retired: bool| Some((sought(find)?, retired));
         let found = plain(Self::lookup, false)
-            .or_else(|| Some((self.pattern(asked, names)?, false)))
+            .or_else(|| Some((self.pattern(requested, names)?, false)))
             .or_else(|| plain(Self::successor, true))
             .or_else(|| plain(Self::unlisted_at_relay, false));
-        let ((Found { model, to }, reading), retired) = found.ok_or_else(|| self.missing(asked, names))?;
+        let ((ModelMatch { model, to }, reading), retired) = found.ok_or_else(|| self.missing(requested, names))?;
         Ok(Resolved {
             model,
             to,
@@ -316,42 +316,42 @@ impl Catalog {
     }
 
     /// The model for requests that name none.
-    fn first(&self) -> Option<Found> {
-        let own = self.listed().next().map(Found::account_model);
+    fn first(&self) -> Option<ModelMatch> {
+        let own = self.listed().next().map(ModelMatch::account_model);
         own.or_else(|| self.relay_index.find(self.offers().next()?.name))
     }
 
     /// The first listed model of a small kind.
-    fn smallest(&self) -> Option<Found> {
-        let own = self.listed().find(|model| names::is_small(&model.slug)).map(Found::account_model);
+    fn smallest(&self) -> Option<ModelMatch> {
+        let own = self.listed().find(|model| names::is_small(&model.slug)).map(ModelMatch::account_model);
         own.or_else(|| self.relay_index.find(self.offers().find(|offer| names::is_small(offer.name))?.name))
     }
 
     /// Resolves a name by the first matching pattern. Suffixes are removed first, because a pattern would match them too.
-    fn pattern<'n>(&self, asked: &'n str, names: &'n Names) -> Option<(Found, Reading<'n>)> {
-        let all: Vec<_> = readings(asked).collect();
+    fn pattern<'n>(&self, requested: &'n str, names: &'n Names) -> Option<(ModelMatch, Reading<'n>)> {
+        let all: Vec<_> = readings(requested).collect();
         let (reading, target) =
             all.into_iter().rev().find_map(|reading| Some((reading, names.pattern(reading.base)?)))?;
         readings(target).find_map(|inner| self.lookup_alias(Self::lookup, reading.over(inner), names, HOPS))
     }
 
     /// The model that is listed by exactly this name.
-    fn lookup(&self, name: &str) -> Option<Found> {
+    fn lookup(&self, name: &str) -> Option<ModelMatch> {
         match name {
             FIRST => return self.first(),
             SMALLEST => return self.smallest().or_else(|| self.first()),
             _ => {}
         }
-        self.get(name).map(Found::account_model).or_else(|| self.relay_index.find(name))
+        self.get(name).map(ModelMatch::account_model).or_else(|| self.relay_index.find(name))
     }
 
     /// The listed successor of a retired name.
-    fn successor(&self, name: &str) -> Option<Found> {
-        self.get(names::successor(name)?).map(Found::account_model)
+    fn successor(&self, name: &str) -> Option<ModelMatch> {
+        self.get(names::successor(name)?).map(ModelMatch::account_model)
     }
 
     /// The relay that a name selects, even for a model that it does not list.
-    fn unlisted_at_relay(&self, name: &str) -> Option<Found> {
+    fn unlisted_at_relay(&self, name: &str) -> Option<ModelMatch> {
         self.relay_index.unlisted(name)
     }
 
@@ -362,7 +362,7 @@ impl Catalog {
         reading: Reading<'n>,
         names: &'n Names,
         hops: u32,
-    ) -> Option<(Found, Reading<'n>)> {
+    ) -> Option<(ModelMatch, Reading<'n>)> {
         if let Some(found) = find(self, reading.base) {
             return Some((found, reading));
         }
@@ -370,11 +370,11 @@ impl Catalog {
         readings(target).find_map(|inner| self.lookup_alias(find, reading.over(inner), names, hops - 1))
     }
 
-    fn missing(&self, asked: &str, names: &Names) -> Failure {
-        let name = crate::sanitize::short(asked, 128);
-        let target = names.alias(asked);
-        let stated = readings(target.unwrap_or(asked)).find_map(|reading| names::why_unknown(reading.base));
-        let hint = self.hint(asked);
+    fn missing(&self, requested: &str, names: &Names) -> Failure {
+        let name = crate::sanitize::short(requested, 128);
+        let target = names.alias(requested);
+        let stated = readings(target.unwrap_or(requested)).find_map(|reading| names::why_unknown(reading.base));
+        let hint = self.hint(requested);
         let meant = target
             .map(|target| format!(" (an alias of `{}`)", crate::sanitize::short(target, 128)))
             .unwrap_or_default();
@@ -385,11 +385,11 @@ impl Catalog {
     }
 
     /// A hint with some existing models: of the relay that the name selects, else of all.
-    fn hint(&self, asked: &str) -> String {
+    fn hint(&self, requested: &str) -> String {
         if self.vacant {
             return "There is no account and no relay yet; run `polygate login` or `polygate relays add`.".to_owned();
         }
-        if let Some((relay, models)) = self.relay_index.hint(asked) {
+        if let Some((relay, models)) = self.relay_index.hint(requested) {
             let few: Vec<_> = models.into_iter().take(NAMED).collect();
             return format!("The relay `{relay}` offers: {}.", few.join(", "));
         }
@@ -443,7 +443,7 @@ impl Model {
     }
 }
 
-impl Found {
+impl ModelMatch {
     fn account_model(model: &Model) -> Self {
         Self { model: model.clone(), to: ServedBy::Accounts }
     }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-pub use self::address::{Address, Invalid, KEPT, Scheme};
+pub use self::address::{Address, Invalid, MASKED_PASSWORD, Scheme};
 pub use self::route_health::{FAILURES, REST, RouteHealth, WINDOW};
 use crate::Millis;
 use crate::account::AccountId;
@@ -151,7 +151,7 @@ pub enum EgressUnavailable<'a> {
     /// The proxy is switched off.
     Off(&'a str),
     /// The proxy was removed.
-    Gone,
+    Removed,
     /// No proxy of the pool answers.
     AllDown {
         /// When one may be tried again.
@@ -172,7 +172,7 @@ impl EgressUnavailable<'_> {
     pub fn until(self) -> Option<Millis> {
         match self {
             Self::Down { until, .. } | Self::AllDown { until } => Some(until),
-            Self::Off(_) | Self::Gone | Self::Empty => None,
+            Self::Off(_) | Self::Removed | Self::Empty => None,
         }
     }
 }
@@ -183,7 +183,7 @@ impl fmt::Display for EgressUnavailable<'_> {
             Self::Down { name: Some(name), .. } => write!(f, "its proxy {name} does not answer"),
             Self::Down { name: None, .. } => f.write_str("the proxy of the configuration does not answer"),
             Self::Off(name) => write!(f, "its proxy {name} is switched off"),
-            Self::Gone => f.write_str("its proxy was removed: assign another one"),
+            Self::Removed => f.write_str("its proxy was removed: assign another one"),
             Self::AllDown { .. } => f.write_str("no proxy of the pool answers"),
             Self::Empty => f.write_str("it takes any proxy of the pool, and none is switched on"),
         }
@@ -217,7 +217,7 @@ impl EgressTable {
 
     /// The route of the next call. [`Egress::Auto`] rotates among the answering proxies; a failed proxy is tried again when its rest
     /// is over and no other is left. Errors: [`EgressUnavailable`]; a route that the owner did not choose is never taken.
-    pub fn route(&self, egress: &Egress, turn: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
+    pub fn route(&self, egress: &Egress, rotation: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
         match egress {
             Egress::Direct => Ok(Route::Direct),
             Egress::Global if !self.global => Ok(Route::Direct),
@@ -226,7 +226,7 @@ impl EgressTable {
                 None => Ok(Route::Global),
             },
             Egress::Fixed(id) => self.fixed(id, now),
-            Egress::Auto => self.auto(turn, now),
+            Egress::Auto => self.auto(rotation, now),
         }
     }
 
@@ -239,7 +239,7 @@ impl EgressTable {
     }
 
     fn fixed(&self, id: &ProxyId, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
-        let proxy = self.proxy(id).ok_or(EgressUnavailable::Gone)?;
+        let proxy = self.proxy(id).ok_or(EgressUnavailable::Removed)?;
         if !proxy.enabled {
             return Err(EgressUnavailable::Off(&proxy.name));
         }
@@ -250,12 +250,12 @@ impl EgressTable {
         }
     }
 
-    fn auto(&self, turn: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
+    fn auto(&self, rotation: Rotation<'_>, now: Millis) -> Result<Route, EgressUnavailable<'_>> {
         let enabled = || self.proxies.iter().filter(|proxy| proxy.enabled).map(|proxy| &proxy.id);
-        let fresh = || enabled().filter(|id| !turn.tried.contains(id)).map(|id| Route::Proxy(id.clone()));
+        let fresh = || enabled().filter(|id| !rotation.tried.contains(id)).map(|id| Route::Proxy(id.clone()));
         let up = || fresh().filter(|route| !self.down.contains_key(route));
         let rested = || fresh().filter(|route| self.rest(route, now).is_none());
-        let nth = |count: usize| usize::try_from(turn.number % count.max(1) as u64).unwrap_or(0);
+        let nth = |count: usize| usize::try_from(rotation.number % count.max(1) as u64).unwrap_or(0);
         let chosen = up().nth(nth(up().count())).or_else(|| rested().nth(nth(rested().count())));
         if let Some(route) = chosen {
             return Ok(route);

@@ -76,9 +76,11 @@ struct Limit {
 
 impl Learned {
     /// Learns from the refusal of a request; `true` when a limit has changed.
-    pub fn note(&mut self, of: &ModelKey, said: &Bounds, asked: RefusedRequest, now: Millis) -> bool {
-        let window = said.window.filter(|window| holds(*window, said, asked));
-        let output = said.output.filter(|most| within(*most, OUTPUT) && asked.output.is_none_or(|asked| asked > *most));
+    pub fn note(&mut self, of: &ModelKey, bounds: &Bounds, request: RefusedRequest, now: Millis) -> bool {
+        let window = bounds.window.filter(|window| holds(*window, bounds, request));
+        let output = bounds
+            .output
+            .filter(|most| within(*most, OUTPUT) && request.output.is_none_or(|requested| requested > *most));
         if (window, output) == (None, None) {
             return false;
         }
@@ -92,8 +94,8 @@ impl Learned {
     }
 
     /// Learns how an upstream counts, from its figure for a refused prompt and ours.
-    pub fn scale(&mut self, of: &ModelKey, said: &Bounds, ours: Words) {
-        let (Some(prompt), true) = (said.prompt, ours.all && ours.tokens > 0) else { return };
+    pub fn scale(&mut self, of: &ModelKey, bounds: &Bounds, ours: Words) {
+        let (Some(prompt), true) = (bounds.prompt, ours.all && ours.tokens > 0) else { return };
         let scale = prompt.saturating_mul(MILLE) / ours.tokens;
         let entry = self.0.get_mut(of);
         if let Some(window) = entry.and_then(|entry| entry.window.as_mut()) {
@@ -183,12 +185,12 @@ impl Limit {
 
 /// Whether a window is plausible. The refused prompt must exceed it, and a prompt has no more tokens than bytes. A window far below
 /// the listed one needs a code or a figure besides the message, because the message may quote other text.
-fn holds(window: u64, said: &Bounds, asked: RefusedRequest) -> bool {
-    let most = asked.bytes.saturating_add(FRAME).saturating_add(asked.output.unwrap_or(0));
-    let output = asked.output.max(said.asked).unwrap_or(0);
-    let longer = said.prompt.is_none_or(|prompt| prompt.saturating_add(output) > window);
-    let near = asked.listed.is_none_or(|listed| window >= listed / 2);
-    within(window, WINDOW) && window < most && longer && (near || said.coded || said.prompt.is_some())
+fn holds(window: u64, bounds: &Bounds, request: RefusedRequest) -> bool {
+    let most = request.bytes.saturating_add(FRAME).saturating_add(request.output.unwrap_or(0));
+    let output = request.output.max(bounds.requested_output).unwrap_or(0);
+    let longer = bounds.prompt.is_none_or(|prompt| prompt.saturating_add(output) > window);
+    let near = request.listed.is_none_or(|listed| window >= listed / 2);
+    within(window, WINDOW) && window < most && longer && (near || bounds.has_code || bounds.prompt.is_some())
 }
 
 fn within(number: u64, (least, most): (u64, u64)) -> bool {

@@ -115,7 +115,7 @@ pub const MODEL_REST: Duration = Duration::from_mins(5);
 /// How old a model list may grow before it is requested again.
 pub const MODELS_TTL: Duration = Duration::from_hours(1);
 /// Least time between two rounds of model lists: on an admin's request, and on a client's. Each round calls every account.
-pub const MODELS_ASKED: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
+pub const MODELS_REFRESH_INTERVALS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 /// How long a limit holds that a refusal has named. Providers may raise limits.
 pub const LEARNED: Duration = Duration::from_hours(24);
 /// Models of which such limits are kept.

@@ -72,7 +72,7 @@ pub struct Requirements<'a> {
     /// What the candidates are.
     pub kind: CandidateKind,
     /// Whether accounts whose quota is used up may serve, after all others.
-    pub spent: bool,
+    pub allow_exhausted: bool,
     /// Whether the plan must be able to draw.
     pub draws: bool,
 }
@@ -126,10 +126,10 @@ fn free<'a, I>(groups: &[Group<I>], ask: &Requirements<'_>, now: Millis) -> Opti
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
 {
-    let mut turns: Vec<_> = groups.iter().map(|group| (group.bound(), group)).collect();
-    turns.sort_unstable_by_key(|(bound, _)| *bound);
+    let mut by_bound: Vec<_> = groups.iter().map(|group| (group.bound(), group)).collect();
+    by_bound.sort_unstable_by_key(|(bound, _)| *bound);
     let mut found: Option<(Rank, &AccountId)> = None;
-    for (bound, group) in turns {
+    for (bound, group) in by_bound {
         if found.is_some_and(|(rank, _)| bound >= Best::Rank(Bound(rank))) {
             break;
         }
@@ -179,11 +179,11 @@ impl Candidate<'_> {
     /// Whether its state allows the request.
     fn serves(&self, ask: &Requirements<'_>, now: Millis) -> bool {
         let may_try = self.snapshot.exhausted() || self.snapshot.gate().open(now);
-        !self.spent(now) || ask.spent && may_try
+        !self.is_resting(now) || ask.allow_exhausted && may_try
     }
 
     /// Whether it rests, or the limit of this model is used up.
-    fn spent(&self, now: Millis) -> bool {
+    fn is_resting(&self, now: Millis) -> bool {
         !self.snapshot.gate().open(now) || self.model_limit.is_some()
     }
 
@@ -293,7 +293,7 @@ impl NoAccount {
             CandidateKind::Accounts if off && !lost => "run `polygate accounts enable`",
             CandidateKind::Relays if lost => "give it a key that works; `polygate relays test` tries it",
             CandidateKind::Relays if off => "run `polygate relays enable`",
-            kin => kin.cure(),
+            kind => kind.cure(),
         }
     }
 
@@ -371,11 +371,11 @@ fn lacking(message: String) -> Failure {
     Failure::new(Kind::NoAccount, message)
 }
 
-fn resting(spent: bool, until: Millis, summary: String, now: Millis) -> Failure {
+fn resting(exhausted: bool, until: Millis, summary: String, now: Millis) -> Failure {
     let (kind, code) =
-        if spent { (Kind::Exhausted, "usage_limit_reached") } else { (Kind::RateLimited, "rate_limit_exceeded") };
+        if exhausted { (Kind::Exhausted, "usage_limit_reached") } else { (Kind::RateLimited, "rate_limit_exceeded") };
     Failure {
-        resets_at: u64::try_from(until.0.div_euclid(1000)).ok().filter(|_| spent),
+        resets_at: u64::try_from(until.0.div_euclid(1000)).ok().filter(|_| exhausted),
         ..Failure::new(kind, summary).code(code).retry_after(now.until(until).div_ceil(1000).max(1))
     }
 }

@@ -35,12 +35,12 @@ pub fn stagger(nth: usize, of: usize) -> Duration {
     limits::REFRESH_SPREAD * part(nth).min(gaps) / gaps
 }
 
-/// How far the backend's clock is ahead of ours, milliseconds, when it sent `date` between our `asked` and our `now`. `before` is the
+/// How far the backend's clock is ahead of ours, milliseconds, when it sent `date` between our `sent` and our `now`. `before` is the
 /// previous result. Up to ten seconds count as no skew, because of the header's rounding and the network. `before` stays while it is
 /// possible within ten seconds, because a slow answer, or one that this machine slept through, does not show when it was dated.
-pub fn skew(date: Millis, (asked, now): (Millis, Millis), before: i64) -> i64 {
+pub fn skew(date: Millis, (sent, now): (Millis, Millis), before: i64) -> i64 {
     const NOISE: i64 = 10_000;
-    let (least, most) = (date.0.saturating_sub(now.0), date.0.saturating_sub(asked.0));
+    let (least, most) = (date.0.saturating_sub(now.0), date.0.saturating_sub(sent.0));
     if (least.saturating_sub(NOISE)..=most.saturating_add(NOISE)).contains(&before) {
         return before;
     }

@@ -79,7 +79,7 @@ fn forms(secret: &str) -> [String; 5] {
 pub(crate) fn short(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len().min(most));
     for c in text.chars() {
-        let c = if c.is_control() || turns(c) { ' ' } else { c };
+        let c = if c.is_control() || changes_direction(c) { ' ' } else { c };
         if out.len() + c.len_utf8() > most {
             break;
         }
@@ -89,7 +89,7 @@ pub(crate) fn short(text: &str, most: usize) -> String {
 }
 
 /// Whether a character changes the direction of the text after it, so that a terminal or page would show another text.
-fn turns(c: char) -> bool {
+fn changes_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -102,7 +102,7 @@ pub enum Signal {
         window: String,
     },
     /// The limit of one model is used up; the account serves its other models. No change of state.
-    ModelSpent {
+    ModelExhausted {
         /// When it resets.
         until: Millis,
         /// The limit's id (`codex_bengalfox`).
@@ -216,7 +216,7 @@ impl Status {
     pub fn apply(&self, signal: &Signal, now: Millis) -> Self {
         match (self, signal) {
             (Self::Disabled, _)
-            | (_, Signal::None | Signal::ModelMissing | Signal::ModelSpent { .. })
+            | (_, Signal::None | Signal::ModelMissing | Signal::ModelExhausted { .. })
             | (Self::Exhausted { .. }, Signal::SignedIn) => self.clone(),
             (_, Signal::SignedIn) => Self::Active,
             (Self::Blocked { .. }, _) => self.clone(),

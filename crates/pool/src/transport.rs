@@ -36,9 +36,9 @@ impl Transport {
     }
 
     /// Whether a call takes a socket.
-    pub fn uses_socket(self, talk: ConversationFacts) -> bool {
+    pub fn uses_socket(self, facts: ConversationFacts) -> bool {
         match self {
-            Self::Auto => talk.codex || talk.history || talk.tools,
+            Self::Auto => facts.codex || facts.history || facts.tools,
             Self::WebSocket => true,
             Self::Http => false,
         }

@@ -119,7 +119,7 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
     let of = |what| Warning { account: account.id.clone(), label: account.label.clone(), what, at: now };
     let windows = match account.status {
         Status::Disabled => [None, None],
-        _ => [WindowKind::Primary, WindowKind::Secondary].map(|slot| passed(slot, &account.quota, thresholds, now)),
+        _ => [WindowKind::Primary, WindowKind::Secondary].map(|kind| passed(kind, &account.quota, thresholds, now)),
     };
     let state = match &account.status {
         Status::NeedsLogin { why } => Some(What::NeedsLogin { why: why.clone(), until: None }),
@@ -130,30 +130,30 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
     windows.into_iter().flatten().chain(state).map(of).collect()
 }
 
-/// The warnings to issue now; updates `given`, the warnings issued before. Nodes that share `given` may have figures of different
+/// The warnings to issue now; updates `issued`, the warnings issued before. Nodes that share `issued` may have figures of different
 /// age: older figures move no reset instant, and only newer figures show that a share has fallen.
-pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
-    for slot in [WindowKind::Primary, WindowKind::Secondary] {
-        let window = slot.window(&account.quota);
-        let told = given.last(slot);
-        if told.is_some_and(|told| told.was_reset(window, account.quota.updated, now)) {
-            *told = None;
+pub fn newly_due(issued: &mut Issued, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
+    for kind in [WindowKind::Primary, WindowKind::Secondary] {
+        let window = kind.window(&account.quota);
+        let last = issued.last(kind);
+        if last.is_some_and(|last| last.was_reset(window, account.quota.updated, now)) {
+            *last = None;
         }
-        if let (Some(told), Some(window)) = (told, window)
-            && account.quota.updated >= told.learned.believed(now)
+        if let (Some(last), Some(window)) = (last, window)
+            && account.quota.updated >= last.learned.believed(now)
         {
-            told.follow(window.resets_at);
+            last.follow(window.resets_at);
         }
     }
     let state = matches!(account.status, Status::Expiring { .. } | Status::NeedsLogin { .. } | Status::Blocked { .. });
     let state = state.then(|| account.status.as_str().to_owned());
-    let entered = state.is_some() && given.state != state;
-    given.state = state;
+    let entered = state.is_some() && issued.state != state;
+    issued.state = state;
     let mut warnings = standing(account, thresholds, now);
     warnings.retain(|warning| match warning.what {
         What::Quota { window, threshold, resets_at, .. } => {
             let passed = LastThreshold { threshold, resets_at, learned: account.quota.updated };
-            given.record(window, passed)
+            issued.record(window, passed)
         }
         What::NeedsLogin { .. } | What::Blocked { .. } => entered,
     });
@@ -161,16 +161,16 @@ pub fn newly_due(given: &mut Issued, account: &Account, thresholds: &Thresholds,
 }
 
 /// The highest threshold that a window has passed.
-fn passed(slot: WindowKind, quota: &Quota, thresholds: &Thresholds, now: Millis) -> Option<What> {
-    let window = slot.window(quota)?;
+fn passed(kind: WindowKind, quota: &Quota, thresholds: &Thresholds, now: Millis) -> Option<What> {
+    let window = kind.window(quota)?;
     let used_percent = window.used(now);
-    let own = match slot {
+    let own = match kind {
         WindowKind::Primary => &thresholds.primary,
         WindowKind::Secondary => &thresholds.secondary,
     };
     let threshold = own.iter().copied().filter(|threshold| used_percent >= f64::from(*threshold)).max()?;
     let (minutes, resets_at) = (window.minutes, window.resets_at);
-    Some(What::Quota { window: slot, minutes, threshold, used_percent, resets_at })
+    Some(What::Quota { window: kind, minutes, threshold, used_percent, resets_at })
 }
 
 impl WindowKind {
@@ -215,19 +215,19 @@ fn is_same_instant(old: Millis, new: Millis) -> bool {
 }
 
 impl Issued {
-    fn last(&mut self, slot: WindowKind) -> &mut Option<LastThreshold> {
-        match slot {
+    fn last(&mut self, kind: WindowKind) -> &mut Option<LastThreshold> {
+        match kind {
             WindowKind::Primary => &mut self.primary,
             WindowKind::Secondary => &mut self.secondary,
         }
     }
 
     /// Records a threshold; `true` when it was not reported before.
-    fn record(&mut self, slot: WindowKind, passed: LastThreshold) -> bool {
-        let told = self.last(slot);
-        let news = told.is_none_or(|told| told.threshold < passed.threshold);
+    fn record(&mut self, kind: WindowKind, passed: LastThreshold) -> bool {
+        let last = self.last(kind);
+        let news = last.is_none_or(|last| last.threshold < passed.threshold);
         if news {
-            *told = Some(passed);
+            *last = Some(passed);
         }
         news
     }

@@ -87,7 +87,7 @@ impl Dispatch {
         let way = match &route {
             Route::Direct => return Ok(self.runtime.upstream.with_egress(ResolvedEgress::direct())),
             Route::Global => ResolvedEgress::global(),
-            Route::Proxy(id) => ResolvedEgress::through(table.proxy(id).ok_or(EgressUnavailable::Gone)?.clone()),
+            Route::Proxy(id) => ResolvedEgress::through(table.proxy(id).ok_or(EgressUnavailable::Removed)?.clone()),
         };
         // A handle may outlive the engine.
         let dispatch = Arc::downgrade(self);

@@ -211,7 +211,7 @@ impl Accounts {
 
     fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&Entry) -> bool) -> bool {
         // Nearly every request gives such a signal, which changes nothing.
-        let idle = matches!(signal, Signal::None | Signal::ModelMissing | Signal::ModelSpent { .. });
+        let idle = matches!(signal, Signal::None | Signal::ModelMissing | Signal::ModelExhausted { .. });
         let known = matches!(signal, Signal::Served | Signal::Ample) && self.status(id) == Some(Status::Active);
         if idle || known {
             return false;

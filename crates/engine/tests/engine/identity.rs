@@ -390,11 +390,11 @@ async fn lists_are_asked_for_on_demand() {
     bench.until("the lists", |bench| bench.engine.accounts().list().iter().all(|view| view.models > 1)).await;
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
     bench.backend.script(Rule::at(Endpoint::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
-    let done = bench.engine.models().refresh(limits::MODELS_ASKED.0).await;
+    let done = bench.engine.models().refresh(limits::MODELS_REFRESH_INTERVALS.0).await;
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
     // A second wish a moment later costs nothing.
-    let count = bench.backend.record().requests_to(Endpoint::Models).count();
-    assert!(bench.engine.models().refresh(limits::MODELS_ASKED.0).await.is_empty());
-    assert_eq!(bench.backend.record().requests_to(Endpoint::Models).count(), count);
+    let asked = bench.backend.record().at(Endpoint::Models).count();
+    assert!(bench.engine.models().refresh(limits::MODELS_REFRESH_INTERVALS.0).await.is_empty());
+    assert_eq!(bench.backend.record().at(Endpoint::Models).count(), asked);
 }

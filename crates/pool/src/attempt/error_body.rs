@@ -59,8 +59,8 @@ impl ErrorBody {
     /// The class by code, type or wording.
     pub(super) fn class(&self) -> Option<Class> {
         let words = [self.code.as_deref(), self.kind.as_deref()];
-        let worded = || Class::of(Cause::of_message(self.message.as_deref()?)?);
-        words.into_iter().flatten().find_map(class_of_code).or_else(worded)
+        let by_wording = || Class::of(Cause::of_message(self.message.as_deref()?)?);
+        words.into_iter().flatten().find_map(class_of_code).or_else(by_wording)
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Class {
     /// Too many requests (plain 429).
     Limited,
     /// A used-up window, credits or plan.
-    Spent(String),
+    Exhausted(String),
     /// The used-up limit of one model.
     ModelLimit(String),
     /// The account does not have the model.
@@ -48,7 +48,7 @@ impl Class {
     pub(super) fn of(cause: Cause) -> Option<Self> {
         Some(match cause {
             Cause::Kind(kind) => Self::of_kind(kind),
-            Cause::Spent(window) => Self::Spent(window.into()),
+            Cause::Exhausted(window) => Self::Exhausted(window.into()),
             Cause::Banned => Self::Banned,
             Cause::Replay => Self::Replay,
             Cause::RelayKey => return None,
@@ -60,7 +60,7 @@ impl Class {
             Kind::Unauthorized => Self::Login,
             Kind::Forbidden => Self::Forbidden,
             Kind::RateLimited => Self::Limited,
-            Kind::Exhausted => Self::Spent("usage".into()),
+            Kind::Exhausted => Self::Exhausted("usage".into()),
             Kind::ModelNotFound => Self::NoModel,
             Kind::Internal | Kind::Upstream | Kind::Overloaded | Kind::Timeout => Self::Unsteady,
             _ => Self::Final,
@@ -73,7 +73,7 @@ impl Class {
 pub(super) struct Refusal {
     /// The class.
     pub(super) class: Class,
-    /// When the account may serve again, for `Limited`, `Spent` and the like.
+    /// When the account may serve again, for `Limited`, `Exhausted` and the like.
     pub(super) until: Millis,
     /// The failure for the client.
     pub(super) failure: Failure,
@@ -81,35 +81,35 @@ pub(super) struct Refusal {
 
 /// Reads a status other than 2xx.
 pub(super) fn read_status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> Refusal {
-    let mut said = ErrorBody::read(body);
+    let mut error = ErrorBody::read(body);
     let html = body.trim_ascii_start().starts_with(b"<");
     if html {
-        said.message = Some(format!("the upstream answered {status} with an HTML page"));
+        error.message = Some(format!("the upstream answered {status} with an HTML page"));
     }
     let challenged = status == 403 && (retry.challenged || html);
-    let class = if challenged { Class::Challenge } else { classify(status, body.is_empty(), &said, retry) };
+    let class = if challenged { Class::Challenge } else { classify(status, body.is_empty(), &error, retry) };
     let class = match (class, retry.window) {
-        (Class::Spent(name), _) if retry.limit.is_some() && !is_whole_account(&name) => {
+        (Class::Exhausted(name), _) if retry.limit.is_some() && !is_whole_account(&name) => {
             Class::ModelLimit(retry.limit.clone().unwrap_or_default())
         }
-        (Class::Spent(name), Some(window)) if name == "usage" => Class::Spent(window.into()),
+        (Class::Exhausted(name), Some(window)) if name == "usage" => Class::Exhausted(window.into()),
         (class, _) => class,
     };
     if class == Class::Challenge {
-        said.message = Some(format!("Cloudflare stopped the request before the upstream ({status})"));
+        error.message = Some(format!("Cloudflare stopped the request before the upstream ({status})"));
     }
-    if said.message.is_none() {
-        said.message = Some(match said.code() {
+    if error.message.is_none() {
+        error.message = Some(match error.code() {
             Some(code) => format!("the upstream answered {status}: {code}"),
             None => format!("the upstream answered {status} without an explanation"),
         });
     }
-    finish(class, &said, retry, kind_of_status(status, Source::Account), now)
+    finish(class, &error, retry, kind_of_status(status, Source::Account), now)
 }
 
 /// Reads a failure event that came before the first real one.
 pub(super) fn read_early_failure(failure: &Failure, rest: Option<Duration>, now: Millis) -> Refusal {
-    let said = ErrorBody {
+    let error = ErrorBody {
         code: error_body::sanitized_code(failure.code.as_deref()),
         message: Some(error_body::clean(&failure.message)),
         param: error_body::sanitized_code(failure.param.as_deref()),
@@ -117,21 +117,21 @@ pub(super) fn read_early_failure(failure: &Failure, rest: Option<Duration>, now:
         ..ErrorBody::default()
     };
     let retry = Retry { after: failure.retry_after, rest, ..Retry::default() };
-    let class = said.class().unwrap_or_else(|| Class::of_kind(failure.kind));
-    finish(class, &said, &retry, failure.kind, now)
+    let class = error.class().unwrap_or_else(|| Class::of_kind(failure.kind));
+    finish(class, &error, &retry, failure.kind, now)
 }
 
 /// The class by the body, else by the status.
-fn classify(status: u16, empty: bool, said: &ErrorBody, retry: &Retry) -> Class {
-    if let Some(class) = said.class().filter(|class| fits(class, status)) {
+fn classify(status: u16, empty: bool, error: &ErrorBody, retry: &Retry) -> Class {
+    if let Some(class) = error.class().filter(|class| fits(class, status)) {
         return class;
     }
     match status {
         401 => Class::Login,
-        402 => Class::Spent("credits".into()),
+        402 => Class::Exhausted("credits".into()),
         403 => Class::Forbidden,
         404 if empty => Class::Challenge,
-        429 => retry.spent().map_or(Class::Limited, |window| Class::Spent(window.into())),
+        429 => retry.exhausted().map_or(Class::Limited, |window| Class::Exhausted(window.into())),
         500 | 502 | 503 | 504 => Class::Unsteady,
         _ => Class::Final,
     }
@@ -148,13 +148,13 @@ fn fits(class: &Class, status: u16) -> bool {
 }
 
 /// Builds the refusal. A time in the past counts as missing, because one of the clocks is wrong.
-fn finish(class: Class, said: &ErrorBody, retry: &Retry, kind: Kind, now: Millis) -> Refusal {
-    let until = until(&class, said, retry, now);
+fn finish(class: Class, error: &ErrorBody, retry: &Retry, kind: Kind, now: Millis) -> Refusal {
+    let until = until(&class, error, retry, now);
     let wait = now.until(until).div_ceil(1000);
-    let message = said.message.clone().unwrap_or_default();
-    let named = |kind| Failure { code: said.code(), param: said.param.clone(), ..Failure::new(kind, &message) };
+    let message = error.message.clone().unwrap_or_default();
+    let named = |kind| Failure { code: error.code(), param: error.param.clone(), ..Failure::new(kind, &message) };
     // Some codes name the kind more exactly than a status does; `Upstream` is the least exact one.
-    let kind = match said.code.as_deref().and_then(Cause::of_code) {
+    let kind = match error.code.as_deref().and_then(Cause::of_code) {
         Some(Cause::Kind(named)) if named != Kind::Upstream && Class::of_kind(named) == class => named,
         _ => kind,
     };
@@ -162,8 +162,8 @@ fn finish(class: Class, said: &ErrorBody, retry: &Retry, kind: Kind, now: Millis
         Class::Login => Failure::new(Kind::Upstream, format!("the upstream refused the account's login: {message}")),
         Class::Challenge | Class::Forbidden | Class::Banned | Class::KeyScope => named(Kind::Upstream),
         Class::Limited => named(Kind::RateLimited).code("rate_limit_exceeded").retry_after(wait),
-        Class::Spent(_) | Class::ModelLimit(_) => Failure {
-            code: said.code().or_else(|| retry.reached.clone()).or_else(|| Some("usage_limit_reached".into())),
+        Class::Exhausted(_) | Class::ModelLimit(_) => Failure {
+            code: error.code().or_else(|| retry.reached.clone()).or_else(|| Some("usage_limit_reached".into())),
             resets_at: u64::try_from(until.seconds()).ok(),
             ..named(Kind::Exhausted).retry_after(wait)
         },
@@ -176,14 +176,14 @@ fn finish(class: Class, said: &ErrorBody, retry: &Retry, kind: Kind, now: Millis
 }
 
 /// When the account may serve again. Spans come before instants: they hold whatever our clock says.
-fn until(class: &Class, said: &ErrorBody, retry: &Retry, now: Millis) -> Millis {
+fn until(class: &Class, error: &ErrorBody, retry: &Retry, now: Millis) -> Millis {
     let ahead = |at: &i64| *at > now.seconds();
     let seconds = match class {
-        Class::Limited => retry.after.or_else(|| bounds::try_again(said.message.as_deref()?)),
-        Class::Spent(_) | Class::ModelLimit(_) => {
-            let instant = said.resets_at.filter(ahead).or(retry.resets_at.filter(ahead));
+        Class::Limited => retry.after.or_else(|| bounds::try_again(error.message.as_deref()?)),
+        Class::Exhausted(_) | Class::ModelLimit(_) => {
+            let instant = error.resets_at.filter(ahead).or(retry.resets_at.filter(ahead));
             let span = instant.map(|at| Millis(at.saturating_mul(1000))).map(|at| now.until(at).div_ceil(1000));
-            said.resets_in.or(span).or(retry.after)
+            error.resets_in.or(span).or(retry.after)
         }
         _ => None,
     };
@@ -195,7 +195,7 @@ pub(super) fn rest(class: &Class, seconds: Option<u64>, retry: &Retry) -> i64 {
     let usual = match class {
         Class::Challenge => limits::CHALLENGE_BACKOFF,
         Class::Forbidden => limits::FORBIDDEN_BACKOFF,
-        Class::Spent(window) if window == "credits" || window == "plan" => limits::QUOTA_BACKOFF,
+        Class::Exhausted(window) if window == "credits" || window == "plan" => limits::QUOTA_BACKOFF,
         _ => retry.rest.unwrap_or(limits::RATE_BACKOFF),
     };
     let rest = seconds.map_or(usual, |seconds| Duration::from_secs(seconds.max(1))).min(limits::RESET_MAX);

@@ -35,7 +35,7 @@ fn class(status: u16, failure: &Failure, timed: bool) -> Class {
         _ if cause == Some(Cause::Replay) || is_signature_refusal(failure) => Class::Replay,
         (_, Kind::Filtered | Kind::ContextLength | Kind::TooLarge) => Class::Final,
         (401, _) | (_, Kind::Unauthorized) => Class::Login,
-        (402, _) | (_, Kind::Exhausted) => Class::Spent("credits".into()),
+        (402, _) | (_, Kind::Exhausted) => Class::Exhausted("credits".into()),
         (_, Kind::ModelNotFound) => Class::NoModel,
         (403, _) | (_, Kind::Forbidden) => Class::KeyScope,
         (429, _) | (_, Kind::RateLimited) => Class::Limited,
@@ -59,17 +59,17 @@ fn is_scope_refusal(failure: &Failure) -> bool {
 
 /// What a client is told: what its own request did wrong stays, what is between us and the relay is not its fault.
 fn for_client(class: &Class, failure: Failure, after: Option<u64>) -> Failure {
-    let said = |kind| Failure { kind, ..failure.clone() };
+    let with_kind = |kind| Failure { kind, ..failure.clone() };
     match class {
         Class::Login => Failure::new(Kind::Upstream, format!("the relay's key is refused: {}", failure.message))
             .code("relay_key_refused"),
-        Class::KeyScope => said(Kind::Forbidden),
-        Class::Spent(_) => Failure { retry_after: after, ..said(Kind::Exhausted) },
-        Class::Limited => Failure { retry_after: after, ..said(Kind::RateLimited) },
-        Class::NoModel => said(Kind::ModelNotFound).code("model_not_found").at("model"),
+        Class::KeyScope => with_kind(Kind::Forbidden),
+        Class::Exhausted(_) => Failure { retry_after: after, ..with_kind(Kind::Exhausted) },
+        Class::Limited => Failure { retry_after: after, ..with_kind(Kind::RateLimited) },
+        Class::NoModel => with_kind(Kind::ModelNotFound).code("model_not_found").at("model"),
         Class::RetryAfter => Failure { retry_after: after, ..failure },
         // The owner configured the address, so the client's request is not at fault.
-        Class::Final if matches!(failure.kind, Kind::NotFound | Kind::Method) => said(Kind::Upstream),
+        Class::Final if matches!(failure.kind, Kind::NotFound | Kind::Method) => with_kind(Kind::Upstream),
         _ => failure,
     }
 }

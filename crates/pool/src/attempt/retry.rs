@@ -51,7 +51,7 @@ impl Retry {
     }
 
     /// The window, credits or workspace limit that is used up by the headers.
-    pub(super) fn spent(&self) -> Option<&'static str> {
+    pub(super) fn exhausted(&self) -> Option<&'static str> {
         match self.reached.as_deref() {
             Some(reached) if reached.contains("credits") => Some("credits"),
             Some(reached) if reached.starts_with("workspace") => Some("workspace"),

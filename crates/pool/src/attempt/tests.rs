@@ -23,7 +23,7 @@ fn with(code: u16, body: &str, headers: &[(&str, &str)]) -> Outcome {
     Outcome::Status { code, body: Bytes::copy_from_slice(body.as_bytes()), retry }
 }
 
-fn coded(code: &str) -> String {
+fn body_with_code(code: &str) -> String {
     format!(r#"{{"error":{{"message":"said so","type":"invalid_request_error","code":"{code}","param":null}}}}"#)
 }
 
@@ -47,8 +47,8 @@ fn cool(seconds: i64) -> Mark {
     Mark::Cool(seconds)
 }
 
-fn spent(window: &'static str, seconds: i64) -> Mark {
-    Mark::Spent(window, seconds)
+fn exhausted(window: &'static str, seconds: i64) -> Mark {
+    Mark::Exhausted(window, seconds)
 }
 
 /// A signal without its words.
@@ -57,7 +57,7 @@ enum Mark {
     Nothing,
     NeedsLogin,
     Cool(i64),
-    Spent(&'static str, i64),
+    Exhausted(&'static str, i64),
     Block,
     NoModel,
     Metered(&'static str, i64),
@@ -70,11 +70,11 @@ fn is(mark: &Mark, signal: &Signal) -> bool {
         Signal::NeedsLogin { .. } => *mark == Mark::NeedsLogin,
         Signal::Cool { until, .. } => *mark == Mark::Cool(after(until)),
         Signal::Exhaust { until, window } => {
-            matches!(mark, Mark::Spent(name, seconds) if name == window && *seconds == after(until))
+            matches!(mark, Mark::Exhausted(name, seconds) if name == window && *seconds == after(until))
         }
         Signal::Block { .. } => *mark == Mark::Block,
         Signal::ModelMissing => *mark == Mark::NoModel,
-        Signal::ModelSpent { until, limit } => {
+        Signal::ModelExhausted { until, limit } => {
             matches!(mark, Mark::Metered(name, seconds) if name == limit && *seconds == after(until))
         }
         Signal::Expiring { .. } | Signal::Measured { .. } | Signal::Served | Signal::Ample | Signal::SignedIn => false,
@@ -88,7 +88,7 @@ enum Then {
     PreferOther,
     Refresh,
     Strip,
-    Give(Kind),
+    Fail(Kind),
 }
 
 fn then(step: &Step) -> Then {
@@ -97,13 +97,13 @@ fn then(step: &Step) -> Then {
         Step::Again { to: NextAccount::PreferOther, refresh: false, strip_replay: false, .. } => Then::PreferOther,
         Step::Again { to: NextAccount::Same, refresh: true, strip_replay: false, .. } => Then::Refresh,
         Step::Again { to: NextAccount::Same, refresh: false, strip_replay: true, .. } => Then::Strip,
-        Step::Fail(failure) => Then::Give(failure.kind),
+        Step::Fail(failure) => Then::Fail(failure.kind),
         Step::Again { .. } => panic!("no row of the table makes this step: {step:?}"),
     }
 }
 
 /// What the client is told if nothing else works.
-fn told(step: Step) -> Failure {
+fn client_failure(step: Step) -> Failure {
     match step {
         Step::Again { otherwise, .. } => otherwise,
         Step::Fail(failure) => failure,
@@ -118,28 +118,28 @@ fn told(step: Step) -> Failure {
 #[case(Outcome::trouble(Sent::No, trouble(TroubleKind::Closed)), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
 #[case(Outcome::trouble(Sent::No, trouble(TroubleKind::Timeout)), Mark::Nothing, Then::PreferOther, Kind::Timeout)]
 // Sent, no status: never again.
-#[case(maybe(TroubleKind::Cut), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
-#[case(maybe(TroubleKind::Timeout), Mark::Nothing, Then::Give(Kind::Timeout), Kind::Timeout)]
-#[case(maybe(TroubleKind::Protocol), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
+#[case(maybe(TroubleKind::Cut), Mark::Nothing, Then::Fail(Kind::Upstream), Kind::Upstream)]
+#[case(maybe(TroubleKind::Timeout), Mark::Nothing, Then::Fail(Kind::Timeout), Kind::Timeout)]
+#[case(maybe(TroubleKind::Protocol), Mark::Nothing, Then::Fail(Kind::Upstream), Kind::Upstream)]
 // 401: refresh. The client never sees a 401 that is about our accounts.
 #[case(status(401, r#"{"detail":"Unauthorized"}"#), Mark::Nothing, Then::Refresh, Kind::Upstream)]
-#[case(status(401, &coded("token_expired")), Mark::Nothing, Then::Refresh, Kind::Upstream)]
-#[case(status(401, &coded("token_revoked")), Mark::Nothing, Then::Refresh, Kind::Upstream)]
+#[case(status(401, &body_with_code("token_expired")), Mark::Nothing, Then::Refresh, Kind::Upstream)]
+#[case(status(401, &body_with_code("token_revoked")), Mark::Nothing, Then::Refresh, Kind::Upstream)]
 #[case(status(401, ""), Mark::Nothing, Then::Refresh, Kind::Upstream)]
-#[case(status(401, &coded("account_deactivated")), Mark::Block, Then::Other, Kind::Upstream)]
+#[case(status(401, &body_with_code("account_deactivated")), Mark::Block, Then::Other, Kind::Upstream)]
 // 402.
 #[case(status(402, r#"{"detail":{"code":"deactivated_workspace"}}"#), Mark::Block, Then::Other, Kind::Upstream)]
-#[case(status(402, r#"{"detail":"Payment required"}"#), spent("credits", 3600), Then::Other, Kind::Exhausted)]
+#[case(status(402, r#"{"detail":"Payment required"}"#), exhausted("credits", 3600), Then::Other, Kind::Exhausted)]
 // 403: a challenge, a ban, or a passing no.
 #[case(status(403, PAGE), cool(30), Then::Other, Kind::Upstream)]
 #[case(with(403, "{}", &[("CF-Mitigated", "challenge")]), cool(30), Then::Other, Kind::Upstream)]
-#[case(status(403, &coded("account_banned")), Mark::Block, Then::Other, Kind::Upstream)]
-#[case(status(403, &coded("account_suspended")), Mark::Block, Then::Other, Kind::Upstream)]
+#[case(status(403, &body_with_code("account_banned")), Mark::Block, Then::Other, Kind::Upstream)]
+#[case(status(403, &body_with_code("account_suspended")), Mark::Block, Then::Other, Kind::Upstream)]
 #[case(status(403, r#"{"detail":"Forbidden"}"#), cool(300), Then::Other, Kind::Upstream)]
-#[case(status(403, &coded("unsupported_country_region_territory")), cool(300), Then::Other, Kind::Upstream)]
+#[case(status(403, &body_with_code("unsupported_country_region_territory")), cool(300), Then::Other, Kind::Upstream)]
 // 404: empty is Cloudflare's path block, JSON is an answer.
 #[case(status(404, ""), cool(30), Then::Other, Kind::Upstream)]
-#[case(status(404, r#"{"detail":"Not Found"}"#), Mark::Nothing, Then::Give(Kind::NotFound), Kind::NotFound)]
+#[case(status(404, r#"{"detail":"Not Found"}"#), Mark::Nothing, Then::Fail(Kind::NotFound), Kind::NotFound)]
 // 429.
 #[case(status(429, r#"{"detail":"Too Many Requests"}"#), cool(60), Then::Other, Kind::RateLimited)]
 #[case(with(429, "", &[("x-codex-rate-limit-reached-type", "")]), cool(60), Then::Other, Kind::RateLimited)]
@@ -160,40 +160,40 @@ fn told(step: Step) -> Failure {
         429,
         r#"{"error":{"type":"usage_limit_reached","message":"m","resets_at":1777936568,"resets_in_seconds":13872}}"#
     ),
-    spent("usage", 13872),
+    exhausted("usage", 13872),
     Then::Other,
     Kind::Exhausted
 )]
 #[case(
     status(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_at":1800000500}}"#),
-    spent("usage", 500),
+    exhausted("usage", 500),
     Then::Other,
     Kind::Exhausted
 )]
 #[case(
     status(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_at":9999999999}}"#),
-    spent("usage", 31 * 86_400), Then::Other, Kind::Exhausted
+    exhausted("usage", 31 * 86_400), Then::Other, Kind::Exhausted
 )]
 #[case(
     status(429, r#"{"error":{"type":"usage_limit_reached","message":"the reset has passed","resets_at":5}}"#),
-    spent("usage", 60),
+    exhausted("usage", 60),
     Then::Other,
     Kind::Exhausted
 )]
 #[case(
     with(429, r#"{"error":{"type":"usage_limit_reached","message":"m"}}"#,
         &[("x-codex-secondary-used-percent", "100"), ("x-codex-secondary-reset-after-seconds", "900")]),
-    spent("secondary", 900), Then::Other, Kind::Exhausted
+    exhausted("secondary", 900), Then::Other, Kind::Exhausted
 )]
 #[case(
     status(429, r#"{"error":{"type":"usage_not_included","message":"m"}}"#),
-    spent("plan", 3600),
+    exhausted("plan", 3600),
     Then::Other,
     Kind::Exhausted
 )]
 #[case(
     with(429, "{}", &[("x-codex-rate-limit-reached-type", "workspace_owner_credits_depleted")]),
-    spent("credits", 3600), Then::Other, Kind::Exhausted
+    exhausted("credits", 3600), Then::Other, Kind::Exhausted
 )]
 // The limit of one model: its own reset counts, and credits or the plan are still the account's.
 #[case(
@@ -211,11 +211,11 @@ fn told(step: Step) -> Failure {
 #[case(
     with(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":70}}"#,
         &[("x-codex-active-limit", "premium")]),
-    spent("usage", 70), Then::Other, Kind::Exhausted
+    exhausted("usage", 70), Then::Other, Kind::Exhausted
 )]
 #[case(
     with(429, r#"{"error":{"type":"usage_not_included","message":"m"}}"#, &[("x-codex-active-limit", "codex_bengalfox")]),
-    spent("plan", 3600), Then::Other, Kind::Exhausted
+    exhausted("plan", 3600), Then::Other, Kind::Exhausted
 )]
 #[case(
     with(429, r#"{"detail":"Too Many Requests"}"#, &[("x-codex-active-limit", "codex_bengalfox")]),
@@ -229,18 +229,18 @@ fn told(step: Step) -> Failure {
     Kind::ModelNotFound
 )]
 #[case(status(404, r#"{"detail":"Model not found gpt-6-sol"}"#), Mark::NoModel, Then::Other, Kind::ModelNotFound)]
-#[case(status(400, &coded("model_not_supported")), Mark::NoModel, Then::Other, Kind::ModelNotFound)]
+#[case(status(400, &body_with_code("model_not_supported")), Mark::NoModel, Then::Other, Kind::ModelNotFound)]
 // 500, 502, 503, 504, whatever code they carry.
-#[case(status(500, &coded("server_error")), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
-#[case(status(500, &coded("usage_limit_reached")), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(status(500, &body_with_code("server_error")), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(status(500, &body_with_code("usage_limit_reached")), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
 #[case(status(502, PAGE), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
-#[case(status(503, &coded("server_is_overloaded")), Mark::Nothing, Then::PreferOther, Kind::Overloaded)]
+#[case(status(503, &body_with_code("server_is_overloaded")), Mark::Nothing, Then::PreferOther, Kind::Overloaded)]
 #[case(status(504, ""), Mark::Nothing, Then::PreferOther, Kind::Timeout)]
-#[case(status(501, ""), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
-#[case(status(302, ""), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
+#[case(status(501, ""), Mark::Nothing, Then::Fail(Kind::Upstream), Kind::Upstream)]
+#[case(status(302, ""), Mark::Nothing, Then::Fail(Kind::Upstream), Kind::Upstream)]
 // State of an earlier reply.
-#[case(status(400, &coded("previous_response_not_found")), Mark::Nothing, Then::Strip, Kind::Invalid)]
-#[case(status(400, &coded("invalid_encrypted_content")), Mark::Nothing, Then::Strip, Kind::Invalid)]
+#[case(status(400, &body_with_code("previous_response_not_found")), Mark::Nothing, Then::Strip, Kind::Invalid)]
+#[case(status(400, &body_with_code("invalid_encrypted_content")), Mark::Nothing, Then::Strip, Kind::Invalid)]
 #[case(
     status(400, r#"{"error":{"message":"The encrypted content gAAA could not be verified."}}"#),
     Mark::Nothing,
@@ -251,18 +251,18 @@ fn told(step: Step) -> Failure {
 #[case(
     status(400, r#"{"detail":"Unsupported parameter: top_p"}"#),
     Mark::Nothing,
-    Then::Give(Kind::Invalid),
+    Then::Fail(Kind::Invalid),
     Kind::Invalid
 )]
-#[case(status(400, &coded("server_error")), Mark::Nothing, Then::Give(Kind::Invalid), Kind::Invalid)]
-#[case(status(400, &coded("context_length_exceeded")), Mark::Nothing, Then::Give(Kind::ContextLength), Kind::ContextLength)]
-#[case(status(400, &coded("cyber_policy")), Mark::Nothing, Then::Give(Kind::Filtered), Kind::Filtered)]
-#[case(status(413, PAGE), Mark::Nothing, Then::Give(Kind::TooLarge), Kind::TooLarge)]
-#[case(status(415, ""), Mark::Nothing, Then::Give(Kind::Unsupported), Kind::Unsupported)]
+#[case(status(400, &body_with_code("server_error")), Mark::Nothing, Then::Fail(Kind::Invalid), Kind::Invalid)]
+#[case(status(400, &body_with_code("context_length_exceeded")), Mark::Nothing, Then::Fail(Kind::ContextLength), Kind::ContextLength)]
+#[case(status(400, &body_with_code("cyber_policy")), Mark::Nothing, Then::Fail(Kind::Filtered), Kind::Filtered)]
+#[case(status(413, PAGE), Mark::Nothing, Then::Fail(Kind::TooLarge), Kind::TooLarge)]
+#[case(status(415, ""), Mark::Nothing, Then::Fail(Kind::Unsupported), Kind::Unsupported)]
 #[case(
     status(422, r#"{"detail":[{"loc":["body"],"msg":"bad"}]}"#),
     Mark::Nothing,
-    Then::Give(Kind::Invalid),
+    Then::Fail(Kind::Invalid),
     Kind::Invalid
 )]
 // Failure events before the first real one follow the same rows.
@@ -277,52 +277,57 @@ fn told(step: Step) -> Failure {
     Kind::RateLimited
 )]
 #[case(early(Kind::RateLimited, None, "try again in 350 ms"), cool(1), Then::Other, Kind::RateLimited)]
-#[case(early(Kind::Exhausted, Some("usage_limit_reached"), "m"), spent("usage", 60), Then::Other, Kind::Exhausted)]
-#[case(early(Kind::Upstream, Some("insufficient_quota"), "m"), spent("credits", 3600), Then::Other, Kind::Exhausted)]
-#[case(early(Kind::Upstream, Some("usage_not_included"), "m"), spent("plan", 3600), Then::Other, Kind::Exhausted)]
+#[case(early(Kind::Exhausted, Some("usage_limit_reached"), "m"), exhausted("usage", 60), Then::Other, Kind::Exhausted)]
+#[case(
+    early(Kind::Upstream, Some("insufficient_quota"), "m"),
+    exhausted("credits", 3600),
+    Then::Other,
+    Kind::Exhausted
+)]
+#[case(early(Kind::Upstream, Some("usage_not_included"), "m"), exhausted("plan", 3600), Then::Other, Kind::Exhausted)]
 #[case(
     early(Kind::ContextLength, Some("context_length_exceeded"), "m"),
     Mark::Nothing,
-    Then::Give(Kind::ContextLength),
+    Then::Fail(Kind::ContextLength),
     Kind::ContextLength
 )]
-#[case(early(Kind::Upstream, Some("invalid_prompt"), "m"), Mark::Nothing, Then::Give(Kind::Invalid), Kind::Invalid)]
+#[case(early(Kind::Upstream, Some("invalid_prompt"), "m"), Mark::Nothing, Then::Fail(Kind::Invalid), Kind::Invalid)]
 #[case(early(Kind::Invalid, Some("invalid_encrypted_content"), "m"), Mark::Nothing, Then::Strip, Kind::Invalid)]
 #[case(early(Kind::Upstream, Some("token_expired"), "m"), Mark::Nothing, Then::Refresh, Kind::Upstream)]
 fn the_first_try_comes_to(#[case] outcome: Outcome, #[case] mark: Mark, #[case] step: Then, #[case] kind: Kind) {
     let (signal, next) = History::default().on_outcome(&id("a"), &outcome, NOW);
     assert!(is(&mark, &signal), "{signal:?} is not {mark:?}");
     assert_eq!(then(&next), step);
-    assert_eq!(told(next).kind, kind);
+    assert_eq!(client_failure(next).kind, kind);
 }
 
 /// A whole request: who was tried with what, and what came of each.
 #[rstest]
-#[case::one_more_attempt(&[("a", status(500, ""), Then::PreferOther), ("b", status(500, ""), Then::Give(Kind::Upstream))])]
-#[case::same_account_when_alone(&[("a", status(502, ""), Then::PreferOther), ("a", status(502, ""), Then::Give(Kind::Upstream))])]
-#[case::refusals_count(&[("a", status(429, ""), Then::Other), ("b", status(429, ""), Then::Give(Kind::RateLimited))])]
-#[case::refusal_then_trouble(&[("a", status(403, PAGE), Then::Other), ("b", status(503, ""), Then::Give(Kind::Overloaded))])]
+#[case::one_more_attempt(&[("a", status(500, ""), Then::PreferOther), ("b", status(500, ""), Then::Fail(Kind::Upstream))])]
+#[case::same_account_when_alone(&[("a", status(502, ""), Then::PreferOther), ("a", status(502, ""), Then::Fail(Kind::Upstream))])]
+#[case::refusals_count(&[("a", status(429, ""), Then::Other), ("b", status(429, ""), Then::Fail(Kind::RateLimited))])]
+#[case::refusal_then_trouble(&[("a", status(403, PAGE), Then::Other), ("b", status(503, ""), Then::Fail(Kind::Overloaded))])]
 #[case::unsent_is_no_post(&[
     ("a", unsent(), Then::PreferOther),
     ("b", status(500, ""), Then::PreferOther),
-    ("c", status(500, ""), Then::Give(Kind::Upstream)),
+    ("c", status(500, ""), Then::Fail(Kind::Upstream)),
 ])]
-#[case::unsent_once(&[("a", unsent(), Then::PreferOther), ("a", unsent(), Then::Give(Kind::Upstream))])]
+#[case::unsent_once(&[("a", unsent(), Then::PreferOther), ("a", unsent(), Then::Fail(Kind::Upstream))])]
 #[case::a_401_is_outside_the_cap(&[
     ("a", status(401, ""), Then::Refresh),
     ("a", status(500, ""), Then::PreferOther),
-    ("b", status(500, ""), Then::Give(Kind::Upstream)),
+    ("b", status(500, ""), Then::Fail(Kind::Upstream)),
 ])]
 #[case::so_is_a_late_one(&[
     ("a", status(500, ""), Then::PreferOther),
     ("b", status(401, ""), Then::Refresh),
-    ("b", status(429, ""), Then::Give(Kind::RateLimited)),
+    ("b", status(429, ""), Then::Fail(Kind::RateLimited)),
 ])]
 #[case::dead_login_is_outside_the_cap(&[
     ("a", status(401, ""), Then::Refresh),
     ("a", status(401, ""), Then::Other),
     ("b", status(500, ""), Then::PreferOther),
-    ("c", status(500, ""), Then::Give(Kind::Upstream)),
+    ("c", status(500, ""), Then::Fail(Kind::Upstream)),
 ])]
 #[case::each_account_has_its_refresh(&[
     ("a", status(401, ""), Then::Refresh),
@@ -334,29 +339,29 @@ fn the_first_try_comes_to(#[case] outcome: Outcome, #[case] mark: Mark, #[case] 
     ("a", status(500, ""), Then::PreferOther),
     ("a", status(401, ""), Then::Refresh),
     ("a", status(401, ""), Then::Other),
-    ("b", status(500, ""), Then::Give(Kind::Upstream)),
+    ("b", status(500, ""), Then::Fail(Kind::Upstream)),
 ])]
 #[case::no_refresh_late(&[
     ("a", status(429, ""), Then::Other),
     ("b", status(401, ""), Then::Refresh),
     ("b", Outcome::NotRefreshed { lasting: false, why: "busy".into() }, Then::Other),
-    ("c", status(500, ""), Then::Give(Kind::Upstream)),
+    ("c", status(500, ""), Then::Fail(Kind::Upstream)),
 ])]
 #[case::no_refresh(&[
     ("a", status(401, ""), Then::Refresh),
     ("a", Outcome::NotRefreshed { lasting: true, why: "reused".into() }, Then::Other),
     ("b", status(429, ""), Then::Other),
-    ("c", status(429, ""), Then::Give(Kind::RateLimited)),
+    ("c", status(429, ""), Then::Fail(Kind::RateLimited)),
 ])]
 #[case::stripped_once(&[
-    ("a", status(400, &coded("invalid_encrypted_content")), Then::Strip),
-    ("a", status(400, &coded("invalid_encrypted_content")), Then::Give(Kind::Invalid)),
+    ("a", status(400, &body_with_code("invalid_encrypted_content")), Then::Strip),
+    ("a", status(400, &body_with_code("invalid_encrypted_content")), Then::Fail(Kind::Invalid)),
 ])]
 #[case::strip_needs_a_post(&[
     ("a", status(429, ""), Then::Other),
-    ("b", status(400, &coded("invalid_encrypted_content")), Then::Give(Kind::Invalid)),
+    ("b", status(400, &body_with_code("invalid_encrypted_content")), Then::Fail(Kind::Invalid)),
 ])]
-#[case::never_after_maybe(&[("a", status(503, ""), Then::PreferOther), ("b", maybe(TroubleKind::Cut), Then::Give(Kind::Upstream))])]
+#[case::never_after_maybe(&[("a", status(503, ""), Then::PreferOther), ("b", maybe(TroubleKind::Cut), Then::Fail(Kind::Upstream))])]
 fn a_request_goes(#[case] tries: &[(&str, Outcome, Then)]) {
     let mut history = History::default();
     for (account, outcome, expected) in tries {
@@ -385,7 +390,7 @@ fn a_second_401_signs_the_account_out() {
     let mut history = History::default();
     history.on_outcome(&id("a"), &status(401, ""), NOW);
     assert!(history.refreshed && history.posts == 0);
-    let (signal, _) = history.on_outcome(&id("a"), &status(401, &coded("token_invalidated")), NOW);
+    let (signal, _) = history.on_outcome(&id("a"), &status(401, &body_with_code("token_invalidated")), NOW);
     assert_eq!(signal, Signal::NeedsLogin { why: "the upstream refused the account's login: said so".into() });
     assert_eq!(history.posts, 0);
     assert_eq!(history.tried, [id("a")]);
@@ -419,7 +424,7 @@ fn a_usage_limit_tells_when_it_ends() {
     let body = r#"{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus",
         "resets_at":1777936568,"resets_in_seconds":13872,"eligible_promo":null}}"#;
     let (_, step) = History::default().on_outcome(&id("a"), &status(429, body), NOW);
-    let failure = told(step);
+    let failure = client_failure(step);
     assert_eq!(failure.message, "The usage limit has been reached");
     assert_eq!(failure.code.as_deref(), Some("usage_limit_reached"));
     assert_eq!((failure.retry_after, failure.resets_at), (Some(13_872), Some(1_800_013_872)));
@@ -456,21 +461,21 @@ fn a_refusal_is_said_in_its_own_words(
     #[case] code: Option<&str>,
     #[case] param: Option<&str>,
 ) {
-    let failure = told(next(&status(400, body), &History::default(), NOW).1);
+    let failure = client_failure(next(&status(400, body), &History::default(), NOW).1);
     assert_eq!((failure.message.as_str(), failure.code.as_deref()), (message, code));
     assert_eq!(failure.param.as_deref(), param);
 }
 
 #[test]
 fn a_long_refusal_is_cut_at_a_character() {
-    let failure = told(next(&status(400, &"ü".repeat(9999)), &History::default(), NOW).1);
+    let failure = client_failure(next(&status(400, &"ü".repeat(9999)), &History::default(), NOW).1);
     assert_eq!(failure.message.len(), limits::MESSAGE);
 }
 
 #[test]
 fn the_words_of_an_event_are_cleaned_like_those_of_a_body() {
     let failure = Failure::new(Kind::Invalid, "a\r\nb").code("c\r\nx-evil: 1").at("p".repeat(9999));
-    let failure = told(next(&Outcome::EarlyFail(failure), &History::default(), NOW).1);
+    let failure = client_failure(next(&Outcome::EarlyFail(failure), &History::default(), NOW).1);
     assert_eq!((failure.message.as_str(), failure.code.as_deref()), ("a  b", Some("c  x-evil: 1")));
     assert_eq!(failure.param.map(|param| param.len()), Some(128));
 }
@@ -510,7 +515,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         prop::sample::select(kinds.to_vec()).prop_map(|kind| Outcome::trouble(Sent::No, trouble(kind))),
         prop::sample::select(kinds.to_vec()).prop_map(|kind| Outcome::trouble(Sent::Maybe, trouble(kind))),
-        (code, codes.clone()).prop_map(|(status, code)| super::tests::status(status, &coded(code))),
+        (code, codes.clone()).prop_map(|(status, code)| super::tests::status(status, &body_with_code(code))),
         codes.prop_map(|code| early(Kind::Upstream, Some(code), "m")),
         any::<bool>().prop_map(|lasting| Outcome::NotRefreshed { lasting, why: "w".into() }),
     ]
@@ -541,7 +546,7 @@ proptest! {
     fn no_body_panics(code in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..300), text in ".{0,80}") {
         for body in [Bytes::from(body), Bytes::from(format!("{{\"error\":{{\"message\":\"try again in {text}\"}}}}"))] {
             let outcome = Outcome::Status { code, body, retry: Retry::default() };
-            prop_assert!(told(next(&outcome, &History::default(), NOW).1).message.len() <= limits::MESSAGE + 64);
+            prop_assert!(client_failure(next(&outcome, &History::default(), NOW).1).message.len() <= limits::MESSAGE + 64);
         }
         let _ = Retry::from_headers([("retry-after", text.as_str())].into_iter(), NOW);
     }

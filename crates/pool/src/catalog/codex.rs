@@ -149,10 +149,10 @@ fn completed(model: &Model) -> Box<RawValue> {
 fn narrowed(model: &Model, came: &BTreeMap<String, Box<RawValue>>) -> BTreeMap<String, Box<RawValue>> {
     let windows = [("context_window", model.context), ("max_context_window", model.max_context)];
     let smaller = |(key, window): (&str, Option<u64>)| {
-        let (window, said) = (window?, came.get(key)?.get());
+        let (window, text) = (window?, came.get(key)?.get());
         #[expect(clippy::cast_precision_loss, reason = "windows are small numbers")]
-        let larger = said.parse::<f64>().is_ok_and(|said| said > window as f64);
-        (said == "null" || larger).then(|| (key.to_owned(), raw(&window)))
+        let larger = text.parse::<f64>().is_ok_and(|number| number > window as f64);
+        (text == "null" || larger).then(|| (key.to_owned(), raw(&window)))
     };
     windows.into_iter().filter_map(smaller).collect()
 }

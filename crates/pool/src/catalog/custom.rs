@@ -74,7 +74,7 @@ impl CustomModel {
     /// The backend's entry without the fields that the row sets, so that they are written again.
     fn raw(&self, came: &Json) -> Json {
         let mut entry: BTreeMap<String, Box<RawValue>> = serde_json::from_str(came.as_str()).unwrap_or_default();
-        let said: [(bool, &[&str]); 8] = [
+        let overrides: [(bool, &[&str]); 8] = [
             // The owner also decides the position and the visibility.
             (true, &["visibility", "priority"]),
             (self.lite.is_some(), &["use_responses_lite"]),
@@ -85,7 +85,7 @@ impl CustomModel {
             (self.tiers.is_some(), &["service_tiers", "additional_speed_tiers", "default_service_tier"]),
             (self.modalities.is_some(), &["input_modalities"]),
         ];
-        for key in said.into_iter().filter(|(set, _)| *set).flat_map(|(_, keys)| keys) {
+        for key in overrides.into_iter().filter(|(set, _)| *set).flat_map(|(_, keys)| keys) {
             entry.remove(*key);
         }
         if let Some(description) = &self.description {
@@ -96,14 +96,14 @@ impl CustomModel {
     }
 }
 
-fn replace<T: Clone>(place: &mut T, value: Option<&T>) {
+fn replace<T: Clone>(target: &mut T, value: Option<&T>) {
     if let Some(value) = value {
-        place.clone_from(value);
+        target.clone_from(value);
     }
 }
 
-fn fill<T: Clone>(place: &mut Option<T>, value: Option<&T>) {
+fn fill<T: Clone>(target: &mut Option<T>, value: Option<&T>) {
     if value.is_some() {
-        *place = value.cloned();
+        *target = value.cloned();
     }
 }

@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use super::{CustomModel, Found, Model};
+use super::{CustomModel, Model, ModelMatch};
 use crate::account::AccountId;
 
 /// Longest name of an unlisted model, bytes.
@@ -61,7 +61,7 @@ pub struct Offer<'a> {
 pub(super) struct RelayIndex {
     relays: Vec<Relay>,
     models: Vec<RelayModel>,
-    /// `relay:model` to its index in `books`.
+    /// `relay:model` to its index in `models`.
     full: HashMap<String, usize>,
     /// Prefix and name to the indexes of all relays that list it.
     public: HashMap<String, Vec<usize>>,
@@ -85,32 +85,32 @@ struct RelayModel {
 }
 
 impl RelayIndex {
-    /// Builds the index from listings and the owner's rows for them. `taken` tells the names that accounts have; a relay's model of
-    /// such a name is listed as `relay:model`.
+    /// Builds the index from listings and the owner's rows for them. `is_account_model` tells the names that accounts have; a relay's
+    /// model of such a name is listed as `relay:model`.
     pub(super) fn new<'a>(
-        shelves: impl IntoIterator<Item = RelayListing<'a>>,
+        listings: impl IntoIterator<Item = RelayListing<'a>>,
         rows: &[CustomModel],
-        taken: impl Fn(&str) -> bool,
+        is_account_model: impl Fn(&str) -> bool,
     ) -> Self {
         let mut all = Self::default();
-        for shelf in shelves {
+        for listing in listings {
             all.relays.push(Relay {
-                id: shelf.id.clone(),
-                name: shelf.name.to_owned(),
-                prefix: shelf.prefix.to_owned(),
-                fixed: shelf.fixed,
+                id: listing.id.clone(),
+                name: listing.name.to_owned(),
+                prefix: listing.prefix.to_owned(),
+                fixed: listing.fixed,
             });
-            let own: Vec<_> = rows.iter().filter(|row| row.relay.as_deref() == Some(shelf.name)).collect();
-            for model in shelf.models {
+            let own: Vec<_> = rows.iter().filter(|row| row.relay.as_deref() == Some(listing.name)).collect();
+            for model in listing.models {
                 let mut model = model.clone();
                 if let Some(row) = own.iter().find(|row| row.slug == model.slug) {
                     row.overlay(&mut model);
                 }
-                all.add(model, &taken);
+                all.add(model, &is_account_model);
             }
             // Models that the relay does not list; listed ones are in the index already.
             for row in own {
-                all.add(row.model(None), &taken);
+                all.add(row.model(None), &is_account_model);
             }
         }
         all
@@ -122,7 +122,7 @@ impl RelayIndex {
     }
 
     /// Adds a model of the last relay.
-    fn add(&mut self, model: Model, taken: impl Fn(&str) -> bool) {
+    fn add(&mut self, model: Model, is_account_model: impl Fn(&str) -> bool) {
         let (relay, at) = (self.relays.len() - 1, self.models.len());
         let Relay { name, prefix, .. } = &self.relays[relay];
         let (full, public) = (format!("{name}:{}", model.slug), format!("{prefix}{}", model.slug));
@@ -132,7 +132,7 @@ impl RelayIndex {
         let listed = model.listed;
         self.models.push(RelayModel { relay, model });
         self.full.insert(full.clone(), at);
-        let shown = if taken(&public) {
+        let shown = if is_account_model(&public) {
             Some(full)
         } else {
             let others = self.public.entry(public.clone()).or_default();
@@ -158,23 +158,23 @@ impl RelayIndex {
     }
 
     /// The relays that list exactly this name.
-    pub(super) fn find(&self, name: &str) -> Option<Found> {
+    pub(super) fn find(&self, name: &str) -> Option<ModelMatch> {
         let one = self.full.get(name).map(std::slice::from_ref);
-        let books = one.or_else(|| self.public.get(name).map(Vec::as_slice))?;
+        let indexes = one.or_else(|| self.public.get(name).map(Vec::as_slice))?;
         let stop = |at: &usize| self.models[*at].target(&self.relays);
-        let model = self.models[*books.first()?].model.clone();
-        Some(Found { model, to: ServedBy::Relays(books.iter().map(stop).collect()) })
+        let model = self.models[*indexes.first()?].model.clone();
+        Some(ModelMatch { model, to: ServedBy::Relays(indexes.iter().map(stop).collect()) })
     }
 
     /// The relay that `name` selects by the relay's name or prefix. Relays often serve more than they list, so an unlisted model is
     /// requested too, unless the owner fixed the list.
-    pub(super) fn unlisted(&self, name: &str) -> Option<Found> {
+    pub(super) fn unlisted(&self, name: &str) -> Option<ModelMatch> {
         let (relay, slug) = self.chosen(name).or_else(|| self.behind_prefix(name))?;
         if relay.fixed || slug.len() > NAME {
             return None;
         }
         let to = ServedBy::Relays(vec![RelayTarget { relay: relay.id.clone(), model: slug.to_owned() }]);
-        Some(Found { model: Model::bare(slug), to })
+        Some(ModelMatch { model: Model::bare(slug), to })
     }
 
     /// How many relays there are.
@@ -183,18 +183,18 @@ impl RelayIndex {
     }
 
     /// The only relay, for any name.
-    pub(super) fn only(&self, name: &str) -> Option<Found> {
+    pub(super) fn only(&self, name: &str) -> Option<ModelMatch> {
         let [relay] = self.relays.as_slice() else { return None };
         let stop = || RelayTarget { relay: relay.id.clone(), model: name.to_owned() };
-        let asked = !relay.fixed && name.len() <= NAME;
-        asked.then(|| Found { model: Model::bare(name), to: ServedBy::Relays(vec![stop()]) })
+        let may_serve = !relay.fixed && name.len() <= NAME;
+        may_serve.then(|| ModelMatch { model: Model::bare(name), to: ServedBy::Relays(vec![stop()]) })
     }
 
     /// The models of the relay that `name` selects, for a 404.
     pub(super) fn hint(&self, name: &str) -> Option<(&str, Vec<&str>)> {
         let (relay, _) = self.chosen(name)?;
-        let own = self.models.iter().filter(|book| self.relays[book.relay].id == relay.id);
-        Some((&relay.name, own.map(|book| book.model.slug.as_str()).collect()))
+        let own = self.models.iter().filter(|entry| self.relays[entry.relay].id == relay.id);
+        Some((&relay.name, own.map(|entry| entry.model.slug.as_str()).collect()))
     }
 
     /// Whether `name` selects an existing relay by its name or prefix.

@@ -6,7 +6,7 @@ mod tests;
 use proto::failure::{Failure, Kind};
 
 use super::names::{self, Reading, readings};
-use super::{Catalog, Found, HOPS, Names, Resolved, ServedBy};
+use super::{Catalog, HOPS, ModelMatch, Names, Resolved, ServedBy};
 use crate::sanitize::short;
 
 /// The provider name of the accounts. No relay can have it.
@@ -35,43 +35,44 @@ impl Catalog {
         if names.routes.is_empty() {
             return self;
         }
-        let Self { models, live, relay_index: shelves, .. } = self;
+        let Self { models, live, relay_index, .. } = self;
         let stays = |slug: &str| {
             let provider = names.route(slug).or_else(|| names.route_pattern(|pattern| names::fits(pattern, slug)));
             !matches!(provider, Some(Provider::Relay(_)))
         };
         let (models, away) = models.into_iter().partition(|model| stays(&model.slug));
-        Self { relay_index: shelves, routed_away: away, ..Self::of(models, live) }
+        Self { relay_index, routed_away: away, ..Self::of(models, live) }
     }
 
     /// Applies the routes to what a name was `found` to mean. A name that selects its provider itself is not routed. A name whose
     /// provider does not have the model is refused, because another provider must not serve it silently.
     pub(super) fn reroute(
         &self,
-        asked: Option<&str>,
+        requested: Option<&str>,
         found: Result<Resolved, Failure>,
         names: &Names,
     ) -> Result<Resolved, Failure> {
-        if names.routes.is_empty() || asked.is_some_and(|name| self.relay_index.chooses(name)) {
+        if names.routes.is_empty() || requested.is_some_and(|name| self.relay_index.chooses(name)) {
             return found;
         }
-        if let Some(bare) = asked.and_then(|name| name.strip_prefix(ACCOUNTS)?.strip_prefix(':')) {
+        if let Some(bare) = requested.and_then(|name| name.strip_prefix(ACCOUNTS)?.strip_prefix(':')) {
             return self.away(bare).map_or(found, Ok);
         }
-        let meanings = asked.map(|asked| self.meanings(asked, names)).unwrap_or_default();
+        let meanings = requested.map(|requested| self.meanings(requested, names)).unwrap_or_default();
         let own = found.as_ref().ok().map(Resolved::reading);
         let Some((wanted, provider)) = self.route(&meanings, own, names) else { return found };
         let placed = match provider {
             Provider::Accounts => match &found {
                 Ok(found) if found.to == ServedBy::Accounts => return Ok(found.clone()),
                 Err(failure) => return Err(failure.clone()),
-                Ok(_) => {
-                    meanings.iter().find_map(|reading| Some((Found::account_model(self.get(reading.base)?), *reading)))
-                }
+                Ok(_) => meanings
+                    .iter()
+                    .find_map(|reading| Some((ModelMatch::account_model(self.get(reading.base)?), *reading))),
             },
             Provider::Relay(relay) => self.at_relay(relay, &meanings, wanted),
         };
-        let (Found { model, to }, reading) = placed.ok_or_else(|| refused(asked.unwrap_or(wanted.base), provider))?;
+        let (ModelMatch { model, to }, reading) =
+            placed.ok_or_else(|| refused(requested.unwrap_or(wanted.base), provider))?;
         let retired_from = found.as_ref().ok().filter(|found| found.model.slug == model.slug);
         let retired_from = retired_from.and_then(|found| found.retired_from.clone());
         let (effort, tier) = (reading.effort.map(str::to_owned), reading.tier.map(str::to_owned));
@@ -94,8 +95,8 @@ impl Catalog {
     }
 
     /// The readings of a name, then those of its aliases' targets. A listed name is not an alias.
-    fn meanings<'n>(&self, asked: &'n str, names: &'n Names) -> Vec<Reading<'n>> {
-        let mut all: Vec<_> = readings(asked).collect();
+    fn meanings<'n>(&self, requested: &'n str, names: &'n Names) -> Vec<Reading<'n>> {
+        let mut all: Vec<_> = readings(requested).collect();
         let mut from = 0;
         for _ in 0..HOPS {
             let aliased = |outer: &Reading<'n>| Some((*outer, self.alias(outer.base, names)?));
@@ -138,7 +139,12 @@ impl Catalog {
     }
 
     /// The relay's model: the most literal reading that it lists, else `wanted`.
-    fn at_relay<'n>(&self, relay: &str, meanings: &[Reading<'n>], wanted: Reading<'n>) -> Option<(Found, Reading<'n>)> {
+    fn at_relay<'n>(
+        &self,
+        relay: &str,
+        meanings: &[Reading<'n>],
+        wanted: Reading<'n>,
+    ) -> Option<(ModelMatch, Reading<'n>)> {
         let full = |slug: &str| format!("{relay}:{slug}");
         let all = || meanings.iter().copied().chain([wanted]);
         let listed = all().find_map(|reading| Some((self.relay_index.find(&full(reading.base))?, reading)));
@@ -170,8 +176,8 @@ impl Names {
     }
 }
 
-fn refused(asked: &str, provider: &Provider) -> Failure {
-    let name = short(asked, 128);
+fn refused(requested: &str, provider: &Provider) -> Failure {
+    let name = short(requested, 128);
     let message = match provider {
         Provider::Accounts => format!("The model `{name}` is routed to the accounts, and none of them lists it."),
         Provider::Relay(relay) => {

@@ -124,11 +124,11 @@ fn a_name_means(
 #[case("gpt-image-2", "image_generation")]
 #[case("gpt-image-1-mini", "image_generation")]
 #[case("gpt-image-2-high", "image_generation")]
-fn an_unknown_name_is_a_404_that_says_what_exists(#[case] name: &str, #[case] says: &str) {
+fn an_unknown_name_is_a_404_that_says_what_exists(#[case] name: &str, #[case] expected: &str) {
     let failure = Catalog::bundled().resolve(Some(name), &names()).unwrap_err();
     assert_eq!(failure.kind, Kind::ModelNotFound);
     assert_eq!((failure.code.as_deref(), failure.param.as_deref()), (Some("model_not_found"), Some("model")));
-    assert!(failure.message.contains(says), "{}", failure.message);
+    assert!(failure.message.contains(expected), "{}", failure.message);
 }
 
 #[rstest]
@@ -351,7 +351,7 @@ proptest! {
 #[case(None, Some("gpt-5.5"), &["by model"])]
 #[case(None, None, &[])]
 fn the_chain_that_says_it_best_counts(
-    #[case] asked: Option<&str>,
+    #[case] requested: Option<&str>,
     #[case] model: Option<&str>,
     #[case] chain: &[&str],
 ) {
@@ -361,5 +361,5 @@ fn the_chain_that_says_it_best_counts(
         entry("gpt-5.5", &["by model"]),
         entry("fast", &["by alias"]),
     ]);
-    assert_eq!(chains.of(asked, model), chain);
+    assert_eq!(chains.of(requested, model), chain);
 }

@@ -8,7 +8,7 @@ use crate::Secret;
 use crate::guard::{self, Denied};
 
 /// Replaces a password in output. A client that sends it back keeps the stored password.
-pub const KEPT: &str = "***";
+pub const MASKED_PASSWORD: &str = "***";
 /// Longest address, bytes.
 const LONGEST: usize = 2048;
 
@@ -150,10 +150,11 @@ impl Address {
         guard::check_host(&host, allow_private).map_err(Invalid::from)
     }
 
-    /// Takes the password of `old` when this address holds [`KEPT`]. A password is only sent to the address that it was given for.
-    /// Errors: [`Invalid::Password`] when the addresses differ.
+    /// Takes the password of `old` when this address holds [`MASKED_PASSWORD`]. A password is only sent to the address that it was given
+    /// for. Errors: [`Invalid::Password`] when the addresses differ.
     pub fn keeping(self, old: Option<&Self>) -> Result<Self, Invalid> {
-        let hidden = self.password.as_ref().is_some_and(|password| [KEPT, "%2A%2A%2A"].contains(&password.expose()));
+        let hidden =
+            self.password.as_ref().is_some_and(|password| [MASKED_PASSWORD, "%2A%2A%2A"].contains(&password.expose()));
         if !hidden {
             return Ok(self);
         }
@@ -201,7 +202,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(self.password.as_ref().map(|_| KEPT)))
+        f.write_str(&self.text(self.password.as_ref().map(|_| MASKED_PASSWORD)))
     }
 }
 

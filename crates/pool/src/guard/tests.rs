@@ -89,10 +89,10 @@ fn urls_that_may_be_called(#[case] url: &str) {
 #[case::any6("https://[::]:8080", "unspecified")]
 #[case::private("https://10.1.2.3", "private")]
 #[case::backslash("https://127.0.0.1\\@api.example.com/", "loopback")]
-fn urls_that_need_leave(#[case] url: &str, #[case] said: &str) {
+fn urls_that_need_leave(#[case] url: &str, #[case] expected: &str) {
     let url = Url::parse(url).unwrap();
     let denied = check_url(&url, false).unwrap_err();
-    assert!(denied.liftable() && denied.to_string().contains(said), "{denied}");
+    assert!(denied.liftable() && denied.to_string().contains(expected), "{denied}");
     assert_eq!(check_url(&url, true), Ok(()));
 }
 
@@ -119,11 +119,11 @@ fn urls_that_need_leave(#[case] url: &str, #[case] said: &str) {
 #[case::file("file:///etc/passwd", "scheme file")]
 #[case::gopher("gopher://127.0.0.1:6379/_x", "scheme gopher")]
 #[case::socket("ws://api.example.com", "scheme ws")]
-fn urls_that_are_never_called(#[case] url: &str, #[case] said: &str) {
+fn urls_that_are_never_called(#[case] url: &str, #[case] expected: &str) {
     let parsed = Url::parse(url).unwrap();
     for allow in [false, true] {
         let denied = check_url(&parsed, allow).unwrap_err();
-        assert!(!denied.liftable() && denied.to_string().contains(said), "{denied}");
+        assert!(!denied.liftable() && denied.to_string().contains(expected), "{denied}");
         assert!(!denied.to_string().contains("secret"), "{denied}");
     }
 }

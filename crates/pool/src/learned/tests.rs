@@ -20,7 +20,7 @@ fn output(output: u64) -> Bounds {
     Bounds { output: Some(output), ..Bounds::default() }
 }
 
-fn asked(bytes: u64, output: Option<u64>) -> RefusedRequest {
+fn request(bytes: u64, output: Option<u64>) -> RefusedRequest {
     RefusedRequest { bytes, output, listed: None }
 }
 
@@ -50,7 +50,7 @@ fn known(learned: &Learned) -> (Option<u64>, Option<u64>) {
 
 #[rstest]
 #[case::window(window(200_000), HUGE, (Some(200_000), None))]
-#[case::output(output(8192), asked(100, Some(9000)), (None, Some(8192)))]
+#[case::output(output(8192), request(100, Some(9000)), (None, Some(8192)))]
 #[case::both(Bounds { output: Some(4096), ..window(32_768) }, HUGE, (Some(32_768), Some(4096)))]
 #[case::nothing_named(Bounds::default(), HUGE, (None, None))]
 #[case::prompt_alone(Bounds { prompt: Some(9), ..Bounds::default() }, HUGE, (None, None))]
@@ -61,25 +61,25 @@ fn known(learned: &Learned) -> (Option<u64>, Option<u64>) {
 #[case::hostile_output(output(1), HUGE, (None, None))]
 #[case::least_output(output(256), HUGE, (None, Some(256)))]
 #[case::absurd_output(output(u64::MAX), HUGE, (None, None))]
-#[case::a_short_prompt_is_not_over_it(window(32_768), asked(5000, None), (None, None))]
-#[case::but_with_its_output_it_is(window(32_768), asked(5000, Some(40_000)), (Some(32_768), None))]
+#[case::a_short_prompt_is_not_over_it(window(32_768), request(5000, None), (None, None))]
+#[case::but_with_its_output_it_is(window(32_768), request(5000, Some(40_000)), (Some(32_768), None))]
 #[case::the_named_prompt_fits(Bounds { prompt: Some(30_000), ..window(32_768) }, HUGE, (None, None))]
-#[case::not_with_its_output(Bounds { prompt: Some(30_000), ..window(32_768) }, asked(100_000, Some(4096)), (Some(32_768), None))]
-#[case::no_more_was_asked_for(output(8192), asked(100, Some(8192)), (None, None))]
-#[case::a_default_was(output(8192), asked(100, None), (None, Some(8192)))]
+#[case::not_with_its_output(Bounds { prompt: Some(30_000), ..window(32_768) }, request(100_000, Some(4096)), (Some(32_768), None))]
+#[case::no_more_was_asked_for(output(8192), request(100, Some(8192)), (None, None))]
+#[case::a_default_was(output(8192), request(100, None), (None, Some(8192)))]
 #[case::half_of_the_list(window(100_000), listed(200_000), (Some(100_000), None))]
 #[case::far_below_it(window(99_999), listed(200_000), (None, None))]
-#[case::with_the_output_that_the_refusal_names(Bounds { prompt: Some(30_000), asked: Some(4096), ..window(32_768) }, asked(100_000, None), (Some(32_768), None))]
-#[case::with_a_code(Bounds { coded: true, ..window(99_999) }, listed(200_000), (Some(99_999), None))]
+#[case::with_the_output_that_the_refusal_names(Bounds { prompt: Some(30_000), requested_output: Some(4096), ..window(32_768) }, request(100_000, None), (Some(32_768), None))]
+#[case::with_a_code(Bounds { has_code: true, ..window(99_999) }, listed(200_000), (Some(99_999), None))]
 #[case::with_the_prompts_count(Bounds { prompt: Some(201_000), ..window(99_999) }, listed(200_000), (Some(99_999), None))]
 #[case::its_output_stands(Bounds { output: Some(4096), ..window(99_999) }, listed(200_000), (None, Some(4096)))]
 fn what_can_be_true_is_learned(
-    #[case] said: Bounds,
-    #[case] asked: RefusedRequest,
+    #[case] bounds: Bounds,
+    #[case] request: RefusedRequest,
     #[case] expected: (Option<u64>, Option<u64>),
 ) {
     let mut learned = Learned::default();
-    let news = learned.note(&of("m"), &said, asked, NOW);
+    let news = learned.note(&of("m"), &bounds, request, NOW);
     assert_eq!((known(&learned), news), (expected, expected != (None, None)));
 }
 
@@ -162,10 +162,10 @@ fn only_what_is_sure_to_be_refused_is_over(
     #[case] ours: u64,
     #[case] expected: Option<u64>,
 ) {
-    let said = Bounds { prompt: scale.map(|(theirs, _)| theirs), ..window(200_000) };
-    let mut learned = learned(&said);
+    let bounds = Bounds { prompt: scale.map(|(theirs, _)| theirs), ..window(200_000) };
+    let mut learned = learned(&bounds);
     if let Some((_, ours)) = scale {
-        learned.scale(&of("m"), &said, words(ours));
+        learned.scale(&of("m"), &bounds, words(ours));
     }
     assert_eq!(learned.over_window(&of("m"), words(ours), NOW), expected);
     assert_eq!(learned.over_window(&of("n"), words(u64::MAX), NOW), None);
@@ -174,9 +174,9 @@ fn only_what_is_sure_to_be_refused_is_over(
 /// A prompt with pictures says nothing of how words are counted.
 #[test]
 fn guesses_are_no_scale() {
-    let said = Bounds { prompt: Some(220_000), ..window(200_000) };
-    let mut learned = learned(&said);
-    learned.scale(&of("m"), &said, Words { tokens: 200_000, all: false });
+    let bounds = Bounds { prompt: Some(220_000), ..window(200_000) };
+    let mut learned = learned(&bounds);
+    learned.scale(&of("m"), &bounds, Words { tokens: 200_000, all: false });
     assert_eq!(learned.over_window(&of("m"), words(210_001), NOW), None);
 }
 

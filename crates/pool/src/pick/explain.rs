@@ -86,12 +86,12 @@ impl Score {
     /// The score for people, the most important part first. Parts with their default value are left out.
     pub fn describe(&self, strategy: Strategy, now: Millis) -> String {
         let mut parts = Vec::new();
-        let mut say = |counts: bool, part: String| parts.extend(counts.then_some(part));
-        say(self.owner, "served this conversation before".into());
-        say(self.probe, "tried again by one call after failures".into());
-        say(self.priority != 0, format!("priority {}", self.priority));
-        say(self.tier != 0, format!("tier {}", u64::from(self.tier) + 1));
-        say(self.wait > 0, format!("begins in {} ms", self.wait));
+        let mut push = |counts: bool, part: String| parts.extend(counts.then_some(part));
+        push(self.owner, "served this conversation before".into());
+        push(self.probe, "tried again by one call after failures".into());
+        push(self.priority != 0, format!("priority {}", self.priority));
+        push(self.tier != 0, format!("tier {}", u64::from(self.tier) + 1));
+        push(self.wait > 0, format!("begins in {} ms", self.wait));
         let most = if self.max_concurrent == 0 { String::new() } else { format!(" of {}", self.max_concurrent) };
         parts.push(format!("{}{most} requests now", self.in_flight));
         if self.waiting > 0 {

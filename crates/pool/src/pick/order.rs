@@ -72,7 +72,7 @@ pub struct SnapshotRules<'a> {
 /// An account's position in the order; lower serves first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    spent: bool,
+    resting: bool,
     stranger: bool,
     priority: i32,
     tier: u32,
@@ -98,7 +98,7 @@ impl Snapshot {
     /// The snapshot of `account`. `weight` is its share of simultaneous requests against the others', from 1; `order` is its
     /// position among all accounts by id.
     pub fn of(account: &Account, rules: &SnapshotRules<'_>, (weight, order): (u32, u32), now: Millis) -> Self {
-        let place = rules.tiers.iter().position(|plan| account.plan.eq_ignore_ascii_case(plan));
+        let position = rules.tiers.iter().position(|plan| account.plan.eq_ignore_ascii_case(plan));
         let quota = &account.quota;
         let windows = [quota.primary, quota.secondary].into_iter().flatten();
         let reset = windows.filter_map(|window| window.resets_at).filter(|at| *at > now).min();
@@ -112,7 +112,7 @@ impl Snapshot {
             draws: account.draws(),
             ceiling: account.limits.max_concurrent,
             priority: account.limits.priority,
-            tier: u32::try_from(place.unwrap_or(rules.tiers.len())).unwrap_or(u32::MAX),
+            tier: u32::try_from(position.unwrap_or(rules.tiers.len())).unwrap_or(u32::MAX),
             tenth: tenth(quota, now),
             pace: if rules.strategy == Strategy::QuotaAware { pace(quota, now) } else { 0 },
             weight: weight.max(1),
@@ -159,7 +159,7 @@ impl Snapshot {
 impl Rank {
     pub(super) fn of(candidate: &Candidate<'_>, ask: &Requirements<'_>, now: Millis) -> Self {
         Self {
-            spent: candidate.spent(now),
+            resting: candidate.is_resting(now),
             stranger: !candidate.owner,
             wait: candidate.wait,
             ..Self::least(candidate, ask.strategy)
@@ -176,7 +176,7 @@ impl Rank {
             Strategy::QuotaAware => -pace,
         };
         Self {
-            spent: false,
+            resting: false,
             stranger: true,
             priority,
             tier,

@@ -327,7 +327,7 @@ fn without_an_account_the_reason_decides(
     #[case] statuses: &[Status],
     #[case] kind: Kind,
     #[case] retry_after: Option<u64>,
-    #[case] says: &str,
+    #[case] expected: &str,
 ) {
     let accounts: Vec<_> = statuses.iter().map(|status| account("a", status.clone(), 0.0)).collect();
     let candidates: Vec<_> = accounts.iter().map(candidate).collect();
@@ -335,7 +335,7 @@ fn without_an_account_the_reason_decides(
     assert_eq!(none.reasons.len(), statuses.len());
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (kind, retry_after), "{}", failure.message);
-    assert!(failure.message.contains(says), "{}", failure.message);
+    assert!(failure.message.contains(expected), "{}", failure.message);
     let resets_at = retry_after.map(|after| u64::try_from(NOW.seconds()).unwrap() + after);
     assert_eq!(failure.resets_at, resets_at.filter(|_| kind == Kind::Exhausted));
 }
@@ -363,18 +363,18 @@ fn the_last_limit_is_not_the_pools() {
     let accounts =
         [account("a", cooling(60), 0.0), account("b", exhausted(18_000), 0.0), account("c", Status::Active, 0.0)];
     let candidates = accounts.each_ref().map(candidate);
-    let tell = |failure: &Failure, candidates: &[Candidate<'_>]| {
+    let pool_failure = |failure: &Failure, candidates: &[Candidate<'_>]| {
         final_failure(failure.clone(), pick(candidates, &Requirements::default(), NOW), NOW)
     };
     // A third account is free: its own try is a new request away.
-    let told = tell(&limit, &candidates);
-    assert_eq!((told.kind, told.retry_after, told.resets_at), (Kind::RateLimited, Some(1), None));
+    let failure = pool_failure(&limit, &candidates);
+    assert_eq!((failure.kind, failure.retry_after, failure.resets_at), (Kind::RateLimited, Some(1), None));
     // None is: the earliest end of all.
-    let told = tell(&limit, &candidates[..2]);
-    assert_eq!((told.kind, told.retry_after), (Kind::RateLimited, Some(60)));
+    let failure = pool_failure(&limit, &candidates[..2]);
+    assert_eq!((failure.kind, failure.retry_after), (Kind::RateLimited, Some(60)));
     // Other failures are nobody's limit.
     let other = Failure::new(Kind::Invalid, "no");
-    assert_eq!(tell(&other, &candidates), other);
+    assert_eq!(pool_failure(&other, &candidates), other);
 }
 
 #[test]
@@ -400,7 +400,7 @@ fn used_up_accounts_may_be_tried_last() {
         account("d", needs_login(), 0.0),
     ];
     let mut candidates = accounts.each_ref().map(candidate);
-    let (any, sound) = (Requirements { spent: true, ..Requirements::default() }, Requirements::default());
+    let (any, sound) = (Requirements { allow_exhausted: true, ..Requirements::default() }, Requirements::default());
     candidates[0].owner = true;
     assert_eq!(pick(&candidates, &any, NOW), ready("b"), "not even for its own conversation");
     candidates[1].tried = true;
@@ -423,7 +423,7 @@ fn a_used_up_limit_of_a_model_is_that_models() {
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::Exhausted, Some(60)));
     assert!(failure.message.contains("codex_x quota used up"), "{}", failure.message);
-    let any = Requirements { spent: true, ..Requirements::default() };
+    let any = Requirements { allow_exhausted: true, ..Requirements::default() };
     assert_eq!(pick(&candidates, &any, NOW), ready("b"), "the others first");
     assert_eq!(pick(&candidates[..1], &any, NOW), ready("a"));
 }
@@ -432,14 +432,14 @@ fn a_used_up_limit_of_a_model_is_that_models() {
 #[test]
 fn a_way_that_comes_back_counts_too() {
     let down = |after| Reason::NoWay { until: Some(NOW.plus(after)), why: "proxy A is down".into() };
-    let spent = Reason::Exhausted { until: NOW.plus(60_000), window: "primary".into() };
+    let exhausted = Reason::Exhausted { until: NOW.plus(60_000), window: "primary".into() };
     let failure = |reasons: &[Reason]| {
         let reasons = reasons.iter().map(|why| (AccountId("a".into()), why.clone())).collect();
         let failure = NoAccount { model: "m".into(), reasons, kind: CandidateKind::Accounts }.failure(None, NOW);
         (failure.kind, failure.retry_after)
     };
-    assert_eq!(failure(&[spent.clone(), down(5000)]), (Kind::NoAccount, Some(5)));
-    assert_eq!(failure(&[spent, down(90_000)]), (Kind::Exhausted, Some(60)));
+    assert_eq!(failure(&[exhausted.clone(), down(5000)]), (Kind::NoAccount, Some(5)));
+    assert_eq!(failure(&[exhausted, down(90_000)]), (Kind::Exhausted, Some(60)));
 }
 
 /// Everything about a candidate that the choice looks at, from a seed.
@@ -470,7 +470,7 @@ proptest::proptest! {
         mut accounts in proptest::collection::vec(any(), 0..12),
         strategy in 0..4_usize,
         max_concurrent in 0..3_u32,
-        spent in proptest::bool::ANY,
+        allow_exhausted in proptest::bool::ANY,
     ) {
         for (at, (account, _)) in accounts.iter_mut().enumerate() {
             account.id = AccountId(format!("{}", char::from(b'a' + u8::try_from(at).unwrap())));
@@ -489,7 +489,7 @@ proptest::proptest! {
             tried: *bits == 1,
             ..by(account, &rules)
         }).collect();
-        let ask = Requirements { max_concurrent, strategy, spent, ..Requirements::default() };
+        let ask = Requirements { max_concurrent, strategy, allow_exhausted, ..Requirements::default() };
         let explained = explain(candidates.iter().copied(), &ask, NOW);
         proptest::prop_assert_eq!(explained.len(), candidates.len());
         match pick(&candidates, &ask, NOW) {
@@ -500,7 +500,7 @@ proptest::proptest! {
                 proptest::prop_assert!(matches!(&explained[0], (first, Ranking::Queues(_)) if **first == id));
             }
             Err(none) => {
-                let reasons: Vec<_> = explained.iter().map(|(id, place)| match place {
+                let reasons: Vec<_> = explained.iter().map(|(id, ranking)| match ranking {
                     Ranking::Out(reason) => ((*id).clone(), reason.clone()),
                     Ranking::Serves(_) | Ranking::Queues(_) => panic!("somebody could serve"),
                 }).collect();
@@ -520,7 +520,7 @@ fn a_score_says_what_counts() {
     let explained = explain(candidates.iter().copied(), &ask, NOW);
     let words: Vec<_> = explained
         .iter()
-        .map(|(_, place)| match place {
+        .map(|(_, ranking)| match ranking {
             Ranking::Serves(score) => score.describe(Strategy::LeastUsed, NOW),
             other => panic!("{other:?}"),
         })
@@ -560,7 +560,7 @@ proptest::proptest! {
     fn groups_choose_as_one(
         those in proptest::collection::vec(anyone(), 0..60),
         (size, strategy) in (1..20_usize, 0..4_usize),
-        (most, owner, spent) in (0..4_u32, 0..80_usize, proptest::prelude::any::<bool>()),
+        (most, owner, allow_exhausted) in (0..4_u32, 0..80_usize, proptest::prelude::any::<bool>()),
     ) {
         let strategy = Strategy::ALL[strategy].1;
         let rules = SnapshotRules { strategy, ..SnapshotRules::default() };
@@ -573,7 +573,7 @@ proptest::proptest! {
             Candidate { in_flight, waiting, last_used, wait, lists_model, owner, tried, ..by(account, &rules) }
         };
         let all: Vec<_> = accounts.iter().enumerate().map(candidate).collect();
-        let ask = Requirements { strategy, max_concurrent: most, spent, ..Requirements::default() };
+        let ask = Requirements { strategy, max_concurrent: most, allow_exhausted, ..Requirements::default() };
         let group = |these: &[Candidate<'_>]| Best::of(these.iter().copied(), strategy);
         let groups: Vec<_> = all
             .chunks(size)

@@ -22,7 +22,7 @@ pub(super) fn read<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: M
     let mut families: Vec<Family> = Vec::new();
     let mut quota = Quota { updated: now, ..Quota::default() };
     let mut credits = Credits::default();
-    let (mut seen, mut credited) = (false, false);
+    let (mut any_quota, mut credited) = (false, false);
     for (name, value) in headers {
         let name = name.to_ascii_lowercase();
         let Some(name) = name.strip_prefix("x-") else { continue };
@@ -41,24 +41,24 @@ pub(super) fn read<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: M
                 continue;
             }
         }
-        seen = true;
+        any_quota = true;
     }
     quota.credits = credited.then_some(credits);
     for family in families {
-        seen |= add_family(&mut quota, family, now);
+        any_quota |= add_family(&mut quota, family, now);
     }
-    seen.then_some(quota)
+    any_quota.then_some(quota)
 }
 
 /// Adds one header of a window to its family; ignores other headers.
 fn window(families: &mut Vec<Family>, name: &str, value: &str) {
-    let slot = |word: &str| name.split_once(word);
-    if let Some((limit, field)) = slot("-primary-") {
+    let split = |word: &str| name.split_once(word);
+    if let Some((limit, field)) = split("-primary-") {
         let Some(set) = setter(field) else { return };
         if let (Some(family), Some(number)) = (family(families, limit), Number::read(value)) {
             set(&mut family.primary, number);
         }
-    } else if let Some((limit, field)) = slot("-secondary-") {
+    } else if let Some((limit, field)) = split("-secondary-") {
         let Some(set) = setter(field) else { return };
         if let (Some(family), Some(number)) = (family(families, limit), Number::read(value)) {
             set(&mut family.secondary, number);
@@ -121,9 +121,9 @@ pub(super) fn write(quota: &Quota, now: Millis) -> Vec<(String, String)> {
     let base = Named { id: BASE.into(), primary: quota.primary, secondary: quota.secondary, name: None };
     for limit in std::iter::once(&base).chain(&quota.named).filter(|limit| nameable(&limit.id)) {
         let id = limit.id.replace('_', "-");
-        for (slot, window) in [("primary", limit.primary), ("secondary", limit.secondary)] {
+        for (kind, window) in [("primary", limit.primary), ("secondary", limit.secondary)] {
             for (field, value) in window.map(|window| fields(window, now)).into_iter().flatten() {
-                put(format!("x-{id}-{slot}-{field}"), value);
+                put(format!("x-{id}-{kind}-{field}"), value);
             }
         }
         if let Some(name) = &limit.name {

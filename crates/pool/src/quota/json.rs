@@ -179,7 +179,7 @@ fn non_empty(quota: Quota) -> Option<Quota> {
 
 impl Limit {
     fn named(self, id: &str, name: Option<String>, now: Millis) -> Named {
-        let window = |slot: Option<WindowFields>| slot.and_then(|slot| slot.window(now));
+        let window = |fields: Option<WindowFields>| fields.and_then(|fields| fields.window(now));
         let name = name.map(|name| short(&name, TEXT));
         Named { id: short(id, TEXT), name, primary: window(self.primary), secondary: window(self.secondary) }
     }
@@ -212,7 +212,7 @@ impl Balance {
 
 impl Control {
     fn spend(self, now: Millis) -> Spend {
-        let window = self.individual_limit.as_ref().and_then(|limit| limit.slot().window(now));
+        let window = self.individual_limit.as_ref().and_then(|limit| limit.window_fields().window(now));
         let (limit, used) = self.individual_limit.map(|limit| (limit.limit, limit.used)).unwrap_or_default();
         Spend {
             reached: self.reached.unwrap_or(false),
@@ -225,7 +225,7 @@ impl Control {
 }
 
 impl Individual {
-    fn slot(&self) -> WindowFields {
+    fn window_fields(&self) -> WindowFields {
         let (window_minutes, limit_window_seconds) = (None, None);
         let Self { used_percent, reset_after_seconds, reset_at, .. } = *self;
         WindowFields { used_percent, window_minutes, limit_window_seconds, reset_after_seconds, reset_at }

@@ -41,18 +41,18 @@ impl PollPace {
     /// When an account is polled next; `None` for never. `updated` is when its figures were last learned from any source: traffic
     /// makes a poll needless. Resting accounts are polled, because a window may be reset early. Accounts that only a person can
     /// bring back are not. Instants that must come from a clock that was set back are ignored.
-    pub fn due(&self, status: &Status, (updated, now): (Millis, Millis), asked: &LastPoll) -> Option<Millis> {
+    pub fn due(&self, status: &Status, (updated, now): (Millis, Millis), last_poll: &LastPoll) -> Option<Millis> {
         if self.every.is_zero() || status.needs_person() {
             return None;
         }
-        if asked.failures > 0 {
+        if last_poll.failures > 0 {
             let longest = PAUSE.max(self.every);
-            let pause = self.every.saturating_mul(1 << (asked.failures - 1).min(16)).min(longest);
-            return Some(asked.at.believed(now).plus(spread(pause, asked.jitter)));
+            let pause = self.every.saturating_mul(1 << (last_poll.failures - 1).min(16)).min(longest);
+            return Some(last_poll.at.believed(now).plus(spread(pause, last_poll.jitter)));
         }
-        let last = updated.believed(now).max(asked.at.believed(now));
-        let next = last.plus(spread(self.every, asked.jitter));
-        Some(next.max(self.since.believed(now).plus(share(self.initial_spread(), asked.jitter))))
+        let last = updated.believed(now).max(last_poll.at.believed(now));
+        let next = last.plus(spread(self.every, last_poll.jitter));
+        Some(next.max(self.since.believed(now).plus(share(self.first(), last_poll.jitter))))
     }
 
     /// The span over which the first polls are spread.

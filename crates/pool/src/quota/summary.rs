@@ -29,9 +29,9 @@ pub fn summary<'a>(next: Next<'a>, all: impl Iterator<Item = &'a Quota>, now: Mi
         Next::Relay => Quota { allowed: Some(true), updated: now, ..Quota::default() },
         Next::Nobody => {
             let first = all.min_by_key(|quota| back_at(quota, now));
-            let told = first.map(|quota| current_windows(quota, now)).unwrap_or_default();
-            let reached = told.reached.clone().unwrap_or_else(|| REACHED.to_owned());
-            Quota { allowed: Some(false), reached: Some(reached), ..told }
+            let windows = first.map(|quota| current_windows(quota, now)).unwrap_or_default();
+            let reached = windows.reached.clone().unwrap_or_else(|| REACHED.to_owned());
+            Quota { allowed: Some(false), reached: Some(reached), ..windows }
         }
     }
 }

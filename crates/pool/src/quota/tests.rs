@@ -18,7 +18,7 @@ fn window(used_percent: f64, minutes: u32, after: i64) -> Option<Window> {
 }
 
 /// The header set of a used-up account as it is seen on the wire.
-const SPENT: [(&str, &str); 15] = [
+const EXHAUSTED: [(&str, &str); 15] = [
     ("X-Codex-Active-Limit", "premium"),
     ("X-Codex-Plan-Type", "plus"),
     ("X-Codex-Primary-Used-Percent", "100"),
@@ -42,13 +42,13 @@ fn headers(list: &[(&str, &str)]) -> Option<Quota> {
 
 #[test]
 fn headers_are_read_in_any_case() {
-    let quota = headers(&SPENT).unwrap();
+    let quota = headers(&EXHAUSTED).unwrap();
     assert_eq!(quota.primary, window(100.0, 300, 13_873));
     assert_eq!(quota.secondary, window(80.5, 10_080, 316_705));
     assert_eq!(quota.credits, Some(Credits { has: false, unlimited: false, balance: Some("0".into()) }));
     assert_eq!((quota.plan.as_deref(), quota.updated), (Some("plus"), NOW));
     assert_eq!(quota.signal(NOW), Signal::Exhaust { until: NOW.plus(13_873_000), window: "primary".into() });
-    let lower: Vec<_> = SPENT.iter().map(|(name, value)| (name.to_lowercase(), *value)).collect();
+    let lower: Vec<_> = EXHAUSTED.iter().map(|(name, value)| (name.to_lowercase(), *value)).collect();
     let lower = Quota::from_headers(lower.iter().map(|(name, value)| (name.as_str(), *value)), NOW);
     assert_eq!(lower, Some(quota));
 }
@@ -161,11 +161,11 @@ fn a_body_without_quota_says_nothing(#[case] body: &str) {
 #[case(r#"{"rate_limit":{"primary_window":{"used_percent":100,"reset_after_seconds":0}}}"#, Signal::Ample)]
 #[case(r#"{"rate_limit":{"primary_window":{"used_percent":100}},"credits":{"has_credits":true}}"#, Signal::Ample)]
 #[case(r#"{"rate_limit":{"primary_window":{"used_percent":100}},"credits":{"unlimited":true}}"#, Signal::Ample)]
-#[case(r#"{"rate_limit":{"primary_window":{"used_percent":100}}}"#, spent("primary"))]
-#[case(r#"{"rate_limit":{"allowed":false}}"#, spent("plan"))]
+#[case(r#"{"rate_limit":{"primary_window":{"used_percent":100}}}"#, exhausted("primary"))]
+#[case(r#"{"rate_limit":{"allowed":false}}"#, exhausted("plan"))]
 #[case(
     r#"{"rate_limit":{"allowed":false},"rate_limit_reached_type":{"type":"workspace_owner_credits_depleted"}}"#,
-    spent("credits")
+    exhausted("credits")
 )]
 // Credits serve when ordinary use is over.
 #[case(
@@ -179,13 +179,13 @@ fn figures_give_a_signal(#[case] body: &str, #[case] signal: Signal) {
     assert_eq!(Quota::from_usage(body.as_bytes(), NOW).unwrap().signal(NOW), signal);
 }
 
-fn spent(window: &str) -> Signal {
+fn exhausted(window: &str) -> Signal {
     Signal::Exhaust { until: NOW.plus(3_600_000), window: window.into() }
 }
 
 #[test]
 fn a_window_that_has_reset_is_unused() {
-    let quota = headers(&SPENT).unwrap();
+    let quota = headers(&EXHAUSTED).unwrap();
     assert!((quota.used(NOW) - 100.0).abs() < f64::EPSILON);
     assert!((quota.used(NOW.plus(13_873_000)) - 80.5).abs() < f64::EPSILON);
     assert!(quota.used(NOW.plus(316_705_000)).abs() < f64::EPSILON);
@@ -207,7 +207,7 @@ fn newer_figures_replace_and_keep_the_rest() {
     assert_eq!((quota.named.len(), quota.named[1].id.as_str()), (2, "codex_some"));
     // A late answer changes nothing.
     let before = quota.clone();
-    quota.merge(headers(&SPENT).unwrap());
+    quota.merge(headers(&EXHAUSTED).unwrap());
     assert_eq!(quota, before);
 }
 
@@ -220,7 +220,7 @@ fn a_plan_without_windows_is_followed_too() {
     let over = r#"{"rate_limit":{"allowed":false,"primary_window":null,"secondary_window":null},
         "rate_limit_reached_type":{"type":"workspace_owner_credits_depleted"}}"#;
     quota.merge(poll(over, 1));
-    assert_eq!(quota.signal(NOW), spent("credits"));
+    assert_eq!(quota.signal(NOW), exhausted("credits"));
     // The figures of an answer that was served after all.
     quota.merge(poll(r#"{"plan_type":"business"}"#, 2));
     assert_eq!((quota.signal(NOW), &quota.reached), (Signal::None, &None));
@@ -230,7 +230,7 @@ fn a_plan_without_windows_is_followed_too() {
 
 #[test]
 fn headers_written_are_read_back() {
-    let mut quota = headers(&SPENT).unwrap();
+    let mut quota = headers(&EXHAUSTED).unwrap();
     quota.named.push(Named {
         id: "codex_some".into(),
         name: Some("Some".into()),
@@ -333,7 +333,7 @@ fn a_whole_usage_body_is_read() {
 fn what_only_polls_tell_outlives_headers() {
     let mut quota = Quota::from_usage(WHOLE.as_bytes(), NOW).unwrap();
     let now = NOW.plus(1);
-    assert!(quota.merge(Quota::from_headers(SPENT.into_iter(), now).unwrap()));
+    assert!(quota.merge(Quota::from_headers(EXHAUSTED.into_iter(), now).unwrap()));
     assert_eq!((quota.reset_credits, quota.spend.is_some(), quota.updated), (Some(2), true, now));
 }
 
@@ -353,11 +353,11 @@ fn a_reached_limit_is_not_allowed(#[case] body: &str, #[case] allowed: Option<bo
 #[case(-1, false)]
 fn only_fresh_figures_heal(#[case] after: i64, #[case] heals: bool) {
     let (refused, now) = (NOW, NOW.plus(1000));
-    let spent = crate::status::Status::Exhausted { until: NOW.plus(3_600_000), window: "primary".into() };
+    let exhausted = crate::status::Status::Exhausted { until: NOW.plus(3_600_000), window: "primary".into() };
     let window = Window { used_percent: 3.0, minutes: Some(300), resets_at: at(9000) };
     let mut quota = Quota { updated: NOW.plus(-10), ..Quota::default() };
     assert!(quota.merge(Quota { primary: window.into(), updated: NOW.plus(after), ..Quota::default() }));
-    let healed = spent.apply(&quota.verdict(refused, now), now);
+    let healed = exhausted.apply(&quota.verdict(refused, now), now);
     assert_eq!(healed == crate::status::Status::Active, heals);
     // An answer that was overtaken is no news at all.
     assert!(!quota.merge(Quota { updated: NOW.plus(-2), ..quota.clone() }));
@@ -392,10 +392,10 @@ fn fresh_figures_correct_a_refusal(
 ) {
     use crate::status::Status;
     let now = NOW.plus(10);
-    let spent = Status::Exhausted { until: NOW.plus(7_200_000), window: "usage".into() };
+    let exhausted = Status::Exhausted { until: NOW.plus(7_200_000), window: "usage".into() };
     let primary = Some(Window { used_percent, minutes: Some(300), resets_at });
     let quota = Quota { primary, updated: NOW.plus(after), ..Quota::default() };
-    let status = spent.apply(&quota.verdict(NOW, now), now);
+    let status = exhausted.apply(&quota.verdict(NOW, now), now);
     let until = status.usable(now).err().and_then(|reason| reason.until());
     assert_eq!(until, ends.map(|seconds| NOW.plus(seconds * 1000)));
 }

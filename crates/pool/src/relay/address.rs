@@ -238,7 +238,7 @@ fn judged(url: Url) -> Result<Url, AddressError> {
 
 /// The path before an endpoint, and the hint of that endpoint.
 fn endpoint(path: &str) -> Option<(&str, EndpointHint)> {
-    let named = ENDPOINTS.iter().find_map(|(end, tells)| Some((path.strip_suffix(end)?, *tells)));
+    let named = ENDPOINTS.iter().find_map(|(end, hint)| Some((path.strip_suffix(end)?, *hint)));
     named.or_else(|| {
         // `/v1beta/models/gemini-3-pro:generateContent`, also with its colon escaped.
         let (base, model) = path.rsplit_once("/models/")?;

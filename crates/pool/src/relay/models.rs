@@ -174,9 +174,9 @@ pub fn read(body: &[u8]) -> Result<Page, ListError> {
     let more = list.has_more == Some(true);
     let after = list.last_id.filter(|_| more).and_then(mark).map(Next::After);
     let next = list.next_page_token.and_then(mark).map(Next::Token).or(after);
-    let mut seen = std::collections::HashSet::new();
+    let mut fallback = std::collections::HashSet::new();
     let models = entries.into_iter().filter_map(|(entry, raw)| entry.model(Json::slice(&body, raw)));
-    Ok(Page { models: models.filter(|model| seen.insert(model.slug.clone())).collect(), next, shape })
+    Ok(Page { models: models.filter(|model| fallback.insert(model.slug.clone())).collect(), next, shape })
 }
 
 /// Writes a list as one body for [`read`].
@@ -269,8 +269,8 @@ impl Entry {
     fn modalities(self) -> Vec<String> {
         let sees = self.capabilities.iter().flatten().any(|word| word == "vision" || word == "image");
         let named = self.input_modalities.or_else(|| self.architecture?.input_modalities);
-        let seen = || if sees { vec!["text".to_owned(), "image".to_owned()] } else { Vec::new() };
-        named.unwrap_or_else(seen).into_iter().take(MODALITIES).map(|word| short(&word, NAME)).collect()
+        let fallback = || if sees { vec!["text".to_owned(), "image".to_owned()] } else { Vec::new() };
+        named.unwrap_or_else(fallback).into_iter().take(MODALITIES).map(|word| short(&word, NAME)).collect()
     }
 
     /// Whether the model is for conversations, by its entry.

@@ -254,9 +254,9 @@ fn a_relay_is_checked_as_a_whole() {
 #[case("or/", None)]
 #[case("relays:x", None)]
 #[case("gpt-6-sol", None)]
-fn names_that_choose_a_relay(#[case] asked: &str, #[case] model: Option<&str>) {
+fn names_that_choose_a_relay(#[case] requested: &str, #[case] model: Option<&str>) {
     let relay = Relay { prefix: "or/".into(), ..relay(Wire::Chat, "https://h.example/v1") };
-    assert_eq!(relay.chosen(asked), model);
+    assert_eq!(relay.chosen(requested), model);
     assert_eq!(relay.shown("meta/llama"), "or/meta/llama");
 }
 

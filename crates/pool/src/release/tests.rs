@@ -26,9 +26,13 @@ use super::*;
 #[case("0.169.0", "0.170.99999999", Err(Refused::Junk))]
 #[case("0.169.0", "0.170.0\r\nx: 1", Err(Refused::Junk))]
 #[case("0.169.0", "", Err(Refused::Junk))]
-fn what_is_published_is_believed_or_not(#[case] known: &str, #[case] said: &str, #[case] next: Result<&str, Refused>) {
+fn what_is_published_is_believed_or_not(
+    #[case] known: &str,
+    #[case] published: &str,
+    #[case] next: Result<&str, Refused>,
+) {
     let known = Release::read(known).unwrap();
-    assert_eq!(known.next(known, said).map(|release| release.to_string()), next.map(str::to_owned));
+    assert_eq!(known.next(known, published).map(|release| release.to_string()), next.map(str::to_owned));
 }
 
 /// What was published by mistake is withdrawn, and the next look believes that.
@@ -41,11 +45,11 @@ fn what_is_published_is_believed_or_not(#[case] known: &str, #[case] said: &str,
 #[case("2.0.0", "1.9999.0", Err(Refused::Absurd))]
 fn a_version_goes_back_to_the_built_in_one_at_most(
     #[case] known: &str,
-    #[case] said: &str,
+    #[case] published: &str,
     #[case] next: Result<&str, Refused>,
 ) {
     let (known, built) = (Release::read(known).unwrap(), Release([0, 169, 0]));
-    assert_eq!(known.next(built, said).map(|release| release.to_string()), next.map(str::to_owned));
+    assert_eq!(known.next(built, published).map(|release| release.to_string()), next.map(str::to_owned));
 }
 
 #[rstest]
@@ -74,8 +78,8 @@ proptest! {
     ) {
         let (built, known) = (Release([0, 169, 0]), Release([0, 169 + ahead, 0]));
         for feed in [Feed::Codex, Feed::Appcast] {
-            let said = feed.read(&body).unwrap_or_default();
-            prop_assert!(known.next(built, &said).map_or(true, |next| next >= built));
+            let published = feed.read(&body).unwrap_or_default();
+            prop_assert!(known.next(built, &published).map_or(true, |next| next >= built));
         }
         if let Ok(next) = known.next(built, &text) {
             prop_assert!(next >= built && next.to_string() == text);

@@ -22,8 +22,8 @@ fn answer(origin: &str, region: &str) -> Vec<u8> {
 #[case("\"\"", None, 1)]
 #[case("null", None, 0)]
 #[case("7", None, 0)]
-fn regions(#[case] said: &str, #[case] region: Option<&str>, #[case] ignored: usize) {
-    let read = read(&answer("\"NO_CONSTRAINT\"", said), "mine").unwrap();
+fn regions(#[case] value: &str, #[case] region: Option<&str>, #[case] ignored: usize) {
+    let read = read(&answer("\"NO_CONSTRAINT\"", value), "mine").unwrap();
     assert_eq!((read.routing.region.as_deref(), read.routing.origin, read.ignored.len()), (region, None, ignored));
 }
 
@@ -41,8 +41,8 @@ fn regions(#[case] said: &str, #[case] region: Option<&str>, #[case] ignored: us
 #[case("https://127.0.0.1", None)]
 #[case("https://[::1]", None)]
 #[case("gov.chatgpt.com", None)]
-fn origins(#[case] said: &str, #[case] host: Option<&str>) {
-    let read = read(&answer(&format!("\"{said}\""), "\"NO_CONSTRAINT\""), "mine").unwrap();
+fn origins(#[case] value: &str, #[case] host: Option<&str>) {
+    let read = read(&answer(&format!("\"{value}\""), "\"NO_CONSTRAINT\""), "mine").unwrap();
     assert_eq!(read.routing.origin.as_ref().and_then(Url::host_str), host);
     assert_eq!(read.ignored.len(), usize::from(host.is_none()));
 }
@@ -51,10 +51,10 @@ fn origins(#[case] said: &str, #[case] host: Option<&str>) {
 #[case("https://chatgpt.com/backend-api/codex/responses", "https://gov.chatgpt.com/backend-api/codex/responses")]
 #[case("https://proxy.example/backend-api/codex/responses", "https://proxy.example/backend-api/codex/responses")]
 #[case("http://127.0.0.1:9/backend-api/codex/responses", "http://127.0.0.1:9/backend-api/codex/responses")]
-fn an_origin_takes_the_place_of_the_backends_only(#[case] usual: &str, #[case] place: &str) {
+fn an_origin_takes_the_place_of_the_backends_only(#[case] usual: &str, #[case] expected: &str) {
     let routing = read(&answer("\"https://gov.chatgpt.com\"", "\"us\""), "mine").unwrap().routing;
-    assert_eq!(routing.rewrite_url(&Url::parse(usual).unwrap()).as_str(), place);
-    assert_eq!(Routing::default().rewrite_url(&Url::parse(usual).unwrap()).as_str(), usual);
+    assert_eq!(routing.apply(&Url::parse(usual).unwrap()).as_str(), expected);
+    assert_eq!(Routing::default().apply(&Url::parse(usual).unwrap()).as_str(), usual);
 }
 
 #[test]

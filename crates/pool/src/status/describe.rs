@@ -6,7 +6,7 @@ impl Signal {
     /// What happened, in a few words; empty when it changes no account.
     pub fn describe(&self) -> String {
         match self {
-            Self::None | Self::ModelMissing | Self::ModelSpent { .. } => String::new(),
+            Self::None | Self::ModelMissing | Self::ModelExhausted { .. } => String::new(),
             Self::Served => "it served a request".into(),
             Self::Ample => "fresh figures show quota left".into(),
             Self::SignedIn => "somebody signed in again".into(),

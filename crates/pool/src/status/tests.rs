@@ -167,7 +167,7 @@ fn any_signal() -> impl Strategy<Value = Signal> {
         Just(Signal::Served),
         Just(Signal::Ample),
         Just(Signal::ModelMissing),
-        Just(Signal::ModelSpent { until: NOW, limit: "codex_x".into() }),
+        Just(Signal::ModelExhausted { until: NOW, limit: "codex_x".into() }),
         ".{0,8}".prop_map(|why| Signal::NeedsLogin { why }),
         ".{0,8}".prop_map(|why| Signal::Block { why }),
         (until.clone(), ".{0,8}").prop_map(|(until, why)| Signal::Cool { until, why }),
@@ -198,8 +198,8 @@ proptest! {
 
 #[test]
 fn an_owner_is_told_of_a_login_that_serves_on() {
-    let told = "needs a new login: reused; its access token serves for 10 d 0 h more";
-    assert_eq!(expiring(0).notice(NOW).as_deref(), Some(told));
+    let expected = "needs a new login: reused; its access token serves for 10 d 0 h more";
+    assert_eq!(expiring(0).notice(NOW).as_deref(), Some(expected));
     assert_eq!(expiring(0).notice(NOW.plus(10 * DAY)), None);
     assert_eq!(needs_login().notice(NOW), None);
     assert!(!expiring(0).refreshes() && Status::Active.refreshes());

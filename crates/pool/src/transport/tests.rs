@@ -11,9 +11,9 @@ const NOTHING: ConversationFacts = ConversationFacts { codex: false, history: fa
 #[case("auto", ConversationFacts { tools: true, ..NOTHING }, true)]
 #[case("websocket", NOTHING, true)]
 #[case("http", ConversationFacts { codex: true, history: true, tools: true }, false)]
-fn a_socket_is_for_conversations(#[case] word: &str, #[case] talk: ConversationFacts, #[case] socket: bool) {
+fn a_socket_is_for_conversations(#[case] word: &str, #[case] facts: ConversationFacts, #[case] socket: bool) {
     let transport = Transport::parse(word).unwrap();
-    assert_eq!((transport.as_str(), transport.uses_socket(talk)), (word, socket));
+    assert_eq!((transport.as_str(), transport.uses_socket(facts)), (word, socket));
 }
 
 #[test]

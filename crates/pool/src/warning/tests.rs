@@ -49,19 +49,19 @@ fn window(used_percent: f64, resets: i64, minutes: u32) -> Option<Window> {
 
 /// Plays a story; what was warned of in each step.
 fn play(story: &[Step]) -> Vec<String> {
-    let (mut account, mut given, mut now) = (account(), Issued::default(), NOW);
+    let (mut account, mut issued, mut now) = (account(), Issued::default(), NOW);
     let word = |warning: Warning| match warning.what {
         What::Quota { window, threshold, .. } => format!("{} {threshold}", window.as_str()),
         What::NeedsLogin { .. } => "login".into(),
         What::Blocked { .. } => "blocked".into(),
     };
-    let mut told = Vec::new();
+    let mut warnings = Vec::new();
     for step in story {
         match *step {
             At(used, resets) => account.quota.primary = window(used, resets, 300),
             Week(used, resets) => account.quota.secondary = window(used, resets, 10_080),
             Pass(hours) => now = now.plus(hours * HOUR),
-            Restart => given = serde_json::from_str(&serde_json::to_string(&given).unwrap()).unwrap(),
+            Restart => issued = serde_json::from_str(&serde_json::to_string(&issued).unwrap()).unwrap(),
             Login => account.status = Status::NeedsLogin { why: "revoked".into() },
             Block => account.status = Status::Blocked { why: "banned".into() },
             Good => account.status = Status::Active,
@@ -70,9 +70,9 @@ fn play(story: &[Step]) -> Vec<String> {
         // Each step has newer figures, as each answer of the provider does.
         now = now.plus(1);
         account.quota.updated = now;
-        told.extend(newly_due(&mut given, &account, &Thresholds::default(), now).into_iter().map(word));
+        warnings.extend(newly_due(&mut issued, &account, &Thresholds::default(), now).into_iter().map(word));
     }
-    told
+    warnings
 }
 
 #[rstest]
@@ -136,11 +136,11 @@ fn warnings_have_words() {
 /// The end that was told wanders by seconds: until the later one is over, nothing was reset.
 #[test]
 fn a_reset_that_wanders_warns_once() {
-    let (mut account, mut given) = (account(), Issued::default());
+    let (mut account, mut issued) = (account(), Issued::default());
     let mut judge = |seconds: i64, now: i64| {
         let resets_at = Some(NOW.plus(seconds * 1000));
         account.quota.primary = Some(Window { used_percent: 85.0, minutes: Some(300), resets_at });
-        newly_due(&mut given, &account, &Thresholds::default(), NOW.plus(now * 1000)).len()
+        newly_due(&mut issued, &account, &Thresholds::default(), NOW.plus(now * 1000)).len()
     };
     assert_eq!((judge(300, 0), judge(340, 10), judge(340, 310)), (1, 0, 0));
     assert_eq!(judge(18_340, 341), 1, "the next window");
@@ -151,10 +151,10 @@ fn a_reset_that_wanders_warns_once() {
 #[case::older(-1000)]
 #[case::of_the_same_moment(0)]
 fn figures_that_are_not_newer_are_no_reset(#[case] after: i64) {
-    let (mut account, mut given) = (account(), Issued::default());
+    let (mut account, mut issued) = (account(), Issued::default());
     let mut judge = |used: f64, updated: Millis| {
         account.quota = Quota { primary: window(used, 5, 300), updated, ..Quota::default() };
-        newly_due(&mut given, &account, &Thresholds::default(), NOW).len()
+        newly_due(&mut issued, &account, &Thresholds::default(), NOW).len()
     };
     assert_eq!(judge(97.0, NOW), 1);
     assert_eq!((judge(85.0, NOW.plus(after)), judge(97.0, NOW)), (0, 0));

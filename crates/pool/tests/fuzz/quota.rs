@@ -73,8 +73,8 @@ fn written(quota: &Quota) {
         return;
     }
     let again = Quota::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), NOW);
-    for (slot, window) in [("primary", quota.primary), ("secondary", quota.secondary)] {
-        let read = again.as_ref().and_then(|again| if slot == "primary" { again.primary } else { again.secondary });
+    for (kind, window) in [("primary", quota.primary), ("secondary", quota.secondary)] {
+        let read = again.as_ref().and_then(|again| if kind == "primary" { again.primary } else { again.secondary });
         assert_eq!(
             read.map(|read| (read.used(NOW), read.minutes)),
             window.map(|window| (window.used(NOW), window.minutes))

@@ -40,11 +40,11 @@ fn play(outcome: &Outcome) {
         assert!(tries <= 16, "no end of tries: {history:?}");
         let id = AccountId(account.to_string());
         let (signal, step) = history.on_outcome(&id, outcome, NOW);
-        heard(&signal);
+        check_signal(&signal);
         match step {
-            Step::Fail(failure) => return told(&failure),
+            Step::Fail(failure) => return check_failure(&failure),
             Step::Again { to, otherwise, .. } => {
-                told(&otherwise);
+                check_failure(&otherwise);
                 account += u32::from(to != NextAccount::Same);
             }
         }
@@ -52,7 +52,7 @@ fn play(outcome: &Outcome) {
 }
 
 /// What is learned about the account is bounded.
-fn heard(signal: &Signal) {
+fn check_signal(signal: &Signal) {
     match signal {
         Signal::Cool { until, why } => {
             assert!(*until > NOW && *until <= latest(), "cooling until {until:?}");
@@ -60,7 +60,7 @@ fn heard(signal: &Signal) {
         }
         Signal::Exhaust { until, window }
         | Signal::Measured { until, window }
-        | Signal::ModelSpent { until, limit: window } => {
+        | Signal::ModelExhausted { until, limit: window } => {
             assert!(*until > NOW && *until <= latest(), "exhausted until {until:?}");
             clean(window, 64);
         }
@@ -73,7 +73,7 @@ fn heard(signal: &Signal) {
 }
 
 /// What a client is told is bounded.
-fn told(failure: &Failure) {
+fn check_failure(failure: &Failure) {
     text(&failure.message);
     for word in [&failure.code, &failure.param].into_iter().flatten() {
         clean(word, 256);

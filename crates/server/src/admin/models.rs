@@ -26,7 +26,7 @@ pub(crate) const REFRESH: Operation =
 
 /// `POST /admin/refresh-models`
 pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
-    let lists = ctx.app.engine.models().refresh(limits::MODELS_ASKED.0).await;
+    let lists = ctx.app.engine.models().refresh(limits::MODELS_REFRESH_INTERVALS.0).await;
     let failed = lists.iter().filter(|list| list.error.is_some()).count();
     let message = match (lists.len(), failed) {
         (0, _) => "The lists were asked for a moment ago, or there is nobody to ask".to_owned(),

@@ -28,7 +28,7 @@ pub struct ProxySpec {
 pub struct ProxyChange {
     /// Its name.
     pub name: Option<String>,
-    /// Its address; a hidden password ([`pool::egress::KEPT`]) keeps the stored one.
+    /// Its address; a hidden password ([`pool::egress::MASKED_PASSWORD`]) keeps the stored one.
     pub address: Option<Address>,
     /// Whether it may be at a private address.
     pub allow_private: Option<bool>,

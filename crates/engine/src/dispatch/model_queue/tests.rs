@@ -27,7 +27,7 @@ fn answers_that_belie_a_list_ask_for_it_once() {
 #[tokio::test(start_paused = true)]
 async fn one_round_runs_at_a_time() {
     let wanted = ModelFetchQueue::default();
-    let (admin, client) = limits::MODELS_ASKED;
+    let (admin, client) = limits::MODELS_REFRESH_INTERVALS;
     let round = wanted.round(client);
     assert!(round.is_some());
     tokio::time::advance(client).await;

@@ -10,7 +10,7 @@ fn history() -> History {
     History { posts: 1, tried: vec![AccountId("r".into())], keyed: true, ..History::default() }
 }
 
-fn coded(kind: Kind, code: &str) -> Failure {
+fn with_code(kind: Kind, code: &str) -> Failure {
     Failure::new(kind, "said so").code(code)
 }
 
@@ -20,8 +20,9 @@ fn plain(kind: Kind) -> Failure {
 
 /// As OpenAI answers a restricted key, with a 401 or a 403.
 fn scoped() -> Failure {
-    let said = "You have insufficient permissions for this operation. Missing scopes: model.request. Check your role.";
-    Failure::new(Kind::Unauthorized, said).code("invalid_request_error")
+    let message =
+        "You have insufficient permissions for this operation. Missing scopes: model.request. Check your role.";
+    Failure::new(Kind::Unauthorized, message).code("invalid_request_error")
 }
 
 /// The signal and the step in words.
@@ -48,11 +49,11 @@ fn judged(outcome: &Outcome) -> (String, String) {
 #[rstest]
 // The key: at once and for good, whatever the status; the next relay.
 #[case(401, plain(Kind::Unauthorized), None, "key", "other")]
-#[case(401, coded(Kind::Invalid, "invalid_api_key"), None, "key", "other")]
-#[case(400, coded(Kind::Unauthorized, "API_KEY_INVALID"), None, "key", "other")]
+#[case(401, with_code(Kind::Invalid, "invalid_api_key"), None, "key", "other")]
+#[case(400, with_code(Kind::Unauthorized, "API_KEY_INVALID"), None, "key", "other")]
 // Money.
 #[case(402, plain(Kind::Exhausted), None, "credits 3600", "other")]
-#[case(429, coded(Kind::Exhausted, "insufficient_quota"), None, "credits 3600", "other")]
+#[case(429, with_code(Kind::Exhausted, "insufficient_quota"), None, "credits 3600", "other")]
 // It may be about this one request: another relay may take it, and this one the next.
 #[case(403, plain(Kind::Forbidden), None, "nothing", "other")]
 #[case(403, plain(Kind::Forbidden), Some(60), "nothing", "other")]
@@ -70,7 +71,7 @@ fn judged(outcome: &Outcome) -> (String, String) {
 #[case(504, plain(Kind::Timeout), None, "nothing", "else the same")]
 // The model.
 #[case(404, plain(Kind::ModelNotFound), None, "model", "other")]
-#[case(400, coded(Kind::ModelNotFound, "model_not_found"), None, "model", "other")]
+#[case(400, with_code(Kind::ModelNotFound, "model_not_found"), None, "model", "other")]
 // The address is not the client's fault.
 #[case(404, plain(Kind::NotFound), None, "nothing", "Upstream")]
 #[case(405, plain(Kind::Method), None, "nothing", "Upstream")]
@@ -80,7 +81,7 @@ fn judged(outcome: &Outcome) -> (String, String) {
 #[case(413, plain(Kind::TooLarge), None, "nothing", "TooLarge")]
 #[case(418, plain(Kind::Upstream), None, "nothing", "Upstream")]
 // State of another upstream.
-#[case(400, coded(Kind::Invalid, "invalid_encrypted_content"), None, "nothing", "without replay")]
+#[case(400, with_code(Kind::Invalid, "invalid_encrypted_content"), None, "nothing", "without replay")]
 #[case(400, Failure::new(Kind::Invalid, "Invalid `signature` in `thinking` block"), None, "nothing", "without replay")]
 fn a_relays_refusal_comes_to(
     #[case] code: u16,
@@ -111,8 +112,8 @@ fn a_request_that_no_relay_takes_is_refused_as_such() {
     for failure in [plain(Kind::Forbidden), scoped()] {
         let outcome = Outcome::Refused { code: 403, failure: failure.clone().into(), retry: Retry::default() };
         let (_, step) = next(&outcome, &last, NOW);
-        let Step::Fail(said) = step else { panic!("{step:?}") };
-        assert_eq!((said.kind, said.message), (Kind::Forbidden, failure.message));
+        let Step::Fail(answer) = step else { panic!("{step:?}") };
+        assert_eq!((answer.kind, answer.message), (Kind::Forbidden, failure.message));
     }
 }
 
@@ -121,8 +122,8 @@ fn what_a_client_hears_holds_no_key() {
     let failure = Failure::new(Kind::Unauthorized, "Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwx");
     let outcome = Outcome::Refused { code: 401, failure: failure.into(), retry: Retry::default() };
     let (signal, step) = next(&outcome, &History { posts: 2, ..history() }, NOW);
-    let said = format!("{signal:?}{step:?}");
-    assert!(!said.contains("abcdefgh") && said.contains("the relay's key is refused"), "{said}");
+    let text = format!("{signal:?}{step:?}");
+    assert!(!text.contains("abcdefgh") && text.contains("the relay's key is refused"), "{text}");
 }
 
 #[test]

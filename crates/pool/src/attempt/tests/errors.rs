@@ -219,7 +219,7 @@ fn of_message(message: &str) -> String {
     let statuses = [400, 403, 404, 500];
     let relays = statuses.map(|status| relay(status, &format!(r#"{{"error":{object}}}"#)));
     let accounts = statuses.map(|status| both(&account(status, &format!(r#"{{"error":{object}}}"#))));
-    let kept = relays.each_ref().map(|failure| both(&keyed(400, failure)));
+    let refused = relays.each_ref().map(|failure| both(&keyed(400, failure)));
     format!(
         "{message} | {:?} {:?} {:?} | {:?} {:?} | {} | {} | {} {}",
         stream.kind,
@@ -229,7 +229,7 @@ fn of_message(message: &str) -> String {
         relay(400, message).kind,
         accounts.join(" "),
         both(&begun(&stream)),
-        kept.join(" "),
+        refused.join(" "),
         both(&keyed(403, &relays[1])),
     )
 }

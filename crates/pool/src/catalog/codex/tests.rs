@@ -68,8 +68,8 @@ fn a_relays_model_is_listed_by_the_name_to_ask_for() {
     let mut model = Model::bare("deepseek-r2");
     model.efforts = vec!["high".into(), "of their own".into()];
     let models = [model];
-    let shelf = RelayListing { id: &id, name: "house", prefix: "ds/", models: &models, fixed: false };
-    let catalog = Catalog::default().with_relays([shelf], &[]);
+    let listing = RelayListing { id: &id, name: "house", prefix: "ds/", models: &models, fixed: false };
+    let catalog = Catalog::default().with_relays([listing], &[]);
     let entry = entries(&catalog.codex()).remove(0);
     assert_eq!(
         (&entry["slug"], &entry["visibility"], &entry["priority"]),
@@ -103,10 +103,10 @@ fn the_bundled_list_has_every_key_of_the_official_one() {
     for official in official["models"].as_array().unwrap() {
         let entry = ours.iter().find(|entry| entry["slug"] == official["slug"]).unwrap();
         for (key, value) in official.as_object().unwrap() {
-            let given = entry.get(key).unwrap_or_else(|| panic!("{}: no {key}", official["slug"]));
+            let actual = entry.get(key).unwrap_or_else(|| panic!("{}: no {key}", official["slug"]));
             assert!(
-                PROSE.contains(&key.as_str()) || given == value,
-                "{}: {key} is {given}, not {value}",
+                PROSE.contains(&key.as_str()) || actual == value,
+                "{}: {key} is {actual}, not {value}",
                 official["slug"]
             );
         }

@@ -13,8 +13,8 @@ fn catalog(rows: &[CustomModel]) -> Catalog {
     }]});
     let models = parse_models(body.to_string().as_bytes()).unwrap();
     let (id, known) = (AccountId("1".into()), [Model::bare("llama")]);
-    let shelf = RelayListing { id: &id, name: "local", prefix: "", models: &known, fixed: false };
-    Catalog::live([models.as_slice()]).with_custom(rows).with_relays([shelf], rows)
+    let listing = RelayListing { id: &id, name: "local", prefix: "", models: &known, fixed: false };
+    Catalog::live([models.as_slice()]).with_custom(rows).with_relays([listing], rows)
 }
 
 fn codex(catalog: &Catalog, slug: &str) -> Value {

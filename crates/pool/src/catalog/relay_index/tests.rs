@@ -20,12 +20,13 @@ fn catalog() -> Catalog {
         models(&["m-1", "m-2"]),
         models(&["llama-4", "twin-only"]),
     ];
-    let shelf = |at: usize, name, prefix, fixed| RelayListing { id: &ids[at], name, prefix, models: &lists[at], fixed };
+    let listing =
+        |at: usize, name, prefix, fixed| RelayListing { id: &ids[at], name, prefix, models: &lists[at], fixed };
     let relays = [
-        shelf(0, "open", "", false),
-        shelf(1, "dark", "d/", false),
-        shelf(2, "few", "few/", true),
-        shelf(3, "twin", "", false),
+        listing(0, "open", "", false),
+        listing(1, "dark", "d/", false),
+        listing(2, "few", "few/", true),
+        listing(3, "twin", "", false),
     ];
     Catalog::live([accounts.as_slice()]).with_relays(relays, &[])
 }
@@ -44,11 +45,11 @@ fn names() -> Names {
 #[case("twin", Ok("twin"))]
 #[case("TWIN", Ok("twin"))]
 #[case("MIXED", Err(()))]
-fn letters_of_another_case_name_the_one_model(#[case] asked: &str, #[case] slug: Result<&str, ()>) {
+fn letters_of_another_case_name_the_one_model(#[case] requested: &str, #[case] slug: Result<&str, ()>) {
     let (id, models) = (AccountId("1".into()), models(&["Qwen/Qwen3", "Twin", "twin", "Mixed", "mIxed"]));
-    let shelf = RelayListing { id: &id, name: "far", prefix: "", models: &models, fixed: true };
-    let catalog = Catalog::live([]).with_relays([shelf], &[]);
-    let resolved = catalog.resolve(Some(asked), &Names::default());
+    let listing = RelayListing { id: &id, name: "far", prefix: "", models: &models, fixed: true };
+    let catalog = Catalog::live([]).with_relays([listing], &[]);
+    let resolved = catalog.resolve(Some(requested), &Names::default());
     assert_eq!(resolved.map(|found| found.model.slug).map_err(|_| ()), slug.map(str::to_owned));
 }
 
@@ -98,9 +99,9 @@ fn a_name_goes_to(#[case] name: &str, #[case] expected: &str) {
 #[case("nobody:m-1", "does not exist")]
 #[case("open:", "does not exist")]
 #[case("d/", "does not exist")]
-fn a_name_goes_nowhere(#[case] name: &str, #[case] says: &str) {
+fn a_name_goes_nowhere(#[case] name: &str, #[case] expected: &str) {
     let message = stops(Some(name), &names()).unwrap_err();
-    assert!(message.contains(says), "{message}");
+    assert!(message.contains(expected), "{message}");
 }
 
 #[test]
@@ -108,10 +109,10 @@ fn a_relay_is_asked_for_no_endless_name() {
     let (id, long) = (AccountId("1".into()), "x".repeat(NAME + 1));
     let catalog = Catalog::default()
         .with_relays([RelayListing { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }], &[]);
-    for (name, found) in [(&long[1..], true), (&long, false)] {
-        assert_eq!(catalog.at_only_relay(name).is_some(), found);
+    for (name, resolves) in [(&long[1..], true), (&long, false)] {
+        assert_eq!(catalog.at_only_relay(name).is_some(), resolves);
         for way in ["r:", "p/"] {
-            assert_eq!(catalog.resolve(Some(&format!("{way}{name}")), &Names::default()).is_ok(), found, "{way}");
+            assert_eq!(catalog.resolve(Some(&format!("{way}{name}")), &Names::default()).is_ok(), resolves, "{way}");
         }
     }
 }
@@ -140,8 +141,8 @@ fn offers_are_shown_by_a_name_that_reaches_them() {
 #[test]
 fn without_accounts_the_first_relay_has_the_default() {
     let (id, list) = (AccountId("1".into()), models(&["a", "b"]));
-    let shelf = RelayListing { id: &id, name: "r", prefix: "p/", models: &list, fixed: false };
-    let catalog = Catalog::default().with_relays([shelf], &[]);
+    let listing = RelayListing { id: &id, name: "r", prefix: "p/", models: &list, fixed: false };
+    let catalog = Catalog::default().with_relays([listing], &[]);
     assert_eq!(catalog.resolve(None, &Names::default()).unwrap().model.slug, "a");
     assert!(catalog.resolve(Some("gpt-6-sol"), &Names::default()).unwrap_err().message.contains("p/a, p/b"));
 }
@@ -151,13 +152,13 @@ fn without_accounts_the_first_relay_has_the_default() {
 fn learned_limits_are_shown() {
     let id = AccountId("1".into());
     let lists = [Model { context: Some(400_000), max_output: Some(4096), ..Model::bare("a") }, Model::bare("b")];
-    let shelf = RelayListing { id: &id, name: "far", prefix: "", models: &lists, fixed: false };
+    let listing = RelayListing { id: &id, name: "far", prefix: "", models: &lists, fixed: false };
     let known = |of: ModelKey| match (of.relay.as_ref() == Some(&id), of.model.as_str()) {
         (true, "a") => LearnedLimits { window: Some(200_000), output: Some(8192) },
         (true, "b") => LearnedLimits { window: None, output: Some(8192) },
         _ => LearnedLimits { window: Some(1), output: Some(1) },
     };
-    let catalog = Catalog::default().with_relays([shelf], &[]).with_learned_limits(known);
+    let catalog = Catalog::default().with_relays([listing], &[]).with_learned_limits(known);
     let limits = |model: &Model| (model.context, model.max_context, model.max_output);
     let shown: Vec<_> = catalog.offers().map(|offer| limits(offer.model)).collect();
     assert_eq!(shown, [(Some(200_000), Some(200_000), Some(4096)), (None, None, Some(8192))]);

@@ -11,8 +11,9 @@ fn catalog(names: &Names) -> Catalog {
     let ids = ["open", "few"].map(|id| AccountId(id.into()));
     let bare = |slugs: &[&str]| slugs.iter().map(|slug| Model::bare(slug)).collect::<Vec<_>>();
     let lists = [bare(&["gpt-6-sol", "grok-4", "grok-4-fast", "openai/gpt-4o"]), bare(&["m-1"])];
-    let shelf = |at: usize, name, prefix, fixed| RelayListing { id: &ids[at], name, prefix, models: &lists[at], fixed };
-    let relays = [shelf(0, "open", "", false), shelf(1, "few", "f/", true)];
+    let listing =
+        |at: usize, name, prefix, fixed| RelayListing { id: &ids[at], name, prefix, models: &lists[at], fixed };
+    let relays = [listing(0, "open", "", false), listing(1, "few", "f/", true)];
     Catalog::live([accounts.as_slice()]).routed(names).with_relays(relays, &[])
 }
 
@@ -67,19 +68,19 @@ fn names(routes: &[(&str, &str)]) -> Names {
 #[case(&[("*", "open")], "codex:gpt-6-sol-high", "accounts=gpt-6-sol", Some("high"))]
 fn routes_say_who_serves(
     #[case] routes: &[(&str, &str)],
-    #[case] asked: &str,
+    #[case] requested: &str,
     #[case] served: &str,
     #[case] effort: Option<&str>,
 ) {
     let names = names(routes);
-    match catalog(&names).resolve(Some(asked).filter(|asked| !asked.is_empty()), &names) {
+    match catalog(&names).resolve(Some(requested).filter(|requested| !requested.is_empty()), &names) {
         Ok(found) => {
             let by = match &found.to {
                 ServedBy::Accounts => "accounts",
                 ServedBy::Relays(stops) => stops[0].relay.0.as_str(),
             };
             assert_eq!((format!("{by}={}", found.model.slug).as_str(), found.effort.as_deref()), (served, effort));
-            assert_eq!(found.retired_from.as_deref(), (asked == "gpt-5.4").then_some("gpt-5.4"));
+            assert_eq!(found.retired_from.as_deref(), (requested == "gpt-5.4").then_some("gpt-5.4"));
         }
         Err(failure) => {
             assert!(failure.message.contains(served), "{}", failure.message);

@@ -12,7 +12,7 @@ fn at(minutes: i64) -> Millis {
 }
 
 /// An account whose five-hour window resets in `reset` minutes from [`NOW`] and was seen at these shares: (minutes, percent).
-fn seen(reset: Option<i64>, figures: &[(i64, f64)]) -> Quota {
+fn quota_with(reset: Option<i64>, figures: &[(i64, f64)]) -> Quota {
     let mut quota = Quota::default();
     for (when, used_percent) in figures {
         let window = Window { used_percent: *used_percent, minutes: Some(300), resets_at: reset.map(at) };
@@ -58,7 +58,7 @@ fn a_pace_tells_when_a_window_runs_out(
     #[case] figures: &[(i64, f64)],
     #[case] expected: Forecast,
 ) {
-    let forecast = seen(reset, figures).forecast(NOW);
+    let forecast = quota_with(reset, figures).forecast(NOW);
     let expected = match expected {
         // Short for a reset that comes first.
         Forecast::RunsOut { at: when, resets_at: None } if reset.is_some_and(|reset| when >= at(reset)) => {
@@ -72,7 +72,7 @@ fn a_pace_tells_when_a_window_runs_out(
 
 #[test]
 fn a_window_of_another_length_begins_anew() {
-    let mut quota = seen(Some(60), &[(-10, 40.0)]);
+    let mut quota = quota_with(Some(60), &[(-10, 40.0)]);
     let week = Window { used_percent: 50.0, minutes: Some(10_080), resets_at: Some(at(600)) };
     quota.merge(Quota { primary: Some(week), updated: NOW, ..Quota::default() });
     assert_eq!(quota.forecast(NOW).primary, Some(FEW));
@@ -81,7 +81,7 @@ fn a_window_of_another_length_begins_anew() {
 
 #[test]
 fn a_window_that_reset_unseen_begins_anew() {
-    let mut quota = seen(Some(-5), &[(-30, 40.0), (-10, 45.0)]);
+    let mut quota = quota_with(Some(-5), &[(-30, 40.0), (-10, 45.0)]);
     let next = Window { used_percent: 46.0, minutes: Some(300), resets_at: Some(at(295)) };
     quota.merge(Quota { primary: Some(next), updated: NOW, ..Quota::default() });
     assert_eq!(quota.trail.primary.figures, [(NOW, 46.0)]);
@@ -92,12 +92,12 @@ fn a_window_that_reset_unseen_begins_anew() {
 fn the_trail_is_bounded_and_reaches_back() {
     let figures: Vec<(i64, f64)> =
         (0..=280).map(|minute| (minute - 280, 0.125 * f64::from(i32::try_from(minute).unwrap()))).collect();
-    let quota = seen(Some(20), &figures);
-    let kept = &quota.trail.primary.figures;
-    assert!(kept.len() <= 32, "{}", kept.len());
-    assert_eq!(kept.last(), Some(&(NOW, figures[280].1)));
-    assert!(NOW.0 - kept[0].0.0 >= 3 * HOUR, "{kept:?}");
-    assert!(kept.is_sorted_by_key(|(at, _)| *at));
+    let quota = quota_with(Some(20), &figures);
+    let stored = &quota.trail.primary.figures;
+    assert!(stored.len() <= 32, "{}", stored.len());
+    assert_eq!(stored.last(), Some(&(NOW, figures[280].1)));
+    assert!(NOW.0 - stored[0].0.0 >= 3 * HOUR, "{stored:?}");
+    assert!(stored.is_sorted_by_key(|(at, _)| *at));
     let text = serde_json::to_string(&quota).unwrap();
     assert_eq!(serde_json::from_str::<Quota>(&text).unwrap(), quota);
     assert!(!serde_json::to_string(&quota.now_only()).unwrap().contains("trail"));

@@ -8,7 +8,7 @@ const MINUTE: i64 = 60_000;
 
 const PACE: PollPace = PollPace { every: Duration::from_mins(5), accounts: 20, since: LONG_AGO };
 
-fn asked(at: Millis, failures: u32, jitter: f64) -> LastPoll {
+fn last_poll(at: Millis, failures: u32, jitter: f64) -> LastPoll {
     LastPoll { at, failures, jitter }
 }
 
@@ -19,34 +19,34 @@ fn rests() -> [Status; 2] {
 
 #[rstest]
 // Five minutes after the last figures, more or less.
-#[case(NOW, asked(Millis(0), 0, 0.5), Some(5 * MINUTE))]
-#[case(NOW, asked(Millis(0), 0, 0.0), Some(4 * MINUTE))]
-#[case(NOW, asked(Millis(0), 0, 1.0), Some(6 * MINUTE))]
+#[case(NOW, last_poll(Millis(0), 0, 0.5), Some(5 * MINUTE))]
+#[case(NOW, last_poll(Millis(0), 0, 0.0), Some(4 * MINUTE))]
+#[case(NOW, last_poll(Millis(0), 0, 1.0), Some(6 * MINUTE))]
 // Figures from traffic make a poll needless; a poll without news counts too.
-#[case(NOW.plus(2 * MINUTE), asked(NOW, 0, 0.5), Some(7 * MINUTE))]
-#[case(LONG_AGO, asked(NOW, 0, 0.5), Some(5 * MINUTE))]
+#[case(NOW.plus(2 * MINUTE), last_poll(NOW, 0, 0.5), Some(7 * MINUTE))]
+#[case(LONG_AGO, last_poll(NOW, 0, 0.5), Some(5 * MINUTE))]
 // Figures of a clock that ran a year ahead are asked for anew.
-#[case(NOW.plus(365 * 24 * 60 * MINUTE), asked(NOW, 0, 0.5), Some(5 * MINUTE))]
-#[case(NOW, asked(NOW.plus(365 * 24 * 60 * MINUTE), 0, 0.5), Some(5 * MINUTE))]
+#[case(NOW.plus(365 * 24 * 60 * MINUTE), last_poll(NOW, 0, 0.5), Some(5 * MINUTE))]
+#[case(NOW, last_poll(NOW.plus(365 * 24 * 60 * MINUTE), 0, 0.5), Some(5 * MINUTE))]
 // Failures back off from the last try, whatever traffic says.
-#[case(NOW, asked(NOW, 1, 0.5), Some(5 * MINUTE))]
-#[case(NOW, asked(NOW, 2, 0.5), Some(10 * MINUTE))]
-#[case(NOW, asked(NOW, 4, 0.5), Some(40 * MINUTE))]
-#[case(NOW, asked(NOW, 5, 0.5), Some(60 * MINUTE))]
-#[case(NOW, asked(NOW, u32::MAX, 1.0), Some(72 * MINUTE))]
-fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] asked: LastPoll, #[case] after: Option<i64>) {
+#[case(NOW, last_poll(NOW, 1, 0.5), Some(5 * MINUTE))]
+#[case(NOW, last_poll(NOW, 2, 0.5), Some(10 * MINUTE))]
+#[case(NOW, last_poll(NOW, 4, 0.5), Some(40 * MINUTE))]
+#[case(NOW, last_poll(NOW, 5, 0.5), Some(60 * MINUTE))]
+#[case(NOW, last_poll(NOW, u32::MAX, 1.0), Some(72 * MINUTE))]
+fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] last_poll: LastPoll, #[case] after: Option<i64>) {
     let expected = after.map(|after| NOW.plus(after));
-    assert_eq!(PACE.due(&Status::Active, (updated, NOW), &asked), expected);
+    assert_eq!(PACE.due(&Status::Active, (updated, NOW), &last_poll), expected);
     // A window may be reset early, so resting accounts are asked too.
     for status in rests() {
-        assert_eq!(PACE.due(&status, (updated, NOW), &asked), expected);
+        assert_eq!(PACE.due(&status, (updated, NOW), &last_poll), expected);
     }
     let lasting = [Status::NeedsLogin { why: String::new() }, Status::Blocked { why: String::new() }, Status::Disabled];
     for status in lasting {
-        assert_eq!(PACE.due(&status, (updated, NOW), &asked), None);
+        assert_eq!(PACE.due(&status, (updated, NOW), &last_poll), None);
     }
     let off = PollPace { every: Duration::ZERO, ..PACE };
-    assert_eq!(off.due(&Status::Active, (updated, NOW), &asked), None);
+    assert_eq!(off.due(&Status::Active, (updated, NOW), &last_poll), None);
 }
 
 #[rstest]
@@ -60,10 +60,10 @@ fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] asked: LastPol
 fn first_polls_are_spread(#[case] accounts: usize, #[case] jitter: f64, #[case] after: i64) {
     let pace = PollPace { accounts, since: NOW, ..PACE };
     for updated in [Millis(0), LONG_AGO] {
-        assert_eq!(pace.due(&Status::Active, (updated, NOW), &asked(Millis(0), 0, jitter)), Some(NOW.plus(after)));
+        assert_eq!(pace.due(&Status::Active, (updated, NOW), &last_poll(Millis(0), 0, jitter)), Some(NOW.plus(after)));
     }
     // Fresh figures are kept over a restart.
-    let fresh = pace.due(&Status::Active, (NOW.plus(-MINUTE), NOW), &asked(Millis(0), 0, 0.5));
+    let fresh = pace.due(&Status::Active, (NOW.plus(-MINUTE), NOW), &last_poll(Millis(0), 0, 0.5));
     assert_eq!(fresh, Some(NOW.plus(4 * MINUTE)));
 }
 

@@ -13,17 +13,17 @@ fn quota(used: f64, resets_in: Option<i64>) -> Quota {
 }
 
 fn plan(next: Next<'_>, all: &[Quota]) -> (Option<bool>, Option<String>, Option<String>) {
-    let told = summary(next, all.iter(), NOW);
-    (told.allowed, told.plan, told.reached)
+    let summarized = summary(next, all.iter(), NOW);
+    (summarized.allowed, summarized.plan, summarized.reached)
 }
 
 #[test]
 fn whoever_serves_next_is_heard_of() {
-    let (spent, fresh) = (quota(100.0, Some(1000)), quota(12.0, Some(2000)));
-    let all = [spent.clone(), fresh.clone()];
+    let (exhausted, fresh) = (quota(100.0, Some(1000)), quota(12.0, Some(2000)));
+    let all = [exhausted.clone(), fresh.clone()];
     assert_eq!(plan(Next::Account(&fresh), &all), (Some(true), Some("at 12".into()), None));
     // One that serves although its windows are full, by credits for example, does not stop its client.
-    let refused = Quota { allowed: Some(false), reached: Some("rate_limit_reached".into()), ..spent };
+    let refused = Quota { allowed: Some(false), reached: Some("rate_limit_reached".into()), ..exhausted };
     assert_eq!(plan(Next::Account(&refused), &all), (Some(true), Some("at 100".into()), None));
     let relay = summary(Next::Relay, all.iter(), NOW);
     assert_eq!((relay.allowed, relay.primary, relay.plan), (Some(true), None, None));
@@ -36,10 +36,10 @@ fn whoever_serves_next_is_heard_of() {
 #[case(&[quota(50.0, Some(700)), quota(100.0, None)], Some("none"))]
 #[case(&[quota(50.0, Some(700))], Some("700"))]
 fn when_nobody_serves_the_first_one_back_is_heard_of(#[case] all: &[Quota], #[case] resets_in: Option<&str>) {
-    let told = summary(Next::Nobody, all.iter(), NOW);
-    assert_eq!((told.allowed, told.reached.as_deref()), (Some(false), Some("rate_limit_reached")));
+    let summarized = summary(Next::Nobody, all.iter(), NOW);
+    assert_eq!((summarized.allowed, summarized.reached.as_deref()), (Some(false), Some("rate_limit_reached")));
     let at = |window: Window| window.resets_at.map_or("none".to_owned(), |at| NOW.until(at).to_string());
-    assert_eq!(told.primary.map(at).as_deref(), resets_in);
+    assert_eq!(summarized.primary.map(at).as_deref(), resets_in);
 }
 
 #[test]
@@ -54,13 +54,13 @@ fn owners_business_is_left_out() {
     let rich = Some(Credits { has: true, balance: Some("12.5".into()), ..Credits::default() });
     let spend = Some(Spend { limit: Some("50".into()), ..Spend::default() });
     let own = Quota { credits: rich, spend, reset_credits: Some(3), ..quota(1.0, Some(5)) };
-    let told = summary(Next::Account(&own), std::iter::empty(), NOW);
-    assert_eq!((told.credits, told.spend, told.reset_credits), (credits, None, None));
+    let summarized = summary(Next::Account(&own), std::iter::empty(), NOW);
+    assert_eq!((summarized.credits, summarized.spend, summarized.reset_credits), (credits, None, None));
 }
 
 /// A window that has reset counts as empty, whoever it is told to.
 #[test]
 fn figures_are_those_of_now() {
-    let told = summary(Next::Account(&quota(80.0, Some(-1))), std::iter::empty(), NOW);
-    assert_eq!(told.primary.map(|window| window.used_percent), Some(0.0));
+    let summarized = summary(Next::Account(&quota(80.0, Some(-1))), std::iter::empty(), NOW);
+    assert_eq!(summarized.primary.map(|window| window.used_percent), Some(0.0));
 }
