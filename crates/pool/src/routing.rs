@@ -97,7 +97,7 @@ fn is_own_host(host: &str) -> bool {
 impl Routing {
     /// The URL of a model call that goes to `usual` by default. A URL outside the backend's domain was chosen by the owner, for tests
     /// for example, and stays.
-    pub fn apply(&self, usual: &Url) -> Url {
+    pub fn rewrite_url(&self, usual: &Url) -> Url {
         let mut url = usual.clone();
         let host = self.origin.as_ref().and_then(Url::host_str).filter(|_| usual.host_str().is_some_and(is_own_host));
         if let Some(host) = host

@@ -52,7 +52,7 @@ impl PollPace {
         }
         let last = updated.believed(now).max(last_poll.at.believed(now));
         let next = last.plus(spread(self.every, last_poll.jitter));
-        Some(next.max(self.since.believed(now).plus(share(self.first(), last_poll.jitter))))
+        Some(next.max(self.since.believed(now).plus(share(self.initial_spread(), last_poll.jitter))))
     }
 
     /// The span over which the first polls are spread.

@@ -88,7 +88,7 @@ fn items_of_which_nothing_can_be_said_are_left_out() {
 #[test]
 fn only_frames_that_the_client_could_get_are_kept() {
     let bytes = Bytes::from_static(b"data: {}\n\n");
-    let carrier = Carrier::Frame(Frame { dialect: Dialect::Chat, bytes: bytes.clone() });
+    let carrier = Carrier::Frame(RawFrame { dialect: Dialect::Chat, bytes: bytes.clone() });
     for (client, count) in [(Dialect::Chat, 1), (Dialect::Messages, 0), (Dialect::Responses, 0)] {
         let mut fold = Fold::for_client(client);
         fold.push(&Event { what: delta(0, 0, Channel::Text, "a"), carrier: carrier.clone() });

@@ -213,7 +213,7 @@ impl ChatAnswer {
         self.close_message(sink);
     }
 
-    fn close_thought(&mut self, sink: &mut Sink<'_>) {
+    fn close_thought(&mut self, sink: &mut EventSink<'_>) {
         let Some((at, draft)) = self.thought.take() else { return };
         sink.push(What::ItemDone { at, item: draft.item().expect("invariant: the draft was opened as reasoning") });
     }

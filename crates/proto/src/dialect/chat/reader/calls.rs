@@ -51,7 +51,14 @@ impl Calls {
     }
 
     /// Reads a call or a piece of one; `position` is its place in the list, for servers that do not number.
-    pub(super) fn read(&mut self, data: &Bytes, position: u32, call: &Call<'_>, next: &mut u32, sink: &mut Sink<'_>) {
+    pub(super) fn read(
+        &mut self,
+        data: &Bytes,
+        position: u32,
+        call: &Call<'_>,
+        next: &mut u32,
+        sink: &mut EventSink<'_>,
+    ) {
         let (kind, called) = match (&call.custom, &call.function) {
             (Some(custom), _) => (CallKind::Custom, Some(custom)),
             (None, function) => (CallKind::Function, function.as_ref()),

@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::has_finish_reason;
-use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, What};
+use crate::canon::{Carrier, Channel, Event, Finish, Head, Open, RawFrame, What};
 use crate::dialect::{Dialect, ReplySetting, Writer};
 
 fn frame(dialect: Dialect, text: &str) -> RawFrame {

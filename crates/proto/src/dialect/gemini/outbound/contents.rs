@@ -108,7 +108,7 @@ impl<'a, 'f> Contents<'a, 'f> {
         for item in items {
             contents.push(&item.kind, notes);
         }
-        contents.answer();
+        contents.end_model_turn();
         contents
     }
 

@@ -31,7 +31,7 @@ pub(super) fn body(raw: &Bytes, facts: &Facts<'_>, notes: &mut Notes) -> Bytes {
     };
     let body = patch(&body, edit, []);
     let effort = facts.effort.filter(|_| !has_effort(&body));
-    let Some(effort) = effort.and_then(|effort| options::effort(facts.family, effort, notes)) else {
+    let Some(effort) = effort.and_then(|effort| options::effort(facts.thinking, effort, notes)) else {
         return body.bytes().clone();
     };
     let config = |config: &Json| within(config, THINKING, &|it| patch(it, |_, _| Edit::Keep, [effort.clone()]));

@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::has_finish_reason;
-use crate::canon::{Carrier, Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
+use crate::canon::{Carrier, Channel, Event, Finish, Head, Open, RawFrame, ReplyOptions, What};
 use crate::dialect::{Dialect, ReplySetting, Writer};
 use crate::text::Text;
 

@@ -51,9 +51,9 @@ impl Plan {
         let max_tokens = limit(request, relay, notes);
         let mut plan = Self { max_tokens, shown, ..Self::default() };
         let Some(effort) = requested_effort(request, relay, notes) else { return plan };
-        let generation = generation(&relay.model);
+        let thinking = ClaudeThinking::of(&relay.model);
         if effort == "none" {
-            plan.form = if generation == Generation::Never { Form::Silent } else { Form::Off };
+            plan.form = if thinking == ClaudeThinking::Never { Form::Silent } else { Form::Off };
             return plan;
         }
         if let Some(why) = no_thinking_reason(request, thinking, thoughtless) {
@@ -61,7 +61,7 @@ impl Plan {
             return plan;
         }
         if let Some(size) = size(effort) {
-            plan.apply(size, generation, relay, notes);
+            plan.apply(size, thinking, relay, notes);
         }
         plan
     }

@@ -202,7 +202,7 @@ impl MessagesAnswer {
     }
 
     /// The place of an open block; text and thoughts may begin without a word.
-    fn find(&mut self, index: u32, piece: Piece, sink: &mut Sink<'_>) -> Option<usize> {
+    fn find(&mut self, index: u32, piece: Piece, sink: &mut EventSink<'_>) -> Option<usize> {
         let position = |blocks: &[(u32, Block)]| blocks.iter().rposition(|(open, _)| *open == index);
         if let Some(found) = position(&self.blocks) {
             return Some(found);
@@ -217,7 +217,7 @@ impl MessagesAnswer {
     }
 
     /// A piece of the text block at `position` in the list.
-    fn text(&mut self, position: usize, text: Text, sink: &mut Sink<'_>) {
+    fn text(&mut self, position: usize, text: Text, sink: &mut EventSink<'_>) {
         self.message(sink);
         let (Some(message), Block::Text { key, .. }) = (&mut self.message, &mut self.blocks[position].1) else {
             return;
@@ -244,7 +244,7 @@ impl MessagesAnswer {
         }
     }
 
-    fn finish_block(&mut self, index: u32, sink: &mut Sink<'_>) {
+    fn finish_block(&mut self, index: u32, sink: &mut EventSink<'_>) {
         let Some(position) = self.blocks.iter().rposition(|(open, _)| *open == index) else { return };
         match self.blocks.remove(position).1 {
             Block::Text { key, citations } => self.cite(key, &citations, sink),
@@ -267,7 +267,7 @@ impl MessagesAnswer {
     }
 
     /// Citations of a finished text block; they are about all of it.
-    fn cite(&mut self, key: Option<(u32, u32)>, citations: &[Json], sink: &mut Sink<'_>) {
+    fn cite(&mut self, key: Option<(u32, u32)>, citations: &[Json], sink: &mut EventSink<'_>) {
         let (Some(message), Some((at, part))) = (&mut self.message, key) else { return };
         if citations.is_empty() || at != message.at {
             return;

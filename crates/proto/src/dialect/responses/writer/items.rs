@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::super::item;
 use super::super::wire::{data_of, part_index_field, piece_field};
-use super::object::{render, write_part};
+use super::object::{render_item, write_part};
 use super::{Writer, owned_json};
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, What};
 use crate::fold::ItemDraft;
@@ -278,7 +278,7 @@ impl Writer {
             }
         }
         let live = self.items.open.remove(index);
-        let json = item.raw.as_ref().map_or_else(|| render(&item.kind, &live.id, "completed"), owned_json);
+        let json = item.raw.as_ref().map_or_else(|| render_item(&item.kind, &live.id, "completed"), owned_json);
         self.frame("response.output_item.done", out, |writer| {
             writer.number("output_index", at.into());
             writer.json("item", &json);
