@@ -420,7 +420,7 @@ fn an_outage_that_refuses_every_login_ends() {
 }
 
 #[test]
-fn a_usage_limit_tells_when_it_ends() {
+fn a_usage_limit_has_its_end() {
     let body = r#"{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus",
         "resets_at":1777936568,"resets_in_seconds":13872,"eligible_promo":null}}"#;
     let (_, step) = History::default().on_outcome(&id("a"), &status(429, body), NOW);
@@ -455,7 +455,7 @@ fn a_usage_limit_tells_when_it_ends() {
     None,
     None
 )]
-fn a_refusal_is_said_in_its_own_words(
+fn a_refusal_keeps_its_message(
     #[case] body: &str,
     #[case] message: &str,
     #[case] code: Option<&str>,
@@ -500,7 +500,7 @@ fn retry_after_is_read(#[case] value: &str, #[case] seconds: Option<u64>) {
 #[case(with(429, "{}", &[("retry-after", "7")]), 7)]
 #[case(early(Kind::RateLimited, None, "slow down"), 90)]
 #[case(status(403, r#"{"detail":"Forbidden"}"#), 300)]
-fn the_owners_rest_counts_where_nothing_says_how_long(#[case] outcome: Outcome, #[case] seconds: i64) {
+fn the_owners_rest_applies_without_a_retry_time(#[case] outcome: Outcome, #[case] seconds: i64) {
     let history = History { rest: Some(Duration::from_secs(90)), ..History::default() };
     let (signal, _) = next(&outcome, &history, NOW);
     assert!(is(&cool(seconds), &signal), "{signal:?}");
@@ -572,7 +572,7 @@ fn another_model_heals_what_is_not_the_requests_fault(#[case] kind: Kind, #[case
 }
 
 #[test]
-fn a_fall_forgets_who_was_asked_and_not_what_was_sent() {
+fn a_fallback_resets_the_tried_accounts_and_keeps_the_posts() {
     let mut history = History { keyed: false, rest: Some(Duration::from_secs(9)), ..History::default() };
     let refusal = Outcome::Status { code: 500, body: Bytes::new(), retry: Retry::default() };
     history.on_outcome(&AccountId("a".into()), &refusal, Millis(0));
@@ -592,7 +592,7 @@ fn a_fall_forgets_who_was_asked_and_not_what_was_sent() {
 #[case(Outcome::EarlyFail(Failure::new(Kind::Overloaded, "")), Some(false), true)]
 #[case(Outcome::EarlyFail(Failure::new(Kind::Exhausted, "")), Some(true), true)]
 #[case(Outcome::NotRefreshed { lasting: false, why: String::new() }, None, false)]
-fn an_outcome_says_whether_it_works_and_what_the_next_try_costs(
+fn outcomes_count_for_the_breaker_and_cost_posts(
     #[case] outcome: Outcome,
     #[case] works: Option<bool>,
     #[case] costs: bool,

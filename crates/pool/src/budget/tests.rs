@@ -25,7 +25,7 @@ fn a_tenth_of_the_requests_or_three_a_second(#[case] requests: u32, #[case] allo
 }
 
 #[test]
-fn what_is_spent_comes_back_after_ten_seconds() {
+fn retries_come_back_after_ten_seconds() {
     let mut budget = Budget::default();
     assert_eq!(left(&mut budget, NOW), 30);
     assert_eq!(left(&mut budget, NOW.plus(9999)), 0);

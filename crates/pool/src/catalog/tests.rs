@@ -124,7 +124,7 @@ fn a_name_means(
 #[case("gpt-image-2", "image_generation")]
 #[case("gpt-image-1-mini", "image_generation")]
 #[case("gpt-image-2-high", "image_generation")]
-fn an_unknown_name_is_a_404_that_says_what_exists(#[case] name: &str, #[case] expected: &str) {
+fn an_unknown_name_is_a_404_with_a_hint(#[case] name: &str, #[case] expected: &str) {
     let failure = Catalog::bundled().resolve(Some(name), &names()).unwrap_err();
     assert_eq!(failure.kind, Kind::ModelNotFound);
     assert_eq!((failure.code.as_deref(), failure.param.as_deref()), (Some("model_not_found"), Some("model")));
@@ -269,7 +269,7 @@ fn live_lists_join_and_replace_the_bundled_one() {
 }
 
 #[test]
-fn an_entry_is_read_leniently_and_kept_whole() {
+fn an_entry_is_read_leniently_and_stored_whole() {
     let body = br#"{"etag":1,"models":[
         {"slug":"m","display_name":"M","use_responses_lite":true,"default_reasoning_level":"low","visibility":"hide",
          "supported_reasoning_levels":[{"effort":"low","description":"d"},{"effort":"ultra"}],"priority":3,
@@ -350,11 +350,7 @@ proptest! {
 #[case(Some("gpt-4"), Some("gpt-4"), &[])]
 #[case(None, Some("gpt-5.5"), &["by model"])]
 #[case(None, None, &[])]
-fn the_chain_that_says_it_best_counts(
-    #[case] requested: Option<&str>,
-    #[case] model: Option<&str>,
-    #[case] chain: &[&str],
-) {
+fn the_most_exact_chain_counts(#[case] requested: Option<&str>, #[case] model: Option<&str>, #[case] chain: &[&str]) {
     let entry = |from: &str, to: &[&str]| (from.to_owned(), to.iter().map(|name| (*name).to_owned()).collect());
     let chains = Chains(vec![
         entry("gpt-6-*", &["by pattern", "and another"]),

@@ -58,7 +58,7 @@ fn table(words: &str, global: bool) -> EgressTable {
 #[case::fixed_and_resting("a b!", false, "b", "its proxy B does not answer")]
 #[case::fixed_and_rested("a b?", false, "b", "b")]
 #[case::fixed_and_off("a B", false, "b", "its proxy B is switched off")]
-#[case::fixed_and_gone("a", false, "b", "its proxy was removed: assign another one")]
+#[case::fixed_and_removed("a", false, "b", "its proxy was removed: assign another one")]
 #[case::any("a b c", false, "auto", "a b c a")]
 #[case::any_that_answers("a b! c", false, "auto", "a c a c")]
 #[case::any_that_is_on("a B c", false, "auto", "a c a c")]
@@ -244,7 +244,7 @@ fn wanted(url: &str) -> ProxyEntry {
     r#"{"proxies": [{"url": "http://a.example:1", "id": "x", "addedAt": "now"},
     {"type": "socks5h", "server": "b.example", "port": 2, "user": "u", "password": "p", "status": "active"}]}"#
 )]
-#[case::said_twice("http://a.example:1\nsocks5h://u:p@b.example:2\nhttp://a.example:1\n")]
+#[case::listed_twice("http://a.example:1\nsocks5h://u:p@b.example:2\nhttp://a.example:1\n")]
 #[case::json_list(r#"["http://a.example:1", "socks5h://u:p@b.example:2"]"#)]
 fn files(#[case] text: &str) {
     let expected = [wanted("http://a.example:1"), wanted("socks5h://u:p@b.example:2")];

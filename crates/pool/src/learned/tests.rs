@@ -65,7 +65,7 @@ fn known(learned: &Learned) -> (Option<u64>, Option<u64>) {
 #[case::but_with_its_output_it_is(window(32_768), request(5000, Some(40_000)), (Some(32_768), None))]
 #[case::the_named_prompt_fits(Bounds { prompt: Some(30_000), ..window(32_768) }, HUGE, (None, None))]
 #[case::not_with_its_output(Bounds { prompt: Some(30_000), ..window(32_768) }, request(100_000, Some(4096)), (Some(32_768), None))]
-#[case::no_more_was_asked_for(output(8192), request(100, Some(8192)), (None, None))]
+#[case::the_request_was_within_it(output(8192), request(100, Some(8192)), (None, None))]
 #[case::a_default_was(output(8192), request(100, None), (None, Some(8192)))]
 #[case::half_of_the_list(window(100_000), listed(200_000), (Some(100_000), None))]
 #[case::far_below_it(window(99_999), listed(200_000), (None, None))]
@@ -127,7 +127,7 @@ fn a_day_later_it_is_forgotten() {
 
 /// A clock that ran ahead and was set back does not make it last for years.
 #[test]
-fn what_the_future_said_is_not_believed() {
+fn limits_from_the_future_are_ignored() {
     let learned = learned(&window(200_000));
     assert_eq!(learned.known(&of("m"), NOW.plus(-86_400_000)), LearnedLimits::default());
 }

@@ -165,7 +165,7 @@ fn accounts_alike_share_what_is_quota_aware() {
 }
 
 #[test]
-fn an_earlier_tier_serves_while_it_has_a_place() {
+fn an_earlier_tier_serves_while_it_has_a_free_permit() {
     let mut accounts = ["a", "b", "c"].map(|id| account(id, Status::Active, 0.0));
     for (account, plan) in accounts.iter_mut().zip(["free", "PRO", "plus"]) {
         account.plan = plan.into();
@@ -247,11 +247,15 @@ fn what_fails_is_left_alone_and_tried_by_one() {
 #[case(Strategy::QuotaAware, None, 30_000)]
 #[case(Strategy::QuotaAware, Some(90), 30_000)]
 #[case(Strategy::QuotaAware, Some(9), 9000)]
-fn a_card_holds_until_what_it_says_changes(#[case] strategy: Strategy, #[case] reset: Option<i64>, #[case] until: i64) {
+fn a_snapshot_is_valid_until_its_facts_change(
+    #[case] strategy: Strategy,
+    #[case] reset: Option<i64>,
+    #[case] until: i64,
+) {
     let mut account = account("a", Status::Active, 40.0);
     account.quota.primary.as_mut().unwrap().resets_at = reset.map(|seconds| NOW.plus(seconds * 1000));
-    let card = Snapshot::of(&account, &SnapshotRules { strategy, tiers: &[] }, (1, 0), NOW);
-    assert_eq!(card.until(), if until == i64::MAX { Millis(until) } else { NOW.plus(until) });
+    let snapshot = Snapshot::of(&account, &SnapshotRules { strategy, tiers: &[] }, (1, 0), NOW);
+    assert_eq!(snapshot.until(), if until == i64::MAX { Millis(until) } else { NOW.plus(until) });
 }
 
 #[rstest]
@@ -511,7 +515,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_score_says_what_counts() {
+fn a_score_describes_what_counts() {
     let accounts = [account("a", Status::Active, 45.0), account("b", Status::Active, 0.0)];
     let mut candidates = accounts.each_ref().map(candidate);
     candidates[0].owner = true;

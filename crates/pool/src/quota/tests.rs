@@ -151,7 +151,7 @@ fn a_usage_poll_is_read() {
 #[case("[]")]
 #[case("<html>")]
 #[case(r#"{"plan_type":7,"rate_limit":[],"rate_limits":"none","credits":null}"#)]
-fn a_body_without_quota_says_nothing(#[case] body: &str) {
+fn a_body_without_quota_is_none(#[case] body: &str) {
     assert_eq!(Quota::from_usage(body.as_bytes(), NOW), None);
     assert_eq!(Quota::from_event(&json(body), NOW), None);
 }
@@ -330,7 +330,7 @@ fn a_whole_usage_body_is_read() {
 }
 
 #[test]
-fn what_only_polls_tell_outlives_headers() {
+fn figures_of_polls_outlive_headers() {
     let mut quota = Quota::from_usage(WHOLE.as_bytes(), NOW).unwrap();
     let now = NOW.plus(1);
     assert!(quota.merge(Quota::from_headers(EXHAUSTED.into_iter(), now).unwrap()));

@@ -73,12 +73,12 @@ fn a_quick_answer_ends_what_was_held() {
 
 /// Two hours, as held so far; an hour between question and answer.
 #[rstest]
-#[case::asked_then(7_200_000, 7_200_000)]
-#[case::answered_then(10_800_000, 7_200_000)]
+#[case::at_the_request(7_200_000, 7_200_000)]
+#[case::at_the_answer(10_800_000, 7_200_000)]
 #[case::between(9_000_000, 7_200_000)]
 #[case::rounded(7_195_000, 7_200_000)]
 #[case::too_early(7_100_000, 3_500_000)]
 #[case::too_late(10_900_000, 7_300_000)]
-fn a_slow_answer_says_only_what_it_can(#[case] date: i64, #[case] skew_is: i64) {
+fn a_slow_answer_bounds_the_skew(#[case] date: i64, #[case] skew_is: i64) {
     assert_eq!(skew(Millis(date), (Millis(0), Millis(3_600_000)), 7_200_000), skew_is);
 }

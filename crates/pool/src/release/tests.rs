@@ -71,7 +71,7 @@ fn feeds_are_read(#[case] feed: Feed, #[case] body: &str, #[case] version: Optio
 
 proptest! {
     #[test]
-    fn whatever_a_feed_says_nothing_falls_below_what_is_built_in(
+    fn no_feed_lowers_the_version_below_the_built_in_one(
         body in proptest::collection::vec(any::<u8>(), 0..200),
         text in "[0-9.]{0,12}",
         ahead in 0..2000_u32,

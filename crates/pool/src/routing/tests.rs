@@ -51,7 +51,7 @@ fn origins(#[case] value: &str, #[case] host: Option<&str>) {
 #[case("https://chatgpt.com/backend-api/codex/responses", "https://gov.chatgpt.com/backend-api/codex/responses")]
 #[case("https://proxy.example/backend-api/codex/responses", "https://proxy.example/backend-api/codex/responses")]
 #[case("http://127.0.0.1:9/backend-api/codex/responses", "http://127.0.0.1:9/backend-api/codex/responses")]
-fn an_origin_takes_the_place_of_the_backends_only(#[case] usual: &str, #[case] expected: &str) {
+fn an_origin_replaces_only_the_backends_host(#[case] usual: &str, #[case] expected: &str) {
     let routing = read(&answer("\"https://gov.chatgpt.com\"", "\"us\""), "mine").unwrap().routing;
     assert_eq!(routing.apply(&Url::parse(usual).unwrap()).as_str(), expected);
     assert_eq!(Routing::default().apply(&Url::parse(usual).unwrap()).as_str(), usual);

@@ -146,7 +146,7 @@ fn a_signal_moves_a_state(#[case] from: Status, #[case] signal: Signal, #[case] 
 #[case(Status::Expiring { why: "reused".into(), from: NOW, until: NOW }, Some("needs a new login: reused"))]
 #[case(blocked(), Some("blocked by the provider: deactivated"))]
 #[case(Status::Disabled, Some("switched off"))]
-fn a_state_says_why_it_does_not_serve(#[case] status: Status, #[case] words: Option<&str>) {
+fn a_state_has_the_reason_why_it_does_not_serve(#[case] status: Status, #[case] words: Option<&str>) {
     assert_eq!(status.usable(NOW).err().map(|reason| reason.describe(NOW)).as_deref(), words);
     assert_eq!(status.serves(NOW), words.is_none());
 }
@@ -197,7 +197,7 @@ proptest! {
 }
 
 #[test]
-fn an_owner_is_told_of_a_login_that_serves_on() {
+fn an_expiring_login_has_a_notice() {
     let expected = "needs a new login: reused; its access token serves for 10 d 0 h more";
     assert_eq!(expiring(0).notice(NOW).as_deref(), Some(expected));
     assert_eq!(expiring(0).notice(NOW.plus(10 * DAY)), None);

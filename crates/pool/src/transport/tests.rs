@@ -37,7 +37,7 @@ fn sockets_rest_after_three_failures_in_a_row() {
 }
 
 #[test]
-fn a_backend_that_wants_none_is_asked_again_after_an_hour() {
+fn a_backend_that_refuses_sockets_is_tried_again_after_an_hour() {
     let (now, mut health) = (Millis(0), SocketHealth::default());
     health.set_refused(now);
     assert!(!health.may_try(now.plus(REFUSED - 1)) && health.may_try(now.plus(REFUSED)));

@@ -80,13 +80,13 @@ fn nothing_counts_after_the_first_terminal_event() {
 }
 
 #[test]
-fn items_of_which_nothing_can_be_said_are_left_out() {
+fn items_without_a_head_are_left_out() {
     let whole = fold([open(0, Head::Other), delta(1, 0, Channel::Image, "AA"), delta(2, 0, Channel::Arguments, "{}")]);
     assert!(whole.items.is_empty());
 }
 
 #[test]
-fn only_frames_that_the_client_could_get_are_kept() {
+fn only_frames_of_the_clients_protocol_are_kept() {
     let bytes = Bytes::from_static(b"data: {}\n\n");
     let carrier = Carrier::Frame(RawFrame { dialect: Dialect::Chat, bytes: bytes.clone() });
     for (client, count) in [(Dialect::Chat, 1), (Dialect::Messages, 0), (Dialect::Responses, 0)] {

@@ -67,7 +67,7 @@ fn pictures_come_as_data_urls() {
 }
 
 #[test]
-fn a_form_says_the_same() {
+fn a_form_is_read_as_the_json_body() {
     let part = |name: &str, data: &'static [u8]| Part { name: name.to_owned(), data: Bytes::from_static(data) };
     let parts = [
         part("model", b"gpt-image-2"),

@@ -63,7 +63,7 @@ fn chat_streams_pass_as_they_came() {
 }
 
 #[test]
-fn usage_goes_only_to_clients_that_asked() {
+fn usage_goes_only_to_clients_that_request_it() {
     let (_, body) = corpus("chat", "text.sse").remove(0);
     for events in [read(Dialect::Chat, [&body[..]]), strange(read(Dialect::Chat, [&body[..]]))] {
         let without = write(Dialect::Chat, setting(false), &events);
@@ -145,7 +145,7 @@ fn an_idle_client_gets_a_comment() {
 }
 
 #[test]
-fn a_body_of_chats_own_frames_keeps_what_items_have_no_place_for() {
+fn a_body_of_chats_own_frames_keeps_unknown_fields() {
     let chunk = |delta: &str, more: &str| {
         format!(
             r#"data: {{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp_1","provider":"P","choices":[{{"index":0,"delta":{delta}{more}}}]}}"#
@@ -273,7 +273,7 @@ fn a_finish_reason_that_nobody_knows_reaches_chat_clients_and_is_noted() {
 
 /// A server that answers a stream's request with one body.
 #[test]
-fn a_whole_body_keeps_what_items_have_no_place_for() {
+fn a_whole_body_keeps_unknown_fields() {
     let body = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","system_fingerprint":"fp_1","citations":["https://a.test"],
         "choices":[{"index":0,"message":{"role":"assistant","content":"Hi","vendor":1,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},
         "logprobs":{"content":[{"token":"Hi","logprob":-0.5}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;

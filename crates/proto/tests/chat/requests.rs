@@ -190,7 +190,7 @@ fn bad_values_are_refused_with_their_path() {
 }
 
 #[test]
-fn lenient_forms_are_taken() {
+fn lenient_forms_are_accepted() {
     let bodies = [
         with(r#""stop":null"#),
         with(r#""stop":"""#),

@@ -148,7 +148,7 @@ fn a_written_stream_folds_to_the_whole_body() {
 }
 
 #[test]
-fn the_fast_way_says_what_the_parser_says() {
+fn the_fast_path_agrees_with_the_parser() {
     // A member that nobody knows sends every frame the long way.
     for (name, body) in corpus("gemini", ".sse") {
         let slow = utf8(&body).replace("\"candidates\":[", "\"x\":1,\"candidates\":[");

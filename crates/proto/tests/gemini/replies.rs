@@ -52,7 +52,7 @@ fn every_upstreams_streams_for_gemini_clients() {
 }
 
 #[test]
-fn both_streaming_forms_say_the_same() {
+fn both_streaming_forms_have_the_same_contents() {
     for (name, body) in corpus("responses", ".sse").into_iter().chain(replies()) {
         let upstream =
             if corpus("responses", ".sse").iter().any(|(other, _)| *other == name) && body.starts_with(b"event") {
@@ -197,7 +197,7 @@ fn failures_have_googles_words() {
 }
 
 #[test]
-fn a_body_of_geminis_own_frames_says_all_that_they_say() {
+fn a_body_of_geminis_own_frames_has_all_their_fields() {
     for (name, body) in corpus("gemini", ".sse") {
         let events = read(Dialect::Gemini, [&body[..]]);
         let whole = fold(&events);
@@ -212,7 +212,7 @@ fn a_body_of_geminis_own_frames_says_all_that_they_say() {
 }
 
 #[test]
-fn a_body_keeps_what_items_have_no_place_for() {
+fn a_body_of_own_frames_keeps_unknown_fields() {
     let frame = |parts: &str, more: &str| {
         format!(
             r#"data: {{"candidates":[{{"content":{{"parts":[{parts}],"role":"model"}},"index":0{more}}}],"usageMetadata":{{"promptTokenCount":1,"promptTokensDetails":[]}},"modelVersion":"m","responseId":"r"}}"#
@@ -240,7 +240,7 @@ fn a_body_keeps_what_items_have_no_place_for() {
 
 /// A server that answers a stream's request with one body, or with an array.
 #[test]
-fn a_whole_body_keeps_what_items_have_no_place_for() {
+fn a_whole_body_keeps_unknown_fields() {
     let body = r#"{"candidates":[{"content":{"parts":[{"text":"Hi","vendor":1}],"role":"model"},"finishReason":"STOP","avgLogprobs":-0.5}],
         "usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"trafficType":"ON_DEMAND"},"modelVersion":"m","responseId":"r"}"#;
     for body in [body.to_owned(), format!("[{body}]")] {

@@ -242,7 +242,7 @@ fn from_chat(member: &str, model: &str) -> (serde_json::Value, String) {
 }
 
 #[test]
-fn efforts_are_said_in_the_words_that_a_model_knows() {
+fn efforts_are_mapped_to_those_of_the_model() {
     let table = [
         ("gemini-2.5-flash", "none", 0.into(), ""),
         ("gemini-2.5-pro", "none", 128.into(), "effort none changed to 128 tokens"),
@@ -268,7 +268,7 @@ fn efforts_are_said_in_the_words_that_a_model_knows() {
 }
 
 #[test]
-fn a_models_suffix_counts_where_the_client_did_not_say_how_much_to_think() {
+fn the_effort_suffix_applies_without_an_effort_of_the_client() {
     for (thinking, wanted) in [
         (r#"{"includeThoughts":true}"#, r#"{"includeThoughts":true,"thinkingLevel":"high"}"#),
         (r#"{"include_thoughts":true}"#, r#"{"include_thoughts":true,"thinkingLevel":"high"}"#),

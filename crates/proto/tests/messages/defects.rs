@@ -48,7 +48,7 @@ fn images_by_url_and_documents_reach_the_model() {
 }
 
 #[test]
-fn every_tool_choice_is_taken() {
+fn every_tool_choice_is_accepted() {
     let tools = r#""tools":[{"name":"f","input_schema":{"type":"object"}}]"#;
     let cases = [
         (r#"{"type":"auto"}"#, json!("auto"), Value::Bool(true)),
@@ -117,7 +117,7 @@ fn pictures_of_the_operator_are_noted_on_the_way_to_gemini() {
 }
 
 #[test]
-fn a_failed_result_says_so() {
+fn a_failed_result_is_marked() {
     let result = r#"{"type":"tool_result","tool_use_id":"c","content":"no","is_error":true}"#;
     assert_eq!(sent(&answered(result))["input"][1]["output"], "Error: no");
     let call = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"c","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":"no","is_error":true}]}]}"#;
@@ -259,7 +259,7 @@ fn a_failure_in_the_middle_is_an_error_event() {
 }
 
 #[test]
-fn operators_speak_wherever_they_stand() {
+fn system_messages_are_accepted_at_any_position() {
     let (_, body) = crate::corpus("requests/messages", "claude-code.json").remove(0);
     let (request, read) = Dialect::Messages.read_request(body).unwrap();
     assert_eq!(
@@ -345,7 +345,7 @@ fn stop_sequences_of_whitespace_are_not_sent() {
 
 /// A reply that is cut has at least the counts that it began with.
 #[test]
-fn counts_of_a_reply_that_is_cut_are_kept() {
+fn the_usage_of_a_cut_reply_is_kept() {
     let (_, body) = crate::corpus("messages", "text.sse").remove(0);
     let cut = &body[..body.windows(13).position(|window| window == b"message_delta").unwrap()];
     let usage = fold(&crate::read(Dialect::Messages, [cut])).usage.unwrap();

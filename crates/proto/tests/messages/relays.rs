@@ -40,7 +40,7 @@ fn enabled(rest: impl IntoIterator<Item = Value>) -> Value {
 }
 
 #[test]
-fn nobody_thinks_within_a_turn_that_began_without_a_thought() {
+fn thinking_is_dropped_in_a_turn_without_a_first_thought() {
     let thought = json!({"type":"thinking","thinking":"t","signature":"EnSigned=="});
     let hidden = json!({"type":"redacted_thinking","data":"EnHidden=="});
     let codex = json!({"type":"thinking","thinking":"t","signature":"pg1.r.rs_1.gAAAAABstate"});
@@ -85,7 +85,7 @@ fn rules_for_old_thoughts_go_with_the_thinking() {
 }
 
 #[test]
-fn clients_that_bring_no_thoughts_get_none_within_a_turn() {
+fn clients_that_replay_no_thoughts_get_none_within_a_turn() {
     let call = json!({"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]});
     let answered = json!({"role":"tool","tool_call_id":"a","content":"1"});
     let user = json!({"role":"user","content":"q"});

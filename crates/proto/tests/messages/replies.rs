@@ -85,7 +85,7 @@ fn messages_streams_pass_as_they_came() {
 }
 
 #[test]
-fn thinking_is_shown_as_asked() {
+fn thinking_is_shown_as_requested() {
     let events = events(Dialect::Responses, "responses", "reasoning.sse");
     let envelope = "pg1.r.rs_0.gAAAAABo-state-of-the-account";
     let text = "**Plan**\n\nFirst count the letters.\n\n**Check**\n\nThen count again.";

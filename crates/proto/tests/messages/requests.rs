@@ -252,7 +252,7 @@ fn bad_values_are_refused_with_their_path() {
 }
 
 #[test]
-fn lenient_forms_are_taken() {
+fn lenient_forms_are_accepted() {
     let bodies = [
         with(r#""system":"","temperature":null,"tools":null,"stop_sequences":null,"metadata":{"user_id":null}"#),
         with(r#""system":[]"#),

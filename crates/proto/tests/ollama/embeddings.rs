@@ -12,7 +12,7 @@ fn read(body: &str, single: bool) -> Result<embed::Embed, proto::Failure> {
 }
 
 #[test]
-fn requests_are_said_in_openais_words() {
+fn requests_become_openais() {
     for (body, single, expected) in [
         (r#"{"model":"m","input":"a\u00e9"}"#, false, r#"{"model":"m","input":"a\u00e9","encoding_format":"float"}"#),
         (
@@ -53,7 +53,7 @@ fn bad_values_are_refused_with_their_path() {
 }
 
 #[test]
-fn answers_are_said_in_ollamas() {
+fn answers_become_ollamas() {
     let answer = Bytes::from_static(
         br#"{"object":"list","data":[{"index":1,"embedding":[3.0,4e-1]},{"index":0,"embedding":[1,2]}],"usage":{"prompt_tokens":5,"total_tokens":5}}"#,
     );

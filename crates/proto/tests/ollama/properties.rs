@@ -31,7 +31,7 @@ fn contents(lines: &[Value]) -> Contents {
 }
 
 #[test]
-fn a_stream_says_what_the_whole_body_says() {
+fn the_stream_has_the_contents_of_the_body() {
     for (name, events) in replies() {
         let whole = fold(&events);
         if whole.failure.is_some() {

@@ -154,7 +154,7 @@ fn limits_below_one_are_none() {
 }
 
 #[test]
-fn names_of_mcp_tools_are_taken() {
+fn names_of_mcp_tools_are_accepted() {
     read(&with(r#""tools":[{"type":"function","function":{"name":"github/issues.list"}}]"#)).unwrap();
 }
 

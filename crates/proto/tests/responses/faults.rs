@@ -94,7 +94,7 @@ fn finishes() {
 }
 
 #[test]
-fn items_that_only_the_terminal_object_tells_of() {
+fn items_of_the_terminal_object_alone() {
     let stream = format!(
         "{CREATED}{}",
         frame(
@@ -179,7 +179,7 @@ fn invalid_utf8_passes_untouched_and_is_replaced_in_translation() {
 }
 
 #[test]
-fn replies_that_never_say_that_they_begin() {
+fn replies_without_an_opening_event() {
     let events = events(Dialect::Responses, format!("{}{COMPLETED}", text("x")).as_bytes());
     assert!(matches!(events[0].what, What::Open(_)));
     assert!(matches!(events[1].what, What::ItemOpen { .. }));

@@ -246,7 +246,7 @@ proptest! {
 /// What is remembered of a reply of the backend is a copy: a piece of a chunk would keep the whole buffer that it came in, 8 KiB of
 /// every open stream. A tool call that a client gets in one piece is held as it came.
 #[rstest::rstest]
-fn nothing_of_a_chunk_is_kept(
+fn no_part_of_a_chunk_stays_in_memory(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] client: Dialect,
     #[values("text", "reasoning", "refusal")] name: &str,
 ) {

@@ -134,7 +134,7 @@ fn another_account_gets_no_replay_items() {
 }
 
 #[test]
-fn a_relay_is_asked_for_the_state_of_what_it_thinks() {
+fn relays_are_asked_for_encrypted_reasoning() {
     let thinking =
         r#"{"model":"m","max_tokens":3,"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"}}"#;
     let (request, _) = Dialect::Messages.read_request(thinking.into()).unwrap();
@@ -249,7 +249,7 @@ fn efforts_and_tiers_fit_the_model() {
 
 /// Hosted tools that a request gets beside its own, in both shapes.
 #[test]
-fn given_tools_stand_after_the_clients() {
+fn added_tools_follow_the_clients() {
     let request = read(r#"{"input":"x","tools":[{"type":"function","name":"f","parameters":{}}]}"#).unwrap();
     let with_tools = |target: Codex| Codex { tools: vec!["web_search", "image_generation"], ..target };
     let kinds = |list: &Value| {

@@ -66,16 +66,12 @@ const RESULT: &str = r#"{"type":"function_call_output","call_id":"call_1","outpu
 #[case::arguments_written_anew(&[CALL], &[CALL_BACK, RESULT], Some(2))]
 #[case::thoughts_and_a_call(&[THOUGHT, CALL], &[CALL_BACK, RESULT], Some(2))]
 #[case::nothing_new(&[HELLO], &[HELLO_BACK], None)]
-#[case::the_reply_is_asked_for_again(&[HELLO], &[], None)]
+#[case::the_reply_is_requested_again(&[HELLO], &[], None)]
 #[case::another_reply(&[HELLO], &[r#"{"type":"message","role":"assistant","content":"hello"}"#, "USER"], None)]
 #[case::other_arguments(&[CALL], &[r#"{"type":"function_call","call_id":"call_1","name":"f","arguments":"{\"a\":[1,2],\"b\":\"xy\"}"}"#, RESULT], None)]
 #[case::a_call_left_out(&[HELLO, CALL], &[HELLO_BACK, "USER"], None)]
 #[case::reasoning_of_somebody_else(&[HELLO], &[THOUGHT, HELLO_BACK, "USER"], None)]
-fn a_turn_sends_what_the_other_end_has_not(
-    #[case] replied: &[&str],
-    #[case] back: &[&str],
-    #[case] known: Option<usize>,
-) {
+fn a_turn_sends_only_new_items(#[case] replied: &[&str], #[case] back: &[&str], #[case] known: Option<usize>) {
     let first = user("one");
     let chain = chain(&body(&[&first]), replied);
     let second = user("two");
@@ -125,7 +121,7 @@ fn the_frame_has_the_official_clients_order() {
 }
 
 #[test]
-fn metadata_of_ours_takes_the_place_of_the_clients() {
+fn own_metadata_replaces_the_clients() {
     let frame = turn(&body(&[])).frame(None, true, &[("a", "c".to_owned()), ("d", "e".to_owned())]);
     assert!(frame.ends_with(br#""client_metadata":{"a":"c","d":"e"}}"#), "{frame:?}");
     let bare = turn(r#"{"model":"m","input":[]}"#).frame(None, false, &[("a", "c".to_owned())]);
@@ -167,7 +163,7 @@ fn a_reply_that_ends_as_another_is_noticed() {
 }
 
 #[test]
-fn a_refusal_says_what_http_would() {
+fn a_refusal_frame_is_read() {
     let frame = r#"{"type":"error","error":{"type":"usage_limit_reached"},"status_code":429,"headers":{"X-Codex-Plan-Type":"plus","N":7,"O":{}}}"#;
     let read = refusal(&Bytes::from_static(frame.as_bytes())).unwrap();
     let headers = vec![("X-Codex-Plan-Type".to_owned(), "plus".to_owned()), ("N".to_owned(), "7".to_owned())];
@@ -178,7 +174,7 @@ fn a_refusal_says_what_http_would() {
 
 /// A reply is the same in both framings, whichever of them its upstream has, and each server-sent event is named as its type.
 #[rstest]
-fn both_framings_say_the_same(
+fn both_framings_give_the_same_events(
     #[values(Framing::ServerSentEvents, Framing::Lines)] upstream: Framing,
     #[values(Framing::ServerSentEvents, Framing::Lines)] client: Framing,
     #[values(false, true)] codex: bool,

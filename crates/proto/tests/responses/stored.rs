@@ -33,7 +33,7 @@ fn objects(events: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn every_object_says_what_becomes_of_its_response() {
+fn every_object_has_store_and_the_previous_id() {
     for (name, stream) in STREAMS {
         let events = events(Dialect::Responses, stream.as_bytes());
         let (plain, response) = write(setting(), &events);
@@ -55,7 +55,7 @@ fn every_object_says_what_becomes_of_its_response() {
 }
 
 #[test]
-fn a_response_that_is_too_large_does_not_say_that_it_is_kept() {
+fn a_response_that_is_too_large_is_marked_as_not_stored() {
     let (_, stream) = STREAMS[0];
     let events = events(Dialect::Responses, stream.as_bytes());
     let size = serde_json::to_vec(&write(stored(true, usize::MAX), &events).1).unwrap().len();

@@ -23,12 +23,12 @@ fn codex(catalog: &Catalog, slug: &str) -> Value {
     models.into_iter().find(|model| model["slug"] == slug).expect("listed")
 }
 
-fn row(slug: &str) -> CustomModel {
+fn custom(slug: &str) -> CustomModel {
     CustomModel { slug: slug.to_owned(), ..CustomModel::default() }
 }
 
 #[test]
-fn a_row_of_its_own_is_a_model_that_every_account_may_be_asked_for() {
+fn an_unlisted_row_is_a_model_of_every_account() {
     let known = CustomModel {
         display: Some("Preview".into()),
         efforts: Some(vec!["low".into(), "high".into()]),
@@ -38,9 +38,9 @@ fn a_row_of_its_own_is_a_model_that_every_account_may_be_asked_for() {
         max_output: Some(32_000),
         modalities: Some(vec!["text".into(), "image".into()]),
         description: Some("not for everybody".into()),
-        ..row("gpt-preview")
+        ..custom("gpt-preview")
     };
-    let catalog = catalog(&[known, row("gpt-bare")]);
+    let catalog = catalog(&[known, custom("gpt-bare")]);
     let found = catalog.resolve(Some("gpt-preview-low"), &Names::default()).unwrap();
     let model = found.model;
     assert_eq!((found.to, model.custom, found.effort.as_deref()), (ServedBy::Accounts, true, Some("low")));
@@ -57,9 +57,9 @@ fn a_row_of_its_own_is_a_model_that_every_account_may_be_asked_for() {
 
 /// The built-in facts of a model that nobody lists serve for its row.
 #[test]
-fn a_row_knows_what_is_built_in() {
+fn a_row_is_based_on_the_built_in_entry() {
     let built_in = crate::catalog::bundled().into_iter().find(|model| model.lite).expect("a lite one");
-    let (known, heavy) = (row(&built_in.slug), CustomModel { lite: Some(true), ..row("gpt-own") });
+    let (known, heavy) = (custom(&built_in.slug), CustomModel { lite: Some(true), ..custom("gpt-own") });
     let catalog = catalog(&[known, heavy]);
     let model = catalog.get(&built_in.slug).unwrap();
     assert!((model.custom, model.lite, model.listed) == (true, true, true) && model.context == built_in.context);
@@ -68,9 +68,9 @@ fn a_row_knows_what_is_built_in() {
 }
 
 #[test]
-fn a_row_lies_over_what_the_backend_lists() {
+fn a_row_overrides_the_backends_entry() {
     let rows =
-        [CustomModel { context: Some(50), efforts: Some(vec!["high".into()]), tiers: Some(vec![]), ..row("gpt-x") }];
+        [CustomModel { context: Some(50), efforts: Some(vec!["high".into()]), tiers: Some(vec![]), ..custom("gpt-x") }];
     let catalog = catalog(&rows);
     let model = catalog.get("gpt-x").unwrap();
     assert_eq!((model.custom, model.context, model.max_context), (false, Some(50), Some(50)));
@@ -85,8 +85,8 @@ fn a_row_lies_over_what_the_backend_lists() {
 
 #[test]
 fn a_relays_models_have_rows_too() {
-    let of = |slug: &str, context| CustomModel { relay: Some("local".into()), context: Some(context), ..row(slug) };
-    let elsewhere = CustomModel { relay: Some("gone".into()), ..row("lost") };
+    let of = |slug: &str, context| CustomModel { relay: Some("local".into()), context: Some(context), ..custom(slug) };
+    let elsewhere = CustomModel { relay: Some("gone".into()), ..custom("lost") };
     let catalog = catalog(&[of("llama", 8_192), of("qwen", 32_768), elsewhere]);
     let offers: Vec<_> = catalog.offers().map(|offer| (offer.name, offer.model.context)).collect();
     assert_eq!(offers, [("llama", Some(8_192)), ("qwen", Some(32_768))]);

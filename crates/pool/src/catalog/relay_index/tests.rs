@@ -105,7 +105,7 @@ fn a_name_goes_nowhere(#[case] name: &str, #[case] expected: &str) {
 }
 
 #[test]
-fn a_relay_is_asked_for_no_endless_name() {
+fn long_names_are_not_sent_to_a_relay() {
     let (id, long) = (AccountId("1".into()), "x".repeat(NAME + 1));
     let catalog = Catalog::default()
         .with_relays([RelayListing { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }], &[]);

@@ -66,7 +66,7 @@ fn names(routes: &[(&str, &str)]) -> Names {
 #[case(&[("*", "open")], "few:m-1", "few=m-1", None)]
 #[case(&[("*", "open")], "f/m-1", "few=m-1", None)]
 #[case(&[("*", "open")], "codex:gpt-6-sol-high", "accounts=gpt-6-sol", Some("high"))]
-fn routes_say_who_serves(
+fn routes_choose_the_provider(
     #[case] routes: &[(&str, &str)],
     #[case] requested: &str,
     #[case] served: &str,

@@ -53,7 +53,7 @@ const OLD: Forecast = Forecast::Unknown { why: NoForecast::Stale };
 #[case(Some(-1), &[(-20, 90.0), (-2, 100.0)], OLD)]
 // A share that fell was reset: what came before does not count.
 #[case(Some(60), &[(-20, 90.0), (-10, 0.0), (0, 10.0)], out(90, None))]
-fn a_pace_tells_when_a_window_runs_out(
+fn a_pace_gives_the_end_of_a_window(
     #[case] reset: Option<i64>,
     #[case] figures: &[(i64, f64)],
     #[case] expected: Forecast,

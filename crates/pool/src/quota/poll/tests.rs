@@ -34,7 +34,7 @@ fn rests() -> [Status; 2] {
 #[case(NOW, last_poll(NOW, 4, 0.5), Some(40 * MINUTE))]
 #[case(NOW, last_poll(NOW, 5, 0.5), Some(60 * MINUTE))]
 #[case(NOW, last_poll(NOW, u32::MAX, 1.0), Some(72 * MINUTE))]
-fn figures_are_asked_for_in_time(#[case] updated: Millis, #[case] last_poll: LastPoll, #[case] after: Option<i64>) {
+fn figures_are_polled_in_time(#[case] updated: Millis, #[case] last_poll: LastPoll, #[case] after: Option<i64>) {
     let expected = after.map(|after| NOW.plus(after));
     assert_eq!(PACE.due(&Status::Active, (updated, NOW), &last_poll), expected);
     // A window may be reset early, so resting accounts are asked too.

@@ -18,7 +18,7 @@ fn plan(next: Next<'_>, all: &[Quota]) -> (Option<bool>, Option<String>, Option<
 }
 
 #[test]
-fn whoever_serves_next_is_heard_of() {
+fn the_summary_is_of_the_next_provider() {
     let (exhausted, fresh) = (quota(100.0, Some(1000)), quota(12.0, Some(2000)));
     let all = [exhausted.clone(), fresh.clone()];
     assert_eq!(plan(Next::Account(&fresh), &all), (Some(true), Some("at 12".into()), None));
@@ -35,7 +35,7 @@ fn whoever_serves_next_is_heard_of() {
 #[case(&[quota(100.0, None), quota(100.0, Some(9000))], Some("9000"))]
 #[case(&[quota(50.0, Some(700)), quota(100.0, None)], Some("none"))]
 #[case(&[quota(50.0, Some(700))], Some("700"))]
-fn when_nobody_serves_the_first_one_back_is_heard_of(#[case] all: &[Quota], #[case] resets_in: Option<&str>) {
+fn without_a_provider_the_summary_is_of_the_first_one_back(#[case] all: &[Quota], #[case] resets_in: Option<&str>) {
     let summarized = summary(Next::Nobody, all.iter(), NOW);
     assert_eq!((summarized.allowed, summarized.reached.as_deref()), (Some(false), Some("rate_limit_reached")));
     let at = |window: Window| window.resets_at.map_or("none".to_owned(), |at| NOW.until(at).to_string());

@@ -33,7 +33,7 @@ fn sent_limit(dialect: Dialect, wire: Wire, requested: u64, ceiling: Option<u64>
 }
 
 #[test]
-fn nobody_asks_for_more_than_is_taken() {
+fn max_tokens_is_lowered_to_the_relays_ceiling() {
     let dialects = [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
     for dialect in dialects {
         for wire in [Wire::Chat, Wire::Responses, Wire::Messages, Wire::Gemini] {

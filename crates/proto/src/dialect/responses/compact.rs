@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_gets_one_trigger_and_keeps_what_people_said() {
+    fn a_request_gets_one_trigger_and_keeps_the_user_messages() {
         let mut request = read(
             r#"{"model":"m","stream":true,"input":[{"role":"user","content":"one"},{"role":"assistant","content":"two"}]}"#,
         );
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_what_people_said_and_one_compaction() {
+    fn an_answer_is_the_user_messages_and_one_compaction() {
         let user_messages = [Json::of(&serde_json::json!({ "role": "user" }))];
         let response = Bytes::from_static(
             br#"{"id":"resp_1","object":"response","created_at":7,"output":[{"type":"compaction","id":"cmp_1","encrypted_content":"x"}],"usage":{"input_tokens":1}}"#,

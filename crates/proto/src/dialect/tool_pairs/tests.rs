@@ -147,7 +147,7 @@ fn every_upstream_gets_a_result_for_each_call() {
 }
 
 #[test]
-fn what_was_put_in_says_so() {
+fn added_results_are_errors_in_every_protocol() {
     let body = json!({ "model": "m", "max_tokens": 9, "messages": [
         { "role": "user", "content": "a" },
         { "role": "assistant", "content": [{ "type": "tool_use", "id": "a", "name": "f", "input": {} }] },

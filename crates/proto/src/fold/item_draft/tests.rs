@@ -40,7 +40,7 @@ fn a_brief_draft_forgets_a_long_text_and_the_done_item_restores_it(#[case] head:
 
 /// The input of a call is never forgotten: it goes out whole.
 #[test]
-fn what_a_call_is_made_with_is_kept() {
+fn the_input_of_a_call_is_kept() {
     let mut draft = ItemDraft::brief();
     push_text(&mut draft, Channel::Arguments, 10 * BRIEF);
     assert!(!draft.is_forgotten());

@@ -87,7 +87,7 @@ fn references_stand_alone_and_circles_may_end() {
 }
 
 #[test]
-fn what_strict_mode_cannot_say_is_named() {
+fn keywords_that_strict_mode_lacks_are_named() {
     for (schema, why) in [
         (r#"{"type":"object","additionalProperties":{"type":"string"}}"#, "free keys"),
         (r#"{"type":"object"}"#, "free keys"),
@@ -459,7 +459,7 @@ fn a_wide_schema_takes_no_time() {
 }
 
 #[test]
-fn many_names_for_one_place_take_no_time() {
+fn many_references_to_one_schema_are_fast() {
     // `00` and `0` are one place; of an anchor nobody looks further.
     for (pointer, expected) in [("#/$defs/X/anyOf/", Err("free keys")), ("#a/", Err("a $ref to somewhere else"))] {
         let choice = |at: usize| format!(r#"{{"$ref":"{pointer}{:0width$}"}}"#, 0, width = 1 + at % 200);

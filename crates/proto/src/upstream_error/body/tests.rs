@@ -48,7 +48,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn bodies_of_all_kinds_say_what_went_wrong() {
+fn bodies_of_all_kinds_are_read() {
     for (status, body, kind, code, wait, part) in CASES {
         let failure = from_body(*status, &Bytes::from_static(body.as_bytes()));
         let got = (failure.kind, failure.code.as_deref(), failure.retry_after);

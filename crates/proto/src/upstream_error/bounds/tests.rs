@@ -69,7 +69,7 @@ fn refusals_are_read() {
 }
 
 #[test]
-fn only_what_is_about_the_request_says_anything() {
+fn only_refusals_of_the_request_are_read() {
     let bounds = |kind| read(&Failure::new(kind, "prompt is too long: 210000 tokens > 200000 maximum"));
     for kind in [Kind::Invalid, Kind::ContextLength, Kind::TooLarge] {
         assert_eq!(bounds(kind).window, Some(200_000), "{kind:?}");
@@ -89,7 +89,7 @@ fn a_code_of_its_own_counts() {
 
 /// Quotes can be forged, so what the request says itself is not believed either.
 #[test]
-fn what_the_request_says_is_repeated() {
+fn a_refusal_that_repeats_the_request_is_detected() {
     let refusal = |message: &str| Failure::new(Kind::Invalid, message);
     let failure = refusal("Invalid value: 'x' Maximum context length is 1,024 tokens'.");
     assert_eq!(read(&failure).window, Some(1024), "it is forged");
@@ -118,7 +118,7 @@ fn what_the_request_says_is_repeated() {
 
 /// A place that does not fit hides none that does, and letters outside ASCII are no trouble.
 #[test]
-fn the_first_place_that_fits_counts() {
+fn the_first_match_counts() {
     let bounds =
         of("é maximum context length is long: maximum context length is 4,096 tokens, not 1,2 nor 8192 tokens");
     assert_eq!(bounds.window, Some(4096));

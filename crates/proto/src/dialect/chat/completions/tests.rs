@@ -96,7 +96,7 @@ fn a_stream_is_pieces_a_reason_and_an_end() {
 }
 
 #[test]
-fn a_whole_answer_says_what_the_stream_says() {
+fn the_body_has_the_text_of_the_stream() {
     let mut fold = Fold::new();
     for event in &events() {
         fold.push(event);

@@ -82,7 +82,7 @@ fn nothing_pushed_is_one_error() {
 }
 
 #[test]
-fn a_finish_reason_is_found_in_any_spelling() {
+fn finish_reasons_are_read_with_any_white_space() {
     for text in
         [r#""finish_reason":"stop""#, r#""finish_reason" : "length""#, r#""finish_reason":null,"finish_reason":"stop""#]
     {

@@ -41,7 +41,7 @@ fn write_for(events: &[Event], reply: ReplyOptions) -> String {
 }
 
 #[test]
-fn a_frame_that_says_several_things_goes_out_once() {
+fn a_frame_with_several_events_goes_out_once() {
     let first = frame(Dialect::Gemini, "data: {\"one\":1}\n\n");
     let last = frame(Dialect::Gemini, "data: {\"two\":2}\n\n");
     let events = [
@@ -70,7 +70,7 @@ fn an_edited_delta_fits_between_the_frames() {
 }
 
 #[test]
-fn an_end_that_the_upstream_said_is_not_said_again() {
+fn an_upstreams_finish_reason_is_not_repeated() {
     let last = frame(Dialect::Gemini, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n");
     let events = [
         event(open(), Some(&last)),

@@ -46,7 +46,7 @@ fn a_thread_is_refused_so_that_sdks_go_on_without_it() {
 }
 
 #[test]
-fn a_long_prompt_is_said_so_that_clients_compact() {
+fn a_context_length_error_has_the_wording_that_clients_compact_on() {
     let cases = [
         ("prompt is too long: 7 tokens > 5 maximum", "prompt is too long: 7 tokens > 5 maximum"),
         (

@@ -41,7 +41,7 @@ fn end() -> What {
 }
 
 #[test]
-fn interleaved_calls_are_said_one_after_the_other() {
+fn interleaved_calls_are_written_in_sequence() {
     let apart = written(vec![
         call(0, "a"),
         arguments(0, "{"),
@@ -74,7 +74,7 @@ fn an_item_without_an_end_is_ended_with_the_reply() {
 }
 
 #[test]
-fn what_comes_after_an_items_end_is_not_said() {
+fn deltas_after_the_end_of_an_item_are_dropped() {
     let out = written(vec![called(0, "a", "{}"), arguments(0, "more"), end()]);
     assert!(!out.contains("more"));
 }

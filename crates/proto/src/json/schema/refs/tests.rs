@@ -11,7 +11,7 @@ fn tree(text: &str) -> Tree {
 
 /// Circles, through names inside of others, aliases and names of what is no schema.
 #[test]
-fn circles_are_found_wherever_they_lead() {
+fn circular_references_are_found() {
     let cases = [
         (
             r##"{"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"},"c":{"$ref":"#/$defs/a"}}}"##,
