@@ -299,8 +299,8 @@ impl Catalog {
             let ModelMatch { model, to } = self.first().ok_or_else(|| self.missing("", names))?;
             return Ok(Resolved { model, to, effort: None, tier: None, retired_from: None });
         };
-        let sought = |find: Find| readings(requested).find_map(|reading| self.lookup_alias(find, reading, names, HOPS));
-        let plain = |find: Find, retired: bool| Some((sought(find)?, retired));
+        let lookup = |find: Find| readings(requested).find_map(|reading| self.lookup_alias(find, reading, names, HOPS));
+        let plain = |find: Find, retired: bool| Some((lookup(find)?, retired));
         let found = plain(Self::lookup, false)
             .or_else(|| Some((self.pattern(requested, names)?, false)))
             .or_else(|| plain(Self::successor, true))

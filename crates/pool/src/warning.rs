@@ -204,8 +204,8 @@ impl LastThreshold {
             window.and_then(|window| window.resets_at).is_some_and(|new| now < new && is_same_instant(at, new))
         };
         let ended = self.resets_at.is_some_and(|at| at <= now && !ahead(at));
-        let fallen = || window.is_none_or(|window| window.used(now) + FALL < f64::from(self.threshold));
-        ended || (updated > self.learned.believed(now) && fallen())
+        let fell = || window.is_none_or(|window| window.used(now) + FALL < f64::from(self.threshold));
+        ended || (updated > self.learned.believed(now) && fell())
     }
 }
 

@@ -576,9 +576,9 @@ fn a_fallback_resets_the_tried_accounts_and_keeps_the_posts() {
     let mut history = History { keyed: false, rest: Some(Duration::from_secs(9)), ..History::default() };
     let refusal = Outcome::Status { code: 500, body: Bytes::new(), retry: Retry::default() };
     history.on_outcome(&AccountId("a".into()), &refusal, Millis(0));
-    let fallen = history.for_fallback(true);
-    assert_eq!((fallen.posts, fallen.keyed, fallen.rest), (1, true, history.rest));
-    assert!(fallen.tried.is_empty() && !history.lost);
+    let fallback = history.for_fallback(true);
+    assert_eq!((fallback.posts, fallback.keyed, fallback.rest), (1, true, history.rest));
+    assert!(fallback.tried.is_empty() && !history.lost);
     let cut = Outcome::NoStatus { cause: Trouble { kind: TroubleKind::Cut, message: "cut".into() } };
     history.on_outcome(&AccountId("a".into()), &cut, Millis(0));
     assert!(history.lost);

@@ -22,13 +22,13 @@ pub(super) struct StopSignals {
 }
 
 /// The `stop_reason`. A reply that ends well with calls in it waits for their results, whatever the upstream calls that.
-pub(super) fn reason(finish: Finish, gist: StopSignals) -> &'static str {
+pub(super) fn reason(finish: Finish, stop_signals: StopSignals) -> &'static str {
     match finish {
         Finish::Length => "max_tokens",
         Finish::Filter => "refusal",
-        Finish::Stop if gist.stopped => "stop_sequence",
-        Finish::Stop | Finish::ToolCalls if gist.calls => "tool_use",
-        Finish::Stop if gist.refused => "refusal",
+        Finish::Stop if stop_signals.stopped => "stop_sequence",
+        Finish::Stop | Finish::ToolCalls if stop_signals.calls => "tool_use",
+        Finish::Stop if stop_signals.refused => "refusal",
         Finish::Stop | Finish::ToolCalls | Finish::Cancelled => "end_turn",
     }
 }

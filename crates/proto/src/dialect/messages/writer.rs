@@ -42,7 +42,7 @@ pub struct Writer {
     searches: Searches,
     usage: Option<Usage>,
     stop: Option<Text>,
-    gist: StopSignals,
+    stop_signals: StopSignals,
     /// Whether the call that is being said is one of a tool that takes free text.
     custom: bool,
     /// Whether the upstream's own frame said why the reply ends.
@@ -59,7 +59,7 @@ impl Writer {
             tracks: Tracks::default(),
             usage: None,
             stop: None,
-            gist: StopSignals::default(),
+            stop_signals: StopSignals::default(),
             custom: false,
             ended: false,
         }
@@ -122,7 +122,7 @@ impl Writer {
         self.open(None, out);
         self.flush(out);
         if !self.ended {
-            let reason = encode::reason(finish, StopSignals { stopped: self.stop.is_some(), ..self.gist });
+            let reason = encode::reason(finish, StopSignals { stopped: self.stop.is_some(), ..self.stop_signals });
             let (stop, usage) = (self.stop.take(), self.usage.unwrap_or_default());
             let searches = self.searches.count();
             frame("message_delta", out, |writer| {
@@ -155,7 +155,7 @@ impl Writer {
                 }
             }
             What::ItemOpen { at, head } => {
-                self.gist.calls |= matches!(head, Head::Call { .. });
+                self.stop_signals.calls |= matches!(head, Head::Call { .. });
                 self.tracks.begin(*at);
             }
             What::ItemDone { at, .. } => self.tracks.done(*at),

@@ -254,8 +254,8 @@ impl MessagesAnswer {
             }
             Block::Redacted { at, data } => sink.push(What::ItemDone { at, item: block::redacted(&data) }),
             Block::Call { at, call_id, name, input } => {
-                let (input, unsaid) = input.take();
-                if unsaid {
+                let (input, is_unsent) = input.take();
+                if is_unsent {
                     let data = input.clone();
                     sink.aside(What::Delta { at, part: 0, channel: Channel::Arguments, data });
                 }

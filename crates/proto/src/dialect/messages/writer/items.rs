@@ -96,7 +96,7 @@ impl Writer {
         if !self.blocks.takes(key, piece) && !self.begin(key, piece, out) {
             return;
         }
-        self.gist.refused |= channel == Channel::Refusal;
+        self.stop_signals.refused |= channel == Channel::Refusal;
         let begun = self.tracks.any();
         let same = self.tracks.note_part(part, channel);
         if thought && begun && !same {
@@ -127,7 +127,7 @@ impl Writer {
     }
 
     fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
-        self.gist.calls = true;
+        self.stop_signals.calls = true;
         self.tracks.note_part(u32::MAX, Channel::Arguments);
         self.blocks.begin((at, 0), Some(Piece::Input), out, |writer| {
             writer.string("type", "tool_use");
