@@ -21,8 +21,8 @@ impl Dispatch {
             model: &resolved.model.slug,
             max_concurrent,
             strategy: self.runtime.settings.strategy,
-            kind: kin,
-            allow_exhausted: !self.runtime.settings.skip_exhausted && kin == CandidateKind::Accounts,
+            kind,
+            allow_exhausted: !self.runtime.settings.skip_exhausted && kind == CandidateKind::Accounts,
             draws: false,
         }
     }

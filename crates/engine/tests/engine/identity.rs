@@ -394,7 +394,7 @@ async fn lists_are_asked_for_on_demand() {
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
     // A second wish a moment later costs nothing.
-    let asked = bench.backend.record().at(Endpoint::Models).count();
+    let asked = bench.backend.record().requests_to(Endpoint::Models).count();
     assert!(bench.engine.models().refresh(limits::MODELS_REFRESH_INTERVALS.0).await.is_empty());
-    assert_eq!(bench.backend.record().at(Endpoint::Models).count(), asked);
+    assert_eq!(bench.backend.record().requests_to(Endpoint::Models).count(), asked);
 }

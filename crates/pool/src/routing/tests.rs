@@ -53,8 +53,8 @@ fn origins(#[case] value: &str, #[case] host: Option<&str>) {
 #[case("http://127.0.0.1:9/backend-api/codex/responses", "http://127.0.0.1:9/backend-api/codex/responses")]
 fn an_origin_replaces_only_the_backends_host(#[case] usual: &str, #[case] expected: &str) {
     let routing = read(&answer("\"https://gov.chatgpt.com\"", "\"us\""), "mine").unwrap().routing;
-    assert_eq!(routing.apply(&Url::parse(usual).unwrap()).as_str(), expected);
-    assert_eq!(Routing::default().apply(&Url::parse(usual).unwrap()).as_str(), usual);
+    assert_eq!(routing.rewrite_url(&Url::parse(usual).unwrap()).as_str(), expected);
+    assert_eq!(Routing::default().rewrite_url(&Url::parse(usual).unwrap()).as_str(), usual);
 }
 
 #[test]
