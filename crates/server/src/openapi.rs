@@ -18,12 +18,12 @@ use crate::router;
 const TOKEN: &str = "adminToken";
 const JSON: &str = "application/json";
 
-const ABOUT: &str = "Everything that `polygate` can be told while it runs. Each call needs an admin token (`polygate admin token`) \
-    of the scope that its security requirement names; client keys open none of this. POST and PATCH need \
-    `Content-Type: application/json`, also where nothing is read, and so does a DELETE that has a body. Every answer has an \
-    `x-request-id`, which the log knows. Names are in snake_case and instants in milliseconds since 1970. The paths below `/auth` and \
-    `/api` keep the names of the system that people come from, most of them in camelCase, with instants in RFC 3339; the figures of \
-    quotas and warnings in them are the same objects as below `/admin`, and reset credits are as the provider writes them.";
+const ABOUT: &str = "Controls a running gateway. Each call needs an admin token (`polygate admin token`) of the scope that its \
+    security requirement names; client keys are refused. POST and PATCH need `Content-Type: application/json`, even without a body, and so \
+    does a DELETE with a body. Every answer has an `x-request-id`, which is also in the log. Names are in snake_case and times in \
+    milliseconds since 1970. The paths below `/auth` and `/api` are compatible with those of an older system: most of their names are in \
+    camelCase, with times in RFC 3339. Quotas and warnings in them are the same objects as below `/admin`, and reset credits have the \
+    provider's form.";
 
 /// The current text of [`OPENAPI`](crate::OPENAPI).
 pub fn openapi() -> String {

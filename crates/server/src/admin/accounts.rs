@@ -39,7 +39,7 @@ struct List {
 }
 
 pub(crate) const LIST: Operation =
-    Operation::new(Tag::Accounts, "List the accounts, with their load and way out").gives::<List>(200);
+    Operation::new(Tag::Accounts, "List the accounts, with their load and egress").gives::<List>(200);
 
 /// `GET /admin/accounts`
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
@@ -73,7 +73,7 @@ pub(crate) async fn all(ctx: RequestContext) -> HandlerResult {
 }
 
 pub(crate) const ADD: Operation = Operation::new(Tag::Accounts, "Add an account by its token")
-    .more("A refresh token is spent at once, and its successor kept.")
+    .more("A refresh token is used at once, and the new one is stored.")
     .takes::<TokenRequest>()
     .gives::<Added>(200)
     .fails(&[502]);

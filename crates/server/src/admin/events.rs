@@ -25,7 +25,7 @@ const HEARTBEAT: &[u8] = b": polygate\n\n";
 
 pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch events of accounts")
     .more("Each event is named as the `type` of its data. A comment comes at once and in every silence.")
-    .streams::<AccountEvent>("Server-sent events; the data of each is a `News` in JSON.")
+    .streams::<AccountEvent>("Server-sent events; the data of each is an `AccountEvent` in JSON.")
     .fails(&[429]);
 
 /// `GET /admin/events`. Each event's name is the `type` of its data. A client that is too slow gets `lagged` with the number of missed

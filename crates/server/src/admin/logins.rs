@@ -180,7 +180,7 @@ pub(crate) async fn logout(ctx: RequestContext) -> HandlerResult {
     let admin = admin_id(&ctx.caller).to_owned();
     let AdminRequest { engine, body, .. } = read_json::<LogoutRequest>(ctx).await?;
     if body.all != body.ids.is_empty() {
-        let words = "Say whom to sign out: {\"ids\": [...]}, or {\"all\": true} for every account";
+        let words = "Name the accounts to sign out: {\"ids\": [...]}, or {\"all\": true} for every account";
         return Err(Failure::new(Kind::Invalid, words).into());
     }
     check_list_length(body.ids.len(), MOST, "ids")?;

@@ -34,20 +34,24 @@ struct Detail {
 
 /// Every failure: status, name and meaning.
 const ALL: [(u16, &str, &str); 14] = [
-    (400, "Invalid", "The request is wrong; the message says in what."),
-    (401, "Unauthorized", "No admin token that is valid."),
-    (403, "Forbidden", "The token lacks the scope, a client key was sent, or a page of another origin asks."),
-    (404, "NotFound", "There is no such thing, or the gateway is not administered over the network."),
+    (400, "Invalid", "The request is invalid; the message names the problem."),
+    (401, "Unauthorized", "The admin token is missing or invalid."),
+    (
+        403,
+        "Forbidden",
+        "The token lacks the scope, a client key was sent, or the request comes from a page of another origin.",
+    ),
+    (404, "NotFound", "It does not exist, or the gateway takes no administration over the network."),
     (408, "Stalled", "The body stopped arriving."),
-    (409, "Conflict", "Something else stands in the way; the message says what."),
+    (409, "Conflict", "The request conflicts with the current state; the message says how."),
     (413, "TooLarge", "The body is over the limit."),
-    (415, "Unsupported", "A type or coding of the body that is not read."),
-    (421, "Misdirected", "The Host header names another machine."),
-    (429, "TooSoon", "Too often; Retry-After says when again."),
+    (415, "Unsupported", "The content type or coding of the body is not supported."),
+    (421, "Misdirected", "The Host header is not one of this gateway."),
+    (429, "TooSoon", "Too many requests; Retry-After says when to try again."),
     (431, "LongHeaders", "The headers are over the limit."),
-    (500, "Internal", "A defect; the log says more."),
+    (500, "Internal", "An error of the gateway itself; the log has the details."),
     (502, "Upstream", "The service behind the gateway failed or refused."),
-    (503, "Unavailable", "The gateway is busy or stops."),
+    (503, "Unavailable", "The gateway is busy or shutting down."),
 ];
 
 /// Statuses of any route.
@@ -83,6 +87,6 @@ fn response(status: u16, about: &str) -> Response {
         return response.build();
     }
     let mut seconds = Header::new(Object::with_type(Type::Integer));
-    seconds.description = Some("Seconds until it is worth another try.".to_owned());
+    seconds.description = Some("Seconds to wait before the next try.".to_owned());
     response.header("Retry-After", seconds).build()
 }

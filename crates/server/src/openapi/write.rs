@@ -81,9 +81,9 @@ fn takes(told: &Operation, described: bool, shapes: &mut Schemas) -> Option<Requ
 
 fn response(gives: &Success, shapes: &mut Schemas) -> Response {
     let done = match gives.status {
-        201 => "Made.",
-        204 => "Done; there is nothing to say.",
-        302 => "Elsewhere.",
+        201 => "Created.",
+        204 => "Done; the answer has no body.",
+        302 => "Redirects to another page.",
         _ => "Done.",
     };
     let response = ResponseBuilder::new();

@@ -34,7 +34,7 @@ struct ExportRequest {
 }
 
 pub(crate) const EXPORT: Operation = Operation::new(Tag::Accounts, "Export accounts as a file")
-    .more("The file holds tokens. It comes sealed, or in clear where that is asked for in so many words.")
+    .more("The file holds tokens. It is sealed, unless the request asks for it in clear.")
     .options(&[
         Param::query("ids", "Which accounts, separated by commas; all when left out.", &[]),
         Param::query("format", "The file's form; encrypted when left out.", FORMATS),

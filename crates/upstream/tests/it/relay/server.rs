@@ -34,7 +34,7 @@ impl ReceivedRequest {
 pub(super) struct Server {
     pub(super) addr: SocketAddr,
     requests: Arc<Mutex<Vec<ReceivedRequest>>>,
-    _server: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 pub(super) type FullResponse = Response<Full<Bytes>>;
@@ -58,7 +58,7 @@ impl Server {
                 });
             }
         });
-        Self { addr, requests, _server: server }
+        Self { addr, requests, _tasks: server }
     }
 
     pub(super) fn at(&self, path: &str) -> String {

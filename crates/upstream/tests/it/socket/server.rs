@@ -76,7 +76,7 @@ pub(crate) struct Server {
     turns: mpsc::UnboundedReceiver<Turn>,
     lefts: mpsc::UnboundedReceiver<usize>,
     counts: Arc<Counts>,
-    _server: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 #[derive(Default)]
@@ -131,7 +131,7 @@ impl Server {
                 connections.spawn(host.clone().receive(stream, connection));
             }
         });
-        Self { addr, upgrades, turns, lefts, counts, _server: server }
+        Self { addr, upgrades, turns, lefts, counts, _tasks: server }
     }
 
     /// The next upgrade's head.
