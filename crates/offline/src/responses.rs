@@ -65,18 +65,18 @@ pub(crate) fn answer(shared: &Shared, call: &Call, person: &Login) -> Answer {
         state: header(&call.headers, "x-codex-turn-state"),
         previous: None,
     };
-    let said = match reply(shared, person, asked) {
-        Ok(said) => said,
+    let reply = match reply(shared, person, asked) {
+        Ok(reply) => reply,
         Err(answer) => return *answer,
     };
-    let frames = EventFrames::new(said.turn, shared.options.completed_output);
+    let frames = EventFrames::new(reply.turn, shared.options.completed_output);
     let frames: Frames = if shared.options.rate_limits_event {
         Box::new(std::iter::once(events::rate_limits(person)).chain(frames))
     } else {
         Box::new(frames)
     };
     let mut answer = Answer::stream(frames);
-    for (name, value) in &said.headers {
+    for (name, value) in &reply.headers {
         answer.header(name, value);
     }
     answer.header("openai-processing-ms", "7");

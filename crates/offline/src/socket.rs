@@ -39,15 +39,15 @@ const PARTING: Duration = Duration::from_secs(5);
 
 /// The answer to the upgrade: 101, or a refusal.
 pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Login) -> Result<Answer, Reject> {
-    let says = |name, word: &str| {
+    let has_word = |name, word: &str| {
         let value = header(&call.headers, name).unwrap_or_default();
         value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
     };
-    if !shared.options.websocket || !says("upgrade", "websocket") {
+    if !shared.options.websocket || !has_word("upgrade", "websocket") {
         return Err(Reject::detail(426, "Upgrade Required"));
     }
     // The live backend's texts are not known; these texts are an invention.
-    if !says("connection", "upgrade") || header(&call.headers, SEC_WEBSOCKET_VERSION.as_str()) != Some("13") {
+    if !has_word("connection", "upgrade") || header(&call.headers, SEC_WEBSOCKET_VERSION.as_str()) != Some("13") {
         return Err(Reject::detail(400, "Not a WebSocket handshake of version 13"));
     }
     let key = header(&call.headers, SEC_WEBSOCKET_KEY.as_str()).unwrap_or_default();

@@ -54,18 +54,18 @@ impl FileRelays {
 
     /// Replaces the relays of the file. An invalid relay is logged and left out.
     pub(crate) async fn put(&self, relays: &[Relay]) {
-        let mut wishes = Vec::new();
+        let mut specs = Vec::new();
         for relay in relays {
             match relay_spec(relay, &self.file) {
-                Ok(wish) => wishes.push(wish),
+                Ok(spec) => specs.push(spec),
                 Err(error) => tracing::error!(relay = %relay.name, %error, "relay of the configuration file left out"),
             }
         }
-        for (relay, error) in self.engine.relays().replace_configured(&wishes).await {
+        for (relay, error) in self.engine.relays().replace_configured(&specs).await {
             tracing::error!(%relay, %error, "relay of the configuration file left out");
         }
         for relay in
-            self.engine.relays().list().into_iter().filter(|relay| wishes.iter().any(|wish| wish.name == relay.name))
+            self.engine.relays().list().into_iter().filter(|relay| specs.iter().any(|spec| spec.name == relay.name))
         {
             let private = relay.allow_private;
             tracing::info!(relay = %relay.name, address = %relay.base_url, allow_private = private, "relay of the file");

@@ -16,7 +16,7 @@ fn list(home: &Home) -> Vec<Value> {
     serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap()
 }
 
-fn said(output: &std::process::Output) -> String {
+fn output_text(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
@@ -36,10 +36,10 @@ async fn accounts_move_between_homes_sealed() {
     let path = out.to_str().unwrap();
     assert_eq!(one.run(&["accounts", "export", "--out", path]).status.code(), Some(2), "in clear or sealed: say which");
     let bare = one.run(&["accounts", "export", "--encrypt", "--out", path]);
-    assert!(!bare.status.success() && said(&bare).contains("POLYGATE_PASSPHRASE") && !out.exists());
+    assert!(!bare.status.success() && output_text(&bare).contains("POLYGATE_PASSPHRASE") && !out.exists());
     let pass = ("POLYGATE_PASSPHRASE", "four words of mine");
     let sealed = one.command(&["accounts", "export", "--encrypt", "--out", path]).env(pass.0, pass.1).output().unwrap();
-    assert!(sealed.status.success(), "{}", said(&sealed));
+    assert!(sealed.status.success(), "{}", output_text(&sealed));
     let text = std::fs::read_to_string(&out).unwrap();
     assert!(!logins.iter().any(|login| text.contains(&login.refresh) || text.contains(&login.access)));
     #[cfg(unix)]
@@ -55,7 +55,7 @@ async fn accounts_move_between_homes_sealed() {
     assert_eq!(wrong.status.code(), Some(1));
     assert_eq!(list(&two), Vec::<Value>::new());
     let taken = two.command(&["accounts", "import", path]).env(pass.0, pass.1).output().unwrap();
-    assert!(taken.status.success() && said(&taken).contains("2 added"), "{}", said(&taken));
+    assert!(taken.status.success() && output_text(&taken).contains("2 added"), "{}", output_text(&taken));
     let work = list(&two).into_iter().find(|account| account["label"] == "Work").unwrap();
     assert_eq!((&work["tags"], &work["status"]), (&json!(["team", "late"]), &json!("disabled")));
     two.ok(&["accounts", "enable", "Work"]);
@@ -71,17 +71,17 @@ async fn imports_report_every_entry() {
     let login = backend.account("plus");
     std::fs::write(&file, format!("{}\nrt_canary-0123456789\n{}\n", login.refresh, login.refresh)).unwrap();
     let output = home.run(&["accounts", "import", file.to_str().unwrap()]);
-    let text = said(&output);
+    let text = output_text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("1 added, 1 failed, 1 listed twice") && text.contains("line 2: "), "{text}");
     assert!(!text.contains("canary") && !text.contains(&login.refresh), "{text}");
     std::fs::write(&file, "{\"accounts\": [\n  oops").unwrap();
     let broken = home.run(&["accounts", "import", file.to_str().unwrap()]);
-    assert!(said(&broken).contains("line 2, column 3"), "{}", said(&broken));
+    assert!(output_text(&broken).contains("line 2, column 3"), "{}", output_text(&broken));
     assert_eq!(list(&home).len(), 1);
     let email = login.email.as_str();
     let refreshed = home.run(&["accounts", "refresh", email]);
-    assert!(refreshed.status.success(), "{}", said(&refreshed));
+    assert!(refreshed.status.success(), "{}", output_text(&refreshed));
     assert!(home.ok(&["accounts", "check"]).contains("alive"));
     backend.expire_access(&login.account_id);
     assert_eq!(home.run(&["accounts", "check", email]).status.code(), Some(4));
@@ -105,7 +105,11 @@ async fn many_accounts_are_changed_at_once() {
     };
     // With one unknown name, nothing is changed.
     let unknown = home.run(&["accounts", "tag", first, "nobody", "--add", "team"]);
-    assert!(unknown.status.code() == Some(1) && said(&unknown).contains("no account nobody"), "{}", said(&unknown));
+    assert!(
+        unknown.status.code() == Some(1) && output_text(&unknown).contains("no account nobody"),
+        "{}",
+        output_text(&unknown)
+    );
     for words in [&["tag", first][..], &["tag", first, "--set", "a", "--add", "b"], &["label", first]] {
         assert_eq!(home.run(&[&["accounts"], words].concat()).status.code(), Some(2), "{words:?}");
     }
@@ -116,9 +120,9 @@ async fn many_accounts_are_changed_at_once() {
     home.ok(&["accounts", "tag", first, second, third, "--clear"]);
     assert_eq!(of("tags"), [json!([]), json!([]), json!([])]);
     let named = home.run(&["accounts", "label", first, second, "--to", "Team"]);
-    assert!(said(&named).contains(&format!("{second}: is Team now")), "{}", said(&named));
+    assert!(output_text(&named).contains(&format!("{second}: is Team now")), "{}", output_text(&named));
     assert_eq!(of("label"), [json!("Team"), json!("Team"), json!(third)]);
-    assert!(said(&home.run(&["accounts", "disable", "Team"])).contains("matches 2 accounts"));
+    assert!(output_text(&home.run(&["accounts", "disable", "Team"])).contains("matches 2 accounts"));
     home.ok(&["accounts", "label", first, second, "--clear"]);
     home.ok(&["accounts", "disable", first, third]);
     assert_eq!(of("status"), ["disabled", "active", "disabled"]);
@@ -129,10 +133,15 @@ async fn many_accounts_are_changed_at_once() {
     let output = home.run(&["--json", "accounts", "refresh", first, second, third]);
     let results: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     let results: Vec<_> = results.iter().map(|result| result["result"].as_str().unwrap()).collect();
-    assert_eq!((output.status.code(), results), (Some(4), vec!["done", "needs_login", "done"]), "{}", said(&output));
+    assert_eq!(
+        (output.status.code(), results),
+        (Some(4), vec!["done", "needs_login", "done"]),
+        "{}",
+        output_text(&output)
+    );
     // The account serves until its access token expires.
     let output = home.run(&["accounts", "enable", second, third]);
-    let text = said(&output);
+    let text = output_text(&output);
     assert!(output.status.success() && text.contains(&format!("{third}: active")), "{text}");
     assert!(text.contains(&format!("{second}: expiring (needs a new login")), "{text}");
     assert_eq!(of("status"), ["active", "expiring", "active"]);
@@ -150,7 +159,7 @@ async fn a_running_gateway_notices_a_switch_and_a_link() {
     std::fs::write(codex.join("auth.json"), login.auth_json()).unwrap();
     let gateway = home.serve(&[]);
     let linked = home.command(&["login", "--link"]).env("CODEX_HOME", &codex).output().unwrap();
-    assert!(linked.status.success() && said(&linked).contains("follows"), "{}", said(&linked));
+    assert!(linked.status.success() && output_text(&linked).contains("follows"), "{}", output_text(&linked));
     until(|| async { gateway.chat("Reply with exactly: pong").await.unwrap().status == 200 }).await;
     home.ok(&["accounts", "disable", &login.email]);
     until(|| async { gateway.chat("Reply with exactly: pong").await.unwrap().status == 503 }).await;
@@ -171,7 +180,7 @@ async fn a_token_of_the_environment_is_taken_in_at_start() {
     until(|| async { gateway.chat("Reply with exactly: pong").await.unwrap().status == 200 }).await;
     assert!(!gateway.log.text().contains(&login.access));
     let shown = home.command(&["config", "show"]).env("CODEX_JWT_TOKEN", &login.access).output().unwrap();
-    assert!(!said(&shown).contains(&login.access));
+    assert!(!output_text(&shown).contains(&login.access));
 }
 
 /// Polls a condition that another process must bring about, for at most 10 s.

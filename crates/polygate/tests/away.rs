@@ -57,13 +57,13 @@ async fn refused(home: &Home) -> String {
 }
 
 /// Waits until the log contains `word` this many times.
-async fn said(gateway: &Gateway, word: &str, times: usize) {
-    let heard = async {
+async fn wait_for_log(gateway: &Gateway, word: &str, times: usize) {
+    let logged = async {
         while gateway.log.text().matches(word).count() < times {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(HANGS, heard).await.unwrap_or_else(|_| panic!("it does not say {word:?}: {}", gateway.log.text()));
+    timeout(HANGS, logged).await.unwrap_or_else(|_| panic!("it does not say {word:?}: {}", gateway.log.text()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,12 +90,12 @@ async fn a_gateway_serves_while_its_database_stands_still() {
     for (round, names) in [["2", "3"], ["4", "5"]].iter().enumerate() {
         wire.set(ProxyMode::Paused);
         served(&gateway, &names[..1]).await;
-        said(&gateway, "PostgreSQL does not answer", round + 1).await;
+        wait_for_log(&gateway, "PostgreSQL does not answer", round + 1).await;
         served(&gateway, &names[1..]).await;
         let message = refused(&home).await;
         assert!(message.contains("PostgreSQL cannot be reached") && message.contains("hint:"), "{message}");
         wire.set(ProxyMode::Open);
-        said(&gateway, "PostgreSQL answers again", round + 1).await;
+        wait_for_log(&gateway, "PostgreSQL answers again", round + 1).await;
     }
     served(&gateway, &["6"]).await;
     let log = tokio::task::spawn_blocking(move || gateway.end()).await.unwrap();

@@ -180,8 +180,8 @@ async fn the_ollama_listener_is_opened_when_it_is_wanted() {
     let public = [("POLYGATE_OLLAMA__ENABLED", "true"), ("POLYGATE_OLLAMA__HOST", "0.0.0.0")];
     let refused = other.command(&["serve", "--port", "0"]).envs(public).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("ollama.allow_remote"), "{said}");
+    let output_text = String::from_utf8_lossy(&refused.stderr);
+    assert!(output_text.contains("ollama.allow_remote"), "{output_text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,8 +221,8 @@ async fn a_public_address_wants_a_real_key() {
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("key"), "{said}");
+    let output_text = String::from_utf8_lossy(&refused.stderr);
+    assert!(output_text.contains("key"), "{output_text}");
     let plain = home.run(&["serve", "--host", "0.0.0.0", "--port", "0"]);
     assert_eq!(plain.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&plain.stderr).contains("allow"), "{}", String::from_utf8_lossy(&plain.stderr));
@@ -255,8 +255,11 @@ async fn doctor_names_what_fixes_each_finding() {
     let id = listed[0]["id"].as_str().unwrap();
     home.ok(&["accounts", "disable", id]);
     let off = home.command(&["doctor"]).env(port.0, port.1).output().unwrap();
-    let said = String::from_utf8_lossy(&off.stdout).into_owned();
-    assert!(said.contains("is disabled") && said.contains(&format!("polygate accounts enable {id}")), "{said}");
+    let output_text = String::from_utf8_lossy(&off.stdout).into_owned();
+    assert!(
+        output_text.contains("is disabled") && output_text.contains(&format!("polygate accounts enable {id}")),
+        "{output_text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,8 +279,8 @@ async fn wrong_imports_change_nothing() {
         std::fs::write(&file, text).unwrap();
         let refused = home.run(&["login", "--import", file.to_str().unwrap()]);
         assert_eq!(refused.status.code(), Some(1), "{text}");
-        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(!said.contains("sk-canary") && !said.contains("panicked"), "{said}");
+        let output_text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!output_text.contains("sk-canary") && !output_text.contains("panicked"), "{output_text}");
     }
     let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
     assert_eq!(listed, Value::Array(Vec::new()));
@@ -303,8 +306,11 @@ async fn a_device_login_adds_an_account() {
     let backend = Offline::start(Options { device_interval: 0, ..Options::default() }).await.unwrap();
     let home = Home::new(&backend);
     let output = home.run(&["login", "--device"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("valid for 15 minutes") && said.contains("Waiting"), "{said}");
+    let output_text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && output_text.contains("valid for 15 minutes") && output_text.contains("Waiting"),
+        "{output_text}"
+    );
     let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
 }

@@ -37,10 +37,10 @@ async fn errors_are_json_where_json_is_asked_for(#[case] args: &[&str], #[case] 
     let args = [&["--json"], args].concat();
     let output = home.run(&args);
     assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
-    let said: Value =
+    let output_text: Value =
         serde_json::from_str(&stderr(&output)).unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)));
-    assert_eq!(said["error"]["kind"], kind, "{said}");
-    assert!(said["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{said}");
+    assert_eq!(output_text["error"]["kind"], kind, "{output_text}");
+    assert!(output_text["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{output_text}");
 }
 
 /// All JSON output has one style: names in snake_case, instants in milliseconds.
@@ -95,8 +95,8 @@ async fn a_cause_is_printed_once() {
     let (_backend, home) = home().await;
     std::fs::create_dir_all(home.path()).unwrap();
     std::fs::create_dir(home.path().join("config.toml")).unwrap();
-    let said = stderr(&home.run(&["keys", "list"]));
-    assert_eq!(said.matches("os error").count(), 1, "{said}");
+    let output_text = stderr(&home.run(&["keys", "list"]));
+    assert_eq!(output_text.matches("os error").count(), 1, "{output_text}");
     let blocked = home.dir.path().join("file");
     std::fs::write(&blocked, "").unwrap();
     let output =
@@ -127,18 +127,18 @@ async fn serve_speaks_json_where_json_is_asked_for() {
 async fn serve_names_the_next_step() {
     let (backend, home) = home().await;
     let home = home.with("POLYGATE_SERVER__API_KEY", "");
-    let said = |home: &Home| {
+    let output_text = |home: &Home| {
         let gateway = home.serve(&[]);
         (gateway.port, gateway.end())
     };
-    let (_, empty) = said(&home);
+    let (_, empty) = output_text(&home);
     assert!(empty.contains("polygate login") && empty.contains("polygate keys create"), "{empty}");
     home.import(&backend.account("plus"));
     home.ok(&["keys", "create"]);
-    let (port, ready) = said(&home);
+    let (port, ready) = output_text(&home);
     assert!(ready.contains(&format!("http://127.0.0.1:{port}/v1")), "{ready}");
     let weak = Home::new(&backend).with("POLYGATE_SERVER__API_KEY", "x");
-    assert!(said(&weak).1.contains("server.api_key has fewer than 24 characters"));
+    assert!(output_text(&weak).1.contains("server.api_key has fewer than 24 characters"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,9 +147,12 @@ async fn the_settings_for_codex_name_the_port_of_the_settings() {
     let folder = home.dir.path().join("codex");
     let args = ["keys", "create", "--codex-home", folder.to_str().unwrap()];
     let output = home.command(&args).env("POLYGATE_SERVER__PORT", "9123").output().unwrap();
-    let said = stderr(&output);
-    assert!(output.status.success() && said.contains("http://127.0.0.1:9123/backend-api/codex"), "{said}");
-    assert!(!said.contains("8080"), "{said}");
+    let output_text = stderr(&output);
+    assert!(
+        output.status.success() && output_text.contains("http://127.0.0.1:9123/backend-api/codex"),
+        "{output_text}"
+    );
+    assert!(!output_text.contains("8080"), "{output_text}");
 }
 
 /// Each finding names its reason and its correction.
@@ -157,24 +160,27 @@ async fn the_settings_for_codex_name_the_port_of_the_settings() {
 async fn doctor_speaks_of_the_store_the_file_and_relays() {
     let (backend, home) = home().await;
     let empty = home.run(&["doctor", "--offline"]);
-    let said = String::from_utf8_lossy(&empty.stdout).into_owned();
-    assert!(said.contains("settings file: none (") && said.contains("relays: 0"), "{said}");
+    let output_text = String::from_utf8_lossy(&empty.stdout).into_owned();
+    assert!(output_text.contains("settings file: none (") && output_text.contains("relays: 0"), "{output_text}");
     home.ok(&["keys", "create"]);
     let url = format!("{}/relay/chat/v1", backend.auth_url());
     let rows = format!(
         "[[relays]]\nname = \"good\"\nbase_url = \"{url}\"\n[[relays]]\nname = \"keyless\"\nbase_url = \"{url}\"\napi_key_file = \"/nowhere\"\n"
     );
     std::fs::write(home.path().join("config.toml"), rows).unwrap();
-    let said = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
+    let output_text = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
     assert!(
-        said.contains("FAIL  relay: keyless is not used") && said.contains("accounts: none; relays serve"),
-        "{said}"
+        output_text.contains("FAIL  relay: keyless is not used")
+            && output_text.contains("accounts: none; relays serve"),
+        "{output_text}"
     );
     std::fs::write(home.path().join("accounts.db"), "no database at all").unwrap();
-    let said = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
+    let output_text = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
     assert!(
-        said.contains("FAIL  store") && said.contains("restore a backup") && !said.contains("see the reason"),
-        "{said}"
+        output_text.contains("FAIL  store")
+            && output_text.contains("restore a backup")
+            && !output_text.contains("see the reason"),
+        "{output_text}"
     );
 }
 
@@ -217,8 +223,8 @@ async fn a_wrong_relay_of_the_file_stops_serve_only() {
     }
     let shown = String::from_utf8_lossy(&home.run(&["config", "show"]).stdout).into_owned();
     assert!(shown.contains("server.port") && shown.contains("relays.good.base_url"), "{shown}");
-    let said = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
-    assert!(said.contains(wrong) && said.contains("store: opens"), "{said}");
+    let output_text = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
+    assert!(output_text.contains(wrong) && output_text.contains("store: opens"), "{output_text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,8 +45,11 @@ async fn a_proxy_is_added_used_and_removed() {
     let refused = fed(&home, &["proxies", "add", "-"], &proxy.url());
     assert!(!refused.status.success() && text(&refused.stderr).contains("allow_private"), "{}", text(&refused.stderr));
     let added = fed(&home, &["proxies", "add", "-", "--name", "mine", "--allow-private"], &proxy.url());
-    let said = format!("{}{}", text(&added.stdout), text(&added.stderr));
-    assert!(added.status.success() && said.contains("exit 127.0.0.1") && !said.contains(CANARY), "{said}");
+    let output_text = format!("{}{}", text(&added.stdout), text(&added.stderr));
+    assert!(
+        added.status.success() && output_text.contains("exit 127.0.0.1") && !output_text.contains(CANARY),
+        "{output_text}"
+    );
     let listed = home.ok(&["proxies", "list"]);
     assert!(listed.contains("me:***@127.0.0.1") && listed.contains("active") && !listed.contains(CANARY), "{listed}");
 
@@ -73,8 +76,11 @@ async fn a_proxy_is_added_used_and_removed() {
     home.ok(&["proxies", "check"]);
     proxy.stop().await;
     let dead = home.run(&["proxies", "check", "mine"]);
-    let said = format!("{}{}", text(&dead.stdout), text(&dead.stderr));
-    assert!(!dead.status.success() && said.contains("does not answer") && !said.contains(CANARY), "{said}");
+    let output_text = format!("{}{}", text(&dead.stdout), text(&dead.stderr));
+    assert!(
+        !dead.status.success() && output_text.contains("does not answer") && !output_text.contains(CANARY),
+        "{output_text}"
+    );
     home.ok(&["proxies", "assign", &login.email, "global"]);
     home.ok(&["proxies", "remove", "mine"]);
     assert_eq!(list(&home)["proxies"].as_array().unwrap().len(), 0);
@@ -132,8 +138,8 @@ async fn the_global_proxy_shows_its_origin() {
     let (_backend, home, _proxy) = site().await;
     let url = format!("http://me:{CANARY}@proxy.example:3128");
     for args in [&["proxies", "list"][..], &["doctor", "--offline"], &["config", "show", "--origin"]] {
-        let said = text(&home.command(args).env("HTTPS_PROXY", &url).output().unwrap().stdout);
-        assert!(said.contains("env HTTPS_PROXY") && !said.contains(CANARY), "{args:?}: {said}");
+        let output_text = text(&home.command(args).env("HTTPS_PROXY", &url).output().unwrap().stdout);
+        assert!(output_text.contains("env HTTPS_PROXY") && !output_text.contains(CANARY), "{args:?}: {output_text}");
     }
     assert!(home.ok(&["proxies", "list"]).contains("Global: none"));
     assert_eq!(list(&home)["global"], Value::Null);

@@ -10,7 +10,7 @@ use common::Home;
 use offline::{Endpoint, FakeAccount, Offline, Options, Quota, Running};
 use serde_json::Value;
 
-async fn house() -> (Running, Home, FakeAccount) {
+async fn setup() -> (Running, Home, FakeAccount) {
     let backend = Offline::start(Options::default()).await.unwrap();
     let (home, account) = (Home::new(&backend), backend.account("plus"));
     home.import(&account);
@@ -19,7 +19,7 @@ async fn house() -> (Running, Home, FakeAccount) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_are_shown_and_a_reset_credit_is_consumed() {
-    let (backend, home, account) = house().await;
+    let (backend, home, account) = setup().await;
     let email = account.email.as_str();
     assert!(home.ok(&["accounts", "quota"]).contains("nothing known yet"));
     assert_eq!(backend.record().requests_to(Endpoint::Usage).count(), 0, "nobody asked for fresh figures");
@@ -66,7 +66,7 @@ async fn figures_are_shown_and_a_reset_credit_is_consumed() {
 /// A running gateway asks the backend by itself and warns its owner; its log and settings do not show the receivers' addresses.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_warns_its_owner() {
-    let (backend, home, account) = house().await;
+    let (backend, home, account) = setup().await;
     let mut quota = Quota::default();
     quota.primary.as_mut().unwrap().used_percent = 88.0;
     backend.set_quota(&account.account_id, &quota);
@@ -82,9 +82,9 @@ async fn a_gateway_warns_its_owner() {
     // Only answered requests count, because their bodies are complete.
     let answered =
         |record: &offline::Record, place| record.requests_to(place).filter(|seen| seen.status.is_some()).count();
-    let told =
+    let output_text =
         |record: &offline::Record| answered(record, Endpoint::Hook) == 1 && answered(record, Endpoint::Ntfy) == 1;
-    backend.wait_until(Duration::from_secs(30), told).await.unwrap();
+    backend.wait_until(Duration::from_secs(30), output_text).await.unwrap();
     let record = backend.record();
     let letter = record.requests_to(Endpoint::Hook).next().unwrap().json();
     assert_eq!((&letter["threshold"], &letter["label"]), (&80.into(), &account.email.as_str().into()));

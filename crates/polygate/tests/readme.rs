@@ -306,8 +306,11 @@ async fn what_cannot_be_written_is_named(#[case] mode: u32, #[case] home: &str) 
     user.env = vec![("HOME", user.dir.path().join(home))];
     for command in ["polygate keys create", "polygate serve", "polygate keys revoke none"] {
         let output = user.fed(&user.adapted(command));
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let output_text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{command}");
-        assert!(said.contains(&format!("{home}/.local")) && said.contains("--home"), "{command}: {said}");
+        assert!(
+            output_text.contains(&format!("{home}/.local")) && output_text.contains("--home"),
+            "{command}: {output_text}"
+        );
     }
 }

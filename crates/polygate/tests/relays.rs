@@ -140,13 +140,13 @@ async fn what_may_not_be_a_relay_is_refused() {
         (&["--base-url", "https://example.com/v1", "--format", "pigeon"], 2, "chat, responses"),
         (&["--base-url", "https://example.com/v1", "--capabilities", "flying"], 2, "capability"),
     ];
-    for (more, code, says) in rows {
+    for (more, code, expected) in rows {
         let mut args = vec!["relays", "add", "--api-key", CANARY];
         args.extend(more);
         let output = home.run(&args);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{more:?} {said}");
-        assert!(said.contains(says) && !said.contains("canary"), "{more:?} {said}");
+        let output_text = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{more:?} {output_text}");
+        assert!(output_text.contains(expected) && !output_text.contains("canary"), "{more:?} {output_text}");
     }
     assert!(list(&home).is_empty());
 }
@@ -231,8 +231,11 @@ async fn a_key_is_replaced() {
     let wrong = fed(&home, &["relays", "key", "local", "--api-key", "-"], "sk-another-wrong-one");
     assert!(wrong.status.success() && text(&wrong.stderr).contains("key is refused"), "{}", text(&wrong.stderr));
     let good = fed(&home, &["--json", "relays", "key", "local", "--api-key", "-"], CANARY);
-    let said: Value = serde_json::from_slice(&good.stdout).unwrap();
-    assert!(said["name"] == "local" && said["listed"].as_u64() > Some(3) && good.stderr.is_empty(), "{said}");
+    let output_text: Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert!(
+        output_text["name"] == "local" && output_text["listed"].as_u64() > Some(3) && good.stderr.is_empty(),
+        "{output_text}"
+    );
     until("the new key", || async { ask(&gateway, MODEL).await == 200 }).await;
     assert_eq!(list(&home)[0]["status"], "active");
     assert_eq!(home.run(&["relays", "key", "nobody", "--api-key", "x"]).status.code(), Some(1));
@@ -291,8 +294,8 @@ async fn commands_show_a_refused_key_of_the_file() {
     let gateway = home.serve(&[]);
     until("the refusal", || async { ask(&gateway, MODEL).await == 503 && list(&home)[0]["status"] == "key_refused" })
         .await;
-    let said = text(&home.run(&["doctor", "--offline"]).stdout);
-    assert!(said.contains("FAIL  relay: filed") && said.contains("correct its key in"), "{said}");
+    let output_text = text(&home.run(&["doctor", "--offline"]).stdout);
+    assert!(output_text.contains("FAIL  relay: filed") && output_text.contains("correct its key in"), "{output_text}");
     std::fs::write(&config, table(CANARY)).unwrap();
     until("the new key", || async { ask(&gateway, MODEL).await == 200 && list(&home)[0]["status"] == "active" }).await;
     assert!(gateway.terminate().success());
@@ -326,7 +329,7 @@ async fn no_relay_key_leaves_the_store() {
     let home = Home::new(&backend);
     let token = home.ok(&["admin", "token"]).trim().to_owned();
     let gateway = home.serve(&[("POLYGATE_LOG__LEVEL", "trace")]);
-    let mut said = add(&home, &backend, "local", &["--models", MODEL]).to_string();
+    let mut output_text = add(&home, &backend, "local", &["--models", MODEL]).to_string();
     until("the relay", || async { ask(&gateway, MODEL).await == 200 }).await;
     for plan in [
         Plan::text(500, format!("oops {CANARY}")),
@@ -337,18 +340,18 @@ async fn no_relay_key_leaves_the_store() {
         let request = gateway.request("POST", "/v1/chat/completions", KEY, &body.to_string());
         let answer = gateway.send(request).await.unwrap();
         assert!(answer.status >= 500, "{} {}", answer.status, answer.body);
-        write!(said, "{:?}{}", answer.headers, answer.body).unwrap();
+        write!(output_text, "{:?}{}", answer.headers, answer.body).unwrap();
     }
     for path in ["/auth/api-keys", "/readyz", "/admin/accounts"] {
         let answer = gateway.send(gateway.request("GET", path, &token, "")).await.unwrap();
-        write!(said, "{:?}{}", answer.headers, answer.body).unwrap();
+        write!(output_text, "{:?}{}", answer.headers, answer.body).unwrap();
     }
-    said += &home.ok(&["--json", "relays", "list"]);
-    said += &home.ok(&["relays", "list"]);
-    said += &text(&home.run(&["relays", "test", "local"]).stdout);
-    said += &gateway.log.text();
+    output_text += &home.ok(&["--json", "relays", "list"]);
+    output_text += &home.ok(&["relays", "list"]);
+    output_text += &text(&home.run(&["relays", "test", "local"]).stdout);
+    output_text += &gateway.log.text();
     assert!(gateway.terminate().success());
-    assert!(!said.contains("canary"), "the key was shown");
+    assert!(!output_text.contains("canary"), "the key was shown");
     for file in files(&home.path()) {
         let bytes = std::fs::read(&file).unwrap();
         let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());

@@ -147,9 +147,9 @@ async fn the_dry_run_knows_who_asks_without_a_key() {
         found.push((open.is_some(), ollama.is_some()));
         gateway.port = port;
         let body = r#"{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}"#;
-        let mut talk = gateway.request("POST", "/v1/chat/completions", "any", body);
-        talk.headers_mut().insert("session-id", "talk".parse().unwrap());
-        let served = gateway.send(talk).await.unwrap();
+        let mut request = gateway.request("POST", "/v1/chat/completions", "any", body);
+        request.headers_mut().insert("session-id", "talk".parse().unwrap());
+        let served = gateway.send(request).await.unwrap();
         assert_eq!(served.status, 200, "{}", served.body);
     }
     gateway.port = ports[0];

@@ -18,7 +18,7 @@ async fn no_secret_leaves_the_store() {
     let minted = home.ok(&["keys", "create"]).trim().to_owned();
     let admin = home.ok(&["admin", "token"]).trim().to_owned();
     let gateway = home.serve(&[]);
-    let mut said = String::new();
+    let mut output_text = String::new();
     // Good requests, refused requests, a refresh, and upstream errors that contain secrets.
     for plan in [
         Plan::auto(),
@@ -27,11 +27,11 @@ async fn no_secret_leaves_the_store() {
     ] {
         backend.script(Rule::responses(plan).times(2));
         let answer = gateway.chat("Reply with exactly: pong").await.unwrap();
-        write!(said, "{:?}{}", answer.headers, answer.body).unwrap();
+        write!(output_text, "{:?}{}", answer.headers, answer.body).unwrap();
     }
     backend.reset();
     backend.revoke_access(&account.account_id, Revocation::Expired);
-    said += &gateway.chat("Reply with exactly: pong").await.unwrap().body;
+    output_text += &gateway.chat("Reply with exactly: pong").await.unwrap().body;
     for (path, key) in [
         ("/v1/models", "pgk_wrong"),
         ("/admin/accounts", admin.as_str()),
@@ -39,20 +39,20 @@ async fn no_secret_leaves_the_store() {
         ("/readyz", &minted),
     ] {
         let answer = gateway.send(gateway.request("GET", path, key, "")).await.unwrap();
-        write!(said, "{:?}{}", answer.headers, answer.body).unwrap();
+        write!(output_text, "{:?}{}", answer.headers, answer.body).unwrap();
     }
-    said += &home.ok(&["--json", "accounts", "list"]);
-    said += &home.ok(&["--json", "keys", "list"]);
-    said += &home.ok(&["config", "show", "--origin"]);
+    output_text += &home.ok(&["--json", "accounts", "list"]);
+    output_text += &home.ok(&["--json", "keys", "list"]);
+    output_text += &home.ok(&["config", "show", "--origin"]);
     let cmdline = std::fs::read(format!("/proc/{}/cmdline", gateway.child.id())).unwrap();
-    said += &String::from_utf8_lossy(&cmdline);
-    said += &gateway.log.text();
+    output_text += &String::from_utf8_lossy(&cmdline);
+    output_text += &gateway.log.text();
 
     let mut secrets = vec![account.access, account.refresh, account.id, minted, admin, KEY.to_owned()];
     secrets.extend(backend.current_refresh(&account.account_id));
     assert!(gateway.terminate().success());
     for secret in &secrets {
-        assert!(!said.contains(secret.as_str()), "{}... was shown", &secret[..12]);
+        assert!(!output_text.contains(secret.as_str()), "{}... was shown", &secret[..12]);
     }
     for file in files(&home.path()) {
         let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;

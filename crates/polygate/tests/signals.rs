@@ -107,7 +107,7 @@ fn raise_file_limit() {
 }
 
 /// The text of a stream to its end; a broken connection is no end.
-async fn said(stream: Response<Incoming>) -> String {
+async fn read_text(stream: Response<Incoming>) -> String {
     let whole = tokio::time::timeout(PATIENCE, stream.into_body().collect()).await.expect("an end in time");
     String::from_utf8(whole.expect("a proper end of the body").to_bytes().to_vec()).unwrap()
 }
@@ -164,7 +164,7 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
 
         site.backend.release("go");
         for (end, stream) in streams {
-            let text = said(stream).await;
+            let text = read_text(stream).await;
             assert!(text.contains(end) && !text.contains("shutting down"), "{signal}: {text}");
         }
         for socket in &mut sockets {
@@ -185,7 +185,7 @@ async fn streams_after_the_drain_end_with_an_error() {
     let begun = Instant::now();
     site.gateway.signal("TERM");
     for (end, stream) in streams {
-        let text = said(stream).await;
+        let text = read_text(stream).await;
         assert!(text.contains("shutting down") && !text.contains(end), "{text}");
     }
     assert_cut(sockets).await;
@@ -215,7 +215,7 @@ async fn a_second_signal_ends_everything_at_once() {
         let (refused, since) = tokio::join!(collected, signals);
         assert_eq!((refused.status, refused.headers["retry-after"].as_bytes()), (503, &b"5"[..]), "{}", refused.body);
         for (end, stream) in streams {
-            let text = said(stream).await;
+            let text = read_text(stream).await;
             assert!(text.contains("shutting down") && !text.contains(end), "{first} {second}: {text}");
         }
         assert_cut(sockets).await;

@@ -24,11 +24,11 @@ async fn every_name_of_the_ca_bundle_is_read(
     let home = Home::new(&backend);
     let bundle = home.dir.path().join("authorities.pem");
     let home = home.with(name, bundle.to_str().unwrap());
-    let said = home.try_serve(&[]).map(|_| ()).unwrap_err();
-    assert!(said.contains("upstream.ca_bundle") && said.contains("authorities.pem"), "{said}");
+    let output_text = home.try_serve(&[]).map(|_| ()).unwrap_err();
+    assert!(output_text.contains("upstream.ca_bundle") && output_text.contains("authorities.pem"), "{output_text}");
     std::fs::write(&bundle, "-----BEGIN NOTHING-----\n").unwrap();
-    let said = home.try_serve(&[]).map(|_| ()).unwrap_err();
-    assert!(said.contains("authorities.pem"), "{said}");
+    let output_text = home.try_serve(&[]).map(|_| ()).unwrap_err();
+    assert!(output_text.contains("authorities.pem"), "{output_text}");
 }
 
 /// The configured issuer does not answer: only the separate token endpoint can refresh.

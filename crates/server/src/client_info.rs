@@ -60,10 +60,10 @@ pub(crate) fn mark_compaction(client: &mut Client) {
 
 /// Whether the client wants only its own tools.
 fn own_tools(headers: &HeaderMap) -> bool {
-    let says = |name: &str, words: &[&str]| {
+    let has_word = |name: &str, words: &[&str]| {
         single_header(headers, name, 16).is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
     };
-    TOOLS.iter().any(|name| says(name, &OFF_VALUES)) || says(NO_TOOLS.0, &NO_TOOLS.1)
+    TOOLS.iter().any(|name| has_word(name, &OFF_VALUES)) || has_word(NO_TOOLS.0, &NO_TOOLS.1)
 }
 
 /// The version of a Codex client, from the `version` header, which the client sends to its own backend, or from its user agent.

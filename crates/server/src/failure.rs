@@ -38,13 +38,13 @@ pub(crate) fn log_failure(id: &str, route: Option<&Route>, rejection: &Rejection
     }
     let ours = !matches!(failure.kind, Kind::Upstream | Kind::Timeout);
     let reason = ours.then(|| &failure.message[..failure.message.floor_char_boundary(REASON)]);
-    let said = |name: &str| rejection.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| rejection.headers.get(name).and_then(|value| value.to_str().ok());
     tracing::warn!(
         request = %id,
         route = route.map(|route| route.path),
         status,
-        model = said("x-polygate-model"),
-        provider = said("x-polygate-account"),
+        model = header("x-polygate-model"),
+        provider = header("x-polygate-account"),
         code = failure.code.as_deref(),
         kind = ?failure.kind,
         reason,

@@ -100,10 +100,10 @@ impl PostgresPool {
         bound: Duration,
     ) -> Result<connection::OperationResult, sqlx::Error> {
         let pool = self.0.pool.lock().clone();
-        let mut lent = PooledConnection::acquire(&pool).await?;
+        let mut connection = PooledConnection::acquire(&pool).await?;
         let mut runs = 1;
         loop {
-            let done = lent.run(work, bound).await;
+            let done = connection.run(work, bound).await;
             match &done {
                 Err(error) if runs < RUNS && health::evidence(Some(error)) == Evidence::Retry => runs += 1,
                 _ => return done,

@@ -113,9 +113,9 @@ async fn check(plan: &DatabaseFile, connection: &mut SqliteConnection) -> Result
         Durability::Disposable if files::size(&plan.path) <= CHECKED => "PRAGMA quick_check(1)",
         Durability::Disposable => return Ok(None),
     };
-    let said: String = connection.fetch_one(pragma).await?.try_get(0)?;
-    if said != "ok" {
-        return Ok(Some(said.lines().take(2).collect::<Vec<_>>().join(" ")));
+    let verdict: String = connection.fetch_one(pragma).await?.try_get(0)?;
+    if verdict != "ok" {
+        return Ok(Some(verdict.lines().take(2).collect::<Vec<_>>().join(" ")));
     }
     // SQLite accepts any bytes as a schema. A column with a non-UTF-8 type would make its rows unreadable and look empty.
     let schema = connection.fetch_all("SELECT CAST(sql AS BLOB) FROM sqlite_master WHERE sql IS NOT NULL").await?;

@@ -71,10 +71,10 @@ fn replace(path: &PathBuf, spent: &Secret, fresh: &NewTokens, now: Millis) -> io
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     // The temporary file has mode 0600 and is removed when anything fails.
-    let mut beside = tempfile::Builder::new().prefix(".auth.json.").tempfile_in(folder)?;
-    beside.write_all(serde_json::to_string_pretty(&file)?.as_bytes())?;
-    beside.as_file().sync_all()?;
-    beside.persist(path).map_err(|error| error.error)?;
+    let mut temporary = tempfile::Builder::new().prefix(".auth.json.").tempfile_in(folder)?;
+    temporary.write_all(serde_json::to_string_pretty(&file)?.as_bytes())?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
     std::fs::File::open(folder)?.sync_all()?;
     Ok(true)
 }

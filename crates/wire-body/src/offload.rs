@@ -36,10 +36,10 @@ pub fn offload<T: Send + 'static>(
 }
 
 async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let lane = PERMITS.acquire().await.expect("invariant: nobody closes it");
+    let permit = PERMITS.acquire().await.expect("invariant: nobody closes it");
     let done = spawn_blocking(move || {
         let done = work();
-        drop(lane);
+        drop(permit);
         done
     });
     match done.await {

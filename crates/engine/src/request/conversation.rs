@@ -56,12 +56,12 @@ impl Conversation {
 pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[TurnRecord], now: Millis) -> TurnRecord {
     let user = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
     let output = |item: &Item| matches!(&item.kind, ItemKind::Output { .. });
-    let (mut turns, mut asks, mut beside) = (0_u64, None, false);
+    let (mut turns, mut asks, mut other) = (0_u64, None, false);
     for item in &request.items {
-        if user(item) && !beside {
+        if user(item) && !other {
             (turns, asks) = (turns + 1, Some(item));
         }
-        beside = output(item) || beside && user(item);
+        other = output(item) || other && user(item);
     }
     let mut name = IdHasher::new(&conversation.thread);
     name.part("id", conversation.id.as_bytes());

@@ -82,7 +82,7 @@ pub(crate) struct Steps {
 struct ByteStage {
     /// Body bytes until the cut.
     budget: Option<u64>,
-    squeeze: Compressor,
+    compressor: Compressor,
     sizes: VecDeque<usize>,
     /// Bytes collected for the next write.
     rest: BytesMut,
@@ -98,7 +98,7 @@ impl Steps {
             Some(Split::Sizes(sizes)) => sizes.iter().copied().filter(|size| *size > 0).collect(),
             _ => VecDeque::new(),
         };
-        let bytes = ByteStage { budget, squeeze: Compressor::new(&shape.compress), sizes, rest: BytesMut::new() };
+        let bytes = ByteStage { budget, compressor: Compressor::new(&shape.compress), sizes, rest: BytesMut::new() };
         let mut early = VecDeque::new();
         if shape.bom {
             early.push_back(Step::Bytes(Bytes::from_static(b"\xef\xbb\xbf")));
@@ -194,7 +194,7 @@ impl Steps {
             }
             *budget = budget.saturating_sub(length);
         }
-        let bytes = self.bytes.squeeze.push(bytes);
+        let bytes = self.bytes.compressor.push(bytes);
         self.write(bytes);
         if let Some(how) = cut {
             self.flush();
@@ -266,7 +266,7 @@ impl Steps {
                 self.next_frame();
             }
             None if self.frames_over => {
-                let end = self.bytes.squeeze.end();
+                let end = self.bytes.compressor.end();
                 self.write(end);
                 self.flush();
                 self.over = true;

@@ -111,10 +111,10 @@ fn upload(api: Api, path: &str, call: &Call) -> Result<Answer, Reject> {
     }
     of(api, model, Kind::Transcription)?;
     let file = field("file").ok_or_else(|| missing("file"))?;
-    let said = format!("I heard {} bytes.", file.len());
+    let transcript = format!("I heard {} bytes.", file.len());
     Ok(match text("response_format") {
-        Ok("text") => Answer::typed(200, "text/plain; charset=utf-8", format!("{said}\n")),
-        _ => Answer::json(200, &json!({ "text": said, "usage": { "type": "duration", "seconds": 1 } })),
+        Ok("text") => Answer::typed(200, "text/plain; charset=utf-8", format!("{transcript}\n")),
+        _ => Answer::json(200, &json!({ "text": transcript, "usage": { "type": "duration", "seconds": 1 } })),
     })
 }
 

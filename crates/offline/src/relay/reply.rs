@@ -34,7 +34,7 @@ pub(super) struct Limits<'a> {
 #[derive(Debug)]
 pub(super) struct RelayReply {
     pub(super) thought: Option<&'static str>,
-    pub(super) said: Vec<ModelOutput>,
+    pub(super) parts: Vec<ModelOutput>,
     pub(super) finish: Finish,
     /// Output tokens without reasoning.
     pub(super) output: u64,
@@ -48,22 +48,22 @@ impl RelayReply {
         let reasoning = thought.map_or(0, piece::count);
         let parts = responder::answer(topic);
         let finish = if parts.iter().any(ModelOutput::is_call) { Finish::Calls } else { Finish::Stop };
-        let mut turn = Self { thought, said: parts, finish, output: 0, reasoning };
+        let mut turn = Self { thought, parts: parts, finish, output: 0, reasoning };
         turn.stop(&limits.stops);
         turn.cut(limits.max);
-        turn.output = turn.said.iter().map(length).sum();
+        turn.output = turn.parts.iter().map(length).sum();
         turn
     }
 
     /// Cuts the first text with a stop sequence before that sequence.
     fn stop(&mut self, stops: &[&str]) {
-        for at in 0..self.said.len() {
-            let ModelOutput::Text { text, .. } = &mut self.said[at] else { continue };
+        for at in 0..self.parts.len() {
+            let ModelOutput::Text { text, .. } = &mut self.parts[at] else { continue };
             let found = stops.iter().filter_map(|stop| Some((text.find(stop)?, *stop))).min_by_key(|(at, _)| *at);
             let Some((end, stop)) = found else { continue };
             text.truncate(end);
             self.finish = Finish::Sequence(stop.to_owned());
-            self.said.truncate(at + 1);
+            self.parts.truncate(at + 1);
             return;
         }
     }
@@ -72,18 +72,18 @@ impl RelayReply {
     fn cut(&mut self, max: Option<u64>) {
         let Some(max) = max else { return };
         let mut left = max.saturating_sub(self.reasoning);
-        for at in 0..self.said.len() {
-            let long = length(&self.said[at]);
+        for at in 0..self.parts.len() {
+            let long = length(&self.parts[at]);
             if long <= left {
                 left -= long;
                 continue;
             }
             self.finish = Finish::Length;
-            if let ModelOutput::Text { text, .. } = &mut self.said[at] {
+            if let ModelOutput::Text { text, .. } = &mut self.parts[at] {
                 *text = piece::cut(text, left).to_owned();
-                self.said.truncate(at + 1);
+                self.parts.truncate(at + 1);
             } else {
-                self.said.truncate(at);
+                self.parts.truncate(at);
             }
             return;
         }

@@ -12,8 +12,8 @@ pub(super) fn items(ask: &CheckedRequest<'_>) -> Vec<OutputItem> {
     if ask.items.last().is_some_and(|item| item["type"] == "compaction_trigger") {
         return vec![ItemContent::Compaction { encrypted: encrypted::mint(ask.account) }.into()];
     }
-    let said = responder::answer(&ask.topic).into_iter().map(item_content);
-    reasoning(ask).into_iter().chain(said).map(OutputItem::from).collect()
+    let answers = responder::answer(&ask.topic).into_iter().map(item_content);
+    reasoning(ask).into_iter().chain(answers).map(OutputItem::from).collect()
 }
 
 /// A reasoning item, if the request has `reasoning` with an effort above minimal.

@@ -44,8 +44,9 @@ impl Create {
         };
         // A socket always streams.
         fields.entry("stream").or_insert(Value::Bool(true));
-        let said = |name: &str| fields.get("client_metadata").and_then(|said| said[name].as_str()).map(str::to_owned);
-        let (lite, state) = (said(LITE).as_deref() == Some("true"), said("x-codex-turn-state"));
+        let metadata =
+            |name: &str| fields.get("client_metadata").and_then(|metadata| metadata[name].as_str()).map(str::to_owned);
+        let (lite, state) = (metadata(LITE).as_deref() == Some("true"), metadata("x-codex-turn-state"));
         Ok(Self { body, previous, prewarm, lite, state, bytes: text.len() })
     }
 

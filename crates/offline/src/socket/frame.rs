@@ -23,14 +23,14 @@ pub(super) fn data(event: &Bytes) -> Option<Bytes> {
 
 /// The metadata frames before a response; they replace the headers of HTTP.
 pub(super) fn preamble(answer: &Answer, turn_state: bool) -> Vec<Frame> {
-    let said = |names: &[&str]| -> Map<String, Value> {
+    let selected_headers = |names: &[&str]| -> Map<String, Value> {
         let values = names.iter().filter_map(|name| Some((*name, answer.headers.get(*name)?.to_str().ok()?)));
         values.map(|(name, value)| (name.to_owned(), json!(value))).collect()
     };
     let names = ["x-request-id", "x-models-etag", "openai-model", "x-reasoning-included", "x-codex-turn-state"];
-    let mut events = vec![json!({ "type": "codex.response.metadata", "headers": said(&names) })];
+    let mut events = vec![json!({ "type": "codex.response.metadata", "headers": selected_headers(&names) })];
     if turn_state {
-        let headers = said(&["x-codex-turn-state", "openai-model"]);
+        let headers = selected_headers(&["x-codex-turn-state", "openai-model"]);
         events.push(json!({ "type": "response.metadata", "sequence_number": 0, "headers": headers, "metadata": {} }));
     }
     events.iter().map(|event| Frame::new(framed(&event.to_string()).into())).collect()

@@ -152,14 +152,14 @@ impl Session {
             Payload::Whole(bytes) if answer.status == 200 => frame::alone(&bytes),
             _ => frame::alone(&frame::refusal(&answer)),
         };
-        let told = match &plan.body {
+        let outcome = match &plan.body {
             Body::Wire(steps) => return Err(self.raw(steps, visit).await),
             _ => self.send_frames(frames, &plan.shape, visit).await?,
         };
-        if let (Some((Value::Array(mut items), bytes)), Some(id)) = (asking, told.completed) {
-            items.extend(told.items);
+        if let (Some((Value::Array(mut items), bytes)), Some(id)) = (asking, outcome.completed) {
+            items.extend(outcome.items);
             self.shared.chains.lock().add(&id, &self.account());
-            self.chain = Some(Chain { id, items, bytes: bytes + told.bytes });
+            self.chain = Some(Chain { id, items, bytes: bytes + outcome.bytes });
         }
         if let Some(idle) = plan.idle {
             self.line.idle(idle);

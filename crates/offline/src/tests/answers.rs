@@ -15,7 +15,7 @@ async fn echoes_exactly_in_order() {
     let backend = backend().await;
     let account = backend.account("plus");
     let reply = ask(&backend, &account, &classic("Reply with exactly: pong pong")).await;
-    assert_eq!((reply.status, reply.said().as_str(), reply.whole), (200, "pong pong", true));
+    assert_eq!((reply.status, reply.reply_text().as_str(), reply.whole), (200, "pong pong", true));
     let expected = [
         "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
         "response.output_text.delta", "response.output_text.delta", "response.output_text.done",
@@ -41,7 +41,7 @@ async fn counts_one_token_per_delta() {
     let account = backend.account("plus");
     let reply = ask(&backend, &account, &classic("Please count to 5000.")).await;
     let expected: Vec<String> = (1..=5000).map(|number: u32| number.to_string()).collect();
-    assert_eq!(reply.said(), expected.join(" "));
+    assert_eq!(reply.reply_text(), expected.join(" "));
     let deltas = reply.kinds().iter().filter(|kind| *kind == "response.output_text.delta").count();
     assert_eq!(deltas, 5000);
 }
@@ -63,7 +63,7 @@ async fn calls_offered_tools() {
         let output = json!({ "type": "function_call_output", "call_id": item["call_id"], "output": "21 degrees" });
         body["input"].as_array_mut().unwrap().push(output);
     }
-    assert!(ask(&backend, &account, &body).await.said().contains("21 degrees; 21 degrees"));
+    assert!(ask(&backend, &account, &body).await.reply_text().contains("21 degrees; 21 degrees"));
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn reasons_draws_searches_and_sees() {
     let mut body = classic("what is this?");
     let image = json!({ "type": "input_image", "image_url": "data:image/png;base64,AAAAAAAA" });
     body["input"][0]["content"].as_array_mut().unwrap().push(image);
-    assert!(ask(&backend, &account, &body).await.said().contains("an image of 6 bytes"));
+    assert!(ask(&backend, &account, &body).await.reply_text().contains("an image of 6 bytes"));
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn fits_the_schema() {
         "type": "object",
         "properties": { "name": { "type": "string" }, "age": { "type": "integer", "minimum": 1 } },
         "required": ["name", "age"], "additionalProperties": false } } });
-    let value: Value = serde_json::from_str(&ask(&backend, &account, &body).await.said()).unwrap();
+    let value: Value = serde_json::from_str(&ask(&backend, &account, &body).await.reply_text()).unwrap();
     assert!(value["name"].is_string() && value["age"].as_i64().unwrap() >= 1);
 }
 

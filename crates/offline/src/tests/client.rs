@@ -53,7 +53,7 @@ impl Reply {
     }
 
     /// All text deltas, joined.
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn reply_text(&self) -> String {
         let events = self.events();
         let deltas = events.iter().filter(|event| event["type"] == "response.output_text.delta");
         deltas.map(|event| event["delta"].as_str().unwrap()).collect()

@@ -116,7 +116,7 @@ async fn changes_line_ends_and_write_boundaries() {
     assert!(text.contains("\r\n\r\n3\r\neve\r\n5\r\nnt: r\r\n"));
     assert_eq!(reply.events().last().unwrap()["type"], "response.completed");
     backend.script(Rule::responses(Plan::auto().split(Split::Every(1))));
-    assert_eq!(ask(&backend, &account, &classic("Reply with exactly: ok")).await.said(), "ok");
+    assert_eq!(ask(&backend, &account, &classic("Reply with exactly: ok")).await.reply_text(), "ok");
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ impl Face {
     }
 
     /// The text of a stream; the last line of a Chat stream is not JSON.
-    fn said(&self, reply: &Reply) -> String {
+    fn reply_text(&self, reply: &Reply) -> String {
         let text = reply.text();
         let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
         let events: Vec<Value> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
@@ -98,7 +98,7 @@ async fn answers_whole_and_in_streams() {
         let numbers: Vec<String> = (1..=50).map(|number: u32| number.to_string()).collect();
         let reply = call(&backend, face.streamed, &face.stream("count to 50")).await;
         assert_eq!((reply.status, reply.whole), (200, true), "{}", reply.text());
-        assert_eq!(face.said(&reply), numbers.join(" "));
+        assert_eq!(face.reply_text(&reply), numbers.join(" "));
         assert!(reply.text().contains(face.end), "{}", face.path);
     }
     let record = backend.record();

@@ -32,7 +32,7 @@ async fn compacts_in_one_answer() {
 
     let mut next = classic("Reply with exactly: on");
     next["input"].as_array_mut().unwrap().splice(0..0, output.as_array().unwrap().clone());
-    assert_eq!(ask(&backend, &account, &next).await.said(), "on");
+    assert_eq!(ask(&backend, &account, &next).await.reply_text(), "on");
     let other = backend.account("plus");
     assert_eq!(ask(&backend, &other, &next).await.json()["error"]["code"], "invalid_encrypted_content");
 

@@ -108,7 +108,7 @@ fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().unwrap()).collect()
 }
 
-pub(super) fn said(events: &[Value]) -> String {
+pub(super) fn reply_text(events: &[Value]) -> String {
     let deltas = events.iter().filter(|event| event["type"] == "response.output_text.delta");
     deltas.map(|event| event["delta"].as_str().unwrap()).collect()
 }
@@ -131,7 +131,7 @@ async fn speaks_in_the_order_of_the_backend() {
         "response.output_text.delta", "response.output_text.done", "response.content_part.done",
         "response.output_item.done", "responsesapi.websocket_timing", "response.completed",
     ];
-    assert_eq!((kinds(&events), said(&events).as_str()), (expected.to_vec(), "pong"));
+    assert_eq!((kinds(&events), reply_text(&events).as_str()), (expected.to_vec(), "pong"));
     let headers = &events[1]["headers"];
     for name in ["x-request-id", "x-models-etag", "x-codex-turn-state", "openai-model"] {
         assert!(headers[name].is_string(), "{name}: {headers}");
@@ -162,7 +162,7 @@ async fn continues_its_last_response_and_no_other() {
     output["tools"] = tools;
     output["input"] = json!([{ "type": "function_call_output", "call_id": call["call_id"], "output": "21 degrees" }]);
     let events = socket.ask(&output).await;
-    assert!(said(&events).contains("21 degrees"), "{events:?}");
+    assert!(reply_text(&events).contains("21 degrees"), "{events:?}");
     assert_eq!(events.last().unwrap()["response"]["previous_response_id"], id(&called));
     // The socket forgot the call's response when it completed the next one.
     let events = socket.ask(&after(&called, "again")).await;
@@ -193,7 +193,7 @@ async fn prewarms_in_both_shapes() {
         let mut prewarm = create(body);
         prewarm["generate"] = json!(false);
         let events = socket.ask(&prewarm).await;
-        assert!(kinds(&events).contains(&"response.created") && said(&events).is_empty());
+        assert!(kinds(&events).contains(&"response.created") && reply_text(&events).is_empty());
         assert_eq!(events.last().unwrap()["response"]["usage"]["total_tokens"], 0);
         let mut next = create(next);
         next["client_metadata"] = prewarm["client_metadata"].clone();
@@ -202,7 +202,7 @@ async fn prewarms_in_both_shapes() {
             assert_eq!(socket.ask(&next).await[0]["status"], 503, "the rule waited for a turn");
             next.as_object_mut().unwrap().remove("previous_response_id");
         }
-        assert_eq!(said(&socket.ask(&next).await), "1 2 3");
+        assert_eq!(reply_text(&socket.ask(&next).await), "1 2 3");
     }
 }
 
@@ -235,7 +235,7 @@ async fn is_as_strict_as_over_http() {
     }
     let mut frame = turn("Reply with exactly: fine");
     frame.as_object_mut().unwrap().remove("stream");
-    assert_eq!(said(&socket.ask(&frame).await), "fine");
+    assert_eq!(reply_text(&socket.ask(&frame).await), "fine");
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn compacts_into_something_that_it_can_read_again() {
     assert_eq!((items.len(), &items[0]["item"]["type"]), (1, &json!("compaction")));
     let mut body = classic("Reply with exactly: on");
     body["input"].as_array_mut().unwrap().insert(0, items[0]["item"].clone());
-    assert_eq!(said(&socket.ask(&create(body)).await), "on");
+    assert_eq!(reply_text(&socket.ask(&create(body)).await), "on");
 }
 
 #[tokio::test]
@@ -325,8 +325,8 @@ async fn one_turn_at_a_time() {
     backend.wait_until(SOON, |record| !record.offences.is_empty()).await.unwrap();
     assert!(matches!(backend.record().offences[..], [Violation::Overlap { .. }]));
     backend.release("later");
-    assert_eq!(said(&socket.answer().await), "first");
-    assert_eq!(said(&socket.answer().await), "second");
+    assert_eq!(reply_text(&socket.answer().await), "first");
+    assert_eq!(reply_text(&socket.answer().await), "second");
 }
 
 #[tokio::test]

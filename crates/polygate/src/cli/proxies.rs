@@ -163,13 +163,13 @@ impl Add {
             (None, Some(file)) => read(file)?,
             (None, None) => bail!("no URL is given; hint: `-` reads it from standard input"),
         };
-        let wish = ProxySpec {
+        let spec = ProxySpec {
             name: self.name,
             address: Address::read(text.expose())?,
             allow_private: self.allow_private,
             enabled: !self.disabled,
         };
-        let (id, added) = engine::add_proxy(store, wish, context::now()).await?;
+        let (id, added) = engine::add_proxy(store, spec, context::now()).await?;
         let proxy = find(store, &id.0).await?;
         if !added {
             print(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} exists already.", proxy.name));

@@ -130,13 +130,13 @@ impl Relays {
 
 impl Add {
     async fn run(self, common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
-        let wish = self.spec()?;
-        refuse_own_address(config, &wish.base_url)?;
-        if config.relays.iter().any(|relay| relay.name == wish.name) {
-            bail!("the configuration file names a relay {} already; hint: choose another name", wish.name);
+        let spec = self.spec()?;
+        refuse_own_address(config, &spec.base_url)?;
+        if config.relays.iter().any(|relay| relay.name == spec.name) {
+            bail!("the configuration file names a relay {} already; hint: choose another name", spec.name);
         }
         let upstream = Upstream::new(crate::start::upstream_config(config))?;
-        let relay = engine::add_relay(store, upstream.relays(), &wish, context::now()).await?;
+        let relay = engine::add_relay(store, upstream.relays(), &spec, context::now()).await?;
         if relay.allow_private && !common.json {
             eprintln!("The address is private or plain http, so the relay is marked allow_private.");
         }

@@ -87,14 +87,14 @@ fn relay_rows(at: usize, relay: &Relay) -> Vec<SettingRow> {
     };
     let models = relay.models.iter().cloned().map(text).collect::<Vec<_>>();
     let models = (!models.is_empty()).then(|| ("models", toml::Value::Array(models)));
-    let said = std::iter::once(("base_url", text(relay.base_url.clone()))).chain(models).chain(key);
+    let fields = std::iter::once(("base_url", text(relay.base_url.clone()))).chain(models).chain(key);
     let row = |(field, value)| SettingRow {
         key: format!("relays.{}.{field}", relay.name),
         value: Some(value),
         origin: format!("file relays[{at}]"),
         own: true,
     };
-    said.map(row).collect()
+    fields.map(row).collect()
 }
 
 fn docs() -> String {

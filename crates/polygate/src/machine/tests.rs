@@ -42,8 +42,8 @@ fn macs(#[case] plist: &str, #[case] os: Option<&str>) {
 #[test]
 fn only_macs_have_another_processor_name() {
     let cases = [("macos", "aarch64", "arm64"), ("macos", "x86_64", "x86_64"), ("linux", "aarch64", "aarch64")];
-    for (os, known, told) in cases {
-        assert_eq!(arch(os, known), told);
+    for (os, known, expected) in cases {
+        assert_eq!(arch(os, known), expected);
     }
 }
 
@@ -54,9 +54,9 @@ fn only_macs_have_another_processor_name() {
 #[case::odd(&[("TERM_PROGRAM", "My Term(é)\n")], Some("My_Term____"))]
 #[case::empty(&[("TERM_PROGRAM", " "), ("TERM", "")], None)]
 #[case::service(&[], None)]
-fn terminals(#[case] env: &[(&str, &str)], #[case] told: Option<&str>) {
+fn terminals(#[case] env: &[(&str, &str)], #[case] expected: Option<&str>) {
     let lookup = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    assert_eq!(terminal(lookup).as_deref(), told);
+    assert_eq!(terminal(lookup).as_deref(), expected);
 }
 
 /// The platform of every machine can be sent in a header.

@@ -152,9 +152,9 @@ fn run(home: &Home, account: String, fate: Fate, (begin, signal): (Duration, Dur
         Command::new("kill").args([name, &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
     }
     let status = within(&mut child);
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
-    let wrong = (!fate.allows(status)).then(|| format!("{fate:?} {status}: {said}"));
+    let mut output_text = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut output_text).unwrap();
+    let wrong = (!fate.allows(status)).then(|| format!("{fate:?} {status}: {output_text}"));
     FinishedCommand { account, fate, code: status.code(), wrong, hit }
 }
 

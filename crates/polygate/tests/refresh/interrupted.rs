@@ -70,10 +70,10 @@ async fn a_signal_waits_for_the_tokens(
     signal(&child, name);
     backend.release(GATE);
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let output_text = String::from_utf8_lossy(&output.stderr).into_owned();
     // The signal may come after the command is done.
     let code = if name == "INT" { 130 } else { 143 };
-    assert!([Some(code), Some(0)].contains(&output.status.code()), "{:?}: {said}", output.status);
+    assert!([Some(code), Some(0)].contains(&output.status.code()), "{:?}: {output_text}", output.status);
     serves(&backend, &home).await;
 }
 

@@ -73,7 +73,7 @@ pub enum Redeemed {
     /// A code that is not known here.
     Other {
         /// The code.
-        said: String,
+        outcome: String,
     },
 }
 
@@ -132,7 +132,7 @@ impl Redeemed {
             "nothing_to_reset" => Self::NothingToReset,
             "no_credit" => Self::NoCredit,
             "already_redeemed" => Self::AlreadyRedeemed,
-            other => Self::Other { said: short(other, TEXT) },
+            other => Self::Other { outcome: short(other, TEXT) },
         })
     }
 
@@ -149,7 +149,7 @@ impl Redeemed {
             Self::NothingToReset => "nothing to reset: no window is used up, and the credit is still there".into(),
             Self::NoCredit => "there is no reset credit".into(),
             Self::AlreadyRedeemed => "this request was carried out before; no further credit was consumed".into(),
-            Self::Other { said } => format!("the provider answered {said:?}"),
+            Self::Other { outcome } => format!("the provider answered {outcome:?}"),
         }
     }
 }

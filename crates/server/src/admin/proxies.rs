@@ -121,8 +121,8 @@ pub(crate) async fn settings(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body: interval, .. } = read_json::<Interval>(ctx).await?;
     let minutes = interval.health_check_interval_minutes;
     if minutes > MINUTES {
-        let said = format!("At most {MINUTES} minutes, a week; 0 is never");
-        return Err(Failure::new(Kind::Invalid, said).at("healthCheckIntervalMinutes").into());
+        let hint = format!("At most {MINUTES} minutes, a week; 0 is never");
+        return Err(Failure::new(Kind::Invalid, hint).at("healthCheckIntervalMinutes").into());
     }
     engine.proxies().set_check_minutes(minutes).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &interval))

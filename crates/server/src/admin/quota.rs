@@ -134,15 +134,15 @@ impl From<Consumed> for ConsumeReply {
 }
 
 pub(crate) fn rejection(error: &QuotaError) -> Rejection {
-    let said = |kind| Failure::new(kind, error.to_string());
+    let failure = |kind| Failure::new(kind, error.to_string());
     match error {
-        QuotaError::Unknown => said(Kind::NotFound).code("not_found").into(),
+        QuotaError::Unknown => failure(Kind::NotFound).code("not_found").into(),
         QuotaError::NotUsable(_) => {
-            Rejection::with(StatusCode::CONFLICT, said(Kind::Invalid).code("account_not_usable"))
+            Rejection::with(StatusCode::CONFLICT, failure(Kind::Invalid).code("account_not_usable"))
         }
-        QuotaError::RequestId => said(Kind::Invalid).at("redeem_request_id").into(),
-        QuotaError::TooSoon(seconds) => said(Kind::RateLimited).code("cooldown").retry_after(*seconds).into(),
+        QuotaError::RequestId => failure(Kind::Invalid).at("redeem_request_id").into(),
+        QuotaError::TooSoon(seconds) => failure(Kind::RateLimited).code("cooldown").retry_after(*seconds).into(),
         QuotaError::Store(_) => Failure::new(Kind::Internal, "The store failed; see the log").into(),
-        QuotaError::Upstream(_) | QuotaError::Refused(_) => said(Kind::Upstream).code("upstream_quota").into(),
+        QuotaError::Upstream(_) | QuotaError::Refused(_) => failure(Kind::Upstream).code("upstream_quota").into(),
     }
 }

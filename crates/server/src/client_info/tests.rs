@@ -40,9 +40,9 @@ fn others_are_not_and_pass_none() {
 
 #[test]
 fn the_review_path_names_its_subagent_unless_the_client_does() {
-    let said = |given: &[(&'static str, &str)]| read(&headers(given), "id", Some("review")).headers;
-    assert_eq!(said(&[]), [("x-openai-subagent", "review".to_owned())]);
-    let own = said(&[("originator", "codex_exec"), ("x-openai-subagent", "compact")]);
+    let headers_of = |given: &[(&'static str, &str)]| read(&headers(given), "id", Some("review")).headers;
+    assert_eq!(headers_of(&[]), [("x-openai-subagent", "review".to_owned())]);
+    let own = headers_of(&[("originator", "codex_exec"), ("x-openai-subagent", "compact")]);
     assert_eq!(own, [("x-openai-subagent", "compact".to_owned())]);
 }
 

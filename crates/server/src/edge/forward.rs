@@ -69,8 +69,8 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     let permit = reply_permit(&app)?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let turn = client_info::turn_headers(&parts.headers);
-    let errand = ForwardRequest { service, key, request_id: id, model, content_type, load, turn };
-    let delivery = app.engine.forward_service(errand).await.map_err(rejection)?;
+    let request = ForwardRequest { service, key, request_id: id, model, content_type, load, turn };
+    let delivery = app.engine.forward_service(request).await.map_err(rejection)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(delivery.status).unwrap_or(StatusCode::OK);
     *response.headers_mut() = delivery.headers.clone();

@@ -87,19 +87,19 @@ pub(super) fn model(param: &str) -> &str {
 /// Whether the client looks for errors in the frames of a stream. Google's SDK for JavaScript does so since 2.32 (read in its source on
 /// 2026-11-22); it finds errors between frames only if they arrive in a separate read.
 fn reads_framed_errors(headers: &HeaderMap) -> bool {
-    let said = headers.get("x-goog-api-client").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut products = said.split_ascii_whitespace();
+    let value = headers.get("x-goog-api-client").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut products = value.split_ascii_whitespace();
     let since = |version: &str| {
         let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
         (parts.next(), parts.next()) >= (Some(2), Some(32))
     };
-    said.contains("gl-node/") && products.any(|product| product.strip_prefix("google-genai-sdk/").is_some_and(since))
+    value.contains("gl-node/") && products.any(|product| product.strip_prefix("google-genai-sdk/").is_some_and(since))
 }
 
 /// The value of `alt`, or of `$alt`, the spelling of older clients.
 fn stream_format(ctx: &RequestContext) -> Result<StreamFormat, Failure> {
-    let said = query::single(&ctx.parts, "alt").or_else(|| query::single(&ctx.parts, "$alt"));
-    match said.as_deref() {
+    let value = query::single(&ctx.parts, "alt").or_else(|| query::single(&ctx.parts, "$alt"));
+    match value.as_deref() {
         None | Some("json") => Ok(StreamFormat::Array),
         Some("sse") => Ok(StreamFormat::Events),
         Some(_) => Err(Failure::new(Kind::Invalid, "'alt' is either json or sse").at("alt")),
@@ -134,8 +134,8 @@ mod tests {
     #[case::python("google-genai-sdk/3.4.0 gl-python/3.12.1", false)]
     #[case::unknown("google-genai-sdk/next gl-node/v24.1.0", false)]
     #[case::other("gl-node/v24.1.0", false)]
-    fn later_sdks_for_javascript_read_framed_errors(#[case] said: &'static str, #[case] framed: bool) {
-        let headers = HeaderMap::from_iter([("x-goog-api-client".parse().unwrap(), HeaderValue::from_static(said))]);
+    fn later_sdks_for_javascript_read_framed_errors(#[case] value: &'static str, #[case] framed: bool) {
+        let headers = HeaderMap::from_iter([("x-goog-api-client".parse().unwrap(), HeaderValue::from_static(value))]);
         assert_eq!(reads_framed_errors(&headers), framed);
         assert!(!reads_framed_errors(&HeaderMap::new()));
     }

@@ -24,7 +24,7 @@ pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 
 /// `GET /v1/models` and its variants: the listed models, best first. `?refresh=true` refreshes the lists of accounts and relays first.
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
-    if query::single(&ctx.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
+    if query::single(&ctx.parts, "refresh").is_some_and(|value| matches!(value.as_str(), "true" | "1")) {
         ctx.app.engine.models().refresh(limits::MODELS_REFRESH_INTERVALS.1).await;
     }
     // Only Codex names its version; Codex's list has all models, including hidden ones.

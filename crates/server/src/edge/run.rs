@@ -156,7 +156,7 @@ pub(crate) fn response_headers(head: Head) -> HeaderMap {
         head.fallback.map(|fallback| ascii(&format!("{} -> {}; {}", fallback.from, fallback.to, fallback.why)));
     // A date in the format of a structured field (RFC 9745, section 2.1).
     let deprecated = format!("@{}", pool::catalog::RETIRED);
-    let said = [
+    let own_headers = [
         ("x-polygate-fallback", fallback.as_deref().unwrap_or_default()),
         ("x-polygate-account", head.relay.as_deref().or(account).unwrap_or_default()),
         ("x-polygate-model", head.model.as_str()),
@@ -164,7 +164,7 @@ pub(crate) fn response_headers(head: Head) -> HeaderMap {
         ("x-polygate-attempts", attempts.as_str()),
         ("deprecation", head.retired_from.map(|_| deprecated.as_str()).unwrap_or_default()),
     ];
-    for (name, value) in said.into_iter().filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in own_headers.into_iter().filter(|(_, value)| !value.is_empty()) {
         headers.extend(HeaderValue::from_str(value).ok().map(|value| (HeaderName::from_static(name), value)));
     }
     headers

@@ -60,10 +60,10 @@ pub(crate) async fn cancel(ctx: RequestContext) -> HandlerResult {
 
 /// `GET /v1/responses/{id}/input_items`. Items are always complete, so `include` adds nothing.
 pub(crate) async fn items(ctx: RequestContext) -> HandlerResult {
-    let wish = PageQuery::of(&ctx.parts)?;
+    let page = PageQuery::of(&ctx.parts)?;
     let items =
         ctx.app.engine.responses().input_items(&key(&ctx), &ctx.param).ok_or_else(|| unknown_response(&ctx.param))?;
-    let page = wish.page(items)?;
+    let page = page.page(items)?;
     Ok(json(StatusCode::OK, &page.list()))
 }
 
@@ -121,18 +121,18 @@ struct PageQuery {
 
 impl PageQuery {
     fn of(parts: &Parts) -> Result<Self, Failure> {
-        let said = |name| query::single(parts, name);
-        let limit = match said("limit").map(|limit| limit.parse()) {
+        let parameter = |name| query::single(parts, name);
+        let limit = match parameter("limit").map(|limit| limit.parse()) {
             None => PAGE.0,
             Some(Ok(limit)) if (1..=PAGE.1).contains(&limit) => limit,
             Some(_) => return Err(invalid_parameter("limit", "must be a number from 1 to 100")),
         };
-        let newest_first = match said("order").as_deref() {
+        let newest_first = match parameter("order").as_deref() {
             None | Some("desc") => true,
             Some("asc") => false,
             Some(_) => return Err(invalid_parameter("order", "must be 'asc' or 'desc'")),
         };
-        let after = said("after");
+        let after = parameter("after");
         if after.as_deref().is_some_and(str::is_empty) {
             return Err(invalid_parameter("after", "must be one item's id"));
         }

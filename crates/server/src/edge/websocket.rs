@@ -57,7 +57,7 @@ pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
     let full = |_| Failure::new(Kind::Overloaded, "Too many WebSockets are open").code("overloaded").retry_after(5);
     let permit = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
     let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else { return Err(handshake::upgrade_required(&parts)) };
-    let seat = SocketContext {
+    let context = SocketContext {
         app,
         connection: Arc::clone(&connection),
         route,
@@ -67,23 +67,23 @@ pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
     };
     connection.upgrade(Box::pin(async move {
         let _permit = permit;
-        if let Some(meter) = meter(upgrade, &seat).await {
-            let socket = websocket_stream(meter, &seat).await;
-            Session::new(Arc::new(seat), socket).run().await;
+        if let Some(meter) = meter(upgrade, &context).await {
+            let socket = websocket_stream(meter, &context).await;
+            Session::new(Arc::new(context), socket).run().await;
         }
     }));
     Ok(accepted)
 }
 
-async fn meter(upgrade: OnUpgrade, seat: &SocketContext) -> Option<MeteredStream> {
+async fn meter(upgrade: OnUpgrade, context: &SocketContext) -> Option<MeteredStream> {
     let upgraded = upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
     let parts = upgraded.downcast::<TokioIo<HeadFilter>>().ok()?;
-    Some(MeteredStream::new(parts.io.into_inner(), parts.read_buf, seat.app.budget.clone()))
+    Some(MeteredStream::new(parts.io.into_inner(), parts.read_buf, context.app.budget.clone()))
 }
 
 /// A WebSocket stream with empty buffers.
-async fn websocket_stream(meter: MeteredStream, seat: &SocketContext) -> WebSocketStream<MeteredStream> {
-    let most = usize::try_from(seat.app.limits.wire).unwrap_or(usize::MAX);
+async fn websocket_stream(meter: MeteredStream, context: &SocketContext) -> WebSocketStream<MeteredStream> {
+    let most = usize::try_from(context.app.limits.wire).unwrap_or(usize::MAX);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ)
         .write_buffer_size(WRITE)

@@ -14,28 +14,34 @@ use crate::operation::{BodyShape, Content, Operation, Param, ParamIn, Schemas, S
 use crate::route::{self, Route};
 
 /// The operation of a route that requires `scope`.
-pub(super) fn operation(route: &Route, scope: Scope, told: &Operation, shapes: &mut Schemas) -> OperationBuilder {
+pub(super) fn operation(
+    route: &Route,
+    scope: Scope,
+    described_operation: &Operation,
+    shapes: &mut Schemas,
+) -> OperationBuilder {
     let typed = route::may_have_body(&route.method);
     // The type of a DELETE's body is checked too, but HTTP gives such a body no meaning, so the description offers none.
     let described = typed && route.method != Method::DELETE;
     let mut written = OperationBuilder::new()
-        .tag(told.topic.name())
-        .summary(Some(told.about))
-        .description(told.more)
+        .tag(described_operation.topic.name())
+        .summary(Some(described_operation.about))
+        .description(described_operation.more)
         .operation_id(Some(id(route)))
-        .request_body(takes(told, described, shapes))
+        .request_body(takes(described_operation, described, shapes))
         .security(SecurityRequirement::new(TOKEN, [scope.name()]));
     if let Some((_, name)) = route.path.split_once('{') {
         let name = name.split('}').next().unwrap_or_default();
-        written = written.parameter(parameter(name, ParameterIn::Path, told.param).schema(Some(text())));
+        written = written.parameter(parameter(name, ParameterIn::Path, described_operation.param).schema(Some(text())));
     }
-    for choice in told.options {
+    for choice in described_operation.options {
         written = written.parameter(option(choice));
     }
-    for gives in told.gives.iter().flatten() {
+    for gives in described_operation.gives.iter().flatten() {
         written = written.response(gives.status.to_string(), response(gives, shapes));
     }
-    failure::of(told, typed).fold(written, |written, (status, response)| written.response(status, response))
+    failure::of(described_operation, typed)
+        .fold(written, |written, (status, response)| written.response(status, response))
 }
 
 /// The operation's id, such as `get_admin_accounts`. It comes from the route, so that renaming a function changes nothing for clients.
@@ -60,9 +66,9 @@ fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
 }
 
 /// The request body. An operation that reads no body has one of any form if `described`.
-fn takes(told: &Operation, described: bool, shapes: &mut Schemas) -> Option<RequestBody> {
+fn takes(described_operation: &Operation, described: bool, shapes: &mut Schemas) -> Option<RequestBody> {
     let body = RequestBodyBuilder::new();
-    Some(match told.takes {
+    Some(match described_operation.takes {
         BodyShape::Nothing if !described => return None,
         BodyShape::Nothing => {
             let body = body.description(Some("Not read.")).required(Some(Required::False));

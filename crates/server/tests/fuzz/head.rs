@@ -22,9 +22,9 @@ pub fn check(input: &[u8]) {
         |name: &str| request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name)).collect::<Vec<_>>();
     let (lengths, codings) = (named("content-length"), named("transfer-encoding"));
     assert!(lengths.len() + codings.len() <= 1, "two opinions about the length of the body");
-    let said = lengths.first().map(|header| String::from_utf8_lossy(header.value).trim().parse::<u64>());
+    let declared = lengths.first().map(|header| String::from_utf8_lossy(header.value).trim().parse::<u64>());
     match length {
-        Some(length) => assert_eq!(said.unwrap_or(Ok(0)), Ok(length), "another length"),
+        Some(length) => assert_eq!(declared.unwrap_or(Ok(0)), Ok(length), "another length"),
         None => assert_eq!(codings.len(), 1, "chunked without saying so"),
     }
 }

@@ -117,7 +117,7 @@ async fn many_accounts_are_changed_at_once() {
         ids.push(added["account"]["id"].as_str().unwrap().to_owned());
     }
     let all = json!([ids[0], "nobody", ids[1], ids[0]]);
-    let told = async |path: &str, mut body: Value| {
+    let batch = async |path: &str, mut body: Value| {
         body["ids"] = all.clone();
         bench.write(&format!("POST /auth/accounts/batch-{path}"), body).await
     };
@@ -132,10 +132,10 @@ async fn many_accounts_are_changed_at_once() {
         {"id": ids[1], "result": "done"},
     ]);
     let good = json!({"success": true, "updated": 2, "notFound": ["nobody"], "results": results});
-    assert_eq!(told("label", json!({"label": " Team "})).await, (200, good.clone()));
+    assert_eq!(batch("label", json!({"label": " Team "})).await, (200, good.clone()));
     assert_eq!(seen("label").await, [json!("Team"), json!("Team"), json!(logins[2].email)]);
-    assert_eq!(told("tags", json!({"tags": ["a", "b"]})).await, (200, good.clone()));
-    assert_eq!(told("tags", json!({"add": ["c"], "remove": ["a"]})).await, (200, good.clone()));
+    assert_eq!(batch("tags", json!({"tags": ["a", "b"]})).await, (200, good.clone()));
+    assert_eq!(batch("tags", json!({"add": ["c"], "remove": ["a"]})).await, (200, good.clone()));
     assert_eq!(seen("tags").await, [json!(["b", "c"]), json!(["b", "c"]), json!([])]);
     for body in [
         json!({"tags": [], "add": ["x"]}),
@@ -144,21 +144,21 @@ async fn many_accounts_are_changed_at_once() {
         json!({"add": "x"}),
         json!({"tags": ["x".repeat(33)]}),
     ] {
-        assert_eq!(told("tags", body.clone()).await.0, 400, "{body}");
+        assert_eq!(batch("tags", body.clone()).await.0, 400, "{body}");
     }
     for body in [json!({"label": "two\nlines"}), json!({}), json!({"label": 7})] {
-        assert_eq!(told("label", body.clone()).await.0, 400, "{body}");
+        assert_eq!(batch("label", body.clone()).await.0, 400, "{body}");
     }
     assert_eq!(bench.write(&format!("PATCH /auth/accounts/{}/label", ids[0]), json!({})).await.0, 400);
     assert_eq!(seen("label").await[0], json!("Team"), "nothing of that was done");
     let original = json!([logins[0].email, logins[1].email]);
-    assert_eq!(told("label", json!({"label": null})).await, (200, good.clone()));
+    assert_eq!(batch("label", json!({"label": null})).await, (200, good.clone()));
     assert_eq!(json!(seen("label").await[..2]), original);
     assert_eq!(seen("tags").await[0], json!(["b", "c"]), "nothing of that was done");
     // One account has no room for another tag.
     let full: Vec<String> = (0..16).map(|n| format!("t{n}")).collect();
     bench.write(&format!("PATCH /auth/accounts/{}/tags", ids[1]), json!({"tags": full})).await;
-    let (status, said) = told("tags", json!({"add": ["more"]})).await;
+    let (status, said) = batch("tags", json!({"add": ["more"]})).await;
     assert_eq!((status, &said["success"], &said["updated"]), (200, &json!(false), &json!(1)), "{said}");
     assert_eq!(said["results"][2]["result"], "failed", "{said}");
     assert!(said["results"][2]["error"].as_str().unwrap().contains("16 tags"), "{said}");

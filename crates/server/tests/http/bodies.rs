@@ -285,7 +285,7 @@ async fn admin_errors_quote_no_value_of_the_body() {
 async fn a_large_body_is_read_off_the_threads_of_small_ones() {
     let gateway = Gateway::start().await;
     let (held, mut begun) = tokio::sync::mpsc::unbounded_channel();
-    let mut lanes = Vec::new();
+    let mut permits = Vec::new();
     for _ in 0..wire_body::max_concurrent() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let held = held.clone();
@@ -293,7 +293,7 @@ async fn a_large_body_is_read_off_the_threads_of_small_ones() {
             held.send(()).unwrap();
             wait.recv().ok()
         };
-        lanes.push((release, tokio::spawn(wire_body::offload(wire_body::INLINE + 1, work))));
+        permits.push((release, tokio::spawn(wire_body::offload(wire_body::INLINE + 1, work))));
         begun.recv().await.unwrap();
     }
     let body = CHAT.replace("\"s\"", &format!("\"{}\"", "s".repeat(wire_body::INLINE)));
@@ -308,6 +308,6 @@ async fn a_large_body_is_read_off_the_threads_of_small_ones() {
         _ = &mut large => panic!("read although no thread is free"),
         () = small => {}
     }
-    lanes.clear();
+    permits.clear();
     assert_eq!(large.await.status, 503);
 }

@@ -153,8 +153,8 @@ async fn options_are_read_where_they_are_said() {
         let options = parameters.filter(|parameter| parameter["in"] != "path");
         options.map(move |option| (format!("{method} {path}"), option["name"].as_str().unwrap()))
     });
-    let told: BTreeSet<_> = OPTIONS.iter().map(|(line, name, _)| ((*line).to_owned(), *name)).collect();
-    assert_eq!(described.collect::<BTreeSet<_>>(), told);
+    let listed: BTreeSet<_> = OPTIONS.iter().map(|(line, name, _)| ((*line).to_owned(), *name)).collect();
+    assert_eq!(described.collect::<BTreeSet<_>>(), listed);
     for (line, name, refused) in OPTIONS {
         let Some((query, status)) = refused else { continue };
         let token = if line.ends_with("export") { &gateway.keys.exporter } else { &gateway.keys.admin };

@@ -210,8 +210,8 @@ async fn a_cut_at_any_event_leaves_a_prefix_and_no_false_end() {
             let answer = ask_during((&gateway, &backend), &protocol, &plan, true).await;
             let (name, text) = (protocol.name, answer.text());
             if answer.status == 200 {
-                let said = protocol.text(&text);
-                assert!(whole.starts_with(&said) && said != whole, "{name} at {event}: {said}");
+                let reply_text = protocol.text(&text);
+                assert!(whole.starts_with(&reply_text) && reply_text != whole, "{name} at {event}: {reply_text}");
                 assert_eq!(text.matches(protocol.error).count(), 1, "{name} at {event}: {text}");
             } else {
                 assert!(answer.check().status >= 500, "{name} at {event}: {text}");

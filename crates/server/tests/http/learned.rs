@@ -62,8 +62,8 @@ async fn every_list_shows_the_window_that_a_refusal_named() {
     // The second request makes no call, and the client learns at which length to compact its conversation.
     let second = gateway.post("/v1/messages", &[], body.as_bytes()).await;
     assert_eq!((second.status, second.header("x-polygate-attempts")), (400, None));
-    let said = second.text();
-    assert!(said.contains("prompt is too long: 22") && said.contains(" > 20000 maximum"), "{said}");
+    let reply_text = second.text();
+    assert!(reply_text.contains("prompt is too long: 22") && reply_text.contains(" > 20000 maximum"), "{reply_text}");
     let note = "not sent: the upstream has refused more than 20000 tokens";
     assert_eq!(second.header("x-polygate-notes").map(|notes| notes.contains(note)), Some(true));
     assert_eq!(backend.record().model_requests().count(), 1);

@@ -349,8 +349,8 @@ fn credentials(gateway: &Gateway) -> Vec<(&'static str, String)> {
 
 #[test]
 fn every_route_is_in_the_oracle() {
-    assert_eq!(sorted(routes().iter().map(|route| said(route, "data"))), sorted(ORACLE));
-    assert_eq!(sorted(ollama_routes().iter().map(|route| said(route, "open"))), sorted(OLLAMA));
+    assert_eq!(sorted(routes().iter().map(|route| row_of(route, "data"))), sorted(ORACLE));
+    assert_eq!(sorted(ollama_routes().iter().map(|route| row_of(route, "open"))), sorted(OLLAMA));
 }
 
 type Row = (&'static str, &'static str, &'static str);
@@ -362,7 +362,7 @@ fn sorted(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
 }
 
 /// A route in the oracle's form; `data` is the oracle's name of the data class.
-fn said(route: &'static Route, data: &'static str) -> Row {
+fn row_of(route: &'static Route, data: &'static str) -> Row {
     let class = match route.class {
         Class::Public => "public",
         Class::Data => data,

@@ -365,8 +365,8 @@ async fn what_only_the_real_backend_has_is_answered_quietly() {
         bench.gateway.ask("POST /backend-api/ps/mcp", &headers, body.to_string().as_bytes()).await
     };
     let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}});
-    let said = read(&mcp(hello).await);
-    assert_eq!((&said["id"], &said["result"]["protocolVersion"]), (&json!(0), &json!("2025-06-18")));
+    let reply_text = read(&mcp(hello).await);
+    assert_eq!((&reply_text["id"], &reply_text["result"]["protocolVersion"]), (&json!(0), &json!("2025-06-18")));
     let tools = read(&mcp(json!({"jsonrpc": "2.0", "id": "a", "method": "tools/list"})).await);
     assert_eq!(tools, json!({"jsonrpc": "2.0", "id": "a", "result": {"tools": []}}));
     assert_eq!(mcp(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await.status, 202);
@@ -437,7 +437,11 @@ async fn a_clients_attestation_stays_here() {
     let record = bench.backend.record();
     assert_eq!(record.model_requests().count(), 4);
     for seen in &record.requests {
-        let said = format!("{:?} {}", seen.headers, seen.json());
-        assert!(!said.contains("canary-of-a-device") && !said.contains("attestation"), "{}: {said}", seen.path);
+        let reply_text = format!("{:?} {}", seen.headers, seen.json());
+        assert!(
+            !reply_text.contains("canary-of-a-device") && !reply_text.contains("attestation"),
+            "{}: {reply_text}",
+            seen.path
+        );
     }
 }

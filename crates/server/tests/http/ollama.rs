@@ -162,12 +162,12 @@ async fn a_chat_streams_by_default_and_counts() {
 #[tokio::test]
 async fn openais_and_anthropics_paths_are_there_without_a_key() {
     let (gateway, _backend) = streams::gateway(|settings| settings.ollama = ollama()).await;
-    let said = json!([{"role": "user", "content": "Reply with exactly: yes"}]);
+    let messages = json!([{"role": "user", "content": "Reply with exactly: yes"}]);
     for (path, body) in [
-        ("/v1/chat/completions", json!({"model": "gpt-6-sol", "messages": said})),
-        ("/v1/messages", json!({"model": "gpt-6-sol", "max_tokens": 99, "messages": said})),
-        ("/v1/responses", json!({"model": "gpt-6-sol", "input": said})),
-        ("/v1/messages/count_tokens", json!({"model": "gpt-6-sol", "messages": said})),
+        ("/v1/chat/completions", json!({"model": "gpt-6-sol", "messages": messages})),
+        ("/v1/messages", json!({"model": "gpt-6-sol", "max_tokens": 99, "messages": messages})),
+        ("/v1/responses", json!({"model": "gpt-6-sol", "input": messages})),
+        ("/v1/messages/count_tokens", json!({"model": "gpt-6-sol", "messages": messages})),
     ] {
         let answer = post(&gateway, path, &body).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());

@@ -25,23 +25,23 @@ struct Defect {
 
 impl<S: Subscriber> Layer<S> for Defect {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut said = Said::default();
-        event.record(&mut said);
-        if said.message == "a handler panicked" {
-            assert_eq!((*event.metadata().level(), &*said.route), (Level::ERROR, "\"/v1/responses\""));
+        let mut fields = EventFields::default();
+        event.record(&mut fields);
+        if fields.message == "a handler panicked" {
+            assert_eq!((*event.metadata().level(), &*fields.route), (Level::ERROR, "\"/v1/responses\""));
             self.logged.fetch_add(1, Ordering::Relaxed);
         }
-        assert!(said.message != self.at || !self.armed.swap(false, Ordering::Relaxed), "a defect");
+        assert!(fields.message != self.at || !self.armed.swap(false, Ordering::Relaxed), "a defect");
     }
 }
 
 #[derive(Default)]
-struct Said {
+struct EventFields {
     message: String,
     route: String,
 }
 
-impl Visit for Said {
+impl Visit for EventFields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),

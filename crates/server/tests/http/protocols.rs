@@ -126,7 +126,7 @@ impl Protocol {
 
     /// The text of a reply, streamed or collected, cut or not.
     pub(crate) fn text(&self, body: &str) -> String {
-        self.values(body).iter().map(|value| self.said(value)).collect()
+        self.values(body).iter().map(|value| self.reply_text(value)).collect()
     }
 
     /// The JSON values of a reply, in any framing.
@@ -142,7 +142,7 @@ impl Protocol {
         lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    fn said(&self, value: &Value) -> String {
+    fn reply_text(&self, value: &Value) -> String {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let joined = |list: &Value, pick: &dyn Fn(&Value) -> String| -> String {
             list.as_array().into_iter().flatten().map(pick).collect()

@@ -42,8 +42,8 @@ impl Bench {
     }
 
     async fn add(&self, name: &str) -> String {
-        let wish = json!({"name": name, "url": self.proxy.url(), "allowPrivate": true});
-        let (status, added) = self.call("POST /api/proxies", wish).await;
+        let body = json!({"name": name, "url": self.proxy.url(), "allowPrivate": true});
+        let (status, added) = self.call("POST /api/proxies", body).await;
         assert_eq!(status, 201, "{added}");
         added["id"].as_str().unwrap().to_owned()
     }
@@ -121,9 +121,9 @@ async fn bad_proxies_are_refused_with_what_to_do() {
         (json!({"url": "http://me:***@proxy.example"}), "password"),
         (json!({"link": "http://proxy.example"}), "form"),
     ];
-    for (wish, word) in cases {
-        let (status, said) = bench.call("POST /api/proxies", wish.clone()).await;
-        assert!(status == 400 && said["error"]["message"].as_str().unwrap().contains(word), "{wish}: {status} {said}");
+    for (body, word) in cases {
+        let (status, said) = bench.call("POST /api/proxies", body.clone()).await;
+        assert!(status == 400 && said["error"]["message"].as_str().unwrap().contains(word), "{body}: {status} {said}");
     }
     bench.add("taken").await;
     let (status, _) = bench.call("POST /api/proxies", json!({"url": "http://proxy.example", "name": "taken"})).await;

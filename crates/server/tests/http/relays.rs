@@ -68,15 +68,15 @@ impl Bench {
     }
 
     /// A request to add the backend's chat relay.
-    fn wish(&self) -> Value {
+    fn relay_body(&self) -> Value {
         let url = format!("{}/relay/chat/v1", self.backend.auth_url());
         json!({"provider": "custom", "baseUrl": url, "apiKey": KEY, "label": "My Relay", "allowPrivate": true})
     }
 
     async fn able(&self) -> Value {
-        let mut wish = self.wish();
-        wish["capabilities"] = json!(["chat", "embeddings", "audio", "images"]);
-        let answer = self.write("POST /auth/api-keys", wish).await;
+        let mut relay_body = self.relay_body();
+        relay_body["capabilities"] = json!(["chat", "embeddings", "audio", "images"]);
+        let answer = self.write("POST /auth/api-keys", relay_body).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         read(&answer)["keys"][0].clone()
     }
@@ -109,15 +109,15 @@ async fn relays_are_added_seen_changed_and_removed() {
     let catalog = read(&bench.write("GET /auth/api-keys/catalog", Value::Null).await);
     assert_eq!(catalog["catalog"]["anthropic"]["defaultBaseUrl"], "https://api.anthropic.com");
 
-    let added = read(&bench.write("POST /auth/api-keys", bench.wish()).await);
+    let added = read(&bench.write("POST /auth/api-keys", bench.relay_body()).await);
     let entry = &added["keys"][0];
     assert_eq!((&added["added"], &entry["label"], &entry["wire"]), (&json!(1), &json!("my-relay"), &json!("chat")));
     assert_eq!((&entry["allowPrivate"], &entry["origin"]), (&json!(true), &json!("store")));
     assert!(!added.to_string().contains("canary"), "{added}");
     // A taken name gets a number, unless the exact name is requested.
-    let again = read(&bench.write("POST /auth/api-keys", bench.wish()).await);
+    let again = read(&bench.write("POST /auth/api-keys", bench.relay_body()).await);
     assert_eq!(again["keys"][0]["label"], "my-relay-2");
-    let mut exact = bench.wish();
+    let mut exact = bench.relay_body();
     exact["name"] = json!("my-relay");
     assert_eq!(bench.write("POST /auth/api-keys", exact).await.status, 409);
 
@@ -151,9 +151,9 @@ async fn relays_are_added_seen_changed_and_removed() {
 async fn what_may_not_be_is_refused_without_a_word_of_the_key() {
     let bench = Bench::new().await;
     let with = |name: &str, value: Value| {
-        let mut wish = bench.wish();
-        wish[name] = value;
-        wish
+        let mut relay_body = bench.relay_body();
+        relay_body[name] = value;
+        relay_body
     };
     let rows = [
         (with("allowPrivate", json!(false)), 400),
@@ -169,9 +169,9 @@ async fn what_may_not_be_is_refused_without_a_word_of_the_key() {
         (with("unknown", json!(KEY)), 400),
         (json!({"provider": "custom", "apiKey": KEY}), 400),
     ];
-    for (wish, status) in rows {
-        let answer = bench.write("POST /auth/api-keys", wish.clone()).await;
-        assert_eq!(answer.status, status, "{wish} {}", answer.text());
+    for (relay_body, status) in rows {
+        let answer = bench.write("POST /auth/api-keys", relay_body.clone()).await;
+        assert_eq!(answer.status, status, "{relay_body} {}", answer.text());
         assert!(!answer.text().contains("canary"), "{}", answer.text());
     }
     assert_eq!(bench.list().await, Vec::<Value>::new());
@@ -188,8 +188,11 @@ async fn an_export_wants_its_own_scope_and_is_read_back() {
     let logged = tracing::subscriber::set_default(lines);
     let exported = read(&bench.admin(&exporter, "GET /auth/api-keys/export", &Value::Null).await);
     drop(logged);
-    let said = log.text();
-    assert!(said.contains("audit") && said.contains("relays exported") && !said.contains("canary"), "{said}");
+    let log_text = log.text();
+    assert!(
+        log_text.contains("audit") && log_text.contains("relays exported") && !log_text.contains("canary"),
+        "{log_text}"
+    );
     assert_eq!(exported["keys"][0]["apiKey"], KEY);
     let listed = bench.write("GET /auth/api-keys", Value::Null).await.text();
     assert!(!listed.contains("canary"), "{listed}");
@@ -198,7 +201,7 @@ async fn an_export_wants_its_own_scope_and_is_read_back() {
     bench.write(&format!("DELETE /auth/api-keys/{id}"), Value::Null).await;
     let mut keys = exported["keys"].as_array().cloned().unwrap();
     keys.push(json!({"provider": "custom", "label": "bad", "apiKey": KEY, "baseUrl": "http://169.254.169.254"}));
-    let mut foreign = bench.wish();
+    let mut foreign = bench.relay_body();
     foreign["wire"] = json!("codex-responses");
     keys.push(foreign);
     let imported = read(&bench.write("POST /auth/api-keys/import", json!({ "keys": keys })).await);
@@ -214,15 +217,15 @@ async fn an_export_wants_its_own_scope_and_is_read_back() {
 #[tokio::test]
 async fn models_of_a_relay_are_asked_for_before_it_is_added() {
     let bench = Bench::new().await;
-    let models = read(&bench.write("POST /auth/api-keys/models", bench.wish()).await);
+    let models = read(&bench.write("POST /auth/api-keys/models", bench.relay_body()).await);
     assert!(models["models"].as_array().unwrap().iter().any(|model| model["id"] == "llama-4-scout"), "{models}");
-    let mut wish = bench.wish();
-    wish["apiKey"] = json!("sk-wrong");
-    let refused = bench.write("POST /auth/api-keys/models", wish.clone()).await;
+    let mut relay_body = bench.relay_body();
+    relay_body["apiKey"] = json!("sk-wrong");
+    let refused = bench.write("POST /auth/api-keys/models", relay_body.clone()).await;
     assert_eq!((refused.status, &read(&refused)["error"]["code"]), (401, &json!("relay_key_refused")));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    wish["baseUrl"] = json!(format!("http://{closed}/v1"));
-    assert_eq!(bench.write("POST /auth/api-keys/models", wish).await.status, 502);
+    relay_body["baseUrl"] = json!(format!("http://{closed}/v1"));
+    assert_eq!(bench.write("POST /auth/api-keys/models", relay_body).await.status, 502);
     assert_eq!(bench.list().await, Vec::<Value>::new());
 }
 
@@ -241,9 +244,9 @@ async fn a_relay_serves_and_is_named() {
 #[tokio::test]
 async fn models_are_listed_with_their_owner() {
     let bench = Bench::new().await;
-    let mut wish = bench.wish();
-    wish["models"] = json!(["a/b", "gpt-6-sol"]);
-    bench.write("POST /auth/api-keys", wish).await;
+    let mut relay_body = bench.relay_body();
+    relay_body["models"] = json!(["a/b", "gpt-6-sol"]);
+    bench.write("POST /auth/api-keys", relay_body).await;
     let key = format!("authorization: Bearer {}", bench.gateway.keys.client);
     let get =
         async |path: &str| read(&bench.gateway.ask(&format!("GET {path}"), &["host: localhost", &key], b"").await);

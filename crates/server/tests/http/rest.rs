@@ -32,7 +32,7 @@ fn refusal(answer: &Answer) -> (u16, Value) {
 #[tokio::test]
 async fn a_conversation_is_compacted_and_goes_on_where_it_can_be_read() {
     let (gateway, backend) = gateway_of(&["plus", "plus", "plus"], |_| {}).await;
-    let said = json!([
+    let reply_text = json!([
         { "role": "user", "content": "Remember the fox." },
         { "role": "assistant", "content": [{ "type": "output_text", "text": "I do.", "annotations": [] }] },
     ]);
@@ -41,7 +41,7 @@ async fn a_conversation_is_compacted_and_goes_on_where_it_can_be_read() {
     {
         for model in ["gpt-6-sol", "gpt-5.5"] {
             let compact =
-                ask(&gateway, path, &json!({ "model": model, "input": said, "instructions": "Be short." })).await;
+                ask(&gateway, path, &json!({ "model": model, "input": reply_text, "instructions": "Be short." })).await;
             assert_eq!(compact["object"], "response.compaction", "{path}");
             let output = compact["output"].as_array().unwrap();
             assert_eq!((output.len(), &output[0]["role"]), (2, &json!("user")));
@@ -124,8 +124,8 @@ async fn a_bare_prompt_is_completed() {
     let text = answer.text();
     let chunks = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
     let chunks: Vec<Value> = chunks.map(|data| serde_json::from_str(data).unwrap()).collect();
-    let said: String = chunks.iter().map(|chunk| chunk["choices"][0]["text"].as_str().unwrap()).collect();
-    assert_eq!((said.as_str(), text.ends_with("data: [DONE]\n\n")), ("a b", true), "{text}");
+    let reply_text: String = chunks.iter().map(|chunk| chunk["choices"][0]["text"].as_str().unwrap()).collect();
+    assert_eq!((reply_text.as_str(), text.ends_with("data: [DONE]\n\n")), ("a b", true), "{text}");
 
     for (field, value) in [("echo", json!(true)), ("n", json!(3)), ("logprobs", json!(1)), ("suffix", json!("x"))] {
         let mut wrong = body.clone();

@@ -55,7 +55,7 @@ impl Socket {
         self.send(Message::Ping("so far".into())).await;
         loop {
             match self.next().await {
-                Some(Message::Pong(said)) if said == "so far" => return,
+                Some(Message::Pong(payload)) if payload == "so far" => return,
                 Some(_) => {}
                 None => panic!("closed before the pong"),
             }

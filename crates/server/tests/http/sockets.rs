@@ -28,7 +28,7 @@ fn user(text: &str) -> Value {
 }
 
 /// The input of the last model request, as the backend saw it: roles and texts.
-fn said(backend: &offline::Running) -> Vec<String> {
+fn sent_input(backend: &offline::Running) -> Vec<String> {
     let record = backend.record();
     let post = record.model_requests().last().expect("a model request");
     let items = post.json()["input"].as_array().cloned().unwrap_or_default();
@@ -71,10 +71,10 @@ async fn input_goes_on_from_the_last_response_of_the_connection() {
         assert_eq!(last["response"]["previous_response_id"], previous, "{last}");
         assert_eq!(last["response"]["store"], false);
         previous = last["response"]["id"].clone();
-        let said = said(&backend);
+        let sent_input = sent_input(&backend);
         let wanted =
             ["user:My name is Ada.", "user:Reply with exactly: one", "assistant:one", "user:Reply with exactly: two"];
-        assert_eq!(said, &wanted[..2 + 2 * turn]);
+        assert_eq!(sent_input, &wanted[..2 + 2 * turn]);
     }
     let unknown = json!({ "model": MODEL, "input": "x", "previous_response_id": warm["response"]["id"] });
     let refused = socket.ask(unknown).await;
@@ -101,7 +101,7 @@ async fn a_stored_response_is_known_to_all_connections_of_its_key() {
     let next =
         json!({ "model": MODEL, "input": [user("count to 3")], "previous_response_id": first["response"]["id"] });
     assert_eq!(other.ask(next).await["type"], "response.completed");
-    assert_eq!(said(&backend), ["user:Reply with exactly: one", "assistant:one", "user:count to 3"]);
+    assert_eq!(sent_input(&backend), ["user:Reply with exactly: one", "assistant:one", "user:count to 3"]);
 }
 
 #[tokio::test]
@@ -313,9 +313,9 @@ async fn codex_hears_the_headers_of_its_reply() {
     socket.create(json!({ "model": MODEL, "input": "count to 3", "store": false })).await;
     let events = socket.reply().await;
     let at = |name: &str| events.iter().position(|event| event["type"] == name);
-    let told = &events[at("codex.response.metadata").unwrap()]["headers"];
-    assert_eq!(told["x-polygate-model"], MODEL);
-    assert!(told["x-request-id"].is_string() && told["x-models-etag"].is_string(), "{told}");
+    let headers = &events[at("codex.response.metadata").unwrap()]["headers"];
+    assert_eq!(headers["x-polygate-model"], MODEL);
+    assert!(headers["x-request-id"].is_string() && headers["x-models-etag"].is_string(), "{headers}");
     let limits = &events[at("codex.rate_limits").unwrap()];
     assert!(limits["rate_limits"]["primary"]["used_percent"].is_number(), "{limits}");
     assert!(at("codex.response.metadata") < at("response.created"));

@@ -93,14 +93,14 @@ pub(super) async fn connections_that_hung_are_not_used_again(cluster: &Cluster) 
 pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster: &Cluster) {
     let pool = cluster.admin().options().clone().max_connections(1);
     let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
-    let mut lent = PooledConnection::acquire(&pool).await.unwrap();
+    let mut connection = PooledConnection::acquire(&pool).await.unwrap();
     let endless = Operation::Rows(("SELECT pg_sleep(3600)::text", &[]));
-    assert!(lent.run(&endless, Duration::from_millis(1)).await.is_err());
-    drop(lent);
+    assert!(connection.run(&endless, Duration::from_millis(1)).await.is_err());
+    drop(connection);
     assert_eq!(pool.size(), 0);
-    let mut lent = timeout(HANGS, PooledConnection::acquire(&pool)).await.expect("a free place").unwrap();
-    assert!(lent.run(&Operation::Rows(("SELECT 'here'", &[])), HANGS).await.is_ok());
-    drop(lent);
+    let mut connection = timeout(HANGS, PooledConnection::acquire(&pool)).await.expect("a free place").unwrap();
+    assert!(connection.run(&Operation::Rows(("SELECT 'here'", &[])), HANGS).await.is_ok());
+    drop(connection);
     assert_eq!(pool.size(), 1);
     pool.close().await;
 }
@@ -109,16 +109,16 @@ pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster:
 pub(super) async fn a_transaction_has_one_bound(cluster: &Cluster) {
     let pool = cluster.admin().options().clone().max_connections(1);
     let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
-    let mut lent = PooledConnection::acquire(&pool).await.unwrap();
+    let mut connection = PooledConnection::acquire(&pool).await.unwrap();
     let slow = ("SELECT pg_sleep(0.7)", [].as_slice());
-    let done = lent.run(&Operation::Two(slow, slow), Duration::from_secs(1)).await;
-    drop(lent);
+    let done = connection.run(&Operation::Two(slow, slow), Duration::from_secs(1)).await;
+    drop(connection);
     assert!(done.is_err());
     assert_eq!(pool.size(), 0);
-    let mut lent = PooledConnection::acquire(&pool).await.unwrap();
+    let mut connection = PooledConnection::acquire(&pool).await.unwrap();
     let rows = vec![Vec::new(); 10];
-    let done = lent.run(&Operation::All("SELECT pg_sleep(0.25)", &rows), Duration::from_millis(300)).await;
-    drop(lent);
+    let done = connection.run(&Operation::All("SELECT pg_sleep(0.25)", &rows), Duration::from_millis(300)).await;
+    drop(connection);
     assert!(done.is_err(), "many rows have a longer one");
     assert_eq!(pool.size(), 0);
     pool.close().await;
@@ -160,9 +160,9 @@ pub(super) async fn sessions_have_bounds_of_the_server_too(cluster: &Cluster) {
     let asked = "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') || ' ' \
         || current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('application_name')";
     let row = store.read_one(asked, &[]).await.unwrap().unwrap();
-    let said = row.text(0).unwrap();
-    let node = said.strip_prefix("5s 2s 10s polygate/").expect("bounds and a node");
-    assert!(!node.is_empty(), "{said}");
+    let value = row.text(0).unwrap();
+    let node = value.strip_prefix("5s 2s 10s polygate/").expect("bounds and a node");
+    assert!(!node.is_empty(), "{value}");
     store.close().await;
 }
 

@@ -47,10 +47,10 @@ async fn a_damaged_database_is_set_aside_and_refused() {
         let broken = damage(fs::read(&path).unwrap());
         fs::write(&path, &broken).unwrap();
         for _ in 0..2 {
-            let OpenError::Damaged { path: said, copy, .. } = refusal(&site).await else {
+            let OpenError::Damaged { path: reported, copy, .. } = refusal(&site).await else {
                 panic!("{name}: other error")
             };
-            assert_eq!(said, path, "{name}");
+            assert_eq!(reported, path, "{name}");
             assert_eq!(fs::read(&copy).unwrap(), broken, "{name}");
         }
         assert_eq!(fs::read(&path).unwrap(), broken, "{name}: the file itself stays");
@@ -158,7 +158,7 @@ async fn a_damaged_relay_is_named() {
     for (column, damage) in damages {
         pool.execute(damage).await.unwrap();
         let error = store.relays().await.unwrap_err();
-        assert!(matches!(error, Error::Damaged { table: "relay", column: said, .. } if said == column), "{error}");
+        assert!(matches!(error, Error::Damaged { table: "relay", column: name, .. } if name == column), "{error}");
     }
     pool.execute("UPDATE relay SET status = '{\"state\":\"active\"}'").await.unwrap();
     assert_eq!(store.relays().await.unwrap().len(), 2);

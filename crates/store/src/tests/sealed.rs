@@ -84,7 +84,7 @@ async fn a_missing_key_is_never_made_anew() {
     let key = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     let error = refusal(&site).await;
-    assert!(matches!(&error, OpenError::MissingDataKey { path: said } if *said == path), "{error}");
+    assert!(matches!(&error, OpenError::MissingDataKey { path: damaged } if *damaged == path), "{error}");
     assert!(!path.exists());
 
     crate::files::write_new(&path, &key[..31]).unwrap();

@@ -39,14 +39,14 @@ fn start(home: &Path, point: &str, first: usize) -> Child {
 
 /// Returns the victim's lines and exit status; kills the victim after `kill` lines.
 fn watch(mut victim: Child, kill: Option<usize>) -> (BTreeSet<String>, ExitStatus) {
-    let mut said = BTreeSet::new();
+    let mut printed_lines = BTreeSet::new();
     for line in BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok) {
-        said.insert(line.trim_start_matches("test kill::victim ... ").to_owned());
-        if kill.is_some_and(|lines| said.len() >= lines) {
+        printed_lines.insert(line.trim_start_matches("test kill::victim ... ").to_owned());
+        if kill.is_some_and(|lines| printed_lines.len() >= lines) {
             victim.kill().unwrap();
         }
     }
-    (said, victim.wait().unwrap())
+    (printed_lines, victim.wait().unwrap())
 }
 
 /// The victim: runs every operation of a store, and prints a line after each one.
@@ -141,7 +141,7 @@ async fn refresh(store: &Store, id: &AccountId, name: &str) {
 }
 
 /// Opens the victim's home and compares it with the victim's lines.
-async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
+async fn inspect(home: &Path, printed_lines: &BTreeSet<String>, at: &str) {
     drop(Store::lock(home).unwrap_or_else(|error| panic!("{at}: the lock outlived its holder: {error}")));
     let store = open(home).await.unwrap_or_else(|error| panic!("{at}: {error}"));
     let accounts = store.accounts().await.unwrap();
@@ -151,7 +151,7 @@ async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
         assert_eq!(store.relay_key(&relay.id).await.unwrap(), Some(Secret::from("relay key")), "{at}");
     }
     let rows = store.usage().rows(100_000).await.unwrap();
-    for (what, name) in said.iter().filter_map(|line| line.split_once(' ')) {
+    for (what, name) in printed_lines.iter().filter_map(|line| line.split_once(' ')) {
         let account = accounts.iter().find(|account| account.upstream_id == name);
         let there = match what {
             "added" => account.is_some(),
@@ -167,14 +167,21 @@ async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
         assert!(there, "{at}: lost: {what} {name}");
     }
     for account in accounts.iter().filter(|account| account.upstream_id != "other") {
-        check_tokens(&store, &account.id, &account.upstream_id, said).await.unwrap_or_else(|why| panic!("{at}: {why}"));
+        check_tokens(&store, &account.id, &account.upstream_id, printed_lines)
+            .await
+            .unwrap_or_else(|why| panic!("{at}: {why}"));
     }
     store.close().await;
 }
 
 /// The store must have the old or the new tokens, and must mark old tokens that the provider may have used up.
-async fn check_tokens(store: &Store, id: &AccountId, name: &str, said: &BTreeSet<String>) -> Result<(), String> {
-    let heard = |what: &str| said.contains(&format!("{what} {name}"));
+async fn check_tokens(
+    store: &Store,
+    id: &AccountId,
+    name: &str,
+    printed_lines: &BTreeSet<String>,
+) -> Result<(), String> {
+    let was_printed = |what: &str| printed_lines.contains(&format!("{what} {name}"));
     let (old, new): (Tokens, Tokens) = (tokens(&format!("{name}-0"), 0), tokens(&format!("{name}-1"), 1));
     let interrupted = store.interrupted_refreshes(NOW.plus(60_000)).await.unwrap().contains(id);
     let LeaseOutcome::Granted(ticket) = store.begin_refresh(id, "heir", NOW.plus(60_000)).await.unwrap() else {
@@ -183,9 +190,9 @@ async fn check_tokens(store: &Store, id: &AccountId, name: &str, said: &BTreeSet
     let found = ticket.tokens.clone();
     let verdict = match () {
         () if found == new => Ok(()),
-        () if heard("committed") => Err(format!("{name}: committed tokens are lost")),
+        () if was_printed("committed") => Err(format!("{name}: committed tokens are lost")),
         () if found != old => Err(format!("{name}: neither old nor new tokens")),
-        () if heard("rotated") && !(ticket.interrupted && interrupted) => {
+        () if was_printed("rotated") && !(ticket.interrupted && interrupted) => {
             Err(format!("{name}: used up, and nobody knows"))
         }
         () => Ok(()),
@@ -200,9 +207,9 @@ async fn killed_at_every_failpoint() {
     let alone = FailScenario::setup();
     for point in FAILPOINTS {
         let home = TempDir::new().unwrap();
-        let (said, status) = watch(start(home.path(), point, 0), None);
-        assert_eq!(status.signal(), Some(SIGKILL), "{point} is never reached: {said:?}");
-        inspect(home.path(), &said, point).await;
+        let (printed_lines, status) = watch(start(home.path(), point, 0), None);
+        assert_eq!(status.signal(), Some(SIGKILL), "{point} is never reached: {printed_lines:?}");
+        inspect(home.path(), &printed_lines, point).await;
     }
     alone.teardown();
 }
@@ -217,9 +224,9 @@ async fn killed_at_random_moments_50() {
     for life in 0..50 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let lines = 1 + usize::try_from(random >> 33).unwrap() % 60;
-        let (said, status) = watch(start(home.path(), "", life * 100), Some(lines));
-        assert_eq!(status.signal(), Some(SIGKILL), "life {life} ended by itself: {said:?}");
-        all.extend(said);
+        let (printed_lines, status) = watch(start(home.path(), "", life * 100), Some(lines));
+        assert_eq!(status.signal(), Some(SIGKILL), "life {life} ended by itself: {printed_lines:?}");
+        all.extend(printed_lines);
         inspect(home.path(), &all, &format!("life {life}, {lines} lines")).await;
     }
     alone.teardown();

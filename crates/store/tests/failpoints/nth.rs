@@ -18,86 +18,92 @@ use crate::site::{NOW, account, key, models, open, proxy, relay, relay_models, t
 type Done = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Operation = fn(Store, AccountId) -> Done;
 
-fn said<T>(result: Result<T, impl std::fmt::Display>) -> Result<(), String> {
+fn message_of<T>(result: Result<T, impl std::fmt::Display>) -> Result<(), String> {
     result.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Every write of the interface, in a form that may be repeated.
 const OPERATIONS: &[(&str, Operation)] = &[
-    ("put", |store, _| Box::pin(async move { said(store.put_account(account("new", tokens("new", 0)), NOW).await) })),
+    ("put", |store, _| {
+        Box::pin(async move { message_of(store.put_account(account("new", tokens("new", 0)), NOW).await) })
+    }),
     ("put by a way", |store, _| {
         Box::pin(async move {
             let egress = Some(pool::egress::Egress::Direct);
             let new = store::NewAccount { egress, ..account("ways", tokens("ways", 0)) };
-            said(store.put_account(new, NOW).await)?;
+            message_of(store.put_account(new, NOW).await)?;
             let ways = store.egresses().await.map_err(|error| error.to_string())?;
             assert!(!ways.is_empty(), "an account without its way");
             Ok(())
         })
     }),
     ("sign in", |store, _| {
-        Box::pin(async move { said(store.put_account(account("old", tokens("later", 9)), NOW).await) })
+        Box::pin(async move { message_of(store.put_account(account("old", tokens("later", 9)), NOW).await) })
     }),
     ("remove", |store, _| {
         Box::pin(async move {
             let id =
                 store.put_account(account("gone", tokens("gone", 0)), NOW).await.map_err(|error| error.to_string())?;
-            said(store.remove_accounts(&[id.id]).await)
+            message_of(store.remove_accounts(&[id.id]).await)
         })
     }),
     ("status", |store, id| {
-        Box::pin(async move { said(store.set_statuses(&[(id.clone(), Status::Disabled, 1)]).await) })
+        Box::pin(async move { message_of(store.set_statuses(&[(id.clone(), Status::Disabled, 1)]).await) })
     }),
-    ("credit", |store, id| Box::pin(async move { said(store.begin_credit(&id, Some("request"), NOW).await) })),
-    ("credit ends", |store, id| Box::pin(async move { said(store.end_credit(&id, "request").await) })),
-    ("switch", |store, id| Box::pin(async move { said(store.set_owner_status(&[id], &Status::Disabled).await) })),
-    ("label", |store, id| Box::pin(async move { said(store.set_label(&[id], "name").await) })),
-    ("terms", |store, id| Box::pin(async move { said(store.set_limits(&id, AccountLimits::default()).await) })),
-    ("tags", |store, id| Box::pin(async move { said(store.set_tags(&[(id, vec!["work".to_owned()])]).await) })),
+    ("credit", |store, id| Box::pin(async move { message_of(store.begin_credit(&id, Some("request"), NOW).await) })),
+    ("credit ends", |store, id| Box::pin(async move { message_of(store.end_credit(&id, "request").await) })),
+    ("switch", |store, id| Box::pin(async move { message_of(store.set_owner_status(&[id], &Status::Disabled).await) })),
+    ("label", |store, id| Box::pin(async move { message_of(store.set_label(&[id], "name").await) })),
+    ("terms", |store, id| Box::pin(async move { message_of(store.set_limits(&id, AccountLimits::default()).await) })),
+    ("tags", |store, id| Box::pin(async move { message_of(store.set_tags(&[(id, vec!["work".to_owned()])]).await) })),
     ("link", |store, id| {
         Box::pin(async move {
-            said(store.set_link(&LinkedAccount { account: id, file: "/auth.json".into(), may_refresh: false }).await)
+            message_of(
+                store.set_link(&LinkedAccount { account: id, file: "/auth.json".into(), may_refresh: false }).await,
+            )
         })
     }),
-    ("unlink", |store, id| Box::pin(async move { said(store.unlink(&id).await) })),
-    ("quota", |store, id| Box::pin(async move { said(store.set_quotas(&[(id.clone(), Quota::default())]).await) })),
-    ("cookies", |store, id| {
-        Box::pin(async move { said(store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await) })
+    ("unlink", |store, id| Box::pin(async move { message_of(store.unlink(&id).await) })),
+    ("quota", |store, id| {
+        Box::pin(async move { message_of(store.set_quotas(&[(id.clone(), Quota::default())]).await) })
     }),
-    ("models", |store, id| Box::pin(async move { said(store.set_models(&id, &models("1")).await) })),
+    ("cookies", |store, id| {
+        Box::pin(async move { message_of(store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await) })
+    }),
+    ("models", |store, id| Box::pin(async move { message_of(store.set_models(&id, &models("1")).await) })),
     ("add key", |store, _| {
         Box::pin(async move {
             match store.add_key(&key("newnewne")).await {
                 Err(store::Error::KeyExists) => Ok(()),
-                other => said(other),
+                other => message_of(other),
             }
         })
     }),
-    ("revoke key", |store, _| Box::pin(async move { said(store.revoke_key("oldoldol", NOW).await) })),
+    ("revoke key", |store, _| Box::pin(async move { message_of(store.revoke_key("oldoldol", NOW).await) })),
     ("add relay", |store, _| {
         Box::pin(async move {
             match store.put_relay(&relay("new"), NOW).await {
                 Err(store::Error::RelayNameTaken(_)) => Ok(()),
-                other => said(other),
+                other => message_of(other),
             }
         })
     }),
     ("change relay", |store, _| {
         Box::pin(async move {
             let id = old_relay(&store).await.map_err(|error| error.to_string())?;
-            said(store.put_relay(&NewRelay { id: Some(id), weight: 2, ..relay("old") }, NOW).await)
+            message_of(store.put_relay(&NewRelay { id: Some(id), weight: 2, ..relay("old") }, NOW).await)
         })
     }),
     ("relay status", |store, _| {
         Box::pin(async move {
             let id = old_relay(&store).await.map_err(|error| error.to_string())?;
-            said(store.set_relay_status(&id, &Status::Disabled, 1).await)
+            message_of(store.set_relay_status(&id, &Status::Disabled, 1).await)
         })
     }),
     ("relay models", |store, _| {
         Box::pin(async move {
             let id = old_relay(&store).await.map_err(|error| error.to_string())?;
-            said(store.set_relay_models(&id, &relay_models()).await)
+            message_of(store.set_relay_models(&id, &relay_models()).await)
         })
     }),
     ("remove relay", |store, _| {
@@ -108,34 +114,36 @@ const OPERATIONS: &[(&str, Operation)] = &[
                 }
                 other => other.map_err(|error| error.to_string())?,
             };
-            said(store.remove_relay(&id).await)
+            message_of(store.remove_relay(&id).await)
         })
     }),
     ("add proxies", |store, _| {
         Box::pin(async move {
             match store.add_proxies(&[proxy("new"), proxy("other")], NOW).await {
                 Err(store::Error::ProxyNameTaken) => Ok(()),
-                other => said(other),
+                other => message_of(other),
             }
         })
     }),
     ("change proxy", |store, _| {
         Box::pin(async move {
             let id = old_proxy(&store).await.map_err(|error| error.to_string())?;
-            said(store.change_proxy(&id, &proxy("old"), true).await)
+            message_of(store.change_proxy(&id, &proxy("old"), true).await)
         })
     }),
     ("proxy health", |store, _| {
         Box::pin(async move {
             let id = old_proxy(&store).await.map_err(|error| error.to_string())?;
             let health = Health { ok: true, exit_ip: None, latency_ms: None, checked: NOW, error: None };
-            said(store.set_proxy_health(&[(id, health)]).await)
+            message_of(store.set_proxy_health(&[(id, health)]).await)
         })
     }),
-    ("remove proxy", |store, _| Box::pin(async move { said(store.remove_proxy(&ProxyId("none".into())).await) })),
-    ("assign", |store, id| Box::pin(async move { said(store.set_egresses(&[(id, Egress::Auto)]).await) })),
-    ("setting", |store, _| Box::pin(async move { said(store.set_setting("name", "value").await) })),
-    ("swap setting", |store, _| Box::pin(async move { said(store.swap_setting("old", Some("kept"), "kept").await) })),
+    ("remove proxy", |store, _| Box::pin(async move { message_of(store.remove_proxy(&ProxyId("none".into())).await) })),
+    ("assign", |store, id| Box::pin(async move { message_of(store.set_egresses(&[(id, Egress::Auto)]).await) })),
+    ("setting", |store, _| Box::pin(async move { message_of(store.set_setting("name", "value").await) })),
+    ("swap setting", |store, _| {
+        Box::pin(async move { message_of(store.swap_setting("old", Some("kept"), "kept").await) })
+    }),
     ("refresh", |store, id| Box::pin(refresh(store, id, false))),
     ("ended refresh", |store, id| Box::pin(refresh(store, id, true))),
 ];
@@ -149,13 +157,13 @@ async fn refresh(store: Store, id: AccountId, fails: bool) -> Result<(), String>
     };
     store.write_intent(&ticket, NOW).await.map_err(|error| error.to_string())?;
     if fails {
-        return said(store.end_refresh(ticket, Some(&Status::Disabled)).await);
+        return message_of(store.end_refresh(ticket, Some(&Status::Disabled)).await);
     }
     let mut ticket = ticket;
     for _ in 0..3 {
         match store.commit_refresh(ticket, &tokens("refreshed", 5)).await {
             Err(CommitError::Failed { ticket: again, .. }) => ticket = *again,
-            other => return said(other),
+            other => return message_of(other),
         }
     }
     Err("three commits failed".into())

@@ -98,7 +98,7 @@ pub(super) fn frames(turn: &RelayReply, head: &ChunkHead) -> Frames {
         parts.push(head.pieces(thought, "{\"content\":null,\"reasoning_content\":", "}"));
     }
     let mut calls = 0;
-    for say in &turn.said {
+    for say in &turn.parts {
         match say {
             ModelOutput::Text { text, cite } => {
                 parts.push(head.pieces(text, "{\"content\":", "}"));
@@ -129,7 +129,7 @@ fn annotation(start: usize, end: usize) -> Value {
 
 /// The chunks of one call: its name, then its arguments.
 fn called(head: &ChunkHead, say: &ModelOutput, at: usize, to: &mut Vec<StreamPart>) {
-    let (kind, member, text) = spoken(say);
+    let (kind, member, text) = input_of(say);
     let mut first = call(say);
     first[kind][member] = json!("");
     let mut indexed = Map::new();
@@ -143,7 +143,7 @@ fn called(head: &ChunkHead, say: &ModelOutput, at: usize, to: &mut Vec<StreamPar
 }
 
 /// The kind of a call, the member with its input, and the input.
-fn spoken(say: &ModelOutput) -> (&'static str, &'static str, String) {
+fn input_of(say: &ModelOutput) -> (&'static str, &'static str, String) {
     match say {
         ModelOutput::Function { arguments, .. } => ("function", "arguments", arguments.to_string()),
         ModelOutput::Custom { input, .. } => ("custom", "input", input.clone()),
@@ -154,7 +154,7 @@ fn spoken(say: &ModelOutput) -> (&'static str, &'static str, String) {
 }
 
 fn call(say: &ModelOutput) -> Value {
-    let (kind, member, text) = spoken(say);
+    let (kind, member, text) = input_of(say);
     let name = match say {
         ModelOutput::Function { name, .. } | ModelOutput::Custom { name, .. } => name.as_str(),
         _ => "",
@@ -168,14 +168,14 @@ fn call(say: &ModelOutput) -> Value {
 /// The collected completion.
 pub(super) fn whole(turn: &RelayReply, head: &ChunkHead) -> Value {
     let texts: Vec<&str> = turn
-        .said
+        .parts
         .iter()
         .filter_map(|say| match say {
             ModelOutput::Text { text, .. } => Some(text.as_str()),
             _ => None,
         })
         .collect();
-    let calls: Vec<Value> = turn.said.iter().filter(|say| say.is_call()).map(call).collect();
+    let calls: Vec<Value> = turn.parts.iter().filter(|say| say.is_call()).map(call).collect();
     let content = if texts.is_empty() { Value::Null } else { json!(texts.concat()) };
     let mut message = json!({ "role": "assistant", "content": content, "refusal": null, "annotations": [] });
     if let Some(thought) = turn.thought.filter(|_| head.shows) {

@@ -95,8 +95,8 @@ fn is_user(content: &Value) -> bool {
 
 fn last_user(body: &Value) -> Option<&Value> {
     let users = || list(body, "contents").iter().rev().filter(|content| is_user(content));
-    let said = |content: &&Value| !text(content).is_empty() && !responder::is_reminder(&text(content));
-    users().find(said).or_else(|| users().next())
+    let has_prompt = |content: &&Value| !text(content).is_empty() && !responder::is_reminder(&text(content));
+    users().find(has_prompt).or_else(|| users().next())
 }
 
 fn text(content: &Value) -> String {

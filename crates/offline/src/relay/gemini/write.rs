@@ -72,7 +72,7 @@ fn pieces(turn: &RelayReply, head: &ChunkHead) -> Vec<Piece> {
     let thought = turn.thought.filter(|_| head.shows).map(|thought| Piece::Text(thought.to_owned(), true));
     let mut pieces: Vec<Piece> = thought.into_iter().collect();
     let mut unsigned = true;
-    for say in &turn.said {
+    for say in &turn.parts {
         match say {
             ModelOutput::Text { text, .. } => pieces.push(Piece::Text(text.clone(), false)),
             ModelOutput::Function { name, arguments, .. } => {
@@ -90,11 +90,11 @@ fn pieces(turn: &RelayReply, head: &ChunkHead) -> Vec<Piece> {
 
 /// The grounding metadata of a search, with the text that cites it.
 fn grounding(turn: &RelayReply) -> Option<Value> {
-    let query = turn.said.iter().find_map(|say| match say {
+    let query = turn.parts.iter().find_map(|say| match say {
         ModelOutput::Search { query } => Some(query),
         _ => None,
     })?;
-    let (cite, text) = turn.said.iter().find_map(|say| match say {
+    let (cite, text) = turn.parts.iter().find_map(|say| match say {
         ModelOutput::Text { text, cite: Some(cite) } => Some((cite, &text[cite.start..cite.end])),
         _ => None,
     })?;
@@ -139,11 +139,11 @@ pub(super) fn frames(turn: &RelayReply, head: ChunkHead, events: bool) -> Frames
         last["groundingMetadata"] = grounding;
     }
     let end = head.chunk(&last, (total, reasoning));
-    let mut said = 0;
+    let mut counted = 0;
     let chunks = pieces(turn, &head).into_iter().flat_map(parts).map(move |(part, counts)| {
-        said += u64::from(counts);
+        counted += u64::from(counts);
         let candidate = json!({ "content": { "parts": [part], "role": "model" }, "index": 0 });
-        head.chunk(&candidate, (said.min(total), reasoning))
+        head.chunk(&candidate, (counted.min(total), reasoning))
     });
     let all = chunks.map(|chunk| (chunk, true)).chain(std::iter::once((end, false)));
     if events {

@@ -54,11 +54,11 @@ pub(in crate::relay) fn prompt(body: &Value) -> String {
 
 fn last_user(body: &Value) -> Option<&Value> {
     let users = || list(body, "messages").iter().rev().filter(|message| message["role"] == "user");
-    let said = |message: &&Value| {
+    let has_prompt = |message: &&Value| {
         let text = text(&message["content"]);
         !text.is_empty() && !responder::is_reminder(&text)
     };
-    users().find(said).or_else(|| users().next())
+    users().find(has_prompt).or_else(|| users().next())
 }
 
 /// Tool results in the last user message; empty if the message also has a user's text.
@@ -77,8 +77,8 @@ fn result(block: &Value) -> String {
     let images = list(block, "content").iter().filter(|part| part["type"] == "image");
     let sizes = images.map(|image| image["source"]["data"].as_str().map_or(0, decoded));
     let images = sizes.map(|bytes| format!(" [an image of {bytes} bytes]")).collect::<Vec<_>>().concat();
-    let said = format!("{}{images}", text(&block["content"]));
-    if block["is_error"] == true { format!("an error: {said}") } else { said }
+    let has_prompt = format!("{}{images}", text(&block["content"]));
+    if block["is_error"] == true { format!("an error: {has_prompt}") } else { has_prompt }
 }
 
 fn images(body: &Value) -> Vec<Result<usize, &str>> {

@@ -84,7 +84,7 @@ fn blocks(turn: &RelayReply, head: &ReplyHead) -> Vec<Value> {
             json!({ "type": "thinking", "thinking": thought, "signature": seal })
         });
     }
-    for say in &turn.said {
+    for say in &turn.parts {
         match say {
             ModelOutput::Text { text, cite } => {
                 let mut block = json!({ "type": "text", "text": text });
@@ -137,7 +137,7 @@ pub(super) fn frames(turn: &RelayReply, head: &ReplyHead) -> Frames {
         if at == 0 {
             parts.push(StreamPart::Frame(event(&json!({ "type": "ping" }))));
         }
-        spoken(at, &block, &mut parts);
+        block_deltas(at, &block, &mut parts);
         parts.push(StreamPart::Frame(event(&json!({ "type": "content_block_stop", "index": at }))));
     }
     let (reason, sequence) = finish(turn);
@@ -169,7 +169,7 @@ fn opened(at: usize, block: &Value, to: &mut Vec<StreamPart>) {
 }
 
 /// A block's deltas.
-fn spoken(at: usize, block: &Value, to: &mut Vec<StreamPart>) {
+fn block_deltas(at: usize, block: &Value, to: &mut Vec<StreamPart>) {
     let pieces = |kind: &str, member: &str, text: String| StreamPart::Pieces {
         text,
         head: format!(

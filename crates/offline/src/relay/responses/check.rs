@@ -68,9 +68,9 @@ fn of_model(body: &Map<String, Value>, model: &Model) -> Result<(), Reject> {
             None => Ok(()),
         },
         Kind::Plain => {
-            let told = |key: &&&str| body.get("reasoning").is_some_and(|reasoning| !reasoning[**key].is_null());
+            let is_set = |key: &&&str| body.get("reasoning").is_some_and(|reasoning| !reasoning[**key].is_null());
             let include = body.get("include").and_then(Value::as_array).into_iter().flatten();
-            if let Some(key) = ["effort", "summary"].iter().find(told) {
+            if let Some(key) = ["effort", "summary"].iter().find(is_set) {
                 Err(field::unsupported(&format!("reasoning.{key}"), ""))
             } else if include.into_iter().any(|name| name == "reasoning.encrypted_content") {
                 let message = "Encrypted content is not supported with this model.";

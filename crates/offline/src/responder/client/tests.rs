@@ -79,7 +79,7 @@ fn draws_with_the_clients_own_tool() {
     let exec = Tool { kind: ToolKind::Custom, namespace: Some("functions"), name: "exec", schema: None };
     let hosted = Tool { kind: ToolKind::Image, namespace: None, name: "image_generation", schema: None };
     let context = json!({ "input": [{ "content": "<cwd>/home/me</cwd>" }, { "description": "image_gen__imagegen" }] });
-    let said = |prompt: &str, tools: &[&Tool<'_>], body: &Value| {
+    let answer_to = |prompt: &str, tools: &[&Tool<'_>], body: &Value| {
         let tools = tools.iter().map(|tool| (*tool).clone()).collect();
         answer(&topic(prompt, tools, body)).remove(0)
     };
@@ -93,20 +93,20 @@ fn draws_with_the_clients_own_tool() {
         let input = format!("generatedImage(await tools.image_gen__imagegen({arguments}));\n");
         let (namespace, name) = (Some("image_gen".to_owned()), "imagegen".to_owned());
         assert_eq!(
-            said(prompt, &[&exec, &artist], &context),
+            answer_to(prompt, &[&exec, &artist], &context),
             ModelOutput::Function { namespace, name, arguments },
             "{prompt}"
         );
         let (namespace, name) = (Some("functions".to_owned()), "exec".to_owned());
-        assert_eq!(said(prompt, &[&exec], &context), ModelOutput::Custom { namespace, name, input }, "{prompt}");
+        assert_eq!(answer_to(prompt, &[&exec], &context), ModelOutput::Custom { namespace, name, input }, "{prompt}");
     }
     let plain = json!({});
-    assert!(matches!(said("draw a fox", &[&exec], &plain), ModelOutput::Text { .. }), "its code cannot draw");
+    assert!(matches!(answer_to("draw a fox", &[&exec], &plain), ModelOutput::Text { .. }), "its code cannot draw");
     assert!(
-        matches!(said("what a fox", &[&exec, &artist], &context), ModelOutput::Text { .. }),
+        matches!(answer_to("what a fox", &[&exec, &artist], &context), ModelOutput::Text { .. }),
         "nobody asked for a picture"
     );
-    assert!(matches!(said("draw a fox", &[&exec, &artist, &hosted], &context), ModelOutput::Image { .. }));
+    assert!(matches!(answer_to("draw a fox", &[&exec, &artist, &hosted], &context), ModelOutput::Image { .. }));
 }
 
 #[test]
@@ -114,17 +114,20 @@ fn searches_with_the_clients_own_tool() {
     let exec = Tool { kind: ToolKind::Custom, namespace: None, name: "exec", schema: None };
     let hosted = Tool { kind: ToolKind::Search, namespace: None, name: "web_search", schema: None };
     let body = json!({ "input": [{ "description": "### `web__run`" }] });
-    let said = |prompt: &str, tools: Vec<Tool<'_>>| answer(&topic(prompt, tools, &body)).remove(0);
+    let answer_to = |prompt: &str, tools: Vec<Tool<'_>>| answer(&topic(prompt, tools, &body)).remove(0);
     let input = "text(await tools.web__run({\"search_query\":[{\"q\":\"search foxes\"}]}));\n".to_owned();
     let call = ModelOutput::Custom { namespace: None, name: "exec".to_owned(), input };
-    assert_eq!(said("search foxes", vec![exec.clone()]), call);
-    assert!(matches!(said("name foxes", vec![exec.clone()]), ModelOutput::Text { .. }), "nobody asked for a search");
-    assert!(matches!(said("search foxes", vec![exec, hosted]), ModelOutput::Search { .. }));
+    assert_eq!(answer_to("search foxes", vec![exec.clone()]), call);
+    assert!(
+        matches!(answer_to("name foxes", vec![exec.clone()]), ModelOutput::Text { .. }),
+        "nobody asked for a search"
+    );
+    assert!(matches!(answer_to("search foxes", vec![exec, hosted]), ModelOutput::Search { .. }));
 }
 
 #[test]
 fn edits_by_text_blocks() {
-    let said = |prompt: &str, system: &str| {
+    let answer_to = |prompt: &str, system: &str| {
         let body = json!({ "messages": [{ "role": "system", "content": system }] });
         match &answer(&topic(prompt, Vec::new(), &body))[..] {
             [ModelOutput::Text { text, .. }] => text.clone(),
@@ -133,12 +136,14 @@ fn edits_by_text_blocks() {
     };
     let blocks = "Every *SEARCH/REPLACE block* must use this format";
     assert!(
-        said("edit a.py: x = 1 -> x = 2", blocks)
+        answer_to("edit a.py: x = 1 -> x = 2", blocks)
             .contains("\na.py\n```\n<<<<<<< SEARCH\nx = 1\n=======\nx = 2\n>>>>>>> REPLACE\n```\n")
     );
-    assert!(said(PROMPT, blocks).contains("\nproof.txt\n```\n<<<<<<< SEARCH\n=======\nit's done\n>>>>>>> REPLACE"));
-    assert!(said(PROMPT, "return the entire *file listing*").contains("\nproof.txt\n```\nit's done\n```\n"));
-    assert!(said(PROMPT, "anything else").starts_with("Hello"));
+    assert!(
+        answer_to(PROMPT, blocks).contains("\nproof.txt\n```\n<<<<<<< SEARCH\n=======\nit's done\n>>>>>>> REPLACE")
+    );
+    assert!(answer_to(PROMPT, "return the entire *file listing*").contains("\nproof.txt\n```\nit's done\n```\n"));
+    assert!(answer_to(PROMPT, "anything else").starts_with("Hello"));
 }
 
 #[test]

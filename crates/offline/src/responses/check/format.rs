@@ -73,8 +73,8 @@ fn closed(schema: &Value, properties: &Value, path: &str) -> Option<String> {
 
 /// Checks that the conversation has the word "json", which JSON mode requires.
 fn mentions_json(case: CheckContext<'_>) -> Result<(), Reject> {
-    let said = [case.body.get("input"), case.body.get("instructions")];
-    if said.into_iter().flatten().any(|value| value.to_string().to_lowercase().contains("json")) {
+    let texts = [case.body.get("input"), case.body.get("instructions")];
+    if texts.into_iter().flatten().any(|value| value.to_string().to_lowercase().contains("json")) {
         return Ok(());
     }
     let message =

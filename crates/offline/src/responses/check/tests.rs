@@ -172,12 +172,12 @@ fn wants_strict_schemas_strict() {
 fn wants_every_call_answered() {
     let call = json!({ "type": "function_call", "call_id": "call_X", "name": "f", "arguments": "{}" });
     let output = json!({ "type": "function_call_output", "call_id": "call_X", "output": "1" });
-    let said = |input: Value| judge(&changed(classic(), "/input", input), false).1["error"]["message"].clone();
-    assert_eq!(said(json!([call])), "No tool output found for function call call_X.");
-    assert_eq!(said(json!([output])), "No tool call found for function call output with call_id call_X.");
-    assert_eq!(said(json!([call, output])), Value::Null);
+    let message_for = |input: Value| judge(&changed(classic(), "/input", input), false).1["error"]["message"].clone();
+    assert_eq!(message_for(json!([call])), "No tool output found for function call call_X.");
+    assert_eq!(message_for(json!([output])), "No tool call found for function call output with call_id call_X.");
+    assert_eq!(message_for(json!([call, output])), Value::Null);
     let custom = json!({ "type": "custom_tool_call", "call_id": "call_Y", "name": "f", "input": "" });
-    assert_eq!(said(json!([custom])), "No tool output found for custom tool call call_Y.");
+    assert_eq!(message_for(json!([custom])), "No tool output found for custom tool call call_Y.");
 }
 
 #[test]

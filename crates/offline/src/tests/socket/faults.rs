@@ -49,7 +49,7 @@ async fn refuses_upgrades() {
         backend.wait_until(SOON, |record| record.sockets().count() == 8).await.unwrap();
         backend.release("upgrade");
     });
-    assert_eq!(said(&opened.unwrap().ask(&turn("Reply with exactly: late")).await), "late");
+    assert_eq!(reply_text(&opened.unwrap().ask(&turn("Reply with exactly: late")).await), "late");
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn sends_odd_frames() {
     let (backend, _account, mut socket) = opened().await;
     for odd in [QuirkKind::Pings(1_000), QuirkKind::Fragments(7)] {
         backend.script(Rule::responses(Plan::auto().quirk(5, odd)));
-        assert_eq!(said(&socket.ask(&turn("Reply with exactly: fine")).await), "fine", "{odd:?}");
+        assert_eq!(reply_text(&socket.ask(&turn("Reply with exactly: fine")).await), "fine", "{odd:?}");
     }
     backend.script(Rule::responses(Plan::auto().quirk(0, QuirkKind::Binary)));
     socket.send(&turn("hello")).await;

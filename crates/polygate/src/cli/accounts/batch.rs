@@ -68,30 +68,30 @@ struct Selection<'a> {
 
 impl Remove {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.select(common, engine)?;
-        if !self.yes && std::io::stdin().is_terminal() && !told.confirmed()? {
+        let selected = self.chosen.select(common, engine)?;
+        if !self.yes && std::io::stdin().is_terminal() && !selected.confirmed()? {
             anyhow::bail!("nothing was removed");
         }
-        let batch = engine.accounts().remove(&told.ids()).await?;
-        Ok(told.report(&batch, |_| "removed".to_owned()))
+        let batch = engine.accounts().remove(&selected.ids()).await?;
+        Ok(selected.report(&batch, |_| "removed".to_owned()))
     }
 }
 
 impl AccountArgs {
     pub(super) async fn switch(&self, common: &Common, engine: &Engine, on: bool) -> anyhow::Result<ExitCode> {
-        let told = self.select(common, engine)?;
-        let batch = engine.accounts().switch(&told.ids(), on).await?;
-        Ok(told.report(&batch, state))
+        let selected = self.select(common, engine)?;
+        let batch = engine.accounts().switch(&selected.ids(), on).await?;
+        Ok(selected.report(&batch, state))
     }
 
     pub(super) async fn refresh(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.select(common, engine)?;
-        let batch = engine.accounts().refresh_each(&told.ids()).await;
+        let selected = self.select(common, engine)?;
+        let batch = engine.accounts().refresh_each(&selected.ids()).await;
         let ends = |view: &AccountView| {
             let ends = view.expires.map_or("unknown".to_owned(), |at| output::time_until(context::now(), at));
             format!("the new token expires {ends}")
         };
-        Ok(told.report(&batch, ends))
+        Ok(selected.report(&batch, ends))
     }
 
     fn select<'a>(&self, common: &'a Common, engine: &'a Engine) -> anyhow::Result<Selection<'a>> {
@@ -101,25 +101,25 @@ impl AccountArgs {
 
 impl Label {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.select(common, engine)?;
-        let batch = engine.accounts().label(&told.ids(), self.to.as_deref()).await?;
-        Ok(told.report(&batch, |view| format!("is {} now", view.label)))
+        let selected = self.chosen.select(common, engine)?;
+        let batch = engine.accounts().label(&selected.ids(), self.to.as_deref()).await?;
+        Ok(selected.report(&batch, |view| format!("is {} now", view.label)))
     }
 }
 
 impl Tag {
     pub(super) async fn run(self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.chosen.select(common, engine)?;
+        let selected = self.chosen.select(common, engine)?;
         let change = if self.clear || !self.set.is_empty() {
             TagChange::Set(self.set)
         } else {
             TagChange::Edit { add: self.add, remove: self.remove }
         };
-        let batch = engine.accounts().tag(&told.ids(), change).await?;
+        let batch = engine.accounts().tag(&selected.ids(), change).await?;
         let tags = |view: &AccountView| {
             if view.tags.is_empty() { "no tags".to_owned() } else { view.tags.join(", ") }
         };
-        Ok(told.report(&batch, tags))
+        Ok(selected.report(&batch, tags))
     }
 }
 

@@ -45,7 +45,7 @@ fn a_list_is_bounded() {
 #[case(r#"{"code":"nothing_to_reset","windows_reset":0}"#, Some(Redeemed::NothingToReset), false)]
 #[case(r#"{"code":"no_credit"}"#, Some(Redeemed::NoCredit), false)]
 #[case(r#"{"code":"already_redeemed","windows_reset":0}"#, Some(Redeemed::AlreadyRedeemed), true)]
-#[case(r#"{"code":"later"}"#, Some(Redeemed::Other { said: "later".into() }), false)]
+#[case(r#"{"code":"later"}"#, Some(Redeemed::Other { outcome: "later".into() }), false)]
 #[case(r#"{"windows_reset":1}"#, None, false)]
 #[case("", None, false)]
 fn a_reply_is_read(#[case] body: &str, #[case] expected: Option<Redeemed>, #[case] done: bool) {

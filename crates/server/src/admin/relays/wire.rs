@@ -214,8 +214,8 @@ impl RelayRequest {
             return Err(Failure::new(Kind::Invalid, format!("'provider' is not {known}")).at("provider"));
         }
         let base_url = self.base_url.clone().or_else(|| provider.map(|provider| provider.base_url.to_owned()));
-        let told = self.wire.as_deref().filter(|wire| *wire != "auto");
-        let wire = told.or_else(|| provider.filter(|_| self.base_url.is_none()).map(|provider| provider.wire));
+        let requested = self.wire.as_deref().filter(|wire| *wire != "auto");
+        let wire = requested.or_else(|| provider.filter(|_| self.base_url.is_none()).map(|provider| provider.wire));
         let format = |word: &str| {
             relay::wire(word).ok_or_else(|| {
                 Failure::new(Kind::Invalid, "'wire' is not chat, responses, messages or gemini").at("wire")

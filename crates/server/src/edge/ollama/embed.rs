@@ -38,7 +38,7 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
         call.app.engine.check_service(Service::Embeddings, name)?;
         return Ok(json_bytes(StatusCode::OK, embed.answer(None, began.elapsed())?));
     };
-    let errand = ForwardRequest {
+    let request = ForwardRequest {
         service: Service::Embeddings,
         model: Some(name.to_owned()),
         key: call.key,
@@ -47,12 +47,12 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
         load: ForwardBody::Json(body),
         turn: Vec::new(),
     };
-    let mut delivery = call.app.engine.forward_service(errand).await.map_err(rejection)?;
-    let mut said = delivery.head.clone();
-    said.notes.extend(embed.notes.clone());
+    let mut delivery = call.app.engine.forward_service(request).await.map_err(rejection)?;
+    let mut head = delivery.head.clone();
+    head.notes.extend(embed.notes.clone());
     let answer = collect(&mut delivery, call.app.budget.reservation(MOST)).await?;
     let mut response = json_bytes(StatusCode::OK, embed.answer(Some(&answer), began.elapsed())?);
-    response.headers_mut().extend(response_headers(said));
+    response.headers_mut().extend(response_headers(head));
     Ok(response)
 }
 

@@ -118,9 +118,10 @@ pub(crate) async fn ps(ctx: RequestContext) -> HandlerResult {
 /// `POST /api/show`
 pub(crate) async fn show(ctx: RequestContext) -> HandlerResult {
     let (turn, body) = receive(ctx).await?;
-    let wish: ShowRequest = serde_json::from_slice(&body)
+    let request: ShowRequest = serde_json::from_slice(&body)
         .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"model\": \"...\"}}: {error}")))?;
-    let name = wish.model.or(wish.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
+    let name =
+        request.model.or(request.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
     let engine = &turn.app.engine;
     let resolved = found(engine, without_latest_tag(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?;
     let model = &resolved.model;

@@ -24,8 +24,8 @@ fn a_page_is_a_part_in_order(
     #[case] ids: &str,
     #[case] more: bool,
 ) {
-    let wish = PageQuery { limit, newest, after: after.map(str::to_owned) };
-    let page = wish.page(items()).unwrap();
+    let page = PageQuery { limit, newest, after: after.map(str::to_owned) };
+    let page = page.page(items()).unwrap();
     let page = page.list();
     let text: Vec<&str> = page.data.iter().map(|item| item.get()).collect();
     let wanted: Vec<String> = ids.chars().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
@@ -37,6 +37,6 @@ fn a_page_is_a_part_in_order(
 
 #[test]
 fn a_page_after_nothing_is_refused() {
-    let wish = PageQuery { limit: 2, newest: true, after: Some("x".to_owned()) };
-    assert_eq!(wish.page(items()).map(|_| ()).unwrap_err().param.as_deref(), Some("after"));
+    let page = PageQuery { limit: 2, newest: true, after: Some("x".to_owned()) };
+    assert_eq!(page.page(items()).map(|_| ()).unwrap_err().param.as_deref(), Some("after"));
 }

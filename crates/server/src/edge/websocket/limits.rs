@@ -109,8 +109,8 @@ pub(super) fn rate_limit_events(headers: &HeaderMap) -> Vec<Message> {
     std::iter::once(event(&all)).chain(ones.map(|one| event(&one))).collect()
 }
 
-fn event(told: &impl Serialize) -> Message {
-    message(Json::of(told).bytes().clone())
+fn event(event: &impl Serialize) -> Message {
+    message(Json::of(event).bytes().clone())
 }
 
 /// The ids of all limits except the account's own.
@@ -160,10 +160,10 @@ impl WindowUsage {
 
 impl<'h> CreditsBody<'h> {
     fn of(headers: &'h HeaderMap) -> Option<Self> {
-        let said = |name: &str| header(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
+        let flag = |name: &str| header(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
         Some(Self {
-            has_credits: said("x-codex-credits-has-credits")?,
-            unlimited: said("x-codex-credits-unlimited").unwrap_or(false),
+            has_credits: flag("x-codex-credits-has-credits")?,
+            unlimited: flag("x-codex-credits-unlimited").unwrap_or(false),
             balance: header(headers, "x-codex-credits-balance"),
         })
     }

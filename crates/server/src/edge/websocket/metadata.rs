@@ -49,10 +49,10 @@ fn text(value: &Json) -> Option<String> {
 /// `response.metadata` (client 0.169.0, measured).
 pub(super) fn reply_events(headers: &HeaderMap) -> Vec<Message> {
     let pairs = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let told = message(responses::metadata("codex.response.metadata", pairs()));
+    let metadata = message(responses::metadata("codex.response.metadata", pairs()));
     let state = headers.contains_key(TURN_STATE).then(|| {
         let own = pairs().filter(|(name, _)| matches!(*name, TURN_STATE | "openai-model"));
         message(responses::metadata("response.metadata", own))
     });
-    limits::rate_limit_events(headers).into_iter().chain([told]).chain(state).collect()
+    limits::rate_limit_events(headers).into_iter().chain([metadata]).chain(state).collect()
 }

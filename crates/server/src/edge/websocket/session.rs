@@ -153,7 +153,7 @@ impl Session {
             Activity::Opening(opening) => {
                 opening.as_mut().poll(cx).map(|opened| opened.map_or_else(Event::Refused, Event::Opened))
             }
-            Activity::Live(running) => running.poll(cx).map(|said| match said {
+            Activity::Live(running) => running.poll(cx).map(|outcome| match outcome {
                 Ok(bytes) => bytes.map_or(Event::ReplyEnded, Event::Reply),
                 Err(rejection) => Event::Refused(rejection),
             }),

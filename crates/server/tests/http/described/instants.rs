@@ -36,9 +36,9 @@ fn an_instant_has_one_form_among_names_of_one_style() {
             let (date, millis) = (text.contains("/schemas/Date\""), text.contains("/schemas/Millis\""));
             assert!(!(camel && millis), "{schema}.{name} is in milliseconds among names in camelCase");
             assert!(camel || !date, "{schema}.{name} is a text among names in snake_case");
-            let said = name.ends_with("At") || name.ends_with("Checked") || name.ends_with("Until");
+            let is_instant = name.ends_with("At") || name.ends_with("Checked") || name.ends_with("Until");
             let taken = schema == "NewRelay";
-            assert!(date || taken || !(camel && said), "{schema}.{name} is no date: {text}");
+            assert!(date || taken || !(camel && is_instant), "{schema}.{name} is no date: {text}");
             dates += usize::from(date);
         }
     }

@@ -148,8 +148,8 @@ async fn news(witness: &Witness, watcher: &mut Wire) {
             names.insert(news["type"].as_str().unwrap().to_owned());
         }
     }
-    let told = ["login_added", "login_needed", "login_removed", "quota"];
-    assert!(told.iter().all(|name| names.contains(*name)), "{names:?}");
+    let expected = ["login_added", "login_needed", "login_removed", "quota"];
+    assert!(expected.iter().all(|name| names.contains(*name)), "{names:?}");
     assert_ne!(misshapen("AccountEvent", &json!({"type": "lagged"})), None);
 }
 
@@ -244,8 +244,8 @@ async fn logins(witness: &mut Witness) {
             witness.backend.script(Rule::token(Plan::invalid_grant()));
         }
         witness.ask(status, "POST /auth/code-relay", json!({"callbackUrl": back})).await;
-        let told = witness.ask(200, "GET /auth/status", Value::Null).await;
-        assert_eq!(told["login"]["status"], if status == 200 { "done" } else { "failed" }, "{told}");
+        let expected = witness.ask(200, "GET /auth/status", Value::Null).await;
+        assert_eq!(expected["login"]["status"], if status == 200 { "done" } else { "failed" }, "{expected}");
     }
     witness.ask(200, "POST /auth/logout", json!({"ids": ["x"]})).await;
 }
@@ -291,10 +291,10 @@ async fn codex(witness: &mut Witness) {
 
 async fn relays(witness: &mut Witness) {
     let url = format!("{}/relay/chat/v1", witness.backend.auth_url());
-    let wish = json!({"provider": "custom", "name": "mine", "baseUrl": url, "apiKey": KEY, "allowPrivate": true});
+    let body = json!({"provider": "custom", "name": "mine", "baseUrl": url, "apiKey": KEY, "allowPrivate": true});
     let nowhere = format!("{}/nowhere", witness.backend.auth_url());
     let nowhere = json!({"baseUrl": nowhere, "label": "nowhere", "apiKey": KEY, "allowPrivate": true});
-    let added = witness.ask(201, "POST /auth/api-keys", wish.clone()).await;
+    let added = witness.ask(201, "POST /auth/api-keys", body.clone()).await;
     let id = added["keys"][0]["id"].as_str().unwrap();
     witness.engine.relays().replace_configured(&[witness.relay("filed")]).await;
     let listed = witness.ask(200, "GET /auth/api-keys", Value::Null).await;
@@ -311,11 +311,11 @@ async fn relays(witness: &mut Witness) {
     let rows = [
         (409, "POST /auth/api-keys", json!({"name": "other", "baseUrl": url, "apiKey": KEY, "allowPrivate": true})),
         (502, "POST /auth/api-keys", nowhere.clone()),
-        (200, "POST /auth/api-keys/models", wish.clone()),
+        (200, "POST /auth/api-keys/models", body.clone()),
         (502, "POST /auth/api-keys/models", nowhere.clone()),
         (200, "GET /auth/api-keys/catalog", Value::Null),
         (200, "GET /auth/api-keys/export", Value::Null),
-        (200, "POST /auth/api-keys/import", json!({"keys": [wish, nowhere]})),
+        (200, "POST /auth/api-keys/import", json!({"keys": [body, nowhere]})),
         (204, &format!("DELETE /auth/api-keys/{id}"), Value::Null),
         (409, &format!("DELETE /auth/api-keys/{filed}"), Value::Null),
         (409, "POST /auth/api-keys/batch-delete", json!({"ids": [filed]})),
@@ -327,12 +327,12 @@ async fn relays(witness: &mut Witness) {
 async fn proxies(witness: &mut Witness) {
     let options = ProxyOptions { protocol: ProxyProtocol::Socks5, ..ProxyOptions::default() };
     let proxy = Proxy::start(options).await.unwrap();
-    let wish = json!({"name": "mine", "url": proxy.url(), "allowPrivate": true});
-    let added = witness.ask(201, "POST /api/proxies", wish.clone()).await;
+    let body = json!({"name": "mine", "url": proxy.url(), "allowPrivate": true});
+    let added = witness.ask(201, "POST /api/proxies", body.clone()).await;
     let id = added["id"].as_str().unwrap();
     let many: Vec<Value> = (0..MOST).map(|number| json!({"url": format!("http://p{number}.example")})).collect();
     let rows = [
-        (200, "POST /api/proxies", wish),
+        (200, "POST /api/proxies", body),
         (409, "POST /api/proxies", json!({"name": "mine", "url": "http://proxy.example"})),
         (201, "POST /api/proxies", json!({"name": "other", "url": "http://proxy.example"})),
         (200, &format!("PUT /api/proxies/{id}"), json!({"name": "ours"})),

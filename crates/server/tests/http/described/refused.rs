@@ -61,9 +61,9 @@ async fn bodies_are_refused_where_they_are_read() {
     let gateway = Gateway::with(|settings| settings.limits = limits).await;
     let tight = Gateway::with(|settings| settings.limits.buffered = 0).await;
     for (path, method, operation) in operations() {
-        let said = |status: &str| !operation["responses"][status].is_null();
-        let (reads, typed) = (said("413"), method != "GET");
-        assert_eq!((said("408"), said("415")), (reads, reads || typed), "{method} {path}");
+        let is_described = |status: &str| !operation["responses"][status].is_null();
+        let (reads, typed) = (is_described("413"), method != "GET");
+        assert_eq!((is_described("408"), is_described("415")), (reads, reads || typed), "{method} {path}");
         if typed {
             let key = key(&gateway, operation);
             let headers = ["host: localhost", &key, "content-type: text/csv", "content-length: 2"];

@@ -38,8 +38,8 @@ fn evidence_of_an_old_epoch_is_ignored() {
 #[case("08006", Evidence::Unavailable)]
 #[case("53300", Evidence::Unavailable)]
 #[case("23505", Evidence::Answers)]
-fn codes_say_whether_the_server_is_there(#[case] code: &str, #[case] said: Evidence) {
-    assert_eq!(evidence_of_code(code), said);
+fn codes_say_whether_the_server_is_there(#[case] code: &str, #[case] expected: Evidence) {
+    assert_eq!(evidence_of_code(code), expected);
 }
 
 #[test]

@@ -49,14 +49,14 @@ fn one(content: &Value, path: &str) -> Result<(), Reject> {
 
 fn part(part: &Value, path: &str) -> Result<(), Reject> {
     known(part, path, &PARTS)?;
-    let said: Vec<&String> = part
+    let fields: Vec<&String> = part
         .as_object()
         .into_iter()
         .flatten()
         .map(|(name, _)| name)
         .filter(|name| !BESIDE.contains(&name.as_str()))
         .collect();
-    match said[..] {
+    match fields[..] {
         [_] => {}
         [] if part.get("thoughtSignature").is_some() => {}
         [] => {
@@ -66,7 +66,7 @@ fn part(part: &Value, path: &str) -> Result<(), Reject> {
         _ => {
             let message = format!(
                 "Invalid value at '{path}' (oneof), oneof field 'data' is already set. Cannot set '{}'",
-                said[1]
+                fields[1]
             );
             return Err(fault(message));
         }

@@ -56,14 +56,14 @@ fn each_metered_limit_has_an_event() {
         ("x-codex-other-secondary-used-percent", "100"),
         ("x-code-review-primary-used-percent", "3"),
     ];
-    let told = events(&[&OWN[..], &more].concat());
-    let all = &told[0];
+    let messages = events(&[&OWN[..], &more].concat());
+    let all = &messages[0];
     let names: Vec<&String> = all["additional_rate_limits"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["GPT-5.3-Codex-Spark", "codex_other"]);
     assert_eq!(all["additional_rate_limits"]["GPT-5.3-Codex-Spark"]["primary"]["used_percent"], 80.0);
     assert_eq!(all["additional_rate_limits"]["codex_other"]["limit_reached"], true);
     assert_eq!(all["code_review_rate_limits"]["primary"]["used_percent"], 3.0);
-    let ones: Vec<_> = told[1..].iter().map(|event| (&event["metered_limit_name"], &event["limit_name"])).collect();
+    let ones: Vec<_> = messages[1..].iter().map(|event| (&event["metered_limit_name"], &event["limit_name"])).collect();
     let name = |id: &str, name: Value| (json!(id), name);
     let wanted = [
         name("code_review", Value::Null),
@@ -71,14 +71,14 @@ fn each_metered_limit_has_an_event() {
         name("codex_other", Value::Null),
     ];
     assert_eq!(ones, wanted.each_ref().map(|(id, name)| (id, name)));
-    let fox = &told[2];
+    let fox = &messages[2];
     assert_eq!(
         (&fox["type"], &fox["rate_limits"]["primary"]["used_percent"]),
         (&json!("codex.rate_limits"), &json!(80.0))
     );
     // Over HTTP the client reads the same headers for the plan and credits of each limit.
     assert_eq!((&fox["plan_type"], &fox["credits"]), (&all["plan_type"], &all["credits"]));
-    assert_eq!(told[3]["rate_limits"]["allowed"], false);
+    assert_eq!(messages[3]["rate_limits"]["allowed"], false);
 }
 
 #[test]
