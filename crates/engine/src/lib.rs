@@ -38,7 +38,7 @@ pub use admin::proxies::{
 };
 pub use admin::relays::{
     PROVIDERS, PrivateAccess, Provider, RelayChange, RelayError, RelaySpec, RelayView, Relays, add_relay, host_name,
-    masked, rekey_relay, relay_models, relay_name, relay_state, test_relay,
+    masked, rekey_relay, relay_models, relay_state, slugify_relay_name, test_relay,
 };
 pub use clock::Clock;
 pub use date::Date;

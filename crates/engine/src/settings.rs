@@ -6,7 +6,7 @@ use std::time::Duration;
 use pool::catalog::{Chains, CustomModel, Names};
 use pool::hosted::Hosted;
 use pool::pick::Strategy;
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use pool::warning::Thresholds;
 use pool::{Secret, limits};
 use url::Url;
@@ -42,7 +42,7 @@ pub struct Settings {
     /// Longest wait for a free place on an account.
     pub queue_wait: Duration,
     /// The transport of calls to the backend.
-    pub transport: Transport,
+    pub transport: TransportMode,
     /// Longest silence of the upstream inside a reply.
     pub idle: Duration,
     /// Silence after which a streaming client gets a heartbeat.
@@ -155,7 +155,7 @@ impl Default for Settings {
             rest: limits::RATE_BACKOFF,
             refresh_retries: limits::REFRESH_RETRIES,
             queue_wait: limits::QUEUE_WAIT,
-            transport: Transport::default(),
+            transport: TransportMode::default(),
             idle: limits::IDLE,
             heartbeat: limits::HEARTBEAT,
             commit: limits::COMMIT,

@@ -247,7 +247,7 @@ impl AccountTable {
     }
 
     /// The login of an access token, or the reason for the refusal; the reason is `None` for a token that was never issued.
-    pub(crate) fn authenticate(&self, token: &str) -> Result<LoginIndex, Option<Revocation>> {
+    pub(crate) fn verify_access_token(&self, token: &str) -> Result<LoginIndex, Option<Revocation>> {
         let access = self.access.get(token).ok_or(None)?;
         match access.refused {
             Some(why) => Err(Some(why)),

@@ -60,7 +60,7 @@ struct Change {
 pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Response<AnswerBody> {
     let path = parts.uri.path().trim_start_matches("/offline/");
     let done = match (parts.method.as_str(), path) {
-        ("GET", "record") => Ok(record(&shared.recorder.snapshot())),
+        ("GET", "record") => Ok(record_json(&shared.recorder.snapshot())),
         ("GET", "script") => Ok(json!(shared.script.pending())),
         ("POST", "script") => read(body).map(|rules| script(shared, rules)),
         ("POST", "reset") => Ok(()).map(|()| shared.reset()).map(ok),
@@ -134,7 +134,7 @@ fn edit(shared: &Shared, change: &Change) -> Value {
 }
 
 /// The record with request bodies: as JSON if they parse, else as base64.
-fn record(record: &Record) -> Value {
+fn record_json(record: &Record) -> Value {
     let mut whole = json!(record);
     for (shown, seen) in whole["requests"].as_array_mut().into_iter().flatten().zip(&record.requests) {
         shown["body"] =

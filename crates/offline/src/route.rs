@@ -263,7 +263,7 @@ fn echo(call: &Call) -> Answer {
 fn authenticate(shared: &Shared, call: &Call) -> Result<Login, Reject> {
     let judged = {
         let book = shared.book.lock();
-        let judged = bearer(&call.headers).map_or(Err(None), |token| book.authenticate(token));
+        let judged = bearer(&call.headers).map_or(Err(None), |token| book.verify_access_token(token));
         judged.map(|who| book.logins[who].clone())
     };
     let person = judged.map_err(|why| {

@@ -22,7 +22,7 @@ use pool::Secret;
 use pool::catalog::{Chains, CustomModel, Provider};
 use pool::hosted::Hosted;
 use pool::pick::Strategy;
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use pool::warning::Thresholds;
 use tracing_subscriber::filter::Targets;
 use url::Url;
@@ -99,7 +99,7 @@ pub struct Upstream {
     /// Token endpoint, when it is not `<auth_url>/oauth/token`.
     pub token_url: Option<Url>,
     /// Transport of model calls.
-    pub transport: Transport,
+    pub transport: TransportMode,
     /// OAuth client id.
     pub client_id: Option<String>,
     /// Identity towards the backend.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::{Clock, Engine, Parts};
 use pool::catalog::Names;
-use server::{Keys, Listeners};
+use server::{ClientKeyStrength, Listeners};
 use store::{ServeLock, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -253,7 +253,7 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
         trusted_proxies: settings.trusted_proxies.clone(),
         allow_plain_http: settings.allow_plain_http,
         require_key: settings.require_key,
-        keys: Keys::judge(fixed, minted),
+        keys: ClientKeyStrength::judge(fixed, minted),
         ollama: config.ollama.clone(),
         ..defaults
     }

@@ -21,7 +21,7 @@ async fn setup() -> (Running, Home, FakeAccount) {
 async fn figures_are_shown_and_a_reset_credit_is_consumed() {
     let (backend, home, account) = setup().await;
     let email = account.email.as_str();
-    assert!(home.ok(&["accounts", "quota"]).contains("nothing known yet"));
+    assert!(home.ok(&["accounts", "quota"]).contains("no figures yet"));
     assert_eq!(backend.record().requests_to(Endpoint::Usage).count(), 0, "nobody asked for fresh figures");
     backend.set_quota(&account.account_id, &Quota::exhausted(Duration::from_hours(2)));
     let text = home.ok(&["accounts", "quota", email, "--fresh"]);

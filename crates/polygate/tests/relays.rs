@@ -208,7 +208,7 @@ async fn unknown_relays_of_models_are_logged() {
     let warned = || {
         let log = gateway.log.text();
         let named =
-            log.lines().filter_map(|line| line.split_once("name the relay ")?.1.split_once(", which nobody has"));
+            log.lines().filter_map(|line| line.split_once("name the relay ")?.1.split_once(", which does not exist"));
         named.map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
     };
     until("two warnings", || async { warned().len() == 2 }).await;

@@ -61,12 +61,12 @@ pub struct Learned(HashMap<ModelKey, Entry>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
-    window: Option<Limit>,
-    output: Option<Limit>,
+    window: Option<TokenLimit>,
+    output: Option<TokenLimit>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Limit {
+struct TokenLimit {
     tokens: u64,
     /// When it was last learned.
     at: Millis,
@@ -86,7 +86,8 @@ impl Learned {
         }
         let before = self.known(of, now);
         let entry = self.0.entry(of.clone()).or_default();
-        let limit = |old: Option<Limit>, tokens| Limit { tokens, at: now, scale: old.and_then(|old| old.scale) };
+        let limit =
+            |old: Option<TokenLimit>, tokens| TokenLimit { tokens, at: now, scale: old.and_then(|old| old.scale) };
         entry.window = window.map(|tokens| limit(entry.window, tokens)).or(entry.window);
         entry.output = output.map(|tokens| limit(entry.output, tokens)).or(entry.output);
         self.trim();
@@ -106,7 +107,7 @@ impl Learned {
     /// The limits of a model that still hold.
     pub fn known(&self, of: &ModelKey, now: Millis) -> LearnedLimits {
         let Some(entry) = self.0.get(of) else { return LearnedLimits::default() };
-        let tokens = |limit: Option<Limit>| limit.filter(|limit| limit.fresh(now)).map(|limit| limit.tokens);
+        let tokens = |limit: Option<TokenLimit>| limit.filter(|limit| limit.fresh(now)).map(|limit| limit.tokens);
         LearnedLimits { window: tokens(entry.window), output: tokens(entry.output) }
     }
 
@@ -140,7 +141,7 @@ impl Learned {
     pub fn sweep(&mut self, now: Millis) -> bool {
         let mut old = false;
         self.0.retain(|_, entry| {
-            let fresh = |limit: &Limit| limit.fresh(now);
+            let fresh = |limit: &TokenLimit| limit.fresh(now);
             let left = Entry { window: entry.window.filter(fresh), output: entry.output.filter(fresh) };
             old |= (left.window.is_some(), left.output.is_some()) != (entry.window.is_some(), entry.output.is_some());
             *entry = left;
@@ -175,7 +176,7 @@ impl Entry {
     }
 }
 
-impl Limit {
+impl TokenLimit {
     /// Whether the limit still holds. A clock that was set back does not prolong it.
     fn fresh(&self, now: Millis) -> bool {
         let age = self.at.believed(now).until(now);

@@ -183,7 +183,7 @@ impl Quota {
 
     /// The used-up window that resets last, and when; `None` when quota or credits are left.
     pub fn full(&self, now: Millis) -> Option<(&'static str, Option<Millis>)> {
-        if self.has_credits() {
+        if self.has_usable_credits() {
             return None;
         }
         let windows = [("primary", self.primary), ("secondary", self.secondary)];
@@ -213,7 +213,7 @@ impl Quota {
             return Signal::Exhaust { until, window: window.into() };
         }
         // With credits left, only ordinary use is over.
-        if self.allowed == Some(false) && !self.has_credits() {
+        if self.allowed == Some(false) && !self.has_usable_credits() {
             let credits = self.reached.as_deref().is_some_and(|reached| reached.contains("credits"));
             let window = if credits { "credits" } else { "plan" };
             return Signal::Exhaust { until: backoff(limits::QUOTA_BACKOFF), window: window.into() };
@@ -244,7 +244,7 @@ impl Quota {
     }
 
     /// Whether credits are left. Credits serve when the windows are used up.
-    fn has_credits(&self) -> bool {
+    fn has_usable_credits(&self) -> bool {
         let withheld = self.spend.as_ref().is_some_and(|spend| spend.reached);
         !withheld && self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited)
     }

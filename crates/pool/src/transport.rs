@@ -10,7 +10,7 @@ use crate::Millis;
 
 /// The owner's setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
+pub enum TransportMode {
     /// A socket for a conversation with several turns; a POST for a single turn, or where sockets do not work.
     #[default]
     Auto,
@@ -20,7 +20,7 @@ pub enum Transport {
     Http,
 }
 
-impl Transport {
+impl TransportMode {
     /// The value in settings.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -52,6 +52,16 @@ pub enum Target {
     Relay(Relay),
 }
 
+impl Target {
+    /// Whether opaque reasoning state that another upstream made is left out.
+    fn without_replay(&self) -> bool {
+        match self {
+            Self::Codex(codex) => codex.without_replay,
+            Self::Relay(relay) => relay.without_replay,
+        }
+    }
+}
+
 /// Facts about a Codex model and conversation that shape the request.
 #[derive(Clone, Debug, Default)]
 pub struct Codex {
@@ -170,7 +180,7 @@ impl Wire {
         if self != Self::Gemini {
             gemini::reject_gemini_only(request)?;
         }
-        if matches!(target, Target::Relay(_)) && responses::compact::is_compaction(request) {
+        if matches!(target, Target::Relay(_)) && responses::compact::is_compaction_request(request) {
             let message = "Compaction needs a ChatGPT account: this model is served by a relay, which has none.";
             return Err(Failure::new(Kind::Invalid, message).code("compaction_unsupported"));
         }
@@ -197,7 +207,7 @@ impl Wire {
         if let Some(asking) = output_format::ask_for_json(&prepared, self, notes) {
             prepared = Cow::Owned(asking);
         }
-        if let Some(repaired) = tool_pairs::repair(&prepared, self, notes) {
+        if let Some(repaired) = tool_pairs::repair(&prepared, self, target, notes) {
             prepared = Cow::Owned(repaired);
         }
         if let Some(fitted) = tool_form::fit(&prepared, self, target, notes) {

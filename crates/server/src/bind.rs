@@ -7,7 +7,7 @@ use pool::keys::Strength;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::settings::{Keys, Ollama, Settings};
+use crate::settings::{ClientKeyStrength, Ollama, Settings};
 
 /// The longest queue of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -75,12 +75,12 @@ pub(crate) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError>
 }
 
 /// Checks whether the Ollama listener may be opened.
-pub(crate) fn check_ollama(ollama: &Ollama, keys: Keys) -> Result<(), BindError> {
+pub(crate) fn check_ollama(ollama: &Ollama, keys: ClientKeyStrength) -> Result<(), BindError> {
     let Some(host) = first_public(&ollama.hosts) else { return Ok(()) };
     if !ollama.allow_remote {
         return Err(BindError::OllamaRemote(host));
     }
-    let good = matches!(keys, Keys::Generated | Keys::Fixed(Strength::Strong));
+    let good = matches!(keys, ClientKeyStrength::Generated | ClientKeyStrength::Fixed(Strength::Strong));
     if good { Ok(()) } else { Err(BindError::OllamaKey(host)) }
 }
 
@@ -113,10 +113,10 @@ fn check_settings(settings: &Settings) -> Result<(), BindError> {
         return Err(BindError::Keyless(host));
     }
     match settings.keys {
-        Keys::None => return Err(BindError::NoKey(host)),
-        Keys::Fixed(Strength::Known) => return Err(BindError::SampleKey(host)),
-        Keys::Fixed(Strength::Weak) => return Err(BindError::ShortKey(host)),
-        Keys::Fixed(Strength::Strong) | Keys::Generated => {}
+        ClientKeyStrength::None => return Err(BindError::NoKey(host)),
+        ClientKeyStrength::Fixed(Strength::Known) => return Err(BindError::SampleKey(host)),
+        ClientKeyStrength::Fixed(Strength::Weak) => return Err(BindError::ShortKey(host)),
+        ClientKeyStrength::Fixed(Strength::Strong) | ClientKeyStrength::Generated => {}
     }
     if settings.allow_plain_http { Ok(()) } else { Err(BindError::PlainHttp(host)) }
 }

@@ -24,7 +24,7 @@ pub(crate) fn panic_rejection(id: &str, route: Option<&Route>) -> Rejection {
 }
 
 /// Logs an error of the store in a part of the admin API, and returns the rejection.
-pub(crate) fn store_rejection(part: &str, error: &impl std::fmt::Display) -> Rejection {
+pub(crate) fn log_store_rejection(part: &str, error: &impl std::fmt::Display) -> Rejection {
     tracing::error!(%error, "{part}");
     Failure::new(Kind::Internal, "The store failed; see the log").into()
 }

@@ -44,4 +44,4 @@ pub use openapi::openapi;
 pub use route::Route;
 pub use router::{ollama_routes, routes};
 pub use server::{Listeners, Server};
-pub use settings::{Keys, Limits, Network, Ollama, Settings, hosts};
+pub use settings::{ClientKeyStrength, Limits, Network, Ollama, Settings, hosts};

@@ -27,7 +27,7 @@ pub struct Settings {
     /// Whether the admin side also answers on listeners that are not loopback.
     pub admin_remote: bool,
     /// The strength of the client keys, which decides whether a public bind is safe.
-    pub keys: Keys,
+    pub keys: ClientKeyStrength,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
     /// The Ollama listener.
@@ -46,7 +46,7 @@ impl Default for Settings {
             allow_plain_http: false,
             require_key: true,
             admin_remote: false,
-            keys: Keys::None,
+            keys: ClientKeyStrength::None,
             trusted_proxies: Vec::new(),
             ollama: Ollama::default(),
             limits: Limits::default(),
@@ -104,7 +104,7 @@ fn loopback() -> Vec<IpAddr> {
 
 /// The strength of the client keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
+pub enum ClientKeyStrength {
     /// There is no key at all.
     None,
     /// A key that the owner chose.
@@ -113,7 +113,7 @@ pub enum Keys {
     Generated,
 }
 
-impl Keys {
+impl ClientKeyStrength {
     /// The strength of a fixed key (`server.api_key`), or of the generated keys if there is no fixed key. Generated keys do not make up for
     /// a weak fixed key.
     pub fn judge(fixed: Option<&str>, minted: bool) -> Self {

@@ -122,7 +122,7 @@ impl Accounts<'_> {
         services.registry.accounts.set_terms(id, terms);
         services.dispatch.limiter.requeue(id);
         let entry = services.registry.accounts.get(id).ok_or(AccountError::Unknown)?;
-        Ok(entry.view(services.dispatch.limiter.load(id), services.runtime.now()))
+        Ok(entry.view(services.dispatch.limiter.in_flight_and_waiting(id), services.runtime.now()))
     }
 
     /// Every account, oldest first.
@@ -215,7 +215,7 @@ impl Accounts<'_> {
     /// An account for people, with the facts that its entry does not hold.
     pub(crate) fn view(self, entry: &Entry, ways: &EgressTable, now: Millis) -> AccountView {
         let id = &entry.account.id;
-        let mut view = entry.view(self.0.dispatch.limiter.load(id), now);
+        let mut view = entry.view(self.0.dispatch.limiter.in_flight_and_waiting(id), now);
         view.tags = self.0.registry.extras.tags(id);
         view.linked = self.0.registry.extras.link(id).map(|link| link.file.display().to_string());
         (view.egress_id, view.egress) = self.0.registry.egress_labels(id);

@@ -137,7 +137,7 @@ impl Relays<'_> {
 }
 
 /// Makes a relay name of a person's text: lower case, with hyphens for all other characters.
-pub fn relay_name(text: &str) -> String {
+pub fn slugify_relay_name(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
     let name: String = text.trim().chars().map(plain).collect();
     let name = name.trim_matches(|c| c == '-' || c == '_');
@@ -153,5 +153,5 @@ pub fn host_name(base_url: &str) -> Option<String> {
         [.., name, _] if host.parse::<std::net::Ipv4Addr>().is_err() => name,
         _ => host.as_str(),
     };
-    Some(relay_name(part)).filter(|name| !name.is_empty())
+    Some(slugify_relay_name(part)).filter(|name| !name.is_empty())
 }

@@ -155,7 +155,7 @@ impl ConcurrencyLimiter {
     }
 
     /// How many requests an account serves, and how many wait for it.
-    pub(crate) fn load(&self, account: &AccountId) -> (u32, u32) {
+    pub(crate) fn in_flight_and_waiting(&self, account: &AccountId) -> (u32, u32) {
         self.rows.lock().load(account)
     }
 

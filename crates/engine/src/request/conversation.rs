@@ -9,7 +9,7 @@ mod tests;
 
 use pool::Millis;
 use proto::canon::{Item, ItemKind, Part, Role, Source};
-use proto::dialect::responses::compact::is_compaction;
+use proto::dialect::responses::compact::is_compaction_request;
 use proto::{Request, Text};
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[Tu
     let mut name = IdHasher::new(&conversation.thread);
     name.part("id", conversation.id.as_bytes());
     name.part("turns", &turns.to_le_bytes());
-    name.part("compacts", &[u8::from(is_compaction(request))]);
+    name.part("compacts", &[u8::from(is_compaction_request(request))]);
     asks.map(|item| hash_item(item, &mut name));
     let name = name.id();
     last.iter().find(|last| last.name == name).copied().unwrap_or(TurnRecord { name, begun: now })

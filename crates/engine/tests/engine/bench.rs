@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use engine::{Call, Client, Clock, Engine, Head, KeyId, Parts, Refusal, Reply, ReplyBody, ReplyStream, Settings};
 use offline::{FakeAccount, NewAccount, Offline, Options, Running};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use pool::{AccountId, Millis, Secret, Tokens};
 use proto::Dialect;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Default for Setup {
         Self {
             options: Options::default(),
             // Most tests are about POSTs; those about sockets say so.
-            settings: Settings { transport: Transport::Http, ..Settings::default() },
+            settings: Settings { transport: TransportMode::Http, ..Settings::default() },
             accounts: vec![NewAccount::default()],
             timeouts: Timeouts::default(),
             secure: false,
@@ -122,7 +122,7 @@ impl Bench {
         let parts = Parts {
             store: Store::open(options).await.expect("a second handle"),
             upstream: way(&self.backend, Timeouts::default(), None),
-            settings: Settings { transport: Transport::Http, ..Settings::default() },
+            settings: Settings { transport: TransportMode::Http, ..Settings::default() },
             clock: self.clock.clone(),
         };
         Engine::for_command(parts).await.expect("it opens")

@@ -1,7 +1,7 @@
 //! Row F10: answers of the backend in codings that nobody asked for, as middleboxes send them.
 
 use offline::{Coding, Plan, Rule, Termination};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::Dialect;
 use rstest::rstest;
 use serde_json::json;
@@ -127,7 +127,7 @@ async fn a_bomb_is_stopped_at_the_cap(#[case] codings: &[Coding]) {
 /// A socket's handshake that is refused in a coding falls back as any other one.
 #[tokio::test]
 async fn a_post_stands_in_where_a_socket_is_refused_so() {
-    let setup = Setup::default().settings(|settings| settings.transport = Transport::Auto);
+    let setup = Setup::default().settings(|settings| settings.transport = TransportMode::Auto);
     let bench = Bench::with(setup).await;
     bench.backend.script(Rule::socket(Plan::json(426, json!({"detail": "no"})).compress(Coding::Gzip)));
     bench.backend.script(squeezed(Plan::auto(), &[Coding::Zstd]));

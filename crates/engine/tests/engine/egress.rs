@@ -11,7 +11,7 @@ use offline::{
 };
 use pool::Secret;
 use pool::egress::{Address, Egress};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::{Dialect, Kind};
 use rstest::rstest;
 use store::Store;
@@ -36,7 +36,7 @@ struct Rig<'a> {
     /// Whether the backend is asked for by a name that this machine knows.
     named: bool,
     /// Which leg model calls take.
-    transport: Transport,
+    transport: TransportMode,
 }
 
 struct Site {
@@ -161,7 +161,7 @@ fn account() -> NewAccount {
 async fn every_kind_of_proxy_carries_every_leg(
     #[values((ProxyProtocol::Http, false), (ProxyProtocol::Http, true), (ProxyProtocol::Socks5, false), (ProxyProtocol::Socks5Local, false))]
     kind: (ProxyProtocol, bool),
-    #[values(Transport::WebSocket, Transport::Http)] transport: Transport,
+    #[values(TransportMode::WebSocket, TransportMode::Http)] transport: TransportMode,
     #[values(false, true)] global: bool,
 ) {
     let (speech, secure) = kind;
@@ -174,7 +174,7 @@ async fn every_kind_of_proxy_carries_every_leg(
     let site = rig.start().await;
     site.ask(1).await;
     let record = site.bench.backend.record();
-    let sockets = usize::from(transport == Transport::WebSocket);
+    let sockets = usize::from(transport == TransportMode::WebSocket);
     let method = if sockets == 1 { "WS" } else { "POST" };
     assert_eq!((record.sockets().count(), record.model_requests().next().unwrap().method.as_str()), (sockets, method));
     site.nothing_direct();
@@ -201,7 +201,7 @@ async fn a_proxy_that_fails_under_a_socket(
         accounts: vec![(account(), "0")],
         proxies: vec![speaking(speech)],
         secure,
-        transport: Transport::WebSocket,
+        transport: TransportMode::WebSocket,
         ..Rig::default()
     };
     let site = rig.start().await;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use engine::{Clock, Engine, Parts, Settings};
 use offline::{NewAccount, Offline, Options};
 use parking_lot::Mutex;
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::Dialect;
 use rstest::rstest;
 use store::Store;
@@ -188,7 +188,7 @@ async fn bench(server: &Server, accounts: usize) -> (Bench, Bytes) {
         ca_bundle: Some(server.bundle.path().to_owned()),
         ..Config::default()
     };
-    let (settings, clock) = (Settings { transport: Transport::Http, ..Settings::default() }, Clock::manual(now()));
+    let (settings, clock) = (Settings { transport: TransportMode::Http, ..Settings::default() }, Clock::manual(now()));
     let upstream = Upstream::new(config).unwrap();
     let parts = Parts { store: store.clone(), upstream: upstream.clone(), settings, clock: clock.clone() };
     let engine = Engine::start(parts).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::{Clock, Engine, Feeds, Parts, Reply, ReplyBody};
 use offline::{Endpoint, Plan, RecordedRequest, Rule, Versions};
 use pool::limits;
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::Dialect;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -23,11 +23,11 @@ async fn following(every: Duration) -> (Bench, Engine) {
 
 /// One more engine on the same store.
 async fn start(bench: &Bench, every: Duration) -> Engine {
-    start_as(bench, every, (Profile::polygate(), Transport::default())).await
+    start_as(bench, every, (Profile::polygate(), TransportMode::default())).await
 }
 
 /// The same with this identity, over this leg.
-async fn start_as(bench: &Bench, every: Duration, (profile, transport): (Profile, Transport)) -> Engine {
+async fn start_as(bench: &Bench, every: Duration, (profile, transport): (Profile, TransportMode)) -> Engine {
     let url = |path: &str| Some(format!("{}{path}", bench.backend.auth_url()).parse().expect("a URL"));
     let feeds = Feeds {
         codex: url("/feed/repos/openai/codex/releases/latest"),
@@ -116,7 +116,7 @@ async fn a_codex_identity_says_what_is_published(
     #[case] name: &str,
     #[case] originator: &str,
     #[case] suffix: &str,
-    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+    #[values(TransportMode::Http, TransportMode::WebSocket)] transport: TransportMode,
 ) {
     let platform = Platform { os: "Mac OS 15.6.1".into(), arch: "arm64".into(), terminal: "unknown".into() };
     let identity = (Profile::named(name, &platform).expect("a profile"), transport);
@@ -162,7 +162,7 @@ fn recorded_turn(post: &RecordedRequest) -> (Value, Value) {
 #[tokio::test]
 async fn a_codex_identity_speaks_of_the_turn(
     #[values("codex-cli", "codex-desktop")] name: &str,
-    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+    #[values(TransportMode::Http, TransportMode::WebSocket)] transport: TransportMode,
 ) {
     let bench = Bench::new().await;
     let profile = Profile::named(name, &Platform::default()).expect("a profile");
@@ -199,8 +199,8 @@ async fn a_codex_identity_speaks_of_the_turn(
         );
         assert_eq!(field["guardian_credits_requested"], "true");
         for name in ["x-codex-turn-metadata", "x-codex-window-id"] {
-            let header = post.header(name).filter(|_| transport == Transport::Http);
-            assert_eq!(header, field[name].as_str().filter(|_| transport == Transport::Http), "{name}");
+            let header = post.header(name).filter(|_| transport == TransportMode::Http);
+            assert_eq!(header, field[name].as_str().filter(|_| transport == TransportMode::Http), "{name}");
         }
     }
     let of = |name: &str| turns.iter().map(|turn| &turn[name]).collect::<Vec<_>>();
@@ -223,7 +223,7 @@ async fn a_codex_identity_speaks_of_the_turn(
 async fn an_installation_is_one_accounts() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let profile = Profile::named("codex-cli", &Platform::default()).expect("a profile");
-    let engine = start_as(&bench, Duration::ZERO, (profile, Transport::Http)).await;
+    let engine = start_as(&bench, Duration::ZERO, (profile, TransportMode::Http)).await;
     bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
     let Ok(Reply { body: ReplyBody::Stream(stream), head }) = engine.run(chat("Look it up")).await else {
         panic!("no stream")
@@ -264,7 +264,7 @@ async fn an_installation_is_one_accounts() {
 async fn a_codex_identity_says_what_a_request_is_for() {
     let bench = Bench::new().await;
     let profile = Profile::named("codex-cli", &Platform::default()).expect("a profile");
-    let engine = start_as(&bench, Duration::ZERO, (profile, Transport::WebSocket)).await;
+    let engine = start_as(&bench, Duration::ZERO, (profile, TransportMode::WebSocket)).await;
     let hello = json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]});
     let trigger = json!({"type": "compaction_trigger"});
     let mut calls = [json!([hello]), json!([hello]), json!([hello, trigger])].map(|input| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offline::{Plan, Rule};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::{Dialect, Kind, Text};
 use rstest::rstest;
 use serde_json::json;
@@ -126,7 +126,9 @@ async fn a_conversation_stays_with_its_account() {
 /// A turn state goes back to the account that gave it, for Codex clients, and nowhere else.
 #[rstest]
 #[tokio::test]
-async fn turn_state_never_crosses_accounts(#[values(Transport::Http, Transport::WebSocket)] transport: Transport) {
+async fn turn_state_never_crosses_accounts(
+    #[values(TransportMode::Http, TransportMode::WebSocket)] transport: TransportMode,
+) {
     let bench = Bench::with(Setup::accounts(2).settings(|settings| settings.transport = transport)).await;
     let turn = |state: Option<String>| {
         let mut client_call = responses("hello");
@@ -144,10 +146,10 @@ async fn turn_state_never_crosses_accounts(#[values(Transport::Http, Transport::
         let post = record.model_requests().nth(at).expect("a post");
         // A socket's upgrade serves many turns; each of them says it in its message.
         let state = match transport {
-            Transport::Http => post.header("x-codex-turn-state").map(str::to_owned),
+            TransportMode::Http => post.header("x-codex-turn-state").map(str::to_owned),
             _ => post.json()["client_metadata"]["x-codex-turn-state"].as_str().map(str::to_owned),
         };
-        assert_eq!(post.method, if transport == Transport::Http { "POST" } else { "WS" });
+        assert_eq!(post.method, if transport == TransportMode::Http { "POST" } else { "WS" });
         state
     };
     assert_eq!((sent(0), sent(1)), (None, Some(state.clone())));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use offline::{Options, Plan, Rule, Termination};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::{Dialect, Kind};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, MODEL, Setup, Tap, from, refused, words};
 
-async fn bench(accounts: usize, transport: Transport) -> Bench {
+async fn bench(accounts: usize, transport: TransportMode) -> Bench {
     Bench::with(Setup::accounts(accounts).settings(|settings| settings.transport = transport)).await
 }
 
@@ -51,7 +51,7 @@ fn methods(bench: &Bench) -> Vec<String> {
 #[rstest]
 #[tokio::test]
 async fn a_turn_whose_socket_closes_late_is_sent_once(
-    #[values(Transport::Auto, Transport::WebSocket)] transport: Transport,
+    #[values(TransportMode::Auto, TransportMode::WebSocket)] transport: TransportMode,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
     #[values(false, true)] waited: bool,
     #[values(1000, 1011)] code: u16,
@@ -79,7 +79,7 @@ async fn a_turn_whose_socket_closes_late_is_sent_once(
 /// The same after the reply was committed: an error in the stream.
 #[tokio::test]
 async fn a_turn_whose_socket_closes_after_the_commit_is_sent_once() {
-    let bench = bench(2, Transport::Auto).await;
+    let bench = bench(2, TransportMode::Auto).await;
     bench
         .backend
         .script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code: 1011 })));
@@ -101,7 +101,7 @@ async fn a_turn_whose_socket_closes_after_the_commit_is_sent_once() {
 #[rstest]
 #[tokio::test]
 async fn a_second_send_counts(
-    #[values(Transport::Auto, Transport::WebSocket)] transport: Transport,
+    #[values(TransportMode::Auto, TransportMode::WebSocket)] transport: TransportMode,
     #[values(Termination::Close { code: 1001 }, Termination::Fin, Termination::Reset)] how: Termination,
 ) {
     let bench = bench(2, transport).await;
@@ -120,7 +120,7 @@ async fn a_second_send_counts(
 #[case::life(Plan::connection_limit())]
 #[tokio::test]
 async fn a_refusal_to_go_on_counts(#[case] plan: Plan) {
-    let bench = bench(1, Transport::Auto).await;
+    let bench = bench(1, TransportMode::Auto).await;
     bench.ask(turn(Dialect::Chat, &FIRST)).await.expect("the first turn");
     bench.backend.script(Rule::responses(plan));
     let answer = bench.ask(turn(Dialect::Chat, &SECOND)).await.expect("the second turn");
@@ -132,7 +132,7 @@ async fn a_refusal_to_go_on_counts(#[case] plan: Plan) {
 /// At most two sends for one request, whatever the second one is told: no other account is asked.
 #[tokio::test]
 async fn there_is_no_third_send() {
-    let bench = bench(2, Transport::Auto).await;
+    let bench = bench(2, TransportMode::Auto).await;
     bench.ask(turn(Dialect::Chat, &FIRST)).await.expect("the first turn");
     bench.backend.script(Rule::responses(Plan::auto().cut_event(0, Termination::Close { code: 1001 })));
     bench.backend.script(Rule::responses(Plan::server_error(503)));
@@ -145,7 +145,7 @@ async fn there_is_no_third_send() {
 async fn pings_keep_a_silent_reply_alive() {
     let options = Options { socket_pings: Some(Duration::from_mins(1)), ..Options::default() };
     let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| {
-        settings.transport = Transport::WebSocket;
+        settings.transport = TransportMode::WebSocket;
         settings.idle = Duration::from_mins(5);
     });
     let bench = Bench::with(setup).await;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use offline::{EndKind, Endpoint, NewAccount, Options, Plan, RecordedRequest, Rule, Termination, Wait};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::{Dialect, Kind};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::bench::{Bench, MODEL, PATIENCE, Setup, call, events, from, refused, w
 
 /// Accounts whose conversations take sockets where they go on.
 async fn bench(accounts: usize) -> Bench {
-    Bench::with(Setup::accounts(accounts).settings(|settings| settings.transport = Transport::Auto)).await
+    Bench::with(Setup::accounts(accounts).settings(|settings| settings.transport = TransportMode::Auto)).await
 }
 
 fn turns(bench: &Bench) -> Vec<RecordedRequest> {
@@ -131,7 +131,7 @@ async fn a_tool_loop_of_any_protocol_sends_the_result_alone(
 #[tokio::test]
 async fn a_long_conversation_sends_a_twentieth() {
     let mut sums = Vec::new();
-    for transport in [Transport::Http, Transport::Auto] {
+    for transport in [TransportMode::Http, TransportMode::Auto] {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
         let mut messages = Vec::new();
         let mut words_of = 7_u32;
@@ -223,7 +223,7 @@ async fn no_chain_goes_to_another_account() {
 #[tokio::test]
 async fn a_refusal_means_the_same_on_both_legs(#[case] plan: Plan) {
     let mut came = Vec::new();
-    for transport in [Transport::Http, Transport::WebSocket] {
+    for transport in [TransportMode::Http, TransportMode::WebSocket] {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
         bench.backend.script(Rule::responses(plan.clone()).always());
         let refusal = refused(bench.ask(chat(&[user("hello")])).await);
@@ -239,7 +239,9 @@ async fn an_error_without_a_status_ends_the_turn() {
     let event = json!({"type": "error", "error": {"message": "Something went wrong.", "type": "server_error"}});
     let over_http = Plan::events([event]).hold(Wait::Forever);
     let mut came = Vec::new();
-    for (transport, plan) in [(Transport::Http, over_http), (Transport::WebSocket, Plan::error_without_status())] {
+    for (transport, plan) in
+        [(TransportMode::Http, over_http), (TransportMode::WebSocket, Plan::error_without_status())]
+    {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
         bench.backend.script(Rule::responses(plan).always());
         let refusal = refused(bench.ask(chat(&[user("hello")])).await);
@@ -295,7 +297,7 @@ async fn a_post_stands_in_for_an_upgrade_refused(#[case] plan: Plan) {
 async fn two_turns_at_once_take_two_sockets(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
 ) {
-    let bench = Bench::with(Setup::default().settings(|settings| settings.transport = Transport::WebSocket)).await;
+    let bench = Bench::with(Setup::default().settings(|settings| settings.transport = TransportMode::WebSocket)).await;
     bench.backend.script(Rule::responses(Plan::auto().pause(8, "go")).times(2));
     let client_call = || request(dialect, &question(dialect, "count to 9"));
     let (first, second) = tokio::join!(bench.open(client_call()), bench.open(client_call()));
@@ -323,7 +325,7 @@ async fn cut_at_every_message(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
     #[values(false, true)] secure: bool,
 ) {
-    let setup = Setup { secure, ..Setup::default() }.settings(|settings| settings.transport = Transport::WebSocket);
+    let setup = Setup { secure, ..Setup::default() }.settings(|settings| settings.transport = TransportMode::WebSocket);
     let bench = Bench::with(setup).await;
     let whole = bench.ask(call(dialect, "count to 3", true)).await.expect("an uncut reply");
     let mut behind = Vec::new();
@@ -362,7 +364,7 @@ async fn cut_at_every_message(
 /// Row F22: what a message says in `headers` goes through the same list as the headers of an answer.
 #[tokio::test]
 async fn headers_in_messages_are_no_way_around_the_list() {
-    let bench = Bench::with(Setup::default().settings(|settings| settings.transport = Transport::WebSocket)).await;
+    let bench = Bench::with(Setup::default().settings(|settings| settings.transport = TransportMode::WebSocket)).await;
     let metadata = json!({"type": "codex.response.metadata", "headers": {"set-cookie": "a=b", "server-timing": "x",
         "connection": "close", "transfer-encoding": "chunked", "content-length": "1", "x-evil": "1",
         "x-codex-turn-state": "opaque", "openai-model": "a\r\nx-evil: 2", "bad name": "x"}});
@@ -381,7 +383,7 @@ async fn headers_in_messages_are_no_way_around_the_list() {
 #[tokio::test]
 async fn a_backend_without_sockets_gets_posts() {
     let options = Options { websocket: false, ..Options::default() };
-    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::Auto);
+    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = TransportMode::Auto);
     let bench = Bench::with(setup).await;
     for _ in 0..2 {
         bench.ask(chat(&[user("hello")])).await.expect("an answer");
@@ -393,7 +395,8 @@ async fn a_backend_without_sockets_gets_posts() {
 #[tokio::test]
 async fn nothing_but_sockets_means_it() {
     let options = Options { websocket: false, ..Options::default() };
-    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::WebSocket);
+    let setup =
+        Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = TransportMode::WebSocket);
     let bench = Bench::with(setup).await;
     let refusal = refused(bench.ask(chat(&[user("hello")])).await);
     assert_eq!((refusal.failure.kind, refusal.failure.code.as_deref()), (Kind::Upstream, Some("upstream_websocket")));
@@ -413,7 +416,7 @@ async fn a_single_question_goes_by_post() {
 #[tokio::test]
 async fn a_refused_login_is_refreshed() {
     let setup = Setup { accounts: vec![NewAccount::default()], ..Setup::default() };
-    let bench = Bench::with(setup.settings(|settings| settings.transport = Transport::WebSocket)).await;
+    let bench = Bench::with(setup.settings(|settings| settings.transport = TransportMode::WebSocket)).await;
     bench.backend.expire_access(&bench.logins[0].account_id);
     let answer = bench.ask(chat(&[user("Reply with exactly: pong")])).await.expect("an answer");
     assert_eq!(words(Dialect::Chat, answer.text()), "pong");
@@ -465,7 +468,7 @@ async fn a_prewarm_that_fails_is_answered(
     #[case] plan: Option<Plan>,
     #[case] exhausted: usize,
 ) {
-    let setup = Setup { options, ..Setup::accounts(2) }.settings(|settings| settings.transport = Transport::Auto);
+    let setup = Setup { options, ..Setup::accounts(2) }.settings(|settings| settings.transport = TransportMode::Auto);
     let bench = Bench::with(setup).await;
     if let Some(plan) = plan {
         bench.backend.script(Rule::responses(plan).prewarm());
@@ -484,7 +487,7 @@ async fn a_prewarm_that_fails_is_answered(
 #[tokio::test]
 async fn a_prewarm_leaves_sockets_alone_that_rest() {
     let options = Options { websocket: false, ..Options::default() };
-    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::Auto);
+    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = TransportMode::Auto);
     let bench = Bench::with(setup).await;
     for _ in 0..3 {
         bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
@@ -496,7 +499,7 @@ async fn a_prewarm_leaves_sockets_alone_that_rest() {
 #[tokio::test]
 async fn a_prewarm_that_hangs_is_answered_in_time() {
     let setup = Setup::accounts(1).settings(|settings| {
-        settings.transport = Transport::Auto;
+        settings.transport = TransportMode::Auto;
         settings.commit = Duration::from_millis(300);
     });
     let bench = Bench::with(setup).await;

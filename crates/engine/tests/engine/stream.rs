@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offline::{Plan, Rule, Split, Termination, Wait};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use proto::Dialect;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -88,16 +88,16 @@ async fn a_cut_at_any_offset_ends_cleanly(
 ]))]
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_socket_must_end_a_reply_under_the_id_that_it_began_with(#[case] plan: Plan) {
-    for (transport, ends) in [(Transport::Http, (1, 0)), (Transport::WebSocket, (0, 1))] {
+    for (transport, ends) in [(TransportMode::Http, (1, 0)), (TransportMode::WebSocket, (0, 1))] {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
         bench.backend.script(Rule::responses(plan.clone()).always());
         match bench.ask(responses("count to 3")).await {
             Ok(answer) => {
                 assert_eq!(terminals(Dialect::Responses, answer.text()), ends, "{transport:?}: {}", answer.text());
-                assert_eq!(answer.text().contains("resp_stray"), transport == Transport::Http);
+                assert_eq!(answer.text().contains("resp_stray"), transport == TransportMode::Http);
             }
             Err(refusal) => {
-                assert_eq!((transport, refusal.failure.kind), (Transport::WebSocket, proto::Kind::Upstream));
+                assert_eq!((transport, refusal.failure.kind), (TransportMode::WebSocket, proto::Kind::Upstream));
             }
         }
     }
@@ -208,7 +208,7 @@ async fn what_arrives_in_one_read_leaves_in_one_piece() {
 #[tokio::test]
 async fn silence_brings_heartbeats_and_then_an_end(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
-    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+    #[values(TransportMode::Http, TransportMode::WebSocket)] transport: TransportMode,
 ) {
     let setup = Setup::default().settings(|settings| {
         settings.transport = transport;
@@ -254,7 +254,9 @@ fn beats(dialect: Dialect, text: &str) -> usize {
 
 #[rstest]
 #[tokio::test]
-async fn a_stream_that_wakes_in_time_goes_on(#[values(Transport::Http, Transport::WebSocket)] transport: Transport) {
+async fn a_stream_that_wakes_in_time_goes_on(
+    #[values(TransportMode::Http, TransportMode::WebSocket)] transport: TransportMode,
+) {
     let setup = Setup::default().settings(|settings| {
         settings.transport = transport;
         settings.heartbeat = Duration::from_millis(50);

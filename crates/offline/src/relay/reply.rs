@@ -48,7 +48,7 @@ impl RelayReply {
         let reasoning = thought.map_or(0, piece::count);
         let parts = responder::answer(topic);
         let finish = if parts.iter().any(ModelOutput::is_call) { Finish::Calls } else { Finish::Stop };
-        let mut turn = Self { thought, parts: parts, finish, output: 0, reasoning };
+        let mut turn = Self { thought, parts, finish, output: 0, reasoning };
         turn.stop(&limits.stops);
         turn.cut(limits.max);
         turn.output = turn.parts.iter().map(length).sum();

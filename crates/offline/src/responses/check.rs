@@ -134,7 +134,7 @@ fn dialect(case: CheckContext<'_>, model: &Model, lite: bool) -> Result<(), Reje
     let slug = model.slug;
     let legacy = case.body.contains_key("tools") || case.body.contains_key("instructions");
     match (model.lite, lite) {
-        (true, true) if !legacy => context(case, slug),
+        (true, true) if !legacy => reasoning_context(case, slug),
         (true, _) => Err(Reject::detail(404, format!("Model not found {slug}"))),
         // The live backend's text is not known; this text is an invention.
         (false, true) => Err(Reject::detail(400, format!("Responses Lite is not supported by {slug}"))),
@@ -143,7 +143,7 @@ fn dialect(case: CheckContext<'_>, model: &Model, lite: bool) -> Result<(), Reje
 }
 
 /// Checks the reasoning context, which lite requests must set.
-fn context(case: CheckContext<'_>, slug: &str) -> Result<(), Reject> {
+fn reasoning_context(case: CheckContext<'_>, slug: &str) -> Result<(), Reject> {
     const CONTEXTS: [&str; 3] = ["auto", "current_turn", "all_turns"];
     let context = case.body.get("reasoning").and_then(|reasoning| reasoning["context"].as_str());
     match context {

@@ -175,7 +175,7 @@ impl Add {
             print(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} exists already.", proxy.name));
             return Ok(());
         }
-        let found = check_and_store(config, store, std::slice::from_ref(&proxy)).await?;
+        let found = check_and_record(config, store, std::slice::from_ref(&proxy)).await?;
         let health = found.first().map(|(_, health)| health);
         let text = format!("Added {}: {}.", proxy.name, health.map_or_else(String::new, words));
         print(common, &serde_json::json!({ "id": id, "added": true, "name": proxy.name, "health": health }), &text);
@@ -282,7 +282,7 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
     if wanted.is_empty() {
         proxies = store.proxies().await?;
     }
-    let found = check_and_store(config, store, &proxies).await?;
+    let found = check_and_record(config, store, &proxies).await?;
     if common.json {
         let rows = proxies
             .iter()
@@ -302,7 +302,11 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
 }
 
 /// Checks proxies and stores the results; a running gateway notices the new results.
-async fn check_and_store(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::ProxyCheck>> {
+async fn check_and_record(
+    config: &Config,
+    store: &Store,
+    proxies: &[Proxy],
+) -> anyhow::Result<Vec<engine::ProxyCheck>> {
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, context::now()).await;
     engine::store_checks(store, &found).await?;

@@ -9,7 +9,7 @@ use pool::guard::is_loopback;
 use pool::hosted::Hosted;
 use pool::limits::QUEUE_WAIT;
 use pool::pick::Strategy;
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use pool::warning::Thresholds;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
@@ -146,9 +146,9 @@ pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
     })
 }
 
-fn transport(layers: &Layers) -> Result<Transport, ConfigError> {
+fn transport(layers: &Layers) -> Result<TransportMode, ConfigError> {
     let setting = layers.get("upstream.transport");
-    Transport::parse(&setting.value).ok_or_else(|| wrong(&setting, "auto, websocket or http"))
+    TransportMode::parse(&setting.value).ok_or_else(|| wrong(&setting, "auto, websocket or http"))
 }
 
 /// The proxy and the layer that set it, which `doctor` and `proxies list` show.

@@ -252,7 +252,7 @@ impl Entry {
     fn context(&self) -> Option<u64> {
         let routed = self.top_provider.as_ref().and_then(|top| top.context_length);
         let loaded = self.meta.as_ref().and_then(|meta| meta.n_ctx.or(meta.n_ctx_train));
-        first(&[
+        first_positive(&[
             self.context_length, self.context_window, self.max_context_length, self.max_model_len,
             self.input_token_limit, self.max_input_tokens, routed, loaded,
         ])
@@ -263,7 +263,9 @@ impl Entry {
         let routed = self.top_provider.as_ref().and_then(|top| top.max_completion_tokens);
         // Anthropic's word for it; others use it for the context.
         let anthropic = self.max_tokens.filter(|_| self.kind.as_deref() == Some("model"));
-        first(&[self.max_output_tokens, self.output_token_limit, self.max_completion_tokens, routed, anthropic])
+        first_positive(&[
+            self.max_output_tokens, self.output_token_limit, self.max_completion_tokens, routed, anthropic,
+        ])
     }
 
     fn modalities(self) -> Vec<String> {
@@ -282,6 +284,6 @@ impl Entry {
 }
 
 /// The first positive figure.
-fn first(figures: &[Option<Number>]) -> Option<u64> {
+fn first_positive(figures: &[Option<Number>]) -> Option<u64> {
     figures.iter().flatten().find_map(|figure| figure.count().filter(|count| *count > 0))
 }

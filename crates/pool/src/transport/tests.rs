@@ -12,13 +12,13 @@ const NOTHING: ConversationFacts = ConversationFacts { codex: false, history: fa
 #[case("websocket", NOTHING, true)]
 #[case("http", ConversationFacts { codex: true, history: true, tools: true }, false)]
 fn a_socket_is_for_conversations(#[case] word: &str, #[case] facts: ConversationFacts, #[case] socket: bool) {
-    let transport = Transport::parse(word).unwrap();
+    let transport = TransportMode::parse(word).unwrap();
     assert_eq!((transport.as_str(), transport.uses_socket(facts)), (word, socket));
 }
 
 #[test]
 fn other_words_mean_nothing() {
-    assert_eq!([Transport::parse("ws"), Transport::parse("")], [None, None]);
+    assert_eq!([TransportMode::parse("ws"), TransportMode::parse("")], [None, None]);
 }
 
 #[test]

@@ -54,6 +54,13 @@ impl<'o> EventSink<'o> {
         self.out.push(Event { what, carrier });
     }
 
+    /// Covered events, which leave the frame to an event after them.
+    pub(super) fn covered(&mut self, add: impl FnOnce(&mut Self)) {
+        let frame = self.frame.take();
+        add(self);
+        self.frame = frame;
+    }
+
     /// An event that no frame says and that a writer of this dialect must write itself.
     pub(super) fn push_ours(&mut self, what: What) {
         self.out.push(Event::new(what));

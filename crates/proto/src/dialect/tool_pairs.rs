@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
-use super::Wire;
+use super::{Target, Wire};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
 use crate::notes::Notes;
 use crate::text::Text;
@@ -21,12 +21,12 @@ const NO_RESULT: &str = "The tool gave no result.";
 
 /// The request with a result for every call and a call for every result; `None` when nothing is to be repaired. The
 /// client's own body is left to the service that it was written for.
-pub(super) fn repair(request: &Request, wire: Wire, notes: &mut Notes) -> Option<Request> {
+pub(super) fn repair(request: &Request, wire: Wire, target: &Target, notes: &mut Notes) -> Option<Request> {
     let own = request.own_body(wire.into()).is_some();
     if own && wire != Wire::Responses {
         return None;
     }
-    let broken = Broken::of(&request.items, wire);
+    let broken = Broken::of(&request.items, wire, target.without_replay());
     if broken.unanswered.is_empty() && broken.orphans.is_empty() {
         return None;
     }
@@ -45,13 +45,13 @@ struct Broken {
 }
 
 impl Broken {
-    fn of(items: &[Item], wire: Wire) -> Self {
+    fn of(items: &[Item], wire: Wire, without_replay: bool) -> Self {
         let mut pairs = Pairs::default();
         for (at, item) in items.iter().enumerate() {
             match &item.kind {
                 ItemKind::Call { call_id, .. } => pairs.call(call_id, at),
                 ItemKind::Output { call_id, .. } => pairs.result(call_id, at),
-                ItemKind::Other { .. } if wire == Wire::Responses => pairs.other(item),
+                ItemKind::Other { .. } if wire == Wire::Responses => pairs.other(item, without_replay),
                 _ => {}
             }
         }
@@ -120,11 +120,16 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn other(&mut self, item: &Item) {
+    fn other(&mut self, item: &Item, without_replay: bool) {
         let Some(raw) = &item.raw else { return };
+        let is_replay = raw.get("encrypted_content").is_some();
+        // It is not sent, so nothing can refer to it.
+        if is_replay && without_replay {
+            return;
+        }
         self.others.extend(raw.text("call_id").map(|id| id.escaped().clone()));
         let kind = raw.text("type").unwrap_or_default();
-        self.opaque |= kind.is("item_reference") || raw.get("encrypted_content").is_some();
+        self.opaque |= kind.is("item_reference") || is_replay;
     }
 
     fn broken(self, wire: Wire) -> Broken {

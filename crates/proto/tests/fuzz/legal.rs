@@ -89,7 +89,7 @@ pub(crate) fn garbled(stream: &[u8]) -> Vec<Bytes> {
 }
 
 /// Bytes as the standard's decoder reads them: what is no UTF-8 becomes U+FFFD.
-fn readable(data: Bytes) -> Bytes {
+pub(crate) fn readable(data: Bytes) -> Bytes {
     if std::str::from_utf8(&data).is_ok() { data } else { Bytes::from(String::from_utf8_lossy(&data).into_owned()) }
 }
 

@@ -82,8 +82,17 @@ fn passes_stray_pieces(events: &[Event]) -> bool {
     events.iter().filter_map(|event| Some((event, event.carrier.frame()?))).any(|(event, frame)| {
         let words = ["content_block_delta", "\"tool_calls\"", "\"function_call\"", ".delta\""];
         let unread = event.what == What::Other && words.iter().any(|word| has(&frame.bytes, word));
-        unread || frame.dialect == Dialect::Messages && !begins_or_has(&mut blocks, &frame.bytes)
+        let stray = frame.dialect == Dialect::Messages && !begins_or_has(&mut blocks, &frame.bytes);
+        unread || stray || frame.dialect == Dialect::Responses && has_no_index(&frame.bytes)
     })
+}
+
+/// Whether a Responses frame begins or ends an item without its index. Our reader finds the item by its id.
+fn has_no_index(frame: &Bytes) -> bool {
+    let data = sse::parse(frame.clone()).map(|frame| legal::readable(frame.data));
+    let Some(json) = data.filter(|data| json::valid(data)).map(Json::from_valid) else { return false };
+    let is_item = json.text("type").is_some_and(|kind| kind.plain().starts_with("response.output_item."));
+    is_item && json.get("output_index").and_then(|index| index.as_u64()).is_none()
 }
 
 /// Notes the block that a Messages frame begins; `false` for a piece of a block that did not begin.

@@ -25,7 +25,7 @@ use self::wire::{
 use super::input::{AdminRequest, admin_id, check_list_length, read_json};
 use super::logins::{Added, import_reply, parse_egress, strip_scheme};
 use super::output::{DONE, Done};
-use crate::failure::store_rejection;
+use crate::failure::log_store_rejection;
 use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer};
@@ -225,6 +225,6 @@ pub(crate) fn rejection(error: &AccountError) -> Rejection {
             let code = if *lasting { "needs_login" } else { "refresh_failed" };
             Rejection::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, error.to_string()).code(code))
         }
-        AccountError::Store(_) => store_rejection("admin accounts", error),
+        AccountError::Store(_) => log_store_rejection("admin accounts", error),
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::input::{self, AdminRequest};
-use crate::failure::store_rejection;
+use crate::failure::log_store_rejection;
 use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, json, no_content};
 use crate::route::RequestContext;
@@ -109,7 +109,7 @@ pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
     let (name, expires) = (name.to_owned(), request.expires);
     let tools = request.default_tools.as_deref().map(deduplicated);
     let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
-    let made = engine.keys().create(new).await.map_err(|error| store_rejection("admin keys", &error))?;
+    let made = engine.keys().create(new).await.map_err(|error| log_store_rejection("admin keys", &error))?;
     let key = made.text.expose().to_owned();
     Ok(json(StatusCode::CREATED, &CreatedKey { id: made.id, name, key, expires }))
 }
@@ -121,7 +121,12 @@ pub(crate) const CHANGE: Operation =
 pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, param: id, body: ChangeRequest { default_tools } } = input::read_json(ctx).await?;
     let tools = default_tools.as_deref().map(deduplicated);
-    if engine.keys().set_tools(&id, tools.as_deref()).await.map_err(|error| store_rejection("admin keys", &error))? {
+    if engine
+        .keys()
+        .set_tools(&id, tools.as_deref())
+        .await
+        .map_err(|error| log_store_rejection("admin keys", &error))?
+    {
         return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No client key has this id").into())
@@ -136,7 +141,7 @@ pub(crate) const REVOKE: Operation = Operation::new(Tag::Keys, "Revoke a client 
 /// `DELETE /admin/keys/{id}`
 pub(crate) async fn revoke(ctx: RequestContext) -> HandlerResult {
     let id = ctx.param;
-    if ctx.app.engine.keys().revoke(&id).await.map_err(|error| store_rejection("admin keys", &error))? {
+    if ctx.app.engine.keys().revoke(&id).await.map_err(|error| log_store_rejection("admin keys", &error))? {
         return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No key has this id").into())

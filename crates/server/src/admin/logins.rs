@@ -16,7 +16,7 @@ use self::wire::{
 use super::accounts::batch::MOST;
 use super::input::{AdminRequest, SecretText, admin_id, check_list_length, read_json};
 use super::output::{DONE, Done, Removed};
-use crate::failure::store_rejection;
+use crate::failure::log_store_rejection;
 use crate::operation::{Operation, Param, Tag};
 use crate::query;
 use crate::response::{HandlerResult, Rejection, json as answer, no_content};
@@ -224,7 +224,7 @@ fn link_rejection(error: &LinkError) -> Rejection {
             Rejection::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string()).code("own_login"))
         }
         LinkError::Removed => Rejection::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string())),
-        LinkError::Store(_) => store_rejection("admin accounts", error),
+        LinkError::Store(_) => log_store_rejection("admin accounts", error),
     }
 }
 
@@ -237,6 +237,6 @@ fn rejection(problem: &LoginProblem) -> Rejection {
             Failure::new(Kind::Upstream, problem.to_string()).code("login_failed"),
         ),
         LoginProblem::Egress(error) => super::proxies::rejection(error),
-        LoginProblem::Store(_) => store_rejection("admin accounts", problem),
+        LoginProblem::Store(_) => log_store_rejection("admin accounts", problem),
     }
 }

@@ -14,7 +14,7 @@ use self::wire::{
 };
 use super::input::{AdminRequest, SecretText, admin_id, bytes, check_list_length, read_json};
 use super::output::{DONE, Done};
-use crate::failure::store_rejection;
+use crate::failure::log_store_rejection;
 use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, Rejection, json, json_bytes};
 use crate::route::RequestContext;
@@ -247,7 +247,7 @@ pub(super) fn rejection(error: &ProxyError) -> Rejection {
         ProxyError::InUse(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "proxy_in_use"),
         ProxyError::NoEgress(_) => (Kind::Upstream, None, "no_way_out"),
         ProxyError::Full => (Kind::Invalid, Some(StatusCode::CONFLICT), "too_many_proxies"),
-        ProxyError::Store(_) => return store_rejection("admin proxies", error),
+        ProxyError::Store(_) => return log_store_rejection("admin proxies", error),
     };
     let failure = Failure::new(kind, error.to_string()).code(code);
     status.map_or_else(|| failure.clone().into(), |status| Rejection::with(status, failure.clone()))

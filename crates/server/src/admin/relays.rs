@@ -11,7 +11,7 @@ use proto::{Failure, Kind};
 use self::provider::Catalog;
 use self::wire::{Batch, Deleted, Exported, Import, Imported, Key, Label, List, Listed, Outcome, RelayRequest, State};
 use super::input::{AdminRequest, admin_id, check_list_length, read_json};
-use crate::failure::store_rejection;
+use crate::failure::log_store_rejection;
 use crate::operation::{Operation, Tag};
 use crate::response::{HandlerResult, Rejection, json, no_content};
 use crate::route::RequestContext;
@@ -127,7 +127,7 @@ pub(crate) const RENAME: Operation =
 /// `PATCH /auth/api-keys/{id}/label`
 pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, param: id, body: label } = read_json::<Label>(ctx).await?;
-    let name = Some(engine::relay_name(&label.label));
+    let name = Some(engine::slugify_relay_name(&label.label));
     change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
 }
 
@@ -179,7 +179,7 @@ fn rejection(error: &RelayError) -> Rejection {
         RelayError::Probe(_) | RelayError::Unreachable(_) | RelayError::Status(_) | RelayError::List(_) => {
             (Kind::Upstream, None, "relay_unreachable")
         }
-        RelayError::Store(_) => return store_rejection("admin relays", error),
+        RelayError::Store(_) => return log_store_rejection("admin relays", error),
     };
     let failure = Failure::new(kind, error.to_string()).code(code);
     status.map_or_else(|| failure.clone().into(), |status| Rejection::with(status, failure.clone()))

@@ -8,13 +8,13 @@ fn public() -> Settings {
 
 #[test]
 fn a_public_address_needs_a_real_key_and_a_yes_to_plain_http() {
-    let strong = Keys::Fixed(Strength::Strong);
+    let strong = ClientKeyStrength::Fixed(Strength::Strong);
     let table = [
-        (Keys::None, true, true, "NoKey"),
-        (Keys::Fixed(Strength::Known), true, true, "SampleKey"),
-        (Keys::Fixed(Strength::Weak), true, true, "ShortKey"),
+        (ClientKeyStrength::None, true, true, "NoKey"),
+        (ClientKeyStrength::Fixed(Strength::Known), true, true, "SampleKey"),
+        (ClientKeyStrength::Fixed(Strength::Weak), true, true, "ShortKey"),
         (strong, false, true, "PlainHttp"),
-        (Keys::Generated, false, true, "PlainHttp"),
+        (ClientKeyStrength::Generated, false, true, "PlainHttp"),
         (strong, true, false, "Keyless"),
     ];
     for (keys, allow_plain_http, require_key, variant) in table {

@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use pool::catalog::Resolved;
-use proto::dialect::responses::compact::is_compaction;
+use proto::dialect::responses::compact::is_compaction_request;
 use proto::{Dialect, Failure, Kind, Notes, Request};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -106,7 +106,7 @@ pub(super) async fn call(
     mut client: Client,
     (request, notes): (Request, Notes),
 ) -> Result<Reply, Rejection> {
-    if is_compaction(&request) {
+    if is_compaction_request(&request) {
         client_info::mark_compaction(&mut client);
     }
     let call = Call { dialect, request, notes, key, client, memory: app.budget.request_memory() };

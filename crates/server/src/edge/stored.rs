@@ -84,7 +84,7 @@ struct DeleteReply<'a> {
 }
 
 /// A page of a list.
-struct Page {
+struct ItemPage {
     /// The items, each with its id.
     items: Vec<(String, Json)>,
     more: bool,
@@ -100,7 +100,7 @@ struct List<'a> {
     has_more: bool,
 }
 
-impl Page {
+impl ItemPage {
     fn list(&self) -> List<'_> {
         let data = self.items.iter().filter_map(|(_, item)| item.parse().ok()).collect();
         let (first, last) = (self.items.first(), self.items.last());
@@ -144,7 +144,7 @@ impl PageQuery {
     }
 
     /// The page of `items`, which are in conversation order.
-    fn page(&self, mut items: Vec<ListedItem>) -> Result<Page, Failure> {
+    fn page(&self, mut items: Vec<ListedItem>) -> Result<ItemPage, Failure> {
         if self.newest {
             items.reverse();
         }
@@ -154,7 +154,7 @@ impl PageQuery {
         };
         let rest = &items[start..];
         let page = rest.iter().take(self.limit).map(|item| (item.id(), item.json()));
-        Ok(Page { items: page.collect(), more: rest.len() > self.limit })
+        Ok(ItemPage { items: page.collect(), more: rest.len() > self.limit })
     }
 }
 

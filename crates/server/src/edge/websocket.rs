@@ -67,7 +67,7 @@ pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
     };
     connection.upgrade(Box::pin(async move {
         let _permit = permit;
-        if let Some(meter) = meter(upgrade, &context).await {
+        if let Some(meter) = upgraded_stream(upgrade, &context).await {
             let socket = websocket_stream(meter, &context).await;
             Session::new(Arc::new(context), socket).run().await;
         }
@@ -75,7 +75,7 @@ pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
     Ok(accepted)
 }
 
-async fn meter(upgrade: OnUpgrade, context: &SocketContext) -> Option<MeteredStream> {
+async fn upgraded_stream(upgrade: OnUpgrade, context: &SocketContext) -> Option<MeteredStream> {
     let upgraded = upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
     let parts = upgraded.downcast::<TokioIo<HeadFilter>>().ok()?;
     Some(MeteredStream::new(parts.io.into_inner(), parts.read_buf, context.app.budget.clone()))

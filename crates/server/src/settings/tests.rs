@@ -3,14 +3,14 @@ use rstest::rstest;
 use super::*;
 
 #[rstest]
-#[case(None, false, Keys::None)]
-#[case(None, true, Keys::Generated)]
-#[case(Some("  "), false, Keys::None)]
-#[case(Some("sk-tmp"), true, Keys::Fixed(Strength::Known))]
-#[case(Some("twenty-three-characters"), true, Keys::Fixed(Strength::Weak))]
-#[case(Some("twenty-four--characters!"), false, Keys::Fixed(Strength::Strong))]
-fn keys_are_judged(#[case] fixed: Option<&str>, #[case] minted: bool, #[case] judged: Keys) {
-    assert_eq!(Keys::judge(fixed, minted), judged);
+#[case(None, false, ClientKeyStrength::None)]
+#[case(None, true, ClientKeyStrength::Generated)]
+#[case(Some("  "), false, ClientKeyStrength::None)]
+#[case(Some("sk-tmp"), true, ClientKeyStrength::Fixed(Strength::Known))]
+#[case(Some("twenty-three-characters"), true, ClientKeyStrength::Fixed(Strength::Weak))]
+#[case(Some("twenty-four--characters!"), false, ClientKeyStrength::Fixed(Strength::Strong))]
+fn keys_are_judged(#[case] fixed: Option<&str>, #[case] minted: bool, #[case] judged: ClientKeyStrength) {
+    assert_eq!(ClientKeyStrength::judge(fixed, minted), judged);
 }
 
 #[rstest]

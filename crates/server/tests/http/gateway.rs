@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Engine, NewKey};
 use pool::keys::{KeyKind, Scope, Scopes};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use pool::{Millis, Secret, Tokens};
 use server::{Counters, Ollama, Server, Settings};
 use store::{NewAccount, Store, TokenOrigin};
@@ -169,7 +169,7 @@ pub(crate) async fn engine_with(store: Store, base: &str, change: impl FnOnce(&m
     let config = upstream::Config { base_url: url("/backend-api"), auth_url: url(""), ..upstream::Config::default() };
     let mut settings = engine::Settings { api_key: Some(Secret::new(FIXED)), ..engine::Settings::default() };
     // These tests are about POSTs.
-    settings.transport = Transport::Http;
+    settings.transport = TransportMode::Http;
     settings.proxies.echo = url("/echo");
     change(&mut settings);
     let upstream = upstream::Upstream::new(config).unwrap();

@@ -36,7 +36,8 @@ async fn a_public_listener_has_the_data_plane_only() {
     let public = |remote| {
         Gateway::with(move |settings| {
             settings.hosts = vec!["0.0.0.0".parse().unwrap()];
-            (settings.allow_plain_http, settings.keys, settings.admin_remote) = (true, server::Keys::Generated, remote);
+            (settings.allow_plain_http, settings.keys, settings.admin_remote) =
+                (true, server::ClientKeyStrength::Generated, remote);
         })
     };
     for remote in [false, true] {

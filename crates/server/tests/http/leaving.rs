@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offline::{EndKind, Plan, Rule, Wait};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use rstest::rstest;
 use serde_json::json;
 use store::Outcome;
@@ -39,7 +39,7 @@ impl Exit {
 }
 
 /// A gateway that serves one request at a time and has few sockets, so that a permit that is not released blocks the next client.
-async fn narrow(transport: Transport) -> Site {
+async fn narrow(transport: TransportMode) -> Site {
     let tune = |settings: &mut engine::Settings| {
         settings.transport = transport;
         settings.max_concurrent = 1;
@@ -61,12 +61,12 @@ async fn ask(site: &Site) -> Socket {
 #[tokio::test]
 async fn at_any_event_of_a_reply(
     #[values(Exit::Close, Exit::Fin, Exit::Reset)] exit: Exit,
-    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+    #[values(TransportMode::Http, TransportMode::WebSocket)] transport: TransportMode,
 ) {
     let site = narrow(transport).await;
     let whole = ask(&site).await.reply().await;
     // Over a WebSocket, the backend begins with three events that are only for its own client.
-    let own = if transport == Transport::WebSocket { 3 } else { 0 };
+    let own = if transport == TransportMode::WebSocket { 3 } else { 0 };
     for cut in 0..=whole.len() {
         let pause = Plan::auto().pause(u32::try_from(own + cut).unwrap(), Wait::Forever);
         site.backend.script(Rule::responses(if cut < whole.len() { pause } else { Plan::auto() }));

@@ -3,7 +3,7 @@
 
 use offline::{Offline, Options, Running};
 use pool::Millis;
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -37,7 +37,7 @@ fn capture(name: &str) -> Option<Value> {
 }
 
 /// A gateway whose backend accepts encrypted state that it did not make.
-async fn gateway(transport: Transport) -> (Gateway, Running) {
+async fn gateway(transport: TransportMode) -> (Gateway, Running) {
     let backend = Offline::start(Options { strict_encrypted: false, ..Options::default() }).await.unwrap();
     let home = TempDir::new().unwrap();
     let store = store(&home).await;
@@ -61,7 +61,7 @@ fn compared(pairs: impl IntoIterator<Item = (String, String)>) -> Vec<(String, S
 async fn posts_reach_the_backend_as_they_were_sent() {
     for name in POSTS {
         let Some(capture) = capture(name) else { return };
-        let (gateway, backend) = gateway(Transport::Http).await;
+        let (gateway, backend) = gateway(TransportMode::Http).await;
         let wanted = pairs(&capture);
         // The gateway sets these headers itself and does not take them from a client.
         let own = ["x-codex-routing-hint", "x-openai-internal-codex-responses-lite"];
@@ -113,7 +113,7 @@ async fn turns_over_a_socket_reach_the_backend_as_they_were_sent(#[case] names: 
     for message in &mut messages {
         *message = serde_json::from_str(&message.to_string().replace(&id(message), &first)).unwrap();
     }
-    let (gateway, backend) = gateway(Transport::WebSocket).await;
+    let (gateway, backend) = gateway(TransportMode::WebSocket).await;
     let key = format!("Bearer {}", gateway.keys.client);
     let headers = [("authorization", key.as_str()), ("originator", "codex_exec"), ("user-agent", "codex_exec/0.169.0")];
     let mut socket = Socket::at(NATIVE, gateway.port, &headers).await.unwrap();

@@ -2,7 +2,7 @@
 
 use offline::{Endpoint, Plan, Rule};
 use serde_json::{Value, json};
-use server::{Keys, Ollama, Server, Settings};
+use server::{ClientKeyStrength, Ollama, Server, Settings};
 use tempfile::TempDir;
 
 use crate::gateway::{Gateway, count, engine, ollama, request, store};
@@ -247,7 +247,8 @@ async fn another_address_than_loopback_needs_a_yes_and_a_key() {
     let allowed = Ollama { allow_remote: true, ..public() };
     let refused = bind(|settings| settings.ollama = allowed.clone()).await.err().unwrap();
     assert!(refused.contains("polygate keys create"), "{refused}");
-    let gateway = Gateway::with(|settings| (settings.ollama, settings.keys) = (allowed, Keys::Generated)).await;
+    let gateway =
+        Gateway::with(|settings| (settings.ollama, settings.keys) = (allowed, ClientKeyStrength::Generated)).await;
     let key = format!("authorization: Bearer {}", gateway.keys.client);
     let tags = async |key: &str| gateway.ask_ollama("GET /api/tags", &["host: 127.0.0.1", key], b"").await;
     assert_eq!(tags("x-none: 1").await.status, 401);

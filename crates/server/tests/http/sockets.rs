@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offline::{Plan, Rule, Termination, Wait};
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -151,7 +151,7 @@ async fn a_ping_is_answered_while_messages_wait() {
 async fn a_silent_reply_keeps_its_client_waiting(
     #[case] plan: Plan,
     #[case] pings: bool,
-    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+    #[values(TransportMode::Http, TransportMode::WebSocket)] transport: TransportMode,
 ) {
     let (gateway, backend) = gateway_on(|settings| {
         settings.transport = transport;
@@ -176,7 +176,7 @@ async fn a_silent_reply_keeps_its_client_waiting(
     let last = socket.reply().await.pop().unwrap();
     assert_eq!(last["type"], "response.completed");
     assert!(words(&last["response"]).ends_with('9'), "{last}");
-    let sockets = usize::from(transport == Transport::WebSocket);
+    let sockets = usize::from(transport == TransportMode::WebSocket);
     assert_eq!((backend.record().sockets().count(), backend.record().model_requests().count()), (sockets, 1));
 }
 

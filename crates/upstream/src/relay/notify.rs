@@ -82,12 +82,12 @@ impl RelayClient {
         let target = Target { url: to.0.clone(), wire: Wire::Chat, key: &none, private: to.1 };
         let request = with_body(self.request(Method::POST, &target, headers)?, body.into());
         let answer = self.send(&target, request, Fault::timeout_after(LIMIT)).await;
-        answer.map(|answer| answer.status).map_err(reworded)
+        answer.map(|answer| answer.status).map_err(reword_denial)
     }
 }
 
 /// Rewords a denial, whose text is about relays.
-fn reworded(fault: Fault) -> Fault {
+fn reword_denial(fault: Fault) -> Fault {
     if fault.kind != FaultKind::Denied {
         return fault;
     }

@@ -12,7 +12,7 @@ use pool::{AccountId, Millis};
 use tokio::time::Instant;
 
 use super::queue::{AccountQueue, Start, Waiter};
-use super::row::{CandidateRow, ChoiceTime, RowQuery};
+use super::row::{CandidateRow, ChoiceContext, ChoiceTime};
 use super::{Candidates, WakeUp};
 use crate::registry::accounts::{CHUNK, List};
 
@@ -306,14 +306,14 @@ impl RankedRows {
         }
     }
 
-    fn view<'a>(&self, (field, model): (Candidates<'a>, &'a str), moment: ChoiceTime) -> RowQuery<'a> {
+    fn view<'a>(&self, (field, model): (Candidates<'a>, &'a str), moment: ChoiceTime) -> ChoiceContext<'a> {
         let owner = field.prefer.and_then(|account| self.list.positions().get(account)).copied();
         let tried = field.tried.iter().filter_map(|account| Some(self.row(account)?.order)).collect();
-        RowQuery { field, model, moment, owner, tried, known: RefCell::default() }
+        ChoiceContext { field, model, moment, owner, tried, known: RefCell::default() }
     }
 
     /// The accounts, by chunks of the list.
-    fn accounts<'a>(&'a self, view: &'a RowQuery<'a>) -> Vec<Group<impl Iterator<Item = Candidate<'a>> + Clone>> {
+    fn accounts<'a>(&'a self, view: &'a ChoiceContext<'a>) -> Vec<Group<impl Iterator<Item = Candidate<'a>> + Clone>> {
         let owner = view.owner.map(|at| at / CHUNK);
         let order = view.owner.and_then(|at| self.rows.get(at)).map(|row| row.order);
         let group = |(nth, (rows, best)): (usize, (&'a [CandidateRow], &Best))| Group {

@@ -39,7 +39,7 @@ pub(super) struct ChoiceTime {
 }
 
 /// The question of one choice to the rows of accounts.
-pub(super) struct RowQuery<'a> {
+pub(super) struct ChoiceContext<'a> {
     pub(super) field: Candidates<'a>,
     pub(super) model: &'a str,
     pub(super) moment: ChoiceTime,
@@ -70,7 +70,7 @@ impl CandidateRow {
     }
 
     /// The account as a candidate; `owner` is the order of the conversation's.
-    pub(super) fn account<'a>(&'a self, view: &RowQuery<'a>, owner: Option<u32>) -> Candidate<'a> {
+    pub(super) fn account<'a>(&'a self, view: &ChoiceContext<'a>, owner: Option<u32>) -> Candidate<'a> {
         let now = view.moment.now;
         Candidate {
             owner: owner == Some(self.order),
@@ -82,7 +82,7 @@ impl CandidateRow {
     }
 
     /// Whether the account lists the model. A list is looked up once, however many accounts share it.
-    fn lists(&self, view: &RowQuery<'_>) -> bool {
+    fn lists(&self, view: &ChoiceContext<'_>) -> bool {
         let look = || self.entry.can_serve_model((view.model, view.field.custom), view.field.bundled, view.moment.now);
         if view.model.is_empty() {
             // The call names no model of a list.

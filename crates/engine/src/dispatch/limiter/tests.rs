@@ -125,7 +125,7 @@ impl Fixture {
     }
 
     fn load(&self, id: &str) -> (u32, u32) {
-        self.limiter.load(&AccountId(id.into()))
+        self.limiter.in_flight_and_waiting(&AccountId(id.into()))
     }
 }
 
@@ -381,10 +381,10 @@ fn places_stay_with_their_accounts_when_the_list_changes() {
     fixture.list = list(&["a"]);
     assert!(matches!(fixture.take(None), Ok(Acquired::Later(_))));
     assert_eq!(
-        fixture.limiter.load(&account),
+        fixture.limiter.in_flight_and_waiting(&account),
         (1, 0),
         "an account that is gone keeps its place until it is given back"
     );
     drop(served);
-    assert_eq!(fixture.limiter.load(&account), (0, 0));
+    assert_eq!(fixture.limiter.in_flight_and_waiting(&account), (0, 0));
 }

@@ -114,7 +114,7 @@ impl ModelAttempt {
         let mut attempt = Self::new(services, call, model, usage);
         let slug = attempt.state.head.model.clone();
         attempt.state.usage.model(&slug);
-        attempt.chain = FallbackChain::after(&attempt.state.services, &requested, failure);
+        attempt.chain = FallbackChain::for_unknown_model(&attempt.state.services, &requested, failure);
         attempt.state.head.notes.add(format!("{} is not available", shown(&requested)));
         attempt.state.head.fallback = Some(Fallback { from: requested, to: slug, why: "not available".into() });
         attempt

@@ -9,7 +9,7 @@ use pool::attempt::{Outcome, Trouble};
 use pool::catalog::{Resolved, ServedBy};
 use pool::pick::CandidateKind;
 use pool::status::Signal;
-use pool::transport::Transport;
+use pool::transport::TransportMode;
 use pool::{AccountId, Tokens};
 use proto::Dialect;
 use upstream::{Answer, CallFacts, Fault, FaultKind, ModelCall, SocketOptions, TurnMetadata, Upstream, relay};
@@ -149,7 +149,7 @@ impl UpstreamCall {
         let socket = self.plan.socket.then(|| SocketOptions {
             conversation: conversation.socket_id(),
             generate: !self.plan.prewarm,
-            required: self.services.runtime.settings.transport == Transport::WebSocket,
+            required: self.services.runtime.settings.transport == TransportMode::WebSocket,
             now: self.services.runtime.now(),
         });
         let call = |upstream: Upstream| {

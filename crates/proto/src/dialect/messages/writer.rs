@@ -163,6 +163,7 @@ impl Writer {
             What::Stopped(sequence) => self.stop = Some(sequence.clone()),
             What::Open(_) => self.opened = true,
             What::End { finish, .. } if frame.is_empty() || !self.ended => return self.finish(*finish, out),
+            What::End { .. } => self.blocks.close(out),
             _ => {}
         }
         if let Some(parsed) = sse::parse(frame.clone()) {

@@ -21,7 +21,7 @@ const MADE: &str = "compaction";
 pub fn ask(request: &mut Request) -> Vec<Json> {
     let is_user_message = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
     let user_messages = request.items.iter().filter(is_user_message).filter_map(|item| item.raw.clone()).collect();
-    if !is_compaction(request) {
+    if !is_compaction_request(request) {
         let raw = emit::json(|writer| writer.string("type", TRIGGER));
         request.items.push(Item { kind: ItemKind::Other { kind: TRIGGER.to_owned() }, raw: Some(raw) });
     }
@@ -30,7 +30,7 @@ pub fn ask(request: &mut Request) -> Vec<Json> {
 }
 
 /// Whether a request asks for a compaction.
-pub fn is_compaction(request: &Request) -> bool {
+pub fn is_compaction_request(request: &Request) -> bool {
     request.items.last().is_some_and(|item| matches!(&item.kind, ItemKind::Other { kind } if kind == TRIGGER))
 }
 
@@ -80,7 +80,7 @@ mod tests {
             r#"{"model":"m","stream":true,"input":[{"role":"user","content":"one"},{"role":"assistant","content":"two"}]}"#,
         );
         let user_messages = ask(&mut request);
-        assert!(is_compaction(&request) && !request.reply.stream);
+        assert!(is_compaction_request(&request) && !request.reply.stream);
         assert_eq!((user_messages.len(), request.items.len()), (1, 3));
         assert!(user_messages[0].as_str().contains("one"));
         ask(&mut request);

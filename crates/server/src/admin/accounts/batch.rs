@@ -6,7 +6,7 @@ use proto::{Failure, Kind};
 use serde::Serialize;
 
 use super::rejection;
-use super::wire::{ChangeReply, Ids, Labels, RefreshReply, States, TagChanges};
+use super::wire::{BatchUpdateReply, Ids, Labels, RefreshReply, States, TagChanges};
 use crate::admin::input::{AdminRequest, check_list_length, read_json};
 use crate::admin::output::Removed;
 use crate::operation::{Operation, Tag};
@@ -28,30 +28,30 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
 }
 
 pub(crate) const SWITCH: Operation =
-    Operation::new(Tag::Accounts, "Switch accounts on or off").takes::<States>().gives::<ChangeReply>(200);
+    Operation::new(Tag::Accounts, "Switch accounts on or off").takes::<States>().gives::<BatchUpdateReply>(200);
 
 /// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
 pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read_json::<States>(ctx).await?;
     check_list_length(body.ids.len(), MOST, "ids")?;
     let batch = engine.accounts().switch(&body.ids, body.status.on()).await.map_err(|error| rejection(&error))?;
-    Ok(batch_reply::<ChangeReply>(batch))
+    Ok(batch_reply::<BatchUpdateReply>(batch))
 }
 
 pub(crate) const RENAME: Operation =
-    Operation::new(Tag::Accounts, "Name several accounts").takes::<Labels>().gives::<ChangeReply>(200);
+    Operation::new(Tag::Accounts, "Name several accounts").takes::<Labels>().gives::<BatchUpdateReply>(200);
 
 /// `POST /auth/accounts/batch-label` with `{"ids": [...], "label": "..." | null}`
 pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read_json::<Labels>(ctx).await?;
     check_list_length(body.ids.len(), MOST, "ids")?;
     let batch = engine.accounts().label(&body.ids, body.label.as_deref()).await.map_err(|error| rejection(&error))?;
-    Ok(batch_reply::<ChangeReply>(batch))
+    Ok(batch_reply::<BatchUpdateReply>(batch))
 }
 
 pub(crate) const TAG: Operation = Operation::new(Tag::Accounts, "Change the tags of several accounts")
     .takes::<TagChanges>()
-    .gives::<ChangeReply>(200);
+    .gives::<BatchUpdateReply>(200);
 
 /// `POST /auth/accounts/batch-tags` with `{"ids": [...], "tags": [...]}`, or with `"add": [...]` and `"remove": [...]`
 pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
@@ -66,7 +66,7 @@ pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
         (None, add, remove) => TagChange::Edit { add: add.unwrap_or_default(), remove: remove.unwrap_or_default() },
     };
     let batch = engine.accounts().tag(&body.ids, change).await.map_err(|error| rejection(&error))?;
-    Ok(batch_reply::<ChangeReply>(batch))
+    Ok(batch_reply::<BatchUpdateReply>(batch))
 }
 
 pub(crate) const REFRESH: Operation = Operation::new(Tag::Accounts, "Refresh the tokens of several accounts now")

@@ -209,7 +209,7 @@ pub(super) struct Refreshed {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsUpdated)]
-pub(super) struct ChangeReply {
+pub(super) struct BatchUpdateReply {
     /// Whether every known account has the requested state.
     success: bool,
     /// The number of accounts that have the requested state.
@@ -304,7 +304,7 @@ pub(super) struct Stored {
     pub(super) hint: Option<&'static str>,
 }
 
-impl From<Batch> for ChangeReply {
+impl From<Batch> for BatchUpdateReply {
     fn from(batch: Batch) -> Self {
         let (success, updated, not_found) = (batch.no_failures(), batch.done(), batch.missing());
         Self { success, updated, not_found, results: batch.outcomes }

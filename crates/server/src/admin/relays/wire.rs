@@ -189,7 +189,7 @@ impl RelayRequest {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        let label = self.label.as_deref().map(engine::relay_name).filter(|name| !name.is_empty());
+        let label = self.label.as_deref().map(engine::slugify_relay_name).filter(|name| !name.is_empty());
         let host = || self.base_url.as_deref().and_then(engine::host_name);
         let known = self.provider().map(|provider| provider.id.to_owned());
         label.or(known).or_else(host).unwrap_or_else(|| "relay".to_owned())

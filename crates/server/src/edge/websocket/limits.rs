@@ -85,7 +85,7 @@ pub(super) fn rate_limit_events(headers: &HeaderMap) -> Vec<Message> {
     if own.is_none() && metered.is_empty() {
         return Vec::new();
     }
-    let (plan_type, credits) = (header(headers, "x-codex-plan-type"), CreditsBody::of(headers));
+    let (plan_type, credits) = (header(headers, "x-codex-plan-type"), CreditsBody::from_headers(headers));
     let review = metered.iter().find(|limit| limit.id == REVIEW).map(|limit| limit.windows);
     let more = metered.iter().filter(|limit| limit.id != REVIEW);
     let all = AllLimits {
@@ -159,7 +159,7 @@ impl WindowUsage {
 }
 
 impl<'h> CreditsBody<'h> {
-    fn of(headers: &'h HeaderMap) -> Option<Self> {
+    fn from_headers(headers: &'h HeaderMap) -> Option<Self> {
         let flag = |name: &str| header(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
         Some(Self {
             has_credits: flag("x-codex-credits-has-credits")?,

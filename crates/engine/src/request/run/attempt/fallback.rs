@@ -31,7 +31,7 @@ impl FallbackChain {
     }
 
     /// The rest of the chain for `requested`, which names no model, after its first existing model.
-    pub(super) fn after(services: &Services, requested: &str, failure: Failure) -> Self {
+    pub(super) fn for_unknown_model(services: &Services, requested: &str, failure: Failure) -> Self {
         let catalog = services.registry.accounts.catalog();
         let mut left = services.runtime.settings.chains.of(Some(requested), None).to_vec().into_iter();
         left.by_ref().find(|name| catalog.resolve(Some(name), &services.runtime.settings.names).is_ok());
@@ -71,7 +71,7 @@ pub(crate) fn serving_models(
         (Ok(intended), _) => (intended.clone(), FallbackChain::of(services, requested, Some(&intended.model.slug))),
         (Err(failure), Some(name)) => {
             let first = first_fallback(services, requested).ok_or_else(|| failure.clone())?;
-            (first, FallbackChain::after(services, name, failure))
+            (first, FallbackChain::for_unknown_model(services, name, failure))
         }
         (Err(failure), None) => return Err(failure),
     };

@@ -3,7 +3,7 @@
 use pool::AccountId;
 use pool::attempt::Outcome;
 use pool::learned::RefusedRequest;
-use proto::dialect::responses::compact::is_compaction;
+use proto::dialect::responses::compact::is_compaction_request;
 use proto::tokens::Words;
 use proto::upstream_error::{bounds, from_body};
 use proto::{Failure, Kind, tokens};
@@ -55,7 +55,7 @@ impl ModelAttempt {
         };
         // No text has two tokens in four bytes: most requests are not counted.
         let near = estimate::input(&self.call.request, size).saturating_mul(2) > window;
-        if !near || is_compaction(&self.call.request) {
+        if !near || is_compaction_request(&self.call.request) {
             return Ok(());
         }
         let ours = self.words().await;

@@ -3,7 +3,7 @@
 use pool::hosted::Hosted;
 use proto::Item;
 use proto::canon::{Format, ItemKind, ToolChoice, ToolKind};
-use proto::dialect::responses::compact::is_compaction;
+use proto::dialect::responses::compact::is_compaction_request;
 
 use super::ModelAttempt;
 use crate::registry::accounts::Entry;
@@ -16,7 +16,7 @@ use crate::request::services::Services;
 pub(super) fn default_tools(services: &Services, call: &Call) -> Vec<Hosted> {
     let request = &call.request;
     let free = matches!(request.tool_choice, None | Some(ToolChoice::Auto)) && !request.reply.generate;
-    let unlisted = !request.items.first().is_some_and(is_tool_list) && !is_compaction(request);
+    let unlisted = !request.items.first().is_some_and(is_tool_list) && !is_compaction_request(request);
     let text = !matches!(request.format, Some(Format::JsonObject | Format::JsonSchema { .. }));
     if call.client.codex || call.client.own_tools || !free || !text || !unlisted {
         return Vec::new();

@@ -2,7 +2,7 @@
 
 use pool::AccountId;
 use proto::dialect::Codex;
-use proto::dialect::responses::compact::is_compaction;
+use proto::dialect::responses::compact::is_compaction_request;
 use proto::json::Shape;
 use upstream::{TurnFacts, TurnKind, TurnMetadata};
 use uuid::{Builder, Uuid};
@@ -43,7 +43,7 @@ impl ModelAttempt {
     /// The metadata in a body for this account.
     pub(super) fn turn_metadata(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
         let (turn, conversation) = (self.turn_record?, &self.plan.conversation);
-        let kind = match (self.plan.prewarm, is_compaction(&self.call.request)) {
+        let kind = match (self.plan.prewarm, is_compaction_request(&self.call.request)) {
             (true, _) => TurnKind::Prewarm,
             (false, true) => TurnKind::Compaction,
             (false, false) => TurnKind::Turn,

@@ -9,7 +9,7 @@ pub(super) fn citations(grounding: Option<&Json>, cited: Option<&Json>, text: &T
     let plain = text.plain();
     let mut all = Vec::new();
     if let Some(grounding) = grounding {
-        grounded(grounding, &plain, &mut all);
+        push_grounding_citations(grounding, &plain, &mut all);
     }
     let sources = cited.and_then(|cited| cited.get("citationSources").or_else(|| cited.get("citations")));
     for source in sources.iter().flat_map(Json::elements) {
@@ -34,7 +34,7 @@ pub(super) fn search(grounding: &Json) -> Option<Json> {
     }))
 }
 
-fn grounded(grounding: &Json, plain: &str, all: &mut Vec<Json>) {
+fn push_grounding_citations(grounding: &Json, plain: &str, all: &mut Vec<Json>) {
     let chunks: Vec<Json> = grounding.get("groundingChunks").iter().flat_map(Json::elements).collect();
     let source = |at: u64| {
         let chunk = chunks.get(usize::try_from(at).ok()?)?;

@@ -144,10 +144,10 @@ fn response(node: Node<'_>) -> ReadResult<(Text, bool)> {
             (json, failed)
         }
     };
-    Ok((value.as_text().unwrap_or_else(|| whole(&value)), failed))
+    Ok((value.as_text().unwrap_or_else(|| json_text(&value)), failed))
 }
 
 /// A value as text.
-fn whole(value: &Json) -> Text {
+fn json_text(value: &Json) -> Text {
     Text::from_plain(value.as_str())
 }

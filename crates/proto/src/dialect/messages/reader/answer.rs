@@ -86,10 +86,13 @@ impl MessagesAnswer {
     /// The end of the reply.
     pub(super) fn end(&mut self, sink: &mut EventSink<'_>) {
         self.ensure(sink);
-        self.close_items(sink);
-        if let Some(sequence) = self.stop.take() {
-            sink.aside(What::Stopped(sequence));
-        }
+        // The frame is the last event's: items that the upstream left open end before it.
+        sink.covered(|sink| {
+            self.close_items(sink);
+            if let Some(sequence) = self.stop.take() {
+                sink.aside(What::Stopped(sequence));
+            }
+        });
         let finish = match self.finish {
             None | Some(Finish::Stop) if self.calls => Finish::ToolCalls,
             finish => finish.unwrap_or(Finish::Stop),

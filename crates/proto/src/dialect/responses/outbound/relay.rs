@@ -50,7 +50,8 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
 
 fn input(request: &Request, target: &Relay, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     let list = || body::list(own, "input", &items::relay(&request.items, target, notes));
-    (!request.items.is_empty()).then(list)
+    // Only a client of this protocol can go on from a response, or name a prompt, without any input.
+    (own.is_none() || !request.items.is_empty()).then(list)
 }
 
 fn tools(request: &Request, own: Option<&ClientBody>) -> Option<Json> {
