@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use proto::dialect::{Codex, Target};
+use proto::dialect::{CodexTarget, Target};
 use proto::{Dialect, Wire};
 use serde_json::{Value, json};
 
@@ -37,7 +37,8 @@ pub(crate) fn run(strict: bool) -> Result<()> {
 }
 
 fn median(dialect: Dialect, body: &Bytes) -> Result<Duration> {
-    let target = Target::Codex(Codex { model: "gpt-5.5".into(), cache_key: "bench".into(), ..Codex::default() });
+    let target =
+        Target::Codex(CodexTarget { model: "gpt-5.5".into(), cache_key: "bench".into(), ..CodexTarget::default() });
     let mut times = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         let began = Instant::now();

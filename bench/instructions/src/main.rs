@@ -10,7 +10,7 @@ mod replies;
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
-use proto::dialect::{Codex, Relay, ReplySetting, Target};
+use proto::dialect::{CodexTarget, RelayTarget, ReplySetting, Target};
 use proto::framing::Framing;
 use proto::{Dialect, Failure, Fold, Reader, Wire, Writer};
 
@@ -78,9 +78,9 @@ fn counted_requests(exchange: &Exchange) -> Result<(), Failure> {
 impl Exchange {
     fn new(pair: Pair, stream: bool, tokens: u32) -> Self {
         let target = if pair.upstream == Wire::Responses {
-            Target::Codex(Codex { model: "gpt-5.5".into(), cache_key: "bench".into(), ..Codex::default() })
+            Target::Codex(CodexTarget { model: "gpt-5.5".into(), cache_key: "bench".into(), ..CodexTarget::default() })
         } else {
-            Target::Relay(Relay { model: "model".into(), ..Relay::default() })
+            Target::Relay(RelayTarget { model: "model".into(), ..RelayTarget::default() })
         };
         let chunks = replies::chunks(pair.upstream, pair.framing, tokens);
         Self { pair, stream, body: body(pair.client, stream), target, chunks }

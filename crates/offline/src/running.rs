@@ -192,7 +192,7 @@ impl Running {
 /// Scripts and the record.
 impl Running {
     /// Adds a rule after the pending rules.
-    pub fn script(&self, rule: Rule) {
+    pub fn add_rule(&self, rule: Rule) {
         self.shared.script.add(rule);
     }
 

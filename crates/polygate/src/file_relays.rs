@@ -56,7 +56,7 @@ impl FileRelays {
     pub(crate) async fn put(&self, relays: &[Relay]) {
         let mut specs = Vec::new();
         for relay in relays {
-            match relay_spec(relay, &self.file) {
+            match load_relay_spec(relay, &self.file) {
                 Ok(spec) => specs.push(spec),
                 Err(error) => tracing::error!(relay = %relay.name, %error, "relay of the configuration file left out"),
             }
@@ -139,7 +139,7 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 /// Converts a relay of the file to the engine's form.
-pub(crate) fn relay_spec(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFileError> {
+pub(crate) fn load_relay_spec(relay: &Relay, file: &Path) -> Result<RelaySpec, KeyFileError> {
     Ok(RelaySpec {
         name: relay.name.clone(),
         base_url: relay.base_url.clone(),

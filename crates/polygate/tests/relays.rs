@@ -335,7 +335,7 @@ async fn no_relay_key_leaves_the_store() {
         Plan::text(500, format!("oops {CANARY}")),
         Plan::json(401, json!({"error": {"message": format!("Incorrect API key provided: {CANARY}")}})),
     ] {
-        backend.script(Rule::at(Endpoint::ChatRelay, plan).times(2));
+        backend.add_rule(Rule::at(Endpoint::ChatRelay, plan).times(2));
         let body = json!({"model": MODEL, "messages": [{"role": "user", "content": "hello"}]});
         let request = gateway.request("POST", "/v1/chat/completions", KEY, &body.to_string());
         let answer = gateway.send(request).await.unwrap();

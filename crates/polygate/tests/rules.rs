@@ -99,7 +99,7 @@ async fn terms_are_set_on_the_command_line_and_over_the_api() {
 async fn a_fallback_of_the_file_serves_and_the_answer_says_so() {
     let backend = backend().await;
     let home = home(&backend);
-    backend.script(Rule::responses(Plan::usage_limit(3600)).always());
+    backend.add_rule(Rule::responses(Plan::usage_limit(3600)).always());
     let gateway = home.serve(&[]);
     let body = r#"{"model":"gpt-5.5","messages":[{"role":"user","content":"Reply with exactly: pong"}]}"#;
     let ask = || gateway.send(gateway.request("POST", "/v1/chat/completions", KEY, body));

@@ -25,7 +25,7 @@ async fn no_secret_leaves_the_store() {
         Plan::text(500, format!("oops {}", account.access)),
         Plan::json(400, serde_json::json!({ "detail": format!("bad {}", account.refresh) })),
     ] {
-        backend.script(Rule::responses(plan).times(2));
+        backend.add_rule(Rule::responses(plan).times(2));
         let answer = gateway.chat("Reply with exactly: pong").await.unwrap();
         write!(output_text, "{:?}{}", answer.headers, answer.body).unwrap();
     }

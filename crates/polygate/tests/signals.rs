@@ -57,7 +57,7 @@ impl Site {
     async fn new(wait: Wait, env: &[(&str, &str)]) -> Self {
         raise_file_limit();
         let backend = Offline::start(Options::default()).await.unwrap();
-        backend.script(Rule::responses(Plan::auto().pause(4, wait)).times(1000));
+        backend.add_rule(Rule::responses(Plan::auto().pause(4, wait)).times(1000));
         let home = Home::new(&backend).logging_warnings().with_file_limit(256);
         home.import(&backend.account("plus"));
         let gateway = home.serve(env);

@@ -47,9 +47,9 @@ const KEEPALIVE: &[u8] = b": keepalive\n\n";
 #[derive(Clone, Debug)]
 pub enum Target {
     /// The ChatGPT Codex backend, which speaks responses with a strict field list.
-    Codex(Codex),
+    Codex(CodexTarget),
     /// A relay that speaks the public form of a dialect.
-    Relay(Relay),
+    Relay(RelayTarget),
 }
 
 impl Target {
@@ -64,7 +64,7 @@ impl Target {
 
 /// Facts about a Codex model and conversation that shape the request.
 #[derive(Clone, Debug, Default)]
-pub struct Codex {
+pub struct CodexTarget {
     /// Catalogue slug to send.
     pub model: String,
     /// Whether the catalogue entry asks for the lite shape.
@@ -90,7 +90,7 @@ pub struct Codex {
     pub without_replay: bool,
 }
 
-impl Codex {
+impl CodexTarget {
     /// The effort that a request's body will have.
     pub fn effort_of(&self, request: &Request) -> Option<String> {
         responses::effort(request, self)
@@ -99,7 +99,7 @@ impl Codex {
 
 /// Facts about a relay model.
 #[derive(Clone, Debug, Default)]
-pub struct Relay {
+pub struct RelayTarget {
     /// Model name to send.
     pub model: String,
     /// Effort from a model suffix, used when the request names none.

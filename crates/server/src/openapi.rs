@@ -27,10 +27,10 @@ const ABOUT: &str = "Controls a running gateway. Each call needs an admin token 
 
 /// The current text of [`OPENAPI`](crate::OPENAPI).
 pub fn openapi() -> String {
-    document().to_pretty_json().expect("invariant: our answers serialise") + "\n"
+    admin_document().to_pretty_json().expect("invariant: our answers serialise") + "\n"
 }
 
-fn document() -> OpenApi {
+fn admin_document() -> OpenApi {
     let mut shapes = Schemas::new();
     let paths = paths(&mut shapes);
     let tags = Tag::ALL.map(|(_, name, about)| TagBuilder::new().name(name).description(Some(about)).build());

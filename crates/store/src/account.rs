@@ -216,7 +216,7 @@ impl Store {
     /// Writes statuses in one transaction, each only while the row has the given [`Account::status_rev`]. The result says for each status,
     /// in order, whether it was written. A status is not written when the account is gone or a sign-in, a switch or another process wrote a
     /// newer status: a finding about an old login must not change the status of a new login.
-    pub async fn set_statuses(&self, learned: &[(AccountId, Status, i64)]) -> Result<Vec<bool>, Error> {
+    pub async fn set_statuses_if_current(&self, learned: &[(AccountId, Status, i64)]) -> Result<Vec<bool>, Error> {
         let rows: Vec<_> = learned.iter().map(|(id, status, rev)| args![&id.0, json(status), *rev].to_vec()).collect();
         self.write_each(failpoint::STATUS, sql::ACCOUNT_STATUS, &rows).await
     }

@@ -184,7 +184,7 @@ pub(super) async fn add(store: &Store, upstream: &str) -> AccountId {
 pub(super) async fn learn(store: &Store, id: &AccountId, status: &Status) -> bool {
     let known = store.accounts().await.unwrap().into_iter().find(|account| account.id == *id);
     let rev = known.map_or(1, |account| account.status_rev);
-    store.set_statuses(&[(id.clone(), status.clone(), rev)]).await.unwrap() == [true]
+    store.set_statuses_if_current(&[(id.clone(), status.clone(), rev)]).await.unwrap() == [true]
 }
 
 /// The error with which the store does not open.

@@ -120,7 +120,7 @@ impl Upstream {
     }
 
     /// Replaces the account's cookies, under the same allow-list as for the backend's cookies; returns the number of stored cookies.
-    pub fn put_cookies(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
+    pub fn replace_cookies(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
         self.inner.jars.put(id, pairs)
     }
 

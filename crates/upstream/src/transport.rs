@@ -79,7 +79,7 @@ fn classify(error: reqwest::Error) -> Fault {
     }
     let (kind, sent) = match find_source::<hyper::Error>(&error) {
         Some(inner) if inner.is_canceled() => (FaultKind::Closed, Sent::No),
-        _ if find_source::<h2::Error>(&error).is_some_and(unprocessed) => (FaultKind::Closed, Sent::No),
+        _ if find_source::<h2::Error>(&error).is_some_and(h2_unprocessed) => (FaultKind::Closed, Sent::No),
         Some(inner) if inner.is_parse_too_large() => (FaultKind::TooLarge, Sent::Maybe),
         _ if error.is_builder() => (FaultKind::Unsendable, Sent::No),
         _ => (FaultKind::Cut, Sent::Maybe),
@@ -89,7 +89,7 @@ fn classify(error: reqwest::Error) -> Fault {
 
 /// Whether the server says that it did not process the request. Such a request may be sent again even if it is not idempotent (RFC 9113,
 /// section 8.7).
-fn unprocessed(error: &h2::Error) -> bool {
+fn h2_unprocessed(error: &h2::Error) -> bool {
     let goodbye = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     error.is_remote() && (goodbye || refused)

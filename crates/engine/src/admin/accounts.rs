@@ -172,7 +172,7 @@ impl Accounts<'_> {
         let services = self.0;
         let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
         let id = &entry.account.id;
-        let count = services.runtime.upstream.put_cookies(id, pairs);
+        let count = services.runtime.upstream.replace_cookies(id, pairs);
         match services.runtime.upstream.cookies(id) {
             Some(jar) => services.runtime.store.set_cookies(&[(id.clone(), jar)]).await?,
             None => services.runtime.store.clear_cookies(id).await?,

@@ -174,7 +174,7 @@ impl StoreSync {
         let mut due: Vec<_> = round.iter_mut().filter(|(entry, left)| entry.relay.is_none() && left.status()).collect();
         let row = |account: &Account| (account.id.clone(), account.status.clone(), account.status_rev);
         let rows: Vec<_> = due.iter().map(|(entry, _)| row(&entry.account)).collect();
-        let Some(saved) = logged(rows.len(), self.services.runtime.store.set_statuses(&rows).await) else {
+        let Some(saved) = logged(rows.len(), self.services.runtime.store.set_statuses_if_current(&rows).await) else {
             return false;
         };
         for ((entry, left), saved) in due.iter_mut().zip(&saved) {

@@ -83,7 +83,7 @@ impl VersionedCatalogs {
         Instant::now() >= cached.next || lacks && !cached.failed
     }
 
-    fn known(&self, version: &str, etag: &str) -> Option<Arc<ModelList>> {
+    fn cached_list(&self, version: &str, etag: &str) -> Option<Arc<ModelList>> {
         let held = self.0.lock();
         held.iter().find(|cached| cached.version == version)?.lists.get(etag).cloned()
     }
@@ -133,7 +133,7 @@ impl ModelLists {
     async fn fetch_edition(self: &Arc<Self>, version: &str, own: Vec<AccountList>) {
         let (mut lists, mut failed) = (HashMap::new(), false);
         for (etag, entry) in own {
-            let known = self.catalogs.known(version, &etag);
+            let known = self.catalogs.cached_list(version, &etag);
             match self.edition_of(&entry, version, known.as_deref()).await {
                 Ok(fresh) => lists.extend(fresh.map(Arc::new).or(known).map(|listing| (etag, listing))),
                 Err(error) => {

@@ -275,7 +275,7 @@ impl ForwardedReply {
     /// Ends the answer before its proper end, because the server stops or the upstream broke off.
     pub fn cut(&mut self) {
         if self.body.take().is_some() {
-            self.usage.fail();
+            self.usage.mark_reply_failed();
         }
     }
 }

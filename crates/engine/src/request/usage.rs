@@ -175,7 +175,7 @@ impl UsageRecorder {
     }
 
     /// Records that the reply failed after its 200.
-    pub(crate) fn fail(&mut self) {
+    pub(crate) fn mark_reply_failed(&mut self) {
         self.row.status = 200;
         self.row.outcome = Outcome::Failed;
     }

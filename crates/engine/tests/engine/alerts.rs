@@ -192,8 +192,8 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
 #[tokio::test]
 async fn a_receiver_in_trouble_is_tried_again_and_a_wrong_one_is_not() {
     let (bench, engine) = warned().await;
-    bench.backend.script(Rule::at(Endpoint::Hook, Plan::auto().status(503)).times(2));
-    bench.backend.script(Rule::at(Endpoint::Ntfy, Plan::auto().status(403)));
+    bench.backend.add_rule(Rule::at(Endpoint::Hook, Plan::auto().status(503)).times(2));
+    bench.backend.add_rule(Rule::at(Endpoint::Ntfy, Plan::auto().status(403)));
     used(&bench, 85.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     let hooks = messages(&bench, Endpoint::Hook, 3).await;

@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(1);
 #[tokio::test]
 async fn a_cancelled_reply_is_booked_as_one() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(9, Wait::Forever)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(9, Wait::Forever)));
     let call = call(Dialect::Responses, "count to 30", true);
     let key = call.key.clone();
     let Ok(engine::Reply { body: engine::ReplyBody::Stream(stream), head }) = bench.engine.run(call).await else {
@@ -34,7 +34,7 @@ async fn a_cancelled_reply_is_booked_as_one() {
 
 /// A client that leaves while its request is in the given phase of the backend's answer.
 async fn leave(bench: &Bench, call: Call, plan: Plan) {
-    bench.backend.script(Rule::responses(plan));
+    bench.backend.add_rule(Rule::responses(plan));
     let running = tokio::spawn({
         let engine = bench.engine.clone();
         async move {
@@ -83,7 +83,7 @@ async fn leaving_cancels_the_upstream(
 #[tokio::test]
 async fn leaving_after_the_end_is_no_abort() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::auto().hold("end")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().hold("end")));
     let mut tap = bench.open(chat("hello")).await;
     tap.see("[DONE]").await;
     drop(tap);
@@ -100,7 +100,7 @@ async fn leaving_after_the_end_is_no_abort() {
 #[tokio::test]
 async fn leaving_the_queue_frees_the_turn() {
     let bench = Bench::with(Setup::default().settings(|settings| settings.max_concurrent = 1)).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(5, "go")));
     let served = bench.open(chat("count to 9")).await;
     let waiting = tokio::spawn({
         let engine = bench.engine.clone();
@@ -121,7 +121,7 @@ async fn leaving_the_queue_frees_the_turn() {
 #[tokio::test]
 async fn leaving_does_not_cancel_a_refresh() {
     let bench = Bench::with(Setup::expired()).await;
-    bench.backend.script(Rule::at(Endpoint::Token, Plan::auto().delay("rotate")).always());
+    bench.backend.add_rule(Rule::at(Endpoint::Token, Plan::auto().delay("rotate")).always());
     let running = tokio::spawn({
         let engine = bench.engine.clone();
         async move { engine.run(whole("hello")).await.map(|_| ()) }

@@ -48,7 +48,7 @@ fn calls(bench: &Bench) -> usize {
 async fn a_client_gets_the_list_of_its_version() {
     let (bench, before) = bench().await;
     let own = listed(&bench, None).await;
-    bench.backend.script(Rule::at(Endpoint::Models, list()));
+    bench.backend.add_rule(Rule::at(Endpoint::Models, list()));
     let old = listed(&bench, Some(OLD)).await;
     // What our own lists lack cannot be asked for, and what its own lacks is not for it.
     assert_eq!(entries(&old), [(MODEL.to_owned(), "For old clients".to_owned())]);
@@ -69,7 +69,7 @@ async fn a_client_gets_the_list_of_its_version() {
 #[tokio::test]
 async fn replies_name_the_list_of_the_clients_version() {
     let (bench, _) = bench().await;
-    bench.backend.script(Rule::at(Endpoint::Models, list()));
+    bench.backend.add_rule(Rule::at(Endpoint::Models, list()));
     let (own, old) = (listed(&bench, None).await.etag, listed(&bench, Some(OLD)).await.etag);
     assert_ne!(own, old);
     for (version, etag) in [(None, &own), (Some(OLD), &old), (Some("0.151.0"), &own)] {
@@ -86,12 +86,12 @@ async fn replies_name_the_list_of_the_clients_version() {
 async fn ours_is_the_floor() {
     let (bench, before) = bench().await;
     let own = listed(&bench, None).await;
-    bench.backend.script(Rule::at(Endpoint::Models, Plan::json(500, json!({"error": {"message": "no"}}))));
+    bench.backend.add_rule(Rule::at(Endpoint::Models, Plan::json(500, json!({"error": {"message": "no"}}))));
     for _ in 0..3 {
         assert_eq!(listed(&bench, Some("0.150.1")).await, own);
     }
     assert_eq!(calls(&bench), before + 1);
-    bench.backend.script(Rule::at(Endpoint::Models, list().delay("late")));
+    bench.backend.add_rule(Rule::at(Endpoint::Models, list().delay("late")));
     assert_eq!(bench.engine.models().codex(Some(OLD), Duration::ZERO).await, own);
     bench.backend.release("late");
     assert_eq!(entries(&listed(&bench, Some(OLD)).await).len(), 1);

@@ -58,7 +58,7 @@ async fn a_wrong_clock_makes_no_storm(#[case] by: i64) {
     // Less than a day is left of the tokens: a clock that is believed would end them all.
     let account = NewAccount { expires_in: 20 * 3600, ..NewAccount::default() };
     let bench = Bench::with(Setup { accounts: vec![account; 3], ..Setup::default() }).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(4, "go on")).prompt("slow"));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(4, "go on")).prompt("slow"));
     let mut stream = bench.open(chat("slow")).await;
     stream.next().await.expect("a beginning");
     for shift in [by, -by, by] {
@@ -125,7 +125,7 @@ async fn a_wrong_clock_ends_no_login() {
 #[tokio::test]
 async fn a_clock_that_is_set_back_does_not_prolong_a_pause() {
     let bench = Bench::with(Setup { accounts: vec![], ..Setup::default() }).await;
-    bench.backend.script(Rule::token(Plan::text(503, "")));
+    bench.backend.add_rule(Rule::token(Plan::text(503, "")));
     let soon = NewAccount { expires_in: 200, ..NewAccount::default() };
     let id = import(&bench.store, &bench.backend.add_account(soon)).await;
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the first try");
@@ -142,7 +142,7 @@ async fn a_clock_that_is_set_back_does_not_prolong_a_pause() {
 #[tokio::test]
 async fn a_late_commit_ends_the_wish_for_a_login() {
     let bench = Bench::with(Setup { accounts: vec![], ..Setup::default() }).await;
-    bench.backend.script(Rule::token(Plan::auto().with_effects().delay("late")));
+    bench.backend.add_rule(Rule::token(Plan::auto().with_effects().delay("late")));
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     bench

@@ -21,7 +21,7 @@ fn hasty() -> Setup {
 async fn no_status_before_the_first_real_event() {
     let options = offline::Options { rate_limits_event: true, ..offline::Options::default() };
     let bench = Bench::with(Setup { options, ..Setup::default() }).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(3, "go")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(3, "go")));
     let mut run = std::pin::pin!(bench.engine.run(responses("hello")));
     // Figures come with the preamble: it was read.
     let read = |bench: &Bench| bench.engine.accounts().list()[0].quota.primary.is_some();
@@ -43,7 +43,7 @@ async fn no_status_before_the_first_real_event() {
 #[tokio::test]
 async fn a_silent_upstream_is_committed_in_time() {
     let bench = Bench::with(hasty()).await;
-    bench.backend.script(Rule::responses(Plan::auto().delay("head")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().delay("head")));
     let mut tap = bench.open(chat("count to 9")).await;
     tap.see(":").await;
     bench.backend.release("head");
@@ -56,7 +56,7 @@ async fn a_silent_upstream_is_committed_in_time() {
 #[tokio::test]
 async fn a_late_refusal_is_an_error_in_the_stream() {
     let bench = Bench::with(hasty()).await;
-    bench.backend.script(Rule::responses(Plan::usage_limit(3600).delay("head")));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600).delay("head")));
     let mut tap = bench.open(responses("hello")).await;
     tap.see(":").await;
     bench.backend.release("head");
@@ -71,7 +71,7 @@ async fn a_late_refusal_is_an_error_in_the_stream() {
 #[tokio::test]
 async fn a_collected_reply_that_breaks_is_refused_and_not_repeated() {
     let bench = Bench::with(Setup::accounts(2)).await;
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
     let refusal = refused(bench.ask(call(Dialect::Chat, "count to 30", false)).await);
     assert_eq!(Dialect::Chat.error(&refusal.failure).0, 502);
     assert_eq!(bench.posts(), 1);
@@ -100,7 +100,7 @@ async fn the_preamble_is_kept_from_clients() {
 async fn codex_events_reach_codex_clients_only() {
     let bench = Bench::new().await;
     let frame = "event: response.metadata\ndata: {\"type\":\"response.metadata\",\"headers\":{}}\n\n";
-    bench.backend.script(Rule::responses(Plan::auto().extra(4, frame)).always());
+    bench.backend.add_rule(Rule::responses(Plan::auto().extra(4, frame)).always());
     for codex in [false, true] {
         let mut client_call = responses("hello");
         client_call.client.codex = codex;
@@ -113,14 +113,14 @@ async fn codex_events_reach_codex_clients_only() {
 async fn an_answer_that_is_no_stream_is_refused() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let page = Plan::text(200, "<html>welcome</html>").header("content-type", "text/html");
-    bench.backend.script(Rule::responses(page));
+    bench.backend.add_rule(Rule::responses(page));
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(refusal.failure.code.as_deref(), Some("upstream_protocol"));
     assert!(!refusal.failure.message.contains("welcome"));
-    bench.backend.script(Rule::responses(Plan::json(200, json!({"ok": true}))));
+    bench.backend.add_rule(Rule::responses(Plan::json(200, json!({"ok": true}))));
     assert_eq!(Dialect::Chat.error(&refused(bench.ask(chat("hello")).await).failure).0, 502);
     assert_eq!(bench.posts(), 2, "what was sent is not sent again");
-    bench.backend.script(Rule::responses(Plan::text(302, "").header("location", "http://127.0.0.1:1/")));
+    bench.backend.add_rule(Rule::responses(Plan::text(302, "").header("location", "http://127.0.0.1:1/")));
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(refusal.failure.code.as_deref(), Some("upstream_redirect"));
 }
@@ -129,9 +129,9 @@ async fn an_answer_that_is_no_stream_is_refused() {
 async fn late_limits(setup: Setup) -> Bench {
     let bench = Bench::with(setup).await;
     let first = usize::from(bench.ids[0] > bench.ids[1]);
-    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[first].account_id).always());
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[first].account_id).always());
     let late = Plan::usage_limit(7200).delay("head");
-    bench.backend.script(Rule::responses(late).account(&bench.logins[1 - first].account_id).always());
+    bench.backend.add_rule(Rule::responses(late).account(&bench.logins[1 - first].account_id).always());
     bench
 }
 
@@ -169,9 +169,9 @@ async fn a_late_limit_of_a_collected_reply_carries_the_earliest_reset_of_all() {
 async fn a_limit_midway_carries_the_earliest_reset_of_all() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let other = usize::from(bench.ids[0] < bench.ids[1]);
-    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[1 - other].account_id));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[1 - other].account_id));
     let out = Termination::Failed { code: "usage_limit_reached".into(), message: "out".into() };
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, out)).account(&bench.logins[other].account_id));
+    bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(9, out)).account(&bench.logins[other].account_id));
     let refusal = refused(bench.ask(call(Dialect::Chat, "count to 30", false)).await);
     assert!((1..=600).contains(&refusal.failure.retry_after.expect("Retry-After")), "{refusal}");
     assert_eq!(bench.status(other), "exhausted");
@@ -183,7 +183,7 @@ async fn a_late_missing_model_is_remembered() {
     let bench = Bench::with(hasty()).await;
     let slug = crate::bench::MODEL;
     let no = format!("The '{slug}' model is not supported when using Codex with a ChatGPT account.");
-    bench.backend.script(Rule::responses(Plan::json(400, json!({"detail": no})).delay("head")));
+    bench.backend.add_rule(Rule::responses(Plan::json(400, json!({"detail": no})).delay("head")));
     let mut tap = bench.open(responses("hello")).await;
     tap.see(":").await;
     bench.backend.release("head");
@@ -201,7 +201,7 @@ async fn a_late_missing_model_is_remembered() {
 async fn a_slow_refresh_does_not_rest_the_account() {
     let setup = Setup::expired().settings(|settings| settings.commit = Duration::from_millis(150));
     let bench = Bench::with(setup).await;
-    bench.backend.script(Rule::token(Plan::auto().delay("token")));
+    bench.backend.add_rule(Rule::token(Plan::auto().delay("token")));
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(refusal.failure.kind, proto::Kind::Timeout, "{refusal}");
     assert_eq!((bench.status(0), bench.posts()), ("active", 0));

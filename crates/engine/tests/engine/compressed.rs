@@ -31,7 +31,7 @@ fn end(text: &str) -> String {
 #[tokio::test]
 async fn a_stream_is_decoded_as_it_comes(#[case] codings: &[Coding]) {
     let bench = Bench::new().await;
-    bench.backend.script(squeezed(Plan::auto().pause(10, "rest"), codings));
+    bench.backend.add_rule(squeezed(Plan::auto().pause(10, "rest"), codings));
     let mut tap = bench.open(responses("count to 9")).await;
     tap.see("response.output_text.delta").await;
     assert!(!tap.so_far().contains("response.completed"));
@@ -47,7 +47,7 @@ async fn a_stream_is_decoded_as_it_comes(#[case] codings: &[Coding]) {
 async fn a_collected_reply_is_decoded() {
     let bench = Bench::new().await;
     for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd] {
-        bench.backend.script(squeezed(Plan::auto(), &[coding]));
+        bench.backend.add_rule(squeezed(Plan::auto(), &[coding]));
         let answer = bench.ask(call(Dialect::Chat, "count to 9", false)).await.expect("a reply");
         assert!(answer.text().contains(NINE), "{coding:?}: {}", answer.text());
     }
@@ -58,7 +58,7 @@ async fn a_collected_reply_is_decoded() {
 async fn a_refusal_keeps_its_words() {
     let bench = Bench::new().await;
     let plan = Plan::json(400, json!({"detail": "Unsupported parameter: nothing_known"}));
-    bench.backend.script(squeezed(plan, &[Coding::Gzip, Coding::Brotli]));
+    bench.backend.add_rule(squeezed(plan, &[Coding::Gzip, Coding::Brotli]));
     let refusal = refused(bench.ask(responses("hello")).await);
     assert_eq!(Dialect::Responses.error(&refusal.failure).0, 400);
     assert!(refusal.to_string().contains("nothing_known"), "{refusal}");
@@ -67,7 +67,7 @@ async fn a_refusal_keeps_its_words() {
 #[tokio::test]
 async fn an_unknown_coding_is_named() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::auto().header("content-encoding", "compress")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().header("content-encoding", "compress")));
     let refusal = refused(bench.ask(responses("hello")).await);
     assert_eq!(refusal.failure.code.as_deref(), Some("upstream_encoding"), "{refusal}");
     assert_eq!(Dialect::Responses.error(&refusal.failure).0, 502);
@@ -82,7 +82,7 @@ async fn a_cut_stream_ends_cleanly(
     #[values(Termination::Reset, Termination::Fin, Termination::End)] how: Termination,
 ) {
     let bench = Bench::new().await;
-    bench.backend.script(squeezed(Plan::auto().cut_event(9, how), &[coding]));
+    bench.backend.add_rule(squeezed(Plan::auto().cut_event(9, how), &[coding]));
     let answer = bench.ask(responses("count to 9")).await;
     match answer {
         // A reset may overtake what was sent before it.
@@ -109,7 +109,7 @@ async fn a_bomb_is_stopped_at_the_cap(#[case] codings: &[Coding]) {
     const CAP: usize = 64 << 20;
     let bench = Bench::new().await;
     bench.ask(responses("hello")).await.expect("a reply");
-    bench.backend.script(squeezed(Plan::auto().huge(128 << 20), codings));
+    bench.backend.add_rule(squeezed(Plan::auto().huge(128 << 20), codings));
     let before = crate::imports::peak();
     let answer = bench.ask(responses("hello")).await;
     let grown = crate::imports::peak() - before;
@@ -129,8 +129,8 @@ async fn a_bomb_is_stopped_at_the_cap(#[case] codings: &[Coding]) {
 async fn a_post_stands_in_where_a_socket_is_refused_so() {
     let setup = Setup::default().settings(|settings| settings.transport = TransportMode::Auto);
     let bench = Bench::with(setup).await;
-    bench.backend.script(Rule::socket(Plan::json(426, json!({"detail": "no"})).compress(Coding::Gzip)));
-    bench.backend.script(squeezed(Plan::auto(), &[Coding::Zstd]));
+    bench.backend.add_rule(Rule::socket(Plan::json(426, json!({"detail": "no"})).compress(Coding::Gzip)));
+    bench.backend.add_rule(squeezed(Plan::auto(), &[Coding::Zstd]));
     let answer = bench.ask(responses("count to 9")).await.expect("a reply");
     assert_eq!(words(Dialect::Responses, answer.text()).trim(), NINE);
 }

@@ -561,7 +561,7 @@ async fn checks_tell_the_exit_and_find_what_is_down() {
     assert_eq!(site.bench.engine.proxies().check("2").await.unwrap().status, "active");
     site.bench.ask(whole("hello")).await.unwrap();
     // An echo service that is down says nothing about the proxy.
-    site.bench.backend.script(Rule::at(Endpoint::Echo, offline::Plan::auto().status(503)).always());
+    site.bench.backend.add_rule(Rule::at(Endpoint::Echo, offline::Plan::auto().status(503)).always());
     let view = site.bench.engine.proxies().check("0").await.unwrap();
     let health = view.health.unwrap();
     assert!(health.ok && health.exit_ip.is_none() && health.error.is_some() && view.status == "active", "{health:?}");

@@ -37,7 +37,7 @@ async fn a_relay_serves_when_the_account_is_used_up(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
 ) {
     let bench = bench_with(&far, 1).await;
-    bench.backend.script(Rule::responses(limit()));
+    bench.backend.add_rule(Rule::responses(limit()));
     for attempts in [2, 1] {
         let answer = bench.ask(call(dialect, "Reply with exactly: pong", true)).await.expect("the relay serves");
         served_by_the_relay(&answer, &far, dialect, attempts);
@@ -59,7 +59,7 @@ async fn a_relay_serves_when_the_account_is_used_up(
 #[tokio::test]
 async fn another_model_heals_what_is_the_upstreams_fault(#[case] plan: Plan, #[case] why: &str) {
     let bench = bench_with(&CHAT, 1).await;
-    bench.backend.script(Rule::responses(plan));
+    bench.backend.add_rule(Rule::responses(plan));
     let answer = bench.ask(call(Dialect::Chat, "Reply with exactly: pong", true)).await.expect("the relay serves");
     served_by_the_relay(&answer, &CHAT, Dialect::Chat, 2);
     assert_eq!(answer.head.fallback.expect("a fallback").why, why);
@@ -73,7 +73,7 @@ async fn another_model_heals_what_is_the_upstreams_fault(#[case] plan: Plan, #[c
 #[tokio::test]
 async fn the_clients_fault_and_what_may_be_paid_for_stay(#[case] plan: Plan, #[case] kind: Kind) {
     let bench = bench_with(&CHAT, 1).await;
-    bench.backend.script(Rule::responses(plan));
+    bench.backend.add_rule(Rule::responses(plan));
     let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
     assert_eq!((refusal.failure.kind, refusal.head.attempts), (kind, 1));
     assert_eq!((refusal.head.model.as_str(), refusal.head.fallback), (MODEL, None));
@@ -84,7 +84,7 @@ async fn the_clients_fault_and_what_may_be_paid_for_stay(#[case] plan: Plan, #[c
 #[tokio::test]
 async fn what_was_never_sent_stays_with_its_model() {
     let bench = bench_with(&CHAT, 1).await;
-    bench.backend.script(Rule::responses(Plan::auto().idle(Idle::Close)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().idle(Idle::Close)));
     for _ in 0..2 {
         let answer = bench.ask(call(Dialect::Chat, "hello", true)).await.expect("a reply");
         assert_eq!((answer.head.model.as_str(), answer.head.fallback), (MODEL, None));
@@ -95,7 +95,7 @@ async fn what_was_never_sent_stays_with_its_model() {
 #[tokio::test]
 async fn a_chain_makes_no_third_call() {
     let bench = bench_with(&CHAT, 2).await;
-    bench.backend.script(Rule::responses(limit()).times(2));
+    bench.backend.add_rule(Rule::responses(limit()).times(2));
     let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
     assert_eq!((refusal.failure.kind, refusal.head.attempts), (Kind::Exhausted, 2));
     assert!(sent(&bench, &CHAT).is_empty());
@@ -107,10 +107,10 @@ async fn a_chain_makes_no_third_call() {
 #[tokio::test]
 async fn the_first_failure_is_told_when_the_fallback_fails_too() {
     let bench = bench_with(&CHAT, 1).await;
-    bench.backend.script(Rule::responses(limit()));
+    bench.backend.add_rule(Rule::responses(limit()));
     bench
         .backend
-        .script(Rule::at(Endpoint::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
+        .add_rule(Rule::at(Endpoint::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
     let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
     assert_eq!((refusal.failure.kind, refusal.head.model.as_str()), (Kind::Exhausted, MODEL));
     assert_eq!((refusal.head.attempts, refusal.head.fallback), (2, None));
@@ -122,10 +122,10 @@ async fn the_first_failure_is_told_when_the_fallback_fails_too() {
 #[tokio::test]
 async fn the_limits_of_the_model_that_was_meant_are_told() {
     let bench = bench_with(&CHAT, 1).await;
-    bench.backend.script(Rule::responses(limit()));
+    bench.backend.add_rule(Rule::responses(limit()));
     bench
         .backend
-        .script(Rule::at(Endpoint::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
+        .add_rule(Rule::at(Endpoint::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
     let mut codex = call(Dialect::Responses, "hello", true);
     codex.client.codex = true;
     let refusal = refused(bench.ask(codex).await);
@@ -154,7 +154,7 @@ async fn encrypted_reasoning_stays_with_its_maker() {
     let user = json!({"type": "message", "role": "user", "content": "Reply with exactly: pong"});
     let reasoning = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "of the account"});
     let body = json!({"model": MODEL, "stream": true, "input": [user, reasoning, user]});
-    bench.backend.script(Rule::responses(limit()));
+    bench.backend.add_rule(Rule::responses(limit()));
     let answer = bench.ask(from(Dialect::Responses, &body)).await.expect("the relay serves");
     served_by_the_relay(&answer, &RESPONSES, Dialect::Responses, 2);
     assert!(answer.head.notes.header().contains("reasoning"), "{}", answer.head.notes.header());
@@ -189,7 +189,7 @@ async fn a_conversation_comes_back_to_its_account() {
 async fn a_chain_spends_the_budget() {
     let bench = bench_with(&CHAT, 1).await;
     let limit = Plan::json(503, json!({"error": {"code": "server_is_overloaded", "message": "busy"}}));
-    bench.backend.script(Rule::responses(limit).always());
+    bench.backend.add_rule(Rule::responses(limit).always());
     let mut served = 0;
     for n in 0..60 {
         let mut client_call = call(Dialect::Chat, &format!("hello {n}"), true);

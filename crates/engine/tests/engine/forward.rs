@@ -141,7 +141,7 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     able(&bench, "one").await;
     able(&bench, "two").await;
     let trouble = || Rule::at(Endpoint::RelayMedia, Plan::relay(CHAT.endpoint, 500, "boom"));
-    bench.backend.script(trouble());
+    bench.backend.add_rule(trouble());
     let body = json!({"input": "a", "model": "one:text-embedding-3-small"});
     assert_eq!(
         refused(bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await).failure.kind,
@@ -153,7 +153,7 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     bench.engine.relays().add(&lists).await.expect("the relay");
     lists.name = "lists-too".into();
     bench.engine.relays().add(&lists).await.expect("the relay");
-    bench.backend.script(trouble());
+    bench.backend.add_rule(trouble());
     let body = json!({"input": "a", "model": "text-embedding-3-small"});
     let delivery =
         bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await.expect("the other one");
@@ -188,12 +188,12 @@ async fn refusals_and_cuts_are_told_apart() {
     bench.engine.relays().add(&spec).await.expect("the relay");
     let body = json!({"input": "a", "model": "text-embedding-3-large"});
     let ask = || bench.engine.forward_service(forward_request(Service::Embeddings, &body));
-    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay(RESPONSES.endpoint, 400, "no such size")));
+    bench.backend.add_rule(Rule::at(Endpoint::RelayMedia, Plan::relay(RESPONSES.endpoint, 400, "no such size")));
     let refusal = refused(ask().await);
     assert!(refusal.failure.kind == Kind::Invalid && refusal.failure.message.contains("no such size"));
-    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(40, Termination::Fin)));
+    bench.backend.add_rule(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(40, Termination::Fin)));
     assert_eq!(whole(ask().await.expect("a head")).await, Err(engine::BrokenReply));
-    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::relay_key(RESPONSES.endpoint)));
+    bench.backend.add_rule(Rule::at(Endpoint::RelayMedia, Plan::relay_key(RESPONSES.endpoint)));
     assert_eq!(refused(ask().await).failure.kind, Kind::Upstream);
     assert_eq!(state(&bench, "far").status, "key_refused");
     let rows = bench.rows(3).await;
@@ -207,7 +207,7 @@ async fn a_missing_scope_ends_no_key() {
     able(&bench, "far").await;
     let message = "You have insufficient permissions for this operation. Missing scopes: model.request.";
     let body = json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});
-    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::json(401, body)));
+    bench.backend.add_rule(Rule::at(Endpoint::RelayMedia, Plan::json(401, body)));
     let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
     let refusal = refused(bench.engine.forward_service(forward_request(Service::Speech, &speech)).await);
     assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (Kind::Forbidden, message));
@@ -254,7 +254,7 @@ async fn a_relay_that_repeats_its_key_is_not_heard() {
     for status in [400, 401, 429, 500] {
         let error = format!(r#"{{"error":{{"message":"the key {} is not good"}}}}"#, KEY.replace('/', "\\/"));
         let plan = Plan::text(status, error).header("content-type", "application/json");
-        bench.backend.script(Rule::at(Endpoint::RelayMedia, plan).always());
+        bench.backend.add_rule(Rule::at(Endpoint::RelayMedia, plan).always());
         let body = json!({"input": "a", "model": "far:text-embedding-3-small"});
         let refusal = refused(bench.engine.forward_service(forward_request(Service::Embeddings, &body)).await);
         assert!(!format!("{refusal:?}{:?}", state(&bench, "far")).contains("4b5a6978"), "{refusal:?}");

@@ -224,7 +224,7 @@ async fn an_installation_is_one_accounts() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let profile = Profile::named("codex-cli", &Platform::default()).expect("a profile");
     let engine = start_as(&bench, Duration::ZERO, (profile, TransportMode::Http)).await;
-    bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600)));
     let Ok(Reply { body: ReplyBody::Stream(stream), head }) = engine.run(chat("Look it up")).await else {
         panic!("no stream")
     };
@@ -314,7 +314,7 @@ async fn the_region_of_an_account_is_named() {
     let bench = Bench::with(Setup::accounts(0)).await;
     let login = bench.backend.account("plus");
     let entry = json!({"id": login.account_id, "workspace_backend_origin": "https://evil.example", "account_routing_override": "us"});
-    bench.backend.script(Rule::at(Endpoint::AccountsCheck, Plan::json(200, json!({"accounts": [entry]}))).always());
+    bench.backend.add_rule(Rule::at(Endpoint::AccountsCheck, Plan::json(200, json!({"accounts": [entry]}))).always());
     crate::bench::import(&bench.store, &login).await;
     bench
         .until("the check", |bench| {
@@ -361,7 +361,7 @@ async fn an_account_without_a_rule_names_no_region() {
 #[tokio::test]
 async fn an_account_check_that_fails_stops_nobody() {
     let bench = Bench::with(Setup::accounts(0)).await;
-    bench.backend.script(Rule::at(Endpoint::AccountsCheck, Plan::json(500, json!({"detail": "no"}))).always());
+    bench.backend.add_rule(Rule::at(Endpoint::AccountsCheck, Plan::json(500, json!({"detail": "no"}))).always());
     let login = bench.backend.account("plus");
     crate::bench::import(&bench.store, &login).await;
     bench.until("the list", |bench| bench.engine.accounts().list().first().is_some_and(|view| view.models > 0)).await;
@@ -389,7 +389,7 @@ async fn lists_are_asked_for_on_demand() {
     let bench = Bench::with(Setup::accounts(2)).await;
     bench.until("the lists", |bench| bench.engine.accounts().list().iter().all(|view| view.models > 1)).await;
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
-    bench.backend.script(Rule::at(Endpoint::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
+    bench.backend.add_rule(Rule::at(Endpoint::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
     let done = bench.engine.models().refresh(limits::MODELS_REFRESH_INTERVALS.0).await;
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));

@@ -62,7 +62,7 @@ async fn every_rotated_token_is_kept() {
         Plan::json(400, json!({"error": "invalid_grant", "error_description": "gone"})),
         Plan::json(401, json!({"error": {"code": "refresh_token_expired", "message": "gone"}})),
     ] {
-        bench.backend.script(Rule::token(plan));
+        bench.backend.add_rule(Rule::token(plan));
     }
     let done = import(&bench, &Value::Array(entries)).await;
     assert_eq!((done.duplicates, done.added + done.failed, done.success), (20, 202, false), "{:?}", done.errors);
@@ -198,7 +198,7 @@ async fn good_entries_are_found_among_ten_thousand() {
 async fn tokens_of_nobody_are_set_aside() {
     let bench = bench().await;
     let grant = json!({"access_token": "opaque-access", "refresh_token": "rt_canary-0123456789"});
-    bench.backend.script(Rule::token(Plan::json(200, grant)));
+    bench.backend.add_rule(Rule::token(Plan::json(200, grant)));
     let done = import(&bench, &json!(["rt_0123456789"])).await;
     assert_eq!(done.entries[0].result, ImportOutcome::Refused);
     assert!(!done.errors[0].contains("canary"), "{:?}", done.errors);

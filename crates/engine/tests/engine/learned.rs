@@ -62,7 +62,7 @@ async fn a_window_that_a_relay_names_is_heeded_until_it_is_old(
     let bench = alone().await;
     fake_relay.join(&bench, "far").await;
     assert_eq!(listed(&bench, fake_relay.model).context, None);
-    bench.backend.script(Rule::at(fake_relay.endpoint, too_long(&fake_relay, 5010, 4000)));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, too_long(&fake_relay, 5010, 4000)));
     let first = refused(bench.ask(asking(Dialect::Chat, fake_relay.model, &prompt(5000), true)).await);
     assert_eq!((first.failure.kind, first.head.attempts), (Kind::ContextLength, 1));
     let shown = listed(&bench, fake_relay.model);
@@ -100,7 +100,7 @@ async fn a_window_that_the_backend_names_outlives_its_lists() {
     let message =
         "This model's maximum context length is 20000 tokens. However, your messages resulted in 22010 tokens.";
     let error = json!({"error": {"code": "context_length_exceeded", "message": message}});
-    bench.backend.script(Rule::responses(Plan::json(400, error)));
+    bench.backend.add_rule(Rule::responses(Plan::json(400, error)));
     let etag = bench.engine.models().codex(None, Duration::ZERO).await.etag;
     let refusal = refused(bench.ask(call(Dialect::Messages, &prompt(22_000), true)).await);
     assert_eq!(refusal.failure.kind, Kind::ContextLength);
@@ -140,7 +140,7 @@ async fn a_wish_for_too_much_is_lowered_the_next_time(
             "max_tokens is too large: 9000. This model supports at most 4096 completion tokens, whereas you provided 9000."
         }
     };
-    bench.backend.script(Rule::at(fake_relay.endpoint, refusal(&fake_relay, message)));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, refusal(&fake_relay, message)));
     let client_call = || {
         let mut client_call = asking(dialect, fake_relay.model, "Reply with exactly: pong", true);
         let body = match dialect {
@@ -184,7 +184,7 @@ async fn a_wish_for_too_much_is_lowered_the_next_time(
 async fn nothing_is_guessed(#[case] message: &str, #[case] words: usize) {
     let bench = alone().await;
     CHAT.join(&bench, "far").await;
-    bench.backend.script(Rule::at(CHAT.endpoint, refusal(&CHAT, message)));
+    bench.backend.add_rule(Rule::at(CHAT.endpoint, refusal(&CHAT, message)));
     let first = refused(bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(words), true)).await);
     assert_eq!(first.failure.kind, Kind::ContextLength);
     assert_eq!(listed(&bench, CHAT.model).context, None);
@@ -205,7 +205,7 @@ async fn what_a_client_wrote_is_not_learned(
     let bench = alone().await;
     fake_relay.join(&bench, "far").await;
     let message = format!("Invalid value: '{words}'. Supported values are: 'low', 'medium', and 'high'.");
-    bench.backend.script(Rule::at(fake_relay.endpoint, refusal(&fake_relay, &message)));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, refusal(&fake_relay, &message)));
     let text = format!("{words} {}", prompt(5000));
     refused(bench.ask(asking(Dialect::Chat, fake_relay.model, &text, true)).await);
     let shown = listed(&bench, fake_relay.model);
@@ -220,7 +220,7 @@ async fn a_larger_prompt_that_is_served_ends_what_was_learned() {
     CHAT.join(&bench, "far").await;
     bench
         .backend
-        .script(Rule::at(CHAT.endpoint, refusal(&CHAT, "This model's maximum context length is 2000 tokens.")));
+        .add_rule(Rule::at(CHAT.endpoint, refusal(&CHAT, "This model's maximum context length is 2000 tokens.")));
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(2000), true)).await);
     assert_eq!(listed(&bench, CHAT.model).context, Some(2000));
     // The backend counts more tokens than there are: the vocabulary has this word.
@@ -236,7 +236,7 @@ async fn a_larger_prompt_that_is_served_ends_what_was_learned() {
 async fn a_relay_that_changes_is_another_one() {
     let bench = Bench::with(Setup::accounts(0)).await;
     let relay = CHAT.join(&bench, "far").await;
-    bench.backend.script(Rule::at(CHAT.endpoint, too_long(&CHAT, 5010, 4000)));
+    bench.backend.add_rule(Rule::at(CHAT.endpoint, too_long(&CHAT, 5010, 4000)));
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(5000), true)).await);
     assert_eq!(listed(&bench, CHAT.model).context, Some(4000));
     let change = engine::RelayChange { key: Some(pool::Secret::from("sk-offline-relay-2")), ..Default::default() };

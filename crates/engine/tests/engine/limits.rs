@@ -16,7 +16,7 @@ fn narrow(accounts: usize) -> Setup {
 
 /// A request that holds the only place until the gate `go` opens.
 async fn hold(bench: &Bench) -> Tap {
-    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(5, "go")));
     bench.open(chat("count to 9")).await
 }
 
@@ -24,7 +24,7 @@ async fn hold(bench: &Bench) -> Tap {
 async fn without_a_limit_nobody_waits() {
     let bench = Bench::new().await;
     let mut taps = Vec::new();
-    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")).always());
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(5, "go")).always());
     for _ in 0..20 {
         taps.push(bench.open(chat("count to 9")).await);
     }
@@ -80,8 +80,8 @@ async fn a_turn_that_does_not_come_is_429() {
 #[tokio::test]
 async fn who_waits_for_a_lost_account_moves_on() {
     let bench = Bench::with(narrow(2)).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")));
-    bench.backend.script(Rule::responses(Plan::usage_limit(3600).delay("refuse")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(5, "go")));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600).delay("refuse")));
     let served = bench.open(chat("count to 9")).await;
     let lost = tokio::spawn({
         let engine = bench.engine.clone();
@@ -154,7 +154,7 @@ async fn turn_state_never_crosses_accounts(
     };
     assert_eq!((sent(0), sent(1)), (None, Some(state.clone())));
     let owner = bench.ids.iter().position(|id| Some(id) == first.head.account.as_ref()).expect("one of ours");
-    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[owner].account_id));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[owner].account_id));
     let moved = bench.ask(turn(Some(state.clone()))).await.expect("a reply from the other");
     assert_ne!(moved.head.account, first.head.account);
     assert_eq!((sent(2), sent(3)), (Some(state), None));
@@ -222,7 +222,7 @@ async fn starts_are_staggered() {
 async fn who_waits_sees_that_another_account_became_free() {
     let bench = Bench::with(narrow(2)).await;
     let limit = Plan::json(429, json!({"detail": "Too Many Requests"}));
-    bench.backend.script(Rule::responses(limit).account(&bench.logins[1].account_id));
+    bench.backend.add_rule(Rule::responses(limit).account(&bench.logins[1].account_id));
     for n in 0..4 {
         bench.ask(chat(&format!("hello {n}"))).await.expect("a reply");
     }
@@ -252,7 +252,7 @@ async fn a_used_up_limit_of_a_model_leaves_the_account_alone() {
     let bench = Bench::new().await;
     let body = json!({"error": {"type": "usage_limit_reached", "message": "m", "resets_in_seconds": 600}});
     let limit = Plan::json(429, body).header("x-codex-active-limit", "codex_bengalfox");
-    bench.backend.script(Rule::responses(limit));
+    bench.backend.add_rule(Rule::responses(limit));
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!((refusal.failure.kind, refusal.failure.retry_after), (Kind::Exhausted, Some(600)));
     assert_eq!(bench.status(0), "active");

@@ -88,7 +88,7 @@ async fn what_the_file_does_not_take_ends_the_link() {
     };
     let (granted, codex) = (linked.bench.backend.add_account(again(400)), linked.bench.backend.add_account(again(500)));
     let answer = json!({"access_token": granted.access, "refresh_token": granted.refresh});
-    linked.bench.backend.script(Rule::token(Plan::json(200, answer).delay("answer")));
+    linked.bench.backend.add_rule(Rule::token(Plan::json(200, answer).delay("answer")));
     linked.bench.pass(Duration::from_secs(200));
     let token_call = async {
         linked.bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("a call");

@@ -43,7 +43,7 @@ async fn pass(bench: &Bench, what: &str, holds: impl Fn(&Bench) -> bool) {
 async fn every_account_is_asked_two_at_a_time() {
     let options = Options { max_usage_requests: Some(2), ..Options::default() };
     let bench = Bench::with(polled(6, options)).await;
-    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().delay("go")).always());
+    bench.backend.add_rule(Rule::at(Endpoint::Usage, Plan::auto().delay("go")).always());
     // From here on everybody is due; the backend judges how many are asked at a time.
     pass(&bench, "a look", |bench| usages(bench) > 0).await;
     bench.clock.advance(HOUR);
@@ -62,7 +62,7 @@ async fn a_late_answer_holds_up_nobody_else() {
     let options = Options { max_usage_requests: Some(2), ..Options::default() };
     let bench = Bench::with(polled(3, options)).await;
     let late = Rule::at(Endpoint::Usage, Plan::auto().delay("go")).account(&bench.logins[0].account_id);
-    bench.backend.script(late.always());
+    bench.backend.add_rule(late.always());
     let of = |bench: &Bench, at: usize| {
         let record = bench.backend.record();
         record
@@ -123,10 +123,10 @@ async fn figures_are_asked_for_on_demand() {
     assert!(measured.raw.get().contains("rate_limit_reset_credits"));
     assert_eq!(bench.engine.accounts().list()[0].quota, measured.quota);
     assert_eq!(bench.engine.quotas().measure("nobody").await.unwrap_err(), QuotaError::Unknown);
-    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
+    bench.backend.add_rule(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
     assert_eq!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::Refused(500));
     // A limit on such calls is none on model calls.
-    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(429)));
+    bench.backend.add_rule(Rule::at(Endpoint::Usage, Plan::auto().status(429)));
     assert_eq!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::Refused(429));
     assert_eq!(bench.status(0), "active");
     // A refused token is refreshed once.
@@ -163,7 +163,7 @@ async fn a_reset_credit_brings_an_account_back() {
     bench.clock.advance(MINUTE);
     assert_eq!(bench.engine.quotas().consume_credit(id, Some("1")).await.unwrap_err(), QuotaError::RequestId);
     // What became of a try that broke off can be asked with its id.
-    bench.backend.script(Rule::at(Endpoint::Credits, Plan::reset()));
+    bench.backend.add_rule(Rule::at(Endpoint::Credits, Plan::reset()));
     let error = bench.engine.quotas().consume_credit(id, None).await.unwrap_err().to_string();
     assert!(error.contains("redeem_request_id"), "{error}");
     // Nobody need remember it: the next try has the same.
@@ -201,7 +201,7 @@ async fn a_credit_is_consumed_by_one_of_two_nodes() {
 async fn a_status_tells_whether_a_try_may_have_worked(#[case] status: u16, #[case] open: bool) {
     let bench = Bench::with(Setup::accounts(1)).await;
     let id = &bench.ids[0].0;
-    bench.backend.script(Rule::at(Endpoint::Credits, Plan::auto().status(status)));
+    bench.backend.add_rule(Rule::at(Endpoint::Credits, Plan::auto().status(status)));
     let error = bench.engine.quotas().consume_credit(id, None).await.unwrap_err();
     assert_eq!(error == QuotaError::Refused(status), !open, "{error}");
     bench.clock.advance(MINUTE);
@@ -258,7 +258,7 @@ async fn an_idle_engine_asks_and_a_running_one_notices() {
 #[tokio::test]
 async fn a_failing_backend_is_asked_less_often() {
     let bench = Bench::with(polled(1, Options::default())).await;
-    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(503)).always());
+    bench.backend.add_rule(Rule::at(Endpoint::Usage, Plan::auto().status(503)).always());
     pass(&bench, "failures", |bench| usages(bench) == 4).await;
     // After four failures the pause is eight intervals: 40 ms * 8, less 20 %.
     let at = bench.clock.now();

@@ -92,7 +92,7 @@ async fn tokens_are_refreshed_ahead() {
 #[tokio::test]
 async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::Value) {
     let bench = Bench::with(Setup { accounts: vec![], ..Setup::default() }).await;
-    bench.backend.script(Rule::token(Plan::json(status, body)).always());
+    bench.backend.add_rule(Rule::token(Plan::json(status, body)).always());
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     bench
@@ -126,7 +126,7 @@ async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::
 async fn a_lost_login_serves_until_its_token_is_refused() {
     let bench = Bench::new().await;
     let dead = json!({"error": {"code": "refresh_token_reused", "message": "gone"}});
-    bench.backend.script(Rule::token(Plan::json(401, dead)).always());
+    bench.backend.add_rule(Rule::token(Plan::json(401, dead)).always());
     assert!(bench.engine.accounts().refresh(&bench.ids[0].0).await.is_err());
     let view = bench.engine.accounts().list().remove(0);
     assert_eq!(view.status, "expiring");
@@ -148,9 +148,9 @@ async fn a_lost_login_serves_until_its_token_is_refused() {
 async fn a_dead_token_is_used_once() {
     let bench = Bench::new().await;
     let no = || Plan::json(401, json!({"detail": "Unauthorized"}));
-    bench.backend.script(Rule::responses(no().delay("late")));
-    bench.backend.script(Rule::responses(no()));
-    bench.backend.script(Rule::token(Plan::json(400, json!({"error": "invalid_grant"}))).always());
+    bench.backend.add_rule(Rule::responses(no().delay("late")));
+    bench.backend.add_rule(Rule::responses(no()));
+    bench.backend.add_rule(Rule::token(Plan::json(400, json!({"error": "invalid_grant"}))).always());
     let late = tokio::spawn({
         let engine = bench.engine.clone();
         async move { engine.run(whole("late")).await.map(|_| ()) }
@@ -177,7 +177,7 @@ async fn a_token_endpoint_in_trouble_is_given_time(#[case] plan: Plan, #[case] w
     let mut setup = Setup { accounts: vec![], ..Setup::default() };
     setup.settings.refresh_retries = [Duration::from_millis(1); 3];
     let bench = Bench::with(setup).await;
-    bench.backend.script(Rule::token(plan).times(1 + waited));
+    bench.backend.add_rule(Rule::token(plan).times(1 + waited));
     let id = import(&bench.store, &bench.backend.add_account(expired())).await;
     bench
         .until("the failure", |bench| {
@@ -208,7 +208,7 @@ async fn a_token_endpoint_in_trouble_is_given_time(#[case] plan: Plan, #[case] w
 async fn a_lost_answer_costs_one_more_use_and_then_says_so(#[case] plan: Plan) {
     let timeouts = Timeouts { token: Duration::from_millis(300), ..Timeouts::default() };
     let bench = Bench::with(Setup { accounts: vec![], timeouts, ..Setup::default() }).await;
-    bench.backend.script(Rule::token(plan));
+    bench.backend.add_rule(Rule::token(plan));
     import(&bench.store, &bench.backend.add_account(expired())).await;
     bench
         .until("the failure", |bench| {
@@ -235,7 +235,7 @@ async fn an_answer_without_a_new_refresh_token_keeps_the_old() {
         ..NewAccount::default()
     };
     let fresh = bench.backend.add_account(same);
-    bench.backend.script(Rule::token(Plan::json(200, json!({"access_token": fresh.access}))));
+    bench.backend.add_rule(Rule::token(Plan::json(200, json!({"access_token": fresh.access}))));
     let id = import(&bench.store, &login).await;
     bench.until("the account", |bench| !bench.engine.accounts().list().is_empty()).await;
     bench.ask(chat("hello")).await.expect("a reply");
@@ -249,7 +249,7 @@ async fn an_answer_without_a_new_refresh_token_keeps_the_old() {
 async fn a_reused_token_is_forgiven_when_the_store_has_another() {
     let bench = Bench::with(Setup { accounts: vec![], ..Setup::default() }).await;
     let no = json!({"error": {"code": "refresh_token_reused", "message": "used"}});
-    bench.backend.script(Rule::token(Plan::json(401, no).delay("answer")));
+    bench.backend.add_rule(Rule::token(Plan::json(401, no).delay("answer")));
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the refresh");
@@ -301,7 +301,7 @@ async fn a_spent_token_is_not_used_by_who_waited_for_the_lease() {
     let bench = Bench::new().await;
     let other = bench.beside().await;
     let reused = json!({"error": {"code": "refresh_token_reused", "message": "used"}});
-    bench.backend.script(Rule::token(Plan::json(401, reused).delay("answer")).always());
+    bench.backend.add_rule(Rule::token(Plan::json(401, reused).delay("answer")).always());
     let id = bench.ids[0].0.clone();
     let first = tokio::spawn({
         let (engine, id) = (bench.engine.clone(), id.clone());
@@ -327,7 +327,7 @@ async fn a_login_stored_meanwhile_outlives_what_was_learned_before() {
     let bench = Bench::new().await;
     bench.engine.stop().await;
     let idle = bench.beside().await;
-    bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600)));
     assert!(idle.run(whole("hello")).await.is_err());
     assert_eq!(idle.accounts().list()[0].status, "exhausted");
 

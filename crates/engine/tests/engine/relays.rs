@@ -206,7 +206,7 @@ async fn the_same_protocol_passes_untouched() {
         data: [DONE]\n\n";
     let bench = alone().await;
     CHAT.join(&bench, "far").await;
-    bench.backend.script(offline::Rule::at(CHAT.endpoint, offline::Plan::stream(frames)));
+    bench.backend.add_rule(offline::Rule::at(CHAT.endpoint, offline::Plan::stream(frames)));
     let answer = bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a stream");
     assert_eq!(answer.text(), frames);
 }
@@ -217,7 +217,7 @@ async fn a_relay_that_counts_nothing_is_estimated() {
     let frames = "data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"some words of an answer\"}}]}\n\ndata: [DONE]\n\n";
     let bench = alone().await;
     CHAT.join(&bench, "far").await;
-    bench.backend.script(offline::Rule::at(CHAT.endpoint, offline::Plan::stream(frames)));
+    bench.backend.add_rule(offline::Rule::at(CHAT.endpoint, offline::Plan::stream(frames)));
     bench.ask(asking(Dialect::Responses, CHAT.model, "hello", true)).await.expect("a stream");
     let row = bench.rows(1).await.remove(0);
     assert!(row.tokens.estimated && row.tokens.output > 0 && row.tokens.input > 0, "{:?}", row.tokens);
@@ -265,7 +265,7 @@ async fn a_conversation_stays_with_its_relay() {
 async fn a_whole_body_is_read_where_a_stream_was_asked_for(#[case] fake_relay: FakeRelay, #[case] body: Value) {
     let bench = alone().await;
     fake_relay.join(&bench, "far").await;
-    bench.backend.script(offline::Rule::at(fake_relay.endpoint, offline::Plan::json(200, body)).times(2));
+    bench.backend.add_rule(offline::Rule::at(fake_relay.endpoint, offline::Plan::json(200, body)).times(2));
     let streamed = bench.ask(asking(Dialect::Chat, fake_relay.model, "hello", true)).await.expect("a stream");
     assert_eq!(words(Dialect::Chat, streamed.text()), "pong", "{}", streamed.text());
     assert_eq!(events(streamed.text()).last(), Some(&json!("[DONE]")));

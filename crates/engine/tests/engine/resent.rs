@@ -61,7 +61,7 @@ async fn a_turn_whose_socket_closes_late_is_sent_once(
         bench.ask(turn(dialect, &FIRST)).await.expect("the first turn");
     }
     let before = bench.posts();
-    bench.backend.script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code })));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code })));
     let (engine, client_call) = (bench.engine.clone(), turn(dialect, &SECOND));
     let run = tokio::spawn(async move { engine.run(client_call).await.map(|_| "a reply") });
     bench.until("the turn", |bench| bench.posts() == before + 1).await;
@@ -82,7 +82,7 @@ async fn a_turn_whose_socket_closes_after_the_commit_is_sent_once() {
     let bench = bench(2, TransportMode::Auto).await;
     bench
         .backend
-        .script(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code: 1011 })));
+        .add_rule(Rule::responses(Plan::auto().pause(0, "close").cut_event(0, Termination::Close { code: 1011 })));
     let (engine, client_call) = (bench.engine.clone(), turn(Dialect::Chat, &FIRST));
     let run = tokio::spawn(async move { engine.run(client_call).await });
     bench.until("the turn", |bench| bench.posts() == 1).await;
@@ -106,7 +106,7 @@ async fn a_second_send_counts(
 ) {
     let bench = bench(2, transport).await;
     bench.ask(turn(Dialect::Chat, &FIRST)).await.expect("the first turn");
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(0, how)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(0, how)));
     let answer = bench.ask(turn(Dialect::Chat, &SECOND)).await.expect("the second turn");
     assert_eq!((words(Dialect::Chat, answer.text()).as_str(), answer.head.attempts), ("two", 2));
     assert_eq!(methods(&bench), ["WS", "WS", "WS"]);
@@ -122,7 +122,7 @@ async fn a_second_send_counts(
 async fn a_refusal_to_go_on_counts(#[case] plan: Plan) {
     let bench = bench(1, TransportMode::Auto).await;
     bench.ask(turn(Dialect::Chat, &FIRST)).await.expect("the first turn");
-    bench.backend.script(Rule::responses(plan));
+    bench.backend.add_rule(Rule::responses(plan));
     let answer = bench.ask(turn(Dialect::Chat, &SECOND)).await.expect("the second turn");
     assert_eq!((words(Dialect::Chat, answer.text()).as_str(), answer.head.attempts), ("two", 2));
     assert_eq!(methods(&bench), ["WS", "WS", "WS"]);
@@ -134,8 +134,8 @@ async fn a_refusal_to_go_on_counts(#[case] plan: Plan) {
 async fn there_is_no_third_send() {
     let bench = bench(2, TransportMode::Auto).await;
     bench.ask(turn(Dialect::Chat, &FIRST)).await.expect("the first turn");
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(0, Termination::Close { code: 1001 })));
-    bench.backend.script(Rule::responses(Plan::server_error(503)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(0, Termination::Close { code: 1001 })));
+    bench.backend.add_rule(Rule::responses(Plan::server_error(503)));
     let refusal = refused(bench.ask(turn(Dialect::Chat, &SECOND)).await);
     assert_eq!((refusal.head.attempts, bench.posts()), (2, 3));
 }
@@ -149,7 +149,7 @@ async fn pings_keep_a_silent_reply_alive() {
         settings.idle = Duration::from_mins(5);
     });
     let bench = Bench::with(setup).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(8, "go")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(8, "go")));
     let mut tap = bench.open(turn(Dialect::Chat, &["count to 9"])).await;
     tap.see("content").await;
     for minute in 1..=12 {

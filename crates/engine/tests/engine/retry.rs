@@ -22,7 +22,7 @@ fn accounts(bench: &Bench) -> Vec<usize> {
 /// One failing answer, then the other account serves.
 async fn other_account(plan: Plan) -> (Bench, Answer, usize) {
     let bench = Bench::with(Setup::accounts(2)).await;
-    bench.backend.script(Rule::responses(plan));
+    bench.backend.add_rule(Rule::responses(plan));
     let answer = bench.ask(responses("Reply with exactly: here")).await.expect("a reply");
     assert_eq!(words(Dialect::Responses, answer.text()), "here");
     let created = events(answer.text()).iter().filter(|event| event["type"] == "response.created").count();
@@ -71,7 +71,7 @@ async fn another_account_serves(#[case] plan: Plan, #[case] status: &str) {
 #[tokio::test]
 async fn nobody_is_asked_again(#[case] plan: Plan, #[case] status: u16) {
     let bench = Bench::with(Setup::accounts(2)).await;
-    bench.backend.script(Rule::responses(plan));
+    bench.backend.add_rule(Rule::responses(plan));
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(Dialect::Chat.error(&refusal.failure).0, status, "{refusal}");
     assert_eq!(refusal.head.attempts, 1);
@@ -88,7 +88,7 @@ async fn nobody_is_asked_again(#[case] plan: Plan, #[case] status: u16) {
 #[tokio::test]
 async fn output_is_never_asked_for_twice(#[case] prompt: &str, #[case] after: u32, #[case] how: Termination) {
     let bench = Bench::with(Setup::accounts(2)).await;
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(after, how)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(after, how)));
     let mut client_call = responses(prompt);
     if prompt.starts_with("weather") {
         let tools =
@@ -105,7 +105,7 @@ async fn output_is_never_asked_for_twice(#[case] prompt: &str, #[case] after: u3
 #[tokio::test]
 async fn two_calls_are_the_most() {
     let bench = Bench::with(Setup::accounts(4)).await;
-    bench.backend.script(Rule::responses(Plan::json(500, json!({"error": {"message": "oops"}}))).always());
+    bench.backend.add_rule(Rule::responses(Plan::json(500, json!({"error": {"message": "oops"}}))).always());
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(Dialect::Chat.error(&refusal.failure).0, 502, "{refusal}");
     assert_eq!(bench.posts(), 2);
@@ -114,7 +114,7 @@ async fn two_calls_are_the_most() {
 #[tokio::test]
 async fn one_account_is_asked_twice_when_there_is_no_other() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::json(503, json!({"error": {"message": "oops"}}))));
+    bench.backend.add_rule(Rule::responses(Plan::json(503, json!({"error": {"message": "oops"}}))));
     bench.ask(chat("hello")).await.expect("served by the same account");
     assert_eq!(bench.posts(), 2);
 }
@@ -138,8 +138,8 @@ async fn a_second_401_ends_the_login() {
     let first = &bench.logins[0].account_id;
     let second = &bench.logins[1].account_id;
     let no = json!({"detail": "Unauthorized"});
-    bench.backend.script(Rule::responses(Plan::json(401, no)).account(first).always());
-    bench.backend.script(Rule::responses(Plan::json(500, json!({"error": {"message": "oops"}}))).account(second));
+    bench.backend.add_rule(Rule::responses(Plan::json(401, no)).account(first).always());
+    bench.backend.add_rule(Rule::responses(Plan::json(500, json!({"error": {"message": "oops"}}))).account(second));
     bench.ask(whole("hello")).await.expect("served by the other");
     assert_eq!(accounts(&bench), [0, 0, 1, 1], "two calls count, the refused login's do not");
     assert_eq!((bench.status(0), bench.status(1)), ("needs_login", "active"));
@@ -160,10 +160,10 @@ async fn a_401_of_the_second_call_is_outside_the_cap(
     let mut oldest: Vec<usize> = (0..3).collect();
     oldest.sort_by_key(|at| &bench.ids[*at]);
     let (first, second) = (&bench.logins[oldest[0]].account_id, &bench.logins[oldest[1]].account_id);
-    bench.backend.script(Rule::responses(Plan::json(500, json!({"error": {"message": "oops"}}))).account(first));
+    bench.backend.add_rule(Rule::responses(Plan::json(500, json!({"error": {"message": "oops"}}))).account(first));
     bench
         .backend
-        .script(Rule::responses(Plan::json(401, json!({"detail": "Unauthorized"}))).account(second).times(refusals));
+        .add_rule(Rule::responses(Plan::json(401, json!({"detail": "Unauthorized"}))).account(second).times(refusals));
     let answer = bench.ask(chat("hello")).await.expect("served");
     let expected: Vec<_> = order.iter().map(|at| oldest[*at]).collect();
     assert_eq!((accounts(&bench), answer.head.attempts as usize), (expected, order.len()));
@@ -175,7 +175,7 @@ async fn a_401_of_the_second_call_is_outside_the_cap(
 #[tokio::test]
 async fn all_logins_over_is_503_with_a_hint() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::json(401, json!({"detail": "Unauthorized"}))).always());
+    bench.backend.add_rule(Rule::responses(Plan::json(401, json!({"detail": "Unauthorized"}))).always());
     refused(bench.ask(chat("hello")).await);
     assert_eq!(bench.status(0), "needs_login");
     let refusal = refused(bench.ask(chat("hello")).await);
@@ -189,8 +189,8 @@ async fn all_logins_over_is_503_with_a_hint() {
 #[tokio::test]
 async fn all_used_up_is_429_with_the_earliest_reset() {
     let bench = Bench::with(Setup::accounts(2)).await;
-    bench.backend.script(Rule::responses(Plan::usage_limit(7200)).account(&bench.logins[0].account_id));
-    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[1].account_id));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(7200)).account(&bench.logins[0].account_id));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[1].account_id));
     for _ in 0..2 {
         let refusal = refused(bench.ask(chat("hello")).await);
         assert_eq!(Dialect::Chat.error(&refusal.failure).0, 429, "{refusal}");
@@ -207,7 +207,7 @@ async fn a_429_carries_the_earliest_reset_of_all() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let first = usize::from(bench.ids[0] > bench.ids[1]);
     for (at, seconds) in [(first, 600), (1 - first, 7200)] {
-        bench.backend.script(Rule::responses(Plan::usage_limit(seconds)).account(&bench.logins[at].account_id));
+        bench.backend.add_rule(Rule::responses(Plan::usage_limit(seconds)).account(&bench.logins[at].account_id));
     }
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(accounts(&bench), [first, 1 - first], "the one with the later reset is asked last");
@@ -219,7 +219,7 @@ async fn a_429_carries_the_earliest_reset_of_all() {
 #[tokio::test]
 async fn a_429_beside_a_free_account_says_try_again() {
     let bench = Bench::with(Setup::accounts(3)).await;
-    bench.backend.script(Rule::responses(Plan::usage_limit(3600)).times(2));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600)).times(2));
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!((refusal.failure.kind, refusal.failure.retry_after), (proto::Kind::RateLimited, Some(1)), "{refusal}");
     bench.ask(chat("hello")).await.expect("served by the third");
@@ -230,7 +230,7 @@ async fn a_model_that_one_account_lacks_is_another_ones() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let slug = crate::bench::MODEL;
     let no = format!("The '{slug}' model is not supported when using Codex with a ChatGPT account.");
-    bench.backend.script(Rule::responses(Plan::json(400, json!({"detail": no}))));
+    bench.backend.add_rule(Rule::responses(Plan::json(400, json!({"detail": no}))));
     bench.ask(chat("hello")).await.expect("served by the other");
     let order = accounts(&bench);
     assert_ne!(order[0], order[1]);
@@ -241,7 +241,7 @@ async fn a_model_that_one_account_lacks_is_another_ones() {
 async fn state_that_is_refused_is_left_out_once() {
     let bench = Bench::with(Setup::accounts(2)).await;
     let no = json!({"error": {"code": "invalid_encrypted_content", "message": "The encrypted content could not be verified."}});
-    bench.backend.script(Rule::responses(Plan::json(400, no)));
+    bench.backend.add_rule(Rule::responses(Plan::json(400, no)));
     let reasoning = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAA"});
     let user = json!({"type": "message", "role": "user", "content": "Reply with exactly: fine"});
     let body = json!({"model": crate::bench::MODEL, "stream": true, "input": [user, reasoning, user]});
@@ -261,7 +261,7 @@ async fn state_that_is_refused_is_left_out_once() {
 #[tokio::test]
 async fn what_was_never_sent_is_sent_again() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::auto().idle(Idle::Close)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().idle(Idle::Close)));
     bench.ask(chat("hello")).await.expect("a reply");
     bench.ask(chat("hello")).await.expect("a reply over a new connection");
     assert_eq!(bench.posts(), 2);

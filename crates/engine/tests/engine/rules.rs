@@ -15,7 +15,7 @@ fn most(most: u32) -> TermsChange {
 #[tokio::test]
 async fn the_ceiling_of_an_account_beats_the_settings_and_holds_at_once() {
     let bench = Bench::with(Setup::accounts(1).settings(|settings| settings.max_concurrent = 1)).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")).always());
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(5, "go")).always());
     let mut taps = vec![bench.open(chat("count to 9")).await];
     let engine = bench.engine.clone();
     let waiting = tokio::spawn(async move { engine.run(chat("count to 9")).await.map(|_| ()) });
@@ -59,7 +59,7 @@ async fn bad_terms_change_nothing() {
 #[tokio::test]
 async fn the_dry_run_names_who_serves_next_and_why_the_others_do_not() {
     let bench = Bench::with(Setup::accounts(3)).await;
-    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[0].account_id).always());
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[0].account_id).always());
     for n in 0..6 {
         let explained = bench.engine.routing().explain(RoutingQuery::default()).expect("explained");
         assert_eq!(explained.candidates.len(), 3);
@@ -132,7 +132,7 @@ async fn the_dry_run_follows_the_chain() {
     let account = bench.ids[0].0.clone();
     assert_eq!(route(MODEL), (Some(account.clone()), None, None));
     assert_eq!(route("gone-4"), (Some(account), None, None));
-    bench.backend.script(Rule::responses(Plan::usage_limit(600)));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(600)));
     let answer = bench.ask(chat("hello")).await.expect("the relay serves");
     assert_eq!(answer.head.relay.as_deref(), Some("far"));
     assert_eq!(route(MODEL), (Some(relay), Some(CHAT.model.to_owned()), None));

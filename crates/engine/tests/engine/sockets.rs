@@ -165,7 +165,7 @@ fn prose(seed: &mut u32, bytes: usize) -> String {
 async fn a_lost_chain_is_sent_anew_once() {
     let bench = bench(1).await;
     bench.ask(chat(&[user("Reply with exactly: one")])).await.expect("the first turn");
-    bench.backend.script(Rule::responses(Plan::previous_not_found()));
+    bench.backend.add_rule(Rule::responses(Plan::previous_not_found()));
     let history = [user("Reply with exactly: one"), model("one"), user("Reply with exactly: two")];
     let answer = bench.ask(chat(&history)).await.expect("the second turn");
     assert_eq!(words(Dialect::Chat, answer.text()), "two");
@@ -183,7 +183,7 @@ async fn no_chain_goes_to_another_account() {
     let first = bench.ask(chat(&[user("Reply with exactly: one")])).await.expect("the first turn");
     let owner = first.head.account.clone().expect("an account");
     let at = bench.ids.iter().position(|id| *id == owner).expect("one of ours");
-    bench.backend.script(Rule::responses(Plan::usage_limit(3600)).account(&bench.logins[at].account_id));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600)).account(&bench.logins[at].account_id));
     let history = [user("Reply with exactly: one"), model("one"), user("Reply with exactly: two")];
     let second = bench.ask(chat(&history)).await.expect("the second turn");
     assert_eq!(words(Dialect::Chat, second.text()), "two");
@@ -225,7 +225,7 @@ async fn a_refusal_means_the_same_on_both_legs(#[case] plan: Plan) {
     let mut came = Vec::new();
     for transport in [TransportMode::Http, TransportMode::WebSocket] {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
-        bench.backend.script(Rule::responses(plan.clone()).always());
+        bench.backend.add_rule(Rule::responses(plan.clone()).always());
         let refusal = refused(bench.ask(chat(&[user("hello")])).await);
         let failure = refusal.failure;
         came.push((failure.kind, failure.code.clone(), failure.retry_after, bench.status(0), bench.posts()));
@@ -243,7 +243,7 @@ async fn an_error_without_a_status_ends_the_turn() {
         [(TransportMode::Http, over_http), (TransportMode::WebSocket, Plan::error_without_status())]
     {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
-        bench.backend.script(Rule::responses(plan).always());
+        bench.backend.add_rule(Rule::responses(plan).always());
         let refusal = refused(bench.ask(chat(&[user("hello")])).await);
         came.push((refusal.failure.kind, refusal.failure.code.clone(), bench.status(0), bench.posts()));
     }
@@ -257,7 +257,7 @@ async fn an_error_without_a_status_ends_the_turn() {
 #[tokio::test]
 async fn a_limit_told_at_the_upgrade_moves_the_turn(#[case] plan: Plan, #[case] status: &str) {
     let bench = bench(2).await;
-    bench.backend.script(Rule::socket(plan));
+    bench.backend.add_rule(Rule::socket(plan));
     let answer = bench.ask(chat(&[user("Reply with exactly: pong")])).await.expect("an answer");
     assert_eq!(words(Dialect::Chat, answer.text()), "pong");
     let server = bench.ids.iter().position(|id| Some(id) == answer.head.account.as_ref()).expect("one of ours");
@@ -278,7 +278,7 @@ async fn a_limit_told_at_the_upgrade_moves_the_turn(#[case] plan: Plan, #[case] 
 #[tokio::test]
 async fn a_post_stands_in_for_an_upgrade_refused(#[case] plan: Plan) {
     let bench = bench(1).await;
-    bench.backend.script(Rule::socket(plan));
+    bench.backend.add_rule(Rule::socket(plan));
     let first = bench.ask(chat(&[user("Reply with exactly: one")])).await.expect("the first turn");
     assert_eq!(
         (words(Dialect::Chat, first.text()).as_str(), first.head.attempts, bench.status(0)),
@@ -298,7 +298,7 @@ async fn two_turns_at_once_take_two_sockets(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
 ) {
     let bench = Bench::with(Setup::default().settings(|settings| settings.transport = TransportMode::WebSocket)).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(8, "go")).times(2));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(8, "go")).times(2));
     let client_call = || request(dialect, &question(dialect, "count to 9"));
     let (first, second) = tokio::join!(bench.open(client_call()), bench.open(client_call()));
     let running = turns(&bench);
@@ -331,7 +331,7 @@ async fn cut_at_every_message(
     let mut behind = Vec::new();
     for event in 0.. {
         let before = bench.posts();
-        bench.backend.script(Rule::responses(Plan::auto().cut_event(event, how.clone())));
+        bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(event, how.clone())));
         let cut = bench.ask(call(dialect, "count to 3", true)).await;
         assert_eq!(bench.backend.pending_rules().len(), 0, "event {event}");
         let ended = |record: &offline::Record| record.model_requests().all(|turn| turn.ending.is_some());
@@ -369,7 +369,7 @@ async fn headers_in_messages_are_no_way_around_the_list() {
         "connection": "close", "transfer-encoding": "chunked", "content-length": "1", "x-evil": "1",
         "x-codex-turn-state": "opaque", "openai-model": "a\r\nx-evil: 2", "bad name": "x"}});
     let frame = format!("event: codex.response.metadata\ndata: {metadata}\n\n");
-    bench.backend.script(Rule::responses(Plan::auto().extra(0, frame)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().extra(0, frame)));
     let answer = bench.ask(codex(&[user("hello")], true)).await.expect("a reply");
     let names: Vec<&str> = answer.head.headers.keys().map(http::HeaderName::as_str).collect();
     assert!(names.contains(&"x-codex-turn-state"), "{names:?}");
@@ -471,7 +471,7 @@ async fn a_prewarm_that_fails_is_answered(
     let setup = Setup { options, ..Setup::accounts(2) }.settings(|settings| settings.transport = TransportMode::Auto);
     let bench = Bench::with(setup).await;
     if let Some(plan) = plan {
-        bench.backend.script(Rule::responses(plan).prewarm());
+        bench.backend.add_rule(Rule::responses(plan).prewarm());
     }
     let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
     assert!(warm.text().contains("response.completed"), "{}", warm.text());
@@ -503,7 +503,7 @@ async fn a_prewarm_that_hangs_is_answered_in_time() {
         settings.commit = Duration::from_millis(300);
     });
     let bench = Bench::with(setup).await;
-    bench.backend.script(Rule::responses(Plan::auto().delay(Wait::Forever)).prewarm());
+    bench.backend.add_rule(Rule::responses(Plan::auto().delay(Wait::Forever)).prewarm());
     let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
     assert!(warm.text().contains("response.completed"), "{}", warm.text());
     let rows = bench.rows(1).await;

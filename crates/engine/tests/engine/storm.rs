@@ -80,7 +80,7 @@ async fn a_storm_of_limits_costs_little_and_tells_the_earliest_reset(
 ) {
     let bench = Bench::with(Setup::accounts(10)).await;
     for (at, login) in (0..).zip(&bench.logins) {
-        bench.backend.script(Rule::responses(limit(at)).account(&login.account_id).always());
+        bench.backend.add_rule(Rule::responses(limit(at)).account(&login.account_id).always());
     }
     let (served, _) = crowd(&bench, 100, 0).await;
     assert_eq!(served, 0);
@@ -102,7 +102,7 @@ async fn a_storm_of_limits_costs_little_and_tells_the_earliest_reset(
 #[tokio::test]
 async fn retries_of_clients_stay_within_the_budget_and_the_breaker_opens() {
     let bench = Bench::with(Setup::accounts(1)).await;
-    bench.backend.script(Rule::responses(oops()).always());
+    bench.backend.add_rule(Rule::responses(oops()).always());
     for round in 0..5 {
         let (served, _) = crowd(&bench, 50, round).await;
         assert_eq!(served, 0);
@@ -138,7 +138,7 @@ async fn one_that_fails_does_not_stop_the_others() {
     let attempts =
         || bench.backend.record().model_requests().filter(|request| request.account.as_ref() == Some(bad)).count();
     let (before, calls) = (attempts(), bench.posts());
-    bench.backend.script(Rule::responses(oops()).account(bad).always());
+    bench.backend.add_rule(Rule::responses(oops()).account(bad).always());
     let poisoned = p99(&bench, 5..10).await;
     println!("p99 of 200: {sound:?} with ten that serve, {poisoned:?} with one of them failing");
     let attempts = attempts() - before;
@@ -204,7 +204,7 @@ async fn a_relay_that_nobody_answers_for_does_not_stop_the_others() {
 #[tokio::test]
 async fn one_client_breaks_nothing_for_others() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(oops()).times(40));
+    bench.backend.add_rule(Rule::responses(oops()).times(40));
     for n in 0..20 {
         let mut client_call = chat(&format!("poison {n}"));
         client_call.request.cache_key = Some(Text::from("poison"));

@@ -52,14 +52,14 @@ async fn a_cut_at_any_offset_ends_cleanly(
     let mut cuts = 0;
     for kind in Kind::ALL {
         let recorded = kind.record(&bench).await;
-        bench.backend.script(Rule::responses(Plan::stream(recorded.clone())));
+        bench.backend.add_rule(Rule::responses(Plan::stream(recorded.clone())));
         let full = bench.ask(call(dialect, "cut", true)).await.expect("a reply");
         let good = terminals(dialect, full.text());
         assert_eq!(good, if kind == Kind::Failed { (0, 1) } else { (1, 0) }, "{kind:?}: {}", full.text());
         for step in 0..SAMPLES {
             let at = (recorded.len() * step / SAMPLES + step % 7).min(recorded.len() - 1);
             let plan = Plan::stream(recorded.clone()).cut_byte(at as u64, how.clone());
-            bench.backend.script(Rule::responses(plan));
+            bench.backend.add_rule(Rule::responses(plan));
             match bench.ask(call(dialect, "cut", true)).await {
                 Err(refusal) => assert_eq!(dialect.error(&refusal.failure).0, 502, "{kind:?} at {at}: {refusal}"),
                 Ok(cut) => {
@@ -90,7 +90,7 @@ async fn a_cut_at_any_offset_ends_cleanly(
 async fn only_a_socket_must_end_a_reply_under_the_id_that_it_began_with(#[case] plan: Plan) {
     for (transport, ends) in [(TransportMode::Http, (1, 0)), (TransportMode::WebSocket, (0, 1))] {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
-        bench.backend.script(Rule::responses(plan.clone()).always());
+        bench.backend.add_rule(Rule::responses(plan.clone()).always());
         match bench.ask(responses("count to 3")).await {
             Ok(answer) => {
                 assert_eq!(terminals(Dialect::Responses, answer.text()), ends, "{transport:?}: {}", answer.text());
@@ -137,7 +137,7 @@ impl Kind {
             }
             _ => Plan::auto(),
         };
-        bench.backend.script(Rule::responses(plan));
+        bench.backend.add_rule(Rule::responses(plan));
         let body = json!({"model": crate::bench::MODEL, "stream": true, "input": prompt, "tools": tools});
         bench.ask(from(Dialect::Responses, &body)).await.expect("a stream").body
     }
@@ -177,7 +177,7 @@ pub(crate) fn terminals(dialect: Dialect, text: &str) -> (usize, usize) {
 async fn the_end_is_the_terminal_event(#[case] dialect: Dialect) {
     let bench = Bench::new().await;
     let late = json!({"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "delta": "LATE"});
-    bench.backend.script(Rule::responses(Plan::auto().tail(late).hold(Wait::Forever)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().tail(late).hold(Wait::Forever)));
     let answer = bench.ask(call(dialect, "Reply with exactly: early", true)).await.expect("a reply");
     assert_eq!(terminals(dialect, answer.text()), (1, 0));
     assert!(!answer.text().contains("LATE"));
@@ -198,7 +198,7 @@ async fn bodies_are_read_to_their_end_so_that_connections_are_reused() {
 async fn what_arrives_in_one_read_leaves_in_one_piece() {
     let bench = Bench::new().await;
     bench.ask(chat("hello")).await.expect("a reply");
-    bench.backend.script(Rule::responses(Plan::auto().split(Split::Every(1 << 20))));
+    bench.backend.add_rule(Rule::responses(Plan::auto().split(Split::Every(1 << 20))));
     let answer = bench.ask(chat("count to 50")).await.expect("a reply");
     assert!(answer.pieces <= 4, "{} pieces", answer.pieces);
 }
@@ -216,7 +216,7 @@ async fn silence_brings_heartbeats_and_then_an_end(
         settings.idle = Duration::from_mins(5);
     });
     let bench = Bench::with(setup).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(8, Wait::Forever)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(8, Wait::Forever)));
     let mut tap = bench.open(call(dialect, "count to 30", true)).await;
     tap.next().await.expect("the beginning");
     let (mut ended, mut steps) = (false, 0);
@@ -262,7 +262,7 @@ async fn a_stream_that_wakes_in_time_goes_on(
         settings.heartbeat = Duration::from_millis(50);
     });
     let bench = Bench::with(setup).await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(6, "wake")));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pause(6, "wake")));
     let mut tap = bench.open(responses("count to 9")).await;
     tap.see("keepalive").await;
     bench.backend.release("wake");
@@ -274,7 +274,7 @@ async fn a_stream_that_wakes_in_time_goes_on(
 #[tokio::test]
 async fn stop_sequences_end_the_reply_and_cancel_the_upstream() {
     let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::auto().pace(200.0)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().pace(200.0)));
     let mut client_call = chat("count to 5000");
     client_call.request.limits.stop = vec!["7 8".into()];
     let answer = bench.ask(client_call).await.expect("a reply");

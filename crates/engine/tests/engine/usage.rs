@@ -45,11 +45,11 @@ async fn a_request_id_that_repeats_costs_no_row() {
 async fn every_way_out_leaves_one_row() {
     let bench = Bench::new().await;
     bench.ask(responses("hello")).await.expect("a reply");
-    bench.backend.script(Rule::responses(Plan::json(400, json!({"detail": "no"}))));
+    bench.backend.add_rule(Rule::responses(Plan::json(400, json!({"detail": "no"}))));
     refused(bench.ask(chat("hello")).await);
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
     bench.ask(responses("count to 30")).await.expect("a stream that breaks");
-    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
+    bench.backend.add_rule(Rule::responses(Plan::auto().cut_event(9, Termination::Reset)));
     refused(bench.ask(call(Dialect::Responses, "count to 30", false)).await);
     let mut unknown = chat("hello");
     unknown.request.model = Some("nobody-knows-me".into());
@@ -90,7 +90,7 @@ async fn a_name_that_nobody_knows_does_not_fill_the_disk() {
 async fn stopping_writes_everything() {
     let bench = Bench::new().await;
     bench.ask(chat("hello")).await.expect("a reply");
-    bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
+    bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600)));
     refused(bench.ask(chat("hello")).await);
     bench.engine.stop().await;
     let accounts = bench.store.accounts().await.expect("accounts");

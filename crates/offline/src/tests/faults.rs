@@ -20,21 +20,21 @@ async fn cuts_at_every_kind_of_place() {
     assert!(whole.whole);
 
     for byte in [0, 1, 17, 500, 4_000, 20_000] {
-        backend.script(Rule::responses(Plan::auto().cut_byte(byte, Termination::Reset)));
+        backend.add_rule(Rule::responses(Plan::auto().cut_byte(byte, Termination::Reset)));
         let reply = ask(&backend, &account, &body).await;
         assert_eq!((reply.body.len() as u64, reply.reset, reply.whole), (byte, true, false));
-        backend.script(Rule::responses(Plan::auto().cut_byte(byte, Termination::Fin)));
+        backend.add_rule(Rule::responses(Plan::auto().cut_byte(byte, Termination::Fin)));
         let reply = ask(&backend, &account, &body).await;
         assert_eq!((reply.body.len() as u64, reply.reset, reply.whole), (byte, false, false));
     }
-    backend.script(Rule::responses(Plan::auto().cut_event(3, Termination::End)));
+    backend.add_rule(Rule::responses(Plan::auto().cut_event(3, Termination::End)));
     let reply = ask(&backend, &account, &body).await;
     assert_eq!((reply.kinds().len(), reply.whole), (3, true));
-    backend.script(Rule::responses(Plan::auto().cut_wire(9, Termination::Reset)));
+    backend.add_rule(Rule::responses(Plan::auto().cut_wire(9, Termination::Reset)));
     let reply = ask(&backend, &account, &body).await;
     assert_eq!((reply.wire.as_slice(), reply.reset), (&b"HTTP/1.1 "[..], true));
     for plan in [Plan::reset(), Plan::close()] {
-        backend.script(Rule::responses(plan));
+        backend.add_rule(Rule::responses(plan));
         assert!(ask(&backend, &account, &body).await.wire.is_empty());
     }
 }
@@ -43,13 +43,13 @@ async fn cuts_at_every_kind_of_place() {
 async fn fails_inside_the_stream() {
     let backend = backend().await;
     let account = backend.account("plus");
-    backend.script(Rule::responses(Plan::failed(4, "server_error", "broken")));
+    backend.add_rule(Rule::responses(Plan::failed(4, "server_error", "broken")));
     let reply = ask(&backend, &account, &classic("hello there")).await;
     let events = reply.events();
     assert_eq!(events.len(), 5);
     assert_eq!(events[4]["response"]["error"]["code"], "server_error");
     assert_eq!(events[4]["response"]["id"], events[0]["response"]["id"]);
-    backend.script(Rule::responses(Plan::incomplete(4, "content_filter")));
+    backend.add_rule(Rule::responses(Plan::incomplete(4, "content_filter")));
     let reply = ask(&backend, &account, &classic("hello there")).await;
     assert_eq!(reply.events()[4]["response"]["incomplete_details"]["reason"], "content_filter");
 }
@@ -78,7 +78,7 @@ async fn answers_every_planned_status() {
         (204, Plan::text(204, "")),
     ];
     for (status, plan) in plans {
-        backend.script(Rule::responses(plan));
+        backend.add_rule(Rule::responses(plan));
         assert_eq!(ask(&backend, &account, &classic("hello")).await.status, status);
     }
     assert!(backend.pending_rules().is_empty());
@@ -88,16 +88,18 @@ async fn answers_every_planned_status() {
 async fn sends_informational_answers_and_many_headers() {
     let backend = backend().await;
     let account = backend.account("plus");
-    backend.script(Rule::responses(Plan::informational(103, 3)));
+    backend.add_rule(Rule::responses(Plan::informational(103, 3)));
     let reply = ask(&backend, &account, &classic("hello")).await;
     let text = String::from_utf8_lossy(&reply.wire).into_owned();
     assert_eq!(text.matches("HTTP/1.1 103").count(), 3);
     assert!(text.contains("HTTP/1.1 200 OK"));
-    backend.script(Rule::responses(Plan::many_headers(1_000).header("set-cookie", "a=b").header("set-cookie", "c=d")));
+    backend
+        .add_rule(Rule::responses(Plan::many_headers(1_000).header("set-cookie", "a=b").header("set-cookie", "c=d")));
     let reply = ask(&backend, &account, &classic("hello")).await;
     assert!(reply.headers.len() > 1_000);
     assert_eq!(reply.headers.iter().filter(|(name, _)| name == "set-cookie").count(), 2);
-    backend.script(Rule::responses(Plan::wire("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab")));
+    backend
+        .add_rule(Rule::responses(Plan::wire("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab")));
     let reply = ask(&backend, &account, &classic("hello")).await;
     assert!(reply.wire.ends_with(b"content-length: 2\r\n\r\nab"));
 }
@@ -106,16 +108,16 @@ async fn sends_informational_answers_and_many_headers() {
 async fn changes_line_ends_and_write_boundaries() {
     let backend = backend().await;
     let account = backend.account("plus");
-    backend.script(Rule::responses(Plan::auto().newline(Newline::CrLf)));
+    backend.add_rule(Rule::responses(Plan::auto().newline(Newline::CrLf)));
     let reply = ask(&backend, &account, &classic("hello")).await;
     assert_eq!(reply.text().matches('\n').count(), reply.text().matches("\r\n").count());
     assert_eq!(reply.events().last().unwrap()["type"], "response.completed");
-    backend.script(Rule::responses(Plan::auto().split(Split::Sizes(vec![3, 5]))));
+    backend.add_rule(Rule::responses(Plan::auto().split(Split::Sizes(vec![3, 5]))));
     let reply = ask(&backend, &account, &classic("hello")).await;
     let text = String::from_utf8_lossy(&reply.wire).into_owned();
     assert!(text.contains("\r\n\r\n3\r\neve\r\n5\r\nnt: r\r\n"));
     assert_eq!(reply.events().last().unwrap()["type"], "response.completed");
-    backend.script(Rule::responses(Plan::auto().split(Split::Every(1))));
+    backend.add_rule(Rule::responses(Plan::auto().split(Split::Every(1))));
     assert_eq!(ask(&backend, &account, &classic("Reply with exactly: ok")).await.reply_text(), "ok");
 }
 
@@ -128,7 +130,7 @@ async fn adds_events_and_sizes() {
         .extra(1, "data: {\"type\":\"new.event\"}\n\n")
         .huge(1_000_000)
         .tail(json!({ "type": "after.end" }));
-    backend.script(Rule::responses(plan));
+    backend.add_rule(Rule::responses(plan));
     let reply = ask(&backend, &account, &classic("hello")).await;
     assert!(reply.text().starts_with(": hi\n\n"));
     assert_eq!((reply.kinds()[1].as_str(), reply.kinds().last().unwrap().as_str()), ("new.event", "after.end"));
@@ -141,12 +143,12 @@ async fn compresses_and_flushes() {
     let backend = backend().await;
     let account = backend.account("plus");
     for coding in [Coding::Zstd, Coding::Gzip, Coding::Brotli, Coding::Deflate] {
-        backend.script(Rule::responses(Plan::bomb(1 << 20, coding)));
+        backend.add_rule(Rule::responses(Plan::bomb(1 << 20, coding)));
         let reply = ask(&backend, &account, &classic("hello")).await;
         assert_eq!(reply.header("content-encoding"), Some(coding.name()));
         assert!(reply.body.len() < 64 << 10, "{coding:?}: {}", reply.body.len());
     }
-    backend.script(Rule::responses(Plan::auto().compress(Coding::Zstd)));
+    backend.add_rule(Rule::responses(Plan::auto().compress(Coding::Zstd)));
     let reply = ask(&backend, &account, &classic("Reply with exactly: small")).await;
     let plain = zstd::decode_all(reply.body.as_slice()).unwrap();
     assert!(String::from_utf8(plain).unwrap().contains("response.completed"));
@@ -156,7 +158,7 @@ async fn compresses_and_flushes() {
 async fn waits_at_gates_and_holds() {
     let backend = backend().await;
     let account = backend.account("plus");
-    backend.script(Rule::responses(Plan::auto().delay("go").pause(2, "on").hold(Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().delay("go").pause(2, "on").hold(Wait::Forever)));
     let mut tcp = TcpStream::connect(backend.addr()).await.unwrap();
     tcp.write_all(&turn(&account, &classic("hello"))).await.unwrap();
     backend.wait_until(SOON, |record| record.open == 1).await.unwrap();
@@ -181,10 +183,10 @@ async fn ends_idle_connections() {
     let backend = backend().await;
     let account = backend.account("plus");
     let keep = String::from_utf8(turn(&account, &classic("hello"))).unwrap().replace("connection: close\r\n", "");
-    backend.script(Rule::responses(Plan::auto().idle(Idle::Close)));
+    backend.add_rule(Rule::responses(Plan::auto().idle(Idle::Close)));
     let reply = exchange(&backend, keep.as_bytes()).await;
     assert!(reply.whole && !reply.reset && reply.header("connection").is_none());
-    backend.script(Rule::responses(Plan::auto().idle(Idle::ResetNext)));
+    backend.add_rule(Rule::responses(Plan::auto().idle(Idle::ResetNext)));
     let mut tcp = TcpStream::connect(backend.addr()).await.unwrap();
     tcp.write_all(keep.as_bytes()).await.unwrap();
     let mut got = Vec::new();
@@ -217,9 +219,9 @@ async fn replays_files() {
     let options = crate::Options { replay: vec![folder.clone()], ..crate::Options::default() };
     let backend = crate::Offline::start(options).await.unwrap();
     let account = backend.account("plus");
-    backend.script(Rule::responses(Plan::replay("raw")));
-    backend.script(Rule::responses(Plan::replay("lines").cut_event(1, Termination::Fin)));
-    backend.script(Rule::responses(Plan::replay("none")));
+    backend.add_rule(Rule::responses(Plan::replay("raw")));
+    backend.add_rule(Rule::responses(Plan::replay("lines").cut_event(1, Termination::Fin)));
+    backend.add_rule(Rule::responses(Plan::replay("none")));
     assert_eq!(ask(&backend, &account, &classic("x")).await.text(), raw);
     let reply = ask(&backend, &account, &classic("x")).await;
     assert_eq!((reply.kinds(), reply.whole), (vec!["one".to_owned()], false));
@@ -239,7 +241,7 @@ async fn plays_token_faults() {
         (500, Plan::server_error(500)),
         (200, Plan::refresh_without_rotation("at")),
     ] {
-        backend.script(Rule::token(plan).account(&account.account_id));
+        backend.add_rule(Rule::token(plan).account(&account.account_id));
         assert_eq!(post(&backend, "/oauth/token", &refresh(&account.refresh)).await.status, status);
     }
     assert_eq!(
@@ -247,11 +249,11 @@ async fn plays_token_faults() {
         std::slice::from_ref(&account.refresh),
         "none of these rotates"
     );
-    backend.script(Rule::token(Plan::malformed_refresh()));
+    backend.add_rule(Rule::token(Plan::malformed_refresh()));
     assert_eq!(post(&backend, "/oauth/token", &refresh(&account.refresh)).await.status, 200);
     let current = backend.current_refresh(&account.account_id);
     assert_ne!(current, std::slice::from_ref(&account.refresh), "the token rotated before the junk");
-    backend.script(Rule::token(Plan::reset_after_headers()));
+    backend.add_rule(Rule::token(Plan::reset_after_headers()));
     let reply = post(&backend, "/oauth/token", &refresh(&current[0])).await;
     assert_eq!((reply.status, reply.body.len(), reply.reset), (200, 0, true));
     assert_ne!(backend.current_refresh(&account.account_id), current);
@@ -270,7 +272,7 @@ async fn replays_the_shared_corpus() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(".chunks.txt") else { continue };
-        backend.script(Rule::responses(Plan::replay(stem).split(Split::Every(1_000))));
+        backend.add_rule(Rule::responses(Plan::replay(stem).split(Split::Every(1_000))));
         let reply = ask(&backend, &account, &classic("x")).await;
         let file = std::fs::read_to_string(folder.join(&name)).unwrap();
         let text = reply.text();

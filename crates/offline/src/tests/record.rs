@@ -42,7 +42,7 @@ async fn notices_clients_that_leave() {
     let account = backend.account("plus");
     for plan in [Plan::auto().pause(3, Wait::Forever), Plan::auto().delay(Wait::Forever)] {
         backend.reset();
-        backend.script(Rule::responses(plan));
+        backend.add_rule(Rule::responses(plan));
         let mut tcp = TcpStream::connect(backend.addr()).await.unwrap();
         tcp.write_all(&turn(&account, &classic("hello"))).await.unwrap();
         backend.wait_until(SOON, |record| record.model_requests().any(|seen| seen.prompt.is_some())).await.unwrap();
@@ -153,7 +153,7 @@ async fn refuses_what_the_plan_no_longer_allows() {
 async fn counts_what_runs_at_once() {
     let backend = backend().await;
     let account = backend.account("plus");
-    backend.script(Rule::responses(Plan::auto().delay("go")).always());
+    backend.add_rule(Rule::responses(Plan::auto().delay("go")).always());
     let bytes = turn(&account, &classic("hello"));
     let all =
         async { tokio::join!(exchange(&backend, &bytes), exchange(&backend, &bytes), exchange(&backend, &bytes)) };

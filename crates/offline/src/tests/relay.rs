@@ -200,11 +200,11 @@ async fn is_scripted_like_the_backend() {
     let backend = backend().await;
     for face in FACES {
         let place = face.place;
-        backend.script(Rule::at(place, Plan::relay_limit(place, 7)).account(KEY).prompt("hello"));
-        backend.script(Rule::at(place, Plan::relay_key(place)));
+        backend.add_rule(Rule::at(place, Plan::relay_limit(place, 7)).account(KEY).prompt("hello"));
+        backend.add_rule(Rule::at(place, Plan::relay_key(place)));
         let failed = Termination::Failed { code: "overloaded_error".into(), message: "Overloaded".into() };
-        backend.script(Rule::at(place, Plan::auto().cut_event(3, failed)));
-        backend.script(Rule::at(place, Plan::auto().cut_event(3, Termination::Reset)));
+        backend.add_rule(Rule::at(place, Plan::auto().cut_event(3, failed)));
+        backend.add_rule(Rule::at(place, Plan::auto().cut_event(3, Termination::Reset)));
         let limited = call(&backend, face.path, &(face.body)("hello")).await;
         assert_eq!(limited.status, 429);
         assert!(limited.header("retry-after") == Some("7") || limited.text().contains("\"retryDelay\":\"7s\""));

@@ -188,7 +188,7 @@ async fn a_chain_stays_on_its_connection_and_with_its_account() {
 #[tokio::test]
 async fn prewarms_in_both_shapes() {
     let (backend, _account, mut socket) = opened().await;
-    backend.script(Rule::responses(Plan::overloaded()));
+    backend.add_rule(Rule::responses(Plan::overloaded()));
     for (body, next) in [(classic("later"), classic("count to 3")), (warm(), lite("count to 3", &json!([])))] {
         let mut prewarm = create(body);
         prewarm["generate"] = json!(false);
@@ -319,7 +319,7 @@ async fn compacts_into_something_that_it_can_read_again() {
 #[tokio::test]
 async fn one_turn_at_a_time() {
     let (backend, _account, mut socket) = opened().await;
-    backend.script(Rule::responses(Plan::auto().pause(3, "later")));
+    backend.add_rule(Rule::responses(Plan::auto().pause(3, "later")));
     socket.send(&turn("Reply with exactly: first")).await;
     socket.send(&turn("Reply with exactly: second")).await;
     backend.wait_until(SOON, |record| !record.offences.is_empty()).await.unwrap();
@@ -332,7 +332,7 @@ async fn one_turn_at_a_time() {
 #[tokio::test]
 async fn notes_a_client_that_leaves() {
     let (backend, _account, mut socket) = opened().await;
-    backend.script(Rule::responses(Plan::auto().pause(5, Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(5, Wait::Forever)));
     socket.send(&turn("hello")).await;
     socket.event().await;
     drop(socket);

@@ -24,7 +24,7 @@ async fn answers_and_cuts_under_tls() {
     roots.add(made.cert.der().clone()).unwrap();
     let client =
         TlsConnector::from(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()));
-    backend.script(Rule::responses(Plan::auto().cut_event(2, Termination::Fin)).skip(1));
+    backend.add_rule(Rule::responses(Plan::auto().cut_event(2, Termination::Fin)).skip(1));
     for (whole, last) in [(true, "response.completed"), (false, "response.in_progress")] {
         let tcp = TcpStream::connect(backend.addr()).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();

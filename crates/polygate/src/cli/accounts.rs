@@ -59,7 +59,7 @@ pub(super) enum Accounts {
 }
 
 #[derive(Serialize)]
-struct AccountRow<'a> {
+struct AccountJson<'a> {
     id: &'a str,
     label: &'a str,
     email: &'a str,
@@ -72,7 +72,7 @@ struct AccountRow<'a> {
     token_expires: Option<i64>,
 }
 
-impl<'a> From<&'a AccountView> for AccountRow<'a> {
+impl<'a> From<&'a AccountView> for AccountJson<'a> {
     fn from(view: &'a AccountView) -> Self {
         Self {
             id: &view.id,
@@ -124,7 +124,7 @@ impl Accounts {
 fn list(common: &Common, engine: &Engine) {
     let views = engine.accounts().list();
     if common.json {
-        output::json(&views.iter().map(AccountRow::from).collect::<Vec<_>>());
+        output::json(&views.iter().map(AccountJson::from).collect::<Vec<_>>());
         return;
     }
     let now = context::now();

@@ -21,7 +21,7 @@ async fn site(signed_in: bool) -> (Running, Home, offline::FakeAccount) {
     if signed_in {
         home.import(&login);
     }
-    backend.script(Rule::token(Plan::auto().delay(GATE)).times(1));
+    backend.add_rule(Rule::token(Plan::auto().delay(GATE)).times(1));
     (backend, home, login)
 }
 

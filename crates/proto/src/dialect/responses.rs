@@ -15,7 +15,7 @@ mod writer;
 
 use bytes::Bytes;
 
-use super::{Codex, ReplySetting, Target, openai_error};
+use super::{CodexTarget, ReplySetting, Target, openai_error};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -41,7 +41,7 @@ pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes
     outbound::write(request, target)
 }
 
-pub(super) fn effort(request: &Request, target: &Codex) -> Option<String> {
+pub(super) fn effort(request: &Request, target: &CodexTarget) -> Option<String> {
     outbound::effort(request, target)
 }
 

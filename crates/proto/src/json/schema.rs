@@ -67,7 +67,7 @@ pub(crate) fn needs_envelope(schema: &Json) -> bool {
 /// The schema for an upstream that only looks at it, inside an object when it is not one itself and `form` says so.
 pub(crate) fn permissive(schema: &Json, form: Form) -> Json {
     let folds = form == Form::Envelope && needs_envelope(schema);
-    if !folds && permissive::fits(schema, false) {
+    if !folds && permissive::conforms(schema, false) {
         return schema.clone();
     }
     let mut tree = Tree::of(schema);
@@ -89,7 +89,7 @@ pub(crate) fn closed(schema: &Json) -> Json {
 
 /// The schema of a function's arguments, which need not be strict.
 pub(crate) fn parameters(schema: &Json) -> Json {
-    if permissive::fits(schema, true) {
+    if permissive::conforms(schema, true) {
         return schema.clone();
     }
     let mut tree = Tree::of(schema);

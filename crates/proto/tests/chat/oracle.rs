@@ -4,7 +4,7 @@ use async_openai::types::chat::{
     CreateChatCompletionRequest, CreateChatCompletionResponse, CreateChatCompletionStreamResponse, FinishReason,
 };
 use bytes::Bytes;
-use proto::dialect::{Relay, Target, Written};
+use proto::dialect::{RelayTarget, Target, Written};
 use proto::{Dialect, Wire};
 
 use crate::{corpus, fold, read, setting, shared, strange, utf8, write};
@@ -152,7 +152,7 @@ fn recorded_responses_streams() {
 
 #[test]
 fn requests_for_relays() {
-    let target = Target::Relay(Relay { model: "relay-large".to_owned(), ..Relay::default() });
+    let target = Target::Relay(RelayTarget { model: "relay-large".to_owned(), ..RelayTarget::default() });
     for (name, body) in corpus("requests/chat", ".json") {
         let (mut request, _) = Dialect::Chat.read_request(body).unwrap();
         (request.raw, request.origin) = (None, None);

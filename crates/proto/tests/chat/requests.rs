@@ -1,7 +1,7 @@
 //! Requests: what is read, what is written from it, and what is refused with which path.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target, Written};
+use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::{corpus, utf8};
@@ -12,11 +12,11 @@ fn read(body: &str) -> Result<(Request, Notes), Failure> {
 
 fn codex(lite: bool) -> Target {
     let model = "gpt-5.5".to_owned();
-    Target::Codex(Codex { model, lite, cache_key: "conversation-1".to_owned(), ..Codex::default() })
+    Target::Codex(CodexTarget { model, lite, cache_key: "conversation-1".to_owned(), ..CodexTarget::default() })
 }
 
 fn relay() -> Target {
-    Target::Relay(Relay { model: "relay-large".to_owned(), ..Relay::default() })
+    Target::Relay(RelayTarget { model: "relay-large".to_owned(), ..RelayTarget::default() })
 }
 
 fn notes(notes: &Notes) -> String {
@@ -53,7 +53,8 @@ fn chat_to_chat_changes_only_what_it_must() {
         r#"{"x":{"k":1.50},"stream_options":{"include_usage":true,"y":null},"model":"relay-large","messages":[{"role":"user","content":"\u00e9"}],"stream":true}"#
     );
     assert!(notes.is_empty());
-    let effort = Target::Relay(Relay { model: "m".to_owned(), effort: Some("high".to_owned()), ..Relay::default() });
+    let effort =
+        Target::Relay(RelayTarget { model: "m".to_owned(), effort: Some("high".to_owned()), ..RelayTarget::default() });
     let Written { body: out, .. } = Wire::Chat.write_request(&request, &effort).unwrap();
     assert!(utf8(&out).ends_with(r#","stream":true,"reasoning_effort":"high"}"#));
 }
@@ -245,14 +246,14 @@ fn results_follow_their_calls_and_pictures_follow_them() {
 }
 
 /// What a request of another dialect becomes for this relay, and the notes of that.
-fn translated(dialect: Dialect, body: &str, relay: Relay) -> (serde_json::Value, String) {
+fn translated(dialect: Dialect, body: &str, relay: RelayTarget) -> (serde_json::Value, String) {
     let (request, _) = dialect.read_request(Bytes::copy_from_slice(body.as_bytes())).unwrap();
     let Written { body: out, notes: written, .. } = Wire::Chat.write_request(&request, &Target::Relay(relay)).unwrap();
     (serde_json::from_slice(&out).unwrap(), notes(&written))
 }
 
-fn named(model: &str, strict: bool) -> Relay {
-    Relay { model: model.to_owned(), strict, ..Relay::default() }
+fn named(model: &str, strict: bool) -> RelayTarget {
+    RelayTarget { model: model.to_owned(), strict, ..RelayTarget::default() }
 }
 
 #[test]
@@ -285,7 +286,7 @@ fn thoughts_come_back_beside_the_calls_that_they_led_to() {
     let output = |id: &str| format!(r#"{{"type":"function_call_output","call_id":"{id}","output":"x"}}"#);
     let message = |role: &str| format!(r#"{{"role":"{role}","content":"s"}}"#);
     let sealed = r#"{"type":"reasoning","summary":[],"encrypted_content":"gAAA"}"#.to_owned();
-    let written = |items: &[String], relay: Relay| {
+    let written = |items: &[String], relay: RelayTarget| {
         let body = format!(r#"{{"model":"m","input":[{},{}]}}"#, message("user"), items.join(","));
         let (out, notes) = translated(Dialect::Responses, &body, relay);
         let thoughts = out["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant");

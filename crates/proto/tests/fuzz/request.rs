@@ -2,7 +2,7 @@
 //! was written once is written the same way again.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target, Written, ollama};
+use proto::dialect::{CodexTarget, RelayTarget, Target, Written, ollama};
 use proto::{Dialect, Failure, Kind, Notes, Request, json};
 
 /// Checks a chat body.
@@ -88,7 +88,7 @@ fn refused(client: Dialect, failure: &Failure) {
 
 fn targets() -> [Target; 4] {
     let codex = |lite, without_replay| {
-        Target::Codex(Codex {
+        Target::Codex(CodexTarget {
             model: "gpt-6-sol".to_owned(),
             lite,
             default_effort: Some("medium".to_owned()),
@@ -97,10 +97,13 @@ fn targets() -> [Target; 4] {
             cache_key: "key".to_owned(),
             metadata: vec![("session_id".to_owned(), "s".to_owned())],
             without_replay,
-            ..Codex::default()
+            ..CodexTarget::default()
         })
     };
-    let relay =
-        Target::Relay(Relay { model: "relay-1".to_owned(), effort: Some("low".to_owned()), ..Relay::default() });
+    let relay = Target::Relay(RelayTarget {
+        model: "relay-1".to_owned(),
+        effort: Some("low".to_owned()),
+        ..RelayTarget::default()
+    });
     [codex(false, false), codex(true, false), codex(true, true), relay]
 }

@@ -1,7 +1,7 @@
 //! Requests: what is read, what is written from it, and what is refused with which path.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target, Written};
+use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::{corpus, utf8};
@@ -12,11 +12,11 @@ pub(crate) fn read(body: &str) -> Result<(Request, Notes), Failure> {
 
 pub(crate) fn codex(lite: bool) -> Target {
     let model = "gpt-5.5".to_owned();
-    Target::Codex(Codex { model, lite, cache_key: "conversation-1".to_owned(), ..Codex::default() })
+    Target::Codex(CodexTarget { model, lite, cache_key: "conversation-1".to_owned(), ..CodexTarget::default() })
 }
 
 pub(crate) fn relay(model: &str) -> Target {
-    Target::Relay(Relay { model: model.to_owned(), max_output: Some(4096), ..Relay::default() })
+    Target::Relay(RelayTarget { model: model.to_owned(), max_output: Some(4096), ..RelayTarget::default() })
 }
 
 pub(crate) fn notes(notes: &Notes) -> String {
@@ -101,7 +101,7 @@ fn gemini_to_gemini_changes_only_what_it_must() {
     let (request, _) = read(&same).unwrap();
     assert_eq!(utf8(&Wire::Gemini.write_request(&request, &relay("gemini-3-pro")).unwrap().body), same);
     let effort = |model: &str| {
-        let relay = Relay { model: model.to_owned(), effort: Some("high".to_owned()), ..Relay::default() };
+        let relay = RelayTarget { model: model.to_owned(), effort: Some("high".to_owned()), ..RelayTarget::default() };
         let (request, _) = read(body).unwrap();
         let Written { body: out, .. } = Wire::Gemini.write_request(&request, &Target::Relay(relay)).unwrap();
         utf8(&out).to_owned()
@@ -124,7 +124,7 @@ fn signatures_of_others_do_not_reach_a_gemini_relay() {
     );
     assert!(out.contains("skip_thought_signature_validator"), "{out}");
     assert!(!out.contains("cGcxL"), "{out}");
-    let without = Relay { model: "gemini-2.5-pro".to_owned(), without_replay: true, ..Relay::default() };
+    let without = RelayTarget { model: "gemini-2.5-pro".to_owned(), without_replay: true, ..RelayTarget::default() };
     assert!(!write(Target::Relay(without)).contains("houghtSignature"));
 }
 
@@ -279,7 +279,7 @@ fn the_effort_suffix_applies_without_an_effort_of_the_client() {
         for name in ["thinkingConfig", "thinking_config"] {
             let (request, _) = read(&config(&format!(r#""topK":1,"{name}":{thinking}"#))).unwrap();
             let model = "gemini-3-pro".to_owned();
-            let target = Relay { model, effort: Some("xhigh".to_owned()), ..Relay::default() };
+            let target = RelayTarget { model, effort: Some("xhigh".to_owned()), ..RelayTarget::default() };
             let Written { body: out, notes: written, .. } =
                 Wire::Gemini.write_request(&request, &Target::Relay(target)).unwrap();
             assert!(utf8(&out).contains(&format!(r#"g":{wanted}}}"#)), "{}", utf8(&out));

@@ -1,6 +1,6 @@
 //! What upstreams of this protocol get of a history that they did not make, and how much they are asked to think.
 
-use proto::dialect::{Relay, Target, Written};
+use proto::dialect::{RelayTarget, Target, Written};
 use proto::{Dialect, Wire};
 use serde_json::{Value, json};
 
@@ -10,19 +10,19 @@ use crate::utf8;
 const THOUGHTLESS: &str = "dropped thinking in a turn that began without a thought";
 
 /// A body of this dialect as a relay gets it, and the notes.
-fn patched(body: &Value, relay: Relay) -> (Value, String) {
+fn patched(body: &Value, relay: RelayTarget) -> (Value, String) {
     written(Dialect::Messages, body, relay)
 }
 
-fn written(dialect: Dialect, body: &Value, relay: Relay) -> (Value, String) {
+fn written(dialect: Dialect, body: &Value, relay: RelayTarget) -> (Value, String) {
     let (request, _) = dialect.read_request(body.to_string().into()).unwrap();
     let Written { body: out, notes: written, .. } =
         Wire::Messages.write_request(&request, &Target::Relay(relay)).unwrap();
     (serde_json::from_slice(&out).unwrap(), notes(&written))
 }
 
-fn named(model: &str) -> Relay {
-    Relay { model: model.to_owned(), ..Relay::default() }
+fn named(model: &str) -> RelayTarget {
+    RelayTarget { model: model.to_owned(), ..RelayTarget::default() }
 }
 
 /// A turn with these blocks before its call, and the result of the call.
@@ -49,7 +49,7 @@ fn thinking_is_dropped_in_a_turn_without_a_first_thought() {
     let reminder = json!({"role":"system","content":"r"});
     let [call, result] = called(&[]);
     let [_, signed] = called(&[]);
-    let moved = || Relay { without_replay: true, ..named("m") };
+    let moved = || RelayTarget { without_replay: true, ..named("m") };
     let cases = [
         (called(std::slice::from_ref(&thought)).to_vec(), named("m"), false),
         (called(&[hidden]).to_vec(), named("m"), false),
@@ -110,7 +110,7 @@ fn clients_that_replay_no_thoughts_get_none_within_a_turn() {
 fn an_adaptive_model_has_room_to_think_beside_the_answer() {
     let body = json!({"model":"m","max_completion_tokens":50,"reasoning_effort":"high","messages":[{"role":"user","content":"q"}]});
     for (most, room) in [(None, 16_050), (Some(10_000), 10_000), (Some(40), 40)] {
-        let relay = Relay { max_output: most, ..named("claude-opus-4-6") };
+        let relay = RelayTarget { max_output: most, ..named("claude-opus-4-6") };
         let (out, _) = written(Dialect::Chat, &body, relay);
         assert_eq!((&out["max_tokens"], &out["output_config"]["effort"]), (&json!(room), &json!("high")), "{most:?}");
     }
@@ -137,7 +137,7 @@ fn a_budget_stays_below_the_limit() {
         let mut body = enabled([]);
         body["max_tokens"] = json!(limit);
         body["thinking"]["budget_tokens"] = json!(budget);
-        let (out, noted) = patched(&body, Relay { max_output: Some(most), ..named("m") });
+        let (out, noted) = patched(&body, RelayTarget { max_output: Some(most), ..named("m") });
         assert_eq!(
             (out["thinking"]["budget_tokens"].as_u64(), noted.as_str()),
             (expected, expected_notes),

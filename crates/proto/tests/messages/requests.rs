@@ -1,7 +1,7 @@
 //! Requests: what is read, what is written from it, and what is refused with which path.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target, Written};
+use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::{corpus, utf8};
@@ -12,11 +12,11 @@ pub(crate) fn read(body: &str) -> Result<(Request, Notes), Failure> {
 
 pub(crate) fn codex(lite: bool) -> Target {
     let model = "gpt-5.5".to_owned();
-    Target::Codex(Codex { model, lite, cache_key: "conversation-1".to_owned(), ..Codex::default() })
+    Target::Codex(CodexTarget { model, lite, cache_key: "conversation-1".to_owned(), ..CodexTarget::default() })
 }
 
 pub(crate) fn relay(model: &str) -> Target {
-    Target::Relay(Relay { model: model.to_owned(), ..Relay::default() })
+    Target::Relay(RelayTarget { model: model.to_owned(), ..RelayTarget::default() })
 }
 
 pub(crate) fn notes(notes: &Notes) -> String {
@@ -94,7 +94,8 @@ fn the_effort_of_a_suffix_becomes_thinking_where_the_client_is_silent() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true,"output_config":{"x":1}}"#;
     let written = |model: &str, body: &str| {
         let (effort, max_output) = (Some("high".to_owned()), Some(20_000));
-        let relay = Target::Relay(Relay { model: model.to_owned(), effort, max_output, ..Relay::default() });
+        let relay =
+            Target::Relay(RelayTarget { model: model.to_owned(), effort, max_output, ..RelayTarget::default() });
         let Written { body: out, notes: written, .. } =
             Wire::Messages.write_request(&read(body).unwrap().0, &relay).unwrap();
         (utf8(&out).to_owned(), notes(&written))
@@ -126,7 +127,7 @@ fn thoughts_of_other_models_do_not_reach_anthropic() {
     let (request, _) = read(own).unwrap();
     let Written { body: out, notes: written, .. } = Wire::Messages.write_request(&request, &relay("m")).unwrap();
     assert_eq!((utf8(&out), notes(&written)), (own, String::new()));
-    let moved = Relay { model: "m".to_owned(), without_replay: true, ..Relay::default() };
+    let moved = RelayTarget { model: "m".to_owned(), without_replay: true, ..RelayTarget::default() };
     let Written { body: out, .. } = Wire::Messages.write_request(&request, &Target::Relay(moved)).unwrap();
     assert!(!utf8(&out).contains("EnSigned") && !utf8(&out).contains("assistant"));
 }
@@ -136,7 +137,7 @@ fn a_limit_beyond_the_model_is_lowered() {
     let body = r#"{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"a"}]}"#;
     let (request, _) = read(body).unwrap();
     for (most, limit, expected) in [(8000, 8000, "lowered max_tokens to 8000"), (9000, 9000, "")] {
-        let target = Relay { model: "m".to_owned(), max_output: Some(most), ..Relay::default() };
+        let target = RelayTarget { model: "m".to_owned(), max_output: Some(most), ..RelayTarget::default() };
         let Written { body: out, notes: written, .. } =
             Wire::Messages.write_request(&request, &Target::Relay(target)).unwrap();
         assert!(utf8(&out).contains(&format!(r#""max_tokens":{limit},"#)), "{}", utf8(&out));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proto::canon::{ItemKind, Thinking};
 use proto::dialect::ollama::{self, RequestKind};
-use proto::dialect::{Codex, Relay, Target, Written};
+use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::corpus;
@@ -27,8 +27,12 @@ fn requests_written_for_every_upstream() {
     for (name, body, generate) in chat.chain(generated) {
         let (request, read) =
             if generate { ollama::read_generate(body) } else { Dialect::Ollama.read_request(body) }.unwrap();
-        let codex = Codex { model: "gpt-5.5".to_owned(), cache_key: "conversation-1".to_owned(), ..Codex::default() };
-        let relay = Relay { model: "relay-large".to_owned(), ..Relay::default() };
+        let codex = CodexTarget {
+            model: "gpt-5.5".to_owned(),
+            cache_key: "conversation-1".to_owned(),
+            ..CodexTarget::default()
+        };
+        let relay = RelayTarget { model: "relay-large".to_owned(), ..RelayTarget::default() };
         let mut lines = vec![
             format!("read: {}", notes(&read)),
             format!("{:?} {:?} {:?}", request.model, request.reply, request.envelope),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_openai::types::responses::ResponseStreamEvent;
 use bytes::Bytes;
 use proto::canon::{Finish, ItemKind, Part};
-use proto::dialect::{Codex, Target, Written};
+use proto::dialect::{CodexTarget, Target, Written};
 use proto::{Dialect, What, Whole, Wire};
 use serde_json::Value;
 
@@ -202,11 +202,11 @@ fn the_official_clients_requests_pass_unchanged() {
             continue;
         }
         let (request, _) = Dialect::Responses.read_request(Bytes::from(body.to_string())).unwrap();
-        let target = Codex {
+        let target = CodexTarget {
             model: body["model"].as_str().unwrap().to_owned(),
             lite: body.get("tools").is_none(),
             priority_tier: true,
-            ..Codex::default()
+            ..CodexTarget::default()
         };
         let Written { body: written, notes, .. } =
             Wire::Responses.write_request(&request, &Target::Codex(target)).unwrap();

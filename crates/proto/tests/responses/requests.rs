@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use proto::canon::{ItemKind, Part, Role, ToolChoice, ToolKind};
-use proto::dialect::{Codex, Relay, Target, Written};
+use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 use serde_json::{Value, json};
 
@@ -11,29 +11,29 @@ fn read(body: &str) -> Result<Request, Failure> {
     Dialect::Responses.read_request(Bytes::copy_from_slice(body.as_bytes())).map(|(request, _)| request)
 }
 
-fn classic() -> Codex {
-    Codex {
+fn classic() -> CodexTarget {
+    CodexTarget {
         model: "gpt-5.5".into(),
         default_effort: Some("medium".into()),
         efforts: ["low", "medium", "high", "xhigh"].map(String::from).to_vec(),
         priority_tier: true,
         cache_key: "conv-7".into(),
         metadata: vec![("session_id".into(), "s-1".into())],
-        ..Codex::default()
+        ..CodexTarget::default()
     }
 }
 
-fn lite() -> Codex {
-    Codex { model: "gpt-6-sol".into(), lite: true, ..classic() }
+fn lite() -> CodexTarget {
+    CodexTarget { model: "gpt-6-sol".into(), lite: true, ..classic() }
 }
 
-fn write(request: &Request, target: &Codex) -> (Bytes, Notes) {
+fn write(request: &Request, target: &CodexTarget) -> (Bytes, Notes) {
     let Written { body, notes, .. } = Wire::Responses.write_request(request, &Target::Codex(target.clone())).unwrap();
     (body, notes)
 }
 
 fn relay(request: &Request) -> (Bytes, Notes) {
-    let target = Relay { model: "gpt-x".into(), effort: Some("low".into()), ..Relay::default() };
+    let target = RelayTarget { model: "gpt-x".into(), effort: Some("low".into()), ..RelayTarget::default() };
     let Written { body, notes, .. } = Wire::Responses.write_request(request, &Target::Relay(target)).unwrap();
     (body, notes)
 }
@@ -106,7 +106,7 @@ fn the_backend_gets_the_official_clients_order() {
         "model", "instructions", "stream", "service_tier", "input", "tools", "tool_choice", "parallel_tool_calls",
         "reasoning", "store", "include", "prompt_cache_key", "text", "client_metadata",
     ];
-    let keys = |target: &Codex| {
+    let keys = |target: &CodexTarget| {
         let body: Value = serde_json::from_slice(&write(&read(RICH).unwrap(), target).0).unwrap();
         body.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
@@ -122,11 +122,11 @@ fn the_lite_shape() {
 
 #[test]
 fn another_account_gets_no_replay_items() {
-    let target = Codex { without_replay: true, ..classic() };
+    let target = CodexTarget { without_replay: true, ..classic() };
     let (body, notes) = write(&read(RICH).unwrap(), &target);
     assert!(!String::from_utf8_lossy(&body).contains("gAAAA"));
     assert!(notes.iter().any(|note| note == "dropped reasoning state of another account"));
-    let target = Relay { model: "gpt-x".into(), without_replay: true, ..Relay::default() };
+    let target = RelayTarget { model: "gpt-x".into(), without_replay: true, ..RelayTarget::default() };
     let Written { body, notes, .. } =
         Wire::Responses.write_request(&read(RICH).unwrap(), &Target::Relay(target)).unwrap();
     assert!(!String::from_utf8_lossy(&body).contains("gAAAA"));
@@ -144,7 +144,7 @@ fn relays_are_asked_for_encrypted_reasoning() {
     assert_eq!((&body["store"], &body["max_output_tokens"]), (&false.into(), &16.into()));
     let plain = r#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
     let (request, _) = Dialect::Chat.read_request(plain.into()).unwrap();
-    let target = Target::Relay(Relay { model: "gpt-x".into(), ..Relay::default() });
+    let target = Target::Relay(RelayTarget { model: "gpt-x".into(), ..RelayTarget::default() });
     let Written { body, .. } = Wire::Responses.write_request(&request, &target).unwrap();
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert!(body.get("include").is_none() && body.get("reasoning").is_none(), "{body}");
@@ -241,7 +241,7 @@ fn efforts_and_tiers_fit_the_model() {
         assert_eq!(notes.header(), note, "{field}");
         assert!(body.get("service_tier").is_none(), "{field}");
     }
-    let suffixed = Codex { effort: Some("high".into()), tier: Some("fast".into()), ..classic() };
+    let suffixed = CodexTarget { effort: Some("high".into()), tier: Some("fast".into()), ..classic() };
     let (body, _) = write(&read(r#"{"input":"x"}"#).unwrap(), &suffixed);
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&body["reasoning"]["effort"], &body["service_tier"]), (&json!("high"), &json!("priority")));
@@ -251,7 +251,7 @@ fn efforts_and_tiers_fit_the_model() {
 #[test]
 fn added_tools_follow_the_clients() {
     let request = read(r#"{"input":"x","tools":[{"type":"function","name":"f","parameters":{}}]}"#).unwrap();
-    let with_tools = |target: Codex| Codex { tools: vec!["web_search", "image_generation"], ..target };
+    let with_tools = |target: CodexTarget| CodexTarget { tools: vec!["web_search", "image_generation"], ..target };
     let kinds = |list: &Value| {
         list.as_array().unwrap().iter().map(|tool| tool["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
@@ -303,7 +303,7 @@ fn what_would_change_the_answer_is_refused() {
         let request = read(&format!(r#"{{"input":"x",{field}}}"#)).unwrap();
         let failure = Wire::Responses.write_request(&request, &Target::Codex(classic())).unwrap_err();
         assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Invalid, Some(param)));
-        assert!(Wire::Responses.write_request(&request, &Target::Relay(Relay::default())).is_ok());
+        assert!(Wire::Responses.write_request(&request, &Target::Relay(RelayTarget::default())).is_ok());
     }
     let harmless = read(r#"{"input":"x","background":false,"previous_response_id":null}"#).unwrap();
     assert!(Wire::Responses.write_request(&harmless, &Target::Codex(classic())).is_ok());

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use proto::canon::What;
 use proto::dialect::responses::{self, Stored};
-use proto::dialect::{Codex, Relay, ReplySetting, Target, Written};
+use proto::dialect::{CodexTarget, RelayTarget, ReplySetting, Target, Written};
 use proto::{Dialect, Failure, Fold, Json, Kind, Text, Wire, Writer};
 use serde_json::{Value, json};
 
@@ -119,7 +119,7 @@ fn a_message_is_a_request_and_its_connection_stays_ours() {
         (request.store, request.reply.prewarm, request.previous.take().as_deref()),
         (Some(false), true, Some("resp_1"))
     );
-    let codex = Codex { model: "m".into(), cache_key: "k".into(), ..Codex::default() };
+    let codex = CodexTarget { model: "m".into(), cache_key: "k".into(), ..CodexTarget::default() };
     let Written { body: sent, notes, .. } = Wire::Responses.write_request(&request, &Target::Codex(codex)).unwrap();
     let sent: Value = serde_json::from_slice(&sent).unwrap();
     assert_eq!(sent["client_metadata"], json!({ "session_id": "s" }));
@@ -127,7 +127,8 @@ fn a_message_is_a_request_and_its_connection_stays_ours() {
         assert_eq!(sent.get(name), None);
     }
     assert!(!notes.header().contains("type"), "{}", notes.header());
-    let Written { body: sent, .. } = Wire::Responses.write_request(&request, &Target::Relay(Relay::default())).unwrap();
+    let Written { body: sent, .. } =
+        Wire::Responses.write_request(&request, &Target::Relay(RelayTarget::default())).unwrap();
     let sent: Value = serde_json::from_slice(&sent).unwrap();
     let names: Vec<&String> = sent.as_object().unwrap().keys().collect();
     assert_eq!(names, ["store", "input", "client_metadata", "model", "stream"]);

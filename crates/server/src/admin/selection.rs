@@ -20,7 +20,7 @@ use crate::settings::Settings;
 #[schema(as = AccountTerms)]
 struct TermsRequest {
     /// The number of concurrent requests; 0 is no limit; with null, the settings decide.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<u32>)]
     max_concurrent: Option<Option<u32>>,
     /// Accounts with a lower number serve first.
@@ -29,7 +29,7 @@ struct TermsRequest {
 
 /// Distinguishes a field that is `null` from a field that is absent.
 #[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
+fn double_option<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
 

@@ -35,7 +35,7 @@ pub(super) fn operation(
         written = written.parameter(parameter(name, ParameterIn::Path, described_operation.param).schema(Some(text())));
     }
     for choice in described_operation.options {
-        written = written.parameter(option(choice));
+        written = written.parameter(optional_parameter(choice));
     }
     for gives in described_operation.gives.iter().flatten() {
         written = written.response(gives.status.to_string(), response(gives, shapes));
@@ -51,7 +51,7 @@ fn id(route: &Route) -> String {
     words.join("_").to_ascii_lowercase()
 }
 
-fn option(choice: &Param) -> Parameter {
+fn optional_parameter(choice: &Param) -> Parameter {
     let place = match choice.location {
         ParamIn::Query => ParameterIn::Query,
         ParamIn::Header => ParameterIn::Header,

@@ -47,7 +47,7 @@ async fn a_message_that_stops_arriving_ends_its_socket(#[case] bytes: Vec<u8>) {
 #[tokio::test]
 async fn a_message_may_stall_no_longer_while_a_reply_runs_or_pings_come() {
     let (gateway, backend) = gateway(|settings| settings.limits.body_stall = Duration::from_millis(200)).await;
-    backend.script(offline::Rule::responses(offline::Plan::auto().pause(4, offline::Wait::Forever)));
+    backend.add_rule(offline::Rule::responses(offline::Plan::auto().pause(4, offline::Wait::Forever)));
     let mut socket = open(&gateway).await;
     socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
     assert_eq!(socket.event().await.unwrap()["type"], "response.created");
@@ -98,7 +98,7 @@ async fn what_has_arrived_is_charged_to_the_budget_of_all() {
 #[tokio::test]
 async fn messages_that_wait_are_charged_too() {
     let (gateway, backend) = gateway(|settings| settings.limits.buffered = 256 << 10).await;
-    backend.script(offline::Rule::responses(offline::Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
+    backend.add_rule(offline::Rule::responses(offline::Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
     let mut socket = open(&gateway).await;
     socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
     assert_eq!(socket.event().await.unwrap()["type"], "response.created");

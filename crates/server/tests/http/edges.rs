@@ -33,7 +33,7 @@ async fn ask_during(place: (&Gateway, &offline::Running), protocol: &Protocol, p
     static CASES: AtomicUsize = AtomicUsize::new(0);
     let (gateway, backend) = place;
     let case = format!("case-{}-", CASES.fetch_add(1, Ordering::Relaxed));
-    backend.script(Rule::responses(plan.clone()).prompt(&case).times(2));
+    backend.add_rule(Rule::responses(plan.clone()).prompt(&case).times(2));
     prompt(gateway, protocol, &format!("{case} count to 9"), stream).await
 }
 
@@ -250,7 +250,7 @@ async fn a_client_of_any_protocol_that_leaves_ends_the_upstream() {
     let mut calls = 0;
     for protocol in PROTOCOLS {
         for (plan, stream) in plans.iter().flat_map(|plan| [(plan, true), (plan, false)]) {
-            backend.script(Rule::responses(plan.clone()));
+            backend.add_rule(Rule::responses(plan.clone()));
             let mut wire = Wire::open(protocol.port(&gateway)).await;
             wire.send(protocol.call(&gateway, "count to 9", stream)).await;
             calls += 1;
@@ -273,7 +273,7 @@ async fn a_drain_ends_every_protocol_in_its_words() {
         settings.limits.drain = Duration::from_millis(200);
     })
     .await;
-    backend.script(Rule::responses(Plan::auto().pause(8, Wait::Forever)).times(8));
+    backend.add_rule(Rule::responses(Plan::auto().pause(8, Wait::Forever)).times(8));
     let mut wires = Vec::new();
     for protocol in PROTOCOLS {
         let mut wire = Wire::open(protocol.port(&gateway)).await;

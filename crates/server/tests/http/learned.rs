@@ -52,7 +52,7 @@ async fn every_list_shows_the_window_that_a_refusal_named() {
     let message =
         "This model's maximum context length is 20000 tokens. However, your messages resulted in 22010 tokens.";
     let error = json!({"error": {"code": "context_length_exceeded", "message": message}});
-    backend.script(Rule::responses(Plan::json(400, error)));
+    backend.add_rule(Rule::responses(Plan::json(400, error)));
     let prompt = "x ".repeat(22_000);
     let body =
         json!({"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": prompt}]}).to_string();

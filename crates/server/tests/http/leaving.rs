@@ -69,7 +69,7 @@ async fn at_any_event_of_a_reply(
     let own = if transport == TransportMode::WebSocket { 3 } else { 0 };
     for cut in 0..=whole.len() {
         let pause = Plan::auto().pause(u32::try_from(own + cut).unwrap(), Wait::Forever);
-        site.backend.script(Rule::responses(if cut < whole.len() { pause } else { Plan::auto() }));
+        site.backend.add_rule(Rule::responses(if cut < whole.len() { pause } else { Plan::auto() }));
         let mut socket = ask(&site).await;
         for event in &whole[..cut] {
             let next = tokio::time::timeout(SOON, socket.event()).await.expect("in time").expect("an event");

@@ -233,7 +233,7 @@ async fn a_list_that_does_not_come_leaves_the_one_from_before() {
     let (Site { gateway, backend, .. }, account) = listed().await;
     let old = names(&gateway, "/v1/models", "x-none: 1").await;
     backend.set_models(&account, &["gpt-6-sol"]);
-    backend.script(Rule::at(Endpoint::Models, Plan::server_error(500)));
+    backend.add_rule(Rule::at(Endpoint::Models, Plan::server_error(500)));
     let before = asked(&backend);
     assert_eq!(names(&gateway, "/v1/models?refresh=true", "x-none: 1").await, old);
     assert_eq!(asked(&backend), before + 1);

@@ -111,7 +111,7 @@ async fn the_models_are_codexs_own_and_their_etag_is_on_every_reply() {
     assert_eq!((other.status, other.header("x-models-etag")), (200, None));
     // A client of another version gets the backend's list for its version, and its replies have the ETag of that list.
     let entry = json!({"slug": "gpt-6-sol", "display_name": "For old clients", "priority": 1});
-    bench.backend.script(Rule::at(Endpoint::Models, Plan::json(200, json!({"models": [entry]}))));
+    bench.backend.add_rule(Rule::at(Endpoint::Models, Plan::json(200, json!({"models": [entry]}))));
     let old = bench.get("/backend-api/codex/models?client_version=0.150.0", &key).await;
     let (old_etag, body) = (old.header("etag").map(str::to_owned), read(&old));
     let names: Vec<_> = body["models"].as_array().unwrap().iter().map(|entry| &entry["display_name"]).collect();
@@ -215,7 +215,7 @@ async fn a_reply_tells_of_whoever_serves_next() {
     for (name, value) in headers {
         plan = plan.header(name, value);
     }
-    bench.backend.script(offline::Rule::responses(plan).account(&bench.logins[at].account_id));
+    bench.backend.add_rule(offline::Rule::responses(plan).account(&bench.logins[at].account_id));
     let reply = bench.respond("/backend-api/codex/responses", &key, AGENT).await;
     assert_eq!((reply.status, reply.header("x-polygate-account")), (200, Some(served.as_str())));
     assert_eq!(reply.header("x-codex-primary-used-percent"), Some("12"), "{}", reply.head);
@@ -276,7 +276,7 @@ async fn a_login_that_was_refreshed_a_moment_ago_lets_in() {
 async fn an_account_that_the_provider_blocks_lets_nobody_in() {
     let bench = Bench::new().await;
     let login = bench.logins[0].clone();
-    bench.backend.script(offline::Rule::responses(offline::Plan::deactivated_workspace()).account(&login.account_id));
+    bench.backend.add_rule(offline::Rule::responses(offline::Plan::deactivated_workspace()).account(&login.account_id));
     let blocked = |engine: &Engine| {
         engine
             .accounts()

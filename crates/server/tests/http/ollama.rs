@@ -293,7 +293,7 @@ async fn its_state_is_told_to_admins() {
 #[tokio::test]
 async fn both_listeners_drain_together() {
     let (gateway, backend) = streams::gateway(|settings| settings.ollama = ollama()).await;
-    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
     let mut wire = Wire::open(gateway.ollama).await;
     let body = json!({"model": "gpt-6-sol", "prompt": "count to 9"});
     wire.send(request("POST /api/generate", &["host: localhost", JSON], body.to_string().as_bytes())).await;

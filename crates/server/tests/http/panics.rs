@@ -61,7 +61,7 @@ async fn a_panic_before_a_reply_is_answered_alike_over_http_and_websocket() {
     let body = json!({ "model": MODEL, "input": "count to 3" });
     let mut failures = Vec::new();
     for over_http in [true, false] {
-        backend.script(Rule::responses(Plan::json(500, json!({ "error": { "message": "x" } }))));
+        backend.add_rule(Rule::responses(Plan::json(500, json!({ "error": { "message": "x" } }))));
         defect.armed.store(true, Ordering::Relaxed);
         failures.push(if over_http {
             let answer = gateway.post("/v1/responses", &[], body.to_string().as_bytes()).await;
@@ -86,7 +86,7 @@ async fn a_panic_within_a_reply_ends_that_reply() {
     let (gateway, backend) = gateway(|settings| settings.limits.replies = 1).await;
     let key = format!("Bearer {}", gateway.keys.client);
     let mut socket = Socket::open(gateway.port, &[("authorization", &key)]).await.unwrap();
-    backend.script(Rule::responses(Plan::auto().cut_event(10, Termination::Reset)));
+    backend.add_rule(Rule::responses(Plan::auto().cut_event(10, Termination::Reset)));
     defect.armed.store(true, Ordering::Relaxed);
     socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
     let events = socket.reply().await;

@@ -68,12 +68,12 @@ async fn figures_are_asked_for_and_failures_have_their_status() {
         assert_eq!(list["accounts"][0]["quota"]["primary"]["used_percent"], used, "{query}");
     }
     assert_eq!(bench.ask("GET /auth/accounts?quota=odd", Value::Null).await.status, 400);
-    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
+    bench.backend.add_rule(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
     let list = read(&bench.ask("GET /auth/accounts?quota=fresh", Value::Null).await);
     let own = &list["accounts"][0];
     assert_eq!(own["quota"]["primary"]["used_percent"], 50.0);
     assert!(own["quotaError"].as_str().unwrap().contains("500"), "{own}");
-    bench.backend.script(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
+    bench.backend.add_rule(Rule::at(Endpoint::Usage, Plan::auto().status(500)));
     let failed = bench.own("GET", "quota", Value::Null).await;
     assert_eq!((failed.status, &read(&failed)["error"]["code"]), (502, &json!("upstream_quota")));
     bench.backend.revoke_access(&bench.upstream_id, offline::Revocation::Revoked);

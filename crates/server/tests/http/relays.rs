@@ -309,7 +309,7 @@ async fn forms_pass_with_the_relays_name_of_the_model() {
 async fn half_an_answer_breaks_the_connection() {
     let bench = Bench::new().await;
     bench.able().await;
-    bench.backend.script(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(60, Termination::Fin)));
+    bench.backend.add_rule(Rule::at(Endpoint::RelayMedia, Plan::auto().cut_byte(60, Termination::Fin)));
     let body = json!({"model": "text-embedding-3-small", "input": "hello"}).to_string();
     let key = format!("authorization: Bearer {}", bench.gateway.keys.client);
     let mut wire = crate::wire::Wire::open(bench.gateway.port).await;

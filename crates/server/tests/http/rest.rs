@@ -72,12 +72,12 @@ fn asks(post: &offline::RecordedRequest) -> bool {
 #[tokio::test]
 async fn a_compaction_is_tried_again_like_any_request() {
     let (gateway, backend) = gateway_of(&["plus", "plus"], |_| {}).await;
-    backend.script(Rule::responses(Plan::usage_limit(3_600)));
+    backend.add_rule(Rule::responses(Plan::usage_limit(3_600)));
     let body = json!({ "model": "gpt-5.5", "input": [{ "role": "user", "content": "hello" }] });
     assert_eq!(ask(&gateway, "/v1/responses/compact", &body).await["output"][1]["type"], "compaction");
     assert_eq!(backend.record().model_requests().count(), 2);
     // A reply without a compaction is not accepted as one.
-    backend.script(Rule::responses(Plan::events([
+    backend.add_rule(Rule::responses(Plan::events([
         json!({ "type": "response.created", "response": { "id": "resp_1", "output": [] } }),
         json!({ "type": "response.completed", "response": { "id": "resp_1", "status": "completed", "output": [], "usage": null } }),
     ])));
@@ -282,7 +282,7 @@ async fn the_image_tool_of_a_list_goes_to_a_plan_that_has_it() {
 async fn drawing_moves_on_and_renews_tokens() {
     let (gateway, backend) = gateway_of(&["plus", "plus"], |_| {}).await;
     let body = json!({ "prompt": "a fox" });
-    backend.script(Rule::at(Endpoint::Images, Plan::usage_limit(3_600)));
+    backend.add_rule(Rule::at(Endpoint::Images, Plan::usage_limit(3_600)));
     ask(&gateway, "/v1/images/generations", &body).await;
     let record = backend.record();
     let accounts: Vec<_> = record.requests_to(Endpoint::Images).map(|seen| seen.account.clone()).collect();

@@ -107,7 +107,7 @@ async fn a_stored_response_is_known_to_all_connections_of_its_key() {
 #[tokio::test]
 async fn a_second_message_waits_for_its_turn() {
     let (gateway, backend) = gateway(|_| {}).await;
-    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
     let mut socket = open(&gateway, &[]).await.unwrap();
     for prompt in ["count to 9", "count to 3", "count to 4"] {
         socket.create(json!({ "model": MODEL, "input": prompt, "store": false })).await;
@@ -126,7 +126,7 @@ async fn a_ping_is_answered_while_messages_wait() {
     let (gateway, backend) = gateway(|_| {}).await;
     let gate = |name: &str| Wait::Gate(name.to_owned());
     for (gate, plan, calls) in [("a", Plan::auto().pause(4, gate("a")), 1), ("b", Plan::auto().delay(gate("b")), 4)] {
-        backend.script(Rule::responses(plan));
+        backend.add_rule(Rule::responses(plan));
         let mut socket = open(&gateway, &[]).await.unwrap();
         for prompt in ["count to 9", "count to 3", "count to 4"] {
             socket.create(json!({ "model": MODEL, "input": prompt, "store": false })).await;
@@ -160,7 +160,7 @@ async fn a_silent_reply_keeps_its_client_waiting(
         settings.commit = Duration::from_millis(50);
     })
     .await;
-    backend.script(Rule::responses(plan));
+    backend.add_rule(Rule::responses(plan));
     let mut socket = open(&gateway, &[]).await.unwrap();
     socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
     let mut beats = 0;
@@ -183,7 +183,7 @@ async fn a_silent_reply_keeps_its_client_waiting(
 #[tokio::test]
 async fn few_messages_wait() {
     let (gateway, backend) = gateway(|settings| settings.limits.waiting = 2).await;
-    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
     let mut socket = open(&gateway, &[]).await.unwrap();
     for prompt in ["count to 9", "count to 3", "count to 4", "count to 5"] {
         socket.create(json!({ "model": MODEL, "input": prompt })).await;
@@ -199,7 +199,7 @@ async fn few_messages_wait() {
 async fn a_client_that_leaves_while_messages_wait_ends_the_upstream() {
     let (gateway, backend) = gateway(|_| {}).await;
     for (calls, close) in [(1, true), (2, false)] {
-        backend.script(Rule::responses(Plan::auto().pause(6, Wait::Forever)));
+        backend.add_rule(Rule::responses(Plan::auto().pause(6, Wait::Forever)));
         let mut socket = open(&gateway, &[]).await.unwrap();
         for prompt in ["count to 9", "count to 3", "count to 4"] {
             socket.create(json!({ "model": MODEL, "input": prompt })).await;
@@ -222,7 +222,7 @@ async fn a_client_that_leaves_while_messages_wait_ends_the_upstream() {
 async fn a_client_that_closes_and_stays_holds_no_place() {
     let (gateway, backend) = gateway(|settings| settings.limits.replies = 1).await;
     for (calls, last) in [(1, Message::Close(None)), (3, Message::binary(vec![0; 8]))] {
-        backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+        backend.add_rule(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
         let mut socket = open(&gateway, &[]).await.unwrap();
         socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
         assert_eq!(socket.event().await.unwrap()["type"], "response.created");
@@ -244,7 +244,7 @@ async fn a_client_that_leaves_ends_the_upstream() {
     for (at, plan) in [Plan::auto().delay(Wait::Forever), Plan::auto().pause(6, Wait::Forever)].into_iter().enumerate()
     {
         for (close, calls) in [(true, 2 * at + 1), (false, 2 * at + 2)] {
-            backend.script(Rule::responses(plan.clone()));
+            backend.add_rule(Rule::responses(plan.clone()));
             let mut socket = open(&gateway, &[]).await.unwrap();
             socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
             backend.wait_until(SOON, |record| record.model_requests().count() == calls).await.unwrap();
@@ -285,7 +285,7 @@ async fn a_refusal_says_what_http_would() {
     }
     socket.send(Message::text("{\"type\":")).await;
     assert_eq!(socket.event().await.unwrap()["status"], 400);
-    backend.script(Rule::responses(Plan::json(429, spent)));
+    backend.add_rule(Rule::responses(Plan::json(429, spent)));
     let refused = socket.ask(json!({ "model": MODEL, "input": "x" })).await;
     assert_eq!(
         (&refused["status"], &refused["error"]["type"]),
@@ -298,7 +298,7 @@ async fn a_refusal_says_what_http_would() {
 #[tokio::test]
 async fn a_failure_midway_is_one_of_the_response() {
     let (gateway, backend) = gateway(|_| {}).await;
-    backend.script(Rule::responses(Plan::auto().cut_event(10, Termination::Reset)));
+    backend.add_rule(Rule::responses(Plan::auto().cut_event(10, Termination::Reset)));
     let mut socket = open(&gateway, &[]).await.unwrap();
     let failed = socket.ask(json!({ "model": MODEL, "input": "count to 9" })).await;
     assert_eq!((&failed["type"], &failed["response"]["status"]), (&json!("response.failed"), &json!("failed")));
@@ -335,7 +335,7 @@ async fn others_hear_the_public_apis_events_alone() {
         assert!(event["response"].is_null() || event["response"]["model"] == MODEL, "{event}");
     }
     assert_eq!(events[0]["type"], "response.created");
-    backend.script(Rule::responses(Plan::bad_request("invalid_prompt", "no")));
+    backend.add_rule(Rule::responses(Plan::bad_request("invalid_prompt", "no")));
     let refused = socket.ask(json!({ "model": "gpt-5.2", "input": "hello", "store": false })).await;
     assert_eq!((&refused["type"], &refused["headers"]["Deprecation"]), (&json!("error"), &json!("@1780272000")));
     let notes = refused["headers"]["X-Polygate-Notes"].as_str().unwrap_or_default();
@@ -439,8 +439,8 @@ async fn most_sockets_and_their_idle_time_are_bounded() {
 #[tokio::test]
 async fn a_drain_ends_idle_sockets_at_once_and_lets_replies_finish() {
     let (gateway, backend) = gateway(|settings| settings.limits.drain = Duration::from_millis(500)).await;
-    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
-    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
     let mut idle = open(&gateway, &[]).await.unwrap();
     let (mut busy, mut stuck) = (open(&gateway, &[]).await.unwrap(), open(&gateway, &[]).await.unwrap());
     for socket in [&mut busy, &mut stuck] {
@@ -462,8 +462,8 @@ async fn a_drain_ends_idle_sockets_at_once_and_lets_replies_finish() {
 #[tokio::test]
 async fn a_drain_begins_nothing_that_waits() {
     let (gateway, backend) = gateway(|settings| settings.limits.drain = Duration::from_millis(500)).await;
-    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
-    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
     let (mut busy, mut stuck) = (open(&gateway, &[]).await.unwrap(), open(&gateway, &[]).await.unwrap());
     for socket in [&mut busy, &mut stuck] {
         for prompt in ["count to 9", "count to 3", "count to 4"] {

@@ -169,7 +169,7 @@ async fn a_conversation_that_is_gone_on_from_is_charged_as_its_body_would_be() {
         { "role": "user", "content": "count to 3" }] });
     let first = create(&gateway, long).await;
     assert_eq!(first["store"], true, "{first}");
-    backend.script(Rule::responses(Plan::auto().delay(Wait::Gate("go".to_owned()))));
+    backend.add_rule(Rule::responses(Plan::auto().delay(Wait::Gate("go".to_owned()))));
     let next = json!({ "model": MODEL, "input": "count to 4", "previous_response_id": first["id"], "stream": true });
     let mut running = begin(&gateway, &next).await;
     backend.wait_until(SOON, |record| record.model_requests().count() == 2).await.unwrap();
@@ -232,7 +232,7 @@ async fn an_unknown_previous_response_is_refused() {
 #[tokio::test]
 async fn a_running_response_is_seen_and_cancelled() {
     let (gateway, backend) = gateway(|_| {}).await;
-    backend.script(Rule::responses(Plan::auto().pause(8, Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(8, Wait::Forever)));
     let mut wire = begin(&gateway, &json!({ "model": MODEL, "input": "count to 9", "stream": true })).await;
     wire.until("response.created").await;
     wire.until("\"id\":\"resp_").await;
@@ -257,7 +257,7 @@ async fn a_running_response_is_seen_and_cancelled() {
 #[tokio::test]
 async fn a_response_whose_client_left_is_not_kept() {
     let (gateway, backend) = gateway(|_| {}).await;
-    backend.script(Rule::responses(Plan::auto().pause(8, Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(8, Wait::Forever)));
     let mut wire = begin(&gateway, &json!({ "model": MODEL, "input": "count to 9", "stream": true })).await;
     wire.until("\"id\":\"resp_").await;
     let line = format!("GET /v1/responses/{}", wire.after("\"id\":\""));

@@ -177,7 +177,7 @@ async fn streams_say_who_served_them_and_how_to_treat_them() {
 #[tokio::test]
 async fn a_stream_ends_with_its_terminal_even_when_the_upstream_stays_open() {
     let (gateway, backend) = gateway(|_| {}).await;
-    backend.script(Rule::responses(Plan::auto().hold(offline::Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().hold(offline::Wait::Forever)));
     let mut wire = Wire::open(gateway.port).await;
     wire.send(call(&gateway, "/v1/responses", "count to 3", true)).await;
     let answer = wire.answer().await.unwrap();
@@ -189,7 +189,7 @@ async fn a_stream_ends_with_its_terminal_even_when_the_upstream_stays_open() {
 async fn an_empty_line_after_a_body_does_not_end_its_stream() {
     let limit = Duration::from_millis(200);
     let (gateway, backend) = gateway(|settings| settings.limits.head = limit).await;
-    backend.script(Rule::responses(Plan::auto().pause(6, 3 * limit)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(6, 3 * limit)));
     let mut wire = Wire::open(gateway.port).await;
     wire.send(call(&gateway, "/v1/responses", "count to 9", true)).await;
     wire.begun().await;
@@ -211,7 +211,7 @@ async fn a_client_that_leaves_ends_the_upstream() {
     let mut calls = 0;
     for plan in plans {
         for (path, stream) in [("/v1/responses", true), ("/v1/responses", false), ("/v1/chat/completions", true)] {
-            backend.script(Rule::responses(plan.clone()));
+            backend.add_rule(Rule::responses(plan.clone()));
             let mut wire = Wire::open(gateway.port).await;
             wire.send(call(&gateway, path, "count to 9", stream)).await;
             calls += 1;
@@ -255,7 +255,7 @@ async fn http2_clients_that_leave_or_stop_reading_are_given_up_too() {
             .body(Full::new(Bytes::from(body)))
             .unwrap()
     };
-    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)));
     let answer = sender.send_request(ask("count to 9")).await.unwrap();
     assert_eq!(answer.status(), 200);
     drop(answer);
@@ -289,8 +289,8 @@ async fn http2(port: u16) -> http2::SendRequest<Full<Bytes>> {
 #[tokio::test]
 async fn a_drain_lets_streams_finish_and_cuts_the_rest_cleanly() {
     let (gateway, backend) = gateway(|settings| settings.limits.drain = Duration::from_millis(500)).await;
-    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
-    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)).times(3));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
+    backend.add_rule(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)).times(3));
     let calls =
         [("/v1/responses", true), ("/v1/responses", true), ("/v1/chat/completions", true), ("/v1/responses", false)];
     let mut wires = Vec::new();

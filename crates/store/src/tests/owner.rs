@@ -34,7 +34,7 @@ pub(super) async fn an_observed_status_does_not_enable_a_disabled_account(site: 
     let status = async || store.accounts().await.unwrap()[0].status.clone();
     assert_eq!(store.set_owner_status(&ids, &Status::Disabled).await.unwrap(), [true, false]);
     assert_eq!(
-        store.set_statuses(&[(id.clone(), Status::Active, 1)]).await.unwrap(),
+        store.set_statuses_if_current(&[(id.clone(), Status::Active, 1)]).await.unwrap(),
         [false],
         "it was switched off since"
     );
@@ -52,10 +52,10 @@ pub(super) async fn a_status_of_an_old_login_is_not_written(site: &Site) {
     let old = store.accounts().await.unwrap()[0].status_rev;
     other.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
     let dead = Status::NeedsLogin { why: "reused".into() };
-    assert_eq!(store.set_statuses(&[(id.clone(), dead.clone(), old)]).await.unwrap(), [false]);
+    assert_eq!(store.set_statuses_if_current(&[(id.clone(), dead.clone(), old)]).await.unwrap(), [false]);
     let stored = &store.accounts().await.unwrap()[0];
     assert_eq!(stored.status, Status::Active);
-    assert_eq!(store.set_statuses(&[(id.clone(), dead.clone(), stored.status_rev)]).await.unwrap(), [true]);
+    assert_eq!(store.set_statuses_if_current(&[(id.clone(), dead.clone(), stored.status_rev)]).await.unwrap(), [true]);
     assert_eq!(store.accounts().await.unwrap()[0].status, dead);
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn removing_an_account_removes_its_rows(site: &Site) {
     assert_eq!(store.cookies(&id).await.unwrap(), None);
     assert_eq!(store.models(&id).await.unwrap(), None);
     // A late write for an account that is gone is no error and leaves nothing.
-    assert_eq!(store.set_statuses(&[(id.clone(), Status::Active, 1)]).await.unwrap(), [false]);
+    assert_eq!(store.set_statuses_if_current(&[(id.clone(), Status::Active, 1)]).await.unwrap(), [false]);
     store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await.unwrap();
     store.set_models(&id, &models).await.unwrap();
     assert_eq!(store.cookies(&id).await.unwrap(), None);
@@ -130,12 +130,12 @@ async fn figures_of_many_accounts_are_written_together() {
     let quotas = ids.clone().map(|id| (id, quota.clone()));
     let statuses = ids.clone().map(|id| (id, Status::Disabled, 1));
     store.set_quotas(&quotas).await.unwrap_err();
-    store.set_statuses(&statuses).await.unwrap_err();
+    store.set_statuses_if_current(&statuses).await.unwrap_err();
     let untouched = |account: &pool::Account| account.quota == Quota::default() && account.status == Status::Active;
     assert!(store.accounts().await.unwrap().iter().all(untouched));
     file.execute("DROP TRIGGER refuse").await.unwrap();
     assert_eq!(store.set_quotas(&quotas).await.unwrap(), [true; 3]);
-    assert_eq!(store.set_statuses(&statuses).await.unwrap(), [true; 3]);
+    assert_eq!(store.set_statuses_if_current(&statuses).await.unwrap(), [true; 3]);
 }
 
 pub(super) async fn keys_come_back(site: &Site) {

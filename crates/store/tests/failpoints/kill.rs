@@ -85,7 +85,7 @@ async fn round(store: &Store, number: usize) {
     store.add_key(&key(&format!("key-{number}"))).await.unwrap();
     println!("key key-{number}");
     refresh(store, &id, &name).await;
-    assert_eq!(store.set_statuses(&[(id.clone(), Status::Disabled, 1)]).await.unwrap(), [true]);
+    assert_eq!(store.set_statuses_if_current(&[(id.clone(), Status::Disabled, 1)]).await.unwrap(), [true]);
     println!("status {name}");
     own(store, &id, &name).await;
     store.set_quotas(&[(id.clone(), Quota::default())]).await.unwrap();

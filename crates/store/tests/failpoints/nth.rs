@@ -48,7 +48,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("status", |store, id| {
-        Box::pin(async move { message_of(store.set_statuses(&[(id.clone(), Status::Disabled, 1)]).await) })
+        Box::pin(async move { message_of(store.set_statuses_if_current(&[(id.clone(), Status::Disabled, 1)]).await) })
     }),
     ("credit", |store, id| Box::pin(async move { message_of(store.begin_credit(&id, Some("request"), NOW).await) })),
     ("credit ends", |store, id| Box::pin(async move { message_of(store.end_credit(&id, "request").await) })),

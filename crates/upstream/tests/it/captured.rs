@@ -12,7 +12,7 @@ mod side;
 mod tokens;
 
 use pool::Millis;
-use proto::dialect::{Codex, Target, Written};
+use proto::dialect::{CodexTarget, Target, Written};
 use proto::{Dialect, Wire};
 use serde_json::Value;
 use upstream::profile::{Platform, agent};
@@ -294,11 +294,11 @@ impl RecordedTurn {
 /// A client's body as written for the backend; no field may be lost.
 fn written(body: &Value) -> bytes::Bytes {
     let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
-    let target = Codex {
+    let target = CodexTarget {
         model: body["model"].as_str().unwrap().to_owned(),
         lite: body.get("tools").is_none(),
         priority_tier: true,
-        ..Codex::default()
+        ..CodexTarget::default()
     };
     let Written { body: written, notes, .. } = Wire::Responses.write_request(&request, &Target::Codex(target)).unwrap();
     assert!(notes.is_empty(), "{notes:?}");

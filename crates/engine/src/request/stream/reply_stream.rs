@@ -176,7 +176,7 @@ impl ReplyStream {
             // No upstream failed: the failure is written as it is.
             let _ = self.transcoder.fail(failure.clone(), &mut self.usage);
             self.ended = Some(self.transcoder.write_failure(failure.clone(), &mut self.usage));
-            self.usage.fail();
+            self.usage.mark_reply_failed();
             self.permit = None;
             self.store_response();
         }
@@ -283,7 +283,7 @@ impl ReplyStream {
         match &progress {
             Progress::Running | Progress::Failing(_) => return self.note_response_id(),
             Progress::Ended | Progress::LimitReached => self.note_served(),
-            Progress::Failed(_) => self.usage.fail(),
+            Progress::Failed(_) => self.usage.mark_reply_failed(),
         }
         self.ended = Some(progress);
         self.permit = None;

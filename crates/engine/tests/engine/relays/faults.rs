@@ -52,13 +52,13 @@ async fn a_limit_rests_the_relay_and_the_next_one_serves(
     for name in ["one", "two"] {
         fake_relay.join(&bench, name).await;
     }
-    bench.backend.script(Rule::at(fake_relay.endpoint, Plan::relay_limit(fake_relay.endpoint, 33)));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, Plan::relay_limit(fake_relay.endpoint, 33)));
     let answer = ask(&bench, &fake_relay, true).await.expect("the other one serves");
     assert_eq!((words(Dialect::Chat, answer.text()).as_str(), answer.head.attempts), ("pong", 2));
     let states: Vec<_> = ["one", "two"].iter().map(|name| state(&bench, name).status).collect();
     assert!(states.contains(&"cooling") && states.contains(&"active"), "{states:?}");
     // Both: the client hears the limit and when it ends.
-    bench.backend.script(Rule::at(fake_relay.endpoint, Plan::relay_limit(fake_relay.endpoint, 44)));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, Plan::relay_limit(fake_relay.endpoint, 44)));
     let refusal = refused(ask(&bench, &fake_relay, false).await);
     assert_eq!(refusal.failure.kind, Kind::RateLimited);
     assert_eq!(refusal.failure.retry_after, Some(33));
@@ -74,14 +74,14 @@ async fn a_limit_rests_the_relay_and_the_next_one_serves(
 async fn trouble_is_tried_once_more(#[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay) {
     let bench = alone().await;
     fake_relay.join(&bench, "far").await;
-    bench.backend.script(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, 500, "boom")));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, 500, "boom")));
     let answer = ask(&bench, &fake_relay, false).await.expect("the same one serves");
     assert_eq!(answer.head.attempts, 2);
-    bench.backend.script(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, 500, "boom")).times(2));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, 500, "boom")).times(2));
     let refusal = refused(ask(&bench, &fake_relay, true).await);
     assert_eq!(refusal.failure.kind, Kind::Upstream);
     assert_eq!(state(&bench, "far").status, "active", "it did not say how long");
-    bench.backend.script(Rule::at(
+    bench.backend.add_rule(Rule::at(
         fake_relay.endpoint,
         Plan::relay(fake_relay.endpoint, 503, "full").header("retry-after", "9"),
     ));
@@ -100,7 +100,7 @@ async fn a_cut_reply_ends_as_a_failure(
 ) {
     let bench = alone().await;
     fake_relay.join(&bench, "far").await;
-    bench.backend.script(Rule::at(fake_relay.endpoint, Plan::auto().cut_event(40, how)).times(2));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, Plan::auto().cut_event(40, how)).times(2));
     let streamed = bench.ask(asking(dialect, fake_relay.model, "count to 50", true)).await.expect("a stream");
     assert!(words(dialect, streamed.text()).starts_with('1'), "{}", streamed.text());
     assert!(streamed.text().contains("error"), "{}", streamed.text());
@@ -119,12 +119,14 @@ async fn a_cut_reply_ends_as_a_failure(
 async fn other_refusals_are_passed_on(#[values(CHAT, RESPONSES, MESSAGES, GEMINI)] fake_relay: FakeRelay) {
     let bench = alone().await;
     fake_relay.join(&bench, "far").await;
-    bench.backend.script(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, 400, "temperature: too hot")));
+    bench
+        .backend
+        .add_rule(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, 400, "temperature: too hot")));
     let refusal = refused(ask(&bench, &fake_relay, true).await);
     assert_eq!(refusal.failure.kind, Kind::Invalid);
     assert!(refusal.failure.message.contains("too hot"), "{}", refusal.failure.message);
     let page = Plan::text(200, "<html>hello</html>").header("content-type", "text/html");
-    bench.backend.script(Rule::at(fake_relay.endpoint, page));
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, page));
     let refusal = refused(ask(&bench, &fake_relay, true).await);
     assert_eq!(refusal.failure.kind, Kind::Upstream);
     assert!(refusal.failure.message.contains("text/html"), "{}", refusal.failure.message);
@@ -139,7 +141,7 @@ async fn a_model_that_it_does_not_have_after_all_is_asked_elsewhere() {
     }
     let missing =
         Plan::json(404, serde_json::json!({"error": {"message": "no such model", "code": "model_not_found"}}));
-    bench.backend.script(Rule::at(CHAT.endpoint, missing));
+    bench.backend.add_rule(Rule::at(CHAT.endpoint, missing));
     let answer = ask(&bench, &CHAT, true).await.expect("the other one serves");
     assert_eq!(answer.head.attempts, 2);
     for _ in 0..3 {
@@ -154,7 +156,7 @@ async fn a_model_that_came_later_is_served() {
     CHAT.join(&bench, "far").await;
     let missing =
         Plan::json(404, serde_json::json!({"error": {"message": "no such model", "code": "model_not_found"}}));
-    bench.backend.script(Rule::at(CHAT.endpoint, missing));
+    bench.backend.add_rule(Rule::at(CHAT.endpoint, missing));
     assert_eq!(refused(ask(&bench, &CHAT, true).await).failure.kind, Kind::ModelNotFound);
     assert_eq!(sent(&bench, &CHAT).len(), 1);
     bench.clock.advance(pool::limits::MODEL_REST);
@@ -167,7 +169,7 @@ async fn a_refused_list_does_not_end_the_key() {
     let bench = alone().await;
     let mut spec = CHAT.spec(&bench, "far");
     spec.models = Vec::new();
-    bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.endpoint)));
+    bench.backend.add_rule(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.endpoint)));
     bench.engine.relays().add(&spec).await.expect("the relay");
     bench
         .until("the list is asked for", |bench| bench.backend.record().requests_to(Endpoint::RelayModels).count() > 0)
@@ -183,10 +185,10 @@ async fn a_key_of_the_file_that_is_good_again_comes_back() {
     let bench = alone().await;
     let specs = [CHAT.spec(&bench, "far")];
     bench.engine.relays().replace_configured(&specs).await;
-    bench.backend.script(Rule::at(CHAT.endpoint, Plan::relay_key(CHAT.endpoint)));
+    bench.backend.add_rule(Rule::at(CHAT.endpoint, Plan::relay_key(CHAT.endpoint)));
     refused(ask(&bench, &CHAT, true).await);
     assert_eq!(state(&bench, "far").status, "key_refused");
-    bench.backend.script(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.endpoint)));
+    bench.backend.add_rule(Rule::at(Endpoint::RelayModels, Plan::relay_key(CHAT.endpoint)));
     bench.engine.relays().replace_configured(&specs).await;
     bench
         .until("the list is asked for", |bench| bench.backend.record().requests_to(Endpoint::RelayModels).count() == 1)
@@ -211,7 +213,7 @@ async fn a_relay_that_repeats_its_key_is_not_heard(
     spec.key = Secret::from(HEX);
     bench.engine.relays().add(&spec).await.expect("the relay is added");
     let message = format!("the key {HEX} of /v1?key={HEX}&x=1 is not good");
-    bench.backend.script(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, status, &message)).always());
+    bench.backend.add_rule(Rule::at(fake_relay.endpoint, Plan::relay(fake_relay.endpoint, status, &message)).always());
     let refusal = refused(ask(&bench, &fake_relay, stream).await);
     assert!(!format!("{refusal:?}").contains("4b5a6978"), "{refusal:?}");
     let view = state(&bench, "far");
@@ -233,7 +235,7 @@ async fn a_key_is_hidden_in_a_stream_though_it_was_replaced(#[values(true, false
     let event = format!(r#"{{"error":{{"message":"the key {HEX} is over","type":"server_error"}}}}"#);
     let begun = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"po"}}]}"#;
     let plan = Plan::stream(format!("data: {begun}\n\ndata: {event}\n\n")).pause(1, "rekeyed");
-    bench.backend.script(Rule::at(CHAT.endpoint, plan));
+    bench.backend.add_rule(Rule::at(CHAT.endpoint, plan));
     let reply = ask(&bench, &CHAT, stream);
     let rekeyed = async {
         bench.until("it runs", |bench| bench.backend.record().requests_to(CHAT.endpoint).count() == 1).await;

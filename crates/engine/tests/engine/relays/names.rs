@@ -104,7 +104,7 @@ async fn stored_relays_come_and_go_while_it_runs() {
     bench.until("the relay", |bench| bench.engine.ready().ok).await;
     bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
     // Another key, also of another process: what the old one came to is over.
-    bench.backend.script(Rule::at(CHAT.endpoint, Plan::relay_key(CHAT.endpoint)));
+    bench.backend.add_rule(Rule::at(CHAT.endpoint, Plan::relay_key(CHAT.endpoint)));
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
     bench.until("the refusal is kept", |bench| state(bench, "late").status == "key_refused").await;
     engine::rekey_relay(&bench.store, &relay, "sk-offline-another".into(), now).await.expect("another key");

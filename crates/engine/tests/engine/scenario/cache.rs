@@ -128,7 +128,7 @@ async fn a_conversation_moves_only_when_it_must(#[case] dialect: Dialect) {
     for turn in 1..=TURNS {
         if turn == LAST {
             let owner = login(&bench, &served[0]).to_owned();
-            bench.backend.script(Rule::responses(Plan::usage_limit(3600)).account(&owner));
+            bench.backend.add_rule(Rule::responses(Plan::usage_limit(3600)).account(&owner));
         }
         let answer = conversation.turn(&bench, turn).await;
         assert_eq!(answer.head.attempts, 1 + u32::from(turn == LAST));

@@ -94,7 +94,7 @@ async fn another_model_of_the_same_ten_stands_in() {
     let body = json!({"error": {"type": "usage_limit_reached", "message": "over", "resets_in_seconds": 1800}});
     let exhausted = Plan::json(429, body).header("x-codex-active-limit", "codex_bengalfox");
     for who in ALL {
-        ten.bench.backend.script(Rule::responses(exhausted.clone()).account(ten.login(who)).model(MODEL).always());
+        ten.bench.backend.add_rule(Rule::responses(exhausted.clone()).account(ten.login(who)).model(MODEL).always());
     }
     for pair in ALL.chunks(2) {
         let left = if pair[1] == Free2 { (Kind::Exhausted, 1800) } else { (Kind::RateLimited, 1) };

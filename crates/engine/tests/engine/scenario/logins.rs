@@ -62,7 +62,7 @@ async fn a_second_401_needs_a_person_and_the_next_account_serves() {
 async fn a_dead_refresh_token_needs_a_person(#[case] plan: Plan, #[case] why: &'static str) {
     let ten = Ten::new().await;
     ten.bench.backend.revoke_access(ten.login(Pro1), Revocation::Invalidated);
-    ten.bench.backend.script(Rule::token(plan).account(ten.login(Pro1)));
+    ten.bench.backend.add_rule(Rule::token(plan).account(ten.login(Pro1)));
     ten.ask().await.served_by(&[Pro1, Pro2]);
     ten.stand(&[(Pro1, NeedsLogin(why))]);
     ten.serves(Pro2).await;
@@ -77,7 +77,7 @@ async fn a_dead_refresh_token_needs_a_person(#[case] plan: Plan, #[case] why: &'
 async fn a_token_endpoint_in_trouble_is_asked_again_while_a_request_waits(#[case] times: u32) {
     let ten = Ten::with(|setup| setup.settings.refresh_retries = [Duration::from_millis(1); 3]).await;
     ten.bench.backend.revoke_access(ten.login(Pro1), Revocation::Expired);
-    ten.bench.backend.script(Rule::token(Plan::server_error(503)).account(ten.login(Pro1)).times(times));
+    ten.bench.backend.add_rule(Rule::token(Plan::server_error(503)).account(ten.login(Pro1)).times(times));
     ten.ask().await.served_by(&[Pro1, Pro1]);
     ten.stand(&[]);
     assert_eq!(ten.bench.backend.record().token_posts().count(), times as usize + 1);
@@ -89,7 +89,7 @@ async fn a_token_endpoint_in_trouble_is_asked_again_while_a_request_waits(#[case
 async fn a_token_endpoint_in_trouble_costs_a_rest() {
     let ten = Ten::with(|setup| setup.settings.refresh_retries = [Duration::from_millis(1); 3]).await;
     ten.bench.backend.revoke_access(ten.login(Pro1), Revocation::Expired);
-    ten.bench.backend.script(Rule::token(Plan::server_error(503)).account(ten.login(Pro1)).times(4));
+    ten.bench.backend.add_rule(Rule::token(Plan::server_error(503)).account(ten.login(Pro1)).times(4));
     ten.ask().await.served_by(&[Pro1, Pro2]);
     let why = "its tokens could not be refreshed: \
         The server had an error while processing your request. Sorry about that!";

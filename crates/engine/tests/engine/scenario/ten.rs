@@ -108,12 +108,12 @@ impl Ten {
 
     /// What the backend answers to the next request of an account.
     pub(super) fn answer_next(&self, who: Who, plan: Plan) {
-        self.bench.backend.script(Rule::responses(plan).account(self.login(who)));
+        self.bench.backend.add_rule(Rule::responses(plan).account(self.login(who)));
     }
 
     /// What the backend answers to every request of an account.
     pub(super) fn answer_always(&self, who: Who, plan: Plan) {
-        self.bench.backend.script(Rule::responses(plan).account(self.login(who)).always());
+        self.bench.backend.add_rule(Rule::responses(plan).account(self.login(who)).always());
     }
 
     pub(super) fn pass(&self, seconds: u64) {

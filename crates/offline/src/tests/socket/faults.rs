@@ -37,14 +37,14 @@ async fn refuses_upgrades() {
         Plan::server_error(500),
     ];
     for (plan, status) in plans.into_iter().zip([401, 403, 426, 429, 500]) {
-        backend.script(Rule::socket(plan));
+        backend.add_rule(Rule::socket(plan));
         assert_eq!(open(&backend, &account).await.err(), Some(status));
     }
     for plan in [Plan::reset(), Plan::close()] {
-        backend.script(Rule::socket(plan));
+        backend.add_rule(Rule::socket(plan));
         assert_eq!(open(&backend, &account).await.err(), Some(0));
     }
-    backend.script(Rule::socket(Plan::auto().delay("upgrade")));
+    backend.add_rule(Rule::socket(Plan::auto().delay("upgrade")));
     let (opened, ()) = tokio::join!(open(&backend, &account), async {
         backend.wait_until(SOON, |record| record.sockets().count() == 8).await.unwrap();
         backend.release("upgrade");
@@ -67,7 +67,7 @@ async fn ends_in_every_way() {
     ];
     for (how, expected) in ways {
         for event in [0, 1, 4] {
-            backend.script(Rule::responses(Plan::auto().cut_event(event, how.clone())));
+            backend.add_rule(Rule::responses(Plan::auto().cut_event(event, how.clone())));
             let mut socket = open(&backend, &account).await.unwrap();
             socket.send(&turn("hello")).await;
             assert_eq!(end(&mut socket).await, (event as usize, expected.to_owned()), "{how:?}");
@@ -83,7 +83,7 @@ async fn cuts_inside_a_frame() {
     let backend = backend().await;
     let account = backend.account("plus");
     for byte in [0, 1, 2, 100, 700, 1_500] {
-        backend.script(Rule::responses(Plan::auto().cut_byte(byte, Termination::Fin)));
+        backend.add_rule(Rule::responses(Plan::auto().cut_byte(byte, Termination::Fin)));
         let mut socket = open(&backend, &account).await.unwrap();
         socket.send(&turn("hello")).await;
         assert_eq!(end(&mut socket).await.1, "fin", "{byte}");
@@ -94,7 +94,7 @@ async fn cuts_inside_a_frame() {
 async fn a_failed_response_leaves_the_socket_open_and_ends_the_chain() {
     let (backend, _account, mut socket) = opened().await;
     let events = socket.ask(&turn("hello")).await;
-    backend.script(Rule::responses(Plan::failed(6, "server_error", "broken")));
+    backend.add_rule(Rule::responses(Plan::failed(6, "server_error", "broken")));
     let failed = socket.ask(&after(&events, "go on")).await;
     assert_eq!(failed.last().unwrap()["response"]["error"]["code"], "server_error");
     assert_eq!(socket.ask(&after(&events, "go on")).await[0]["error"]["code"], "previous_response_not_found");
@@ -103,7 +103,7 @@ async fn a_failed_response_leaves_the_socket_open_and_ends_the_chain() {
         (Plan::overloaded(), 503, "server_is_overloaded"),
         (Plan::rate_limit(Some(2)), 429, "rate_limit_exceeded"),
     ] {
-        backend.script(Rule::responses(plan));
+        backend.add_rule(Rule::responses(plan));
         let events = socket.ask(&turn("hello")).await;
         assert_eq!((&events[0]["status"], &events[0]["error"]["code"]), (&json!(status), &json!(code)));
     }
@@ -113,20 +113,20 @@ async fn a_failed_response_leaves_the_socket_open_and_ends_the_chain() {
 async fn sends_odd_frames() {
     let (backend, _account, mut socket) = opened().await;
     for odd in [QuirkKind::Pings(1_000), QuirkKind::Fragments(7)] {
-        backend.script(Rule::responses(Plan::auto().quirk(5, odd)));
+        backend.add_rule(Rule::responses(Plan::auto().quirk(5, odd)));
         assert_eq!(reply_text(&socket.ask(&turn("Reply with exactly: fine")).await), "fine", "{odd:?}");
     }
-    backend.script(Rule::responses(Plan::auto().quirk(0, QuirkKind::Binary)));
+    backend.add_rule(Rule::responses(Plan::auto().quirk(0, QuirkKind::Binary)));
     socket.send(&turn("hello")).await;
     assert!(socket.next().await.unwrap().unwrap().is_binary());
     assert_eq!(socket.answer().await.last().unwrap()["type"], "response.completed");
 
-    backend.script(Rule::responses(Plan::foreign_completion(6)));
+    backend.add_rule(Rule::responses(Plan::foreign_completion(6)));
     let stray = socket.ask(&turn("hello")).await;
     assert_eq!(stray.last().unwrap()["response"]["id"], "resp_stray");
     assert_eq!(socket.answer().await.last().unwrap()["response"]["status"], "completed");
 
-    backend.script(Rule::responses(Plan::auto().quirk(0, QuirkKind::Masked)));
+    backend.add_rule(Rule::responses(Plan::auto().quirk(0, QuirkKind::Masked)));
     socket.send(&turn("hello")).await;
     let masked = socket.next().await.unwrap();
     assert!(matches!(masked, Err(Error::Protocol(ProtocolError::MaskedFrameFromServer))), "{masked:?}");
@@ -138,7 +138,7 @@ async fn sends_huge_messages() {
     let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
     let tcp = socket.0.into_inner();
     let mut socket = Socket(WebSocketStream::from_raw_socket(tcp, Role::Client, Some(config)).await);
-    backend.script(Rule::responses(Plan::auto().huge(64 << 20)));
+    backend.add_rule(Rule::responses(Plan::auto().huge(64 << 20)));
     let events = socket.ask(&turn("hello")).await;
     let longest = events.iter().filter_map(|event| event["delta"].as_str()).map(str::len).max();
     assert!(longest.unwrap() > (64 << 20) - 200, "{longest:?}");
@@ -147,7 +147,7 @@ async fn sends_huge_messages() {
 #[tokio::test]
 async fn says_nothing_of_a_status_and_waits() {
     let (backend, _account, mut socket) = opened().await;
-    backend.script(Rule::responses(Plan::error_without_status()));
+    backend.add_rule(Rule::responses(Plan::error_without_status()));
     let events = socket.ask(&turn("hello")).await;
     assert_eq!((&events[0]["error"]["type"], events[0].get("status")), (&json!("server_error"), None));
     drop(socket);
@@ -171,7 +171,7 @@ async fn a_socket_has_its_time() {
 #[tokio::test]
 async fn sends_planned_bytes() {
     let (backend, _account, mut socket) = opened().await;
-    backend.script(Rule::responses(Plan::wire("\u{1}junk")));
+    backend.add_rule(Rule::responses(Plan::wire("\u{1}junk")));
     socket.send(&turn("hello")).await;
     assert!(socket.next().await.is_none_or(|message| message.is_err()));
     assert_eq!(backend.record().requests_to(Endpoint::Responses).count(), 1);

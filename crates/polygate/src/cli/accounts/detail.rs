@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::{AccountHealth, AccountView, CheckPace, Engine};
 
-use super::AccountRow;
+use super::AccountJson;
 use crate::cli::{Common, context, output};
 
 /// Pause between two checks, and how many run in parallel.
@@ -22,7 +22,7 @@ pub(super) fn state(view: &AccountView) -> String {
 
 pub(super) fn show(common: &Common, view: &AccountView) {
     if common.json {
-        output::json(&AccountRow::from(view));
+        output::json(&AccountJson::from(view));
         return;
     }
     let now = context::now();

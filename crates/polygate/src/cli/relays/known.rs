@@ -74,7 +74,7 @@ fn is_named(relay: &Relay, wanted: &str) -> bool {
 }
 
 fn file_relay(relay: &config::Relay, config: &Config) -> anyhow::Result<KnownRelay> {
-    let spec = file_relays::relay_spec(relay, &config.paths.config).context("its key")?;
+    let spec = file_relays::load_relay_spec(relay, &config.paths.config).context("its key")?;
     let relay = spec.plan(AccountId(String::new()), context::now())?;
     Ok(KnownRelay { relay, key: spec.key, origin: RelayOrigin::File, hidden: false })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::{Relay, Written};
+use super::super::{RelayTarget, Written};
 use super::*;
 
 /// A client's body that wishes for so many tokens.
@@ -24,7 +24,7 @@ fn body(dialect: Dialect, requested: u64) -> String {
 /// What an upstream is asked for at most, as it would read it, and the notes.
 fn sent_limit(dialect: Dialect, wire: Wire, requested: u64, ceiling: Option<u64>) -> (Option<u64>, String) {
     let (request, _) = dialect.read_request(Bytes::from(body(dialect, requested))).unwrap();
-    let target = Target::Relay(Relay { model: "m".to_owned(), ceiling, ..Relay::default() });
+    let target = Target::Relay(RelayTarget { model: "m".to_owned(), ceiling, ..RelayTarget::default() });
     let Written { body: bytes, notes, .. } = wire.write_request(&request, &target).unwrap();
     let sent: Value = serde_json::from_slice(&bytes).unwrap();
     let limits = ["/max_tokens", "/max_completion_tokens", "/max_output_tokens", "/generationConfig/maxOutputTokens"];
@@ -71,7 +71,7 @@ fn thinking_is_lowered_with_its_limit() {
     let body = r#"{"model":"m","max_tokens":9000,"thinking":{"type":"enabled","budget_tokens":8000},
         "messages":[{"role":"user","content":"hi"}]}"#;
     let (request, _) = Dialect::Messages.read_request(Bytes::from_static(body.as_bytes())).unwrap();
-    let target = Target::Relay(Relay { model: "m".to_owned(), ceiling: Some(4096), ..Relay::default() });
+    let target = Target::Relay(RelayTarget { model: "m".to_owned(), ceiling: Some(4096), ..RelayTarget::default() });
     let Written { body: bytes, .. } = Wire::Messages.write_request(&request, &target).unwrap();
     let sent: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!((&sent["max_tokens"], &sent["thinking"]["budget_tokens"]), (&4096.into(), &2048.into()));

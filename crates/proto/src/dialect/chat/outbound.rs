@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::MOST_STOPS;
 use crate::canon::{Format, Request};
-use crate::dialect::{Dialect, Relay, Target, output_format};
+use crate::dialect::{Dialect, RelayTarget, Target, output_format};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
@@ -24,7 +24,9 @@ const FOREIGN: [&str; 3] = ["top_k", "min_p", "repetition_penalty"];
 /// Writes a chat request: the client's own body patched where it spoke chat, else from the canonical form.
 pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
     let relay = match target {
-        Target::Codex(codex) => Relay { model: codex.model.clone(), effort: codex.effort.clone(), ..Relay::default() },
+        Target::Codex(codex) => {
+            RelayTarget { model: codex.model.clone(), effort: codex.effort.clone(), ..RelayTarget::default() }
+        }
         Target::Relay(relay) => relay.clone(),
     };
     let effort = request.reasoning.effort.as_ref().or(relay.effort.as_ref()).map(String::as_str);
@@ -48,7 +50,12 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     Ok((out.freeze(), notes))
 }
 
-fn options(writer: &mut ObjectWriter<'_>, request: &Request, relay: &Relay, notes: &mut Notes) -> Result<(), Failure> {
+fn options(
+    writer: &mut ObjectWriter<'_>,
+    request: &Request,
+    relay: &RelayTarget,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
     if let Some(format) = &request.format {
         response_format(writer, request, format, notes)?;
     }

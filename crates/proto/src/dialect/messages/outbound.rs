@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use self::messages::Messages;
 use super::takes_stop;
 use crate::canon::{Format, Request};
-use crate::dialect::{Dialect, Relay, Target};
+use crate::dialect::{Dialect, RelayTarget, Target};
 use crate::failure::{Failure, Kind};
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
@@ -30,9 +30,11 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     let relay = match target {
         Target::Relay(relay) => {
             let max_output = relay.max_output.into_iter().chain(relay.ceiling).min();
-            Relay { max_output, ..relay.clone() }
+            RelayTarget { max_output, ..relay.clone() }
         }
-        Target::Codex(codex) => Relay { model: codex.model.clone(), effort: codex.effort.clone(), ..Relay::default() },
+        Target::Codex(codex) => {
+            RelayTarget { model: codex.model.clone(), effort: codex.effort.clone(), ..RelayTarget::default() }
+        }
     };
     let own = request.own_body(Dialect::Messages);
     match own {
@@ -41,7 +43,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     }
 }
 
-fn fresh(request: &Request, relay: &Relay) -> Result<(Bytes, Notes), Failure> {
+fn fresh(request: &Request, relay: &RelayTarget) -> Result<(Bytes, Notes), Failure> {
     let mut notes = Notes::default();
     let messages = Messages::of(request, relay, &mut notes)?;
     if messages.is_empty() {

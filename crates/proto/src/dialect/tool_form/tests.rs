@@ -1,10 +1,10 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::dialect::{Codex, Dialect, Relay, Target, Wire};
+use crate::dialect::{CodexTarget, Dialect, RelayTarget, Target, Wire};
 
 fn relay(functions_only: bool) -> Target {
-    Target::Relay(Relay { model: "m".to_owned(), functions_only, ..Relay::default() })
+    Target::Relay(RelayTarget { model: "m".to_owned(), functions_only, ..RelayTarget::default() })
 }
 
 fn sent(dialect: Dialect, body: &str, wire: Wire, target: &Target) -> Value {
@@ -50,7 +50,7 @@ fn long_call_ids_are_shortened_in_the_call_and_its_output() {
     let body = format!(r#"{{"model":"m","input":[{},{},{}]}}"#, call(&one), call(&two), call("short"));
     for (wire, target) in [
         (Wire::Responses, relay(false)),
-        (Wire::Responses, Target::Codex(Codex { model: "m".to_owned(), ..Codex::default() })),
+        (Wire::Responses, Target::Codex(CodexTarget { model: "m".to_owned(), ..CodexTarget::default() })),
     ] {
         let input = sent(Dialect::Responses, &body, wire, &target)["input"].clone();
         let ids: Vec<String> =
@@ -72,7 +72,7 @@ fn names_that_an_upstream_refuses_are_replaced_everywhere() {
         {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"ok"}]}],
         "max_tokens":9,"tools":[{"name":"a/b","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"a/b"}}"#;
     for (wire, target) in [
-        (Wire::Responses, Target::Codex(Codex { model: "m".to_owned(), ..Codex::default() })),
+        (Wire::Responses, Target::Codex(CodexTarget { model: "m".to_owned(), ..CodexTarget::default() })),
         (Wire::Responses, relay(false)),
         (Wire::Chat, relay(true)),
         (Wire::Gemini, relay(false)),

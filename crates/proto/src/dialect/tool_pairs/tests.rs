@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::{Codex, Dialect, Relay, Target, Written};
+use super::super::{CodexTarget, Dialect, RelayTarget, Target, Written};
 use super::*;
 
 const WIRES: [Wire; 4] = [Wire::Responses, Wire::Chat, Wire::Messages, Wire::Gemini];
 
 fn targets(wire: Wire) -> Vec<Target> {
-    let relay = Target::Relay(Relay { model: "m".to_owned(), ..Relay::default() });
-    let codex = |lite| Target::Codex(Codex { model: "m".to_owned(), lite, ..Codex::default() });
+    let relay = Target::Relay(RelayTarget { model: "m".to_owned(), ..RelayTarget::default() });
+    let codex = |lite| Target::Codex(CodexTarget { model: "m".to_owned(), lite, ..CodexTarget::default() });
     if wire == Wire::Responses { vec![relay, codex(false), codex(true)] } else { vec![relay] }
 }
 

@@ -2,13 +2,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::{ToolReplies, input};
 use crate::canon::{Event, Finish, ItemKind, What};
-use crate::dialect::{Dialect, Reader, Relay, ReplySetting, Target, Wire, Writer, Written};
+use crate::dialect::{Dialect, Reader, RelayTarget, ReplySetting, Target, Wire, Writer, Written};
 use crate::fold::{Fold, Whole};
 use crate::text::Text;
 use crate::{Json, Request};
 
 fn relay() -> Target {
-    Target::Relay(Relay { model: "m".to_owned(), functions_only: true, ..Relay::default() })
+    Target::Relay(RelayTarget { model: "m".to_owned(), functions_only: true, ..RelayTarget::default() })
 }
 
 fn request(dialect: Dialect, body: &str) -> Request {

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::super::{Codex, Dialect, Relay};
+use super::super::{CodexTarget, Dialect, RelayTarget};
 use super::*;
 
 /// What is left of a request in `dialect` that is written for `target`.
@@ -12,8 +12,8 @@ fn left(dialect: Dialect, body: &Value, wire: Wire, target: &Target) -> (Option<
 
 #[test]
 fn limits_that_the_body_does_not_carry_are_left() {
-    let relay = Target::Relay(Relay { model: "m".into(), ..Relay::default() });
-    let codex = Target::Codex(Codex { model: "m".into(), ..Codex::default() });
+    let relay = Target::Relay(RelayTarget { model: "m".into(), ..RelayTarget::default() });
+    let codex = Target::Codex(CodexTarget { model: "m".into(), ..CodexTarget::default() });
     let chat = |most: u64, stops: usize| {
         let stops: Vec<String> = (0..stops).map(|n| format!("stop{n}")).collect();
         let messages = json!([{ "role": "user", "content": "x" }]);

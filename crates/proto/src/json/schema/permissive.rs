@@ -10,7 +10,7 @@ use crate::text::{Json, Text};
 
 /// Whether nothing needs to change. Looks at each byte once and allocates nothing, because every tool of every request
 /// passes here.
-pub(super) fn fits(schema: &Json, root: bool) -> bool {
+pub(super) fn conforms(schema: &Json, root: bool) -> bool {
     let mut scan = Scan::new(schema.bytes());
     check(&mut scan, root).is_some()
 }

@@ -67,7 +67,7 @@ impl Witness {
     }
 
     fn fail(&self, place: Endpoint) {
-        self.backend.script(Rule::at(place, Plan::auto().status(500)));
+        self.backend.add_rule(Rule::at(place, Plan::auto().status(500)));
     }
 
     /// An account whose tokens the gateway holds.
@@ -241,7 +241,7 @@ async fn logins(witness: &mut Witness) {
         witness.ask(200, "GET /auth/status", Value::Null).await;
         let back = browse(&witness.backend, begun["authUrl"].as_str().unwrap()).await;
         if status == 502 {
-            witness.backend.script(Rule::token(Plan::invalid_grant()));
+            witness.backend.add_rule(Rule::token(Plan::invalid_grant()));
         }
         witness.ask(status, "POST /auth/code-relay", json!({"callbackUrl": back})).await;
         let expected = witness.ask(200, "GET /auth/status", Value::Null).await;

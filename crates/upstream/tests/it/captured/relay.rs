@@ -4,7 +4,7 @@
 use pool::Secret;
 use pool::relay::Wire;
 use proto::Dialect;
-use proto::dialect::{Relay, Target, Written};
+use proto::dialect::{RelayTarget, Target, Written};
 use upstream::relay::RelayCall;
 
 use super::{How, of};
@@ -23,7 +23,7 @@ async fn a_relay_is_asked_as_an_api_key_asks() {
         let body = &capture.value["body"];
         let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
         let model = body["model"].as_str().unwrap();
-        let target = Target::Relay(Relay { model: model.to_owned(), ..Relay::default() });
+        let target = Target::Relay(RelayTarget { model: model.to_owned(), ..RelayTarget::default() });
         let Written { body: written, notes, .. } = proto::Wire::Responses.write_request(&request, &target).unwrap();
         assert!(notes.is_empty(), "{notes:?}");
         let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;

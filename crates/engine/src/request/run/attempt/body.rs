@@ -9,7 +9,7 @@ use pool::hosted::Hosted;
 use pool::learned::ModelKey;
 use proto::canon::Limits;
 use proto::dialect::responses::Echo;
-use proto::dialect::{Codex, Relay, Target, Undo, Wire, Written};
+use proto::dialect::{CodexTarget, RelayTarget, Target, Undo, Wire, Written};
 use proto::{Failure, Kind};
 use upstream::TurnMetadata;
 use wire_body::{INLINE, offload};
@@ -145,13 +145,13 @@ impl ModelAttempt {
         own.and_then(|record| self.last_foreign_item(record)).or_else(|| replay::last_fingerprint(&self.call.request))
     }
 
-    fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {
+    fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> RelayTarget {
         let resolved = &self.plan.resolved;
         let model = self.plan.model_for(&relay.id).to_owned();
         let of = || ModelKey { relay: Some(relay.id.clone()), model: model.clone() };
         let ceiling =
             self.state.services.registry.accounts.learned_limits(of, self.state.services.runtime.now()).output;
-        Relay {
+        RelayTarget {
             model,
             effort: resolved.effort.clone(),
             max_output: resolved.model.max_output,
@@ -162,10 +162,10 @@ impl ModelAttempt {
         }
     }
 
-    fn target(&self, without_replay: bool, tools: &[Hosted]) -> Codex {
+    fn target(&self, without_replay: bool, tools: &[Hosted]) -> CodexTarget {
         let RequestPlan { resolved, conversation, .. } = &*self.plan;
         let model = &resolved.model;
-        Codex {
+        CodexTarget {
             model: model.slug.clone(),
             lite: model.lite,
             effort: resolved.effort.clone().or_else(|| self.state.services.runtime.settings.effort.clone()),

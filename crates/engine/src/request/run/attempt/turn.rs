@@ -1,7 +1,7 @@
 //! The turn metadata of the Codex profiles, for clients that send none.
 
 use pool::AccountId;
-use proto::dialect::Codex;
+use proto::dialect::CodexTarget;
 use proto::dialect::responses::compact::is_compaction_request;
 use proto::json::Shape;
 use upstream::{TurnFacts, TurnKind, TurnMetadata};
@@ -41,7 +41,7 @@ pub(super) fn recent_turns(turn: Option<TurnRecord>, last: &[TurnRecord]) -> Vec
 
 impl ModelAttempt {
     /// The metadata in a body for this account.
-    pub(super) fn turn_metadata(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
+    pub(super) fn turn_metadata(&self, account: &AccountId, target: &CodexTarget) -> Option<TurnMetadata> {
         let (turn, conversation) = (self.turn_record?, &self.plan.conversation);
         let kind = match (self.plan.prewarm, is_compaction_request(&self.call.request)) {
             (true, _) => TurnKind::Prewarm,

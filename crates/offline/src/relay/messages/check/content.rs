@@ -205,7 +205,7 @@ fn identifier(id: &str, path: &str) -> Result<(), Reject> {
 }
 
 /// Ids of a message's blocks of one kind.
-fn ids<'a>(message: &'a Value, kind: &str, key: &str) -> Vec<&'a str> {
+fn block_ids<'a>(message: &'a Value, kind: &str, key: &str) -> Vec<&'a str> {
     let blocks = list(message, "content").iter().filter(|block| block["type"] == kind);
     blocks.filter_map(|block| block[key].as_str()).collect()
 }
@@ -250,7 +250,7 @@ fn turns(messages: &[Value]) -> Vec<(usize, Vec<&Value>)> {
 }
 
 fn gather<'a>(turn: &[&'a Value], kind: &str, key: &str) -> Vec<&'a str> {
-    turn.iter().flat_map(|message| ids(message, kind, key)).collect()
+    turn.iter().flat_map(|message| block_ids(message, kind, key)).collect()
 }
 
 /// Checks that with a thinking budget the assistant turn before the last tool results starts with a thinking block.

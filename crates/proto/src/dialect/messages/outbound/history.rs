@@ -4,7 +4,7 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::super::{encode, reasoning_state};
-use crate::dialect::Relay;
+use crate::dialect::RelayTarget;
 use crate::json::emit::list;
 use crate::json::patch::{Edit, patch};
 use crate::notes::Notes;
@@ -15,12 +15,12 @@ use crate::text::{Json, Text};
 const MARKS: [&[u8]; 3] = [b"\"pg1.", b"\"encrypted_content\"", b"\"encrypted_index\""];
 
 /// Whether a body must be looked through.
-pub(super) fn is_suspect(raw: &Bytes, relay: &Relay) -> bool {
+pub(super) fn is_suspect(raw: &Bytes, relay: &RelayTarget) -> bool {
     relay.without_replay || MARKS.iter().any(|mark| memmem::find(raw, mark).is_some())
 }
 
 /// The messages without thoughts that another model signed and searches that another model made; they would be refused.
-pub(super) fn readable(messages: &Json, relay: &Relay, notes: &mut Notes) -> Json {
+pub(super) fn readable(messages: &Json, relay: &RelayTarget, notes: &mut Notes) -> Json {
     let mut remaining = Vec::new();
     for message in messages.elements() {
         let blocks: Vec<Json> = message.get("content").iter().flat_map(Json::elements).collect();
@@ -39,7 +39,7 @@ pub(super) fn readable(messages: &Json, relay: &Relay, notes: &mut Notes) -> Jso
 }
 
 /// The block as this upstream can read it, if it can; `strange` when another model made the searches of this message.
-fn legible(block: &Json, strange: bool, relay: &Relay, notes: &mut Notes) -> Option<Json> {
+fn legible(block: &Json, strange: bool, relay: &RelayTarget, notes: &mut Notes) -> Option<Json> {
     match block.text("type").unwrap_or_default().plain().as_ref() {
         "thinking" => signed(block, "signature", relay, notes),
         "redacted_thinking" => signed(block, "data", relay, notes),
@@ -53,7 +53,7 @@ fn legible(block: &Json, strange: bool, relay: &Relay, notes: &mut Notes) -> Opt
 }
 
 /// A thought, unless the state in this field is another model's.
-fn signed(block: &Json, field: &str, relay: &Relay, notes: &mut Notes) -> Option<Json> {
+fn signed(block: &Json, field: &str, relay: &RelayTarget, notes: &mut Notes) -> Option<Json> {
     if relay.without_replay || block.text(field).is_some_and(|state| reasoning_state::foreign(&state)) {
         notes.add("dropped reasoning that another model signed");
         return None;

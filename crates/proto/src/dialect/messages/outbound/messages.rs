@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::super::reasoning_state::{self, Sealed};
 use super::{blocks, refused};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
-use crate::dialect::{Dialect, Relay};
+use crate::dialect::{Dialect, RelayTarget};
 use crate::failure::Failure;
 use crate::json::emit::{self, ObjectWriter};
 use crate::notes::{Notes, sanitized};
@@ -55,7 +55,7 @@ pub(super) struct Messages<'a> {
 
 impl<'a> Messages<'a> {
     /// The turns of a request. Errors: `Invalid` for parts that only another dialect knows.
-    pub(super) fn of(request: &'a Request, relay: &Relay, notes: &mut Notes) -> Result<Self, Failure> {
+    pub(super) fn of(request: &'a Request, relay: &RelayTarget, notes: &mut Notes) -> Result<Self, Failure> {
         if request.origin.is_some_and(|origin| origin != Dialect::Messages) && request.items.iter().any(has_other) {
             return Err(refused("a content part of an unknown type"));
         }

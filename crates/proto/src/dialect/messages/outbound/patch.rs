@@ -5,14 +5,14 @@ use bytes::{Bytes, BytesMut};
 use super::thinking::{LEAST, Plan, THOUGHTLESS};
 use super::{MAX_TOKENS, history, takes_stop};
 use crate::canon::Request;
-use crate::dialect::Relay;
+use crate::dialect::RelayTarget;
 use crate::json::patch::set;
 use crate::json::{Shape, emit};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
 /// `raw` for this model, streamed, without reasoning state that this upstream cannot read.
-pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Notes) {
+pub(super) fn body(raw: &Bytes, request: &Request, relay: &RelayTarget) -> (Bytes, Notes) {
     let mut notes = Notes::default();
     // A body may be large, so it is walked once.
     let mut fields: Vec<(Text, Json)> = Json::from_valid(raw.clone()).fields().collect();
@@ -44,7 +44,7 @@ fn stops(fields: &mut Vec<(Text, Json)>, request: &Request) {
 
 /// `max_tokens`, which this protocol must have; whether we chose it. Clients that do not know a model's name say what the
 /// largest can give.
-fn limited(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, notes: &mut Notes) -> bool {
+fn limited(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &RelayTarget, notes: &mut Notes) -> bool {
     let most = relay.max_output;
     let (limit, verb) = match request.limits.max_tokens {
         None => (most.unwrap_or(MAX_TOKENS), "set"),
@@ -74,7 +74,7 @@ fn put(fields: &mut Vec<(Text, Json)>, name: &'static str, value: Json) {
 }
 
 /// The effort of a model suffix, where the client says nothing about thinking nor what thinking would rule out.
-fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, notes: &mut Notes) {
+fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &RelayTarget, notes: &mut Notes) {
     let config = get(fields, "output_config").filter(|config| config.shape() == Shape::Object);
     let has_own_effort =
         get(fields, "thinking").is_some() || config.is_some_and(|config| config.get("effort").is_some());

@@ -5,7 +5,7 @@
 
 use super::{MAX_TOKENS, tools};
 use crate::canon::Request;
-use crate::dialect::Relay;
+use crate::dialect::RelayTarget;
 use crate::json::emit;
 use crate::notes::Notes;
 use crate::quirks::ClaudeThinking;
@@ -46,7 +46,7 @@ enum Form {
 
 impl Plan {
     /// The plan for a request; `thoughtless` when it goes on with a turn that does not begin with a thought.
-    pub(super) fn of(request: &Request, relay: &Relay, thoughtless: bool, notes: &mut Notes) -> Self {
+    pub(super) fn of(request: &Request, relay: &RelayTarget, thoughtless: bool, notes: &mut Notes) -> Self {
         let shown = request.reasoning.summary.is_some();
         let max_tokens = limit(request, relay, notes);
         let mut plan = Self { max_tokens, shown, ..Self::default() };
@@ -70,7 +70,7 @@ impl Plan {
         &mut self,
         (effort, budget): (&'static str, u64),
         thinking: ClaudeThinking,
-        relay: &Relay,
+        relay: &RelayTarget,
         notes: &mut Notes,
     ) {
         // The limit counts thinking too; the client thought of the answer.
@@ -109,7 +109,7 @@ impl Plan {
 
 /// The client's wish, else the model suffix's. A word that we do not know counts as none: nothing of it is sent, and whoever
 /// reads the body again finds no wish in it.
-fn requested_effort<'w>(request: &'w Request, relay: &'w Relay, notes: &mut Notes) -> Option<&'w str> {
+fn requested_effort<'w>(request: &'w Request, relay: &'w RelayTarget, notes: &mut Notes) -> Option<&'w str> {
     let efforts = [&request.reasoning.effort, &relay.effort];
     efforts.into_iter().filter_map(Option::as_deref).find(|effort| {
         let known = *effort == "none" || size(effort).is_some();
@@ -143,7 +143,7 @@ fn no_thinking_reason(request: &Request, thinking: ClaudeThinking, thoughtless: 
 }
 
 /// `max_tokens`, which this protocol must have.
-fn limit(request: &Request, relay: &Relay, notes: &mut Notes) -> u64 {
+fn limit(request: &Request, relay: &RelayTarget, notes: &mut Notes) -> u64 {
     let most = relay.max_output.unwrap_or(u64::MAX);
     match request.limits.max_tokens {
         Some(limit) if limit > most => {

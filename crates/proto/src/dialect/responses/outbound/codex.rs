@@ -12,7 +12,7 @@ use super::body::{self, Body};
 use super::client_body::ClientBody;
 use super::{item, items, tool};
 use crate::canon::{Limits, Request, Tool, ToolKind};
-use crate::dialect::Codex;
+use crate::dialect::CodexTarget;
 use crate::failure::{Failure, Kind};
 use crate::json::patch::{Edit, patch};
 use crate::json::{Shape, emit};
@@ -29,7 +29,7 @@ const INSTRUCTIONS: &str = "You are a helpful assistant.";
 const ENCRYPTED: &str = "reasoning.encrypted_content";
 
 /// Writes the body.
-pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes), Failure> {
+pub(super) fn write(request: &Request, target: &CodexTarget) -> Result<(Bytes, Notes), Failure> {
     refuse(request)?;
     let own = ClientBody::of(request);
     let own = own.as_ref();
@@ -80,7 +80,7 @@ struct Shaped {
 }
 
 impl Shaped {
-    fn of(request: &Request, target: &Codex, own: Option<&ClientBody>, notes: &mut Notes) -> Self {
+    fn of(request: &Request, target: &CodexTarget, own: Option<&ClientBody>, notes: &mut Notes) -> Self {
         let mut list = items::codex(&request.items, target, notes);
         let offered = offered(request, target, notes);
         let tools = body::tools(&offered);
@@ -117,7 +117,7 @@ impl Shaped {
 }
 
 /// The client's tools, and the hosted ones that it gets beside them.
-fn offered<'a>(request: &'a Request, target: &Codex, notes: &mut Notes) -> Cow<'a, [Tool]> {
+fn offered<'a>(request: &'a Request, target: &CodexTarget, notes: &mut Notes) -> Cow<'a, [Tool]> {
     if target.tools.is_empty() {
         return Cow::Borrowed(&request.tools);
     }
@@ -153,7 +153,7 @@ fn tool_list(tools: &[Tool], list: &[Json]) -> Json {
     })
 }
 
-fn tier(request: &Request, target: &Codex, notes: &mut Notes) -> Option<Json> {
+fn tier(request: &Request, target: &CodexTarget, notes: &mut Notes) -> Option<Json> {
     let requested = request.tier.as_deref().or(target.tier.as_deref())?;
     match requested {
         "fast" | "priority" if target.priority_tier => return Some(Json::of("priority")),
@@ -164,11 +164,11 @@ fn tier(request: &Request, target: &Codex, notes: &mut Notes) -> Option<Json> {
 }
 
 /// The effort that the body has.
-pub(in crate::dialect::responses) fn effort(request: &Request, target: &Codex) -> Option<String> {
+pub(in crate::dialect::responses) fn effort(request: &Request, target: &CodexTarget) -> Option<String> {
     effort::choose(request, target, &mut Notes::default())
 }
 
-fn reasoning(request: &Request, target: &Codex, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
+fn reasoning(request: &Request, target: &CodexTarget, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     let effort = effort::choose(request, target, notes);
     let object = body::reasoning(request, own, effort.as_deref());
     if !target.lite || object.as_ref().is_some_and(|object| object.get("context").is_some()) {
@@ -187,14 +187,14 @@ fn include(own: Option<&ClientBody>) -> Json {
     body::list(own, "include", &elements)
 }
 
-fn cache_key(request: &Request, target: &Codex) -> Option<Json> {
+fn cache_key(request: &Request, target: &CodexTarget) -> Option<Json> {
     match &request.cache_key {
         Some(key) => Some(key.quoted()),
         None => (!target.cache_key.is_empty()).then(|| Json::of(&target.cache_key)),
     }
 }
 
-fn metadata(target: &Codex, own: Option<&ClientBody>) -> Option<Json> {
+fn metadata(target: &CodexTarget, own: Option<&ClientBody>) -> Option<Json> {
     let client_metadata = own.and_then(|own| own.get("client_metadata"));
     client_metadata.map(strip_connection_fields).or_else(|| {
         let ours = || emit::json(|writer| target.metadata.iter().for_each(|(key, value)| writer.string(key, value)));

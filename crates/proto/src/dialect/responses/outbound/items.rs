@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::item::{self, Side};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
-use crate::dialect::{Codex, Relay, Wire};
+use crate::dialect::{CodexTarget, RelayTarget, Wire};
 use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::state::State;
@@ -14,7 +14,7 @@ use crate::text::{Json, Text};
 const FAILED: &str = "Error: ";
 
 /// The items for the Codex backend.
-pub(super) fn codex(items: &[Item], target: &Codex, notes: &mut Notes) -> Vec<Json> {
+pub(super) fn codex(items: &[Item], target: &CodexTarget, notes: &mut Notes) -> Vec<Json> {
     let mut list = Vec::with_capacity(items.len() + 2);
     for item in items {
         if target.without_replay && item::is_replay(item) {
@@ -39,7 +39,7 @@ pub(super) fn codex(items: &[Item], target: &Codex, notes: &mut Notes) -> Vec<Js
 }
 
 /// The items for a relay.
-pub(super) fn relay(items: &[Item], target: &Relay, notes: &mut Notes) -> Vec<Json> {
+pub(super) fn relay(items: &[Item], target: &RelayTarget, notes: &mut Notes) -> Vec<Json> {
     let mut list = Vec::with_capacity(items.len());
     for item in items {
         if target.without_replay && item::is_replay(item) {

@@ -7,7 +7,7 @@ use super::client_body::ClientBody;
 use super::{items, tool};
 use crate::canon::Request;
 use crate::dialect::responses::LEAST_OUTPUT;
-use crate::dialect::{Dialect, Relay};
+use crate::dialect::{Dialect, RelayTarget};
 use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
@@ -16,7 +16,7 @@ use crate::text::{Json, Text};
 const OURS: [&str; 6] = ["max_completion_tokens", "max_tokens", "stop", "type", "generate", "previous_response_id"];
 
 /// Writes the body. Everything that the client said in this dialect stays; what we normalise or decide is laid over it.
-pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
+pub(super) fn write(request: &Request, target: &RelayTarget) -> (Bytes, Notes) {
     let own = ClientBody::of(request);
     let own = own.as_ref();
     let mut notes = Notes::default();
@@ -48,7 +48,7 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     (body.render(own, |key| !OURS.contains(&key)), notes)
 }
 
-fn input(request: &Request, target: &Relay, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
+fn input(request: &Request, target: &RelayTarget, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     let list = || body::list(own, "input", &items::relay(&request.items, target, notes));
     // Only a client of this protocol can go on from a response, or name a prompt, without any input.
     (own.is_none() || !request.items.is_empty()).then(list)

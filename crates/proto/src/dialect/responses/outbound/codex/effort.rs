@@ -1,7 +1,7 @@
 //! Which effort a request gets.
 
 use crate::canon::Request;
-use crate::dialect::Codex;
+use crate::dialect::CodexTarget;
 use crate::notes::Notes;
 
 /// Every effort that is known, lowest first.
@@ -9,7 +9,7 @@ const ORDER: [&str; 8] = ["none", "minimal", "low", "medium", "high", "xhigh", "
 
 /// The request's wish, else the model suffix's, else the model's default; moved to the nearest lower effort that the model
 /// lists, or to its lowest. Unknown words are left for the upstream to judge.
-pub(super) fn choose(request: &Request, target: &Codex, notes: &mut Notes) -> Option<String> {
+pub(super) fn choose(request: &Request, target: &CodexTarget, notes: &mut Notes) -> Option<String> {
     let requested =
         request.reasoning.effort.as_deref().or(target.effort.as_deref()).or(target.default_effort.as_deref())?;
     let rank = |effort: &str| ORDER.iter().position(|known| *known == effort);
