@@ -96,7 +96,7 @@ async fn a_proxy_name_cannot_resolve_to_a_forbidden_address(
         let upstream = upstream(clients(None, &[answers])).with_egress(egress);
         let fault = upstream.check_reachable().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Proxy), "{fault}");
-        // The SOCKS connector keeps the cause to itself.
+        // The SOCKS connector does not report the cause.
         let is_reported = scheme == "socks5h" || fault.message.contains(word);
         assert!(is_reported && !fault.message.contains("canary"), "{fault}");
     }

@@ -51,7 +51,7 @@ pub enum CallbackError {
     /// Both ports are taken.
     #[error("ports 1455 and 1457 are taken; hint: end the other login, or use `login --device` or `login --import`")]
     PortsInUse,
-    /// Loopback cannot be listened on.
+    /// The loopback listener cannot be opened.
     #[error("cannot listen on 127.0.0.1: {0}; hint: use `login --device` or `login --import`")]
     Listen(std::io::Error),
     /// The login was not finished within 10 minutes.

@@ -89,7 +89,7 @@ impl SocketReply {
     fn record(&mut self, message: &Bytes, class: EventClass) {
         let outcome = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, class));
         if let Err(foreign) = outcome {
-            // Its frame belongs to another response and must not end this reply.
+            // The event belongs to another response, and its frame must not end this reply.
             self.buffered.clear();
             self.fail(foreign.to_string());
             return;

@@ -169,7 +169,7 @@ impl Capture {
         pairs.map(|(name, value)| self.plain(name, value)).collect()
     }
 
-    /// The same headers of what we sent.
+    /// The same headers of the gateway's request.
     fn sent(&self, request: &RecordedRequest) -> Vec<(String, String)> {
         let ours = request.headers.iter().filter(|(name, _)| name != "host" || self.header("host").is_some());
         ours.map(|(name, value)| self.plain(name, value)).collect()
@@ -243,7 +243,7 @@ fn as_sent_by(profile: &Profile, headers: Vec<(String, String)>) -> Vec<(String,
     headers.into_iter().map(|(name, recorded)| value(name, recorded)).collect()
 }
 
-/// What a recorded client said of its turn, without what a single run of `codex exec` says alone.
+/// The turn metadata of a recorded client, without the fields that only a single run of `codex exec` sends.
 struct RecordedTurn {
     /// `client_metadata`.
     fields: Value,

@@ -10,7 +10,7 @@ use crate::captured::orders;
 use crate::recorder::{RecordedRequest, Recorder, Reply, full};
 use crate::setup::{account, config, facts};
 
-/// Sends one call and returns it as it arrived.
+/// Sends one call and returns the received request.
 async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> RecordedRequest {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
@@ -124,7 +124,7 @@ async fn a_picture_keeps_the_order() {
         (request.line.as_str(), request.header("x-codex-image-turn-id")),
         ("POST /backend-api/codex/images/generations HTTP/1.1", Some("t-1"))
     );
-    // Another client's picture has no metadata of a turn.
+    // An image call of another client has no turn metadata.
     let expected = orders::PICTURE.iter().filter(|name| !matches!(**name, "x-codex-turn-metadata" | "cookie"));
     assert_eq!(request.names(), expected.copied().collect::<Vec<_>>());
     let values = [("accept", "*/*"), ("content-type", "application/json"), ("authorization", "Bearer <JWT>")];

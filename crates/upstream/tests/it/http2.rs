@@ -256,7 +256,7 @@ async fn a_stream_that_is_given_up_is_a_cut(#[case] words: Vec<u8>, #[case] afte
     assert!(if whole { last.is_none() } else { matches!(last, Some(Err(BodyReadError::Broken(_)))) }, "{last:?}");
 }
 
-/// Reads until stream 1 is asked for, and agrees to the client's settings.
+/// Reads until the request on stream 1 arrives, and acknowledges the client's settings.
 async fn read_request(stream: &mut TlsStream<TcpStream>) {
     stream.read_exact(&mut [0; 24]).await.unwrap();
     loop {

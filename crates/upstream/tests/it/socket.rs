@@ -21,7 +21,7 @@ use crate::setup::{TOKEN, account, facts, short};
 
 const NOW: Millis = Millis(1_795_249_047_419);
 
-/// One turn of conversation 7 on account `acct-1`, over a socket where that works.
+/// One turn of conversation 7 on account `acct-1`, over a socket if possible.
 pub(crate) async fn call_over_socket(upstream: &Upstream, body: &'static str) -> Result<Answer, Fault> {
     send_turn(upstream, ("acct-1", 7), body, false).await
 }
@@ -94,7 +94,7 @@ async fn a_conversation_stays_on_its_socket_and_sends_what_is_new() {
     assert!(text.starts_with("{\"type\":\"codex.rate_limits\"") && text.ends_with("}\n"));
     read(send_items(&upstream, &["one", "model:answer 0", "two"]).await).await.unwrap();
     read(send_items(&upstream, &["one", "model:answer 0", "two", "model:answer 1", "three"]).await).await.unwrap();
-    // The client has changed what was said: all of it is sent again, over the same socket.
+    // The client has changed the history: the whole conversation is sent again, over the same socket.
     read(send_items(&upstream, &["one", "model:something else", "four"]).await).await.unwrap();
     assert_eq!(server.upgrade().await.connection, 0);
     let turns = server.turns(4).await;

@@ -179,7 +179,7 @@ async fn an_end_without_a_goodbye_is_a_cut(
         read(&mut stream, 0).await.unwrap();
         stream.write_all(format!("HTTP/1.1 200 OK\r\n{rest}").as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
-        // A reset may overtake what was said before it.
+        // A reset may overtake the bytes before it.
         on_first_chunk_read.await.unwrap();
         match ending {
             Ending::Goodbye => stream.shutdown().await.unwrap(),

@@ -45,9 +45,9 @@ type Rest = BoxStream<'static, Result<Bytes, Failure>>;
 /// The fate of the rest of a form.
 #[derive(Clone, Debug, Default)]
 pub struct BodyFate {
-    /// Whether it was sent already.
+    /// Whether the rest was sent already.
     is_sent: bool,
-    /// Why it did not arrive whole.
+    /// Why the rest did not arrive completely.
     fault: Arc<OnceLock<Failure>>,
 }
 

@@ -17,7 +17,7 @@ impl RequestPlan {
 
     /// The failure for the client when no attempt is left. It takes the state of other accounts into account.
     pub(crate) fn final_failure(&self, services: &Services, failure: Failure) -> Failure {
-        // An account without quota may be tried, but gives no time to wait for.
+        // An account without quota may be tried, but it gives no retry time.
         let requirements = Requirements { allow_exhausted: false, ..self.requirements(services) };
         services.dispatch.with_candidates(&self.resolved, (None, &[]), |candidates, now| {
             pick::final_failure(failure, services.dispatch.limiter.preview(candidates, &requirements, now), now)

@@ -31,7 +31,7 @@ pub(crate) struct PendingStore {
     /// The request's own items; `None` where nothing is stored.
     input: Option<(Json, TurnReservation)>,
     conversation: Uuid,
-    /// Its name and number among the stored responses while it runs.
+    /// The reply's key and number among the stored responses while it runs.
     running: Option<(ResponseKey, u64)>,
     cancel: Arc<Cancellation>,
 }

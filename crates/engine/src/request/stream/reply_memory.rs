@@ -111,7 +111,7 @@ impl ReplyMemory {
         Ok(())
     }
 
-    /// How many bytes an event leaves behind.
+    /// How many bytes of an event are held.
     fn retained_bytes(&mut self, event: &Event) -> usize {
         let frame = event.carrier.frame();
         let own = |dialect| dialect != Dialect::Responses && self.keeps == Retention::All(dialect);
@@ -129,7 +129,7 @@ impl ReplyMemory {
             + match &event.what {
                 // A partial image replaces the one before it.
                 What::Delta { channel: Channel::Image, .. } => 0,
-                // What a call is made with is whole before it is passed on.
+                // A tool call's arguments are complete before they are passed on.
                 What::Delta { channel: Channel::Arguments, data, .. } => {
                     let more = COPIES * data.escaped().len();
                     self.calls += more;
@@ -152,7 +152,7 @@ impl ReplyMemory {
                     let text = std::mem::take(&mut self.open_text);
                     ITEM + frame.map_or(0, |frame| frame.bytes.len()) + if repeats { REPEATS * text } else { 0 }
                 }
-                // Signatures, citations and inputs of searches, which are kept until their block ends.
+                // Signatures, citations and inputs of searches, which are held until their block ends.
                 What::Other => frame
                     .filter(|frame| frame.dialect == Dialect::Messages && retained == 0)
                     .map_or(0, |frame| frame.bytes.len()),

@@ -39,7 +39,7 @@ pub(crate) enum Source {
     Head(Box<UnansweredCall>),
     /// The answer's body.
     Body(Body),
-    /// Nothing more comes.
+    /// The upstream is released.
     Ended,
 }
 
@@ -173,7 +173,7 @@ impl ReplyStream {
     pub fn cut(&mut self, failure: &Failure) -> Bytes {
         if self.ended.is_none() {
             self.source = Source::Ended;
-            // No upstream failed: the failure is written as it is.
+            // No upstream failed: the failure is written unchanged.
             let _ = self.transcoder.fail(failure.clone(), &mut self.usage);
             self.ended = Some(self.transcoder.write_failure(failure.clone(), &mut self.usage));
             self.usage.mark_reply_failed();
@@ -267,7 +267,7 @@ impl ReplyStream {
         let progress = match progress {
             Progress::Failing(failure) => {
                 if self.transcoder.is_over_memory() {
-                    // The upstream may go on without an end, and a full budget is no fault of the account.
+                    // The upstream may continue endlessly, and a full budget is not the account's fault.
                     self.source = Source::Ended;
                     self.judged |= failure.kind == Kind::Overloaded;
                 }

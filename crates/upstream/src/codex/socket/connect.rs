@@ -146,8 +146,8 @@ impl Upstream {
     }
 }
 
-/// The upgrade's headers that hold for every turn of its socket, and those for the first turn only. A turn state among them is not
-/// echoed (spec of the official client, section 3.2).
+/// Splits the upgrade's headers into those for every turn of the socket, and those for the first turn only. A turn state is not echoed
+/// (spec of the official client, section 3.2).
 fn split_headers(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
     let pick = |wanted: &dyn Fn(&str) -> bool| {
         let chosen = headers.iter().filter(|(name, _)| wanted(name.as_str()));

@@ -10,7 +10,8 @@ use super::{Capture, How, RecordedTurn, as_sent_by, of, orders, profiles, writte
 use crate::recorder::{RecordedRequest, Recorder, Reply, full};
 use crate::setup::{account, config};
 
-/// What `of` as a Codex client's request becomes under this profile. A call before it brings the recorded cookies.
+/// Sends `of` as a Codex client's request under this profile, and returns what the backend receives. A first call sets the recorded
+/// cookies.
 async fn send(of: &Capture, profile: Profile, passed: &[(&'static str, String)]) -> RecordedRequest {
     send_with(of, profile, passed, (&of.value["body"], None)).await
 }

@@ -17,7 +17,7 @@ use crate::socket::server::{Act, Server};
 
 const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 const STARTED: &str = "x-codex-ws-stream-request-start-ms";
-/// The conversations: which message follows which. The first of the last three was not recorded and is made up.
+/// The conversations: which message follows which. The first messages of the last three were not recorded and are made up.
 const CONVERSATIONS: [&[u8]; 5] = [&[6, 7, 8], &[10, 11], &[12], &[19], &[23]];
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn upgrades_equal_the_recorded_ones() {
             assert_eq!(extensions.len(), 1);
             assert_eq!(capture.sent(&request), expected, "{} as {}", capture.name, profile.name);
 
-            // The same for another client, of whose turn the profile speaks.
+            // The same for another client, with the profile's turn metadata.
             let turn_metadata = capture.header("x-codex-turn-metadata").unwrap();
             let recorded_turn = RecordedTurn::of(&json!({ "x-codex-turn-metadata": turn_metadata }));
             let metadata = profile.turn_metadata(&recorded_turn.facts(capture.number() == 9));
@@ -153,7 +153,7 @@ impl Conversation {
         Self { upstream, server, replies, history: Vec::new() }
     }
 
-    /// Sends the message as a client's whole turn, answers it with what `next` goes on from, and gives what went out.
+    /// Sends the message as a client's whole turn, answers it with the reply that `next` continues, and returns the sent message.
     async fn send_turn(&mut self, message: &Value, next: Option<&Value>) -> Value {
         let reply = next.and_then(reply_before);
         let id = next.map_or("resp_last", |next| next["previous_response_id"].as_str().unwrap());
@@ -197,7 +197,7 @@ fn under(profile: &Profile, message: &Value) -> Value {
     expected
 }
 
-/// All of it, and in order but for the metadata, which has none.
+/// Compares all fields, in order, except for the metadata, which has no order.
 fn assert_alike(sent: &Value, expected: &Value, name: &str) {
     assert_eq!(by_name(&sent["client_metadata"]), by_name(&expected["client_metadata"]), "{name}");
     let ordered = |message: &Value| {

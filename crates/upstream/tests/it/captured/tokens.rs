@@ -69,7 +69,7 @@ async fn send(of: &Capture, profile: Profile) -> RecordedRequest {
         server.request().await;
     }
     let mut request = server.request().await;
-    // Where a browser comes back to is named after the auth server, here this one.
+    // The redirect URL contains the auth server's address, which is the test server's here.
     let ours = format!("http%3A%2F%2F127.0.0.1%3A{}%2Fdevice", server.addr.port());
     let body = String::from_utf8(request.body).unwrap().replace(&ours, "https%3A%2F%2Fauth.openai.com%2Fdevice");
     if body.contains("deviceauth%2Fcallback") {
@@ -92,7 +92,7 @@ async fn token_calls_equal_the_recorded_ones() {
             assert_eq!(request.line, capture.line(), "{}", capture.name);
             let expected = as_sent_by(&profile, capture.headers());
             assert_eq!(capture.sent(&request), expected, "{} as {}", capture.name, profile.name);
-            // A cut token is on file as it was given here: escaped.
+            // The recording has a placeholder for the token; the sent form has the escaped placeholder.
             let body = String::from_utf8(request.body).unwrap().replace("%3CJWT%3E", "<JWT>");
             assert_eq!(body, capture.body(), "{}", capture.name);
         }

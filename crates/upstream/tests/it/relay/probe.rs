@@ -54,7 +54,7 @@ fn behind_a_page(request: &ReceivedRequest) -> FullResponse {
     if path(request) == "/v1beta/models" { gemini(request) } else { json(200, "<!doctype html>") }
 }
 
-/// Lists in Anthropic's shape whoever asks.
+/// Lists in Anthropic's shape for every client.
 fn anthropic_for_all(request: &ReceivedRequest) -> FullResponse {
     if path(request) == "/v1/models" { json(200, ANTHROPIC) } else { json(404, "") }
 }

@@ -74,7 +74,7 @@ async fn our_own_listener_is_never_called(#[case] host: &str) {
         is_denied(&fault(&upstream, &relay(Wire::Chat, &base)).await, "this gateway itself");
     }
     assert_eq!(server.requests().len(), 0);
-    // Another port of this machine is somebody else's.
+    // Another port of this machine belongs to another program.
     let other = Server::open(|_| json(200, "{}")).await;
     let (relay, key) = (relay(Wire::Chat, &other.at("/v1")), key());
     let call = RelayCall { relay: &relay, key: &key, model: "m", body: "{}".into(), client_headers: &[] };

@@ -53,7 +53,7 @@ impl FallbackChain {
     }
 }
 
-/// The first existing model of the chain of a name that means no model.
+/// The first existing model of the chain of an unknown name.
 pub(crate) fn first_fallback(services: &Services, requested: Option<&str>) -> Option<Resolved> {
     let catalog = services.registry.accounts.catalog();
     let chain = services.runtime.settings.chains.of(requested, None);
@@ -116,7 +116,7 @@ impl ModelAttempt {
         self.chain.intended.as_deref().unwrap_or(&self.plan.resolved)
     }
 
-    /// The account that the conversation is kept for while a relay stands in for it.
+    /// The affinity to the conversation's account, which stays while a relay substitutes for the account.
     pub(super) fn held_affinity(&self, served: &AccountId) -> Option<&AffinityRecord> {
         let relay = |id: &AccountId| self.state.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
         let stands_in = self.state.head.fallback.is_some() && relay(served) == Some(true);
