@@ -39,7 +39,7 @@ pub struct Form {
     pub fate: BodyFate,
 }
 
-/// A piece of the rest of a form, or why it did not arrive.
+/// The rest of a form in pieces; an error is why it did not arrive.
 type Rest = BoxStream<'static, Result<Bytes, Failure>>;
 
 /// The fate of the rest of a form.
