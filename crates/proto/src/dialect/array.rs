@@ -1,9 +1,9 @@
-//! The stream as one JSON array: its elements, as soon as each is whole.
+//! A stream that comes as one JSON array: yields each element as soon as it is complete.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-/// Cuts the elements out of an array that arrives in pieces.
+/// Splits an array that arrives in chunks into its elements.
 #[derive(Debug)]
 pub(super) struct Splitter {
     limit: usize,
@@ -21,9 +21,9 @@ enum State {
     Between,
     /// In an element.
     Value,
-    /// In a string of an element; whether a backslash came before.
+    /// In a string of an element; `true` after a backslash.
     String(bool),
-    /// Behind the array.
+    /// After the array.
     After,
 }
 
@@ -33,12 +33,12 @@ impl Splitter {
         Self { limit, held: BytesMut::new(), depth: 0, state: State::Before }
     }
 
-    /// Whether the array was closed.
+    /// Whether the array is closed.
     pub(super) fn is_over(&self) -> bool {
         self.state == State::After
     }
 
-    /// Reads one chunk and appends the elements that it completes; `None` when it is no array of objects.
+    /// Reads one chunk and appends the elements that it completes; `None` when the input is not an array of objects.
     pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<Bytes>) -> Option<()> {
         let mut at = 0;
         while at < chunk.len() {

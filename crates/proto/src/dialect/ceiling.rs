@@ -1,5 +1,5 @@
-//! A wish for more output than an upstream takes, lowered: in the canonical request, and in the client's own body, which a writer of
-//! the same dialect passes on.
+//! Lowers an output limit above the upstream's maximum: in the canonical request, and in the client's own body, which a writer of the same
+//! dialect passes on.
 
 #[cfg(test)]
 mod tests;
@@ -12,14 +12,14 @@ use crate::json::Shape;
 use crate::json::patch::{Edit, patch};
 use crate::text::{Json, Text};
 
-/// The names of the limit, in the dialects that have it at the top of the body.
+/// The names of the limit in the dialects that have it at the top level of the body.
 const LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
-/// Gemini's, and what it stands in.
+/// Gemini's limit, and the object that contains it.
 const CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
 const OUTPUT: [&str; 2] = ["maxOutputTokens", "max_output_tokens"];
 
-/// The request with no larger wish than the upstream takes, and what to note; `None` when it wishes for no more, and for Messages,
-/// whose writer has other figures to keep below the limit.
+/// The request with its limit lowered to the upstream's maximum, and the note to add; `None` when the limit is low enough already, and for
+/// Messages, whose writer keeps other figures below the limit too.
 pub(super) fn lower(request: &Request, wire: Wire, target: &Target) -> Option<(Request, String)> {
     let Target::Relay(relay) = target else { return None };
     let most = relay.ceiling.filter(|_| wire != Wire::Messages)?;

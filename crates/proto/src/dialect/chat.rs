@@ -20,7 +20,7 @@ use crate::notes::Notes;
 pub(super) use reader::Reader;
 pub use writer::Writer;
 
-/// Most stop sequences that OpenAI's own API takes; with more of them none is sent.
+/// Most stop sequences that OpenAI's own API accepts; a longer list is not sent at all.
 pub(super) const MOST_STOPS: usize = 4;
 
 #[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]

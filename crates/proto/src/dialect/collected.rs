@@ -1,41 +1,41 @@
-//! The items of a collected reply as one message, for protocols whose body has one place for each kind of content.
+//! The items of a collected reply as one message, for protocols whose body has one field for each kind of content.
 
 use bytes::{BufMut, BytesMut};
 
 use crate::canon::{CallKind, Item, ItemKind, Part};
 use crate::text::{Json, Text};
 
-/// What such a message has room for; texts escaped and joined.
+/// The content of such a message; texts are escaped and joined.
 #[derive(Debug, Default)]
 pub(super) struct Collected<'w> {
-    /// The text; refusals too where they have no place of their own.
+    /// The text; includes refusals where they have no field of their own.
     pub(super) text: BytesMut,
     /// Whether there is a part of text, perhaps an empty one.
     pub(super) has_text: bool,
     pub(super) refusal: BytesMut,
     /// Paragraphs with a blank line between them.
     pub(super) reasoning: BytesMut,
-    /// Citations of the text, as they came.
+    /// Citations of the text, unchanged.
     pub(super) citations: Vec<Json>,
     pub(super) calls: Vec<Call<'w>>,
-    /// Data and format of each picture.
+    /// Data and format of each image.
     pub(super) images: Vec<(&'w Text, Option<&'w Text>)>,
 }
 
 /// A call: kind, id, name and input.
 pub(super) type Call<'w> = (CallKind, &'w Text, &'w Text, &'w Text);
 
-/// Where refusals stand.
+/// Where refusals go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusals {
-    /// In a place of their own.
+    /// In a separate field.
     Apart,
     /// In the text.
     InText,
 }
 
 impl<'w> Collected<'w> {
-    /// Puts the items together.
+    /// Collects the items.
     pub(super) fn of(items: impl IntoIterator<Item = &'w Item>, refusals: Refusals) -> Self {
         let mut message = Self::default();
         for item in items {

@@ -25,7 +25,7 @@ use crate::notes::Notes;
 pub(super) use reader::Reader;
 pub use writer::Writer;
 
-/// Most stop sequences that the API takes; with more of them none is sent.
+/// Most stop sequences that the API accepts; a longer list is not sent at all.
 pub(super) const MOST_STOPS: usize = 5;
 
 #[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
@@ -33,7 +33,7 @@ pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::read(&body)
 }
 
-/// Refuses what only Gemini upstreams can do and what no note could make good. Errors: `Invalid` with the path of the field.
+/// Refuses features that only Gemini upstreams have and that a note could not make up for. Errors: `Invalid` with the path of the field.
 pub(super) fn reject_gemini_only(request: &Request) -> Result<(), Failure> {
     request::reject_gemini_only(request)
 }

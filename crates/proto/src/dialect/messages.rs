@@ -21,8 +21,8 @@ use crate::notes::Notes;
 pub(super) use reader::Reader;
 pub use writer::Writer;
 
-/// Whether an upstream that speaks this dialect takes a stop sequence: Anthropic answers 400 to one of whitespace alone. What is not
-/// sent is applied by [`crate::trim`].
+/// Whether an upstream that speaks this dialect accepts a stop sequence: Anthropic answers 400 to one that is only whitespace.
+/// [`crate::trim`] applies the stop sequences that are not sent.
 pub(super) fn takes_stop(stop: &str) -> bool {
     !stop.trim().is_empty()
 }

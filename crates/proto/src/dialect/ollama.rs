@@ -1,5 +1,5 @@
-//! Ollama's own API, `/api/chat` and `/api/generate`: a client protocol only. Upstreams of this kind serve Chat Completions too and
-//! are spoken to in that.
+//! Ollama's own API, `/api/chat` and `/api/generate`: a client protocol only. Ollama upstreams serve Chat Completions too, and the gateway
+//! uses that.
 
 pub mod embed;
 mod encode;
@@ -28,8 +28,8 @@ pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::reply(body, false)
 }
 
-/// Reads the body of `/api/generate` that asks for a reply. Errors: `Invalid` with the path of the offending field, also when there is
-/// no prompt.
+/// Reads the body of `/api/generate` that asks for a reply. Errors: `Invalid` with the path of the offending field, also when the prompt is
+/// missing.
 pub fn read_generate(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::reply(body, true)
 }
@@ -44,7 +44,7 @@ pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
     (openai_error::status(failure.kind), out.freeze())
 }
 
-/// The object that stands for a failure, before a stream and inside one.
+/// The error object of a failure, before a stream and inside one.
 fn write_error(failure: &Failure, out: &mut BytesMut) {
     emit::object(out, |writer| writer.string("error", &failure.message));
 }

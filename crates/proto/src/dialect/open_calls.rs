@@ -1,11 +1,11 @@
-//! Calls in progress, for protocols that say a call as a whole.
+//! Calls in progress, for protocols that send each call as a whole.
 
 use crate::canon::{CallKind, Channel, Finish, Head, Item, ItemKind};
 use crate::fold::{ItemDraft, Whole};
 use crate::json::{self, Shape};
 use crate::text::Text;
 
-/// The calls of a reply that are not written yet: their arguments are not whole, or are no object.
+/// The calls of a reply that are not written yet because their arguments are incomplete or not an object.
 #[derive(Debug, Default)]
 pub(super) struct OpenCalls(Vec<(u32, ItemDraft)>);
 
@@ -20,7 +20,7 @@ impl OpenCalls {
         self.draft(at).delta(part, Channel::Arguments, data);
     }
 
-    /// A call is whole. `true` if it is to be written now; else it waits for the end of the reply.
+    /// A call is complete. `true` if it is to be written now; otherwise it waits for the end of the reply.
     pub(super) fn done(&mut self, at: u32, item: &Item) -> bool {
         let ready = is_complete(&item.kind);
         if ready {
@@ -31,7 +31,7 @@ impl OpenCalls {
         ready
     }
 
-    /// The calls that are left when the reply ends. One whose arguments were cut off must not run.
+    /// The calls that remain when the reply ends, without those whose arguments were cut off: such a call must not run.
     pub(super) fn rest(&mut self, finish: Finish) -> Vec<ItemKind> {
         let items = std::mem::take(&mut self.0).into_iter().filter_map(|(_, draft)| draft.item());
         items.map(|item| item.kind).filter(|kind| finish.is_whole() || is_complete(kind)).collect()
@@ -53,7 +53,7 @@ pub(super) fn complete(whole: &Whole) -> impl Iterator<Item = &Item> {
     whole.items.iter().filter(move |item| all || is_complete(&item.kind))
 }
 
-/// Whether an item is no call whose arguments are something else than an object.
+/// `false` for a function call whose arguments are not an object; `true` for every other item.
 fn is_complete(kind: &ItemKind) -> bool {
     let ItemKind::Call { kind: CallKind::Function, input, .. } = kind else { return true };
     let object = || json::readable(input.plain().into_owned().into()).filter(|json| json.shape() == Shape::Object);

@@ -15,7 +15,7 @@ pub fn write(failure: &Failure) -> (u16, Bytes) {
     (status(failure.kind), out.freeze())
 }
 
-/// The status that the OpenAI dialects answer.
+/// The HTTP status for a kind of failure in the OpenAI dialects.
 pub fn status(kind: Kind) -> u16 {
     match kind {
         Kind::Invalid | Kind::ContextLength | Kind::Filtered => 400,
@@ -40,14 +40,14 @@ pub(super) fn members(writer: &mut ObjectWriter<'_>, failure: &Failure) {
     writer.string("type", kind_type(failure.kind));
     writer.nullable("param", failure.param.as_deref(), ObjectWriter::string);
     writer.nullable("code", code(failure), ObjectWriter::string);
-    // The Codex client prints the reset time out of the body, not out of Retry-After.
+    // The Codex client reads the reset time from the body, not from Retry-After.
     if failure.kind == Kind::Exhausted {
         writer.optional("resets_at", failure.resets_at, ObjectWriter::number);
         writer.optional("resets_in_seconds", failure.retry_after, ObjectWriter::number);
     }
 }
 
-/// The failure's own code, else the usual one of its kind.
+/// The failure's own code, else the default one of its kind.
 pub(super) fn code(failure: &Failure) -> Option<&str> {
     let usual = match failure.kind {
         Kind::Invalid | Kind::Internal => None,

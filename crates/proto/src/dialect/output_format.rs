@@ -1,4 +1,4 @@
-//! Schemas on their way to OpenAI's upstreams: which of a client's schemas are held to strictly, and in which form.
+//! Schemas for OpenAI's upstreams: which of a client's schemas are sent as strict, and in which form.
 
 use crate::canon::{Format, Item, ItemKind, Part, Request, Role, SchemaEnvelope};
 use crate::dialect::{Dialect, Wire};
@@ -7,7 +7,7 @@ use crate::json::schema::{self, Form};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
-/// What JSON mode needs somewhere in the conversation.
+/// The instruction that JSON mode needs somewhere in the conversation.
 const IN_JSON: &str = "Answer in JSON.";
 
 /// A schema as an upstream gets it.
@@ -15,11 +15,11 @@ const IN_JSON: &str = "Answer in JSON.";
 pub(super) struct WrittenSchema {
     /// The schema.
     pub(super) schema: Json,
-    /// Strict mode; `None` when nobody said.
+    /// Strict mode; `None` when the request does not set it.
     pub(super) strict: Option<bool>,
 }
 
-/// A conversation in which somebody says something.
+/// Refuses a conversation without content.
 pub(super) fn require_content(items: Vec<Item>, node: Node<'_>) -> ReadResult<Vec<Item>> {
     if has_no_content(&items) {
         Err(node.bad("at least one message with something in it is needed."))
@@ -28,7 +28,7 @@ pub(super) fn require_content(items: Vec<Item>, node: Node<'_>) -> ReadResult<Ve
     }
 }
 
-/// What a model thought is nothing to answer, and may be left out on the way.
+/// Reasoning alone does not count as content: there is nothing to answer, and a writer may leave it out.
 fn has_no_content(items: &[Item]) -> bool {
     items.iter().all(|item| match &item.kind {
         ItemKind::Reasoning { .. } => true,
@@ -37,8 +37,8 @@ fn has_no_content(items: &[Item]) -> bool {
     })
 }
 
-/// The request with a message that asks for JSON; `None` where none is needed. OpenAI's upstreams refuse JSON mode where no
-/// message speaks of JSON, and Anthropic's have no such mode. The client's own body is sent as it came.
+/// The request with a message that asks for JSON; `None` where none is needed. OpenAI's upstreams refuse JSON mode when no message mentions
+/// JSON, and Anthropic's have no such mode. The client's own body is sent unchanged.
 pub(super) fn ask_for_json(request: &Request, wire: Wire, notes: &mut Notes) -> Option<Request> {
     let own = request.own_body(wire.into()).is_some();
     let silent = request.format == Some(Format::JsonObject) && !speaks_of_json(&request.items);
@@ -62,10 +62,10 @@ fn speaks_of_json(items: &[Item]) -> bool {
     messages.flatten().any(|part| matches!(part, Part::Text { text, .. } if names_json(text)))
 }
 
-/// Notes in `request.reply` whether its answer may come in an envelope.
+/// Sets `request.envelope` where the answer may come in an envelope.
 pub(super) fn note_envelope(request: &mut Request) {
     let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return };
-    // A responses client gets the upstream's own frames, which nobody turns back.
+    // A responses client gets the upstream's own frames, so the gateway cannot remove an envelope from them.
     let able = matches!(request.origin, Some(origin) if origin != Dialect::Responses);
     if able
         && must_fit_schema(request, *strict)
@@ -84,7 +84,7 @@ pub(super) fn format(request: &Request, schema: &Json, strict: Option<bool>, not
     }
     match schema::strict(schema, form) {
         Ok(schema) => WrittenSchema { schema, strict: Some(true) },
-        // Who asks for strict mode by its name learns from the upstream what is wrong with the schema.
+        // A client that asks for strict mode by name gets the upstream's own error about the schema.
         Err(_) if names_strict(request) => WrittenSchema { schema: schema.clone(), strict },
         Err(why) => {
             notes.add(format!("output schema not strict: {why}"));
@@ -99,12 +99,12 @@ pub(super) fn parameters(schema: &Json, strict: Option<bool>) -> Json {
     made.unwrap_or_else(|| schema::parameters(schema))
 }
 
-/// Whether the output must fit its schema: the client says so, or its protocol promises it.
+/// Whether the output must fit its schema: the client asks for it, or the client's protocol guarantees it.
 fn must_fit_schema(request: &Request, strict: Option<bool>) -> bool {
     strict.unwrap_or_else(|| !names_strict(request))
 }
 
-/// Whether the client's protocol has a word for strict mode.
+/// Whether the client's protocol has a setting for strict mode.
 fn names_strict(request: &Request) -> bool {
     matches!(request.origin, None | Some(Dialect::Responses | Dialect::Chat))
 }

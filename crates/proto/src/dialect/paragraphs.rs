@@ -2,17 +2,17 @@
 
 use crate::canon::{Channel, PartKey};
 
-/// Tells where a paragraph begins.
+/// Detects where a paragraph begins.
 #[derive(Debug, Default)]
 pub(super) struct Paragraphs {
-    /// Parts of reasoning in the order in which they began; a reply has few.
+    /// Parts of reasoning in the order of their first deltas; a reply has few.
     begun: Vec<PartKey>,
     /// The part of the last delta.
     last: Option<PartKey>,
 }
 
 impl Paragraphs {
-    /// Notes a delta. `true` if it begins a paragraph after another one.
+    /// Records a delta. `true` if it begins a paragraph after another one.
     pub(super) fn begins(&mut self, part: PartKey) -> bool {
         if self.last == Some(part) || !matches!(part.channel, Channel::Reasoning | Channel::Summary) {
             return false;

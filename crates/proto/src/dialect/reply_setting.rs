@@ -1,18 +1,18 @@
-//! What a reply shows beside its events.
+//! What a writer needs beside the events of a reply.
 
 use super::responses::{Echo, Stored};
 use crate::canon::{ReplyOptions, SchemaEnvelope};
 use crate::framing::Framing;
 use crate::text::Text;
 
-/// What a writer needs to know that the events do not say.
+/// The values for a reply that its events do not carry.
 #[derive(Clone, Debug, Default)]
 pub struct ReplySetting {
     /// Id for replies in dialects that need one of their own (`chatcmpl-...`); ASCII, no quotes.
     pub id: String,
     /// Model to show when the upstream does not name one.
     pub model: String,
-    /// Unix seconds to show when the upstream does not say.
+    /// Unix seconds to show when the upstream sends no time.
     pub created: u64,
     /// How the client wants its reply.
     pub reply: ReplyOptions,
@@ -20,16 +20,16 @@ pub struct ReplySetting {
     pub envelope: SchemaEnvelope,
     /// Whether the client is Codex (originator or User-Agent `codex*`) and so gets `codex.*` events.
     pub codex: bool,
-    /// How the events of the stream are told apart (responses dialect); a WebSocket sends each as a message.
+    /// How the events of the stream are separated (responses dialect); a WebSocket sends each as a message.
     pub framing: Framing,
-    /// Whether the response is kept, and what it goes on from (responses dialect).
+    /// Whether the response is stored, and which response it continues (responses dialect).
     pub stored: Stored,
-    /// What response objects of ours repeat of their request (responses dialect).
+    /// The fields of the request that the gateway's own response objects repeat (responses dialect).
     pub echo: Echo,
 }
 
 impl ReplySetting {
-    /// The id to show in a dialect whose replies have ids of ours; an upstream's where none was set.
+    /// The id to show in a dialect whose replies have ids that the gateway makes; the upstream's id when `id` is empty.
     pub(super) fn shown_id(&self, upstream: Option<&Text>) -> Text {
         upstream.filter(|_| self.id.is_empty()).cloned().unwrap_or_else(|| Text::from_plain(&self.id))
     }

@@ -1,4 +1,4 @@
-//! Values that requests of several protocols have: text, stop sequences, addresses.
+//! Values that requests of several protocols share: text, stop sequences, URLs.
 
 use bytes::Bytes;
 
@@ -6,9 +6,9 @@ use crate::json::Shape;
 use crate::json::node::{Node, ReadResult};
 use crate::text::Text;
 
-/// Most stop sequences that a protocol with a low bound of its own takes here.
+/// Most stop sequences accepted in protocols whose own limit is lower.
 pub(super) const MAX_STOPS: usize = 16;
-/// Longest stop sequence in bytes: as much text as this may be held back.
+/// Longest stop sequence in bytes: up to this much text may be held back.
 const MAX_STOP: usize = 4096;
 
 /// A list of at most `most` stop sequences, without the empty ones.
@@ -35,34 +35,34 @@ fn stop(node: Node<'_>, expected: &str) -> ReadResult<String> {
     Ok(stop)
 }
 
-/// The name of an output format, as OpenAI takes it.
+/// Whether OpenAI accepts `name` as the name of an output format.
 pub(super) fn is_format_name(name: &Text) -> bool {
     let bytes = name.escaped();
     (1..=64).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(b))
 }
 
-/// The address of a page or file that the upstream fetches; the gateway never does.
+/// The URL of a page or file that the upstream fetches; the gateway never does.
 pub(super) fn web_url(node: Node<'_>) -> ReadResult<Text> {
     let url = node.filled()?;
     if is_web(&url.plain()) { Ok(url) } else { Err(node.bad("expected an http or https URL.")) }
 }
 
-/// Whether an address is one of the web.
+/// Whether a URL is http or https.
 pub(super) fn is_web(url: &str) -> bool {
     begins(url, "https://") || begins(url, "http://")
 }
 
-/// Whether an address is one of a file that Google keeps.
+/// Whether a URL names a file in Google's storage.
 pub(super) fn is_at_google(url: &str) -> bool {
     begins(url, "gs://") || begins(url, "files/")
 }
 
-/// Whether a text begins like this, in capitals or not.
+/// Whether a text begins with `prefix`, ignoring ASCII case.
 pub(super) fn begins(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
 
-/// Texts as one, with blank lines between them. One text stays the slice that it is.
+/// The texts joined with blank lines between them. A single text is returned without a copy.
 pub(super) fn joined<'t>(texts: impl IntoIterator<Item = &'t Text>) -> Option<Text> {
     let texts: Vec<&Text> = texts.into_iter().collect();
     if let [] | [_] = texts[..] {

@@ -1,4 +1,4 @@
-//! OpenAI Responses: the protocol of the Codex backend, and so the one that passes through untouched.
+//! OpenAI Responses: the protocol of the Codex backend, so replies in it pass through unchanged.
 
 pub mod compact;
 mod echo;
@@ -30,7 +30,7 @@ pub(super) use request::input;
 pub use stored::{ListedItem, Stored, list_items, pack, unpack};
 pub use writer::Writer;
 
-/// The least `max_output_tokens` that the public API takes; other protocols know smaller limits.
+/// The least `max_output_tokens` that the public API accepts; other protocols allow smaller limits.
 pub(super) const LEAST_OUTPUT: u64 = 16;
 
 pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {

@@ -1,4 +1,4 @@
-//! Where the events of one frame go: the rule that exactly one of them carries it.
+//! Collects the events of one frame and makes sure that exactly one of them carries the frame.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ pub(super) struct EventSink<'o> {
     dialect: Dialect,
     /// The frame's bytes, until an event carries it.
     frame: Option<Bytes>,
-    /// Whether events without a frame of their own are covered by one.
+    /// Whether the events that carry no frame are covered by one.
     framed: bool,
 }
 
@@ -21,17 +21,17 @@ impl<'o> EventSink<'o> {
         Self { out, dialect, frame: Some(frame), framed: true }
     }
 
-    /// Events behind the last frame, which are no edit of the frames.
+    /// Events after the last frame, which do not count as edits of the frames.
     pub(super) fn behind(out: &'o mut Vec<Event>, dialect: Dialect) -> Self {
         Self { out, dialect, frame: None, framed: true }
     }
 
-    /// Events that no frame says.
+    /// Events without a frame.
     pub(super) fn bare(out: &'o mut Vec<Event>, dialect: Dialect) -> Self {
         Self { out, dialect, frame: None, framed: false }
     }
 
-    /// An event that carries the frame, if none did before.
+    /// Adds an event; it carries the frame if no earlier event does.
     pub(super) fn push(&mut self, what: What) {
         match self.frame.take() {
             Some(bytes) => {
@@ -42,43 +42,43 @@ impl<'o> EventSink<'o> {
         }
     }
 
-    /// An item that comes whole.
+    /// Adds a complete item.
     pub(super) fn item(&mut self, at: u32, kind: ItemKind) {
         self.push(What::ItemOpen { at, head: Head::of(&kind) });
         self.push(What::ItemDone { at, item: Item { kind, raw: None } });
     }
 
-    /// An event that another event of the frame stands for.
+    /// Adds an event that another event of the frame covers.
     pub(super) fn aside(&mut self, what: What) {
         let carrier = if self.framed { Carrier::Covered(self.dialect) } else { Carrier::Ours };
         self.out.push(Event { what, carrier });
     }
 
-    /// Covered events, which leave the frame to an event after them.
+    /// Adds covered events and leaves the frame to an event after them.
     pub(super) fn covered(&mut self, add: impl FnOnce(&mut Self)) {
         let frame = self.frame.take();
         add(self);
         self.frame = frame;
     }
 
-    /// An event that no frame says and that a writer of this dialect must write itself.
+    /// Adds an event that is in no frame and that a writer of this dialect must write itself.
     pub(super) fn push_ours(&mut self, what: What) {
         self.out.push(Event::new(what));
     }
 
-    /// Leaves the frame out: no event carries it.
+    /// Drops the frame: no event carries it.
     pub(super) fn drop_frame(&mut self) {
         self.frame = None;
     }
 
-    /// Makes sure that the frame is carried.
+    /// Adds an empty event for the frame if no event carries it yet.
     pub(super) fn finish(&mut self) {
         if self.frame.is_some() {
             self.push(What::Other);
         }
     }
 
-    /// Goes on with the next frame.
+    /// Starts the next frame.
     pub(super) fn next(&mut self, frame: Bytes) {
         self.finish();
         self.frame = Some(frame);

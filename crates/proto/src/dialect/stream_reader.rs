@@ -1,4 +1,4 @@
-//! Upstream bytes to events, the same for every dialect: the forms that an answer comes in, its limits, and its one terminal event.
+//! Turns upstream bytes into events, the same way for every dialect: the forms of an answer, its limits, and its one terminal event.
 
 use std::fmt;
 
@@ -16,25 +16,25 @@ use crate::json;
 /// Longest frame, element or whole body, in bytes.
 const LIMIT: usize = 64 << 20;
 
-/// Why a cut answer failed.
+/// The message for an answer that was cut off.
 pub(super) const CUT: &str = "The upstream ended its answer early.";
 
-/// One answer in a dialect: what its frames and bodies say.
+/// The reader of one answer in a dialect: it interprets frames and bodies.
 pub(super) trait Answer: Default + fmt::Debug {
     /// The dialect.
     const DIALECT: Dialect;
-    /// Whether a stream may come as a JSON array, and a body between its frames.
+    /// Whether a stream may come as a JSON array, or with a JSON body between its frames.
     const ARRAYS: bool = false;
 
     /// Reads a frame of a stream. A failure ends the answer.
     fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) -> Result<Progress, Failure>;
 
-    /// The failure of an answer that is cut.
+    /// The message when an answer is cut off.
     const CUT: &str = CUT;
-    /// The failure of an answer with a frame or body that is longer than the limit.
+    /// The message when a frame or body is longer than the limit.
     const TOO_LARGE: &str = "The upstream sent an event of more than 64 MiB.";
 
-    /// The decoder of a stream of server-sent events that refuses frames over `limit` bytes.
+    /// The decoder for server-sent events; it refuses frames over `limit` bytes.
     fn decoder(&self, limit: usize) -> Decoder {
         Decoder::new(limit)
     }
@@ -44,48 +44,48 @@ pub(super) trait Answer: Default + fmt::Debug {
         self.body(message, out)
     }
 
-    /// Reads a JSON body, or an element of an array. Servers answer so even when a stream was asked for, and most when they refuse.
+    /// Reads a JSON body, or an element of an array. Servers send a body even when the request asked for a stream, mostly with an error.
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure>;
 
-    /// Whether the answer is complete though nothing said that it ends; `whole` is a body or an array that was closed.
+    /// Whether the answer is complete without a terminal event; `whole` means that it is a body or a closed array.
     fn is_complete(&self, whole: bool) -> bool;
 
     /// Ends a complete answer.
     fn close(&mut self, sink: &mut EventSink<'_>);
 
-    /// The events before the failure of an answer.
+    /// Adds the events that precede the failure of an answer.
     fn before_failure(&mut self, _out: &mut Vec<Event>) {}
 }
 
-/// Whether an answer goes on.
+/// Whether an answer continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// More may come.
     More,
-    /// The terminal event is out.
+    /// The terminal event has been emitted.
     Done,
 }
 
-/// Upstream bytes of one dialect to events.
+/// Turns the upstream bytes of one dialect into events.
 #[derive(Debug)]
 pub(super) struct StreamReader<A> {
     form: Form,
     pub(super) answer: A,
-    /// Frames of one chunk; kept for its memory.
+    /// Frames of one chunk; a field so that its allocation is reused.
     frames: Vec<sse::Frame>,
 }
 
 /// The form of an answer.
 #[derive(Debug)]
 enum Form {
-    /// Nothing but whitespace came.
+    /// Only whitespace has arrived.
     Unknown,
     Stream(Decoder),
-    /// The messages of a WebSocket, one a line.
+    /// The messages of a WebSocket, one per line.
     Lines(ndjson::Decoder),
     Array(Splitter),
     Body(BytesMut),
-    /// A terminal event is out; nothing counts any more.
+    /// The terminal event has been emitted; further bytes are ignored.
     Done,
 }
 
@@ -94,7 +94,7 @@ impl<A: Answer> StreamReader<A> {
         Self { form: Form::Unknown, answer: A::default(), frames: Vec::new() }
     }
 
-    /// Expects one message a line.
+    /// Expects one message per line.
     pub(in crate::dialect) fn read_lines(&mut self) {
         self.form = Form::Lines(ndjson::Decoder::new(LIMIT));
     }
@@ -147,7 +147,7 @@ impl<A: Answer> StreamReader<A> {
         }
     }
 
-    /// The upstream is done or cut.
+    /// Ends the answer: the upstream finished or was cut off.
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
         let framed = !matches!(self.form, Form::Unknown);
         let whole = match std::mem::replace(&mut self.form, Form::Unknown) {
@@ -172,9 +172,9 @@ impl<A: Answer> StreamReader<A> {
         if matches!(self.form, Form::Done) {
             return;
         }
-        // Some servers close after the reason of the end without a word.
+        // Some servers close after the finish reason without a terminal frame.
         if self.answer.is_complete(whole) {
-            // What is said behind the last frame is no edit of the frames.
+            // Events after the last frame do not count as edits of the frames.
             let mut sink = if framed { EventSink::behind(out, A::DIALECT) } else { EventSink::bare(out, A::DIALECT) };
             return self.answer.close(&mut sink);
         }
@@ -186,7 +186,7 @@ impl<A: Answer> StreamReader<A> {
         let rest = if A::ARRAYS { Bytes::copy_from_slice(decoder.held().trim_ascii()) } else { Bytes::new() };
         decoder.end(&mut frames);
         self.each(frames, A::frame, out);
-        // Google's own servers put an error between the frames as it is.
+        // Google's own servers put an error between the frames as bare JSON.
         if rest.first() == Some(&b'{') && json::valid(&rest) {
             self.each([rest], A::body, out);
         }

@@ -1,8 +1,8 @@
-//! Tools as an upstream can take them: free-text tools as functions where it knows only those, names in the characters that it
-//! allows, and call ids that are short enough. [`super::tool_replies`] turns the calls of its answer back.
+//! Tools in the form that an upstream accepts: free-text tools as functions where the upstream has only functions, names in the allowed
+//! characters, and call ids that are short enough. [`super::tool_replies`] reverses this for the calls of the answer.
 //!
-//! All of it depends on the request and the protocol alone, so that the next turn of a conversation is written the same. A client's
-//! own body is left to the service that it was written for; OpenAI's Responses are edited item by item.
+//! The result depends on the request and the protocol alone, so that the next turn of a conversation is written the same. A client's own
+//! body is left to the service that it was written for; bodies for OpenAI's Responses are edited item by item.
 
 use std::fmt::Write as _;
 
@@ -16,16 +16,16 @@ use crate::text::{Json, Text};
 #[cfg(test)]
 mod tests;
 
-/// What a function takes that stands for a free-text tool.
+/// The parameters of a function that replaces a free-text tool.
 const FREE: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-/// Most characters of a call id that OpenAI takes.
+/// Most characters of a call id that OpenAI accepts.
 const LONGEST_ID: usize = 64;
 
-/// What an upstream takes.
+/// Which tools, names and ids an upstream accepts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     wire: Wire,
-    /// Whether it knows functions only.
+    /// Whether the upstream has functions only.
     pub(crate) functions_only: bool,
 }
 
@@ -44,7 +44,7 @@ impl Rules {
         Some(Self { wire, functions_only })
     }
 
-    /// The name that stands for one that this upstream refuses; `None` for one that it takes.
+    /// The replacement for a name that this upstream refuses; `None` for an accepted name.
     pub(crate) fn renamed(self, name: &Text) -> Option<Text> {
         let plain = name.plain();
         let most = if matches!(self.wire, Wire::Chat | Wire::Gemini) { 64 } else { 128 };
@@ -61,7 +61,7 @@ impl Rules {
         Some(Text::from_plain(&short))
     }
 
-    /// The id that stands for a call id that is too long; `None` for one that is not.
+    /// The replacement for a call id that is too long; `None` for one that is short enough.
     fn shortened(self, id: &Text) -> Option<Text> {
         let plain = id.plain();
         if matches!(self.wire, Wire::Messages | Wire::Gemini) || plain.chars().count() <= LONGEST_ID {
@@ -72,7 +72,7 @@ impl Rules {
     }
 }
 
-/// The request with tools that the upstream takes; `None` when it takes those of the client.
+/// The request with tools that the upstream accepts; `None` when it accepts the client's tools unchanged.
 pub(super) fn fit(request: &Request, wire: Wire, target: &Target, notes: &mut Notes) -> Option<Request> {
     let rules = Rules::of(request, wire, target)?;
     let tools: Vec<_> = request.tools.iter().map(|tool| rules.tool(tool, notes)).collect();
@@ -150,7 +150,7 @@ impl Rules {
         }
     }
 
-    /// A list of allowed tools with the names and kinds that are sent; `None` when it is the same.
+    /// A list of allowed tools with the names and kinds that are sent; `None` when nothing changes.
     fn allowed(self, choice: &Json) -> Option<Json> {
         let tools: Vec<Json> = choice.get("tools")?.elements().collect();
         let fitted: Vec<Json> = tools.iter().map(|tool| self.allowed_tool(tool)).collect();
@@ -169,7 +169,7 @@ impl Rules {
     }
 }
 
-/// Makes a free-text call or its output one of a function; `false` for everything else.
+/// Turns a free-text call or its output into a function's; `false` for every other item.
 fn as_function(item: &mut ItemKind) -> bool {
     match item {
         ItemKind::Call { kind: kind @ CallKind::Custom, input, .. } => {

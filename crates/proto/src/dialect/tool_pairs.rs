@@ -1,8 +1,8 @@
-//! Calls without results and results without calls, repaired: every upstream answers 400 to such a history, and a client that
-//! was interrupted between a call and its result has one.
+//! Repairs calls without results and results without calls: every upstream answers 400 to such a history, and a client that was interrupted
+//! between a call and its result has one.
 //!
-//! A call without a result gets one that says so. A result without its call becomes a message of the user. This runs on
-//! the whole conversation, after the turns of `previous_response_id` stand in front of the new input.
+//! A call without a result gets one that states this. A result without its call becomes a user message. The repair runs on the whole
+//! conversation, after the turns of `previous_response_id` are put before the new input.
 
 #[cfg(test)]
 mod tests;
@@ -16,11 +16,11 @@ use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
 use crate::notes::Notes;
 use crate::text::Text;
 
-/// What stands in the place of a result that never came.
+/// The text in place of a missing result.
 const NO_RESULT: &str = "The tool gave no result.";
 
-/// The request with a result for every call and a call for every result; `None` when nothing is to be repaired. The
-/// client's own body is left to the service that it was written for.
+/// The request with a result for every call and a call for every result; `None` when there is nothing to repair. The client's own body is
+/// left to the service that it was written for.
 pub(super) fn repair(request: &Request, wire: Wire, target: &Target, notes: &mut Notes) -> Option<Request> {
     let own = request.own_body(wire.into()).is_some();
     if own && wire != Wire::Responses {
@@ -35,7 +35,7 @@ pub(super) fn repair(request: &Request, wire: Wire, target: &Target, notes: &mut
     Some(repaired)
 }
 
-/// Places of what lacks its other half.
+/// Indices of the items without a counterpart.
 #[derive(Debug, Default)]
 struct Broken {
     /// Calls without a result.
@@ -88,10 +88,10 @@ impl Broken {
 #[derive(Debug, Default)]
 struct Pairs<'a> {
     ids: HashMap<&'a [u8], Pair>,
-    /// Calls of kinds that only the responses dialect has. Their results may come as function outputs, and a screen or a patch
-    /// cannot be made up.
+    /// Ids of calls whose kinds only the responses dialect has. Their results may come as function outputs, and the gateway cannot invent a
+    /// screenshot or a patch result.
     others: HashSet<Bytes>,
-    /// Whether there is an item that may stand for calls which are not listed: a reference to a stored item, or a compaction.
+    /// Whether there is an item that may represent calls which are not listed: a reference to a stored item, or a compaction.
     opaque: bool,
 }
 
@@ -100,9 +100,9 @@ struct Pairs<'a> {
 struct Pair {
     /// Calls that wait for a result.
     open: Vec<usize>,
-    /// Results that came while no call waited.
+    /// Results that came while no call was open.
     early: Vec<usize>,
-    /// Whether a call and a result met.
+    /// Whether a call and a result were matched.
     joined: bool,
 }
 
@@ -111,7 +111,7 @@ impl<'a> Pairs<'a> {
         self.ids.entry(id.escaped()).or_default().open.push(at);
     }
 
-    /// A result answers the last call of its id that waits.
+    /// A result answers the last open call of its id.
     fn result(&mut self, id: &'a Text, at: usize) {
         let pair = self.ids.entry(id.escaped()).or_default();
         match pair.open.pop() {
@@ -123,7 +123,7 @@ impl<'a> Pairs<'a> {
     fn other(&mut self, item: &Item, without_replay: bool) {
         let Some(raw) = &item.raw else { return };
         let is_replay = raw.get("encrypted_content").is_some();
-        // It is not sent, so nothing can refer to it.
+        // The item is not sent, so nothing can refer to it.
         if is_replay && without_replay {
             return;
         }
@@ -135,11 +135,11 @@ impl<'a> Pairs<'a> {
     fn broken(self, wire: Wire) -> Broken {
         let mut broken = Broken::default();
         for (id, mut pair) in self.ids {
-            // A result may stand before its call.
+            // A result may precede its call.
             let met = pair.open.len().min(pair.early.len());
             pair.open.truncate(pair.open.len() - met);
             pair.early.truncate(pair.early.len() - met);
-            // Responses upstreams join them by the id alone.
+            // Responses upstreams match calls and results by the id alone.
             if wire == Wire::Responses && (pair.joined || met > 0) {
                 continue;
             }
@@ -157,7 +157,7 @@ fn no_result(kind: CallKind, call_id: Text) -> Item {
     ItemKind::Output { kind, call_id, parts, failed: true }.into()
 }
 
-/// What a result says, as a message; `None` where it says nothing.
+/// The content of a result as a message; `None` where it is empty.
 fn result_message(parts: &[Part]) -> Option<Item> {
     let blank = parts.iter().all(Part::is_empty);
     (!blank).then(|| ItemKind::message(Role::User, parts.to_vec()).into())

@@ -1,8 +1,8 @@
-//! Calls of an answer as the client knows its tools: what [`crate::dialect::Wire::write_request`] changed about them is changed back
-//! while the answer streams.
+//! Restores the client's tools in the calls of an answer: reverses the changes of [`crate::dialect::Wire::write_request`] while the answer
+//! streams.
 //!
-//! A call of a tool that the service itself runs, such as xAI's `x_search`, is not a call for a client that did not offer the tool: it
-//! becomes a note, and the answer does not end as one that waits for results.
+//! A call of a tool that the service itself runs, such as xAI's `x_search`, is not a call for a client that did not offer the tool: the
+//! call becomes a note, and the answer does not end as one that waits for results.
 
 mod input;
 #[cfg(test)]
@@ -21,17 +21,17 @@ use crate::text::{Json, Text};
 /// The tools of one request, and the calls of its answer so far.
 #[derive(Clone, Debug)]
 pub struct ToolReplies {
-    /// Names as the client offered them, by the names that were sent.
+    /// The client's tool names, by the names that were sent.
     names: HashMap<String, Text>,
-    /// Sent names of free-text tools that went as functions.
+    /// Sent names of free-text tools that were sent as functions.
     custom: HashSet<String>,
-    /// Sent names of all tools, where the service may call others by itself.
+    /// Sent names of all tools, where the service may call others itself.
     offered: Option<HashSet<String>>,
     /// Calls in progress, by output index.
     calls: HashMap<u32, Call>,
-    /// Whether there was a call for the client.
+    /// Whether the answer has a call for the client.
     called: bool,
-    /// Whether a call of the service's own was left out.
+    /// Whether a call of a service's own tool was left out.
     dropped: bool,
     /// Whether the event that carried the current frame was edited.
     frame_edited: bool,
@@ -39,14 +39,14 @@ pub struct ToolReplies {
 
 #[derive(Clone, Debug)]
 enum Call {
-    /// A free-text call that comes as a function.
+    /// A free-text call that arrives as a function call.
     Custom(Input),
-    /// A call of the service's own.
+    /// A call of a service's own tool.
     Service,
 }
 
 impl ToolReplies {
-    /// For the answer to a request that was written for this target; `None` when its calls pass as they come.
+    /// Rewrites the answer to a request for this target; `None` when its calls need no change.
     pub fn new(request: &Request, wire: Wire, target: &Target) -> Option<Self> {
         let rules = Rules::of(request, wire, target)?;
         let (mut names, mut custom) = (HashMap::new(), HashSet::new());
@@ -61,7 +61,7 @@ impl ToolReplies {
                 names.insert(sent, name.clone());
             }
         }
-        // A client of this protocol sees the service's own calls as they are.
+        // A client of this protocol sees the calls of the service's own tools unchanged.
         let foreign = wire == Wire::Responses && request.origin.is_some_and(|origin| origin != Dialect::Responses);
         let offered = (foreign && matches!(target, Target::Relay(_))).then(|| offered(request, rules));
         let active = !names.is_empty() || !custom.is_empty() || offered.is_some();
@@ -69,10 +69,11 @@ impl ToolReplies {
         active.then_some(Self { names, custom, offered, calls, called, dropped, frame_edited: false })
     }
 
-    /// The events that stand for one of the upstream: a note, where there is one, and the event.
+    /// The events that replace one upstream event: a note, if there is one, and the event.
     pub fn event(&mut self, mut event: Event) -> [Option<Event>; 2] {
         let carries = event.carrier.frame().is_some();
-        // In these dialects the first event of a frame carries it: once that is edited the frame is gone, and nothing covers the others.
+        // In these dialects the first event of a frame carries it: after an edit of that event the frame is gone and cannot cover the
+        // others.
         let follows = matches!(event.carrier, Carrier::Covered(Dialect::Chat | Dialect::Gemini));
         if self.frame_edited && follows {
             event.carrier = Carrier::Ours;
@@ -105,13 +106,13 @@ impl ToolReplies {
         }
     }
 
-    /// Whether a call is one that the service has made and answered itself.
+    /// Whether the service made and answered the call itself.
     fn is_service(&self, kind: CallKind, name: &Text) -> bool {
         let offered = self.offered.as_ref();
         kind == CallKind::Custom && offered.is_some_and(|offered| !offered.contains(name.plain().as_ref()))
     }
 
-    /// Leaves out a call of the service's own; the note is made once.
+    /// Leaves out a call of a service's own tool; the note is made once.
     fn drop(&mut self, at: u32, name: &Text, carrier: &Carrier) -> Option<Event> {
         self.dropped = true;
         let name = sanitized(&name.plain());
@@ -122,7 +123,7 @@ impl ToolReplies {
         })
     }
 
-    /// A call as the client knows it, and whether it is the same as it came.
+    /// A call with the client's kind and name, and whether both are unchanged.
     fn turned(&mut self, at: u32, kind: CallKind, name: Text) -> (bool, CallKind, Text) {
         self.called = true;
         let plain = name.plain().into_owned();
@@ -163,7 +164,7 @@ impl ToolReplies {
         [missing, Some(Event { what: What::ItemDone { at, item }, carrier: carrier_after(carrier, same) })]
     }
 
-    /// The text of a free-text tool's call, and the delta that brings it if none did.
+    /// The text of a free-text tool's call, and a delta with the text if none was sent.
     fn custom_input(&self, at: u32, arguments: &Text) -> (Text, Option<Event>) {
         let data = input::whole(arguments);
         let is_sent = matches!(self.calls.get(&at), Some(Call::Custom(input)) if input.has_begun());
@@ -182,7 +183,7 @@ impl ToolReplies {
         }
     }
 
-    /// A terminal object with the client's names in it; `None` when there is nothing to change.
+    /// A terminal object with the client's names in it; `None` when nothing changes.
     fn response(&self, response: &Json) -> Option<Json> {
         let items: Vec<Json> = response.get("output")?.elements().collect();
         let named: Vec<Json> = items.iter().map(|item| self.named(item)).collect();
@@ -195,17 +196,17 @@ impl ToolReplies {
     }
 }
 
-/// The carrier of an event that is the `same` as it came, or was edited.
+/// The carrier of an event that is unchanged (`same`) or edited.
 fn carrier_after(carrier: Carrier, same: bool) -> Carrier {
     if same { carrier } else { Carrier::Ours }
 }
 
-/// The carrier of an event beside the one that has `carrier`.
+/// The carrier of an event next to the one that has `carrier`.
 fn covered(carrier: &Carrier) -> Carrier {
     carrier.dialect().map_or(Carrier::Ours, Carrier::Covered)
 }
 
-/// The names of all tools as they are sent, those in lists of tools included.
+/// The sent names of all tools, including those in lists of tools.
 fn offered(request: &Request, rules: Rules) -> HashSet<String> {
     let mut names = HashSet::new();
     for tool in &request.tools {

@@ -1,15 +1,15 @@
-//! What a tool must be like, whatever the protocol that it came in.
+//! Checks of tools, the same for every protocol.
 
 use crate::json::node::{Node, ReadResult};
 use crate::text::Text;
 
-/// Most tools of one request.
+/// Most tools in one request.
 pub(super) const MOST: usize = 1024;
 
 /// Longest name, in characters.
 const NAME: usize = 128;
 
-/// A tool's name; any characters but control characters, as namespaced and MCP names have dots and slashes.
+/// A tool's name; any characters except control characters, as namespaced and MCP names have dots and slashes.
 pub(super) fn name(node: Node<'_>) -> ReadResult<Text> {
     let text = node.filled()?;
     let plain = text.plain();

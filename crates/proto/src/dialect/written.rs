@@ -1,4 +1,4 @@
-//! What writing a request leaves to do for its reply.
+//! What a written request leaves to do for its reply.
 
 #[cfg(test)]
 mod tests;
@@ -10,12 +10,12 @@ use super::{Target, Wire, chat, gemini, messages, responses};
 use crate::canon::{Limits, Request, SchemaEnvelope};
 use crate::notes::Notes;
 
-/// A request as an upstream gets it.
+/// A request as the upstream receives it.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// The body.
     pub body: Bytes,
-    /// What was changed or left out.
+    /// Notes about changes and omissions.
     pub notes: Notes,
     /// The limits that the body does not carry; [`crate::trim`] applies them to the reply.
     pub left: Limits,
@@ -29,7 +29,7 @@ pub struct Written {
 pub struct Undo {
     /// The calls of tools that were sent in another form; `None` when all calls pass as they come.
     pub tools: Option<ToolReplies>,
-    /// The shape of the text.
+    /// The envelope of the text.
     pub envelope: SchemaEnvelope,
 }
 
@@ -40,7 +40,7 @@ impl Undo {
     }
 }
 
-/// The limits of `request` that its body for `target` does not carry. A client's own body carries all that its protocol has.
+/// The limits of `request` that its body for `target` does not carry. A client's own body carries every limit that its protocol has.
 pub(super) fn left(request: &Request, wire: Wire, target: &Target) -> Limits {
     let limits = &request.limits;
     if matches!(target, Target::Codex(_)) {
@@ -51,7 +51,7 @@ pub(super) fn left(request: &Request, wire: Wire, target: &Target) -> Limits {
     // A list of stop sequences that is too long is not sent at all.
     let too_many = |most| !own && limits.stop.len() > most;
     match wire {
-        // A limit below the least was raised.
+        // A limit below the minimum was raised.
         Wire::Responses => {
             let max_tokens = limits.max_tokens.filter(|limit| !own && *limit < responses::LEAST_OUTPUT);
             Limits { max_tokens, stop: limits.stop.clone() }

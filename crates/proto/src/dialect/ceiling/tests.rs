@@ -1,11 +1,11 @@
-//! Every client's wish, on its way to every upstream.
+//! Output limits of every client protocol, written for every upstream protocol.
 
 use serde_json::Value;
 
 use super::super::{RelayTarget, Written};
 use super::*;
 
-/// A client's body that wishes for so many tokens.
+/// A client's body that requests `requested` tokens.
 fn body(dialect: Dialect, requested: u64) -> String {
     let message = r#""messages":[{"role":"user","content":"hi"}]"#;
     match dialect {
@@ -21,7 +21,7 @@ fn body(dialect: Dialect, requested: u64) -> String {
     }
 }
 
-/// What an upstream is asked for at most, as it would read it, and the notes.
+/// The limit that the upstream reads, and the notes.
 fn sent_limit(dialect: Dialect, wire: Wire, requested: u64, ceiling: Option<u64>) -> (Option<u64>, String) {
     let (request, _) = dialect.read_request(Bytes::from(body(dialect, requested))).unwrap();
     let target = Target::Relay(RelayTarget { model: "m".to_owned(), ceiling, ..RelayTarget::default() });
@@ -50,7 +50,7 @@ fn max_tokens_is_lowered_to_the_relays_ceiling() {
     }
 }
 
-/// Both spellings of a limit are lowered, and what is beside them stays as it came.
+/// Both spellings of a limit are lowered; the other members stay unchanged.
 #[test]
 fn a_clients_own_body_changes_nowhere_else() {
     let lowered = |origin, raw: &'static str| {
@@ -65,7 +65,7 @@ fn a_clients_own_body_changes_nowhere_else() {
     assert_eq!(lowered(Some(Dialect::Gemini), gemini), expected);
 }
 
-/// The budget of thinking stays below a lowered limit.
+/// The thinking budget stays below a lowered limit.
 #[test]
 fn thinking_is_lowered_with_its_limit() {
     let body = r#"{"model":"m","max_tokens":9000,"thinking":{"type":"enabled","budget_tokens":8000},

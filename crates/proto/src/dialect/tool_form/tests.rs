@@ -12,7 +12,7 @@ fn sent(dialect: Dialect, body: &str, wire: Wire, target: &Target) -> Value {
     serde_json::from_slice(&wire.write_request(&request, target).unwrap().body).unwrap()
 }
 
-/// A history with a free-text call, as Codex sends it.
+/// A history with a free-text call in the form that Codex sends.
 const CUSTOM: &str = r#"{"model":"m","tools":[{"type":"custom","name":"apply_patch","format":{"type":"text"}}],
     "tool_choice":{"type":"custom","name":"apply_patch"},"input":[{"role":"user","content":"a"},
     {"type":"custom_tool_call","call_id":"c1","name":"apply_patch","input":"a\n\"b\""},
@@ -38,7 +38,7 @@ fn free_text_tools_are_functions_where_an_upstream_knows_no_others() {
     assert_eq!(openai["tools"][0]["type"], "custom");
 }
 
-/// `OpenAI` answers 400 "string too long" to ids of more than 64 characters, which other vendors make.
+/// `OpenAI` answers 400 "string too long" to ids of more than 64 characters; other vendors make such ids.
 #[test]
 fn long_call_ids_are_shortened_in_the_call_and_its_output() {
     let (one, two) = (format!("{}a", "x".repeat(80)), format!("{}b", "x".repeat(80)));

@@ -1,4 +1,4 @@
-//! Broken histories of every client, on their way to every upstream.
+//! Broken histories of every client protocol, written for every upstream protocol.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn targets(wire: Wire) -> Vec<Target> {
     if wire == Wire::Responses { vec![relay, codex(false), codex(true)] } else { vec![relay] }
 }
 
-/// The calls and results that an upstream reads, in their order: `c` or `r` and the id, and `u` for what the user says.
+/// The calls and results that an upstream reads, in order: `c` or `r` and the id, or `u` and the user's text.
 fn steps(wire: Wire, body: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -65,14 +65,14 @@ fn steps(wire: Wire, body: &Value) -> Vec<String> {
     steps
 }
 
-/// What an upstream reads of a client's body, and the notes.
+/// The steps that an upstream reads from a client's body, and the notes.
 fn sent(dialect: Dialect, body: &Value, wire: Wire, target: &Target) -> (Vec<String>, String) {
     let (request, _) = dialect.read_request(Bytes::from(body.to_string())).unwrap();
     let Written { body: out, notes, .. } = wire.write_request(&request, target).unwrap();
     (steps(wire, &serde_json::from_slice(&out).unwrap()), notes.header())
 }
 
-/// A history of `a` and `b`, of which only `b` was answered, and of a result that nobody asked for.
+/// A history of the calls `a` and `b`, where only `b` has a result, and of a result without a call.
 fn broken(dialect: Dialect) -> Value {
     let object = json!({});
     match dialect {
@@ -134,7 +134,7 @@ fn every_upstream_gets_a_result_for_each_call() {
         for wire in WIRES.into_iter().filter(|wire| *wire == Wire::Responses || Dialect::from(*wire) != dialect) {
             for target in targets(wire) {
                 let (mut steps, notes) = sent(dialect, &broken(dialect), wire, &target);
-                // Anthropic and Google want the results in one turn; their order says nothing.
+                // Anthropic and Google want the results in one turn; the order of the results has no meaning.
                 steps[3..5].sort();
                 let expected = ["u stray", "c a", "c b", "r a", "r b", "u go on"];
                 assert_eq!(steps, expected, "{dialect:?} to {wire:?}: {target:?}");
@@ -166,7 +166,7 @@ fn added_results_are_errors_in_every_protocol() {
     );
 }
 
-/// An Ollama client gives calls no ids, so it cannot be told one.
+/// An Ollama client gives calls no ids, so the gateway makes one.
 #[test]
 fn an_ollama_history_may_end_in_a_call() {
     let body = json!({ "model": "m", "messages": [
@@ -181,7 +181,7 @@ fn an_ollama_history_may_end_in_a_call() {
     }
 }
 
-/// A sound history is sent as it came.
+/// A valid history is sent unchanged.
 #[test]
 fn nothing_else_changes() {
     let call = json!({ "type": "function_call", "call_id": "a", "name": "f", "arguments": "{}" });
@@ -202,7 +202,7 @@ fn nothing_else_changes() {
         json!([custom, custom_output]),
         json!([call, output, user, call, output]),
         json!([call, output, output]),
-        // The official client answers its shell so.
+        // The official client answers its shell calls this way.
         json!([shell, output]),
         json!([shell, user]),
         json!([screen, user]),
@@ -223,7 +223,7 @@ fn nothing_else_changes() {
     }
 }
 
-/// Clients that number the calls of each turn anew.
+/// Some clients restart the numbering of calls in each turn.
 #[test]
 fn an_id_may_come_again() {
     let call = json!({ "type": "function_call", "call_id": "a", "name": "f", "arguments": "{}" });
@@ -243,7 +243,7 @@ fn an_id_may_come_again() {
     }
 }
 
-/// Most histories of a client's own dialect go to its service as they are.
+/// The body of a client that speaks the upstream's dialect is not repaired.
 #[test]
 fn a_clients_own_body_is_left_to_its_service() {
     for (dialect, wire) in

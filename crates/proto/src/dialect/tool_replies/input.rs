@@ -1,4 +1,4 @@
-//! The text of a free-text tool out of the arguments of the function that stands for it, `{"input":"..."}`, while they stream.
+//! Extracts the text of a free-text tool from the arguments of the function that replaces it, `{"input":"..."}`, while they stream.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::json;
 use crate::text::{Json, Text};
 
-/// Where the arguments are.
+/// The position in the arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     /// Before the text.
@@ -17,16 +17,16 @@ enum Stage {
     After,
 }
 
-/// Reads the arguments piece by piece. The text stays escaped as it came: it is the content of a JSON string already.
+/// Reads the arguments piece by piece. The text stays escaped, since it is the content of a JSON string already.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Input {
     stage: Stage,
-    /// What cannot be read before more comes.
+    /// Bytes that cannot be interpreted before more arrive.
     held: String,
 }
 
 impl Input {
-    /// Reads a piece of the arguments; what it adds to the text.
+    /// Reads a piece of the arguments; returns the text that it adds.
     pub(super) fn feed(&mut self, piece: &str) -> Text {
         self.held.push_str(piece);
         if self.stage == Stage::Before
@@ -48,7 +48,7 @@ impl Input {
         self.stage != Stage::Before
     }
 
-    /// Copies the text up to its end, or to an escape that is not complete; how much was read.
+    /// Copies the text up to its end, or up to an incomplete escape; returns how many bytes were read.
     fn inside(&mut self, out: &mut String) -> usize {
         let mut at = 0;
         while let Some(c) = self.held[at..].chars().next() {
@@ -86,7 +86,7 @@ impl Input {
     }
 }
 
-/// The text in complete arguments; all of them where they are something else than one text.
+/// The text in complete arguments; the arguments themselves if they are not a single text.
 pub(super) fn whole(arguments: &Text) -> Text {
     let plain = arguments.plain();
     let mut input = Input::default();
@@ -101,7 +101,7 @@ pub(super) fn whole(arguments: &Text) -> Text {
     if plain.trim() == "{}" { Text::default() } else { object.text("input").unwrap_or_else(|| arguments.clone()) }
 }
 
-/// What follows `{"input":"`.
+/// The rest after `{"input":"`.
 fn begin(text: &str) -> Option<&str> {
     let after = |text: &'_ str, part: &str| -> Option<usize> {
         let rest = text.trim_start();
@@ -114,15 +114,15 @@ fn begin(text: &str) -> Option<&str> {
     Some(rest)
 }
 
-/// What a backslash begins.
+/// The result of reading an escape.
 enum Escape {
-    /// More must come to tell.
+    /// Incomplete; more bytes are needed.
     Cut,
-    /// An escape of so many bytes.
+    /// A valid escape of this many bytes.
     Whole(usize),
     /// Half of a surrogate pair.
     Lone,
-    /// Nothing that JSON knows.
+    /// Not a JSON escape.
     Wrong,
 }
 

@@ -15,7 +15,7 @@ fn request(dialect: Dialect, body: &str) -> Request {
     dialect.read_request(Bytes::copy_from_slice(body.as_bytes())).unwrap().0
 }
 
-/// The answer of an upstream, as the client's protocol gets it.
+/// The events of an upstream's answer, rewritten for the client.
 fn answer(request: &Request, wire: Wire, body: &str) -> Vec<Event> {
     let mut replies = ToolReplies::new(request, wire, &relay());
     let mut reader = Reader::new(wire);
@@ -47,7 +47,7 @@ fn stream(dialect: Dialect, events: &[Event]) -> String {
     String::from_utf8(out.to_vec()).unwrap()
 }
 
-/// A call of `name` whose arguments come in pieces of `size` bytes.
+/// A call of `name` whose arguments arrive in pieces of `size` characters.
 fn called(wire: Wire, name: &str, arguments: &str, size: usize) -> String {
     let quoted = |text: &str| Text::from_plain(text).quoted();
     let chars: Vec<char> = arguments.chars().collect();

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::super::{CodexTarget, Dialect, RelayTarget};
 use super::*;
 
-/// What is left of a request in `dialect` that is written for `target`.
+/// The limits that remain of a request in `dialect` after it is written for `target`.
 fn left(dialect: Dialect, body: &Value, wire: Wire, target: &Target) -> (Option<u64>, usize) {
     let (request, _) = dialect.read_request(body.to_string().into()).unwrap();
     let left = wire.write_request(&request, target).unwrap().left;
@@ -23,13 +23,13 @@ fn limits_that_the_body_does_not_carry_are_left() {
     let many = chat(16, 6);
     for (body, wire, target, expected) in [
         (&few, Wire::Responses, &codex, (Some(9), 4)),
-        // What is below the least of Responses is raised; it has no stop sequences.
+        // A limit below the minimum of Responses is raised; Responses has no stop sequences.
         (&few, Wire::Responses, &relay, (Some(9), 4)),
         (&many, Wire::Responses, &relay, (None, 6)),
         (&few, Wire::Gemini, &relay, (None, 0)),
         (&many, Wire::Gemini, &relay, (None, 6)),
         (&many, Wire::Messages, &relay, (None, 0)),
-        // The client's own body carries all of it.
+        // The client's own body carries all limits.
         (&many, Wire::Chat, &relay, (None, 0)),
     ] {
         assert_eq!(left(Dialect::Chat, body, wire, target), expected, "{wire:?} {body}");
