@@ -1,5 +1,5 @@
-//! Legacy text completions, `POST /v1/completions`: a bare prompt in, `text_completion` objects out. A prompt is what a person
-//! says; reasoning and calls have no place in the answer.
+//! Legacy text completions, `POST /v1/completions`: a bare prompt in, `text_completion` objects out. The prompt becomes a user message; the
+//! answer has no fields for reasoning and calls.
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ use crate::notes::Notes;
 use crate::text::{Json, Text};
 pub use writer::Writer;
 
-/// Fields that are refused unless they ask for nothing: no chat model's answer could honour them.
+/// Fields that are refused unless they are empty or off: no chat model's answer could honour them.
 const REFUSED: [(&str, &str); 3] = [
     ("echo", "the prompt is not repeated in answers."),
     ("suffix", "text is not inserted before another."),
@@ -63,7 +63,7 @@ fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
     Ok(())
 }
 
-/// A text, or a list of one.
+/// A text, or a list of one text.
 fn prompt(node: Node<'_>) -> ReadResult<Text> {
     if node.is(Shape::String) {
         return node.filled();
@@ -100,7 +100,7 @@ pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     out.freeze()
 }
 
-/// What all objects of a reply begin with.
+/// The first members of every object of a reply.
 fn head(writer: &mut ObjectWriter<'_>, setting: &ReplySetting, (model, created): (Option<&Text>, u64)) {
     writer.string("id", &setting.id);
     writer.string("object", "text_completion");

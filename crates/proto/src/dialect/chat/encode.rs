@@ -1,4 +1,4 @@
-//! The words of chat that streams and whole bodies share.
+//! Parts of the chat format that streams and whole bodies share.
 
 use bytes::{BufMut, BytesMut};
 
@@ -9,20 +9,20 @@ use crate::failure::Failure;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
-/// Other servers' words for `stop`.
+/// Values of other servers for `stop`.
 const STOPS: [&str; 8] = ["eos", "eos_token", "end_turn", "stop_sequence", "end", "complete", "completed", "finished"];
 
-/// Whether a finish reason means that the model was done.
+/// Whether a finish reason means that the model finished normally.
 pub(super) fn is_stop(reason: &str) -> bool {
     reason.eq_ignore_ascii_case("stop") || STOPS.contains(&reason)
 }
 
-/// Whether `OpenAI` has a word for the same as this finish reason of an upstream.
+/// Whether `OpenAI` has a finish reason with the same meaning as this one of an upstream.
 pub(super) fn has_word_for(reason: &str) -> bool {
     is_stop(reason) || ["length", "max_tokens", "content_filter", "tool_calls", "function_call"].contains(&reason)
 }
 
-/// The finish reason. A reply that ends well with calls in it waits for their results, whatever the upstream calls that.
+/// The finish reason. A reply that ends normally and has calls waits for their results, whatever reason the upstream gives.
 pub(super) fn reason(finish: Finish, calls: bool, legacy: bool) -> &'static str {
     match finish {
         Finish::Length => "length",
@@ -87,7 +87,7 @@ fn input_name(kind: CallKind) -> &'static str {
     }
 }
 
-/// A generated picture as a data URL; chat has no form of its own for it, this one is what other gateways use.
+/// A generated image as a data URL; chat has no format for it, so this is the one of other gateways.
 pub(super) fn image(out: &mut BytesMut, result: &Text, format: Option<&Text>) {
     emit::object(out, |writer| {
         writer.string("type", "image_url");
@@ -102,7 +102,7 @@ pub(super) fn image(out: &mut BytesMut, result: &Text, format: Option<&Text>) {
     });
 }
 
-/// A citation in chat's nested form; `None` for kinds that chat does not know.
+/// A citation in chat's nested form; `None` for kinds that chat does not have.
 pub(super) fn citation(data: &Json) -> Option<Json> {
     if !data.text("type")?.is("url_citation") {
         return None;

@@ -1,4 +1,4 @@
-//! Canonical request to a chat body, for relays that speak chat.
+//! Turns a canonical request into a chat body, for relays that speak chat.
 
 mod messages;
 mod patch;
@@ -14,14 +14,14 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::quirks;
 
-/// Fields that other dialects keep in `rest` and that chat has under the same name.
+/// Fields that other dialects put in `rest` and that chat has under the same name.
 const SHARED: [&str; 6] =
     ["metadata", "store", "safety_identifier", "prompt_cache_retention", "prediction", "repetition_penalty"];
 
 /// Fields that OpenAI's own API does not have.
 const FOREIGN: [&str; 3] = ["top_k", "min_p", "repetition_penalty"];
 
-/// Writes a chat request: the client's own body patched where it spoke chat, else from the canonical form.
+/// Writes a chat request: patches the client's own body if the client speaks chat, else writes the canonical form.
 pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
     let relay = match target {
         Target::Codex(codex) => {
@@ -70,7 +70,7 @@ fn options(
     sampling(writer, request, relay.strict, notes);
     writer.optional("service_tier", request.tier.as_deref(), ObjectWriter::string);
     writer.optional_text("prompt_cache_key", request.cache_key.as_ref());
-    // `auto` is what every chat server does by itself.
+    // Every chat server does `auto` by default.
     if request.reasoning.summary.as_deref().is_some_and(|summary| summary != "auto") {
         notes.add("dropped reasoning.summary");
     }

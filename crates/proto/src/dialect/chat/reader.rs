@@ -1,4 +1,4 @@
-//! Chat replies to events: streams frame by frame, and whole bodies that answer a request for a stream.
+//! Turns chat replies into events: streams frame by frame, and whole bodies that answer a request for a stream.
 
 mod answer;
 mod calls;
@@ -22,7 +22,7 @@ use crate::json;
 use crate::text::Json;
 use crate::upstream_error;
 
-/// Upstream chat bytes to events.
+/// Turns upstream chat bytes into events.
 pub(in crate::dialect) type Reader = StreamReader<ChatAnswer>;
 
 impl Answer for ChatAnswer {
@@ -42,8 +42,8 @@ impl Answer for ChatAnswer {
         Ok(Progress::More)
     }
 
-    /// A whole body. Its events carry it as the chunk that a stream of one chunk would have had, so that clients of this dialect
-    /// get all of its fields.
+    /// Reads a whole body. Its events carry it as the chunk of a stream with one chunk, so that clients of this dialect get all of its
+    /// fields.
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
         let mut sink = match chunk::of(&body) {
             Some(chunk) => EventSink::new(out, Self::DIALECT, chunk),
@@ -68,7 +68,7 @@ impl Answer for ChatAnswer {
 }
 
 impl ChatAnswer {
-    /// One frame that is more than a piece of text.
+    /// Reads a frame that is more than a piece of text.
     fn chunk(&mut self, data: &Bytes, is_error: bool, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         let json = json::readable(data.clone()).ok_or_else(garbled)?;
         let (data, reply) = (json.bytes(), json.parse::<Reply<'_>>().map_err(|_| garbled())?);

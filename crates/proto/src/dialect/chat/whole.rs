@@ -19,7 +19,7 @@ pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let extra = Extra::of(whole);
     let mut out = BytesMut::with_capacity(answer.text.len() + 1024);
     emit::object(&mut out, |writer| {
-        // A stream of a chat upstream has its id, and so has its body.
+        // A chat upstream's stream keeps its id, so its collected body does too.
         let passes = whole.frames_in(Dialect::Chat).next().is_some() && !whole.id.is_empty();
         let id = if passes { whole.id.clone() } else { setting.shown_id(Some(&whole.id)) };
         writer.text("id", &id);
@@ -55,7 +55,7 @@ fn choice(
     extra.choice(writer);
     let finish = whole.finish.unwrap_or(Finish::Stop);
     match extra.finish() {
-        // Streams pass the upstream's word too.
+        // Streams pass the upstream's reason too.
         Some(word) if answer.calls.is_empty() => writer.text("finish_reason", word),
         _ => writer.string("finish_reason", encode::reason(finish, !answer.calls.is_empty(), legacy)),
     }

@@ -1,5 +1,5 @@
-//! The shapes of chat replies, as much of them as we read. Every leaf stays raw, because servers differ in what they put there
-//! and one odd leaf must not fail a reply.
+//! The fields of chat replies that the gateway reads. Every leaf stays raw, because servers differ in its type and one odd leaf must not
+//! fail a reply.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -45,7 +45,7 @@ pub(super) struct Message<'a> {
     pub(super) content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) refusal: Option<&'a RawValue>,
-    /// DeepSeek's name, which most servers took over.
+    /// DeepSeek's name, which most servers adopted.
     #[serde(borrow, default)]
     pub(super) reasoning_content: Option<&'a RawValue>,
     /// OpenRouter's name; vLLM's newer one.
@@ -74,7 +74,7 @@ pub(super) struct Call<'a> {
     pub(super) custom: Option<Called<'a>>,
 }
 
-/// What is called, and with what.
+/// Name and arguments of a call.
 #[derive(Debug, Deserialize)]
 pub(super) struct Called<'a> {
     #[serde(borrow, default)]

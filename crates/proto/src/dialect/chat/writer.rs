@@ -1,7 +1,7 @@
-//! Events to `chat.completion.chunk` frames.
+//! Turns events into `chat.completion.chunk` frames.
 //!
-//! Everything that is the same in each chunk of a reply is rendered once, when the reply opens; a text delta then costs three
-//! copies into the output and no allocation. Frames of a chat upstream pass as they came.
+//! The constant part of each chunk is rendered once, when the reply opens; a text delta then costs three copies into the output and no
+//! allocation. Frames of a chat upstream pass unchanged.
 
 mod chunk;
 
@@ -21,13 +21,13 @@ use crate::text::{Json, Text};
 /// The frame after the last chunk.
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// Events to chat bytes.
+/// Turns events into chat bytes.
 #[derive(Debug)]
 pub struct Writer {
     setting: ReplySetting,
     opened: bool,
     chunks: Chunks,
-    /// Output index and kind of each call, in the order in which the calls began.
+    /// Output index and kind of each call, in order of their start.
     calls: Vec<(u32, CallKind)>,
     /// Output indices of the images.
     images: Vec<u32>,
@@ -36,14 +36,14 @@ pub struct Writer {
     passed: Passed,
 }
 
-/// What went out as the upstream's own frames.
+/// What was sent as the upstream's own frames.
 #[derive(Debug, Default)]
 struct Passed {
     /// The last frame.
     last: Option<Bytes>,
-    /// Whether the chunk with the finish reason is out.
+    /// Whether the chunk with the finish reason was sent.
     finish: bool,
-    /// Whether the usage chunk is out.
+    /// Whether the usage chunk was sent.
     usage: bool,
 }
 
@@ -92,7 +92,7 @@ impl Writer {
         }
     }
 
-    /// The first chunk, which names the role.
+    /// The first chunk, with the role.
     fn open(&mut self, open: Option<&Open>, out: &mut BytesMut) {
         if !std::mem::replace(&mut self.opened, true) {
             self.chunks.prepare(&self.setting, open);
@@ -127,7 +127,7 @@ impl Writer {
     }
 
     fn delta(&mut self, part: PartKey, data: &Text, out: &mut BytesMut) {
-        // A partial picture has no form in chat; the whole one follows.
+        // Chat has no form for a partial image; the complete one follows.
         if data.is_empty() || part.channel == Channel::Image {
             return;
         }
@@ -165,11 +165,11 @@ impl Writer {
         }
     }
 
-    /// An item is whole. Its text came in deltas.
+    /// An item is complete. Its text came in deltas.
     fn item_done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         self.open(None, out);
         match &item.kind {
-            // The upstream opened it as something else.
+            // The upstream opened the item as something else.
             ItemKind::Call { kind, call_id, name, input, .. } if self.call_index(at).is_none() => {
                 self.call_open(at, *kind, (call_id, name), out);
                 self.arguments(at, input, out);
@@ -203,8 +203,8 @@ impl Writer {
         }
     }
 
-    /// An event whose `frame` goes out as it is, or which such a frame covers: then `frame` is empty. The state must know what the frame
-    /// says.
+    /// An event whose `frame` is sent unchanged, or which such a frame covers: then `frame` is empty. Updates the state with the frame's
+    /// content.
     fn pass(&mut self, what: &What, frame: &Bytes, out: &mut BytesMut) {
         match what {
             What::Open(open) if !self.opened => {

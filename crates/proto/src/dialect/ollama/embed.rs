@@ -1,4 +1,4 @@
-//! Embeddings: Ollama's requests in the words of OpenAI, which every relay that makes embeddings speaks, and the answers back.
+//! Embeddings: turns Ollama's requests into OpenAI's, which every relay with embeddings accepts, and the answers back.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ pub struct Embed {
     pub model: String,
     /// OpenAI's body; `None` when there is nothing to embed, which only loads a model.
     pub body: Option<Bytes>,
-    /// Whether it came to `/api/embeddings`, which takes one text and gives one vector.
+    /// Whether the request came to `/api/embeddings`, which takes one text and returns one vector.
     pub single: bool,
-    /// What OpenAI's words have no place for: `truncate`, `options`.
+    /// The fields without a counterpart in OpenAI's API: `truncate`, `options`.
     pub notes: Notes,
 }
 
@@ -49,7 +49,7 @@ pub fn read(body: &Bytes, single: bool) -> Result<Embed, Failure> {
     Ok(Embed { model, body, single, notes })
 }
 
-/// A text, or a list of texts where those are taken; `None` when there is none to embed.
+/// A text, or a list of texts where lists are allowed; `None` when there is nothing to embed.
 fn texts(node: Node<'_>, single: bool) -> ReadResult<Option<Json>> {
     if !single && node.is(Shape::Array) {
         let count = node.each(usize::MAX, node::text)?.len();
@@ -61,8 +61,8 @@ fn texts(node: Node<'_>, single: bool) -> ReadResult<Option<Json>> {
 }
 
 impl Embed {
-    /// The answer in Ollama's shape, from the relay's; without one it is that of a load. `took` counts from the request. Errors:
-    /// `Upstream` when there are no vectors in it.
+    /// The relay's answer in Ollama's shape; without an answer, the reply to a load. `took` counts from the request. Errors: `Upstream`
+    /// when the answer has no vectors.
     pub fn answer(&self, answer: Option<&Bytes>, took: Duration) -> Result<Bytes, Failure> {
         let vectors = answer.map_or_else(|| Ok(Vec::new()), vectors)?;
         let mut out =
@@ -82,7 +82,7 @@ impl Embed {
     }
 }
 
-/// The vectors of OpenAI's answer, in the order of its texts.
+/// The vectors of OpenAI's answer, in the order of the input texts.
 fn vectors(answer: &Bytes) -> Result<Vec<Json>, Failure> {
     let nonsense = || Failure::new(Kind::Upstream, "The relay's answer holds no embeddings.").code("upstream_protocol");
     if !crate::json::valid(answer) {

@@ -1,4 +1,4 @@
-//! The words of Ollama that streams and whole bodies share.
+//! Parts of Ollama's format that streams and whole bodies share.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::json::{Shape, valid};
 use crate::text::{Json, Text};
 
-/// `done` and everything behind it.
+/// `done` and all members after it.
 pub(super) fn done(writer: &mut ObjectWriter<'_>, finish: Finish, usage: Option<Usage>, timing: &Timing) {
     writer.literal("done", "true");
     writer.string("done_reason", reason(finish));
     let usage = usage.unwrap_or_default();
     writer.number("total_duration", nanos(timing.last));
-    // Nothing is loaded here; what an upstream does until its first word is reading the prompt.
+    // Nothing is loaded here; the time until an upstream's first token counts as reading the prompt.
     writer.number("load_duration", 0);
     writer.number("prompt_eval_count", usage.input);
     writer.number("prompt_eval_duration", nanos(timing.first));
     writer.number("eval_count", usage.output);
-    // Clients divide by it.
+    // Clients divide by this duration.
     writer.number("eval_duration", nanos(timing.last.saturating_sub(timing.first)).max(1));
 }
 
-/// Why a reply ended. Ollama has no word of its own for a reply that waits for tools.
+/// The reason why a reply ended. Ollama has no separate value for a reply that waits for tools.
 fn reason(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop | Finish::ToolCalls | Finish::Cancelled => "stop",
@@ -67,12 +67,12 @@ fn arguments(kind: CallKind, input: &Text) -> Option<Json> {
     if !valid(plain.as_bytes()) {
         return None;
     }
-    // A reply is one line. Between members a line end means nothing, and inside a string it is escaped.
+    // A reply is one line. Between members a line break has no meaning, and inside a string it is escaped.
     let bytes: Vec<u8> = plain.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
     Some(Json::from_valid(Bytes::from(bytes))).filter(|json| json.shape() == Shape::Object)
 }
 
-/// Text that is no object, as one.
+/// Wraps text that is not an object in one.
 fn wrapped(input: &Text) -> Json {
     emit::json(|writer| writer.text("input", input))
 }

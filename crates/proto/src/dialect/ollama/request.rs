@@ -1,4 +1,4 @@
-//! Request bodies of `/api/chat` and `/api/generate` to canonical requests.
+//! Turns request bodies of `/api/chat` and `/api/generate` into canonical requests.
 
 mod images;
 mod messages;
@@ -16,12 +16,12 @@ use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::Json;
 
-/// What a body asks for.
+/// The purpose of a body.
 #[derive(Clone, Debug)]
 pub enum RequestKind {
     /// A reply.
     Reply(Box<Request>, Notes),
-    /// That a model be loaded or unloaded: there are no messages, or there is no prompt.
+    /// Load or unload a model: there are no messages, or there is no prompt.
     Load {
         /// The model's name.
         model: String,
@@ -47,7 +47,7 @@ pub fn read(body: &Bytes, generate: bool) -> Result<RequestKind, Failure> {
     Ok(RequestKind::Reply(Box::new(request), scope.notes))
 }
 
-/// As [`read`], for callers that cannot answer anything but a reply.
+/// Same as [`read`], for callers that can only answer with a reply.
 #[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
 pub(super) fn reply(body: Bytes, generate: bool) -> Result<(Request, Notes), Failure> {
     match read(&body, generate)? {
@@ -63,7 +63,7 @@ fn load(fields: &mut Fields<'_>) -> ReadResult<RequestKind> {
     Ok(RequestKind::Load { model, unload, stream })
 }
 
-/// A number of seconds or a length of time; whether it is zero.
+/// Reads a number of seconds or a duration; returns whether it is zero.
 pub(super) fn keep_alive(node: Node<'_>) -> ReadResult<bool> {
     if node.is(Shape::Number) {
         return Ok(node.json().as_u64() == Some(0));
@@ -72,7 +72,7 @@ pub(super) fn keep_alive(node: Node<'_>) -> ReadResult<bool> {
     Ok(text.starts_with('0') && text.chars().all(|c| !c.is_ascii_digit() || c == '0'))
 }
 
-/// What the readers of the single values share.
+/// State that the readers of single fields share.
 #[derive(Default)]
 struct Scope {
     notes: Notes,
@@ -91,13 +91,13 @@ impl Scope {
             request.tools = fields.read("tools", |node| self.tools(node))?.unwrap_or_default();
         }
         self.options(&mut fields, &mut request)?;
-        // There is nothing here that a model is kept loaded in.
+        // The gateway loads no models, so the value has no effect.
         fields.read("keep_alive", keep_alive)?;
         self.notes.unread("", fields);
         Ok(request)
     }
 
-    /// What only `/api/generate` has.
+    /// The fields that only `/api/generate` has.
     fn prompt(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         refuse(fields)?;
         request.instructions = fields.read("system", node::text)?.filter(|system| !system.is_empty());
@@ -109,13 +109,13 @@ impl Scope {
     }
 }
 
-/// Whether a body has nothing to answer.
+/// Whether a body asks only to load or unload a model.
 fn is_load(fields: &Fields<'_>, generate: bool) -> bool {
     let none = |name| !fields.has(name) || is_empty(fields, name);
     if generate { none("prompt") && none("images") } else { none("messages") }
 }
 
-/// Refuses what no chat model could honour.
+/// Refuses options that no chat model can honour.
 fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
     if fields.read("suffix", node::text)?.is_some_and(|suffix| !suffix.is_empty()) {
         return Err(

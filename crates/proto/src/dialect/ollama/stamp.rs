@@ -1,10 +1,10 @@
-//! Points of time as Ollama writes them.
+//! Timestamps in Ollama's format.
 
 use std::time::Duration;
 
-/// Bytes of a stamp.
+/// Length of a timestamp in bytes.
 pub(super) const LENGTH: usize = 30;
-/// 9999-12-31T23:59:59Z, the last second that fits.
+/// 9999-12-31T23:59:59Z, the last second that fits the format.
 const LAST: u64 = 253_402_300_799;
 
 /// A time since 1970 as RFC 3339 in UTC with nanoseconds: `2026-11-21T09:30:00.000000000Z`.

@@ -33,7 +33,7 @@ pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     out.freeze()
 }
 
-/// The answer to a request without messages or prompt, which asks for a model to be loaded or unloaded: there is nothing to load.
+/// The answer to a request without messages or prompt, which asks to load or unload a model: there is nothing to load.
 pub fn loaded(model: &str, generate: bool, unload: bool, created_at: u64) -> Bytes {
     let mut out = BytesMut::new();
     emit::object(&mut out, |writer| {

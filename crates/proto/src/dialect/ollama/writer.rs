@@ -1,8 +1,8 @@
-//! Events to lines of JSON.
+//! Turns events into lines of JSON.
 //!
-//! Everything that is the same in each line of a reply is rendered once; a text delta then costs three copies into the output and
-//! no allocation. A call is one line, written when its arguments are whole, or at the end of a reply that did not say so; a text is
-//! never said twice, the last line holds none.
+//! The constant part of each line is rendered once; a text delta then costs three copies into the output and no allocation. A call is one
+//! line, written when its arguments are complete, or at the end of a reply that never marked them complete; text is never repeated: the
+//! last line has none.
 
 mod line;
 
@@ -20,7 +20,7 @@ use crate::dialect::paragraphs::Paragraphs;
 use crate::fold::Timing;
 use crate::text::Text;
 
-/// Events to Ollama's lines.
+/// Turns events into Ollama's lines.
 #[derive(Debug)]
 pub struct Writer {
     line: LineWriter,
@@ -49,7 +49,7 @@ impl Writer {
         }
     }
 
-    /// How long ago the request came.
+    /// Sets the time since the request arrived.
     pub(in crate::dialect) fn at(&mut self, elapsed: Duration) {
         self.elapsed = elapsed;
         self.line.at(elapsed);
@@ -70,7 +70,7 @@ impl Writer {
                 write_error(failure, out);
                 out.extend_from_slice(b"\n");
             }
-            // A citation has no place in a message of Ollama's.
+            // Ollama's messages have no field for citations.
             What::ItemOpen { .. }
             | What::Annotation { .. }
             | What::Limits(_)
@@ -82,7 +82,7 @@ impl Writer {
         }
     }
 
-    /// A line that says nothing.
+    /// A line with an empty text.
     pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
         self.line.text("", out);
     }
@@ -101,12 +101,12 @@ impl Writer {
                 self.line.thinking(data.as_str(), out);
             }
             Channel::Arguments => self.open.delta(part.at, part.part, data),
-            // Pictures go out whole.
+            // Images are sent whole.
             Channel::Image => {}
         }
     }
 
-    /// An item is whole. Its text came in deltas.
+    /// An item is complete. Its text came in deltas.
     fn item_done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         match &item.kind {
             ItemKind::Call { .. } if self.open.done(at, item) => {
@@ -120,7 +120,7 @@ impl Writer {
     fn call(&mut self, call: &ItemKind, out: &mut BytesMut) {
         let ItemKind::Call { kind, call_id, name, input, .. } = call else { return };
         if self.line.generates() {
-            // Nothing was on offer there.
+            // `/api/generate` offers no tools.
             return;
         }
         let call = (*kind, call_id, name, input);

@@ -48,7 +48,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
     }
 }
 
-/// A reply of the Responses API: reasoning, then two pieces of text, one of them with a quote in it.
+/// A reply of the Responses API: reasoning, then two text deltas, one of them with a quote.
 const REPLY: &str = concat!(
     "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"created_at\":9,\"model\":\"gpt-5.5\",\"output\":[]}}\n\n",
     "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[]}}\n\n",

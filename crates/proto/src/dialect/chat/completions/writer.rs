@@ -1,4 +1,4 @@
-//! Events to streamed `text_completion` objects.
+//! Turns events into streamed `text_completion` objects.
 
 use bytes::{BufMut, BytesMut};
 
@@ -9,7 +9,7 @@ use crate::dialect::chat::encode;
 use crate::json::emit;
 use crate::text::Text;
 
-/// Events to bytes.
+/// Turns events into bytes.
 #[derive(Debug)]
 pub struct Writer {
     setting: ReplySetting,

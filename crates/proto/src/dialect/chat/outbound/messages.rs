@@ -1,4 +1,4 @@
-//! Items to chat messages: the calls of one turn in one assistant message, their results right behind it.
+//! Turns items into chat messages: the calls of one turn in one assistant message, their results directly after it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,8 +11,8 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::notes::{Notes, sanitized};
 use crate::text::Text;
 
-/// Writes `messages`; with `thoughts` what was thought before a call stands beside it. Errors: `Invalid` where a part has no form in
-/// chat and leaving it out would change the question, or nothing is left to ask.
+/// Writes `messages`; with `thoughts`, a call's message has the reasoning before it. Errors: `Invalid` where a part has no form in chat and
+/// its omission would change the question, or no message remains.
 pub(super) fn write(
     writer: &mut ObjectWriter<'_>,
     request: &Request,
@@ -50,7 +50,7 @@ struct Call<'a> {
     input: &'a Text,
 }
 
-/// A tool result and its place in the history.
+/// A tool result and its index in the history.
 struct PendingResult<'a> {
     at: usize,
     call_id: &'a Text,
@@ -58,11 +58,11 @@ struct PendingResult<'a> {
     failed: bool,
 }
 
-/// Items on their way to messages.
+/// The conversion of items into messages.
 struct Messages<'a> {
     done: Vec<Message<'a>>,
     open: Option<Answer<'a>>,
-    /// What was thought, until a call comes; `None` where it cannot be sent.
+    /// Reasoning that waits for a call; `None` where the upstream does not accept it.
     thoughts: Option<Vec<&'a Text>>,
     /// Results that wait for their call's message, by call id.
     results: HashMap<&'a [u8], VecDeque<PendingResult<'a>>>,
@@ -134,7 +134,7 @@ impl<'a> Messages<'a> {
         }
     }
 
-    /// What was thought led to no call.
+    /// Drops reasoning that led to no call.
     fn forget(&mut self, notes: &mut Notes) {
         if let Some(thoughts) = self.thoughts.as_mut().filter(|thoughts| !thoughts.is_empty()) {
             thoughts.clear();
@@ -152,8 +152,8 @@ impl<'a> Messages<'a> {
         self.answer(&ids, notes);
     }
 
-    /// Writes the results of these calls, in the order of the history; images, for which tool messages have no place,
-    /// follow in a user message.
+    /// Writes the results of these calls, in the order of the history; images follow in a user message, since tool messages have no field
+    /// for them.
     fn answer(&mut self, ids: &[&'a [u8]], notes: &mut Notes) {
         let mut next = |id: &&'a [u8]| self.results.get_mut(id).and_then(VecDeque::pop_front);
         let mut found: Vec<PendingResult<'a>> = ids.iter().filter_map(&mut next).collect();
@@ -171,7 +171,7 @@ impl<'a> Messages<'a> {
     }
 }
 
-/// Everything but pictures and files, for which only the user's messages have a place.
+/// All parts except images and files, which only user messages may have.
 fn without_media<'a>(parts: &'a [Part], note: &'static str, notes: &mut Notes) -> Vec<&'a Part> {
     let shown = |part: &&Part| matches!(part, Part::Image { .. } | Part::File { .. });
     if parts.iter().any(|part| shown(&part)) {
@@ -186,7 +186,7 @@ fn speaker(role: &Role, notes: &mut Notes) -> &'static str {
         Role::Assistant => "assistant",
         Role::System => "system",
         Role::Developer => {
-            // Every chat server knows `system`; OpenAI's treat it as `developer` where the model wants that.
+            // Every chat server accepts `system`; OpenAI's treat it as `developer` where the model wants that.
             notes.add("sent developer messages as system");
             "system"
         }
@@ -246,7 +246,7 @@ fn call_member(writer: &mut ObjectWriter<'_>, call: &Call<'_>) {
     });
 }
 
-/// The result of a tool that failed. There is no mark for that in chat, so words say it.
+/// The result of a tool that failed. Chat has no flag for a failure, so the text says it.
 fn failure(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure> {
     if let [Part::Text { text, .. }] = parts {
         let out = writer.key("content");
@@ -260,7 +260,7 @@ fn failure(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure
     content(writer, &all)
 }
 
-/// One text as a string, everything else as an array of parts.
+/// A single text as a string, all other parts as an array.
 fn content(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure> {
     match parts {
         [] => writer.string("content", ""),

@@ -1,4 +1,4 @@
-//! The client's own body for another chat upstream: key order and unknown fields stay as they came.
+//! Patches the client's own body for another chat upstream: key order and unknown fields stay unchanged.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::json::Shape;
 use crate::json::patch;
 use crate::text::{Json, Text};
 
-/// `raw` for this model, streamed and with usage.
+/// `raw` with this model, streaming and usage.
 pub(super) fn body(raw: &Bytes, model: &str, effort: Option<&str>) -> Bytes {
     let body = Json::from_valid(raw.clone());
     let yes = Json::of(&true);

@@ -18,7 +18,7 @@ pub(super) fn write(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mu
     let offered: Vec<&Tool> =
         request.tools.iter().filter(|tool| !matches!(tool.kind, ToolKind::Hosted { .. })).collect();
     if offered.is_empty() {
-        // Servers refuse a choice without tools.
+        // Servers refuse a tool choice without tools.
         if !matches!(request.tool_choice, None | Some(ToolChoice::Auto | ToolChoice::None)) {
             notes.add("dropped tool_choice");
         }
@@ -65,7 +65,7 @@ fn head(writer: &mut ObjectWriter<'_>, name: &Text, description: Option<&Text>) 
     writer.optional_text("description", description);
 }
 
-/// The flat responses form `{type, syntax, definition}` to chat's nested one; every other format as it is.
+/// The flat responses form `{type, syntax, definition}` to chat's nested one; every other format stays unchanged.
 fn grammar(out: &mut BytesMut, format: &Json) {
     let (Some(syntax), Some(definition)) = (format.text("syntax"), format.text("definition")) else {
         return out.put_slice(format.bytes());
@@ -100,7 +100,7 @@ fn named(writer: &mut ObjectWriter<'_>, kind: &str, name: &Text) {
     });
 }
 
-/// The flat responses form to chat's nested one; hosted tools in it have none.
+/// The flat responses form to chat's nested one; hosted tools are left out, since chat has no form for them.
 fn allowed_tools(writer: &mut ObjectWriter<'_>, choice: &Json) {
     let tools = choice.get("tools").into_iter().flat_map(|tools| tools.elements());
     let named = tools.filter_map(|tool| Some((tool.text("type")?, tool.text("name")?)));

@@ -1,4 +1,4 @@
-//! The state of one reply: which items are open and what they hold so far.
+//! The state of one reply: the open items and their content so far.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -14,8 +14,8 @@ use crate::notes::sanitized;
 use crate::text::{Json, Text};
 use crate::upstream_error;
 
-/// One reply in the making. Reasoning and message items close when something else begins; calls stay open to the end,
-/// because servers interleave them.
+/// One reply in progress. Reasoning and message items close when another item begins; calls stay open to the end, because servers
+/// interleave them.
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct ChatAnswer {
     opened: bool,
@@ -37,17 +37,17 @@ struct OpenMessage {
 }
 
 impl ChatAnswer {
-    /// Whether the reply began.
+    /// Whether the reply has begun.
     pub(super) fn opened(&self) -> bool {
         self.opened
     }
 
-    /// Whether the server said why the reply ended.
+    /// Whether the server sent a finish reason.
     pub(super) fn finished(&self) -> bool {
         self.finish.is_some()
     }
 
-    /// Whether a piece of text would go on with the text that is open.
+    /// Whether a piece of text would continue an open text.
     pub(super) fn speaking(&self) -> bool {
         self.message.as_ref().is_some_and(|message| message.parts.first() == Some(&Channel::Text))
     }
@@ -55,11 +55,11 @@ impl ChatAnswer {
     /// Reads one chunk or whole body; `data` is its buffer.
     pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         let choices = reply.choices.iter().flatten();
-        // There is one choice only, because none of our requests asks for more.
+        // There is only one choice, because the gateway never requests more.
         for choice in choices.filter(|choice| choice.index.unwrap_or(0) == 0) {
             self.open(data, reply, sink);
             self.choice(data, choice, sink)?;
-            // The usage of a frame with a choice in it comes second, and so does not carry the frame.
+            // The usage of a frame with a choice comes second, and so does not carry the frame.
             sink.finish();
         }
         if let Some(usage) = reply.usage.and_then(|usage| read_usage(&Json::slice(data, usage))) {
@@ -68,11 +68,11 @@ impl ChatAnswer {
         Ok(())
     }
 
-    /// The end of the reply; `frame` is the one that says so, if one does.
+    /// Ends the reply; `frame` is the terminal frame, if there is one.
     pub(super) fn end(&mut self, sink: &mut EventSink<'_>, frame: Option<Bytes>) {
         self.close_items(sink);
         let finish = match self.finish {
-            // Calls that the client forced end with `stop`, and some servers say so always.
+            // Calls that the client forced end with `stop`, and some servers always send `stop`.
             None | Some(Finish::Stop) if self.calls.any() => Finish::ToolCalls,
             finish => finish.unwrap_or(Finish::Stop),
         };
@@ -100,7 +100,7 @@ impl ChatAnswer {
         if let Some(message) = choice.delta.as_ref().or(choice.message.as_ref()) {
             self.message(data, message, sink);
         }
-        // Ollama and SGLang write an empty reason where there is none yet.
+        // Ollama and SGLang send an empty reason until there is one.
         let Some(reason) = choice.finish_reason.and_then(|raw| text_of(data, raw)) else { return Ok(()) };
         self.finish = Some(finish(&reason.plain(), sink)?);
         self.calls.settle()?;
@@ -109,7 +109,7 @@ impl ChatAnswer {
     }
 
     fn message(&mut self, data: &Bytes, message: &Message<'_>, sink: &mut EventSink<'_>) {
-        // Servers that send both names send the same text under them.
+        // Servers that send both fields send the same text in them.
         let thought = message.reasoning_content.or(message.reasoning);
         if let Some(text) = thought.and_then(|raw| text_of(data, raw)) {
             self.thought(text, sink);
@@ -148,7 +148,7 @@ impl ChatAnswer {
         }
     }
 
-    /// A piece of text for the text that is open.
+    /// Adds a piece of text to the open text.
     pub(super) fn text(&mut self, text: Text, sink: &mut EventSink<'_>) {
         self.text_delta(Channel::Text, text, sink);
     }
@@ -183,7 +183,7 @@ impl ChatAnswer {
         self.message.as_mut().expect("invariant: set in the lines above")
     }
 
-    /// A generated picture as a data URL.
+    /// Reads a generated image from its data URL.
     fn image(&mut self, image: &Json, sink: &mut EventSink<'_>) {
         let Some(url) = image.get("image_url").and_then(|url| url.text("url")) else { return };
         let Some((format, start)) = data_url(url.as_str()) else { return };
@@ -235,8 +235,8 @@ impl OpenMessage {
     }
 }
 
-/// What a finish reason means; that of other services is in their documentation (Z.ai, `DeepSeek`). A word that nobody knows ends an
-/// answer that came whole, so it counts as a stop, with a note.
+/// The meaning of a finish reason; other services document theirs (Z.ai, `DeepSeek`). An unknown reason ends a complete answer, so it
+/// counts as a stop, with a note.
 fn finish(reason: &str, sink: &mut EventSink<'_>) -> Result<Finish, Failure> {
     match reason {
         "length" | "max_tokens" | "model_context_window_exceeded" => Ok(Finish::Length),
@@ -254,12 +254,12 @@ fn finish(reason: &str, sink: &mut EventSink<'_>) -> Result<Finish, Failure> {
     }
 }
 
-/// A string that is not empty.
+/// A non-empty string.
 pub(super) fn text_of(data: &Bytes, raw: &RawValue) -> Option<Text> {
     Json::slice(data, raw).as_text().filter(|text| !text.is_empty())
 }
 
-/// Content as a string or, from servers that think aloud in it, as an array of parts; true marks thinking.
+/// Content as a string or, from servers that put thinking into it, as an array of parts; `true` marks thinking.
 fn pieces(data: &Bytes, raw: &RawValue) -> Vec<(bool, Text)> {
     let json = Json::slice(data, raw);
     if let Some(text) = json.as_text() {
@@ -289,11 +289,11 @@ fn read_usage(usage: &Json) -> Option<Usage> {
     let count = |json: Option<Json>, name| json.and_then(|json| json.get(name)).and_then(|count| count.as_u64());
     let direct = |name| count(Some(usage.clone()), name);
     let prompt = || usage.get("prompt_tokens_details");
-    // DeepSeek names the cached part beside the sum.
+    // DeepSeek sends the cached part next to the sum.
     let cached = count(prompt(), "cached_tokens").or_else(|| direct("prompt_cache_hit_tokens"));
     let output = direct("completion_tokens").unwrap_or(0);
     let reasoning = count(usage.get("completion_tokens_details"), "reasoning_tokens").unwrap_or(0);
-    // xAI counts reasoning beside the completion; its total has both (vercel/ai#12425).
+    // xAI does not include reasoning in the completion tokens; its total has both (vercel/ai#12425).
     let sum = input.saturating_add(output).saturating_add(reasoning);
     let beside = reasoning > 0 && direct("total_tokens") == Some(sum);
     Some(Usage {

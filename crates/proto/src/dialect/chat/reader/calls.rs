@@ -1,4 +1,4 @@
-//! The calls of one reply. Servers number them, repeat ids and names, cut arguments into pieces or send them whole.
+//! The calls of one reply. Servers number them, repeat ids and names, and send arguments in pieces or whole.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -10,18 +10,18 @@ use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
 use crate::text::{Json, Text};
 
-/// The calls in the order in which they began.
+/// The calls in order of their start.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     list: Vec<Known>,
-    /// Part of the ids that we make up for servers that send none.
+    /// Part of the ids that the gateway makes for servers that send none.
     seed: String,
 }
 
 /// One call so far.
 #[derive(Debug)]
 struct Known {
-    /// The server's number for it.
+    /// The server's number for the call.
     number: u32,
     kind: CallKind,
     call_id: Text,
@@ -32,25 +32,25 @@ struct Known {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Its name did not come yet.
+    /// The name has not arrived yet.
     Nameless,
-    /// It stands at this output index.
+    /// Open at this output index.
     Open(u32),
     Done,
 }
 
 impl Calls {
-    /// Sets what made-up ids are made of.
+    /// Sets the seed of generated ids.
     pub(super) fn name_after(&mut self, id: &Text) {
         self.seed = id.plain().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     }
 
-    /// Whether there is any.
+    /// Whether there are calls.
     pub(super) fn any(&self) -> bool {
         !self.list.is_empty()
     }
 
-    /// Reads a call or a piece of one; `position` is its place in the list, for servers that do not number.
+    /// Reads a call or a piece of one; `position` is its index in the list, for servers that do not number calls.
     pub(super) fn read(
         &mut self,
         data: &Bytes,
@@ -87,8 +87,8 @@ impl Calls {
         self.read(data, 0, &call, next, sink);
     }
 
-    /// The last call with this number, or a new one. Some servers number all calls 0 and tell them apart by id; others
-    /// send a new id with each piece, but then no name.
+    /// The last call with this number, or a new one. Some servers number all calls 0 and give each its own id; others send a new id with
+    /// each piece, but then no name.
     fn known(&mut self, number: u32, kind: CallKind, id: Option<Text>, named: bool) -> &mut Known {
         let same = |known: &Known| {
             let other = named && id.as_ref().is_some_and(|id| *id != known.call_id);
@@ -105,7 +105,7 @@ impl Calls {
         &mut self.list[index]
     }
 
-    /// The reply is complete: every call must have its name by now.
+    /// Checks that every call has its name when the reply is complete.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
         if self.list.iter().any(|known| known.state == State::Nameless) {
             return Err(Failure::new(Kind::Upstream, "The upstream sent a tool call without a name.").code("bad_chunk"));
@@ -113,7 +113,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Closes all calls that are open.
+    /// Closes all open calls.
     pub(super) fn close(&mut self, sink: &mut EventSink<'_>) {
         for known in &mut self.list {
             known.close(sink);
@@ -150,7 +150,7 @@ impl Known {
         self.state = State::Done;
         let mut input = std::mem::take(&mut self.input);
         if input.is_empty() && self.kind == CallKind::Function {
-            // A function without parameters; clients parse the arguments.
+            // A function without parameters; clients parse the arguments, so they must be JSON.
             input.extend_from_slice(b"{}");
             let data = Text::from_escaped(Bytes::from_static(b"{}"));
             sink.aside(What::Delta { at, part: 0, channel: Channel::Arguments, data });

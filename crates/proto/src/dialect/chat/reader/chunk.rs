@@ -1,4 +1,4 @@
-//! A whole body as the one chunk of a stream.
+//! A whole body as the only chunk of a stream.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -6,7 +6,7 @@ use crate::json::patch::{Edit, patch, set};
 use crate::json::{self, Shape, emit};
 use crate::text::{Json, Text};
 
-/// The frame of the chunk; `None` for what is no JSON object.
+/// The frame of the chunk; `None` if the body is not a JSON object.
 pub(super) fn of(body: &Bytes) -> Option<Bytes> {
     let body = json::readable(body.clone()).filter(|body| body.shape() == Shape::Object)?;
     let edit = |key: &Text, value: &Json| match key.as_str() {
@@ -22,7 +22,7 @@ pub(super) fn of(body: &Bytes) -> Option<Bytes> {
     Some(bytes.freeze())
 }
 
-/// A choice with a `delta` in the place of its `message`.
+/// A choice with a `delta` instead of its `message`.
 fn choice(choice: &Json) -> Json {
     let Some(message) = choice.get("message").filter(|_| choice.get("delta").is_none()) else { return choice.clone() };
     let edit = |key: &Text, value: &Json| {
@@ -36,12 +36,12 @@ fn choice(choice: &Json) -> Json {
     )
 }
 
-/// A call with the number that calls have in chunks.
+/// A call with the `index` that calls have in chunks.
 fn numbered(at: usize, call: Json) -> Json {
     if call.shape() == Shape::Object { set(&call, "index", &Json::of(&at)) } else { call }
 }
 
-/// The array with each element changed; other values as they are.
+/// The array with `change` applied to each element; other values unchanged.
 fn list(value: &Json, change: impl Fn(usize, Json) -> Json) -> Json {
     if value.shape() != Shape::Array {
         return value.clone();

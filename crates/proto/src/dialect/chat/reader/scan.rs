@@ -1,7 +1,7 @@
-//! The fast way through the commonest frame: a chunk with a piece of text and nothing else.
+//! The fast path for the most common frame: a chunk with a piece of text and nothing else.
 //!
-//! The text is cut out of the bytes between two landmarks that cannot stand inside a JSON string, because a quote in a
-//! string is escaped. Whatever differs from the plain shape in any way takes the full parse.
+//! The text is sliced from the bytes between two landmarks that cannot occur inside a JSON string, because a quote in a string is escaped.
+//! Any chunk that differs from this shape takes the full parse.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""fin
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usage":{"#));
 static INDEX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""index":"#));
 
-/// The text of a chunk whose only news is a piece of text of the first choice; `None` for every other chunk.
+/// The text of a chunk that only has a piece of text of the first choice; `None` for every other chunk.
 pub(super) fn content(data: &Bytes) -> Option<Text> {
     let start = DELTA.find(data)? + DELTA.needle().len();
     let mut scan = Scan::from(data, start);
@@ -33,7 +33,7 @@ pub(super) fn content(data: &Bytes) -> Option<Text> {
     (plain && std::str::from_utf8(&text).is_ok()).then(|| Text::from_escaped(text))
 }
 
-/// Whether every index here is that of the first choice.
+/// Whether every index in `part` is that of the first choice.
 fn first(part: &[u8]) -> bool {
     let mut values = INDEX.find_iter(part).map(|at| &part[at + INDEX.needle().len()..]);
     values.all(|value| value.first() == Some(&b'0') && !value.get(1).is_some_and(u8::is_ascii_digit))

@@ -1,4 +1,4 @@
-//! The conversation: chat messages, or a responses `input`, to items.
+//! Turns the conversation, chat messages or a responses `input`, into items.
 
 use std::collections::HashSet;
 
@@ -12,14 +12,14 @@ use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::Text;
 
-/// What earlier messages say about later ones.
+/// State of earlier messages that later ones need.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// Ids of custom calls, so that their results are known for what they are.
+    /// Ids of custom calls, to recognise their results.
     custom: HashSet<Bytes>,
     /// The legacy call that waits for its result: legacy calls have a name and no id.
     legacy: Option<(Text, Text)>,
-    /// How many legacy calls there were.
+    /// Number of legacy calls so far.
     legacy_calls: usize,
 }
 
@@ -38,7 +38,7 @@ impl History {
         }
     }
 
-    /// Remembers a custom call.
+    /// Records a custom call.
     pub(super) fn custom_call(&mut self, call_id: &Text) {
         self.custom.insert(call_id.escaped().clone());
     }
@@ -99,7 +99,7 @@ impl Scope {
     fn replayed(&mut self, fields: &mut Fields<'_>) -> ReadResult<()> {
         fields.read("audio", |node| Err::<(), _>(node.unsupported("audio is not supported.")))?;
         for name in ["reasoning_content", "reasoning", "reasoning_details"] {
-            // Without its encrypted state only some chat relays take it, and those read the client's own body.
+            // Reasoning without encrypted state is accepted only by some chat relays, and those get the client's own body.
             if fields.take(name).is_some() {
                 self.notes.add(format!("dropped messages.{name}"));
             }
@@ -115,7 +115,7 @@ impl Scope {
         let mut fields = node.object()?;
         let call_id = fields.need("id", node::filled)?;
         let kind = fields.read("type", node::string)?.unwrap_or_else(|| "function".to_owned());
-        // Streamed calls carry it; naive clients send it back.
+        // Streamed calls have an index; some clients send it back.
         fields.take("index");
         let (kind, name, input) = match kind.as_str() {
             "function" => {
@@ -138,7 +138,7 @@ impl Scope {
         let mut fields = node.object()?;
         let name = fields.need("name", node::filled)?;
         let input = fields.read(input, |node| {
-            // Some servers hand out, and so some clients send back, arguments as an object.
+            // Some servers send arguments as an object, so some clients send them back that way.
             if node.is(Shape::Object) { Ok(Text::from_plain(node.json().as_str())) } else { node.text() }
         })?;
         self.notes.unread("messages.tool_calls", fields);
@@ -165,7 +165,7 @@ impl Scope {
         Ok(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }.into())
     }
 
-    /// A tool's result may be text, images and files; a missing one is the empty text.
+    /// A tool's result: text, images and files; a missing one is the empty text.
     fn result(&mut self, fields: &mut Fields<'_>) -> ReadResult<Vec<Part>> {
         let parts = fields.read("content", |node| self.content(node, Allowed::Everything))?;
         Ok(parts.unwrap_or_else(|| vec![Part::from(Text::default())]))

@@ -7,10 +7,10 @@ use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
 
-/// Names of the output limit, the one that wins first.
+/// Names of the output limit, in order of precedence.
 const LIMITS: [&str; 3] = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
 
-/// Sampling fields and the shape of their values; relays get them as they came.
+/// Sampling fields and the shape of their values; relays get them unchanged.
 const SAMPLING: [(&str, Shape, &str); 10] = [
     ("temperature", Shape::Number, "a number"),
     ("top_p", Shape::Number, "a number"),
@@ -33,7 +33,7 @@ fn sampling(fields: &mut Fields<'_>) -> ReadResult<Vec<(&'static str, Json)>> {
     Ok(sampling)
 }
 
-/// Refuses what no reply of ours could honour.
+/// Refuses options that the gateway's replies cannot honour.
 pub(super) fn refuse(fields: &mut Fields<'_>) -> ReadResult<()> {
     let n = fields.read("n", node::positive)?;
     if n.is_some_and(|n| n > 1) {
@@ -52,11 +52,11 @@ fn modalities(node: Node<'_>) -> ReadResult<()> {
     node.each(16, refuse).map(|_| ())
 }
 
-/// What requests of this protocol share, whatever they are about.
+/// The fields that chat completions and legacy completions share.
 pub(in super::super) struct Common {
     pub(in super::super) limits: Limits,
     pub(in super::super) sampling: Vec<(&'static str, Json)>,
-    /// The client's cache key, or its user.
+    /// The client's cache key, else its user.
     pub(in super::super) key: Option<Text>,
 }
 
@@ -86,7 +86,7 @@ impl Scope {
         let mut reasoning = fields.read("reasoning", |node| self.reasoning_object(node))?.unwrap_or_default();
         reasoning.effort = effort.or(reasoning.effort);
         if reasoning.effort.as_deref() != Some("none") {
-            // Chat has no word for it, and without it no reasoning text would come.
+            // Chat has no field for the summary, and without a summary no reasoning text would come.
             reasoning.summary.get_or_insert_with(|| "auto".to_owned());
         }
         Ok(reasoning)

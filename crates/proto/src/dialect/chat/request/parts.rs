@@ -7,7 +7,7 @@ use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Text, standard_base64};
 
-/// What kinds of parts a speaker may send.
+/// The kinds of parts that a role may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allowed {
     /// Text only.
@@ -49,7 +49,7 @@ impl Scope {
     fn typed(&mut self, kind: &str, fields: &mut Fields<'_>) -> ReadResult<Part> {
         match kind {
             "text" | "input_text" | "output_text" => {
-                // Replayed replies carry them; there is no way to send them back.
+                // Replayed replies have these fields; the gateway cannot send them back.
                 fields.take("annotations");
                 fields.take("logprobs");
                 Ok(Part::from(fields.need("text", node::text)?))
@@ -86,7 +86,7 @@ impl Scope {
         Ok(Part::Image { source: Source::Url(url), detail })
     }
 
-    /// The responses form, which has `image_url` as a string, or `file_id`.
+    /// The responses form: `image_url` as a string, or `file_id`.
     fn input_image(&mut self, fields: &mut Fields<'_>) -> ReadResult<Part> {
         let detail = fields.read("detail", node::text)?;
         let id = fields.read("file_id", node::filled)?;
@@ -108,7 +108,7 @@ impl Scope {
         Ok(Part::File { source, name })
     }
 
-    /// A data URL, or bare base64 that becomes one by the file's name.
+    /// A data URL, or bare base64, which becomes a data URL by the file's extension.
     fn file_data(&mut self, node: Node<'_>, name: Option<&Text>) -> ReadResult<Text> {
         let data = node.filled()?;
         let plain = data.plain();
@@ -122,7 +122,7 @@ impl Scope {
     }
 }
 
-/// An image that the model may look at: fetched by the upstream or inline, never by us.
+/// An image for the model: inline or fetched by the upstream, never by the gateway.
 fn image_url(node: Node<'_>) -> ReadResult<Text> {
     let url = node.filled()?;
     let plain = url.plain();

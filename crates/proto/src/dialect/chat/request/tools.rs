@@ -38,12 +38,12 @@ impl Scope {
             }
             "custom" if fields.has("name") => self.custom(fields),
             "custom" => Err(fields.missing("custom")),
-            // The preview had other names; upstreams that know only the tool itself refuse them.
+            // The preview tools had other names, which upstreams that have only the final tool refuse.
             _ if kind.starts_with("web_search_preview") => {
                 let search = patch::set(&node.json(), "type", &Text::from("web_search").quoted());
                 Ok(Tool { kind: ToolKind::Hosted { kind: "web_search".to_owned() }, raw: Some(search) })
             }
-            // Hosted tools and tools that we do not know; the upstream judges them.
+            // Hosted and unknown tools; the upstream validates them.
             _ => Ok(Tool { kind: ToolKind::Hosted { kind }, raw: Some(node.json()) }),
         }
     }
@@ -84,13 +84,13 @@ impl Scope {
     }
 }
 
-/// A word, or an object that names a tool.
+/// A mode, or an object that names a tool.
 pub(super) fn tool_choice(node: Node<'_>) -> ReadResult<ToolChoice> {
     if node.is(Shape::String) {
         return match node.string()?.as_str() {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
-            // `any` is what some servers call it.
+            // Some servers use `any` for `required`.
             "required" | "any" => Ok(ToolChoice::Required),
             other => Err(node.bad(&format!("'{}' is not a tool choice.", sanitized(other)))),
         };
@@ -108,7 +108,7 @@ pub(super) fn tool_choice(node: Node<'_>) -> ReadResult<ToolChoice> {
     }
 }
 
-/// Legacy `function_call`: a word or `{name}`.
+/// Legacy `function_call`: a mode or `{name}`.
 pub(super) fn legacy_choice(node: Node<'_>) -> ReadResult<ToolChoice> {
     if node.is(Shape::String) {
         return tool_choice(node);
@@ -149,7 +149,7 @@ fn allowed_tool(node: Node<'_>) -> ReadResult<Json> {
     }))
 }
 
-/// `{type, grammar: {syntax, definition}}` to the flat responses form; every other format as it came.
+/// `{type, grammar: {syntax, definition}}` to the flat responses form; every other format stays unchanged.
 fn grammar(node: Node<'_>) -> ReadResult<Json> {
     let parts = node.object()?.read("grammar", |node| {
         let mut fields = node.object()?;

@@ -1,5 +1,4 @@
-//! What the frames of a chat upstream say beside what items have a place for: probabilities, a fingerprint, fields that only some
-//! servers have.
+//! The content of a chat upstream's frames that items have no field for: probabilities, a fingerprint, fields that only some servers have.
 
 use super::encode;
 use crate::dialect::Dialect;
@@ -10,7 +9,7 @@ use crate::json::emit::ObjectWriter;
 use crate::json::pieces::Pieces;
 use crate::text::{Json, Text};
 
-/// Fields that the body is written with anyway, and padding of streams.
+/// Fields that the writer sets itself, and the padding of streams.
 const BODY: [&str; 7] = ["id", "object", "created", "model", "choices", "usage", "obfuscation"];
 const CHOICE: [&str; 5] = ["index", "delta", "message", "finish_reason", "logprobs"];
 const MESSAGE: [&str; 9] = [
@@ -18,18 +17,18 @@ const MESSAGE: [&str; 9] = [
     "images",
 ];
 
-/// Lists of a message that come in pieces: `OpenRouter` sends its reasoning so.
+/// Lists of a message that come in pieces: `OpenRouter` sends its reasoning this way.
 const MESSAGE_LISTS: &[&str] = &["reasoning_details"];
 /// Probabilities of text and refusal, token by token.
 const LOGPROB_LISTS: &[&str] = &["content", "refusal"];
 
-/// Fields that no item has.
+/// Fields that items do not have.
 pub(super) struct Extra {
     body: Pieces,
     choice: Pieces,
     logprobs: Pieces,
     message: Pieces,
-    /// The upstream's word for why the answer ended.
+    /// The upstream's finish reason.
     finish: Option<Text>,
 }
 
@@ -66,7 +65,7 @@ impl Extra {
         self.body.write(writer);
     }
 
-    /// Fields of the choice, the probabilities always among them.
+    /// Fields of the choice, always with the probabilities.
     pub(super) fn choice(&self, writer: &mut ObjectWriter<'_>) {
         if self.logprobs.is_empty() {
             writer.literal("logprobs", "null");
@@ -80,7 +79,7 @@ impl Extra {
         self.message.write(writer);
     }
 
-    /// The upstream's word for why the answer ended, where `OpenAI` has no word for the same.
+    /// The upstream's finish reason, if `OpenAI` has none with the same meaning.
     pub(super) fn finish(&self) -> Option<&Text> {
         self.finish.as_ref().filter(|word| !encode::has_word_for(&word.plain()))
     }

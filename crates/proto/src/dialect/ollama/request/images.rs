@@ -1,4 +1,4 @@
-//! Pictures: bare base64, as Ollama has them, or URLs.
+//! Images: bare base64, as in Ollama's API, or URLs.
 
 use super::Scope;
 use crate::canon::{Part, Source};
@@ -6,9 +6,9 @@ use crate::dialect::request_values::{begins, is_web};
 use crate::json::node::{Node, ReadResult};
 use crate::text::{Text, standard_base64};
 
-/// Most pictures of one message.
+/// Most images in one message.
 const MAX_IMAGES: usize = 256;
-/// How the base64 of each type of picture begins.
+/// The first base64 characters of each image type.
 const MAGIC: [(&str, &str); 5] = [
     ("iVBORw0KGgo", "image/png"),
     ("/9j/", "image/jpeg"),

@@ -7,24 +7,24 @@ use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::Text;
 
-/// The calls that wait for their results: results name a tool, and an id only sometimes.
+/// The calls that wait for their results: a result names its tool, but has an id only sometimes.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     /// Name and id, oldest first.
     open: Vec<(Text, Text)>,
     made: usize,
-    /// Whether somebody else spoke since the last call: what is still open then is no longer when the model calls again.
+    /// Whether a message of another role came since the last call: when the model calls again, calls that are still open are dropped.
     left: bool,
 }
 
 impl Calls {
-    /// An id for a call that has none: the same in every turn of a conversation.
+    /// Makes an id for a call without one: the same id in every turn of a conversation.
     fn id(&mut self) -> Text {
         self.made += 1;
         Text::from_plain(&format!("call_ollama_{}", self.made))
     }
 
-    /// Notes a call.
+    /// Records a call.
     fn begin(&mut self, name: &Text, id: &Text) {
         if std::mem::take(&mut self.left) {
             self.open.clear();
@@ -74,7 +74,7 @@ impl Scope {
         Ok(())
     }
 
-    /// Text, then pictures.
+    /// Text, then images.
     fn shown(&mut self, fields: &mut Fields<'_>) -> ReadResult<Vec<Part>> {
         let text = fields.read("content", node::text)?.unwrap_or_default();
         let images = fields.read("images", |node| self.images(node))?.unwrap_or_default();
@@ -90,7 +90,7 @@ impl Scope {
         items.extend(made.into_iter().flatten());
         let thinking = fields.read("thinking", node::text)?;
         if thinking.is_some_and(|text| !text.is_empty()) {
-            // Without its encrypted state only some chat relays take it, beside the call that it led to.
+            // Reasoning without encrypted state is accepted only by some chat relays, next to the call that it led to.
             self.notes.add("dropped messages.thinking");
         }
         if items.len() == before {
@@ -113,7 +113,7 @@ impl Scope {
     fn called(&mut self, node: Node<'_>) -> ReadResult<(Text, Text)> {
         let mut fields = node.object()?;
         let name = fields.need("name", node::filled)?;
-        // Some clients send the arguments as text, as OpenAI has them.
+        // Some clients send the arguments as a string, as in OpenAI's API.
         let input = fields.read("arguments", |node| match node {
             node if node.is(Shape::String) => node.text(),
             node => Ok(Text::from_plain(node.shaped(Shape::Object, "an object")?.as_str())),
@@ -136,7 +136,7 @@ impl Scope {
     }
 }
 
-/// What the operator says: text only.
+/// A message of the operator: text only.
 fn operator_message(fields: &mut Fields<'_>, role: Role) -> ReadResult<Item> {
     let text = fields.read("content", node::text)?.unwrap_or_default();
     Ok(ItemKind::message(role, vec![text.into()]).into())

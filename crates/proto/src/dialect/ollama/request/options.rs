@@ -9,12 +9,12 @@ use crate::text::{Json, Text};
 
 /// Sampling options; Ollama's names are OpenAI's.
 const SAMPLING: [&str; 7] = ["temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty"];
-/// Options that tell a runner how to use its machine and change nothing in a reply.
+/// Options that configure the runner's machine and do not change a reply.
 const MACHINE: [&str; 10] = [
     "num_gpu", "main_gpu", "num_thread", "num_batch", "use_mmap", "use_mlock", "low_vram", "numa", "f16_kv",
     "vocab_only",
 ];
-/// Levels of thinking: Ollama's, and ours beside them.
+/// Levels of thinking: Ollama's and those of the canonical model.
 const LEVELS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 impl Scope {
@@ -50,7 +50,7 @@ impl Scope {
     }
 }
 
-/// Reasoning that is shown, as much of it as the model and its name say.
+/// Reasoning with a summary; the model and its name set the effort.
 fn shown() -> Reasoning {
     Reasoning { summary: Some("auto".to_owned()), ..Reasoning::default() }
 }
@@ -86,7 +86,7 @@ fn named(schema: Json) -> Format {
     Format::JsonSchema { name, description: None, schema, strict: None }
 }
 
-/// Ollama's `-1` is no limit and `-2` the rest of the context; neither is one here.
+/// Ollama's `-1` means no limit and `-2` the rest of the context; both mean no limit here.
 fn predict(node: Node<'_>) -> ReadResult<Option<u64>> {
     let number = node.shaped(Shape::Number, "an integer")?;
     if number.bytes().trim_ascii().starts_with(b"-") {

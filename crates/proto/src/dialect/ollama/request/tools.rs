@@ -1,4 +1,4 @@
-//! Tools on offer.
+//! Tools that the client offers.
 
 use super::Scope;
 use crate::canon::{Tool, ToolKind};

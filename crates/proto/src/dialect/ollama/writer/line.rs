@@ -1,4 +1,4 @@
-//! The lines of one reply: what is the same in all of them is rendered once.
+//! The lines of one reply; their constant part is rendered once.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ pub(super) struct LineWriter {
     setting: ReplySetting,
     /// `{"model":..,"created_at":"..",`
     head: BytesMut,
-    /// Where the stamp stands in `head`.
+    /// Offset of the timestamp in `head`.
     stamp_at: usize,
-    /// When the writer was first told the time, and how long ago the request came then.
+    /// The first time that the writer received, as time since the request.
     began: Option<Duration>,
 }
 
-/// What stands around a text.
+/// The bytes around a text.
 struct Frame {
     before: &'static [u8],
     thinking: &'static [u8],
@@ -50,7 +50,7 @@ impl LineWriter {
         self.setting.reply.generate
     }
 
-    /// Takes over the model's name.
+    /// Sets the model's name.
     pub(super) fn open(&mut self, model: Option<&Text>) {
         let stamped =
             self.head.get(self.stamp_at..self.stamp_at + LENGTH).and_then(|old| <[u8; LENGTH]>::try_from(old).ok());
@@ -63,7 +63,7 @@ impl LineWriter {
         self.head.put_slice(b"\",");
     }
 
-    /// Moves the time on; `elapsed` counts from the request.
+    /// Updates the timestamp; `elapsed` counts from the request.
     pub(super) fn at(&mut self, elapsed: Duration) {
         let began = *self.began.get_or_insert(elapsed);
         let now = Duration::from_secs(self.setting.created) + elapsed.saturating_sub(began);
@@ -80,7 +80,7 @@ impl LineWriter {
         self.framed(self.frame().thinking, text, out);
     }
 
-    /// A line with a picture.
+    /// A line with an image.
     pub(super) fn image(&self, image: &Text, out: &mut BytesMut) {
         if self.setting.reply.generate {
             return self.generated(out, |writer| writer.text("image", image));
@@ -88,7 +88,7 @@ impl LineWriter {
         self.message(out, |writer| encode::images(writer, [image], self.setting.reply.image_objects));
     }
 
-    /// A line whose message holds also what `write` writes.
+    /// A line whose message also has the members that `write` writes.
     pub(super) fn message(&self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(&self.head);
         emit::members(out, |writer| {
@@ -102,7 +102,7 @@ impl LineWriter {
         out.put_slice(b"}\n");
     }
 
-    /// The last line: no text, then what `write` writes.
+    /// The last line: empty text, then the members that `write` writes.
     pub(super) fn last(&self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(&self.head);
         emit::members(out, |writer| {
