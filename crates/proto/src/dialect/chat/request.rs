@@ -1,4 +1,4 @@
-//! Chat Completions request body to canonical request.
+//! Turns a Chat Completions request body into a canonical request.
 
 mod messages;
 mod options;
@@ -27,7 +27,7 @@ pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
     Ok((request, scope.notes))
 }
 
-/// What the readers of the single values share.
+/// State that the readers of single fields share.
 #[derive(Default)]
 struct Scope {
     notes: Notes,
@@ -38,7 +38,7 @@ impl Scope {
         let mut fields = node.object()?;
         let mut request = Request { model: fields.read("model", node::string)?, ..Request::default() };
         request.origin = Some(Dialect::Chat);
-        // A body with `input` is not one that a chat upstream reads, so there is nothing to patch.
+        // A chat upstream does not accept a body with `input`, so there is nothing to patch.
         request.raw = fields.has("messages").then(|| node.json().bytes().clone());
         options::refuse(&mut fields)?;
         request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
@@ -71,13 +71,13 @@ impl Scope {
         request.tool_choice = fields.read("tool_choice", tools::tool_choice)?.or(legacy_choice);
         request.parallel = fields.read("parallel_tool_calls", node::boolean)?;
         if request.reply.legacy_functions && request.parallel.is_none() {
-            // The legacy reply has room for one call only.
+            // The legacy reply has a field for one call only.
             request.parallel = Some(false);
         }
         self.search_options(fields, request)
     }
 
-    /// `web_search_options` is how chat asks for the hosted search tool.
+    /// Chat requests the hosted search tool with `web_search_options`.
     fn search_options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> ReadResult<()> {
         let Some(tool) = fields.read("web_search_options", |node| self.search_tool(node))? else { return Ok(()) };
         let searches = |kind: &ToolKind| matches!(kind, ToolKind::Hosted { kind } if kind.starts_with("web_search"));
@@ -88,7 +88,7 @@ impl Scope {
     }
 }
 
-/// The responses form of the conversation. Its parts must have a form in chat.
+/// Reads the responses form of the conversation. Its parts must have a form in chat.
 fn input(node: Node<'_>) -> ReadResult<Vec<Item>> {
     let items = responses::input(node)?;
     for (at, item) in items.iter().enumerate() {
@@ -101,7 +101,7 @@ fn input(node: Node<'_>) -> ReadResult<Vec<Item>> {
     require_content(items, node)
 }
 
-/// Whether usage is wanted at the end of a stream.
+/// Whether the client wants usage at the end of a stream.
 pub(super) fn stream_options(node: Node<'_>) -> ReadResult<bool> {
     let mut fields = node.object()?;
     Ok(fields.read("include_usage", node::boolean)?.unwrap_or(false))

@@ -219,7 +219,7 @@ impl Writer {
             }
             What::Usage(usage) => self.usage = Some(*usage),
             What::End { finish, .. } => {
-                // Its `[DONE]`, and before it what the client must have and the upstream did not send.
+                // The upstream's `[DONE]`, after the required frames that the upstream did not send.
                 self.finish(*finish, out);
                 return out.put_slice(if frame.is_empty() { DONE } else { frame });
             }
@@ -239,10 +239,10 @@ impl Writer {
         }
     }
 
-    /// Looks for a finish reason in the last frame that went out.
+    /// Looks for a finish reason in the last frame that was sent.
     fn note_finish(&mut self) {
         if !self.passed.finish {
-            // Lines of the frame that are not data say nothing.
+            // Lines of the frame that are not data are ignored.
             let last = self.passed.last.clone().and_then(sse::parse);
             self.passed.finish = last.is_some_and(|frame| has_finish_reason(&frame.data));
         }

@@ -1,4 +1,4 @@
-//! The words of Gemini that requests, streams and whole bodies share.
+//! Parts of Gemini's format that requests, streams and whole bodies share.
 
 use bytes::{BufMut, BytesMut};
 
@@ -8,7 +8,7 @@ use crate::json;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
-/// What stands where Gemini wants a signature and there is none: its servers take it for one that need not be checked.
+/// The signature for a part that needs one and has none: Gemini's servers accept it without a check.
 pub(super) const UNSIGNED: &str = "skip_thought_signature_validator";
 
 /// The finish reason.
@@ -32,7 +32,7 @@ pub(super) fn usage(writer: &mut ObjectWriter<'_>, usage: &Usage) {
         writer.number("thoughtsTokenCount", usage.reasoning.min(usage.output));
     }
     writer.number("totalTokenCount", usage.input.saturating_add(usage.output));
-    // What the tokens stand for; all of ours are text.
+    // The modality of the tokens; the gateway counts only text.
     writer.array("promptTokensDetails", [()], |out, ()| {
         emit::object(out, |writer| {
             writer.string("modality", "TEXT");
@@ -41,7 +41,7 @@ pub(super) fn usage(writer: &mut ObjectWriter<'_>, usage: &Usage) {
     });
 }
 
-/// Writes a call's arguments as an object; what is none becomes one with the text in `input`.
+/// Writes a call's arguments as an object; other input becomes an object with the text in `input`.
 pub(super) fn args(out: &mut BytesMut, kind: CallKind, input: &Text) {
     let plain = input.plain();
     let trimmed = plain.trim();
@@ -49,7 +49,7 @@ pub(super) fn args(out: &mut BytesMut, kind: CallKind, input: &Text) {
         return out.put_slice(b"{}");
     }
     if kind == CallKind::Function && trimmed.starts_with('{') && json::valid(trimmed.as_bytes()) {
-        // A line break would end the SSE line; in JSON it only stands between values.
+        // A line break would end the SSE line; in JSON it only occurs between values.
         for line in trimmed.split(['\n', '\r']) {
             out.put_slice(line.as_bytes());
         }

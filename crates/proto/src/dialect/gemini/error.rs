@@ -13,7 +13,7 @@ pub(super) fn write(failure: &Failure) -> (u16, Bytes) {
     (openai_error::status(failure.kind), out.freeze())
 }
 
-/// The object that stands for a failure, before a stream and inside one.
+/// The error object of a failure, before a stream and inside one.
 pub(super) fn body(out: &mut BytesMut, failure: &Failure) {
     emit::object(out, |writer| {
         writer.object("error", |writer| {
@@ -40,7 +40,7 @@ fn status(kind: Kind) -> &'static str {
     }
 }
 
-/// What clients act on: the reason, where it says more than the status, the field, and when to come back.
+/// The details that clients act on: the reason if it is more specific than the status, the field, and the retry delay.
 fn details(writer: &mut ObjectWriter<'_>, failure: &Failure) {
     let reason = failure.code.as_deref().map(str::to_ascii_uppercase);
     if reason.is_none() && failure.param.is_none() && failure.retry_after.is_none() {

@@ -1,4 +1,4 @@
-//! Canonical request to a Gemini body, for relays that speak it. The model is named in the path, not here.
+//! Turns a canonical request into a Gemini body, for relays that speak it. The path names the model, not the body.
 
 mod contents;
 mod options;
@@ -14,7 +14,7 @@ use crate::json::emit;
 use crate::notes::Notes;
 use crate::quirks::GeminiThinking;
 
-/// What is known of the model.
+/// Properties of the model and the target.
 #[derive(Clone, Copy, Debug)]
 struct Facts<'t> {
     thinking: GeminiThinking,
@@ -24,7 +24,7 @@ struct Facts<'t> {
     without_replay: bool,
 }
 
-/// Writes a Gemini request: the client's own body patched where it spoke Gemini, else from the canonical form.
+/// Writes a Gemini request: patches the client's own body if the client speaks Gemini, else writes the canonical form.
 pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
     let (model, effort, without_replay) = match target {
         Target::Codex(codex) => (&codex.model, &codex.effort, codex.without_replay),

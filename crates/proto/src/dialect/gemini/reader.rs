@@ -1,5 +1,5 @@
-//! Gemini replies to events: streams frame by frame, the array form element by element, and whole bodies that answer a request
-//! for a stream.
+//! Turns Gemini replies into events: streams frame by frame, the array form element by element, and whole bodies that answer a request for
+//! a stream.
 
 mod answer;
 mod calls;
@@ -24,7 +24,7 @@ use crate::json;
 use crate::text::Json;
 use crate::upstream_error;
 
-/// Upstream Gemini bytes to events.
+/// Turns upstream Gemini bytes into events.
 pub(in crate::dialect) type Reader = StreamReader<GeminiAnswer>;
 
 impl Answer for GeminiAnswer {
@@ -32,7 +32,7 @@ impl Answer for GeminiAnswer {
     const ARRAYS: bool = true;
 
     fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) -> Result<Progress, Failure> {
-        // Some gateways close their streams as OpenAI does.
+        // Some gateways end their streams with OpenAI's `[DONE]`.
         if frame.data.trim_ascii() == b"[DONE]" {
             return Ok(Progress::More);
         }
@@ -44,7 +44,7 @@ impl Answer for GeminiAnswer {
         self.reply(&frame.data, &mut sink)
     }
 
-    /// An element or a whole body says what a frame of a stream would say, and carries that frame.
+    /// Reads an element or a whole body as a frame of a stream; its events carry that frame.
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) -> Result<Progress, Failure> {
         let mut sink = EventSink::new(out, Self::DIALECT, as_event(&body));
         self.reply(&body, &mut sink)
@@ -81,7 +81,7 @@ impl GeminiAnswer {
     }
 }
 
-/// A whole reply as the server-sent event that it would have been.
+/// A whole reply as a server-sent event.
 fn as_event(reply: &Bytes) -> Bytes {
     let line = json::line(reply.clone());
     let mut bytes = BytesMut::with_capacity(line.len() + 8);

@@ -8,16 +8,16 @@ use crate::dialect::Wire;
 use crate::state::State;
 use crate::text::Text;
 
-/// How the base64 of every envelope begins.
+/// The first characters of every envelope's base64.
 const MARK: &str = "cGcxL";
 
-/// Either padding is read, and ours is written.
+/// Reads base64 with or without padding; writes padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The signature under which a client keeps this state.
+/// The signature that carries this state to the client.
 pub(super) fn write(id: Option<&Text>, encrypted: &Text) -> Text {
     let plain = encrypted.plain();
     match State::open(&plain) {
@@ -31,7 +31,7 @@ pub(super) fn write(id: Option<&Text>, encrypted: &Text) -> Text {
     }
 }
 
-/// Id and state that a signature stands for.
+/// The id and state in a signature.
 pub(super) fn read(signature: &Text) -> (Option<Text>, Text) {
     let plain = signature.plain();
     if let Some(envelope) = opened(&plain)
@@ -46,14 +46,14 @@ pub(super) fn read(signature: &Text) -> (Option<Text>, Text) {
     (None, Text::from_plain(&State { wire: Wire::Gemini, id: "", data: &plain }.seal()))
 }
 
-/// What a Gemini upstream gets for this state: its own signature, or none.
+/// The signature for a Gemini upstream: the state's own signature, or none.
 pub(super) fn unwrap_own(encrypted: &Text) -> Option<Text> {
     let plain = encrypted.plain();
     let state = State::open(&plain).filter(|state| state.wire == Wire::Gemini)?;
     opened(state.data).is_none().then(|| Text::from_plain(state.data))
 }
 
-/// The text inside, when it is one of our envelopes.
+/// The decoded text if the signature is one of the gateway's envelopes.
 fn opened(signature: &str) -> Option<String> {
     if !signature.starts_with(MARK) {
         return None;

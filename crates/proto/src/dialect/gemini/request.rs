@@ -1,4 +1,5 @@
-//! Request body to canonical request. Google's SDKs mix the two spellings of a name in one body, so every field is read in both.
+//! Turns a request body into a canonical request. Google's SDKs mix the two spellings of a name in one body, so every field is read in both
+//! spellings.
 
 mod contents;
 mod history;
@@ -17,9 +18,9 @@ use crate::json::{Path, Shape};
 use crate::notes::{self, Notes};
 use crate::text::{Json, Text};
 
-/// Most unknown fields that are named; the names are the client's.
+/// Most unknown fields that are stored by name; the client chooses the names.
 const MOST_UNKNOWN: usize = 16;
-/// Fields that only Gemini upstreams can honour, without which the answer would be another one, and why.
+/// Fields that only Gemini upstreams can honour and that change the answer, and the reason for the refusal.
 const OURS: [(&str, &str); 2] = [
     ("cachedContent", "cached contents lie with Google; send the whole conversation in 'contents'."),
     ("generationConfig.responseModalities", "audio output is not supported."),
@@ -36,7 +37,7 @@ pub(super) fn read(body: &Bytes) -> ReadResult<(Request, Notes)> {
     Ok((request, scope.notes))
 }
 
-/// Refuses what only Gemini upstreams can do.
+/// Refuses fields that only Gemini upstreams can honour.
 pub(super) fn reject_gemini_only(request: &Request) -> Result<(), Failure> {
     if request.origin != Some(Dialect::Gemini) {
         return Ok(());
@@ -50,7 +51,7 @@ pub(super) fn reject_gemini_only(request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the readers of the single values share.
+/// State that the readers of single fields share.
 #[derive(Default)]
 struct Scope {
     notes: Notes,
@@ -84,14 +85,14 @@ impl Scope {
         Ok(request)
     }
 
-    /// Keeps a field that no other protocol has.
+    /// Stores a field that no other protocol has.
     fn keep(&mut self, path: &str, json: Json) {
         if !self.rest.iter().any(|(known, _)| known == path) {
             self.rest.push((path.to_owned(), json));
         }
     }
 
-    /// Keeps fields that nobody read.
+    /// Stores the unread fields.
     fn leftover(&mut self, path: &str, fields: Fields<'_>) {
         for (name, json) in fields.rest().filter(|(_, json)| !json.is_null()) {
             let name = name.plain();
@@ -130,12 +131,12 @@ fn system_parts(node: Node<'_>) -> ReadResult<Vec<Text>> {
     Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
 }
 
-/// A list, or its only element: Google's servers read both.
+/// Reads a list, or its only element: Google's servers accept both.
 fn several<T>(node: Node<'_>, mut read: impl FnMut(Node<'_>) -> ReadResult<T>) -> ReadResult<Vec<T>> {
     if node.is(Shape::Object) || node.is(Shape::String) { Ok(vec![read(node)?]) } else { node.each(usize::MAX, read) }
 }
 
-/// A model's name without its collection.
+/// A model's name without the `models/` prefix.
 fn bare(name: &str) -> &str {
     name.strip_prefix("models/").unwrap_or(name)
 }

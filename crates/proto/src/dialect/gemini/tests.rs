@@ -9,7 +9,7 @@ fn state_of_others_travels_in_base64_and_comes_home() {
     let sent = reasoning_state::write(Some(&id), &Text::from("gAAA/+=?"));
     assert!(sent.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)));
     assert_eq!(reasoning_state::read(&sent), (Some(id), Text::from("gAAA/+=?")));
-    // Python's SDK writes the other alphabet, and some clients leave the padding out.
+    // Python's SDK writes the other alphabet, and some clients omit the padding.
     let url = sent.plain().replace('+', "-").replace('/', "_");
     assert_eq!(reasoning_state::read(&Text::from(url.trim_end_matches('='))).1, Text::from("gAAA/+=?"));
     assert_eq!(reasoning_state::unwrap_own(&Text::from("gAAA/+=?")), None);
@@ -32,6 +32,6 @@ fn state_of_a_third_protocol_keeps_its_envelope() {
     let sent = reasoning_state::write(None, &envelope);
     assert_eq!(reasoning_state::read(&sent), (None, envelope.clone()));
     assert_eq!(reasoning_state::unwrap_own(&envelope), None);
-    // An envelope that claims to be Gemini's and holds another one is nobody's.
+    // An envelope that claims to be Gemini's and contains another one is invalid.
     assert_eq!(reasoning_state::unwrap_own(&Text::from(format!("pg1.g..{}", sent.plain()).as_str())), None);
 }

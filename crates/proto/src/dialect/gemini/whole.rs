@@ -1,4 +1,4 @@
-//! A collected reply as a `GenerateContentResponse`: of the upstream's own frames where they came in this dialect, else of the
+//! A collected reply as a `GenerateContentResponse`: assembled from the upstream's own frames if they came in this dialect, else from the
 //! items.
 
 mod assemble;
@@ -38,7 +38,7 @@ pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     out.freeze()
 }
 
-/// The body out of the upstream's own frames, which say more than items can.
+/// The body from the upstream's own frames, which have more fields than items.
 fn assembled(whole: &Whole) -> Option<Bytes> {
     let mut frames = whole.frames_in(Dialect::Gemini).cloned().filter_map(sse::parse).peekable();
     frames.peek()?;
@@ -49,7 +49,7 @@ fn assembled(whole: &Whole) -> Option<Bytes> {
     Some(assembly.body())
 }
 
-/// The parts of the one candidate.
+/// The parts of the only candidate.
 #[derive(Default)]
 struct Answer<'w> {
     parts: Vec<(Piece<'w>, Option<Text>)>,
@@ -107,7 +107,7 @@ impl<'w> Answer<'w> {
         }
     }
 
-    /// A paragraph of reasoning; the pieces of one thought are joined as the stream joins them.
+    /// Adds a paragraph of reasoning; the pieces of one thought are joined as in the stream.
     fn thought(&mut self, text: &Text) {
         let reasoned = self.parts.iter().any(|(piece, _)| matches!(piece, Piece::Thought(open) if !open.is_empty()));
         let mut paragraph = BytesMut::new();
@@ -117,7 +117,7 @@ impl<'w> Answer<'w> {
         paragraph.put_slice(text.escaped());
         match self.parts.last_mut() {
             Some((Piece::Thought(open), None)) => open.put_slice(&paragraph),
-            // State that waits belongs to what was said, not to a thought.
+            // Pending state belongs to the model's text, not to a thought.
             _ => self.parts.push((Piece::Thought(paragraph), None)),
         }
     }
@@ -133,7 +133,7 @@ impl<'w> Answer<'w> {
         }
     }
 
-    /// State that no call took goes out on the last text. Only a stream, whose text is gone by then, needs an empty one for it.
+    /// State without a call goes on the last text. Only a stream needs an empty text for it, since a stream has already sent its text.
     fn end(&mut self) {
         match self.parts.last_mut() {
             Some((Piece::Text(_), state)) if state.is_none() => *state = self.pending.take(),

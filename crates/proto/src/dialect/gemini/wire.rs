@@ -1,5 +1,5 @@
-//! The shapes of Gemini replies, as much of them as we read. Every leaf stays raw, because servers differ in what they put there
-//! and one odd leaf must not fail a reply.
+//! The fields of Gemini replies that the gateway reads. Every leaf stays raw, because servers differ in its type and one odd leaf must not
+//! fail a reply.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,7 +23,7 @@ pub(super) struct Reply<'a> {
 }
 
 impl Reply<'_> {
-    /// Whether it has anything that only a reply has.
+    /// Whether the object has a field that only a reply has.
     pub(super) fn has_reply_fields(&self) -> bool {
         let figures = self.usage_metadata.is_some() || self.model_version.is_some() || self.response_id.is_some();
         self.candidates.is_some() || self.prompt_feedback.is_some() || figures
@@ -48,7 +48,7 @@ pub(super) struct Candidate<'a> {
     pub(super) citation_metadata: Option<&'a RawValue>,
 }
 
-/// What a candidate says.
+/// The content of a candidate.
 #[derive(Debug, Deserialize)]
 pub(super) struct Content<'a> {
     #[serde(borrow, default)]
@@ -71,7 +71,7 @@ pub(super) struct Part<'a> {
     pub(super) inline_data: Option<&'a RawValue>,
 }
 
-/// A function call, or with `partial_args` a piece of one.
+/// A function call, or a piece of one if it has `partial_args`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Call<'a> {

@@ -1,7 +1,7 @@
-//! Events to Gemini's streams: SSE frames, or one JSON array.
+//! Turns events into Gemini's streams: SSE frames, or one JSON array.
 //!
-//! Everything that is the same in each frame of a reply is rendered once, when the reply opens; a text delta then costs three
-//! copies into the output and no allocation. Frames of a Gemini upstream pass as they came. A call goes out when it is whole.
+//! The constant part of each frame is rendered once, when the reply opens; a text delta then costs three copies into the output and no
+//! allocation. Frames of a Gemini upstream pass unchanged. A call is sent when it is complete.
 
 mod frames;
 mod sources;
@@ -23,7 +23,7 @@ use crate::framing::sse;
 use crate::json;
 use crate::text::{Json, Text};
 
-/// Events to Gemini bytes.
+/// Turns events into Gemini bytes.
 #[derive(Debug)]
 pub struct Writer {
     setting: ReplySetting,
@@ -31,14 +31,14 @@ pub struct Writer {
     frames: Frames,
     paragraphs: Paragraphs,
     calls: OpenCalls,
-    /// Output indices of calls and pictures that went out.
+    /// Output indices of the calls and images that were sent.
     whole: Vec<u32>,
-    /// State that waits for the first call, or for the end of a reply without calls. Google signs no text before a call, and some
+    /// State that waits for the first call, or for the end of a reply without calls. Google does not sign text before a call, and some
     /// clients send back signed parts only.
     pending: Option<Text>,
     sources: Sources,
     usage: Option<Usage>,
-    /// Whether a frame that went out has a finish reason.
+    /// Whether a frame with a finish reason was sent.
     finish_sent: bool,
 }
 
@@ -95,7 +95,7 @@ impl Writer {
 
     fn delta(&mut self, part: PartKey, data: &Text, out: &mut BytesMut) {
         self.open(None);
-        // Calls and pictures go out whole.
+        // Calls and images are sent whole.
         match part.channel {
             _ if data.is_empty() => return,
             Channel::Arguments => return self.calls.delta(part.at, part.part, data),
@@ -111,7 +111,7 @@ impl Writer {
         self.frames.thought(data, out);
     }
 
-    /// An item is whole. Its text came in deltas.
+    /// An item is complete. Its text came in deltas.
     fn item_done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         self.open(None);
         match &item.kind {
@@ -150,14 +150,14 @@ impl Writer {
         });
     }
 
-    /// Notes that the item at `at` goes out whole; `false` when it did before.
+    /// Records that the item at `at` is sent whole; `false` if it was sent before.
     fn is_new(&mut self, at: u32) -> bool {
         let new = !self.whole.contains(&at);
         self.whole.push(at);
         new
     }
 
-    /// State behind which other state comes goes out on a thought of its own.
+    /// Sends pending state in a separate empty thought, before other state replaces it.
     fn flush_signature(&mut self, out: &mut BytesMut) {
         let Some(state) = self.pending.take() else { return };
         self.frames.parts(out, |writer| {
@@ -170,7 +170,7 @@ impl Writer {
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
         self.open(None);
         self.calls.rest(finish).iter().for_each(|call| self.call(call, out));
-        // The upstream's own last frame may be out, with its counts to come.
+        // The upstream's own last frame may have been sent already, with its counts still to come.
         if !self.finish_sent {
             let (state, usage) = (self.pending.take(), self.usage.take());
             let grounding = self.sources.grounding();
@@ -184,8 +184,8 @@ impl Writer {
         self.frames.close(out);
     }
 
-    /// An event whose `frame` goes out as it is, or which such a frame covers: then `frame` is empty. The state must know what the frame
-    /// says.
+    /// An event whose `frame` is sent unchanged, or which such a frame covers: then `frame` is empty. Updates the state with the frame's
+    /// content.
     fn pass(&mut self, what: &What, frame: &Bytes, out: &mut BytesMut) {
         match what {
             What::Open(open) => self.open(Some(open)),
@@ -207,14 +207,14 @@ impl Writer {
 
     fn emit(&mut self, frame: &Bytes, out: &mut BytesMut) {
         if self.setting.reply.array {
-            // Lines of the frame that are not data say nothing.
+            // Lines of the frame that are not data are ignored.
             if let Some(frame) = sse::parse(frame.clone()) {
                 self.frames.element(&frame.data, out);
             }
         } else {
             out.put_slice(frame);
             if frame.ends_with(b"\n\r") {
-                // The upstream was cut within its last line end.
+                // The upstream was cut off within its last line ending.
                 out.put_u8(b'\n');
             }
         }
@@ -222,9 +222,9 @@ impl Writer {
     }
 }
 
-/// Whether a frame has a finish reason, or says why the question was blocked.
+/// Whether a frame has a finish reason or a block reason.
 fn has_finish_reason(frame: &Bytes) -> bool {
-    // Most frames are pieces of text: they are not parsed for this.
+    // Most frames are pieces of text, which need no parse here.
     let named = |name: &[u8]| memchr::memmem::find(frame, name).is_some();
     if !named(b"finishReason") && !named(b"blockReason") {
         return false;

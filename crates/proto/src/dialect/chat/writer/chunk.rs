@@ -1,4 +1,4 @@
-//! The chunks of one reply: what is the same in all of them is rendered once.
+//! The chunks of one reply; their constant part is rendered once.
 
 use bytes::{BufMut, BytesMut};
 
@@ -13,9 +13,9 @@ use crate::text::Text;
 pub(super) struct Chunks {
     /// `data: {"id":..,"choices":[{"index":0,"delta":{`
     head: BytesMut,
-    /// How much of `head` comes before `"choices"`.
+    /// Length of `head` before `"choices"`.
     base: usize,
-    /// What follows a delta: `},"logprobs":null,"finish_reason":null}]}` and the blank line.
+    /// The bytes after a delta: `},"logprobs":null,"finish_reason":null}]}` and the blank line.
     tail: &'static [u8],
     include_usage: bool,
 }
@@ -30,12 +30,12 @@ impl Chunks {
         Self { head: BytesMut::new(), base: 0, tail, include_usage }
     }
 
-    /// Renders the head for a reply of ours.
+    /// Renders the head for a reply that the gateway writes itself.
     pub(super) fn prepare(&mut self, setting: &ReplySetting, open: Option<&Open>) {
         self.render(&setting.shown_id(open.map(|open| &open.id)), setting, open);
     }
 
-    /// Renders the head for a reply that a chat upstream opened, so that chunks of ours fit between its own.
+    /// Renders the head for a reply that a chat upstream opened, so that the gateway's chunks fit between the upstream's.
     pub(super) fn adopt(&mut self, setting: &ReplySetting, open: &Open) {
         self.render(&open.id, setting, Some(open));
     }
@@ -66,14 +66,14 @@ impl Chunks {
         out.put_slice(self.tail);
     }
 
-    /// A chunk whose delta holds these members.
+    /// A chunk whose delta has these members.
     pub(super) fn fixed(&self, members: &str, out: &mut BytesMut) {
         out.put_slice(&self.head);
         out.put_slice(members.as_bytes());
         out.put_slice(self.tail);
     }
 
-    /// A chunk whose delta holds what `write` writes.
+    /// A chunk whose delta has the members that `write` writes.
     pub(super) fn delta(&self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(&self.head);
         emit::members(out, write);
@@ -88,7 +88,7 @@ impl Chunks {
         out.put_slice(if self.include_usage { b"\"}],\"usage\":null}\n\n" } else { b"\"}]}\n\n" });
     }
 
-    /// The chunk that holds the usage and no choice.
+    /// The chunk with the usage and no choice.
     pub(super) fn usage(&self, usage: &Usage, out: &mut BytesMut) {
         out.put_slice(&self.head[..self.base]);
         emit::members(out, |writer| {

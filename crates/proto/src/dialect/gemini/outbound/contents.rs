@@ -1,4 +1,4 @@
-//! Items to contents: what the model said and called in one content, the results of its calls in the next.
+//! Turns items into contents: the model's text and calls in one content, the results of its calls in the next.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,8 +12,8 @@ use crate::notes::{Notes, sanitized};
 use crate::quirks::GeminiThinking;
 use crate::text::{Text, media_type, standard_base64};
 
-/// Writes `systemInstruction` and `contents`. Errors: `Invalid` where a part has no form in Gemini and leaving it out would change the
-/// question, or nothing is left to ask.
+/// Writes `systemInstruction` and `contents`. Errors: `Invalid` where a part has no form in Gemini and its omission would change the
+/// question, or no content remains.
 pub(super) fn write(
     writer: &mut ObjectWriter<'_>,
     request: &Request,
@@ -45,7 +45,7 @@ struct Content<'a> {
     pieces: Vec<OutboundPart<'a>>,
 }
 
-/// One part, and the state of the thoughts before it.
+/// One part, and the state of the preceding thoughts.
 struct OutboundPart<'a> {
     what: PieceKind<'a>,
     signature: Option<Text>,
@@ -69,21 +69,21 @@ enum PieceKind<'a> {
         result: &'a Text,
         format: Option<&'a Text>,
     },
-    /// Nothing but a signature.
+    /// Only a signature.
     Nothing,
 }
 
-/// A tool result and its place in the history.
+/// A tool result: call id, parts, and whether the tool failed.
 type PendingResult<'a> = (&'a Text, &'a [Part], bool);
 
-/// Items on their way to contents.
+/// The conversion of items into contents.
 struct Contents<'a, 'f> {
     facts: &'f Facts<'f>,
     system: Vec<&'a Text>,
     done: Vec<Content<'a>>,
-    /// State that waits for the part behind it.
+    /// State that waits for the next part.
     pending: Option<Text>,
-    /// Calls of the turn that is being written.
+    /// Calls of the current model turn.
     open: Vec<&'a Text>,
     /// Results that wait for their call, by call id.
     results: HashMap<&'a [u8], VecDeque<PendingResult<'a>>>,
@@ -132,7 +132,7 @@ impl<'a, 'f> Contents<'a, 'f> {
         }
     }
 
-    /// A message that is not the model's.
+    /// Adds a message of the user or the operator.
     fn operator_message(&mut self, role: &Role, parts: &'a [Part], notes: &mut Notes) {
         let texts =
             || parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None });
@@ -160,7 +160,7 @@ impl<'a, 'f> Contents<'a, 'f> {
     }
 
     fn call(&mut self, call: PieceKind<'a>, id: &'a Text) {
-        // The first call of a turn must be signed, and the others must not.
+        // The first call of a turn must have a signature, and the others must not.
         if self.pending.is_none() && self.open.is_empty() && matches!(self.facts.thinking, GeminiThinking::Level(_)) {
             self.pending = Some(Text::from_plain(encode::UNSIGNED));
         }
@@ -170,7 +170,7 @@ impl<'a, 'f> Contents<'a, 'f> {
 
     fn model(&mut self, what: PieceKind<'a>) {
         let piece = OutboundPart { what, signature: self.pending.take() };
-        // The results of a call stand right behind the content that it is in.
+        // The results of a call directly follow the content of the call.
         match self.done.last_mut() {
             Some(content) if content.model => content.pieces.push(piece),
             _ => self.done.push(Content { model: true, pieces: vec![piece] }),
@@ -190,7 +190,7 @@ impl<'a, 'f> Contents<'a, 'f> {
         }
     }
 
-    /// The model's turn is over: its last state goes with it, and the results of its calls follow.
+    /// Ends the model's turn: its last state is written, and the results of its calls follow.
     fn end_model_turn(&mut self) {
         if self.pending.is_some() {
             self.model(PieceKind::Nothing);
@@ -205,7 +205,7 @@ impl<'a, 'f> Contents<'a, 'f> {
         let next = self.results.get_mut(&id.escaped()[..]).and_then(VecDeque::pop_front);
         if let Some((id, parts, failed)) = next {
             let mut kinds = vec![PieceKind::Result { id, name, parts, failed }];
-            // Not every version takes them inside the result.
+            // Not every version accepts images and files inside the result.
             kinds.extend(parts.iter().filter(|part| !part.is_text()).map(PieceKind::Part));
             self.user(kinds);
         }
@@ -246,7 +246,7 @@ fn part(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Bytes inline, or by an address that Google fetches.
+/// Inline bytes, or a URL that Google fetches.
 fn bytes(writer: &mut ObjectWriter<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
     let plain = url.plain();
     if begins(&plain, "data:") {
@@ -275,7 +275,7 @@ fn bytes(writer: &mut ObjectWriter<'_>, url: &Text, name: Option<&Text>) -> Resu
     Ok(())
 }
 
-/// The type that a name's ending tells.
+/// The media type for a file name's extension.
 fn type_of(name: &str) -> Option<&'static str> {
     let path = name.split(['?', '#']).next().unwrap_or_default();
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase())?;

@@ -1,4 +1,4 @@
-//! `generationConfig`, and what has no place there.
+//! `generationConfig`, and notes about options without a field in it.
 
 use super::super::MOST_STOPS;
 use super::Facts;
@@ -111,8 +111,8 @@ fn thinking(writer: &mut ObjectWriter<'_>, request: &Request, facts: &Facts<'_>,
     }
 }
 
-/// The field that says how much to think, in the words of the model's family; where that has none for the effort, the next
-/// higher one.
+/// The field for the thinking effort, with a value of the model's family; where the family has no value for the effort, the next higher
+/// one.
 pub(super) fn effort(thinking: GeminiThinking, effort: &str, notes: &mut Notes) -> Option<(&'static str, Json)> {
     match thinking {
         GeminiThinking::Unknown => None,
@@ -141,7 +141,7 @@ pub(super) fn effort(thinking: GeminiThinking, effort: &str, notes: &mut Notes) 
     }
 }
 
-/// The level for an effort among these, lowest first; there is none for no thinking at all.
+/// The lowest of `levels` for an effort; `levels` are in ascending order, and no level turns thinking off.
 fn level(effort: &str, levels: &[&'static str]) -> &'static str {
     let rank = |word: &str| match word {
         "none" | "minimal" => 0,

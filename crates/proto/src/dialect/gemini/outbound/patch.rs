@@ -1,4 +1,4 @@
-//! The client's own body for another Gemini upstream: key order and unknown fields stay as they came.
+//! Patches the client's own body for another Gemini upstream: key order and unknown fields stay unchanged.
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -15,13 +15,13 @@ use crate::text::{Json, Text};
 /// Both spellings of the fields that are changed.
 const CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
 const THINKING: [&str; 2] = ["thinkingConfig", "thinking_config"];
-/// What says how much to think.
+/// The fields that set the thinking effort.
 const EFFORT: [&str; 4] = ["thinkingBudget", "thinking_budget", "thinkingLevel", "thinking_level"];
 
 /// `raw` for this model.
 pub(super) fn body(raw: &Bytes, facts: &Facts<'_>, notes: &mut Notes) -> Bytes {
     let body = Json::from_valid(raw.clone());
-    // The base64 of our envelopes; a body without any has no state of another upstream.
+    // The base64 prefix of the gateway's envelopes; a body without it has no state of another upstream.
     let foreign = memmem::find(raw, b"cGcxL").is_some() || facts.without_replay;
     let edit = |key: &Text, value: &Json| match key.as_str() {
         // The path names the model.
@@ -38,7 +38,7 @@ pub(super) fn body(raw: &Bytes, facts: &Facts<'_>, notes: &mut Notes) -> Bytes {
     within(&body, CONFIG, &config).bytes().clone()
 }
 
-/// Whether the client said how much to think.
+/// Whether the client set the thinking effort.
 fn has_effort(body: &Json) -> bool {
     let below = |jsons: Vec<Json>, names: &[&str]| -> Vec<Json> {
         jsons.iter().flat_map(|json| names.iter().filter_map(|name| json.get(name))).collect()
@@ -46,13 +46,13 @@ fn has_effort(body: &Json) -> bool {
     !below(below(below(vec![body.clone()], &CONFIG), &THINKING), &EFFORT).is_empty()
 }
 
-/// Changes the object that is called by one of these names, or adds it by the first.
+/// Changes the object under one of these names, or adds it under the first.
 fn within(json: &Json, names: [&'static str; 2], change: &dyn Fn(&Json) -> Json) -> Json {
     let has = json.fields().any(|(key, value)| names.contains(&key.as_str()) && value.shape() == Shape::Object);
     let fresh = (!has).then(|| (names[0], change(&Json::EMPTY)));
     let edit = |key: &Text, value: &Json| match names.contains(&key.as_str()) {
         true if has && value.shape() == Shape::Object => Edit::Set(change(value)),
-        // `null` stands where nothing is said.
+        // `null` means that the field is not set.
         true if !has => Edit::Drop,
         _ => Edit::Keep,
     };
@@ -86,7 +86,7 @@ fn part_of(part: &Json, facts: &Facts<'_>) -> Json {
     patch(part, edit, [])
 }
 
-/// Changes each element of a list, or the only one that stands in its place.
+/// Changes each element of a list, or the single value in place of a list.
 fn each(list: &Json, change: &dyn Fn(&Json) -> Json) -> Json {
     if list.shape() != Shape::Array {
         return change(list);

@@ -37,13 +37,13 @@ pub(super) fn write(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mu
     }
 }
 
-/// Whether to search; notes the tools that have no form here.
+/// Whether the model may search; adds notes for tools that have no form here.
 fn search(request: &Request, alone: bool, notes: &mut Notes) -> bool {
     let mut search = false;
     for tool in &request.tools {
         match &tool.kind {
             ToolKind::Function { .. } => {}
-            // A request may search or call functions. Version 3 can do both, but insists on bringing back what it searched.
+            // A request may search or call functions. Version 3 can do both, but requires that its searches are sent back.
             ToolKind::Hosted { kind } if kind.starts_with("web_search") && alone => search = true,
             ToolKind::Hosted { kind } => notes.add(format!("dropped the hosted tool {}", sanitized(kind))),
             ToolKind::Custom { name, .. } => notes.add(format!("dropped the custom tool {}", sanitized(&name.plain()))),
@@ -66,7 +66,7 @@ fn function(out: &mut BytesMut, kind: &ToolKind) {
     });
 }
 
-/// Whether a function takes nothing: Gemini refuses an object without properties.
+/// Whether a function has no parameters: Gemini refuses an object without properties.
 fn is_empty(schema: &Json) -> bool {
     let has = |name: &str| schema.get(name).is_some_and(|value| value.fields().next().is_some());
     let others = ["anyOf", "oneOf", "allOf", "$ref", "additionalProperties"];
@@ -84,7 +84,7 @@ fn choice(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
         Some(ToolChoice::Other(json)) if json.text("type").is_some_and(|kind| kind.is("allowed_tools")) => {
             let must = json.text("mode").is_some_and(|mode| mode.is("required"));
             let tools = json.get("tools").into_iter().flat_map(|tools| tools.elements());
-            // Only these two modes take names.
+            // Only these two modes accept names.
             (if must { "ANY" } else { "VALIDATED" }, tools.filter_map(|tool| tool.text("name")).collect())
         }
         Some(ToolChoice::Custom(_) | ToolChoice::Other(_)) => return notes.add("dropped tool_choice"),

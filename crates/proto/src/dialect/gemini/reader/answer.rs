@@ -1,4 +1,4 @@
-//! The state of one reply: which items are open and what they hold so far.
+//! The state of one reply: the open items and their content so far.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use crate::failure::{Failure, Kind};
 use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
 
-/// One reply in the making. One item is open at a time.
+/// One reply in progress. One item is open at a time.
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct GeminiAnswer {
     opened: bool,
@@ -23,7 +23,7 @@ pub(in crate::dialect) struct GeminiAnswer {
     next: u32,
     open: Option<OpenMessage>,
     calls: Calls,
-    /// State that came with nothing behind it yet, and the id of its item.
+    /// State without a following part so far, and the id of its item.
     state: Option<ReasoningState>,
     grounding: Option<Json>,
     citations: Option<Json>,
@@ -43,27 +43,27 @@ struct OpenMessage {
 }
 
 impl GeminiAnswer {
-    /// Whether the reply began.
+    /// Whether the reply has begun.
     pub(super) fn opened(&self) -> bool {
         self.opened
     }
 
-    /// Whether the upstream said why the reply ended.
+    /// Whether the upstream sent a finish reason.
     pub(super) fn finished(&self) -> bool {
         self.finish.is_some()
     }
 
-    /// Whether the terminal event went out.
+    /// Whether the terminal event was emitted.
     pub(super) fn closed(&self) -> bool {
         self.closed
     }
 
-    /// Whether a piece of text would go on with what is open or begin something: nothing else is in the way.
+    /// Whether a piece of text can be added directly: an item is open, and there is no state, finish reason or open call.
     pub(super) fn speaking(&self) -> bool {
         self.open.is_some() && self.state.is_none() && self.finish.is_none() && !self.calls.is_open()
     }
 
-    /// A frame that is a piece of text and nothing more.
+    /// Reads a frame that is only a piece of text.
     pub(super) fn text_delta(&mut self, news: TextDelta, sink: &mut EventSink<'_>) {
         self.usage = news.usage.or(self.usage.take());
         self.open(if news.thought { Channel::Summary } else { Channel::Text }, news.text, sink);
@@ -73,7 +73,7 @@ impl GeminiAnswer {
     pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut EventSink<'_>) -> Result<(), Failure> {
         self.begin(data, reply, sink);
         self.usage = reply.usage_metadata.map(|raw| Json::slice(data, raw)).or(self.usage.take());
-        // There is one candidate only, because none of our requests asks for more.
+        // There is only one candidate, because the gateway never requests more.
         let candidates = reply.candidates.iter().flatten();
         for candidate in candidates.filter(|candidate| candidate.index.unwrap_or(0) == 0) {
             self.candidate(data, candidate, sink)?;
@@ -82,14 +82,14 @@ impl GeminiAnswer {
         if feedback.is_some_and(|feedback| feedback.text("blockReason").is_some()) {
             self.finish = Some(Finish::Filter);
         }
-        // The totals of a reply come with its end, or right after it; earlier counts are none.
+        // The token totals come with the end of a reply or directly after it; earlier counts are not totals.
         if self.finish.is_some() && reply.usage_metadata.is_some() {
             self.end(sink);
         }
         Ok(())
     }
 
-    /// The end of the reply.
+    /// Ends the reply.
     pub(super) fn end(&mut self, sink: &mut EventSink<'_>) {
         self.calls.close(sink);
         self.settle(sink);
@@ -105,7 +105,7 @@ impl GeminiAnswer {
         sink.push(What::End { finish, response: None });
     }
 
-    /// Tells the counts so far.
+    /// Emits the token counts so far.
     pub(super) fn meter(&mut self, sink: &mut EventSink<'_>) {
         if let Some(usage) = self.usage.take().and_then(|usage| read_usage(&usage)) {
             sink.push(What::Usage(usage));
@@ -167,7 +167,7 @@ impl GeminiAnswer {
         Ok(())
     }
 
-    /// State: of the thought that is open, else of thoughts that were not shown.
+    /// Reads state: of the open thought, else of hidden thoughts.
     fn sign(&mut self, signature: &Text, sink: &mut EventSink<'_>) {
         let state = reasoning_state::read(signature);
         if self.open.as_ref().is_some_and(|open| open.channel == Channel::Summary) {
@@ -228,7 +228,7 @@ impl GeminiAnswer {
         sink.item(self.take_index(), ItemKind::Search { id: None, action: Some(action) });
     }
 
-    /// State that no shown thought took is an item of its own.
+    /// State without a visible thought becomes a separate item.
     fn remember(&mut self, sink: &mut EventSink<'_>) {
         let Some((id, state)) = self.state.take() else { return };
         let (summary, text) = (Vec::new(), Vec::new());
@@ -251,7 +251,7 @@ impl GeminiAnswer {
     }
 }
 
-/// What a finish reason says; `None` for one that says nothing.
+/// The meaning of a finish reason; `None` for an unspecified one.
 fn finish(reason: &Text, message: &Text) -> Result<Option<Finish>, Failure> {
     Ok(Some(match reason.plain().as_ref() {
         "FINISH_REASON_UNSPECIFIED" | "" => return Ok(None),
@@ -282,7 +282,7 @@ fn cut(message: &str) -> &str {
     message[..message.floor_char_boundary(500)].trim_end_matches('.')
 }
 
-/// Token counts; `None` when there are none in it.
+/// Token counts; `None` when `usage` has none.
 fn read_usage(usage: &Json) -> Option<Usage> {
     let count = |name| usage.get(name).and_then(|count| count.as_u64());
     let prompt = count("promptTokenCount")?;

@@ -1,4 +1,4 @@
-//! The calls of one reply. They come whole, or in pieces of their arguments until one says that nothing continues it.
+//! The calls of one reply. Each arrives whole, or in pieces of its arguments until a piece does not announce another.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -10,14 +10,14 @@ use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
 use crate::text::{Json, Text};
 
-/// What is known of the calls.
+/// The calls so far.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    /// How many there were.
+    /// Number of calls so far.
     count: usize,
-    /// The one that goes on.
+    /// The call in progress.
     open: Option<Open>,
-    /// Part of the ids that we make up.
+    /// Part of the ids that the gateway makes.
     seed: String,
 }
 
@@ -27,22 +27,22 @@ struct Open {
     id: Text,
     name: Text,
     args: Partial,
-    /// Arguments that came whole with the name.
+    /// Complete arguments that came with the name.
     whole: Option<Json>,
 }
 
 impl Calls {
-    /// Sets what made-up ids are made of.
+    /// Sets the seed of generated ids.
     pub(super) fn name_after(&mut self, id: &Text) {
         self.seed = id.plain().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     }
 
-    /// Whether there is any.
+    /// Whether there are calls.
     pub(super) fn any(&self) -> bool {
         self.count > 0
     }
 
-    /// Whether one goes on.
+    /// Whether a call is in progress.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
@@ -83,7 +83,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Ends the call that goes on.
+    /// Ends the call in progress.
     pub(super) fn close(&mut self, sink: &mut EventSink<'_>) {
         let Some(open) = self.open.take() else { return };
         let args = match open.whole {

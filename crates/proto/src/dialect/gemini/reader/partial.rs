@@ -1,9 +1,9 @@
-//! Arguments that come in pieces, each with the JSON path of the value that it belongs to (`$.days[0].name`).
+//! Arguments that arrive in pieces, each with the JSON path of its value (`$.days[0].name`).
 
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
-/// Deepest path that is followed.
+/// Maximum depth of a path.
 const DEPTH: usize = 64;
 
 /// The arguments so far.
@@ -16,7 +16,7 @@ pub(super) struct Partial {
 enum Value {
     Object(Vec<(Text, Value)>),
     Array(Vec<Value>),
-    /// Escaped; more may follow.
+    /// Escaped text; more may follow.
     String(Vec<u8>),
     Leaf(Json),
 }
@@ -47,7 +47,7 @@ impl Partial {
         Json::from_valid(out.freeze())
     }
 
-    /// Whether any piece came.
+    /// Whether no piece has arrived.
     pub(super) fn is_empty(&self) -> bool {
         self.root.is_none()
     }
@@ -66,7 +66,7 @@ fn set(target: &mut Value, piece: &Json) {
     *target = Value::Leaf(value.unwrap_or_else(null));
 }
 
-/// The place that a path names, made on the way.
+/// The value at a path; missing values on the way are created.
 fn find<'v>(root: &'v mut Value, path: &[Step]) -> Option<&'v mut Value> {
     let mut at = root;
     for step in path {
@@ -88,7 +88,7 @@ fn find<'v>(root: &'v mut Value, path: &[Step]) -> Option<&'v mut Value> {
                     *at = Value::Array(Vec::new());
                 }
                 let Value::Array(elements) = at else { return None };
-                // A list grows at its end only: a made-up index must not cost memory.
+                // A list only grows at its end: an arbitrary index must not cost memory.
                 if elements.len() == *index {
                     elements.push(empty());
                 }
@@ -103,7 +103,7 @@ fn empty() -> Value {
     Value::Leaf(Json::from_valid(bytes::Bytes::from_static(b"null")))
 }
 
-/// `$.a.b[0]['c d']` in steps.
+/// Splits `$.a.b[0]['c d']` into steps.
 fn steps(path: &str) -> Option<Vec<Step>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();

@@ -1,6 +1,6 @@
-//! The fast way through the commonest frame: one part of plain text, and figures that the next frame repeats.
+//! The fast path for the most common frame: one part of plain text, and counts that the next frame repeats.
 //!
-//! The frame is walked token by token. Whatever differs from the plain shape in any way takes the full parse.
+//! The frame is walked token by token. Any frame that differs from this shape takes the full parse.
 
 use std::ops::Range;
 
@@ -9,18 +9,18 @@ use bytes::Bytes;
 use crate::json::{self, Scan};
 use crate::text::{Json, Text};
 
-/// What such a frame says.
+/// The content of such a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TextDelta {
-    /// The text, which is not empty.
+    /// The text; not empty.
     pub(super) text: Text,
-    /// Whether it is a summary of thoughts.
+    /// Whether the text is a summary of thoughts.
     pub(super) thought: bool,
     /// The counts so far.
     pub(super) usage: Option<Json>,
 }
 
-/// Reads a frame with one part of text of the first candidate that ends nothing; `None` for every other one.
+/// Reads a frame with one text part of the first candidate and no finish reason; `None` for every other frame.
 pub(super) fn text(data: &Bytes) -> Option<TextDelta> {
     let mut walk = Walk { scan: Scan::new(data), text: None, thought: false, usage: None };
     walk.reply()?;
@@ -41,7 +41,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Walks an object whose members `member` knows.
+    /// Walks an object; `member` reads each member.
     fn object(&mut self, member: impl Fn(&mut Self, &'a [u8]) -> Option<()>) -> Option<()> {
         self.scan.expect(b'{').ok()?;
         loop {

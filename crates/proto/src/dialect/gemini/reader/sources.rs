@@ -1,5 +1,4 @@
-//! Where an answer got it from: grounding and citation metadata to citations in the form of responses. Google counts in bytes of
-//! UTF-8, the canon in characters.
+//! Turns grounding and citation metadata into citations in the responses form. Google counts in bytes of UTF-8, the canon in characters.
 
 use crate::json::emit;
 use crate::text::{Json, Text};
@@ -20,7 +19,7 @@ pub(super) fn citations(grounding: Option<&Json>, cited: Option<&Json>, text: &T
     all
 }
 
-/// The search that the metadata speaks of, in the form of responses.
+/// The search in the metadata, in the responses form.
 pub(super) fn search(grounding: &Json) -> Option<Json> {
     let queries = grounding.get("webSearchQueries");
     let queries: Vec<Text> = queries.iter().flat_map(Json::elements).filter_map(|query| query.as_text()).collect();

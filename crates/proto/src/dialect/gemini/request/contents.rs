@@ -1,4 +1,4 @@
-//! `contents` to items.
+//! Turns `contents` into items.
 
 use super::history::History;
 use super::{Scope, several};
@@ -8,7 +8,7 @@ use crate::json::Shape;
 use crate::json::node::{self, Node, ReadResult};
 use crate::text::{Json, Text};
 
-/// Who speaks in a content.
+/// The role of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaker {
     User,
@@ -52,7 +52,7 @@ impl Scope {
             self.result(inner, history)
         })?;
         if result.is_some() {
-            // Gemini has no place for it here.
+            // Gemini does not use a signature here.
             fields.either("thoughtSignature", node::text)?;
             self.leftover("contents.parts", fields);
             return Ok(());
@@ -128,7 +128,7 @@ fn speaker(node: Node<'_>) -> ReadResult<Speaker> {
     }
 }
 
-/// What a function returned, as text, and whether it failed: `output` and `error` are the API's names for the two.
+/// The result of a function as text, and whether the function failed: the API names the two cases `output` and `error`.
 fn response(node: Node<'_>) -> ReadResult<(Text, bool)> {
     if node.is(Shape::String) {
         return Ok((node.text()?, false));

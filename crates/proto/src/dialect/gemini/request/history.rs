@@ -1,5 +1,5 @@
-//! The conversation in the making: pieces of one text join, thoughts and their state become one item, and calls get the ids that
-//! join them with their results.
+//! Builds the conversation: pieces of one text are joined, thoughts and their state become one item, and calls get ids that match them to
+//! their results.
 
 use std::collections::HashSet;
 
@@ -15,20 +15,20 @@ pub(super) struct History {
     items: Vec<Item>,
     open: Option<(TextKind, BytesMut)>,
     calls: Vec<Call>,
-    /// The first call that may still wait for its result.
+    /// Index of the first call that may still wait for its result.
     waiting: usize,
     /// Ids in use.
     ids: HashSet<Bytes>,
 }
 
-/// Whose text is open.
+/// The kind of the open text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextKind {
     Speech,
     Thought,
 }
 
-/// A call and whether its result came.
+/// A call and whether it has a result.
 #[derive(Debug)]
 struct Call {
     /// The id that the client gave it.
@@ -53,7 +53,7 @@ impl History {
         }
     }
 
-    /// Text of the model. What was streamed in pieces often comes back in pieces.
+    /// Text of the model. Clients often send streamed text back in pieces.
     pub(super) fn speech(&mut self, text: &Text) {
         self.add(TextKind::Speech, text);
     }
@@ -63,7 +63,7 @@ impl History {
         self.add(TextKind::Thought, text);
     }
 
-    /// Something that the model showed besides text.
+    /// An image or file from the model.
     pub(super) fn shown(&mut self, part: Part) {
         self.close();
         match self.items.last_mut().map(|item| &mut item.kind) {
@@ -72,8 +72,8 @@ impl History {
         }
     }
 
-    /// The state of the thoughts that came before. It stands on the first call or at the end, so what was said since then came
-    /// after the thoughts.
+    /// The state of the preceding thoughts. A signature is on the first call or at the end, so the text directly before it came after the
+    /// thoughts.
     pub(super) fn signature(&mut self, text: &Text) {
         self.close();
         let (made, state) = reasoning_state::read(text);
@@ -92,7 +92,8 @@ impl History {
         }
     }
 
-    /// Where a thought belongs whose state comes now: before what the model said last, unless other state stands there.
+    /// The index for a thought whose state arrives now: before the model's last message, unless a thought with other state is already
+    /// there.
     fn thought_index(&self) -> usize {
         let end = self.items.len();
         let is_message = |item: &Item| matches!(item.kind, ItemKind::Message { role: Role::Assistant, .. });
@@ -104,7 +105,7 @@ impl History {
         }
     }
 
-    /// A call. Without an id of its own it gets the same one whenever this conversation is sent again.
+    /// A call. A call without an id gets the same id each time this conversation is sent.
     pub(super) fn call(&mut self, client_id: Option<Text>, name: Text, input: Text) {
         self.close();
         let own = client_id.clone().filter(|id| !self.ids.contains(id.escaped()));
@@ -114,7 +115,7 @@ impl History {
         self.push(ItemKind::Call { kind: CallKind::Function, id: None, call_id: id, name, namespace: None, input });
     }
 
-    /// The result of a call: of the one with this id, else of the first that waits under this name.
+    /// The result of a call: the call with this id, else the first open call with this name.
     pub(super) fn result(
         &mut self,
         (client_id, name): (Option<Text>, Option<Text>),

@@ -8,7 +8,7 @@ use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::text::{Json, Text};
 
-/// Sampling fields: Gemini's name, the canonical one, their shape.
+/// Sampling fields: Gemini's name, the canonical name, the shape of the value.
 const SAMPLING: [(&str, &str, Shape, &str); 8] = [
     ("temperature", "temperature", Shape::Number, "a number"),
     ("topP", "top_p", Shape::Number, "a number"),
@@ -44,7 +44,7 @@ impl Scope {
             match word.to_ascii_uppercase().as_str() {
                 "TEXT" | "MODALITY_UNSPECIFIED" => {}
                 "IMAGE" => request.tools.push(hosted("image_generation")),
-                // A relay may have a voice.
+                // A relay may support audio output.
                 "AUDIO" => self.keep("generationConfig.responseModalities", node.json()),
                 _ => return Err(node.bad("supported are 'TEXT' and 'IMAGE'.")),
             }
@@ -84,12 +84,12 @@ impl Scope {
     }
 }
 
-/// The API promises that its answer fits the schema.
+/// The API guarantees that its answer fits the schema.
 fn structured(schema: Json) -> Format {
     Format::JsonSchema { name: Text::from_plain("response"), description: None, schema, strict: Some(true) }
 }
 
-/// The effort that a number of thinking tokens stands for; -1 leaves it to the model.
+/// The effort for a number of thinking tokens; -1 leaves it to the model.
 fn budget(node: Node<'_>) -> ReadResult<Option<&'static str>> {
     let json = node.shaped(Shape::Number, "an integer")?;
     if json.as_str().trim() == "-1" {
@@ -97,7 +97,7 @@ fn budget(node: Node<'_>) -> ReadResult<Option<&'static str>> {
     }
     Ok(Some(match json.as_u64().ok_or_else(|| node.bad("expected -1, 0 or a number of tokens."))? {
         0 => "none",
-        // The least that models take.
+        // The least that models accept.
         1..=128 => "minimal",
         129..2_000 => "low",
         2_000..8_000 => "medium",

@@ -1,4 +1,4 @@
-//! The data of one part: text, or bytes inline or elsewhere.
+//! The data of one part: text, inline bytes or a file's URL.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::text::{Text, media_type, standard_base64};
 const GOOGLES: [&str; 5] = ["executableCode", "codeExecutionResult", "toolCall", "toolResponse", "videoMetadata"];
 
 impl Scope {
-    /// The data of a part; `None` when it has none that another protocol could hold.
+    /// The data of a part; `None` when it has none that another protocol could carry.
     pub(super) fn part(&mut self, fields: &mut Fields<'_>) -> ReadResult<Option<Part>> {
         let text = fields.either("text", node::text)?;
         let inline = fields.either("inlineData", |node| self.inline(node))?;
@@ -63,7 +63,7 @@ fn base64(node: Node<'_>) -> ReadResult<String> {
     standard_base64(&text.plain()).map(Cow::into_owned).ok_or_else(|| node.bad("expected base64."))
 }
 
-/// Where a file lies: on the web, or with Google. Never fetched by us.
+/// The URL of a file, on the web or at Google. The gateway never fetches it.
 fn uri(node: Node<'_>) -> ReadResult<Text> {
     let uri = node.filled()?;
     let plain = uri.plain();

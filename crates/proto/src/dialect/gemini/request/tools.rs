@@ -7,7 +7,7 @@ use crate::json::node::{self, Node, ReadResult};
 use crate::json::{emit, schema};
 use crate::text::{Json, Text};
 
-/// Most functions of one request.
+/// Most functions in one request.
 const MAX_TOOLS: usize = 1024;
 
 impl Scope {
@@ -20,7 +20,7 @@ impl Scope {
         Ok(tools)
     }
 
-    /// One element of `tools`: declarations of functions, or a tool of Google's.
+    /// Reads one element of `tools`: function declarations, or one of Google's tools.
     fn group(&mut self, node: Node<'_>, tools: &mut Vec<Tool>) -> ReadResult<()> {
         let mut fields = node.object()?;
         let declared = fields.either("functionDeclarations", |node| several(node, |node| self.function(node)))?;
@@ -47,7 +47,7 @@ impl Scope {
         let description = fields.either("description", node::text)?.filter(|text| !text.is_empty());
         let own = fields.either("parameters", gemini_schema)?;
         let plain = fields.either("parametersJsonSchema", plain_schema)?;
-        // What it returns is the client's business; upstreams have no field for it.
+        // The schema of a function's result is for the client only; upstreams have no field for it.
         for name in ["response", "responseJsonSchema"] {
             fields.either(name, |_| Ok(()))?;
         }
@@ -60,7 +60,7 @@ impl Scope {
     pub(super) fn tool_config(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<()> {
         let mut fields = node.object()?;
         let choice = fields.either("functionCallingConfig", |node| self.calling(node))?.flatten();
-        // Upstreams refuse a choice among no tools, which may be all that is left of Google's own.
+        // Upstreams refuse a tool choice without tools, and none may remain after Google's own are dropped.
         if request.tools.is_empty() && choice.is_some() {
             self.notes.add("dropped toolConfig");
         } else {
@@ -90,19 +90,19 @@ impl Scope {
             }
             _ => return Err(fields.unknown("mode", &mode)),
         };
-        // Calls come whole, whether they were asked for in pieces or not.
+        // Calls arrive whole, with and without this option.
         fields.either("streamFunctionCallArguments", node::boolean)?;
         self.leftover("toolConfig.functionCallingConfig", fields);
         Ok(choice)
     }
 }
 
-/// A schema in Gemini's dialect as JSON Schema.
+/// Turns a schema in Gemini's dialect into JSON Schema.
 pub(super) fn gemini_schema(node: Node<'_>) -> ReadResult<Json> {
     schema::from_gemini(&schema::read(node)?, node.path())
 }
 
-/// A schema that should be JSON Schema.
+/// Reads a schema that should be JSON Schema.
 pub(super) fn plain_schema(node: Node<'_>) -> ReadResult<Json> {
     Ok(schema::from_plain(schema::read(node)?, node.path()))
 }
@@ -111,7 +111,7 @@ fn blocking(behavior: &str, node: Node<'_>) -> ReadResult<()> {
     if behavior == "NON_BLOCKING" { Err(node.unsupported("non-blocking functions are not supported.")) } else { Ok(()) }
 }
 
-/// A choice among some functions, in the form of responses.
+/// A choice among some functions, in the responses form.
 fn among(mode: &str, names: &[Text]) -> ToolChoice {
     ToolChoice::Other(emit::json(|writer| {
         writer.string("type", "allowed_tools");

@@ -1,5 +1,5 @@
-//! Frames of a Gemini upstream put together as the body that it gives who asks for no stream: text and sound that go on are
-//! joined, everything else stands as it came.
+//! Assembles frames of a Gemini upstream into the body of a reply without streaming: consecutive text and audio are joined, everything else
+//! stays unchanged.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,12 +13,12 @@ use crate::text::{Json, Text};
 /// The lists of `logprobsResult`, token by token.
 const LOGPROB_LISTS: &[&str] = &["chosenCandidates", "topCandidates"];
 
-/// A reply in the making.
+/// A reply in progress.
 #[derive(Default)]
 pub(super) struct Assembly {
-    /// Fields beside the candidates.
+    /// Fields other than the candidates.
     fields: Vec<(Text, Json)>,
-    /// Fields of the first candidate beside its content; `None` while there is no candidate.
+    /// Fields of the first candidate other than its content; `None` before the first candidate.
     candidate: Option<Vec<(Text, Json)>>,
     /// The probabilities of the first candidate.
     logprobs: Option<Pieces>,
@@ -28,14 +28,14 @@ pub(super) struct Assembly {
 enum Part {
     /// Text, escaped, and whether it is a thought.
     Text(bool, BytesMut),
-    /// A type and the bytes of that.
+    /// Audio: media type and bytes.
     Sound(Text, Vec<u8>),
-    /// Any other part, as it came.
+    /// Any other part, unchanged.
     Other(Json),
 }
 
 impl Assembly {
-    /// The data of the next frame; `None` for one that takes more than putting together.
+    /// Adds the data of the next frame; `None` for a frame that needs more than joining.
     pub(super) fn read(&mut self, reply: &Json) -> Option<()> {
         for (key, value) in reply.fields() {
             if key.is("candidates") {
@@ -63,7 +63,7 @@ impl Assembly {
     }
 
     fn part(&mut self, part: Json) -> Option<()> {
-        // A call in pieces is put together by the reader alone.
+        // Only the reader can assemble a call in pieces.
         if part
             .get("functionCall")
             .is_some_and(|call| ["partialArgs", "willContinue"].iter().any(|name| call.get(name).is_some()))
@@ -125,7 +125,7 @@ impl Assembly {
     }
 }
 
-/// Type and bytes of a piece of sound.
+/// Media type and bytes of a piece of audio.
 fn sound(part: &Json) -> Option<(Text, Vec<u8>)> {
     let data = part.get("inlineData")?;
     let kind = data.text("mimeType").filter(|kind| kind.as_str().starts_with("audio"))?;

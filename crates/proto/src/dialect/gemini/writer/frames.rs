@@ -1,4 +1,4 @@
-//! The frames of one reply: what is the same in all of them is rendered once.
+//! The frames of one reply; their constant part is rendered once.
 
 use bytes::{BufMut, BytesMut};
 
@@ -9,21 +9,21 @@ use crate::failure::Failure;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
-/// What comes before the parts of a frame.
+/// The bytes before the parts of a frame.
 const HEAD: &[u8] = br#"{"candidates":[{"content":{"parts":["#;
 
 /// Renders frames.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// Whether they are the elements of an array.
+    /// Whether the frames are elements of an array.
     array: bool,
     /// Whether an error goes into a frame.
     framed_errors: bool,
-    /// Whether one went out.
+    /// Whether a frame was sent.
     begun: bool,
     /// `,"modelVersion":"..","responseId":".."}` and the frame's end.
     names: BytesMut,
-    /// What follows the parts of a frame that ends nothing.
+    /// The bytes after the parts of a frame that does not end the reply.
     tail: BytesMut,
 }
 
@@ -38,7 +38,7 @@ impl Frames {
         }
     }
 
-    /// Renders what each frame repeats.
+    /// Renders the bytes that each frame repeats.
     pub(super) fn prepare(&mut self, setting: &ReplySetting, open: Option<&Open>) {
         let names = &mut self.names;
         names.put_slice(b",\"modelVersion\":");
@@ -78,7 +78,7 @@ impl Frames {
         out.put_slice(&self.tail);
     }
 
-    /// The frame that ends the reply: its reason and the state of its last thoughts, its counts and its sources.
+    /// The frame that ends the reply: finish reason, state of the last thoughts, token counts and sources.
     pub(super) fn last(
         &mut self,
         out: &mut BytesMut,
@@ -105,14 +105,15 @@ impl Frames {
         out.put_slice(&self.names);
     }
 
-    /// A frame's data as it came.
+    /// A frame's data, unchanged.
     pub(super) fn element(&mut self, data: &[u8], out: &mut BytesMut) {
         self.lead(out);
         out.put_slice(data);
     }
 
-    /// An error in the middle of a stream. Google's servers send it as it is between SSE frames, and most of their SDKs look for
-    /// it nowhere else. Those in JavaScript find it so only when it comes in a read of its own, the later ones in a frame always.
+    /// An error in the middle of a stream. Google's servers send it as bare JSON between SSE frames, and most of their SDKs look for it
+    /// only there. The JavaScript SDKs find it there only when it arrives in a separate read; their later versions always find it in a
+    /// frame.
     pub(super) fn error(&mut self, failure: &Failure, out: &mut BytesMut) {
         if self.array || self.framed_errors {
             self.lead(out);
@@ -123,7 +124,7 @@ impl Frames {
         }
     }
 
-    /// The end of the stream.
+    /// Ends the stream.
     pub(super) fn close(&mut self, out: &mut BytesMut) {
         if self.array {
             out.put_slice(b"]");

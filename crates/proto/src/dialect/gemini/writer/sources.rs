@@ -1,5 +1,5 @@
-//! What an answer rests on: citations and searches to grounding metadata. The canon counts in characters, Google in bytes of UTF-8
-//! over the whole answer's text.
+//! Turns citations and searches into grounding metadata. The canon counts in characters, Google in bytes of UTF-8 over the whole answer's
+//! text.
 
 use bytes::BytesMut;
 
@@ -7,27 +7,27 @@ use crate::json::Shape;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
-/// Collected over one reply.
+/// The sources of one reply.
 #[derive(Debug, Default)]
 pub(in super::super) struct Sources {
     /// Citations that wait for their text: output index, part index.
     waiting: Vec<((u32, u32), Json)>,
     /// Bytes of the texts so far.
     before: u64,
-    /// Address and title of each source.
+    /// URL and title of each source.
     chunks: Vec<(Text, Option<Text>)>,
-    /// First and last byte, text, and number of the source.
+    /// Start byte, end byte, text, and index of the source.
     supports: Vec<(u64, u64, Text, usize)>,
     queries: Vec<Text>,
 }
 
 impl Sources {
-    /// Notes a citation.
+    /// Adds a citation.
     pub(in super::super) fn cite(&mut self, key: (u32, u32), data: &Json) {
         self.waiting.push((key, data.clone()));
     }
 
-    /// The whole text of a part, and its citations where they come with it.
+    /// Adds the whole text of a part, with its citations if they come with the text.
     pub(in super::super) fn text(&mut self, key: (u32, u32), text: &Text, annotations: Option<&Json>) {
         let plain = text.plain();
         let is_cited = self.waiting.iter().any(|(other, _)| *other == key);
@@ -42,7 +42,7 @@ impl Sources {
         self.before += plain.len() as u64;
     }
 
-    /// Notes a search.
+    /// Adds a search.
     pub(in super::super) fn searched(&mut self, action: Option<&Json>) {
         let query = action.and_then(|action| action.text("query")).filter(|query| !query.is_empty());
         let many = action.and_then(|action| action.get("queries"));
@@ -55,7 +55,7 @@ impl Sources {
     }
 
     fn add(&mut self, data: &Json, plain: &str) {
-        // Chat's form nests it.
+        // Chat nests the citation.
         let nested = data.get("url_citation").filter(|nested| nested.shape() == Shape::Object);
         let data = nested.as_ref().unwrap_or(data);
         let Some(url) = data.text("url") else { return };
@@ -73,7 +73,7 @@ impl Sources {
         self.supports.push((self.before + start as u64, self.before + end.max(start) as u64, cited, number));
     }
 
-    /// The metadata, where there is any.
+    /// The metadata, if there is any.
     pub(in super::super) fn grounding(&self) -> Option<Json> {
         if self.chunks.is_empty() && self.queries.is_empty() {
             return None;

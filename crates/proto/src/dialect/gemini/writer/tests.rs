@@ -13,7 +13,7 @@ fn event(what: What, frame: Option<&RawFrame>) -> Event {
     Event { what, carrier: frame.cloned().map_or(Carrier::Ours, Carrier::Frame) }
 }
 
-/// An event that the frame of another one says.
+/// An event that another event's frame covers.
 fn covered(what: What) -> Event {
     Event { what, carrier: Carrier::Covered(Dialect::Gemini) }
 }

@@ -18,7 +18,7 @@ pub(super) struct LineWriter {
     head: BytesMut,
     /// Offset of the timestamp in `head`.
     stamp_at: usize,
-    /// The first time that the writer received, as time since the request.
+    /// The first elapsed time that the writer received; the timestamps count from it.
     began: Option<Duration>,
 }
 
