@@ -1,4 +1,4 @@
-//! OpenAI Chat Completions: read from clients, written to relays that speak it; its replies likewise.
+//! OpenAI Chat Completions: requests and replies, for clients and for relays that speak it.
 
 pub mod completions;
 mod encode;

@@ -1,5 +1,5 @@
-//! Google Gemini, `generateContent` and `streamGenerateContent`: read from clients, written to relays that speak it; its replies
-//! likewise. Source: the Gemini API, v1 and v1beta, and its official SDKs, autumn 2026.
+//! Google Gemini, `generateContent` and `streamGenerateContent`: requests and replies, for clients and for relays that speak it. Source:
+//! the Gemini API, v1 and v1beta, and its official SDKs, autumn 2026.
 
 mod encode;
 mod error;

@@ -1,4 +1,4 @@
-//! Anthropic Messages: read from clients, written to relays that speak it; its replies likewise.
+//! Anthropic Messages: requests and replies, for clients and for relays that speak it.
 
 mod encode;
 mod error;

@@ -10,7 +10,7 @@ use crate::text::{Json, Text};
 /// The instruction that JSON mode needs somewhere in the conversation.
 const IN_JSON: &str = "Answer in JSON.";
 
-/// A schema as an upstream gets it.
+/// A schema in the form that the upstream receives.
 #[derive(Debug)]
 pub(super) struct WrittenSchema {
     /// The schema.

@@ -1,4 +1,4 @@
-//! What a writer needs beside the events of a reply.
+//! Settings that a writer needs in addition to the events of a reply.
 
 use super::responses::{Echo, Stored};
 use crate::canon::{ReplyOptions, SchemaEnvelope};
@@ -8,7 +8,7 @@ use crate::text::Text;
 /// The values for a reply that its events do not carry.
 #[derive(Clone, Debug, Default)]
 pub struct ReplySetting {
-    /// Id for replies in dialects that need one of their own (`chatcmpl-...`); ASCII, no quotes.
+    /// Id for replies in dialects with a separate id format (`chatcmpl-...`); ASCII, no quotes.
     pub id: String,
     /// Model to show when the upstream does not name one.
     pub model: String,

@@ -1,4 +1,4 @@
-//! What a written request leaves to do for its reply.
+//! The result of writing a request, and the work that remains for its reply.
 
 #[cfg(test)]
 mod tests;
@@ -19,15 +19,15 @@ pub struct Written {
     pub notes: Notes,
     /// The limits that the body does not carry; [`crate::trim`] applies them to the reply.
     pub left: Limits,
-    /// How the reply is turned back to what the client asked for.
+    /// How to restore the client's view of the reply.
     pub undo: Undo,
 }
 
-/// How a reply is turned back to what the client asked for. Calls are turned back before limits are applied, which see the client's
-/// own tools; the envelope is opened after that, by [`super::Writer`] and [`super::Dialect::whole`].
+/// Restores the client's view of a reply. Calls are restored before limits are applied, because limits count the client's own tools; the
+/// envelope is opened after that, by [`super::Writer`] and [`super::Dialect::whole`].
 #[derive(Clone, Debug, Default)]
 pub struct Undo {
-    /// The calls of tools that were sent in another form; `None` when all calls pass as they come.
+    /// The calls of tools that were sent in another form; `None` when all calls pass unchanged.
     pub tools: Option<ToolReplies>,
     /// The envelope of the text.
     pub envelope: SchemaEnvelope,

@@ -36,7 +36,7 @@ pub struct Writer {
     passed: Passed,
 }
 
-/// What was sent as the upstream's own frames.
+/// Record of the upstream's frames that were sent.
 #[derive(Debug, Default)]
 struct Passed {
     /// The last frame.

@@ -31,7 +31,7 @@ enum TextKind {
 /// A call and whether it has a result.
 #[derive(Debug)]
 struct Call {
-    /// The id that the client gave it.
+    /// The client's id for the call.
     client_id: Option<Text>,
     id: Text,
     name: Text,

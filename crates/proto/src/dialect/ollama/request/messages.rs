@@ -32,7 +32,7 @@ impl Calls {
         self.open.push((name.clone(), id.clone()));
     }
 
-    /// Takes out the call that a result answers: by its id, else the oldest of that tool, else the oldest.
+    /// Removes and returns the id of the call that a result answers: by its id, else the oldest call of that tool, else the oldest call.
     fn answer(&mut self, id: Option<&Text>, name: Option<&Text>) -> Option<Text> {
         let by_id = id.and_then(|id| self.open.iter().position(|(_, other)| other == id));
         let by_name = || name.and_then(|name| self.open.iter().position(|(other, _)| other == name));
