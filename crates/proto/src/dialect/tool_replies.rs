@@ -46,7 +46,7 @@ enum Call {
 }
 
 impl ToolReplies {
-    /// Rewrites the answer to a request for this target; `None` when its calls need no change.
+    /// The converter for the answer to a request for this target; `None` when its calls need no change.
     pub fn new(request: &Request, wire: Wire, target: &Target) -> Option<Self> {
         let rules = Rules::of(request, wire, target)?;
         let (mut names, mut custom) = (HashMap::new(), HashSet::new());

@@ -23,7 +23,7 @@ pub struct Written {
     pub undo: Undo,
 }
 
-/// Restores the client's view of a reply. Calls are restored before limits are applied, because limits count the client's own tools; the
+/// Restores the client's view of a reply. Calls are restored before limits are applied, because limits must see the client's own tools; the
 /// envelope is opened after that, by [`super::Writer`] and [`super::Dialect::whole`].
 #[derive(Clone, Debug, Default)]
 pub struct Undo {

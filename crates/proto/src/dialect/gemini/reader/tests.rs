@@ -78,7 +78,7 @@ fn arguments_in_pieces_become_an_object() {
             r#"{"l":[{"b":1.50,"c":null},false]}"#,
         ),
         (&[r#"[{"jsonPath":"$['a b'][\"c.d\"]","stringValue":"x"}]"#], r#"{"a b":{"c.d":"x"}}"#),
-        // An invalid path is ignored.
+        // An out-of-range or invalid path is ignored.
         (
             &[
                 r#"[{"jsonPath":"$.l[4000000000]","numberValue":1},{"jsonPath":"l","numberValue":1},{"jsonPath":"$","numberValue":1},{"numberValue":1}]"#,
