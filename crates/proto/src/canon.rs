@@ -1,8 +1,8 @@
-//! The canonical model: what every dialect is read into and written from.
+//! The canonical model: every dialect is read into it and written from it.
 //!
-//! A request is Responses-shaped items; a reply is a short list of semantic events. Texts and JSON values are slices of
-//! the buffer that they came in (see [`crate::text`]). `raw` fields carry the original bytes so that a writer of the same
-//! dialect can re-emit them; whoever edits a value sets its `raw` to `None`.
+//! A request is Responses-shaped items; a reply is a short list of semantic events. Texts and JSON values are slices of the buffer that
+//! they came in (see [`crate::text`]). `raw` fields carry the original bytes so that a writer of the same dialect can re-emit them; code
+//! that edits a value sets the value's `raw` to `None`.
 
 mod event;
 
@@ -12,10 +12,10 @@ pub use self::event::{Carrier, Channel, Event, Finish, Head, Open, PartKey, RawF
 use crate::protocol::Dialect;
 use crate::text::{Json, Text};
 
-/// One request, whatever protocol it came in.
+/// One request, in any protocol.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Model name as the client wrote it; `None` when it named none.
+    /// Model name as the client wrote it; `None` when the request has none.
     pub model: Option<String>,
     /// Top-level system text (`instructions`); system messages inside the history stay items.
     pub instructions: Option<Text>,
@@ -23,11 +23,11 @@ pub struct Request {
     pub items: Vec<Item>,
     /// Tools on offer.
     pub tools: Vec<Tool>,
-    /// Which tool may or must be called; `None` when the client did not say.
+    /// Which tool may or must be called; `None` when the request has no such field.
     pub tool_choice: Option<ToolChoice>,
-    /// Whether several calls in one turn are allowed; `None` when the client did not say.
+    /// Whether several calls in one turn are allowed; `None` when the request has no such field.
     pub parallel: Option<bool>,
-    /// Reasoning wishes.
+    /// Reasoning settings.
     pub reasoning: Reasoning,
     /// Output format; `None` is plain text.
     pub format: Option<Format>,
@@ -35,20 +35,20 @@ pub struct Request {
     pub verbosity: Option<String>,
     /// Length and stop limits; the gateway applies them where the upstream has no such field.
     pub limits: Limits,
-    /// Sampling fields by their OpenAI names (`temperature`, `top_p`, `seed`, ...), values as they came. Relays get them; the
-    /// Codex backend rejects them, so its writer drops them with a note.
+    /// Sampling fields by their OpenAI names (`temperature`, `top_p`, `seed`, ...), values as they came. Relays get them; the Codex backend
+    /// rejects them, so its writer drops them with a note.
     pub sampling: Vec<(&'static str, Json)>,
     /// The client's cache or conversation key.
     pub cache_key: Option<Text>,
     /// Service tier as the client wrote it.
     pub tier: Option<String>,
-    /// `previous_response_id`. Upstreams are asked with the whole conversation: whoever keeps responses takes it out.
+    /// `previous_response_id`. Upstreams get the whole conversation, so the code that stores responses removes this field.
     pub previous: Option<String>,
-    /// Whether the response is to be kept for later requests (responses dialect); `None` when the client did not say.
+    /// Whether the response is stored for later requests (responses dialect); `None` when the request has no such field.
     pub store: Option<bool>,
     /// How the client wants its reply.
     pub reply: ReplyOptions,
-    /// Whether the answer may come in another shape than the one that the client asked for.
+    /// Whether the answer may have another shape than the client asked for.
     pub envelope: SchemaEnvelope,
     /// Unknown top-level fields in their order.
     pub rest: Vec<(String, Json)>,
@@ -59,13 +59,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// The client's own body, if it came in `dialect`. The writer of that dialect passes it on.
+    /// The client's own body, if it came in `dialect`. The writer of that dialect passes the body on.
     pub(crate) fn own_body(&self, dialect: Dialect) -> Option<&Bytes> {
         self.raw.as_ref().filter(|_| self.origin == Some(dialect))
     }
 }
 
-/// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.
+/// The client's options for its reply; read from the request, applied by the writer of the same dialect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own, and all of them may be combined")]
 pub struct ReplyOptions {
@@ -77,29 +77,29 @@ pub struct ReplyOptions {
     pub legacy_functions: bool,
     /// Gemini's streaming form without `alt=sse`: one JSON array.
     pub array: bool,
-    /// Whether the client finds an error in a Gemini frame. Others only see one that stands between the frames, as Google sends it.
+    /// Whether the client finds an error inside a Gemini frame. Other clients only see an error between the frames, as Google sends it.
     pub framed_errors: bool,
-    /// Whether the client reads the pictures of an Ollama message as objects with a `value`, where all others read strings.
+    /// Whether the client reads the images of an Ollama message as objects with a `value`; all other clients read strings.
     pub image_objects: bool,
     /// The answer to a bare prompt: Ollama's `/api/generate`, with `response` and `context` instead of `message`, and OpenAI's
     /// `/v1/completions`.
     pub generate: bool,
-    /// Responses' `generate: false`: the conversation is announced, and nothing is to be generated yet.
+    /// Responses' `generate: false`: the request announces the conversation, and no reply is generated yet.
     pub prewarm: bool,
     /// How much of the reasoning the client asked for.
     pub thinking: Thinking,
 }
 
-/// Whether an answer may come in another shape than the one that the client asked for, because an upstream knows no other; see
-/// [`Request::format`]. Writers and whole bodies turn it back.
+/// Whether an answer may have another shape than the client asked for, because an upstream supports no other; see [`Request::format`].
+/// Writers and whole bodies convert the answer back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SchemaEnvelope {
-    /// It comes as asked for.
+    /// The answer has the requested shape.
     #[default]
     None,
-    /// Tuples come as objects, and what is no object inside one.
+    /// Tuples come as objects, and a value that is not an object comes inside one.
     Json,
-    /// The same, and the answer is one string, which the client wants without its quotes (Gemini's `text/x.enum`).
+    /// As `Json`, and the answer is one string, which the client wants without its quotes (Gemini's `text/x.enum`).
     BareString,
 }
 
@@ -115,7 +115,7 @@ pub enum Thinking {
     Hidden,
 }
 
-/// Reasoning wishes.
+/// Reasoning settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasoning {
     /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, `ultra`; unknown values are kept.
@@ -137,17 +137,17 @@ pub enum Format {
         description: Option<Text>,
         /// The schema as the client wrote it.
         schema: Json,
-        /// Strict mode; `None` when the client did not say.
+        /// Strict mode; `None` when the request has no such field.
         strict: Option<bool>,
     },
-    /// A format of another type, kept as it came.
+    /// A format of another type, as it came.
     Other(Json),
 }
 
 /// Length and stop limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Highest number of output tokens. We count what the client sees; relays count reasoning too.
+    /// Highest number of output tokens. The gateway counts the visible text; relays count reasoning too.
     pub max_tokens: Option<u64>,
     /// Stop sequences, plain text, none of them empty.
     pub stop: Vec<String>,
@@ -156,7 +156,7 @@ pub struct Limits {
 /// One piece of the conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// What it is.
+    /// The type of the item, with its data.
     pub kind: ItemKind,
     /// The item as it came in the responses dialect; `None` once edited or when read from another dialect.
     pub raw: Option<Json>,
@@ -168,16 +168,16 @@ impl From<ItemKind> for Item {
     }
 }
 
-/// What an [`Item`] is.
+/// The type and data of an [`Item`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemKind {
     /// Text, images and files of one speaker.
     Message {
         /// Upstream item id, if it has one.
         id: Option<Text>,
-        /// Who speaks.
+        /// The speaker.
         role: Role,
-        /// What is said, in order.
+        /// The content parts, in order.
         parts: Vec<Part>,
         /// `commentary` or `final_answer` on assistant messages of newer models.
         phase: Option<Text>,
@@ -186,12 +186,12 @@ pub enum ItemKind {
     Reasoning {
         /// Upstream item id.
         id: Option<Text>,
-        /// Summaries, one a paragraph.
+        /// Summaries, one per paragraph.
         summary: Vec<Text>,
         /// Raw reasoning texts, where the model shows them.
         text: Vec<Text>,
-        /// Opaque state that only the account that made it can read: as the Codex backend and public Responses give it, or in
-        /// an envelope that names another protocol ([`crate::state`]).
+        /// Opaque state that only the account that made it can read: as the Codex backend and public Responses send it, or in an envelope
+        /// that names another protocol ([`crate::state`]).
         encrypted: Option<Text>,
     },
     /// A tool call by the model.
@@ -200,27 +200,27 @@ pub enum ItemKind {
         kind: CallKind,
         /// Upstream item id.
         id: Option<Text>,
-        /// Joins the call with its output.
+        /// Links the call to its output.
         call_id: Text,
         /// The tool's name.
         name: Text,
-        /// The namespace that the tool lies in, where the upstream groups tools.
+        /// The tool's namespace, where the upstream groups tools.
         namespace: Option<Text>,
         /// JSON text of the arguments, or the free text of a custom tool; escaped as string content.
         input: Text,
     },
     /// A tool's result.
     Output {
-        /// The kind of call it answers.
+        /// The kind of the call that this output answers.
         kind: CallKind,
-        /// Joins the output with its call.
+        /// Links the output to its call.
         call_id: Text,
         /// The result.
         parts: Vec<Part>,
-        /// Whether the tool says that it failed (Anthropic `is_error`).
+        /// Whether the tool reports a failure (Anthropic `is_error`).
         failed: bool,
     },
-    /// A hosted web search; `raw` or `action` says what was searched.
+    /// A hosted web search; `raw` or `action` holds the query.
     Search {
         /// Upstream item id.
         id: Option<Text>,
@@ -235,10 +235,10 @@ pub enum ItemKind {
         result: Text,
         /// `png`, `jpeg` or `webp`.
         format: Option<Text>,
-        /// The prompt that was finally used.
+        /// The prompt that was used in the end.
         prompt: Option<Text>,
     },
-    /// Anything else; only `raw` knows more.
+    /// Any other item; its data is in `raw` only.
     Other {
         /// Its `type`.
         kind: String,
@@ -246,7 +246,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// A message that no upstream gave an id or a phase.
+    /// A message without an upstream's id or phase.
     pub fn message(role: Role, parts: Vec<Part>) -> Self {
         Self::Message { id: None, role, parts, phase: None }
     }
@@ -261,7 +261,7 @@ pub enum CallKind {
     Custom,
 }
 
-/// Who speaks in a message.
+/// The speaker of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The operator's instructions, as old clients call them.
@@ -281,7 +281,7 @@ pub enum Part {
     Text {
         /// The text.
         text: Text,
-        /// The `annotations` array (citations), where there is one.
+        /// The `annotations` array (citations), if any.
         annotations: Option<Json>,
     },
     /// The model's refusal.
@@ -300,7 +300,7 @@ pub enum Part {
         /// File name.
         name: Option<Text>,
     },
-    /// Anything else, as it came in its dialect.
+    /// Any other part, as it came in its dialect.
     Other(Json),
 }
 
@@ -313,12 +313,12 @@ impl Part {
         }
     }
 
-    /// Whether this is text or a refusal, and no picture, file or other part.
+    /// Whether this is text or a refusal, not an image, file or other part.
     pub(crate) fn is_text(&self) -> bool {
         self.text().is_some()
     }
 
-    /// Whether this is a text or refusal that says nothing.
+    /// Whether this is an empty text or refusal.
     pub(crate) fn is_empty(&self) -> bool {
         self.text().is_some_and(Text::is_empty)
     }
@@ -330,7 +330,7 @@ impl From<Text> for Part {
     }
 }
 
-/// Where the bytes of an image or file are. Never fetched by us.
+/// Where the bytes of an image or file are. The gateway never fetches them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `https:` or `data:` URL.
@@ -342,7 +342,7 @@ pub enum Source {
 /// A tool on offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {
-    /// What it is.
+    /// The type of the tool, with its data.
     pub kind: ToolKind,
     /// The tool as it came in the responses dialect (flat form); `None` once edited or when read from another dialect.
     pub raw: Option<Json>,
@@ -354,7 +354,7 @@ impl From<ToolKind> for Tool {
     }
 }
 
-/// What a [`Tool`] is.
+/// The type and data of a [`Tool`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToolKind {
     /// A function with a JSON schema.
@@ -365,7 +365,7 @@ pub enum ToolKind {
         description: Option<Text>,
         /// JSON schema of its arguments.
         parameters: Option<Json>,
-        /// Strict mode; `None` when the client did not say.
+        /// Strict mode; `None` when the request has no such field.
         strict: Option<bool>,
     },
     /// A tool that takes free text.

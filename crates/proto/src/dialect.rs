@@ -1,4 +1,4 @@
-//! The closed list of protocols. One `match` per verb, so a new dialect makes the compiler list the places.
+//! The closed list of protocols. Each operation is one `match`, so the compiler lists all places that a new dialect needs.
 
 mod array;
 mod ceiling;
@@ -40,20 +40,20 @@ use tool_form::Rules;
 pub use tool_replies::ToolReplies;
 pub use written::{Undo, Written};
 
-/// A comment of a stream of server-sent events.
+/// A comment in a stream of server-sent events.
 const KEEPALIVE: &[u8] = b": keepalive\n\n";
 
-/// What a request is written for.
+/// The upstream that a request is written for.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// The ChatGPT Codex backend, which speaks responses with a strict field list.
     Codex(CodexTarget),
-    /// A relay that speaks the public form of a dialect.
+    /// A relay with the public form of a dialect.
     Relay(RelayTarget),
 }
 
 impl Target {
-    /// Whether opaque reasoning state that another upstream made is left out.
+    /// Whether to leave out opaque reasoning state that another upstream made.
     fn without_replay(&self) -> bool {
         match self {
             Self::Codex(codex) => codex.without_replay,
@@ -69,29 +69,30 @@ pub struct CodexTarget {
     pub model: String,
     /// Whether the catalogue entry asks for the lite shape.
     pub lite: bool,
-    /// Effort from a model suffix or setting, used when the request names none.
+    /// Effort from a model suffix or setting, used when the request has none.
     pub effort: Option<String>,
     /// Default effort of the catalogue entry.
     pub default_effort: Option<String>,
-    /// Efforts that the model lists; a wish outside is moved to the nearest lower one with a note. Empty: unknown, pass as is.
+    /// Efforts that the model lists; an effort outside the list is lowered to the nearest lower one with a note. Empty: unknown, pass as
+    /// is.
     pub efforts: Vec<String>,
     /// Whether the model lists the `priority` tier.
     pub priority_tier: bool,
-    /// Tier from a model suffix (`fast`, `flex`), used when the request names none.
+    /// Tier from a model suffix (`fast`, `flex`), used when the request has none.
     pub tier: Option<String>,
-    /// `type`s of hosted tools that the request gets beside its own.
+    /// `type`s of hosted tools that the request gets in addition to its own.
     pub tools: Vec<&'static str>,
-    /// `prompt_cache_key` when the client gave none: stable per conversation.
+    /// `prompt_cache_key` for a request without one: stable per conversation.
     pub cache_key: String,
-    /// `client_metadata` entries of ours (ids of session and thread, and what else is said of the turn), used when the client sends
-    /// no such object.
+    /// The gateway's `client_metadata` entries (ids of session and thread, and other data about the turn), used when the client sends no
+    /// such object.
     pub metadata: Vec<(String, String)>,
     /// Leave out replay-only items (reasoning state, compaction state) that another account made.
     pub without_replay: bool,
 }
 
 impl CodexTarget {
-    /// The effort that a request's body will have.
+    /// The effort in the body of a request.
     pub fn effort_of(&self, request: &Request) -> Option<String> {
         responses::effort(request, self)
     }
@@ -102,28 +103,28 @@ impl CodexTarget {
 pub struct RelayTarget {
     /// Model name to send.
     pub model: String,
-    /// Effort from a model suffix, used when the request names none.
+    /// Effort from a model suffix, used when the request has none.
     pub effort: Option<String>,
-    /// Most output tokens that the model can give; what a protocol that must have a figure gets when the client named none.
+    /// Most output tokens that the model can give; used for a protocol that requires a limit when the request has none.
     pub max_output: Option<u64>,
-    /// Most output tokens that the upstream takes: it has refused more. A larger wish is lowered, with a note.
+    /// Most output tokens that the upstream accepts, learned from its refusal of more. A larger limit is lowered, with a note.
     pub ceiling: Option<u64>,
     /// Leave out opaque reasoning state that another upstream made.
     pub without_replay: bool,
-    /// Whether it refuses a chat request with a field that OpenAI's API does not have.
+    /// Whether the relay refuses a chat request with a field that OpenAI's API does not have.
     pub strict: bool,
-    /// Whether it knows only functions in Chat, and no tools that take free text.
+    /// Whether the relay supports only functions in Chat, and no tools that take free text.
     pub functions_only: bool,
 }
 
-/// The format of a picture as a data URL names it: PNG unless a plain word names another.
+/// The format of an image as a data URL names it: PNG unless `format` is another plain word.
 fn image_format(format: Option<&Text>) -> Cow<'_, str> {
     let plain = |format: &Cow<'_, str>| !format.is_empty() && format.bytes().all(|byte| byte.is_ascii_alphanumeric());
     format.map(Text::plain).filter(plain).unwrap_or(Cow::Borrowed("png"))
 }
 
 impl Dialect {
-    /// The same protocol as upstreams speak it; none does Ollama's.
+    /// The same protocol on the upstream side; `None` for Ollama's, which no upstream uses.
     pub fn wire(self) -> Option<Wire> {
         match self {
             Self::Responses => Some(Wire::Responses),
@@ -174,8 +175,8 @@ impl Dialect {
 }
 
 impl Wire {
-    /// Writes a request body for an upstream that speaks this protocol. Errors: `Invalid` where a part cannot be said in this protocol
-    /// and must not be dropped.
+    /// Writes a request body for an upstream of this protocol. Errors: `Invalid` where this protocol has no form for a part that must not
+    /// be dropped.
     pub fn write_request(self, request: &Request, target: &Target) -> Result<Written, Failure> {
         if self != Self::Gemini {
             gemini::reject_gemini_only(request)?;
@@ -197,7 +198,7 @@ impl Wire {
         Ok(Written { body, notes, left, undo })
     }
 
-    /// The request in a form that every upstream of this protocol takes.
+    /// The request in a form that every upstream of this protocol accepts.
     fn prepared<'r>(self, request: &'r Request, target: &Target, notes: &mut Notes) -> Cow<'r, Request> {
         let mut prepared = Cow::Borrowed(request);
         if let Some((lowered, note)) = ceiling::lower(&prepared, self, target) {
@@ -217,7 +218,7 @@ impl Wire {
     }
 }
 
-/// Upstream bytes to events, whatever the chunking.
+/// Upstream bytes to events, for any chunking.
 #[derive(Debug)]
 pub struct Reader(DialectReader);
 
@@ -241,7 +242,7 @@ impl Reader {
         })
     }
 
-    /// The same for a client whose framing has no place for a frame in pieces.
+    /// The same for a client whose framing cannot carry a frame in pieces.
     #[must_use]
     pub fn for_framing(mut self, client: Framing) -> Self {
         if let (DialectReader::Responses(reader), Framing::Lines) = (&mut self.0, client) {
@@ -250,7 +251,7 @@ impl Reader {
         self
     }
 
-    /// Sets the framing of the upstream's stream before its first chunk. Only Responses has another one than server-sent events.
+    /// Sets the framing of the upstream's stream before its first chunk. Only Responses has another framing than server-sent events.
     pub fn set_framing(&mut self, upstream: Framing) {
         if let (DialectReader::Responses(reader), Framing::Lines) = (&mut self.0, upstream) {
             reader.read_lines();
@@ -267,7 +268,7 @@ impl Reader {
         }
     }
 
-    /// The upstream is done or cut; appends a failure when no terminal event was seen.
+    /// The upstream stream is complete or cut; appends a failure when there was no terminal event.
     pub fn end(self, out: &mut Vec<Event>) {
         match self.0 {
             DialectReader::Responses(reader) => reader.end(out),
@@ -283,7 +284,7 @@ impl Reader {
 pub struct Writer {
     unwrapper: Option<Unwrapper>,
     inner: DialectWriter,
-    /// Whether the terminal event was written; nothing counts any more.
+    /// Whether the terminal event was written; later events are ignored.
     done: bool,
 }
 
@@ -315,7 +316,7 @@ impl Writer {
         Self { unwrapper, inner, done: false }
     }
 
-    /// Appends what `event` means in this dialect.
+    /// Appends the bytes of `event` in this dialect.
     pub fn push(&mut self, event: &Event, out: &mut BytesMut) {
         if self.done {
             return;
@@ -339,25 +340,25 @@ impl Writer {
         self.done = matches!(event.what, What::End { .. } | What::Fail(_));
     }
 
-    /// The response object as the client saw it last, where [`ReplySetting::stored`] asks for it.
+    /// The response object that the client saw last, where [`ReplySetting::stored`] asks for it.
     pub fn response(&self) -> Option<&Json> {
         if let DialectWriter::Responses(writer) = &self.inner { writer.response() } else { None }
     }
 
-    /// Drops the text that is kept to be repeated at the end of the reply, as Responses does. Pieces go on; only a failure may end the
-    /// reply after that. `false` where nothing is kept, or no longer.
+    /// Drops the text that the writer holds in order to repeat it at the end of the reply, as Responses does. Pieces still pass; after that
+    /// only a failure may end the reply. `false` when the writer holds no text, or no longer.
     pub fn forget(&mut self) -> bool {
         if let DialectWriter::Responses(writer) = &mut self.inner { writer.forget() } else { false }
     }
 
-    /// Tells the writer how long ago the request came, for dialects whose replies carry durations.
+    /// Sets the time since the request came, for dialects whose replies carry durations.
     pub fn at(&mut self, elapsed: Duration) {
         if let DialectWriter::Ollama(writer) = &mut self.inner {
             writer.at(elapsed);
         }
     }
 
-    /// Appends what keeps an idle client waiting.
+    /// Appends a keepalive for an idle client.
     pub fn heartbeat(&self, out: &mut BytesMut) {
         if self.done {
             return;
@@ -367,7 +368,7 @@ impl Writer {
             DialectWriter::Responses(writer) => writer.heartbeat(out),
             DialectWriter::Chat(_) | DialectWriter::Completions(_) => out.put_slice(KEEPALIVE),
             DialectWriter::Messages(writer) => writer.heartbeat(out),
-            // A blank: Google's Python SDK takes every line that is not data for a reply, comments too.
+            // A blank line: Google's Python SDK parses every line that is not data as a reply, comments too.
             DialectWriter::Gemini(_) => out.put_u8(b'\n'),
             DialectWriter::Ollama(writer) => writer.heartbeat(out),
         }

@@ -1,10 +1,10 @@
-//! Replies that came in another shape than the client asked for, turned back while they stream.
+//! Converts replies in another shape than the client asked for back to that shape, while they stream.
 //!
-//! OpenAI's upstreams hold their output to a schema only when that describes an object, and know no tuples. A client of another
-//! protocol may ask for either, so [`crate::json`]'s schemas put what is no object into the property `__value` of one, and the
-//! elements of a tuple into the properties `__0`, `__1` and so on. Here the visible text of the reply is turned back:
-//! `{"__value":[{"__0":1,"__1":"a"}]}` becomes `[[1,"a"]]`. Text that has no such names passes as it is, so that an upstream that
-//! took the client's own schema is not in the way.
+//! OpenAI's upstreams apply a schema to their output only when the schema describes an object, and do not support tuples. A client of
+//! another protocol may ask for either, so [`crate::json`]'s schemas put a value that is not an object into the property `__value` of one,
+//! and the elements of a tuple into the properties `__0`, `__1` and so on. This module converts the visible text of the reply back:
+//! `{"__value":[{"__0":1,"__1":"a"}]}` becomes `[[1,"a"]]`. Text without such names passes as it is, so a reply to the client's own schema
+//! passes unchanged.
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use crate::fold::Whole;
 use crate::protocol::Dialect;
 use crate::text::Text;
 
-/// Turns the events of one reply back.
+/// Converts the events of one reply back.
 #[derive(Debug)]
 pub(crate) struct Unwrapper {
     envelope: SchemaEnvelope,
@@ -24,24 +24,24 @@ pub(crate) struct Unwrapper {
     parts: Vec<((u32, u32), TextUnwrapper)>,
 }
 
-/// What became of an event.
+/// The result of converting an event.
 #[derive(Debug)]
 pub(crate) enum Rewrite {
-    /// It passes as it is.
+    /// The event passes as it is.
     Keep,
-    /// Nothing of it is left.
+    /// The event disappears.
     Drop,
-    /// This one stands for it.
+    /// This event replaces it.
     Replace(Box<Event>),
 }
 
 impl Unwrapper {
-    /// For a reply that is envelope like this; `None` when there is nothing to do.
+    /// For a reply with this envelope; `None` when nothing needs converting.
     pub(crate) fn new(envelope: SchemaEnvelope) -> Option<Self> {
         (envelope != SchemaEnvelope::None).then(|| Self { envelope, parts: Vec::new() })
     }
 
-    /// The event as the client should see it. Frames go: what they say is changed.
+    /// The event as the client should see it. Frames are dropped, because their content changes.
     pub(crate) fn event(&mut self, event: &Event) -> Rewrite {
         // Only OpenAI's protocols need another shape.
         if event.carrier.dialect().is_some_and(|dialect| !matches!(dialect, Dialect::Responses | Dialect::Chat)) {

@@ -1,12 +1,12 @@
-//! Why a request or a reply failed, in words that every dialect can say. Each dialect has one function that turns a
-//! [`Failure`] into its own status and body.
+//! Why a request or a reply failed, independent of the dialect. Each dialect has one function that turns a [`Failure`] into its own status
+//! and body.
 
 /// A failure on its way to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The class, which decides status and type in each dialect.
     pub kind: Kind,
-    /// For people; never holds secrets, at most 2 KiB.
+    /// Message for people; never holds secrets, at most 2 KiB.
     pub message: String,
     /// Machine-readable code, in OpenAI's spelling where one exists (`usage_limit_reached`, `context_length_exceeded`).
     pub code: Option<String>,
@@ -18,12 +18,12 @@ pub struct Failure {
     pub resets_at: Option<u64>,
 }
 
-/// Classes of failure. The status in brackets is what the OpenAI dialects answer before the stream begins.
+/// Classes of failure. The status in brackets is the OpenAI dialects' answer before the stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The request is wrong (400).
     Invalid,
-    /// No, unknown or revoked client key (401).
+    /// No client key, or an unknown or revoked one (401).
     Unauthorized,
     /// The key may not do this (403).
     Forbidden,
@@ -37,7 +37,7 @@ pub enum Kind {
     Stalled,
     /// The body is over a limit (413).
     TooLarge,
-    /// Content type or encoding that we do not read (415).
+    /// Content type or encoding that the gateway does not read (415).
     Unsupported,
     /// Too many requests or no slot in time (429, `rate_limit_exceeded`).
     RateLimited,
@@ -47,13 +47,13 @@ pub enum Kind {
     ContextLength,
     /// A content policy (400).
     Filtered,
-    /// A defect of ours (500).
+    /// A defect of the gateway (500).
     Internal,
-    /// The upstream failed or spoke nonsense (502).
+    /// The upstream failed or sent an invalid answer (502).
     Upstream,
     /// No account can serve: none configured, or all need a login (503).
     NoAccount,
-    /// The upstream says that it is overloaded (503).
+    /// The upstream reports that it is overloaded (503).
     Overloaded,
     /// The upstream did not answer in time (504).
     Timeout,
@@ -65,7 +65,7 @@ impl Failure {
         Self { kind, message: message.into(), code: None, param: None, retry_after: None, resets_at: None }
     }
 
-    /// Names the offending field.
+    /// Sets the path of the offending field.
     #[must_use]
     pub fn at(mut self, param: impl Into<String>) -> Self {
         self.param = Some(param.into());
@@ -79,7 +79,7 @@ impl Failure {
         self
     }
 
-    /// Says when a retry makes sense, in seconds.
+    /// Sets the time until a retry makes sense, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);

@@ -12,33 +12,33 @@ use crate::text::{Json, Text};
 pub struct Event {
     /// What happened.
     pub what: What,
-    /// Which frame of the upstream says so.
+    /// The upstream frame that the event came from.
     pub carrier: Carrier,
 }
 
 impl Event {
-    /// An event of the gateway's own.
+    /// An event that the gateway makes.
     pub fn new(what: What) -> Self {
         Self { what, carrier: Carrier::Ours }
     }
 
-    /// What a writer of `dialect` passes on, as [`Carrier::passed_in`] says. A failure is written in words of the gateway's own, which
+    /// The bytes that a writer of `dialect` passes on; see [`Carrier::passed_in`]. A failure is written in the gateway's own words, which
     /// hold no secrets.
     pub(crate) fn passed_in(&self, dialect: Dialect) -> Option<&Bytes> {
         self.carrier.passed_in(dialect).filter(|_| !matches!(self.what, What::Fail(_)))
     }
 }
 
-/// Which frame of the upstream says what an event says. Of the events of one frame exactly one carries it; the others are covered. An
-/// event that is edited becomes the gateway's own.
+/// The upstream frame of an event. Of the events of one frame exactly one carries the frame; the others are covered. An edited event
+/// becomes the gateway's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Carrier {
-    /// None: a writer of any dialect writes the event.
+    /// No frame: a writer of any dialect writes the event.
     Ours,
-    /// A frame of this dialect that another event carries, or all frames together, as with an end that no frame names. A writer of this
-    /// dialect writes nothing for the event, but for an end, which it completes.
+    /// Another event carries the frame of this dialect, or the event covers all frames together, as an end without a frame of its own does.
+    /// A writer of this dialect writes nothing for the event, except that it completes an end.
     Covered(Dialect),
-    /// This one. The writer of its dialect passes it on.
+    /// This frame. The writer of its dialect passes the frame on.
     Frame(RawFrame),
 }
 
@@ -57,8 +57,8 @@ impl Carrier {
         }
     }
 
-    /// What a writer of `dialect` passes on: the bytes of a frame, or none of an event that is covered. `None` is an event that it writes
-    /// itself.
+    /// The bytes that a writer of `dialect` passes on: those of the frame, or no bytes for a covered event. `None` when the writer must
+    /// write the event itself.
     pub(crate) fn passed_in(&self, dialect: Dialect) -> Option<&Bytes> {
         static NONE: Bytes = Bytes::new();
         match self {
@@ -72,13 +72,13 @@ impl Carrier {
 /// One upstream frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawFrame {
-    /// The protocol that the frame speaks.
+    /// The protocol of the frame.
     pub dialect: Dialect,
-    /// The frame's bytes, complete with its line ends and the blank line that closes it; of a WebSocket, the JSON of the message.
+    /// The frame's bytes, complete with its line ends and the blank line that closes it; for a WebSocket, the JSON of the message.
     pub bytes: Bytes,
 }
 
-/// What an [`Event`] says.
+/// The content of an [`Event`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// The reply begins.
@@ -87,11 +87,11 @@ pub enum What {
     ItemOpen {
         /// Output index.
         at: u32,
-        /// What begins.
+        /// How the item begins.
         head: Head,
     },
-    /// A piece of the item at `at`. All pieces of a part together are its whole text: where an upstream sends only the finished item,
-    /// its reader makes the pieces.
+    /// A piece of the item at `at`. The pieces of a part together are its whole text: where an upstream sends only the finished item, its
+    /// reader makes the pieces.
     Delta {
         /// Output index.
         at: u32,
@@ -102,7 +102,7 @@ pub enum What {
         /// The piece, never empty on text channels.
         data: Text,
     },
-    /// A citation on the text of the item at `at`, as it came. Citations are complete as pieces are.
+    /// A citation on the text of the item at `at`, as it came. The citations of a part are complete, as its pieces are.
     Annotation {
         /// Output index.
         at: u32,
@@ -111,11 +111,11 @@ pub enum What {
         /// The annotation object.
         data: Json,
     },
-    /// The item at `at` is whole.
+    /// The item at `at` is complete.
     ItemDone {
         /// Output index.
         at: u32,
-        /// The item; without its text where that was long and came in pieces (`fold::BRIEF`).
+        /// The item; without its text where that text was long and came in pieces (`fold::BRIEF`).
         item: Item,
     },
     /// Rate-limit state in the stream (`codex.rate_limits`), as it came. Consumed by the engine.
@@ -135,14 +135,15 @@ pub enum What {
     },
     /// The reply failed.
     Fail(Failure),
-    /// A piece of a frame that is too large to hold, which says nothing to other dialects; its frame holds just the piece.
+    /// A piece of a frame that is too large to hold, without meaning in other dialects; the event's frame holds only that piece.
     Piece {
         /// Whether the frame ends with this piece.
         last: bool,
     },
-    /// What the reader dropped or approximated, in the form of [`crate::Notes::add`]. No client sees it; the engine logs it.
+    /// A field or value that the reader dropped or approximated, in the form of [`crate::Notes::add`]. No client sees the note; the engine
+    /// logs it.
     Note(String),
-    /// Nothing that another dialect could say; passes with its frame only.
+    /// An event without meaning in other dialects; it passes with its frame only.
     Other,
 }
 
@@ -153,11 +154,11 @@ pub struct Open {
     pub id: Text,
     /// The model that answers, as the upstream names it.
     pub model: Option<Text>,
-    /// Unix seconds, 0 when the upstream did not say.
+    /// Unix seconds, 0 when the upstream sent none.
     pub created: u64,
 }
 
-/// What begins at an [`What::ItemOpen`].
+/// The first data of an item in [`What::ItemOpen`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
     /// A message of the assistant.
@@ -171,7 +172,7 @@ pub enum Head {
     Call {
         /// Function or custom.
         kind: CallKind,
-        /// Joins call and output.
+        /// Links the call to its output.
         call_id: Text,
         /// The tool's name.
         name: Text,
@@ -187,7 +188,7 @@ pub enum Head {
 }
 
 impl Head {
-    /// How such an item begins.
+    /// The head of an item of this kind.
     pub(crate) fn of(kind: &ItemKind) -> Self {
         match kind {
             ItemKind::Message { phase, .. } => Self::Message { phase: phase.clone() },
@@ -201,7 +202,7 @@ impl Head {
         }
     }
 
-    /// The head of an item of which only a piece in `channel` is known; `None` for a call, which has no name then.
+    /// The head of an item of which only a piece in `channel` is known; `None` for a call, whose name is unknown then.
     pub(crate) fn of_channel(channel: Channel) -> Option<Self> {
         match channel {
             Channel::Text | Channel::Refusal => Some(Self::Message { phase: None }),
@@ -213,7 +214,7 @@ impl Head {
 }
 
 impl ItemKind {
-    /// The item as it is when it begins.
+    /// The item as it is at its beginning.
     pub(crate) fn begun(head: &Head) -> Self {
         match head.clone() {
             Head::Message { phase } => Self::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase },
@@ -247,7 +248,7 @@ impl ItemKind {
         }
     }
 
-    /// The pieces and citations that say all of an item at output index `at`.
+    /// The pieces and citations that together hold the whole content of an item at output index `at`.
     pub(crate) fn pieces(&self, at: u32) -> Vec<What> {
         let mut pieces = Vec::new();
         for (channel, part, text) in self.texts() {
@@ -267,7 +268,7 @@ impl ItemKind {
     }
 }
 
-/// What a [`What::Delta`] belongs to.
+/// The channel of a [`What::Delta`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// Visible text.
@@ -284,14 +285,14 @@ pub enum Channel {
     Image,
 }
 
-/// A part of an item.
+/// The key of one part of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PartKey {
     /// Output index of the item.
     pub at: u32,
     /// Part index inside the item, as in [`What::Delta`].
     pub part: u32,
-    /// What the part holds.
+    /// The channel of the part.
     pub channel: Channel,
 }
 
@@ -308,7 +309,7 @@ pub struct Usage {
     pub output: u64,
     /// Output tokens spent on reasoning.
     pub reasoning: u64,
-    /// Whether we counted or guessed because the upstream gave no figures.
+    /// Whether the gateway counted or estimated because the upstream gave no figures.
     pub estimated: bool,
 }
 
@@ -323,12 +324,12 @@ pub enum Finish {
     Length,
     /// A content filter.
     Filter,
-    /// Somebody cancelled it.
+    /// The reply was cancelled.
     Cancelled,
 }
 
 impl Finish {
-    /// Whether the model said all that it had to say.
+    /// Whether the model finished its reply.
     pub(crate) fn is_whole(self) -> bool {
         matches!(self, Self::Stop | Self::ToolCalls)
     }

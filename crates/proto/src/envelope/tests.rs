@@ -7,7 +7,7 @@ use crate::canon::{Carrier, Channel, Event, RawFrame, SchemaEnvelope, What};
 use crate::dialect::Dialect;
 use crate::text::Text;
 
-/// The text turned back, in pieces of this many characters.
+/// The text converted back, in pieces of this many characters.
 fn unwrapped(envelope: SchemaEnvelope, text: &str, size: usize) -> String {
     let mut unwrapper = TextUnwrapper::new(envelope);
     let chars: Vec<char> = text.chars().collect();
@@ -24,7 +24,7 @@ fn folded_answers_are_turned_back() {
         (r#"{"p":{"__0":1,"__1":"a"},"q":2}"#, r#"{"p":[1,"a"],"q":2}"#),
         (r#"{"p":{"__0":{"__0":[],"__1":{}}, "__1":null}}"#, r#"{"p":[[[],{}],null]}"#),
         (r#"{"__value":[{"__0":1,"__1":"}"},{"__0":2,"__1":"\"{\\"}]}"#, r#"[[1,"}"],[2,"\"{\\"]]"#),
-        // The client's own objects, and text that is no JSON.
+        // The client's own objects, and text that is not JSON.
         (r#"{"a":{"__1":1},"__value":{"__value":2}}"#, r#"{"a":{"__1":1},"__value":{"__value":2}}"#),
         (r#"[{"__value":1}]"#, r#"[{"__value":1}]"#),
         (r"{}", r"{}"),

@@ -1,5 +1,5 @@
-//! The text of one answer, piece by piece. It is JSON inside a JSON string, and stays escaped all the way: a quote of the inner
-//! text is `\"` here.
+//! Converts the text of one answer, piece by piece. The text is JSON inside a JSON string, and stays escaped throughout: a quote of the
+//! inner text is `\"` here.
 
 use bytes::{BufMut, BytesMut};
 
@@ -10,14 +10,14 @@ use crate::text::Text;
 /// One text in progress.
 #[derive(Debug)]
 pub(super) struct TextUnwrapper {
-    /// What is open, innermost last.
+    /// Open containers, innermost last.
     stack: Vec<Open>,
     state: State,
-    /// An object's beginning whose first name is not known yet, as it came.
+    /// The beginning of an object whose first name is not known yet, as it came.
     held: BytesMut,
-    /// The first name so far, where it is plain.
+    /// The first name so far, where it has no escapes.
     name: String,
-    /// Whether the answer, which has not begun, is to be a bare word instead of a JSON string.
+    /// Whether the answer, which has not begun, must become a bare word instead of a JSON string.
     bare: bool,
 }
 
@@ -27,7 +27,7 @@ enum Open {
     Array,
     /// An object that is a tuple.
     Tuple,
-    /// The object around the answer.
+    /// The object around the whole answer.
     Root,
 }
 
@@ -35,19 +35,19 @@ enum Open {
 enum State {
     /// Between values.
     Value,
-    /// In a string; whether a backslash came before.
+    /// In a string; whether the previous character was a backslash.
     String(bool),
-    /// In the string that is the whole answer, which goes out without its quotes.
+    /// In the string that is the whole answer, which is written without its quotes.
     BareString(bool),
-    /// In the digits of an escape in that string; how many are to come.
+    /// In the digits of an escape in that string; how many digits are missing.
     UnicodeEscape(u8),
     /// After the `{` of an object.
     ObjectStart,
     /// In the first name of an object.
     FirstName(bool),
-    /// Before a name of ours that goes, and in it.
+    /// Before a name of the envelope, which is dropped, and inside that name.
     SkipName { inside: bool },
-    /// After the answer's own end.
+    /// After the end of the answer.
     End,
 }
 
@@ -62,7 +62,7 @@ impl TextUnwrapper {
         }
     }
 
-    /// The next piece, turned back as far as that can be told.
+    /// Converts the next piece, as far as its meaning is known.
     pub(super) fn feed(&mut self, piece: &Text) -> Text {
         let bytes = piece.escaped();
         let mut out = BytesMut::with_capacity(bytes.len());
@@ -123,7 +123,7 @@ impl TextUnwrapper {
                 self.stack.pop();
                 return out.put_u8(b']');
             }
-            // Nothing but the end can follow the answer.
+            // Only the end can follow the answer.
             b',' | b'}' if inner == Some(Open::Root) => {
                 self.state = State::End;
                 return;
@@ -134,7 +134,7 @@ impl TextUnwrapper {
         out.put_slice(unit);
     }
 
-    /// In the digits of a `\uXXXX`, which must not be cut.
+    /// In the digits of a `\uXXXX` escape, which must stay in one piece.
     fn unicode_escape(&mut self, left: u8, unit: &[u8], out: &mut BytesMut) {
         self.held.put_slice(unit);
         self.state = State::UnicodeEscape(left - 1);
@@ -193,7 +193,7 @@ impl TextUnwrapper {
         self.state = state;
     }
 
-    /// In the string that is the answer: its escapes are the outer string's now.
+    /// In the string that is the whole answer: its escapes become those of the outer string.
     fn bare_string(&mut self, escape: bool, unit: &[u8], char: u8, out: &mut BytesMut) {
         match (escape, char) {
             (false, b'"') => {
@@ -220,8 +220,8 @@ impl TextUnwrapper {
     }
 }
 
-/// The first character of an escaped text: its bytes as they came, and what it is when it is ASCII. Other characters come byte by
-/// byte and are 0x80.
+/// The first character of an escaped text: its bytes as they came, and its value when it is ASCII. Other characters come byte by byte with
+/// the value 0x80.
 fn unit(rest: &[u8]) -> (&[u8], u8) {
     let first = rest[0];
     if first != b'\\' {
