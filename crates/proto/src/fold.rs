@@ -1,4 +1,4 @@
-//! A whole reply from its events: the non-stream body is always a fold of the stream.
+//! Builds a whole reply from its events: the non-stream body is always a fold of the stream.
 
 mod chunks;
 mod item_draft;
@@ -33,34 +33,34 @@ pub struct Whole {
     pub finish: Option<Finish>,
     /// The stop sequence that ended it, if one did.
     pub stop: Option<Text>,
-    /// The frames that it came in, which say more than items can; empty when any of it came without a frame.
+    /// The frames of the reply, which may hold more than its items; empty when any part of the reply came without a frame.
     pub frames: Vec<RawFrame>,
     /// The terminal object of the responses dialect, as it came.
     pub response: Option<Json>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
-    /// How long it took; zero where nobody said.
+    /// The reply's timing; zero when unknown.
     pub timing: Timing,
 }
 
 impl Whole {
-    /// The frames of a reply that came in this protocol; empty when it came otherwise.
+    /// The frames of a reply in this protocol; empty for a reply in another one.
     pub(crate) fn frames_in(&self, dialect: Dialect) -> impl Iterator<Item = &Bytes> {
         self.frames.iter().filter(move |frame| frame.dialect == dialect).map(|frame| &frame.bytes)
     }
 }
 
-/// When a reply came, counted from its request.
+/// The times of a reply's events, counted from its request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// Its first piece; zero when there was none.
+    /// The first piece; zero when there was none.
     pub first: Duration,
-    /// Its latest event; the last one when it is over.
+    /// The latest event; the last one when the reply is complete.
     pub last: Duration,
 }
 
 impl Timing {
-    /// An event comes `elapsed` after the request.
+    /// Records an event that came `elapsed` after the request.
     pub(crate) fn see(&mut self, what: &What, elapsed: Duration) {
         let piece = matches!(what, What::Delta { .. } | What::ItemDone { .. });
         if piece && self.first.is_zero() {
@@ -74,27 +74,28 @@ impl Timing {
 #[derive(Debug, Default)]
 pub struct Fold {
     whole: Whole,
-    /// The only dialect whose frames are kept; `None` keeps all.
+    /// The only dialect whose frames are stored; `None` stores all.
     client: Option<Dialect>,
-    /// By output index, ascending.
+    /// Items by output index, ascending.
     drafts: Vec<(u32, ItemDraft)>,
-    /// Whether something was said without a frame.
+    /// Whether an event changed the reply without a frame.
     edited: bool,
     elapsed: Duration,
 }
 
 impl Fold {
-    /// An empty fold that keeps all frames.
+    /// An empty fold that stores all frames.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty fold for a body in `client`'s dialect. Frames of others are not kept: they hold tens of times their text.
+    /// An empty fold for a body in `client`'s dialect. Frames of other dialects are not stored: they are tens of times as large as their
+    /// text.
     pub fn for_client(client: Dialect) -> Self {
         Self { client: Some(client), ..Self::default() }
     }
 
-    /// Says how long ago the request came, for [`Whole::timing`].
+    /// Sets the time since the request came, for [`Whole::timing`].
     pub fn at(&mut self, elapsed: Duration) {
         self.elapsed = elapsed;
     }
@@ -127,13 +128,13 @@ impl Fold {
         }
     }
 
-    /// The reply so far. An item that never ended is made of its pieces.
+    /// The reply so far. An item that never ended is built from its pieces.
     pub fn finish(mut self) -> Whole {
         self.whole.items = self.drafts.into_iter().filter_map(|(_, draft)| draft.item()).collect();
         self.whole
     }
 
-    /// Keeps the frame, as long as all of the reply comes in frames of its own. Responses have their terminal object.
+    /// Stores the frame, as long as the whole reply comes in frames. Responses have their terminal object instead.
     fn keep(&mut self, carrier: &Carrier) {
         match carrier {
             Carrier::Ours | Carrier::Covered(Dialect::Responses) => self.forget_frames(),

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-/// How the events of a stream are told apart.
+/// How a stream separates its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// Server-sent events, as over HTTP.
     #[default]
     ServerSentEvents,
-    /// The data of each event on a line of its own, as for the messages of a WebSocket. An empty line is no event: it shows that the
-    /// stream goes on.
+    /// The data of each event on its own line, as for the messages of a WebSocket. An empty line is not an event: it shows that the stream
+    /// is still open.
     Lines,
 }
 
@@ -17,8 +17,8 @@ pub mod line_ends;
 pub mod ndjson;
 pub mod sse;
 
-/// The first chunk of an answer from its first byte that is no whitespace; `None` when it has none. White space
-/// before an answer is no part of it, however it is cut into chunks.
+/// The first chunk of an answer from its first byte that is not whitespace; `None` when it has none. Whitespace before an answer is not
+/// part of it, in whatever chunks it comes.
 pub(crate) fn begin(chunk: &Bytes) -> Option<Bytes> {
     let rest = chunk.trim_ascii_start();
     (!rest.is_empty()).then(|| chunk.slice_ref(rest))

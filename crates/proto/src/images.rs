@@ -1,5 +1,5 @@
-//! Requests for pictures in OpenAI's words (`/v1/images/generations`, `/v1/images/edits`), for a backend that takes few of
-//! them: what it would reject is refused by name.
+//! Image requests in OpenAI's format (`/v1/images/generations`, `/v1/images/edits`), for a backend that supports few of their fields: the
+//! gateway refuses a field that the backend would reject, and names it.
 //!
 //! Source: the official client 0.169.0 on the wire (November 2026) for generations, openai/codex's `codex-api/src/images.rs` for
 //! edits.
@@ -16,18 +16,18 @@ use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::json::{Path, Shape, emit};
 use crate::text::{Json, Text};
 
-/// The model that accounts draw with.
+/// The image model of accounts.
 pub const MODEL: &str = "gpt-image-2";
-/// Most pictures that one request may bring.
+/// Most images in one request.
 const MOST: usize = 16;
 
-/// Fields with the values that they may have; the first is what a request gets that names none.
+/// Fields with their allowed values; the first value is the default.
 const CHOICES: [(&str, &[&str]); 3] = [
     ("background", &["auto", "opaque", "transparent"]),
     ("quality", &["auto", "low", "medium", "high"]),
     ("size", &["auto", "1024x1024", "1536x1024", "1024x1536"]),
 ];
-/// Fields that may only ask for what comes anyway.
+/// Fields that must have their default value.
 const FIXED: [(&str, &str); 5] = [
     ("n", "1"),
     ("response_format", "b64_json"),
@@ -37,7 +37,7 @@ const FIXED: [(&str, &str); 5] = [
 ];
 /// Fields that the backend rejects.
 const REFUSED: [&str; 5] = ["mask", "input_fidelity", "style", "output_compression", "partial_images"];
-/// Fields that say nothing about the picture.
+/// Fields without influence on the image.
 const IDLE: [&str; 2] = ["model", "user"];
 
 /// A part of a multipart form.
@@ -49,24 +49,24 @@ pub struct Part {
     pub data: Bytes,
 }
 
-/// The backend's body for a picture. Errors: `Invalid` with the name of the field that is missing, wrong or rejected there.
+/// The backend's body for a new image. Errors: `Invalid` with the name of the field that is missing, wrong or rejected there.
 pub fn generation(body: &Bytes) -> Result<Bytes, Failure> {
     write(body, false)
 }
 
-/// The backend's body for pictures that are to be changed. Errors: as [`generation`].
+/// The backend's body for editing images. Errors: as [`generation`].
 pub fn edit(body: &Bytes) -> Result<Bytes, Failure> {
     write(body, true)
 }
 
-/// As [`edit`], of a form: `image` and `image[]` are files, all else is text. Errors: as [`generation`]; also a file that is no
-/// picture.
+/// As [`edit`], from a form: `image` and `image[]` are files, all other fields are text. Errors: as [`generation`]; also a file that is not
+/// an image.
 pub fn form(parts: &[Part]) -> Result<Bytes, Failure> {
     let (files, texts): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| is_file(&part.name));
     let pictures = files.into_iter().map(picture).collect::<ReadResult<Vec<Json>>>()?;
     let mut fields = Vec::with_capacity(texts.len());
     for part in texts {
-        // What is refused anyway may be anything, a mask for one.
+        // A refused field may hold any bytes, such as a mask.
         let data = if REFUSED.contains(&part.name.as_str()) { b"" } else { &part.data[..] };
         let text = std::str::from_utf8(data).map_err(|_| bad(&part.name, "it is no text in UTF-8."))?;
         fields.push((Text::from_plain(&part.name), Json::of(text)));
@@ -143,7 +143,7 @@ fn choices(fields: &mut Fields<'_>) -> ReadResult<[&'static str; 3]> {
     Ok(chosen)
 }
 
-/// Pictures as data URLs: `[{"image_url": "data:image/png;base64,..."}]`.
+/// Images as data URLs: `[{"image_url": "data:image/png;base64,..."}]`.
 fn pictures(node: Node<'_>) -> ReadResult<Vec<Text>> {
     let pictures = if node.is(Shape::Array) { node.each(MOST, url)? } else { vec![url(node)?] };
     if pictures.is_empty() { Err(node.bad("at least one picture is needed.")) } else { Ok(pictures) }
@@ -159,7 +159,7 @@ fn url(node: Node<'_>) -> ReadResult<Text> {
     })
 }
 
-/// A file as a picture.
+/// A file as an image.
 fn picture(part: &Part) -> ReadResult<Json> {
     let kind = match &part.data[..] {
         [0x89, b'P', b'N', b'G', ..] => "png",

@@ -1,7 +1,7 @@
 //! JSON without trees: one checking pass over bytes from outside, then cheap walks over bytes that are known to be valid.
 //!
-//! [`check()`] is what every request body passes first; afterwards [`crate::Json::fields`] and [`crate::Json::elements`] cut values out of
-//! the body without parsing, copying or recursion.
+//! Every request body first passes [`check()`]; afterwards [`crate::Json::fields`] and [`crate::Json::elements`] cut values out of the body
+//! without parsing, copying or recursion.
 
 mod check;
 pub(crate) mod closer;

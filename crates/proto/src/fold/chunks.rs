@@ -1,8 +1,8 @@
-//! Bytes that grow without being copied: a long text takes its own length of memory, not twice as much while it grows.
+//! Bytes that grow without being copied: a long text needs memory for its own length, not for twice as much while it grows.
 
 use bytes::{Bytes, BytesMut};
 
-/// From here on a chunk is full, and the next one begins.
+/// Size at which a chunk is full and the next one begins.
 const CHUNK: usize = 256 << 10;
 
 /// Bytes in the order they came.
@@ -22,7 +22,7 @@ impl Chunks {
         self.last.extend_from_slice(data);
     }
 
-    /// All of them in one piece, copied.
+    /// All bytes in one piece, copied.
     pub(super) fn to_bytes(&self) -> Bytes {
         if self.full.is_empty() {
             return Bytes::copy_from_slice(&self.last);
@@ -31,7 +31,7 @@ impl Chunks {
         Bytes::from(chunks.concat())
     }
 
-    /// How many bytes of memory they take.
+    /// The bytes of memory in use.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.full.iter().chain([&self.last]).map(BytesMut::capacity).sum()

@@ -1,7 +1,6 @@
-//! One item in the making. Writers that must repeat an item's text at its end keep one as well.
-//!
-//! A reader keeps a brief one, so that a stream takes constant memory however long it gets: of a long text it forgets what it has
-//! said in pieces, and the item comes without its text. Whoever needs that has kept the pieces and puts it in ([`ItemDraft::complete`]).
+//! One item in progress. Writers that must repeat an item's text at its end hold a draft as well. A reader holds a brief draft, so that a
+//! stream takes constant memory at any length: the draft drops a long text that was passed on in pieces, and the item comes without that
+//! text. Code that needs the text stores the pieces and puts them into the item ([`ItemDraft::complete`]).
 
 #[cfg(test)]
 mod tests;
@@ -11,10 +10,10 @@ use crate::canon::{Channel, Head, Item, ItemKind, Part};
 use crate::json::emit;
 use crate::text::{Json, Text};
 
-/// Bytes of text that a brief slot keeps.
+/// Bytes of text that a brief draft stores.
 pub const BRIEF: usize = 64 << 10;
 
-/// What is known of the item at one output index.
+/// The known data of the item at one output index.
 #[derive(Debug, Default)]
 pub(crate) struct ItemDraft {
     head: Option<Head>,
@@ -23,15 +22,15 @@ pub(crate) struct ItemDraft {
     length: Length,
 }
 
-/// How much text is kept.
+/// How much text is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Length {
-    /// All of it.
+    /// All text.
     #[default]
     Whole,
-    /// So many bytes more.
+    /// At most this many further bytes.
     Brief(usize),
-    /// None any more.
+    /// No text: it was dropped.
     Forgotten,
 }
 
@@ -41,18 +40,18 @@ struct Piece {
     part: u32,
     channel: Channel,
     text: Chunks,
-    /// Characters of the text that are forgotten.
+    /// Characters of the text that were dropped.
     forgotten: usize,
     annotations: Vec<Json>,
 }
 
 impl ItemDraft {
-    /// A brief one.
+    /// A brief draft.
     pub(crate) fn brief() -> Self {
         Self { length: Length::Brief(BRIEF), ..Self::default() }
     }
 
-    /// A brief one of an item that begins like this.
+    /// A brief draft of an item with this head.
     pub(crate) fn begun(head: &Head) -> Self {
         Self { head: Some(head.clone()), ..Self::brief() }
     }
@@ -62,7 +61,7 @@ impl ItemDraft {
     }
 
     pub(crate) fn delta(&mut self, part: u32, channel: Channel, data: &Text) {
-        // A partial image replaces the one before it; the item brings the last.
+        // A partial image replaces the previous one; the item has the last one.
         if channel == Channel::Image {
             return;
         }
@@ -78,7 +77,7 @@ impl ItemDraft {
         }
     }
 
-    /// Makes room for more text, or forgets all of it.
+    /// Makes room for more text, or drops all text.
     fn reserve(&mut self, more: usize) {
         let Length::Brief(left) = self.length else { return };
         self.length = left.checked_sub(more).map_or(Length::Forgotten, Length::Brief);
@@ -88,7 +87,7 @@ impl ItemDraft {
         }
     }
 
-    /// Whether the text is forgotten.
+    /// Whether the text was dropped.
     pub(crate) fn is_forgotten(&self) -> bool {
         self.length == Length::Forgotten
     }
@@ -110,7 +109,7 @@ impl ItemDraft {
         self.pieces = Vec::new();
     }
 
-    /// Puts in the text that came in pieces, where the item was said without any.
+    /// Puts the text that came in pieces into an item that came without any.
     pub(crate) fn complete(&self, item: &mut Item) {
         match &mut item.kind {
             _ if item.raw.is_some() => {}
@@ -123,7 +122,7 @@ impl ItemDraft {
         }
     }
 
-    /// The item; `None` for one that began as something unknown and never ended.
+    /// The item; `None` for an item that began with an unknown type and never ended.
     pub(crate) fn item(self) -> Option<Item> {
         if self.done.is_some() {
             return self.done;
@@ -154,7 +153,7 @@ impl ItemDraft {
         self.pieces.iter().filter(|piece| piece.channel == channel).map(Piece::text).collect()
     }
 
-    /// The text of a part, as far as it came.
+    /// The text of a part so far.
     pub(crate) fn text(&self, part: u32, channel: Channel) -> Text {
         self.pieces.iter().find(|p| p.part == part && p.channel == channel).map(Piece::text).unwrap_or_default()
     }

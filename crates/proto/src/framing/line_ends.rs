@@ -1,5 +1,5 @@
-//! Characters that some clients take for the end of a line: U+0085, U+2028 and U+2029. Python's `str.splitlines`, with which
-//! clients cut streams into lines, splits there. JSON may hold them raw inside strings, so frames of ours escape them.
+//! Characters that some clients read as the end of a line: U+0085, U+2028 and U+2029. Python's `str.splitlines`, with which clients cut
+//! streams into lines, splits there. JSON may hold these characters raw inside strings, so the gateway escapes them in its own frames.
 
 #[cfg(test)]
 mod tests;
@@ -7,8 +7,8 @@ mod tests;
 use bytes::{BufMut, BytesMut};
 use memchr::memmem;
 
-/// Escapes these characters in the JSON of `out` from byte `from` on. The bytes of `passed`, a frame that goes out as it came,
-/// stay as they are.
+/// Escapes these characters in the JSON of `out` from byte `from` on. The bytes of `passed`, a frame that is passed on as it came, do not
+/// change.
 pub fn escape(out: &mut BytesMut, from: usize, passed: Option<&[u8]>) {
     if next(&out[from..]).is_none() {
         return;
@@ -30,7 +30,7 @@ fn append(mut rest: &[u8], out: &mut BytesMut) {
     out.put_slice(rest);
 }
 
-/// Place, length and escape of the first such character.
+/// Position, length and escape of the first such character.
 fn next(bytes: &[u8]) -> Option<(usize, usize, &'static [u8])> {
     memchr::memchr2_iter(0xC2, 0xE2, bytes).find_map(|at| match bytes[at..] {
         [0xC2, 0x85, ..] => Some((at, 2, &br"\u0085"[..])),

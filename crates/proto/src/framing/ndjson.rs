@@ -1,4 +1,4 @@
-//! Newline-delimited JSON: one value a line. Blank lines are skipped, a last line without LF counts.
+//! Newline-delimited JSON: one value per line. Blank lines are skipped; a last line without LF is a line too.
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The stream is over; appends the last line if it had no LF.
+    /// Ends the stream; appends the last line if it had no LF.
     pub fn end(mut self, out: &mut Vec<Bytes>) {
         self.complete(Bytes::new(), out);
     }

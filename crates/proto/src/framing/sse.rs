@@ -1,7 +1,7 @@
-//! Server-sent events by the WHATWG rules: bytes in, frames out, whatever the chunking.
+//! Server-sent events by the WHATWG rules: bytes in, frames out, for any chunking.
 //!
-//! A frame that lies inside one chunk is a slice of it; only a frame that crosses a chunk border is copied, once. Each
-//! frame keeps its bytes as they came, so that a writer of the same protocol can pass them on.
+//! A frame inside one chunk is a slice of it; only a frame that crosses a chunk border is copied, once. Each frame holds its bytes as they
+//! came, so that a writer of the same protocol can pass them on.
 
 mod parse;
 #[cfg(test)]
@@ -17,18 +17,18 @@ pub use parse::parse;
 /// One event as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// All its bytes with the blank line that closes it; comments inside it included, a byte order mark not.
+    /// All bytes of the frame with the blank line that closes it; includes comments inside the frame, but not a byte order mark.
     pub raw: Bytes,
-    /// Where the `event` field lies in `raw`.
+    /// The position of the `event` field in `raw`.
     event: Range<usize>,
-    /// The `data` lines joined by LF. Not checked to be UTF-8.
+    /// The `data` lines joined by LF. May be invalid UTF-8.
     pub data: Bytes,
     /// Whether `raw` is the whole frame.
     pub extent: Extent,
 }
 
 impl Frame {
-    /// All its bytes, where the `event` field lies in them, and its data.
+    /// The frame's bytes, the position of the `event` field in them, and the data.
     pub(crate) fn into_parts(self) -> (Bytes, Range<usize>, Bytes) {
         (self.raw, self.event, self.data)
     }
@@ -42,11 +42,11 @@ impl Frame {
 /// Whether a [`Frame`] is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// It is.
+    /// The whole frame.
     Whole,
-    /// It is a piece of a frame too large to hold; `event` and `data` are empty.
+    /// A piece of a frame that is too large to hold; `event` and `data` are empty.
     Piece,
-    /// It is the last such piece.
+    /// The last such piece.
     Last,
 }
 
@@ -61,9 +61,9 @@ pub struct TooLong {
 /// When a frame that is still arriving is passed on in pieces instead of being held.
 #[derive(Clone, Copy, Debug)]
 pub struct Spill {
-    /// Bytes that are held before the question is asked.
+    /// Bytes that are held before `may` is called.
     pub over: usize,
-    /// Says of the bytes held so far whether the frame may go out in pieces.
+    /// Decides from the bytes held so far whether the frame may pass in pieces.
     pub may: fn(&[u8]) -> bool,
 }
 
@@ -82,7 +82,7 @@ pub struct Decoder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// At the very start, where a byte order mark may stand.
+    /// At the very start, where a byte order mark is possible.
     Start,
     Open,
     /// A frame was too long.
@@ -102,7 +102,7 @@ impl Decoder {
         }
     }
 
-    /// The same, passing large frames on in pieces where `spill` says so.
+    /// The same decoder, which passes large frames on in pieces where `spill` allows it.
     #[must_use]
     pub fn spilling(mut self, spill: Spill) -> Self {
         self.spill = Some(spill);
@@ -126,13 +126,13 @@ impl Decoder {
         Ok(())
     }
 
-    /// What came of an unfinished frame.
+    /// The bytes held of an unfinished frame.
     pub fn held(&self) -> &[u8] {
         &self.held
     }
 
-    /// The stream is over: a frame whose blank line lacks only its optional LF is completed, a half frame is dropped. Says
-    /// whether nothing was dropped.
+    /// Ends the stream: completes a frame whose blank line lacks only its optional LF, and drops an incomplete frame. Returns whether
+    /// nothing was dropped.
     pub fn end(mut self, out: &mut Vec<Frame>) -> bool {
         let whole = self.ends.blank && self.ends.at == End::Cr;
         if whole && self.state != State::Dead {
@@ -155,7 +155,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The unfinished frame ends with `part`.
+    /// Completes the unfinished frame with `part`.
     fn complete(&mut self, part: Bytes, out: &mut Vec<Frame>) {
         let mut raw = if self.held.is_empty() {
             part
@@ -187,7 +187,7 @@ fn piece(raw: Bytes, extent: Extent) -> Frame {
     Frame { raw, event: 0..0, data: Bytes::new(), extent }
 }
 
-/// Finds the ends of frames line by line, remembering across chunks what the last bytes were.
+/// Finds the ends of frames line by line, and remembers the last bytes across chunks.
 ///
 /// CR LF is one line end and may be cut between chunks. A blank line that ends with CR is therefore held until the next byte
 /// shows whether an LF belongs to it, unless the line before it ended with a bare CR: such a stream uses no LF, and
@@ -195,7 +195,7 @@ fn piece(raw: Bytes, extent: Extent) -> Frame {
 #[derive(Debug)]
 struct Ends {
     at: End,
-    /// Whether the line that is being read is empty so far; with `at == Cr`, whether the line that the CR ended was.
+    /// Whether the current line is empty so far; with `at == Cr`, whether the line that the CR ended was empty.
     blank: bool,
 }
 
@@ -211,7 +211,7 @@ enum End {
 }
 
 impl Ends {
-    /// Length of the part of `chunk` up to and including the next frame end; `None` when the frame goes on after it.
+    /// Length of the part of `chunk` up to and including the next frame end; `None` when the frame does not end in this chunk.
     fn find(&mut self, chunk: &[u8]) -> Option<usize> {
         let mut at = 0;
         if self.at == End::Cr {

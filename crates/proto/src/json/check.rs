@@ -1,4 +1,4 @@
-//! The check that every body from outside passes before anything else looks at it.
+//! The check of every body from outside, before any other code reads it.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ pub const MAX_DEPTH: u32 = 128;
 /// Most values (containers included) in one body.
 pub const MAX_NODES: u32 = 1_000_000;
 
-/// Top-level fields that must not come twice: two readers of such a body could see two different requests.
+/// Top-level fields that must not be repeated: two readers of such a body could see two different requests.
 const SINGLE: [&str; 6] = ["model", "stream", "tools", "previous_response_id", "messages", "input"];
 
 /// Checks that `body` is one JSON object in valid UTF-8, no deeper than [`MAX_DEPTH`], no larger than [`MAX_NODES`], without lone
@@ -28,7 +28,8 @@ pub fn check(body: &[u8]) -> Result<(), Failure> {
     checker.document().map_err(|trouble| checker.explain(&trouble))
 }
 
-/// Whether `bytes` are one valid JSON value with the same limits; lone surrogates pass, as upstreams split pairs over deltas.
+/// Whether `bytes` are one valid JSON value within the same limits; lone surrogates are allowed, because upstreams split pairs across
+/// deltas.
 pub fn valid(bytes: &[u8]) -> bool {
     let scan = Scan::new(bytes);
     let mut checker = Checker { bytes, scan, depth: 0, objects: 0, nodes: 0, seen: u8::MAX, strict: false };
@@ -39,10 +40,10 @@ struct Checker<'a> {
     bytes: &'a [u8],
     scan: Scan<'a>,
     depth: u32,
-    /// One bit a level, the innermost lowest: whether it is an object.
+    /// One bit per level, the innermost lowest: whether the container is an object.
     objects: u128,
     nodes: u32,
-    /// One bit for each of [`SINGLE`] that was seen; all set when nobody asks.
+    /// One bit for each field of [`SINGLE`] that was seen; all bits set when repeats are allowed.
     seen: u8,
     strict: bool,
 }
@@ -75,7 +76,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Passes openings until a scalar or an empty container was passed.
+    /// Reads opening brackets up to and including a scalar or an empty container.
     fn value(&mut self) -> Result<(), Trouble> {
         loop {
             self.nodes += 1;
@@ -115,7 +116,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Passes closings and one comma with its key; `false` when the document is over.
+    /// Reads closing brackets and one comma with its key; `false` at the end of the document.
     fn more(&mut self) -> Result<bool, Trouble> {
         while self.depth > 0 {
             let object = self.objects & 1 == 1;

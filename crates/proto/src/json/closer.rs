@@ -1,6 +1,6 @@
-//! Follows a JSON value that is passing by in pieces, so that it can be closed properly when the rest never comes.
+//! Tracks a JSON value that passes in pieces, so that it can be closed properly when the rest never comes.
 
-/// What is open in a value so far.
+/// The open containers and the state of a value so far.
 #[derive(Debug, Default)]
 pub(crate) struct Closer {
     /// Open containers, innermost last: whether each is an object.
@@ -25,14 +25,14 @@ enum State {
     String { key: bool, escape: u8 },
     /// In a number.
     Number { digit: bool },
-    /// In `true`, `false` or `null`, with so many bytes to come.
+    /// In `true`, `false` or `null`; `left` bytes are missing.
     Word { first: u8, left: u8 },
-    /// Not JSON; nobody can close it.
+    /// Not JSON; it cannot be closed.
     Broken,
 }
 
 impl Closer {
-    /// The next bytes of the value.
+    /// Reads the next bytes of the value.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
@@ -50,7 +50,7 @@ impl Closer {
         }
     }
 
-    /// The bytes that close the value; `None` when it was no JSON.
+    /// The bytes that close the value; `None` when it was not JSON.
     pub(crate) fn closing(&self) -> Option<Vec<u8>> {
         let mut out: Vec<u8> = match self.state {
             State::Broken => return None,

@@ -1,4 +1,4 @@
-//! Writing JSON straight into a buffer: keys are ours, values are slices that are already escaped.
+//! Writes JSON straight into a buffer: keys are the gateway's own, values are slices that are already escaped.
 
 use std::borrow::Borrow;
 use std::io::Write;
@@ -14,7 +14,7 @@ pub(crate) struct ObjectWriter<'o> {
 }
 
 impl ObjectWriter<'_> {
-    /// Writes a member name that needs no escapes and gives the buffer for its value.
+    /// Writes a member name that needs no escapes and returns the buffer for its value.
     pub(crate) fn key(&mut self, key: &str) -> &mut BytesMut {
         self.comma();
         self.out.put_u8(b'"');
@@ -23,7 +23,7 @@ impl ObjectWriter<'_> {
         self.out
     }
 
-    /// A member as it is, its name still escaped.
+    /// Writes a member as it is, its name still escaped.
     pub(crate) fn member(&mut self, key: &Text, value: &Json) {
         self.comma();
         quote(self.out, key);
@@ -71,7 +71,7 @@ impl ObjectWriter<'_> {
         out.put_u8(b'"');
     }
 
-    /// A string of ours.
+    /// A plain string, which is escaped here.
     pub(crate) fn string(&mut self, key: &str, plain: &str) {
         escape(self.key(key), plain);
     }
@@ -81,7 +81,7 @@ impl ObjectWriter<'_> {
         self.key(key).put_slice(json.bytes());
     }
 
-    /// A word of JSON: `true`, `null`, `[]`.
+    /// A JSON literal: `true`, `null`, `[]`.
     pub(crate) fn literal(&mut self, key: &str, word: &str) {
         self.key(key).put_slice(word.as_bytes());
     }
@@ -111,7 +111,7 @@ impl ObjectWriter<'_> {
         array(self.key(key), items, write);
     }
 
-    /// An array whose elements may have no form. Errors: the first of them.
+    /// An array; an element may fail to have a JSON form. Errors: the first of these failures.
     pub(crate) fn try_array<T, E>(
         &mut self,
         key: &str,

@@ -1,4 +1,4 @@
-//! Values that fit into a frame: on one line.
+//! Puts a JSON value on one line, so that it fits into a frame.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
@@ -6,8 +6,8 @@ use memchr::memchr2;
 use super::valid;
 use crate::text::Json;
 
-/// The same value on one line. JSON has line ends between its tokens only, where a space means the same; what is cut out of
-/// a body or of several data lines may so stand in a frame of another stream. Bytes that are no JSON stay as they are.
+/// The same value on one line. JSON has line ends only between its tokens, where a space is equivalent, so a value cut out of a body or of
+/// several data lines can go into a frame of another stream. Bytes that are not JSON do not change.
 pub(crate) fn line(value: Bytes) -> Bytes {
     if memchr2(b'\n', b'\r', &value).is_none() || !valid(&value) {
         return value;
@@ -19,7 +19,7 @@ pub(crate) fn line(value: Bytes) -> Bytes {
     line.freeze()
 }
 
-/// The data of an upstream's frame as JSON in one line; invalid UTF-8 becomes U+FFFD where that saves it.
+/// The data of an upstream's frame as JSON in one line; invalid UTF-8 becomes U+FFFD if the data is valid JSON then.
 pub(crate) fn readable(data: Bytes) -> Option<Json> {
     if valid(&data) {
         return Some(Json::from_valid(line(data)));

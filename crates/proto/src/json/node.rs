@@ -1,5 +1,5 @@
-//! Reading a request body one object at a time: each value stays raw until its own reader looks at it, and whatever nobody
-//! took is left over to be noted.
+//! Reads a request body one object at a time: each value stays raw until its own reader parses it, and fields that no reader took are left
+//! over to be noted.
 
 use super::path::Path;
 use super::walk::Shape;
@@ -9,7 +9,7 @@ use crate::text::{Json, Text};
 /// What a reader of one value returns; the failure names the value's path.
 pub(crate) type ReadResult<T> = Result<T, Failure>;
 
-/// One value of the body and where it stands.
+/// One value of the body and its path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<'n> {
     json: &'n Json,
@@ -17,7 +17,7 @@ pub(crate) struct Node<'n> {
 }
 
 impl<'n> Node<'n> {
-    /// The value `json`, which stands at `path`.
+    /// The value `json` at `path`.
     pub(crate) fn new(json: &'n Json, path: &'n Path<'n>) -> Self {
         Self { json, path }
     }
@@ -28,7 +28,7 @@ impl<'n> Node<'n> {
         Ok(Fields { path: self.path, list: self.json.fields().collect() })
     }
 
-    /// Reads each element of an array of at most `most`.
+    /// Reads each element of an array of at most `most` elements.
     pub(crate) fn each<T>(self, most: usize, mut read: impl FnMut(Node<'_>) -> ReadResult<T>) -> ReadResult<Vec<T>> {
         self.expect(Shape::Array, "an array")?;
         let element = |(at, json)| {
@@ -40,7 +40,7 @@ impl<'n> Node<'n> {
         self.json.elements().enumerate().map(element).collect()
     }
 
-    /// Where the value stands.
+    /// The path of the value.
     pub(crate) fn path(self) -> &'n Path<'n> {
         self.path
     }
@@ -89,7 +89,7 @@ impl<'n> Node<'n> {
         Ok(self.json())
     }
 
-    /// A failure: the value is not one that we can serve; `why` is a whole sentence.
+    /// A failure: the gateway cannot serve this value; `why` is a whole sentence.
     pub(crate) fn bad(self, why: &str) -> Failure {
         self.path.bad(why)
     }
@@ -99,7 +99,7 @@ impl<'n> Node<'n> {
         self.path.wrong(expected, self.json)
     }
 
-    /// A failure: the client asks for what no reply of ours could give; `what` is a whole sentence.
+    /// A failure: the client asks for something that the gateway cannot deliver; `what` is a whole sentence.
     pub(crate) fn unsupported(self, what: &str) -> Failure {
         self.path.bad(what).code("unsupported_value")
     }
@@ -134,8 +134,8 @@ pub(crate) fn positive(node: Node<'_>) -> ReadResult<u64> {
     node.positive()
 }
 
-/// The fields of one object that nobody took yet, in their order. Of a repeated name the last one counts, as in [`Json::get`] and
-/// for most parsers: what we check must be what an upstream reads. The others go with it.
+/// The fields of one object that no reader took yet, in their order. Of a repeated name the last field counts, as in [`Json::get`] and for
+/// most parsers: the gateway must check the value that an upstream reads. Taking a field takes its repeats too.
 #[derive(Debug)]
 pub(crate) struct Fields<'n> {
     path: &'n Path<'n>,
@@ -159,8 +159,8 @@ impl Fields<'_> {
         read(Node::new(&json, &self.path.field(name))).map(Some)
     }
 
-    /// Takes out and reads the field whose name is `camel`, in that spelling or in snake case; `None` when it is missing or
-    /// null. Failures name it as it came.
+    /// Takes out and reads the field whose name is `camel`, in that spelling or in snake case; `None` when it is missing or null. Failures
+    /// name the field in the request's spelling.
     pub(crate) fn either<T>(
         &mut self,
         camel: &str,
@@ -181,7 +181,7 @@ impl Fields<'_> {
         self.get(name).is_some()
     }
 
-    /// The field `name`, which stays; `None` when it is missing or null.
+    /// The field `name`, without taking it out; `None` when it is missing or null.
     pub(crate) fn get(&self, name: &str) -> Option<&Json> {
         self.list.iter().rev().find(|(key, _)| key.is(name)).map(|(_, json)| json).filter(|json| !json.is_null())
     }
@@ -191,18 +191,18 @@ impl Fields<'_> {
         self.path.field(name).missing()
     }
 
-    /// A failure: the field `name` has the word `value`, which we do not know.
+    /// A failure: the field `name` has the unknown value `value`.
     pub(crate) fn unknown(&self, name: &str, value: &str) -> Failure {
         let short: String = value.chars().filter(|c| !c.is_control()).take(40).collect();
         self.path.field(name).bad(&format!("'{short}' is not supported here."))
     }
 
-    /// A failure: the field `name` asks for what no reply of ours could give; `what` is a whole sentence.
+    /// A failure: the field `name` asks for something that the gateway cannot deliver; `what` is a whole sentence.
     pub(crate) fn unsupported(&self, name: &str, what: &str) -> Failure {
         self.path.field(name).bad(what).code("unsupported_value")
     }
 
-    /// What nobody took, nulls included.
+    /// The fields that no reader took, nulls included.
     pub(crate) fn rest(self) -> impl Iterator<Item = (Text, Json)> {
         self.list.into_iter()
     }

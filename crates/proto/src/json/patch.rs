@@ -1,17 +1,17 @@
-//! Changing single members of an object and leaving the others, and their order, as they came.
+//! Changes single members of an object; the other members and their order do not change.
 
 use bytes::{BufMut, BytesMut};
 
 use crate::text::{Json, Text};
 
-/// What becomes of one member.
+/// The edit of one member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Edit {
-    /// It stays.
+    /// The member does not change.
     Keep,
-    /// It goes.
+    /// The member is removed.
     Drop,
-    /// It gets this value.
+    /// The member gets this value.
     Set(Json),
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn patch(
     if changed { Json::from_valid(out.freeze()) } else { object.clone() }
 }
 
-/// `object` with the member `name` set to `value`, in its place or at the end.
+/// `object` with the member `name` set to `value`, at its position or at the end.
 pub fn set(object: &Json, name: &'static str, value: &Json) -> Json {
     let mut same = None;
     for (key, old) in object.fields() {
@@ -66,7 +66,7 @@ fn member(out: &mut BytesMut, key: &[u8], value: &Json) {
     out.put_slice(value.bytes());
 }
 
-/// Sets the field `key` among `fields`, in its place or at the end.
+/// Sets the field `key` among `fields`, at its position or at the end.
 pub(crate) fn upsert(fields: &mut Vec<(Text, Json)>, key: Text, value: Json) {
     match fields.iter_mut().find(|(name, _)| *name == key) {
         Some((_, old)) => *old = value,

@@ -1,4 +1,4 @@
-//! Where in a body we are, for error messages: a chain of borrowed steps that costs nothing until somebody prints it.
+//! The path of a value in a body, for error messages: a chain of borrowed steps that costs nothing until it is printed.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::walk::Shape;
 use crate::failure::{Failure, Kind};
 use crate::text::Json;
 
-/// A place in a request body; prints as `input[3].content[0].type`.
+/// A path in a request body; prints as `input[3].content[0].type`.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,
@@ -36,7 +36,7 @@ impl<'a> Path<'a> {
         Self { parent: Some(self), step: Step::Index(index) }
     }
 
-    /// A failure: there is something else here than `expected` (`a string`, `an array of objects`).
+    /// A failure: the value here is not an `expected` (`a string`, `an array of objects`).
     pub fn wrong(&self, expected: &str, found: &Json) -> Failure {
         let found = match found.shape() {
             Shape::Null => "null",
@@ -50,13 +50,13 @@ impl<'a> Path<'a> {
         Failure::new(Kind::Invalid, message).at(self.to_string()).code("invalid_type")
     }
 
-    /// A failure: nothing is here, but must be.
+    /// A failure: the required value is missing here.
     pub fn missing(&self) -> Failure {
         let message = format!("Missing required parameter: '{self}'.");
         Failure::new(Kind::Invalid, message).at(self.to_string()).code("missing_required_parameter")
     }
 
-    /// A failure: the value here is not one that we can serve; `why` is a whole sentence.
+    /// A failure: the gateway cannot serve the value here; `why` is a whole sentence.
     pub fn bad(&self, why: &str) -> Failure {
         Failure::new(Kind::Invalid, format!("Invalid value for '{self}': {why}"))
             .at(self.to_string())

@@ -7,8 +7,8 @@ use crate::text::{Json, Text};
 #[cfg(test)]
 mod tests;
 
-/// Collects the members of all pieces. The elements of the lists that are named at the start follow one another; of every other member
-/// the newest value counts. The work is linear in the size of the pieces.
+/// Collects the members of all pieces. Elements of the lists that are named at the start are appended; of every other member the newest
+/// value counts. The work is linear in the size of the pieces.
 #[derive(Debug)]
 pub(crate) struct Pieces {
     lists: &'static [&'static str],
@@ -22,7 +22,7 @@ enum Member {
 }
 
 impl Pieces {
-    /// No piece yet; `lists` names the lists that go on from one piece to the next.
+    /// An empty collection; `lists` names the lists that continue from one piece to the next.
     pub(crate) fn new(lists: &'static [&'static str]) -> Self {
         Self { lists, members: Vec::new() }
     }

@@ -1,5 +1,5 @@
-//! The innermost loops: strings, numbers and literals. Every step checks what it passes, so the same code serves bytes
-//! from outside and bytes that were checked before.
+//! The innermost loops: strings, numbers and literals. Every step checks the bytes that it reads, so the same code serves bytes from
+//! outside and bytes that were checked before.
 
 /// A cursor over bytes that may not be JSON.
 #[derive(Clone, Debug)]
@@ -8,12 +8,12 @@ pub(crate) struct Scan<'a> {
     at: usize,
 }
 
-/// What a scan ran into.
+/// Why a scan stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Snag {
     /// The bytes end inside a value.
     End,
-    /// A byte that cannot stand here.
+    /// A byte that is not allowed here.
     Byte,
     /// A raw control character inside a string.
     Control,
@@ -23,14 +23,14 @@ pub(crate) enum Snag {
     Surrogate,
 }
 
-/// What a string is made of.
+/// The position of a string in the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     /// First byte after the opening quote.
     pub(crate) start: usize,
     /// The closing quote.
     pub(crate) end: usize,
-    /// Whether there is a backslash in it.
+    /// Whether the string has a backslash.
     pub(crate) escaped: bool,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Scan<'a> {
         self.at
     }
 
-    /// The bytes from `start` to `end`, which were passed.
+    /// The bytes from `start` to `end`, which were already read.
     pub(crate) fn part(&self, start: usize, end: usize) -> &'a [u8] {
         self.bytes.get(start..end).unwrap_or_default()
     }
@@ -64,7 +64,7 @@ impl<'a> Scan<'a> {
         self.at += 1;
     }
 
-    /// Skips whitespace and says what comes next.
+    /// Skips whitespace and returns the next byte.
     pub(crate) fn next_token(&mut self) -> Option<u8> {
         while let Some(byte) = self.peek() {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -75,7 +75,7 @@ impl<'a> Scan<'a> {
         None
     }
 
-    /// Passes `byte`, after whitespace.
+    /// Skips whitespace and reads `byte`.
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Snag> {
         match self.next_token() {
             Some(found) if found == byte => {
@@ -87,13 +87,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes just these bytes.
+    /// Reads exactly these bytes.
     pub(crate) fn pass(&mut self, bytes: &[u8]) -> Option<()> {
         let rest = self.bytes.get(self.at..)?;
         rest.starts_with(bytes).then(|| self.at += bytes.len())
     }
 
-    /// Passes a string that starts here. `strict` refuses lone surrogates.
+    /// Reads a string that starts here. `strict` refuses lone surrogates.
     #[inline]
     pub(crate) fn string(&mut self, strict: bool) -> Result<Body, Snag> {
         if self.peek() == Some(b'"') {
@@ -151,7 +151,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes `uXXXX`.
+    /// Reads `uXXXX`.
     fn unit(&mut self) -> Result<u32, Snag> {
         let digits = self.bytes.get(self.at + 1..self.at + 5).ok_or(Snag::End)?;
         let unit = digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?));
@@ -159,7 +159,7 @@ impl<'a> Scan<'a> {
         unit.ok_or(Snag::Escape)
     }
 
-    /// Passes a number, `true`, `false` or `null`.
+    /// Reads a number, `true`, `false` or `null`.
     pub(crate) fn scalar(&mut self) -> Result<(), Snag> {
         match self.peek().ok_or(Snag::End)? {
             b't' => self.literal(b"true"),
@@ -212,7 +212,7 @@ impl<'a> Scan<'a> {
         Err(if self.peek().is_none() { Snag::End } else { Snag::Byte })
     }
 
-    /// Passes a plain whole number that fits; `None` for any other spelling.
+    /// Reads a plain whole number that fits; `None` for any other spelling.
     pub(crate) fn small(&mut self) -> Option<u32> {
         let (start, mut number) = (self.at, 0u32);
         while let Some(digit @ b'0'..=b'9') = self.peek() {
@@ -224,7 +224,7 @@ impl<'a> Scan<'a> {
         (self.at > start && !padded && !more).then_some(number)
     }
 
-    /// Passes one whole value of a document that was checked before; stops at the end of the bytes at the latest.
+    /// Skips one whole value of a document that was checked before; stops at the end of the bytes at the latest.
     pub(crate) fn skip(&mut self) -> Option<()> {
         let mut depth = 0usize;
         loop {
@@ -250,8 +250,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Index of the first quote, backslash or control character at or after `at`, else the length. Eight bytes a step: strings
-/// are most of every body, and a byte loop is three times slower.
+/// Index of the first quote, backslash or control character at or after `at`, else the length. Reads eight bytes per step: strings are most
+/// of every body, and a byte loop is three times slower.
 #[inline]
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     /// Most strings are short and end within this many steps.
@@ -269,7 +269,7 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     at + far_end(rest)
 }
 
-/// The same from the start of `bytes`, for long strings: in blocks, which the compiler makes wide registers of.
+/// The same from the start of `bytes`, for long strings: in blocks, for which the compiler uses wide registers.
 fn far_end(bytes: &[u8]) -> usize {
     let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
     let mut at = 0;
@@ -290,7 +290,7 @@ fn far_end(bytes: &[u8]) -> usize {
     at + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// The high bits of the bytes that end a plain stretch, and perhaps of some behind the first of them.
+/// The high bits of the bytes that end a plain stretch, and perhaps of some bytes behind the first of them.
 #[inline]
 fn specials(eight: [u8; 8]) -> u64 {
     let word = u64::from_le_bytes(eight);

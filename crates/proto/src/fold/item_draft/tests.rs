@@ -38,7 +38,7 @@ fn a_brief_draft_forgets_a_long_text_and_the_done_item_restores_it(#[case] head:
     assert_eq!(texts, [true]);
 }
 
-/// The input of a call is never forgotten: it goes out whole.
+/// The input of a call is never dropped: it goes out whole.
 #[test]
 fn the_input_of_a_call_is_kept() {
     let mut draft = ItemDraft::brief();

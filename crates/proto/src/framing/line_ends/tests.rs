@@ -22,7 +22,7 @@ fn written(dialect: Dialect, events: &[Event]) -> String {
     String::from_utf8(out.to_vec()).unwrap()
 }
 
-/// A reply that says `text` wherever text may stand.
+/// A reply with `text` in every place that can hold text.
 fn reply(text: &str) -> Vec<Event> {
     let plain = Text::from_plain(text);
     let input = Text::from_plain(&serde_json::json!({ "a": text }).to_string());

@@ -5,7 +5,7 @@ use memchr::memchr2;
 
 use super::{Extent, Frame};
 
-/// Reads the fields of one whole frame; `None` when it has no data and so says nothing.
+/// Reads the fields of one whole frame; `None` when it has no data and so no meaning.
 pub fn parse(raw: Bytes) -> Option<Frame> {
     let mut event = 0..0;
     let mut data = Data::None;
@@ -24,7 +24,7 @@ pub fn parse(raw: Bytes) -> Option<Frame> {
     Some(Frame { raw, event, data, extent: Extent::Whole })
 }
 
-/// The value of `line` when its field is `name`: what follows the colon, less one space.
+/// The value of `line` when its field is `name`: the bytes after the colon, without one leading space.
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let rest = line.strip_prefix(name)?;
     match rest.split_first() {
@@ -34,7 +34,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// The data lines so far: nearly always one, which is not copied.
+/// The data lines so far: nearly always a single line, which is not copied.
 enum Data {
     None,
     One(Bytes),
