@@ -19,7 +19,7 @@ const REQUESTS: u32 = 50;
 /// Tokens of the longer reply.
 const TOKENS: u32 = 401;
 
-/// One protocol of the table: who asks whom.
+/// One row of the table: a client's and an upstream's protocol.
 #[derive(Clone, Copy)]
 struct Pair {
     name: &'static str,
@@ -66,7 +66,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What Callgrind counts.
+/// The function that Callgrind counts.
 #[inline(never)]
 fn counted_requests(exchange: &Exchange) -> Result<(), Failure> {
     for _ in 0..REQUESTS {

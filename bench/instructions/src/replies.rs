@@ -1,10 +1,10 @@
-//! What upstreams answer: numbered tokens, each in an event and a chunk of its own.
+//! The replies of upstreams: numbered tokens, each in an event and a chunk of its own.
 
 use bytes::Bytes;
 use proto::Wire;
 use proto::framing::Framing;
 
-/// The chunks of a reply with so many tokens.
+/// The chunks of a reply with `tokens` tokens.
 pub(crate) fn chunks(upstream: Wire, framing: Framing, tokens: u32) -> Vec<Bytes> {
     let (head, tail) = match upstream {
         Wire::Responses => (responses_head(), responses_tail(tokens)),

@@ -1,14 +1,15 @@
-//! What a translation dropped or approximated. Notes go to the request log and, joined, to the `x-polygate-notes` header.
+//! The fields and values that a translation dropped or approximated. Notes go to the request log and, joined, to the `x-polygate-notes`
+//! header.
 
 use crate::json::node::Fields;
 
 #[cfg(test)]
 mod tests;
 
-/// Most notes of one list; what is dropped may have names of the client's, and as many as it likes.
+/// Most notes of one list; dropped fields may have any number of names that the client chose.
 const MOST: usize = 64;
 
-/// Stands at the end of a list that is full.
+/// The last entry of a full list.
 const MORE: &str = "and more";
 
 /// An ordered list of notes without repeats.
@@ -16,8 +17,8 @@ const MORE: &str = "and more";
 pub struct Notes(Vec<String>);
 
 impl Notes {
-    /// Adds a note such as `dropped temperature`: printable ASCII, no comma or semicolon, at most 120 characters. A full list
-    /// only says that there were more.
+    /// Adds a note such as `dropped temperature`: printable ASCII, no comma or semicolon, at most 120 characters. For a full list only
+    /// [`MORE`] is added.
     pub fn add(&mut self, note: impl Into<String>) {
         if self.0.len() > MOST {
             return;
@@ -29,8 +30,8 @@ impl Notes {
         self.0.push(if self.0.len() == MOST { MORE.to_owned() } else { note });
     }
 
-    /// Notes a field of the object at `path` that is not sent on; the body's path is empty. Names that are long or strange are not
-    /// repeated.
+    /// Notes a field of the object at `path` that is not sent on; the body's path is empty. The note leaves out names that are long or have
+    /// unusual characters.
     pub(crate) fn dropped_field(&mut self, path: &str, name: &str) {
         self.add(match path {
             "" if is_plain(name) => format!("dropped {name}"),

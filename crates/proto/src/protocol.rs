@@ -11,7 +11,7 @@ pub enum Dialect {
     Messages,
     /// Google Gemini.
     Gemini,
-    /// Ollama; an Ollama upstream is spoken to in Chat, which it serves too.
+    /// Ollama; the gateway speaks Chat to an Ollama upstream, which serves that protocol too.
     Ollama,
 }
 

@@ -1,16 +1,16 @@
-//! Opaque reasoning state on its way through a protocol that did not make it.
+//! Opaque reasoning state that passes through a protocol other than its maker's.
 //!
-//! Every upstream that hides its reasoning hands out a text to send back: `encrypted_content` (Responses), `signature`
-//! (Messages), `thoughtSignature` (Gemini). A client that speaks another protocol keeps it in the field that its own protocol
-//! has; so that it finds its way home on the next turn, it travels in an envelope that names its maker:
-//! `pg1.<wire>.<item id>.<data>`. State in its maker's own protocol travels bare.
+//! Every upstream that hides its reasoning returns an opaque text to send back: `encrypted_content` (Responses), `signature` (Messages),
+//! `thoughtSignature` (Gemini). A client of another protocol stores this text in the field that its own protocol has. So that the text
+//! returns to its maker on the next turn, it is put into an envelope that names the maker: `pg1.<wire>.<item id>.<data>`. State in its
+//! maker's own protocol has no envelope.
 
 use crate::protocol::Wire;
 
-/// What every envelope begins with.
+/// The prefix of every envelope.
 const MARK: &str = "pg1.";
 
-/// Opaque state and who made it.
+/// Opaque state and its maker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State<'a> {
     /// The protocol of its maker.
@@ -22,7 +22,7 @@ pub struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// The envelope's text. An id of other characters is left out: it names an item, the state does not depend on it.
+    /// The envelope's text. An id with other characters is left out: it names an item, the state does not depend on it.
     pub fn seal(&self) -> String {
         let letter = match self.wire {
             Wire::Responses => 'r',
@@ -35,7 +35,7 @@ impl<'a> State<'a> {
         format!("{MARK}{letter}.{id}.{}", self.data)
     }
 
-    /// Opens an envelope; `None` for a text that is none, which then is state of the protocol that it came in.
+    /// Opens an envelope; `None` for other texts, which are state of the protocol that they came in.
     pub fn open(text: &'a str) -> Option<Self> {
         let (letter, rest) = text.strip_prefix(MARK)?.split_once('.')?;
         let (id, data) = rest.split_once('.')?;

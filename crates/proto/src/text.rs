@@ -74,7 +74,7 @@ impl Text {
         Json::of(plain).as_text().unwrap_or_default()
     }
 
-    /// The still escaped bytes, ready to stand between two quotes.
+    /// The still escaped bytes, ready to be put between two quotes.
     pub fn escaped(&self) -> &Bytes {
         &self.0
     }
@@ -90,7 +90,7 @@ impl Text {
         std::str::from_utf8(&self.0).expect("invariant: Text holds UTF-8")
     }
 
-    /// Whether the text says `plain`, whatever its escapes.
+    /// Whether the text equals `plain` once unescaped.
     pub fn is(&self, plain: &str) -> bool {
         self.0 == plain.as_bytes() || (self.0.contains(&b'\\') && self.plain() == plain)
     }
@@ -100,7 +100,7 @@ impl Text {
         self.0.is_empty()
     }
 
-    /// The text in a buffer of its own, so that keeping it does not keep what it came in.
+    /// The text in a buffer of its own, so that holding it does not hold the buffer that it came in.
     pub(crate) fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
@@ -140,8 +140,8 @@ pub fn slice_of(buffer: &Bytes, part: &[u8]) -> Bytes {
     if inside { buffer.slice_ref(part) } else { Bytes::copy_from_slice(part) }
 }
 
-/// Base64 in the standard alphabet and one line, which is all that most providers read; `None` for what is none. The URL alphabet
-/// and line breaks are taken, as Python's SDKs and `base64` send them.
+/// Base64 in the standard alphabet and on one line, which is all that most providers read; `None` for invalid base64. The URL alphabet and
+/// line breaks are accepted, as Python's SDKs and `base64` send them.
 pub(crate) fn standard_base64(text: &str) -> Option<Cow<'_, str>> {
     let bytes = text.as_bytes();
     if !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(byte)) {
@@ -160,7 +160,7 @@ pub(crate) fn standard_base64(text: &str) -> Option<Cow<'_, str>> {
     (!standard.is_empty()).then_some(Cow::Owned(standard))
 }
 
-/// A media type in lower case and without its parameters; `None` for what is none by RFC 6838 §4.2.
+/// A media type in lower case and without its parameters; `None` for an invalid one by RFC 6838 §4.2.
 pub(crate) fn media_type(text: &str) -> Option<String> {
     let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let legal = |name: &str| {
@@ -197,7 +197,7 @@ pub(crate) fn unescape(body: &str) -> String {
     plain + rest
 }
 
-/// The character that `uXXXX` or `uXXXX\uXXXX` at the start of `escape` stands for, and the bytes it takes.
+/// The character of `uXXXX` or `uXXXX\uXXXX` at the start of `escape`, and the length of these bytes.
 fn code_point(escape: &str) -> (char, usize) {
     let unit = |at: usize| u32::from_str_radix(escape.get(at..at + 4)?, 16).ok();
     let Some(first) = unit(1) else { return (char::REPLACEMENT_CHARACTER, 1) };

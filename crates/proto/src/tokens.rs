@@ -1,7 +1,7 @@
 //! Token counts by OpenAI's o200k vocabulary, which all current models use.
 //!
-//! The vocabulary costs about 20 ms and 7 MB on first use and stays loaded, so nothing here is called before a count is
-//! really needed; [`estimate`] is free.
+//! The vocabulary costs about 20 ms and 7 MB on first use and stays loaded, so callers use this module only when they need a count;
+//! [`estimate`] is free.
 
 mod merges;
 mod request;
@@ -34,7 +34,7 @@ pub(crate) fn size(piece: &str) -> u64 {
     O200K.count(piece.as_bytes()) as u64
 }
 
-/// How many bytes of `piece` its first `tokens` tokens are, less what would cut a character.
+/// The length in bytes of the first `tokens` tokens of `piece`, without the bytes of a character that would be cut.
 pub(crate) fn prefix(piece: &str, tokens: u64) -> usize {
     let count = usize::try_from(tokens).unwrap_or(usize::MAX);
     let encoded = O200K.encode(piece.as_bytes());

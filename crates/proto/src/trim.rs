@@ -1,9 +1,8 @@
 //! `max_tokens` and stop sequences for upstreams that have no such fields: a filter between reader and writer.
 //!
-//! What counts is the visible text: message text and refusals. Reasoning and the arguments of calls are not counted and not
-//! searched. Text passes untouched as long as no limit can be in it; what may turn out to be the beginning of a stop
-//! sequence, or of the first token too many, waits in the [`HeldQueue`] with whatever comes behind it, so that the order
-//! stays.
+//! Only visible text counts: message text and refusals. Reasoning and the arguments of calls are neither counted nor searched. Text passes
+//! untouched as long as no limit can be in it; text that may be the beginning of a stop sequence, or of the first token too many, waits in
+//! the [`HeldQueue`] with all later events, so that the order does not change.
 
 mod budget;
 mod half;
@@ -27,11 +26,11 @@ use crate::tokens;
 #[derive(Debug)]
 pub struct Trim {
     judge: LimitChecker,
-    /// Text and events that wait, in their order.
+    /// Waiting text and events, in their order.
     line: HeldQueue,
-    /// The part that visible text is coming in for.
+    /// The part whose visible text is arriving.
     segment: Option<Segment>,
-    /// The open messages as far as they were delivered.
+    /// The delivered content of the open messages.
     open: Vec<(u32, ItemDraft)>,
     /// Bytes of visible text that were delivered.
     shown: u64,
@@ -50,7 +49,7 @@ struct Segment {
     half: Bytes,
 }
 
-/// Whether the reply goes on.
+/// Whether the reply continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// More may come.
@@ -60,7 +59,7 @@ pub enum Verdict {
 }
 
 impl Trim {
-    /// A filter for these limits; `None` when there is nothing to watch.
+    /// A filter for these limits; `None` when there are no limits.
     pub fn new(limits: &Limits) -> Option<Self> {
         let judge = LimitChecker::new(limits)?;
         Some(Self {
@@ -75,7 +74,7 @@ impl Trim {
         })
     }
 
-    /// Sets the input tokens to report when the reply is cut; nobody else will tell.
+    /// Sets the input tokens to report when the reply is cut; the upstream's own count does not come then.
     #[must_use]
     pub fn with_input(mut self, tokens: u64) -> Self {
         self.input = tokens;
@@ -99,7 +98,7 @@ impl Trim {
                     self.deliver(event, out);
                 }
             }
-            // These are for the engine, not for the client: they have no place in the order.
+            // These events are for the engine, not for the client: their order does not matter.
             What::Limits(_) | What::Metadata(_) | What::Usage(_) | What::Note(_) => self.deliver(event, out),
             _ if self.line.is_empty() => self.deliver(event, out),
             _ => self.line.event(event),
@@ -107,7 +106,7 @@ impl Trim {
         if self.done { Verdict::Done } else { Verdict::Continue }
     }
 
-    /// Whether the end of this item decides about text.
+    /// Whether the end of this item decides about waiting text.
     fn concerns(&self, at: u32, item: &Item) -> bool {
         let speaks = matches!(item.kind, ItemKind::Message { .. });
         speaks || self.segment.as_ref().is_some_and(|segment| segment.part.at == at)
@@ -135,7 +134,7 @@ impl Trim {
         self.rule(&ruling, out);
     }
 
-    /// The text of the segment is complete: all that waits is decided now.
+    /// The text of the segment is complete: decides about all waiting text.
     fn settle(&mut self, out: &mut Vec<Event>) {
         let Some(segment) = &mut self.segment else { return };
         let rest = Text::from_escaped(std::mem::take(&mut segment.half));
@@ -152,7 +151,7 @@ impl Trim {
         }
     }
 
-    /// Delivers what a ruling grants, and the end when it says so.
+    /// Delivers the granted text, and the end if the ruling has one.
     fn rule(&mut self, ruling: &Ruling, out: &mut Vec<Event>) {
         let Some(PartKey { at, part, channel }) = self.segment.as_ref().map(|segment| segment.part) else { return };
         for what in self.line.release(ruling.grant) {
@@ -173,7 +172,7 @@ impl Trim {
         }
     }
 
-    /// An item is whole: the text of it that waits is judged here.
+    /// Completes an item: decides about its waiting text.
     fn item(&mut self, event: Event, out: &mut Vec<Event>) {
         self.settle(out);
         if !self.done {
@@ -181,7 +180,7 @@ impl Trim {
         }
     }
 
-    /// The reply ends here: usage by our own count, and the terminal event.
+    /// Ends the reply here: the gateway's own usage count, and the terminal event.
     fn end(&mut self, hit: &Hit, out: &mut Vec<Event>) {
         self.done = true;
         self.line.clear();

@@ -1,8 +1,9 @@
-//! What an upstream's error means: the one module that knows the shapes of error bodies, and what codes, wordings, statuses and
-//! figures in them say.
+//! Classifies an upstream's error: the only module that knows the shapes of error bodies, and the meaning of codes, wordings, statuses and
+//! figures in them.
 //!
-//! An error comes inside a stream, as a relay's body or as the body of an account's backend. The same word does not mean the same in
-//! all three ([`Source`]); where it differs, its row in `table` says so. Nothing here hides secrets: `pool` cleans what is shown.
+//! An error comes inside a stream, as a relay's body or as the body of an account's backend. The same word can differ in meaning between
+//! these three ([`Source`]); then its row in `table` has several columns. Nothing here hides secrets: `pool` cleans the text before it is
+//! shown.
 
 mod body;
 pub mod bounds;
@@ -19,10 +20,10 @@ use crate::text::Json;
 pub use body::from_body;
 pub use table::kind_of_status;
 
-/// Longest text that is kept, in bytes.
+/// Longest text that is stored, in bytes.
 const TEXT: usize = 2048;
 
-/// Where an error stands.
+/// Where an error came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Inside a stream that began with a 200.
@@ -33,23 +34,23 @@ pub enum Source {
     Account,
 }
 
-/// What a refusal says about the account or the relay's key.
+/// The cause of a refusal, as far as it concerns the account or the relay's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// No more than the kind does.
+    /// Only the failure's kind.
     Kind(Kind),
     /// A limit is used up: `usage`, `workspace`, `credits` or `plan`.
     Exhausted(&'static str),
     /// The account is closed for good.
     Banned,
-    /// The request refers to state of an earlier reply that is not known.
+    /// The request refers to unknown state of an earlier reply.
     Replay,
     /// The relay's key is not valid; accounts have none.
     RelayKey,
 }
 
 impl Cause {
-    /// The cause that a `code` or `type` names; `None` for words that leave it to the status.
+    /// The cause that a `code` or `type` names; `None` for words whose meaning depends on the status.
     pub fn of_code(code: &str) -> Option<Self> {
         table::code(code, |(.., cause)| *cause)
     }
@@ -61,14 +62,14 @@ impl Cause {
 }
 
 /// The error in a body: `{"error":{...}}` (also inside an array), `{"error":".."}`, `{"detail":..}` or a bare object. `None` for a body
-/// that is no JSON.
+/// that is not JSON.
 pub fn error_object(body: &Bytes) -> Option<Json> {
     let body = json::valid(body).then(|| Json::from_valid(body.clone()))?;
     let body = body.elements().next().unwrap_or(body);
     body.get("error").or_else(|| body.get("detail")).or(Some(body))
 }
 
-/// The failure that an `error` event in a stream says, `{"error":{...}}` or a flat object; its message is never empty.
+/// The failure of an `error` event in a stream, `{"error":{...}}` or a flat object; its message is never empty.
 pub fn from_event(event: &Json) -> Failure {
     let mut failure = from_object(&event.get("error").unwrap_or_else(|| event.clone()));
     if failure.message.is_empty() {
@@ -77,7 +78,7 @@ pub fn from_event(event: &Json) -> Failure {
     failure
 }
 
-/// The failure that an error object or a bare string in a stream says. `Upstream` when it does not say what went wrong.
+/// The failure of an error object or a bare string in a stream. `Upstream` when the error does not name its cause.
 pub fn from_object(error: &Json) -> Failure {
     if let Some(text) = error.as_text() {
         let text = text.plain();
@@ -90,7 +91,7 @@ pub fn from_object(error: &Json) -> Failure {
         .as_deref()
         .and_then(by_code)
         .or_else(|| class.as_deref().and_then(by_code))
-        // Anthropic has no code for it.
+        // Anthropic has no code for this kind.
         .filter(|kind| *kind != Kind::Invalid || by_wording(&message) != Kind::ContextLength)
         .unwrap_or_else(|| by_wording(&message));
     let seconds = |name| error.get(name).and_then(|value| value.as_u64());
@@ -104,7 +105,7 @@ pub fn from_object(error: &Json) -> Failure {
     }
 }
 
-/// Lets the status say what the error left open.
+/// Completes the failure with the status, where the error left the kind open.
 pub(crate) fn refine(failure: &mut Failure, status: u16, source: Source) {
     if failure.kind == Kind::Upstream {
         failure.kind = kind_of_status(status, source);
@@ -116,7 +117,7 @@ fn by_code(code: &str) -> Option<Kind> {
     table::code(code, |(_, kind, ..)| *kind).or(is_image.then_some(Kind::Invalid))
 }
 
-/// The wording of an error in a stream is compared as it is.
+/// Compares the wording of an error in a stream without changing its case.
 fn by_wording(message: &str) -> Kind {
     table::wording(message, |(_, kind, ..)| *kind).unwrap_or(Kind::Upstream)
 }

@@ -1,9 +1,9 @@
-//! JSON schemas of tools and of structured output: the one place that knows what upstreams ask of them.
+//! JSON schemas of tools and of structured output: the only module that knows the upstreams' requirements for them.
 //!
-//! Three forms meet here. *JSON Schema* is what the canonical model holds, as the client wrote it. *Strict* is what OpenAI's
-//! upstreams hold their output to ([`strict()`]); *permissive* is the little that they ask of every other schema ([`parameters`],
-//! [`permissive()`]). *Gemini's own dialect* is read by [`from_gemini`] and written by [`to_gemini`]. A schema that needs no change
-//! keeps its bytes.
+//! There are three forms. *JSON Schema* is the form of the canonical model, as the client wrote it. *Strict* is the form that OpenAI's
+//! upstreams apply to their output ([`strict()`]); *permissive* is the form with the few properties that they require of every other schema
+//! ([`parameters`], [`permissive()`]). *Gemini's own dialect* is read by [`from_gemini`] and written by [`to_gemini`]. A schema that needs
+//! no change keeps its bytes.
 
 mod google;
 mod keywords;
@@ -51,7 +51,7 @@ fn size(json: &Json) -> usize {
     count
 }
 
-/// The schema for an upstream that holds its output to it. Errors: What in it no strict schema can say.
+/// The schema for an upstream that applies it to its output. Errors: the feature that has no strict form.
 pub(crate) fn strict(schema: &Json, form: Form) -> Result<Json, &'static str> {
     let before = Tree::of(schema);
     let mut after = before.clone();
@@ -59,12 +59,12 @@ pub(crate) fn strict(schema: &Json, form: Form) -> Result<Json, &'static str> {
     Ok(if after == before { schema.clone() } else { after.json() })
 }
 
-/// Whether replies that were asked for with [`Form::Envelope`] must be turned back, which the module `envelope` does.
+/// Whether the module `envelope` must convert replies to [`Form::Envelope`] back.
 pub(crate) fn needs_envelope(schema: &Json) -> bool {
     strict::needs_envelope(&Tree::of(schema))
 }
 
-/// The schema for an upstream that only looks at it, inside an object when it is not one itself and `form` says so.
+/// The schema for an upstream that does not enforce it, inside an object when it is not one itself and `form` requires that.
 pub(crate) fn permissive(schema: &Json, form: Form) -> Json {
     let folds = form == Form::Envelope && needs_envelope(schema);
     if !folds && permissive::conforms(schema, false) {
@@ -78,8 +78,8 @@ pub(crate) fn permissive(schema: &Json, form: Form) -> Json {
     tree.json()
 }
 
-/// The schema with every object closed that names its properties and says no more, as Anthropic's upstreams ask of an output
-/// format.
+/// The schema with every object closed that names its properties without `additionalProperties`, as Anthropic's upstreams require of an
+/// output format.
 pub(crate) fn closed(schema: &Json) -> Json {
     let before = Tree::of(schema);
     let mut after = before.clone();
@@ -87,7 +87,7 @@ pub(crate) fn closed(schema: &Json) -> Json {
     if after == before { schema.clone() } else { after.json() }
 }
 
-/// The schema of a function's arguments, which need not be strict.
+/// The schema of a function's arguments, which may be non-strict.
 pub(crate) fn parameters(schema: &Json) -> Json {
     if permissive::conforms(schema, true) {
         return schema.clone();
@@ -98,22 +98,22 @@ pub(crate) fn parameters(schema: &Json) -> Json {
     tree.json()
 }
 
-/// Reads a schema in Gemini's dialect into JSON Schema. `path` is where it stands in the body. Errors: `Invalid` with the path of what
-/// no schema has.
+/// Reads a schema in Gemini's dialect into JSON Schema. `path` is its path in the body. Errors: `Invalid` with the path of a value that no
+/// schema allows.
 pub(crate) fn from_gemini(schema: &Json, path: &Path<'_>) -> ReadResult<Json> {
     let mut tree = Tree::of(schema);
     google::read(&mut tree, path)?;
     Ok(tree.json())
 }
 
-/// Reads what should be JSON Schema. The router of gemini-cli (0.61.0, seen 2026-11-21) writes Gemini's types into it, which
-/// Google's own servers take; such a schema is read as one in Gemini's dialect. What is neither is the upstream's to refuse.
+/// Reads a value that should be JSON Schema. The router of gemini-cli (0.61.0, seen 2026-11-21) writes Gemini's types into it, which
+/// Google's own servers accept; such a schema is read as one in Gemini's dialect. The upstream may refuse a schema in neither form.
 pub(crate) fn from_plain(schema: Json, path: &Path<'_>) -> Json {
     let gemini = google::speaks(&Tree::of(&schema)).then(|| from_gemini(&schema, path).ok());
     gemini.flatten().unwrap_or(schema)
 }
 
-/// Writes JSON Schema in Gemini's dialect; `None` when that has no words for it.
+/// Writes JSON Schema in Gemini's dialect; `None` when the dialect cannot express it.
 pub(crate) fn to_gemini(schema: &Json) -> Option<Json> {
     google::write(&Tree::of(schema)).map(|tree| tree.json())
 }

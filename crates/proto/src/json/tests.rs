@@ -139,7 +139,7 @@ fn one_line() {
         ("{\"a\":1}", "{\"a\":1}"),
         ("{\r\n  \"a\": [\n1,\n2]\n}", "{    \"a\": [ 1, 2] }"),
         ("{\"a\":\"x\\n\"}\n", "{\"a\":\"x\\n\"} "),
-        // No JSON: a line end inside a string.
+        // Not JSON: a line end inside a string.
         ("{\"a\":\"x\ny\"}", "{\"a\":\"x\ny\"}"),
     ];
     for (value, expected) in cases {

@@ -1,4 +1,4 @@
-//! Walking through values that are known to be valid. Nothing here recurses, copies or parses more than it passes.
+//! Walks through values that are known to be valid. This code does not recurse or copy, and parses only the bytes on its way.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::scan::{Body, Scan};
 use crate::text::{Json, Text};
 
-/// What kind of value a [`Json`] is.
+/// The type of a [`Json`] value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `null`
@@ -25,7 +25,7 @@ pub enum Shape {
 }
 
 impl Json {
-    /// What kind of value it is.
+    /// The type of the value.
     pub fn shape(&self) -> Shape {
         match Scan::new(self.bytes()).next_token() {
             Some(b'{') => Shape::Object,
@@ -52,7 +52,7 @@ impl Json {
         Elements { bytes: self.bytes().clone(), at: enter(self.bytes(), b'[') }
     }
 
-    /// The last field called `name`, as most parsers read repeated names; none where that one is `null`.
+    /// The last field called `name`, as most parsers read repeated names; `None` where that field is `null`.
     pub fn get(&self, name: &str) -> Option<Json> {
         let [value] = self.get_each([name]);
         value
@@ -63,7 +63,7 @@ impl Json {
         let bytes = self.bytes();
         let mut found = [const { None }; N];
         let mut at = enter(bytes, b'{');
-        // Nothing is cut out but what is asked for: a cut counts its owners.
+        // Only the requested values are cut out: each cut changes the buffer's reference count.
         while let Some(member) = at.and_then(|at| Member::read(bytes, at)) {
             if let Some(n) = names.iter().position(|name| member.is(bytes, name)) {
                 found[n] = Some(member.value);
@@ -134,8 +134,8 @@ impl Iterator for Elements {
     }
 }
 
-/// Whether `list` is an array of just these values: whether they were cut out of it, one after the other. Values that only
-/// say the same do not count. Passes over no value.
+/// Whether `list` is an array of exactly these values: whether they were cut out of it, one after the other. Equal values from elsewhere do
+/// not count. Reads none of the values.
 pub(crate) fn is_list_of(list: &Json, values: &[Json]) -> bool {
     let bytes = list.bytes();
     let mut scan = Scan::new(bytes);
@@ -161,16 +161,16 @@ fn enter(bytes: &[u8], opening: u8) -> Option<usize> {
     (!matches!(scan.next_token()?, b'}' | b']')).then(|| scan.at())
 }
 
-/// Where a field of an object lies.
+/// The position of an object's field.
 struct Member {
     key: Body,
     value: Range<usize>,
-    /// Where the next one begins.
+    /// Where the next field begins.
     next: Option<usize>,
 }
 
 impl Member {
-    /// Passes the field that begins at `at`.
+    /// Reads the field that begins at `at`.
     fn read(bytes: &[u8], at: usize) -> Option<Self> {
         let mut scan = Scan::from(bytes, at);
         let key = scan.string(false).ok()?;
@@ -192,7 +192,7 @@ impl Member {
     }
 }
 
-/// Where the value lies that `scan` stands before, and where the next member begins.
+/// The range of the value that `scan` stands before, and the start of the next member.
 fn value(mut scan: Scan<'_>) -> Option<(Range<usize>, Option<usize>)> {
     scan.next_token()?;
     let start = scan.at();

@@ -1,14 +1,14 @@
-//! Which two tokens become which.
+//! The table of merges: which token two neighbouring tokens become.
 
 /// Bits of a token's id.
 const TOKEN: u32 = 18;
-/// A free place. No merge leads to token 0, which is a byte.
+/// A free entry. No merge leads to token 0, which is a byte.
 const FREE: u64 = 0;
 
-/// A hash table with open addressing: 54 bits of two tokens and what they become in one word, at most half full.
+/// A hash table with open addressing: each entry is two tokens and the merged token in 54 bits of one word; at most half full.
 pub(super) struct Merges {
     words: Vec<u64>,
-    /// What a hash is shifted by, so that it is below the table's size.
+    /// The right shift that brings a hash below the table's size.
     shift: u32,
 }
 
@@ -19,7 +19,7 @@ impl Merges {
         Self { words: vec![FREE; size], shift: u64::BITS - size.trailing_zeros() }
     }
 
-    /// Says what `left` and `right` become.
+    /// Adds the token that `left` and `right` become.
     pub(super) fn insert(&mut self, left: u32, right: u32, merged: u32) {
         let pair = pair(left, right);
         let mut at = self.first(pair);
@@ -29,7 +29,7 @@ impl Merges {
         self.words[at] = pair << TOKEN | u64::from(merged);
     }
 
-    /// What `left` and `right` become.
+    /// The token that `left` and `right` become.
     pub(super) fn get(&self, left: u32, right: u32) -> Option<u32> {
         let pair = pair(left, right);
         let mut at = self.first(pair);

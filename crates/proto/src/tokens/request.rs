@@ -1,31 +1,31 @@
-//! The tokens of a whole request, as near as one can come without the upstream: its texts are counted, what frames them is taken for
-//! what it costs on OpenAI's models, and pictures and files are guessed.
+//! Estimates the tokens of a whole request without the upstream: texts are counted, the framing is assumed to cost what it costs on
+//! OpenAI's models, and the tokens of images and files are guessed.
 
 use super::{count, estimate};
 use crate::canon::{Format, Item, ItemKind, Part, Request, Source, Tool, ToolKind};
 use crate::text::{Json, Text};
 
-/// What a message costs beside its text.
+/// The cost of a message beside its text.
 const MESSAGE: u64 = 4;
-/// What a tool costs beside its texts.
+/// The cost of a tool beside its texts.
 const TOOL: u64 = 8;
-/// What begins the reply.
+/// The cost of the beginning of the reply.
 const REPLY: u64 = 3;
-/// A picture of 1024 x 1024 pixels at high detail: 85 and 170 for each of four tiles.
+/// An image of 1024 x 1024 pixels at high detail: 85 and 170 for each of four tiles.
 const PICTURE: u64 = 765;
-/// A picture at low detail.
+/// An image at low detail.
 const THUMBNAIL: u64 = 85;
-/// A file by its upstream id: nothing is known of its size.
+/// A file by its upstream id: its size is unknown.
 const FILE: u64 = 1000;
-/// Bytes of a document for a token of it: most of a PDF is layout.
+/// Bytes per token of a document: most of a PDF is layout.
 const DOCUMENT: u64 = 16;
 
-/// What of a request can be counted for certain.
+/// The part of a request that can be counted exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     /// The tokens of its texts.
     pub tokens: u64,
-    /// Whether it holds nothing else: no pictures, files, thoughts or unknown parts, whose sizes are guesses.
+    /// Whether the request has no other content: no images, files, reasoning or unknown parts, whose sizes are guesses.
     pub all: bool,
 }
 
@@ -35,13 +35,13 @@ pub fn request(request: &Request) -> u64 {
     sum.words + sum.guessed
 }
 
-/// The tokens of what is said and called in a request, which whoever serves it is sure to read. Loads the vocabulary.
+/// The tokens of the texts and calls of a request, which every upstream reads. Loads the vocabulary.
 pub fn words(request: &Request) -> Words {
     let sum = Sum::of(request);
     Words { tokens: sum.words, all: sum.guessed == 0 }
 }
 
-/// Tokens that were counted, and tokens of what cannot be.
+/// Counted tokens, and guessed tokens of the other content.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     words: u64,
@@ -75,7 +75,7 @@ impl Sum {
             ItemKind::Call { name, input, .. } => self.words += MESSAGE + text(name) + text(input),
             ItemKind::Reasoning { summary, text: texts, encrypted, .. } => {
                 let shown: u64 = summary.iter().chain(texts).map(text).sum();
-                // The state holds what the model thought; the summary is shown to people only.
+                // The state holds the model's reasoning; the summary is shown to people only.
                 self.guessed += encrypted.as_ref().map_or(shown, |state| sealed(state.escaped().len() as u64));
             }
             ItemKind::Image { .. } => self.guessed += PICTURE,
@@ -92,13 +92,13 @@ impl Sum {
                 self.guessed += if low { THUMBNAIL } else { PICTURE };
             }
             Part::File { source, .. } => self.guessed += file(source),
-            // Sounds come as base64 too.
+            // Audio comes as base64 too.
             Part::Other(other) => self.guessed += json(other),
         }
     }
 }
 
-/// Base64 of sealed reasoning: three quarters of it are bytes, and some 650 of those are the seal's own.
+/// Tokens of sealed reasoning in base64: three quarters of its length are bytes, and some 650 of those belong to the seal.
 fn sealed(length: u64) -> u64 {
     estimate((length / 4 * 3).saturating_sub(650))
 }

@@ -1,13 +1,12 @@
-//! The cut of a text into the pieces that no token crosses.
+//! Cuts a text into the pieces that no token crosses.
 
 use std::sync::LazyLock;
 
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 
-/// OpenAI's pattern of o200k_base without its negative look-ahead, which costs a regular expression its speed: `\s+(?!\S)` is
-/// the second pattern here, whose last character is not part of the piece, and `\s+$` in the first. (As in GitHub's
-/// `bpe-openai`, MIT.)
+/// OpenAI's pattern of o200k_base without its negative look-ahead, which makes a regular expression slow: `\s+(?!\S)` is the second pattern
+/// here, whose last character is not part of the piece, and `\s+$` in the first. (As in GitHub's `bpe-openai`, MIT.)
 const PATTERNS: [&str; 3] = [
     concat!(
         r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",

@@ -73,7 +73,7 @@ fn a_file_costs_by_its_size_and_type() {
     assert!(file("application/pdf", 400_000) > file("application/pdf", 4000));
 }
 
-/// Only what is said for certain is counted as words, and a request of words alone says so.
+/// Only texts and calls are counted as words, and a request without other content reports that.
 #[test]
 fn words_are_what_is_certain() {
     let of = |members: &str| {

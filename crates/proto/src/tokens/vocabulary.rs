@@ -59,7 +59,7 @@ impl Vocabulary {
         Self { bytes, merges, lengths }
     }
 
-    /// How many bytes a token has.
+    /// The length of a token in bytes.
     pub(super) fn length(&self, token: u32) -> usize {
         usize::from(self.lengths[token as usize])
     }
@@ -85,8 +85,8 @@ impl Vocabulary {
         tokens
     }
 
-    /// The tokens of `bytes` from `start` on. They must follow what is in `tokens`: an encoding is right where each two
-    /// neighbours are the encoding of their own bytes. Takes tokens back, and `start` with them, until that is so.
+    /// The tokens of `bytes` from `start` on. They must continue `tokens`: an encoding is right where each two neighbours are the encoding
+    /// of their own bytes. Removes tokens from the end of `tokens`, and moves `start` back, until that is true.
     fn follow(&self, tokens: &mut Vec<u32>, start: &mut usize, bytes: &[u8]) -> Vec<u32> {
         loop {
             let window: Vec<u32> = self.parts(&bytes[*start..]).iter().map(|part| part.token).collect();
@@ -114,7 +114,7 @@ impl Vocabulary {
         parts
     }
 
-    /// Always the lowest token first, the leftmost of equals: what byte-pair encoding means.
+    /// Merges the lowest token first, the leftmost of equals, as byte-pair encoding requires.
     fn merge_by_scan(&self, parts: &mut Vec<Part>) {
         let lowest = |parts: &[Part]| {
             let merges = parts.iter().enumerate().filter_map(|(at, part)| Some((part.merged?, at)));
@@ -136,7 +136,7 @@ impl Vocabulary {
         let merges = parts.iter().enumerate().filter_map(|(at, part)| Some(Reverse((part.merged?, at))));
         let mut heap: BinaryHeap<_> = merges.collect();
         while let Some(Reverse((token, at))) = heap.pop() {
-            // One of the two parts has been merged otherwise since.
+            // One of the two parts was merged with another part in the meantime.
             if parts[at].merged != Some(token) {
                 continue;
             }
@@ -154,10 +154,10 @@ impl Vocabulary {
     }
 }
 
-/// The parts that are left, as a list: each one's neighbours by their places.
+/// The remaining parts, as a list: the neighbours of each part by index.
 struct Links {
     next: Vec<usize>,
-    /// One more than the place of the part before; 0 has none.
+    /// The index of the previous part plus one; 0 for none.
     previous: Vec<usize>,
 }
 

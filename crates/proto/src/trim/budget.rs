@@ -1,28 +1,28 @@
-//! Counting tokens against a limit, as late and as little as possible.
+//! Counts tokens against a limit, as late and as little as possible.
 //!
-//! A token is at least a byte. As long as the counted tokens and the bytes that nobody counted are together within the
-//! limit, nothing needs a count. Only then is text counted, piece by piece as the tokeniser cuts it; the last pieces wait,
-//! because text that is still to come can change how they are cut.
+//! A token is at least a byte. As long as the counted tokens and the uncounted bytes are together within the limit, no count is needed.
+//! Only then is text counted, piece by piece as the tokeniser cuts it; the last pieces wait, because later text can change where they are
+//! cut.
 
 use crate::tokens;
 
-/// How many pieces at the end can still change: letters and a contraction that begins (`don` `'t`), a run of
-/// spaces and what follows it.
+/// How many pieces at the end can still change: letters and the start of a contraction (`don` `'t`), a run of spaces and the piece after
+/// it.
 const UNSURE: usize = 2;
-/// Text without a sure piece that is counted as it stands; only a word of this length gets so far.
+/// Longest text without a final piece; a longer one is counted as it is. Only a word of this length reaches the limit.
 const LONGEST: usize = 4096;
 
-/// The limit and what was spent of it.
+/// The limit and the tokens spent.
 #[derive(Debug)]
 pub(super) struct Budget {
     max: u64,
     /// Tokens of the text that was counted.
     used: u64,
-    /// Segments that ended without a count.
+    /// Segments that ended uncounted.
     closed: Vec<String>,
-    /// Text of the current segment that was not counted.
+    /// Uncounted text of the current segment.
     tail: String,
-    /// How much of `tail` was granted.
+    /// How many bytes of `tail` were granted.
     sent: usize,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Budget {
 pub(super) struct Grant {
     /// Further bytes that may pass.
     pub(super) bytes: usize,
-    /// Whether the text goes on behind them, and so behind the limit.
+    /// Whether the text continues behind these bytes, and so beyond the limit.
     pub(super) over: bool,
 }
 
@@ -40,13 +40,13 @@ impl Budget {
         Self { max, used: 0, closed: Vec::new(), tail: String::new(), sent: 0 }
     }
 
-    /// Tokens of all text that was granted, by count where there was one, else by length.
+    /// Tokens of all granted text, by count where there is one, else by length.
     pub(super) fn counted(&self) -> u64 {
         let uncounted = self.closed.iter().map(String::len).sum::<usize>() + self.sent;
         self.max.min(self.used + tokens::estimate(uncounted as u64))
     }
 
-    /// More text of the segment.
+    /// Adds text of the segment.
     pub(super) fn feed(&mut self, text: &str) -> Grant {
         self.tail.push_str(text);
         if self.all_text_fits() {
@@ -56,7 +56,7 @@ impl Budget {
         self.spend(sure)
     }
 
-    /// The segment is complete.
+    /// Completes the segment.
     pub(super) fn close(&mut self) -> Grant {
         let grant = if self.all_text_fits() {
             self.closed.push(self.tail.clone());
@@ -79,7 +79,7 @@ impl Budget {
         self.used + self.tail.len() as u64 <= self.max
     }
 
-    /// How many bytes of the tail are in pieces that no further text can change.
+    /// How many bytes of the tail are in pieces that no later text can change.
     fn sure(&self) -> usize {
         let sizes: Vec<usize> = tokens::pieces(&self.tail).map(str::len).collect();
         let sure = sizes[..sizes.len().saturating_sub(UNSURE)].iter().sum();
@@ -90,7 +90,7 @@ impl Budget {
     fn spend(&mut self, bytes: usize) -> Grant {
         let mut tail = std::mem::take(&mut self.tail);
         let mut done = 0;
-        // The pieces of the whole tail: the sure ones alone could be cut in another way.
+        // The pieces of the whole tail: the final pieces alone could be cut in another way.
         for piece in tokens::pieces(&tail) {
             if done == bytes {
                 break;
@@ -106,7 +106,7 @@ impl Budget {
         }
         let left = self.max - self.used;
         let over = left == 0 && tail.len() > bytes;
-        // As many bytes as there are tokens left are safe in any case.
+        // As many bytes as there are tokens left always fit.
         let safe = bytes.saturating_add(usize::try_from(left).unwrap_or(usize::MAX)).min(tail.len());
         let grant = self.grant(tail.floor_char_boundary(safe), over);
         self.tail = tail.split_off(bytes);

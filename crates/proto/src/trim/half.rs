@@ -1,5 +1,5 @@
-//! Characters outside the basic plane that an upstream cut in two: `\ud83d` at the end of one delta, `\ude00` at the
-//! start of the next. They are put together before anybody looks at plain text, which has no half characters.
+//! Characters outside the basic plane that an upstream cut in two: `\ud83d` at the end of one delta, `\ude00` at the start of the next. The
+//! halves are joined before any code reads the plain text, which cannot hold half characters.
 
 use bytes::{Bytes, BytesMut};
 
@@ -8,7 +8,7 @@ use crate::text::Text;
 /// Length of an escape such as `\ud83d`.
 const ESCAPE: usize = 6;
 
-/// `data` with the half of before in front; a new half at its end is taken off and kept in `half`.
+/// `data` with the previous half in front; a new half at its end is removed and stored in `half`.
 pub(super) fn join(half: &mut Bytes, data: &Text) -> Text {
     let escaped = data.escaped();
     let joined = if half.is_empty() {

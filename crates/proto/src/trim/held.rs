@@ -1,14 +1,14 @@
-//! What waits for a ruling: text, and the events that came behind it.
+//! Text that waits for a ruling, and the events behind it.
 
 use std::collections::VecDeque;
 
 use crate::canon::Event;
 
-/// The waiting line of one segment.
+/// The queue of one segment.
 #[derive(Debug, Default)]
 pub(super) struct HeldQueue(VecDeque<Held>);
 
-/// One thing that waits.
+/// One entry of the queue.
 #[derive(Debug)]
 pub(super) enum Held {
     /// Plain text of the segment, not empty.
@@ -38,8 +38,7 @@ impl HeldQueue {
         }
     }
 
-    /// Takes out the first `bytes` bytes of text, and the events before and between them; events right behind the last
-    /// granted byte go with it.
+    /// Removes the first `bytes` bytes of text, and the events before and between them; also the events right behind the last granted byte.
     pub(super) fn release(&mut self, mut bytes: usize) -> Vec<Held> {
         let mut released = Vec::new();
         while let Some(front) = self.0.pop_front() {

@@ -4,23 +4,23 @@ use super::budget::{Budget, Grant};
 use super::stops::Stops;
 use crate::canon::Limits;
 
-/// Decides how much of the text of one segment after another may pass.
+/// Decides how much text of each segment may pass.
 #[derive(Debug)]
 pub(super) struct LimitChecker {
     stops: Stops,
     budget: Option<Budget>,
 }
 
-/// What may be delivered.
+/// The decision about the waiting text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ruling {
-    /// Bytes of text, counted from the first that was not delivered yet.
+    /// Bytes of text that may pass, counted from the first undelivered byte.
     pub(super) grant: usize,
     /// Set when the reply ends behind these bytes.
     pub(super) end: Option<Hit>,
 }
 
-/// The limit that a reply ran into.
+/// The limit that the reply reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Hit {
     /// The token limit.
@@ -36,7 +36,7 @@ impl LimitChecker {
         (budget.is_some() || !stops.is_empty()).then_some(Self { stops, budget })
     }
 
-    /// More text of the segment.
+    /// Adds text of the segment.
     pub(super) fn feed(&mut self, plain: &str) -> Ruling {
         let cleared = self.stops.feed(plain);
         let grant = spend(&mut self.budget, self.stops.front(cleared.bytes), cleared.found.is_some());
@@ -44,20 +44,20 @@ impl LimitChecker {
         ruling(&grant, cleared.found.map(|index| Hit::Stop(self.stops.sequence(index).to_owned())))
     }
 
-    /// The segment is complete.
+    /// Completes the segment.
     pub(super) fn close(&mut self) -> Ruling {
         let rest = self.stops.close();
         let grant = spend(&mut self.budget, &rest, true);
         ruling(&grant, None)
     }
 
-    /// Tokens of the delivered text; `None` when nobody counts.
+    /// Tokens of the delivered text; `None` without a token limit.
     pub(super) fn delivered_tokens(&self) -> Option<u64> {
         self.budget.as_ref().map(Budget::counted)
     }
 }
 
-/// Takes `text` to the budget; `last` when no more of the segment follows.
+/// Passes `text` to the budget; `last` when it is the end of the segment.
 fn spend(budget: &mut Option<Budget>, text: &str, last: bool) -> Grant {
     let Some(budget) = budget else { return Grant { bytes: text.len(), over: false } };
     let first = budget.feed(text);

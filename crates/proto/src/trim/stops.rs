@@ -1,4 +1,4 @@
-//! Finding stop sequences in text that comes in pieces.
+//! Finds stop sequences in text that comes in pieces.
 
 use memchr::{memchr_iter, memmem};
 
@@ -10,7 +10,7 @@ pub(super) struct Stops {
     window: String,
 }
 
-/// What can be said after a piece of text.
+/// The result for a piece of text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cleared {
     /// How many bytes at the front of the window are no part of a stop sequence.
@@ -29,8 +29,8 @@ impl Stops {
         self.list.is_empty()
     }
 
-    /// Adds text to the window. The sequence that is complete first wins, as it would in a model that stops by itself;
-    /// of several that are complete with the same byte, the longest.
+    /// Adds text to the window. The sequence that is complete first wins, as it would in a model that stops by itself; of several that are
+    /// complete with the same byte, the longest wins.
     pub(super) fn feed(&mut self, plain: &str) -> Cleared {
         self.window.push_str(plain);
         let hit = |(index, stop): (usize, &String)| {
@@ -42,7 +42,7 @@ impl Stops {
         }
     }
 
-    /// The sequence at an index that [`Self::feed`] gave.
+    /// The sequence at an index that [`Self::feed`] returned.
     pub(super) fn sequence(&self, index: usize) -> &str {
         &self.list[index]
     }
@@ -52,12 +52,12 @@ impl Stops {
         &self.window[..bytes]
     }
 
-    /// Forgets the first `bytes` bytes of the window.
+    /// Removes the first `bytes` bytes of the window.
     pub(super) fn drop_front(&mut self, bytes: usize) {
         self.window.drain(..bytes);
     }
 
-    /// No more text follows: the window is no stop sequence.
+    /// Ends the text: the window is not a stop sequence.
     pub(super) fn close(&mut self) -> String {
         std::mem::take(&mut self.window)
     }

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Kind};
 use crate::text::Text;
 use crate::tokens;
 
-/// What came out of a trimmed reply.
+/// The result of a trimmed reply.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     text: String,

@@ -1,7 +1,7 @@
-//! The bodies of relays' refusals, in any protocol's shape: a proxy in front of a relay answers in its own.
+//! The bodies of relays' refusals, in any protocol's shape: a proxy in front of a relay answers in its own shape.
 //!
-//! What is read: OpenAI's and Anthropic's `{"error":{...}}`, Google's with `status` and `details` (also inside an array), Ollama's
-//! `{"error":".."}`, a bare object, and bodies that are no JSON.
+//! Accepted shapes: OpenAI's and Anthropic's `{"error":{...}}`, Google's with `status` and `details` (also inside an array), Ollama's
+//! `{"error":".."}`, a bare object, and bodies that are not JSON.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ use crate::text::{Json, Text};
 /// Longest plain text that is passed on, bytes.
 const PLAIN: usize = 512;
 
-/// The failure that the body of a relay's refusal speaks of; its message is never empty.
+/// The failure in the body of a relay's refusal; its message is never empty.
 pub fn from_body(status: u16, body: &Bytes) -> Failure {
     let mut failure = error_object(body).map_or_else(|| plain(body), |error| object(status, &error));
     refine(&mut failure, status, Source::Relay);
@@ -48,7 +48,7 @@ fn object(status: u16, error: &Json) -> Failure {
     failure
 }
 
-/// Names the sizes that llama.cpp puts beside a message without them: clients look for them in the message.
+/// Adds the sizes that llama.cpp puts beside its message: clients look for them in the message.
 fn add_sizes(failure: &mut Failure, error: &Json) {
     let size = |name| error.get(name).and_then(|value| value.as_u64());
     let silent = bounds::of(&failure.message).window.is_none();
@@ -57,7 +57,7 @@ fn add_sizes(failure: &mut Failure, error: &Json) {
     }
 }
 
-/// A body that is no JSON: a short text is passed on, a web page is not.
+/// Reads a body that is not JSON: a short text is passed on, a web page is not.
 fn plain(body: &Bytes) -> Failure {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
@@ -68,7 +68,7 @@ fn plain(body: &Bytes) -> Failure {
     Failure::new(by_wording(&text).unwrap_or(Kind::Upstream), text)
 }
 
-/// What only the wording tells: these come as 400 with a general type.
+/// The kind by the wording alone: these errors come as 400 with a general type.
 fn by_wording(message: &str) -> Option<Kind> {
     let sized = bounds::of(message).window.map(|_| Kind::ContextLength);
     sized.or_else(|| table::wording(&message.to_ascii_lowercase(), |(_, _, kind, _)| *kind))

@@ -1,8 +1,8 @@
-//! What a refusal says in numbers about a model's limits: how long a conversation may be, and how much of an answer may be asked
-//! for. Pure reading of the words that upstreams are known to use; what names no number says nothing.
+//! Reads the numbers of a model's limits from a refusal: the length of a conversation, and the largest output. Only known wordings of
+//! upstreams are read; a message without a number gives no limit.
 //!
-//! Refusals also repeat what clients wrote, who must not be able to speak for an upstream: what stands in quotes is not read, and
-//! [`repeats`] knows what the request said itself.
+//! Refusals also repeat text of clients, who must not be able to forge an upstream's numbers: quoted text is not read, and [`repeats`]
+//! finds wordings that the request itself contains.
 
 #[cfg(test)]
 mod tests;
@@ -12,18 +12,18 @@ use std::ops::Range;
 use crate::failure::{Failure, Kind};
 use crate::text::unescape;
 
-/// The numbers of a refusal, as they were said; nobody has checked them.
+/// The numbers of a refusal, as the upstream wrote them; unchecked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// Tokens that the model's context holds.
     pub window: Option<u64>,
     /// Tokens of the refused prompt, as the upstream counted them. Only beside a window.
     pub prompt: Option<u64>,
-    /// Output tokens that the refused request asked for, by the upstream's words. Only beside a window.
+    /// Output tokens that the refused request asked for, as the upstream wrote them. Only beside a window.
     pub requested_output: Option<u64>,
     /// Most output tokens that the model takes.
     pub output: Option<u64>,
-    /// Whether a code beside the words says that the request is too long.
+    /// Whether a code beside the message means that the request is too long.
     pub has_code: bool,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn whole_seconds(seconds: f64) -> u64 {
     seconds.ceil().clamp(1.0, 86_400.0) as u64
 }
 
-/// Ways to name the window, in lower case: `#w` is the window, `#p` the prompt, `#a` the output that was asked for, `#n` any number.
+/// Wordings for the window, in lower case: `#w` is the window, `#p` the prompt, `#a` the requested output, `#n` any number.
 const WINDOWS: &[&str] = &[
     // Anthropic.
     "prompt is too long: #p tokens > #w maximum",
@@ -60,7 +60,7 @@ const WINDOWS: &[&str] = &[
     "input token count (#p) exceeds the maximum number of tokens allowed (#w)",
     "exceeds the maximum number of tokens allowed (#w)",
     "exceeds the maximum number of tokens allowed #w",
-    // llama.cpp, LM Studio and others upon it.
+    // llama.cpp, LM Studio and others based on it.
     "request (#p tokens) exceeds the available context size (#w tokens)",
     "(n_prompt_tokens: #p, n_ctx: #w)",
     "n_ctx: #w",
@@ -71,7 +71,7 @@ const WINDOWS: &[&str] = &[
     "too large for model with #w maximum context length",
     // Together.
     "input (#p tokens) is longer than the model's context length (#w tokens)",
-    // vLLM of old.
+    // Old versions of vLLM.
     "maximum model length of #w",
     // Kimi.
     "exceeded model token limit: #w (requested: #p)",
@@ -84,10 +84,10 @@ const WINDOWS: &[&str] = &[
     "range of input length should be [#n, #w]",
 ];
 
-/// Ways to name the prompt's size beside a window that was named before.
+/// Wordings for the prompt's size, beside a window that was found before.
 const PROMPTS: &[&str] = &[
     "your messages resulted in #p tokens",
-    // Ours, of a request that is not sent.
+    // The gateway's own wording, for a request that it does not send.
     "your messages resulted in about #p tokens",
     "(#p in the messages",
     "total of #n tokens: #p tokens from the input messages",
@@ -100,7 +100,7 @@ const PROMPTS: &[&str] = &[
     "tokens (#p of text input",
 ];
 
-/// Ways to name the most output: `#o` is it, `#x` the number after it.
+/// Wordings for the largest output: `#o` is that number, `#x` the number after it.
 const OUTPUTS: &[&str] = &[
     // Anthropic.
     "max_tokens: #n > #o, which is the maximum allowed number of output tokens",
@@ -121,7 +121,7 @@ const OUTPUTS: &[&str] = &[
     "exceeds model's maximum output tokens (#o)",
 ];
 
-/// What a refusal says. Only one that is about the request itself says anything: the tokens of a rate limit are others.
+/// The limits in a refusal. Only a refusal of the request itself has any: the tokens of a rate limit are something else.
 pub fn read(failure: &Failure) -> Bounds {
     match failure.kind {
         Kind::Invalid | Kind::ContextLength | Kind::TooLarge => {
@@ -131,12 +131,12 @@ pub fn read(failure: &Failure) -> Bounds {
     }
 }
 
-/// The kind alone says little: it may come from the same words.
+/// The kind is not enough: it may come from the same wording.
 fn has_code(failure: &Failure) -> bool {
     failure.kind == Kind::TooLarge || failure.code.as_deref().is_some_and(|code| code.contains("context"))
 }
 
-/// Whether the request's own body says what was read in its refusal, however it is spelled.
+/// Whether the request's own body contains the wording that was read from its refusal, in any spelling.
 pub fn repeats(failure: &Failure, body: &[u8]) -> bool {
     let message = failure.message.to_ascii_lowercase();
     let body = letters(&unescape(&String::from_utf8_lossy(body)));
@@ -147,12 +147,12 @@ pub fn repeats(failure: &Failure, body: &[u8]) -> bool {
         .any(|matched| is_repeated(&matched))
 }
 
-/// Letters and digits in lower case: the rest may be changed on the way.
+/// Letters and digits in lower case: other characters may change on the way.
 fn letters(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// What a text says.
+/// The limits in a text.
 pub(crate) fn of(message: &str) -> Bounds {
     let text = message.to_ascii_lowercase();
     let mut bounds = Bounds::default();
@@ -170,7 +170,7 @@ pub(crate) fn of(message: &str) -> Bounds {
 }
 
 impl Bounds {
-    /// Whether nothing was said.
+    /// Whether no limit was found.
     pub fn is_empty(&self) -> bool {
         (self.window, self.output) == (None, None)
     }
@@ -187,21 +187,21 @@ impl Bounds {
     }
 }
 
-/// Where a text fits a wording.
+/// Where a wording matches a text.
 struct WordingMatch {
     at: Range<usize>,
-    /// By the letters of the wording's holes.
+    /// The numbers by the letters of the wording's placeholders.
     numbers: Vec<(char, u64)>,
 }
 
-/// Where a text fits the first of the wordings that it does.
+/// The match of the first of the wordings that matches.
 fn first(text: &str, wordings: &[&str]) -> Option<WordingMatch> {
     let quotes = quotes(text);
     wordings.iter().find_map(|wording| match_wording(text, wording, &quotes))
 }
 
-/// What stands in quotes, with the quotes. One that nothing closes holds the rest. An apostrophe is none: a quote does not follow
-/// upon a letter, and what closes it does not precede one.
+/// The ranges of quoted text, with the quotes. An unclosed quote reaches to the end. An apostrophe is not a quote: an opening quote does
+/// not follow a letter, and a closing quote does not precede one.
 fn quotes(text: &str) -> Vec<Range<usize>> {
     let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let mut all: Vec<Range<usize>> = Vec::new();
@@ -218,7 +218,7 @@ fn quotes(text: &str) -> Vec<Range<usize>> {
     all
 }
 
-/// The first place outside of quotes that fits a wording, which may have quotes of its own.
+/// The first match of a wording outside of quotes; the wording may have quotes of its own.
 fn match_wording(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<WordingMatch> {
     let mut parts = wording.split('#');
     let first = parts.next()?;
@@ -237,7 +237,7 @@ fn match_wording(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<W
     })
 }
 
-/// The whole number that a text begins with, and what follows; `200,000` is one.
+/// The whole number at the start of a text, and the text after it; `200,000` is one number.
 fn number(text: &str) -> Option<(u64, &str)> {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);

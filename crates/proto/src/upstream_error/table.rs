@@ -1,10 +1,10 @@
-//! The tables: what codes, wordings and statuses say. A column is empty where the word says nothing there, or less than the status.
+//! The tables of codes, wordings and statuses. A column is empty where the word has no meaning there, or a less exact one than the status.
 
 use super::{Cause, Source};
 use crate::failure::Kind;
 
-/// Words, between blanks; their kind as `code` or `type` of an error object; their kind as `type`, `status` or `reason` of a relay's body,
-/// which overrules the first; the cause that they name for an account or a key.
+/// Words, separated by blanks; their kind as `code` or `type` of an error object; their kind as `type`, `status` or `reason` of a relay's
+/// body, which overrides the first; the cause that they name for an account or a key.
 type Codes = (&'static str, Option<Kind>, Option<Kind>, Option<Cause>);
 
 const CODES: &[Codes] = &[
@@ -12,7 +12,7 @@ const CODES: &[Codes] = &[
     ("rate_limit_error", Some(Kind::RateLimited), Some(Kind::RateLimited), None),
     ("RESOURCE_EXHAUSTED", None, Some(Kind::RateLimited), None),
     ("too_many_requests", Some(Kind::RateLimited), None, None),
-    // The accounts' backend means itself by it, and not a limit of the account.
+    // The accounts' backend sends this code about itself, not about a limit of the account.
     ("slow_down", Some(Kind::RateLimited), None, Some(Cause::Kind(Kind::Overloaded))),
     ("usage_limit_reached quota_exceeded", Some(Kind::Exhausted), None, Some(Cause::Exhausted("usage"))),
     ("workspace_owner_usage_limit_reached", Some(Kind::Exhausted), None, Some(Cause::Exhausted("workspace"))),
@@ -43,7 +43,7 @@ const CODES: &[Codes] = &[
     ("content_policy_violation moderation_blocked", Some(Kind::Filtered), None, None),
     ("invalid_prompt", Some(Kind::Filtered), None, Some(Cause::Kind(Kind::Invalid))),
     ("model_not_found model_not_supported", Some(Kind::ModelNotFound), None, Some(Cause::Kind(Kind::ModelNotFound))),
-    // In a relay's body the message decides whether it is about a model.
+    // In a relay's body the message decides whether the error is about a model.
     ("not_found_error", Some(Kind::ModelNotFound), Some(Kind::NotFound), None),
     ("NOT_FOUND", None, Some(Kind::NotFound), None),
     ("previous_response_not_found invalid_encrypted_content", Some(Kind::Invalid), None, Some(Cause::Replay)),
@@ -64,7 +64,7 @@ const CODES: &[Codes] = &[
     ("unsupported_country_region_territory workspace_access_denied", None, None, Some(Cause::Kind(Kind::Forbidden))),
 ];
 
-/// Parts that a message must all have; the columns as in [`Codes`]. Messages of streams are compared as they are, those of relays and
+/// Parts that a message must all contain; the columns as in [`Codes`]. Messages of streams are compared as they are, those of relays and
 /// accounts in lower case.
 type Wording = (&'static [&'static str], Option<Kind>, Option<Kind>, Option<Cause>);
 
@@ -90,17 +90,17 @@ const WORDINGS: &[Wording] = &[
     (&["location is not supported"], None, Some(Kind::Forbidden), None),
 ];
 
-/// What one column of [`CODES`] has for a word.
+/// The value for a word in one column of [`CODES`].
 pub(super) fn code<T>(word: &str, column: fn(&Codes) -> Option<T>) -> Option<T> {
     CODES.iter().find(|row| row.0.split(' ').any(|known| known == word)).and_then(column)
 }
 
-/// What one column of [`WORDINGS`] has for the first wording that a message has.
+/// The value in one column of [`WORDINGS`] for the first wording that a message contains.
 pub(super) fn wording<T>(message: &str, column: fn(&Wording) -> Option<T>) -> Option<T> {
     WORDINGS.iter().filter(|row| row.0.iter().all(|part| message.contains(part))).find_map(column)
 }
 
-/// What a status alone means.
+/// The meaning of a status alone.
 pub fn kind_of_status(status: u16, source: Source) -> Kind {
     match (status, source) {
         (413, _) => Kind::TooLarge,
@@ -113,7 +113,7 @@ pub fn kind_of_status(status: u16, source: Source) -> Kind {
         (403, Source::Relay) => Kind::Forbidden,
         (405, Source::Relay) => Kind::Method,
         (415, Source::Account) => Kind::Unsupported,
-        // About the way there or our own request line, never about what the client wrote.
+        // These statuses are about the connection or the gateway's own request line, never about the client's content.
         (401..=403 | 405 | 407 | 421 | 426, _) => Kind::Upstream,
         (400 | 409 | 415 | 422, _) | (400..=499, Source::Account) => Kind::Invalid,
         _ => Kind::Upstream,

@@ -4,7 +4,7 @@ fn error(body: &'static str) -> Failure {
     from_object(&Json::from_valid(Bytes::from_static(body.as_bytes())))
 }
 
-/// The error of a body as a stream would say it, beside a status.
+/// The failure of a body, read as in a stream, together with a status.
 fn refined(status: u16, body: &'static str) -> Failure {
     let error = error_object(&Bytes::from_static(body.as_bytes()));
     let mut failure = error.map_or_else(|| Failure::new(Kind::Upstream, ""), |error| from_object(&error));

@@ -1,5 +1,5 @@
-//! Gemini's own schema dialect: a part of OpenAPI's, with types in upper case, `nullable`, `propertyOrdering` and formats that name
-//! number widths. Source: the `Schema` message of the Gemini API, v1beta, autumn 2026.
+//! Gemini's own schema dialect: a part of OpenAPI's, with types in upper case, `nullable`, `propertyOrdering` and formats that name number
+//! widths. Source: the `Schema` message of the Gemini API, v1beta, autumn 2026.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,7 +39,7 @@ const SPELLINGS: [(&str, &str); 12] = [
 /// Counts, which the JSON form of 64-bit integers puts between quotes.
 const COUNTS: [&str; 6] = ["minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"];
 
-/// Formats that say no more than the type does.
+/// Formats without more information than the type.
 const WIDTHS: [&str; 6] = ["enum", "int32", "int64", "float", "double", "unspecified"];
 
 /// Keywords that Gemini's dialect has under the same name. All others need [`Tree`] to travel as JSON Schema.
@@ -48,8 +48,8 @@ const SHARED: [&str; 18] = [
     "properties", "minProperties", "maxProperties", "required", "anyOf", "minimum", "maximum", "default",
 ];
 
-/// Reads a schema in Gemini's dialect, or one that is JSON Schema already, into JSON Schema. Errors: `Invalid` with the path of a
-/// keyword whose value no schema has.
+/// Reads a schema in Gemini's dialect, or one that is JSON Schema already, into JSON Schema. Errors: `Invalid` with the path of a keyword
+/// whose value no schema allows.
 pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> ReadResult<()> {
     let Tree::Object(members) = schema else {
         return if matches!(schema, Tree::Leaf(json) if json.shape() == Shape::Bool) {
@@ -79,7 +79,7 @@ pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> ReadResult<()> {
     Ok(())
 }
 
-/// Whether a type is spelled in Gemini's manner somewhere in the schema.
+/// Whether a type in the schema has Gemini's spelling.
 pub(super) fn speaks(schema: &Tree) -> bool {
     TYPES.iter().any(|(upper, _)| keywords::is_type(schema, upper)) || keywords::children(schema).any(speaks)
 }
@@ -189,7 +189,7 @@ fn nullable(schema: &mut Tree) {
     }
 }
 
-/// Writes JSON Schema in Gemini's dialect; `None` when that cannot say it.
+/// Writes JSON Schema in Gemini's dialect; `None` when the dialect cannot express it.
 pub(super) fn write(schema: &Tree) -> Option<Tree> {
     let mut out = Vec::new();
     let mut names = None;
@@ -222,11 +222,11 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
         }
     }
     let has = |out: &[(Text, Tree)], name: &str| out.iter().any(|(key, _)| key.is(name));
-    // Gemini takes values to choose from for strings only, and no others come here.
+    // Gemini accepts values to choose from for strings only, and the schema has no others here.
     if has(&out, "enum") && !has(&out, "type") {
         out.insert(0, (Text::from_plain("type"), Tree::string("STRING")));
     }
-    // Without it the order of the answer is anybody's guess.
+    // Without `propertyOrdering` the order of the answer is undefined.
     if let Some(names) = names.filter(|names| names.elements().len() > 1) {
         out.push((Text::from_plain("propertyOrdering"), names));
     }
@@ -234,8 +234,8 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
     is_accepted(&out).then_some(out)
 }
 
-/// What Gemini checks of each schema: a type where there is no choice, elements for an array and no other, properties for an
-/// object and no other, none of them required that is not there.
+/// Whether a schema passes Gemini's checks: a type where there is no choice, `items` for arrays only, properties for objects only, and
+/// every required property defined.
 fn is_accepted(schema: &Tree) -> bool {
     let is = |kind: &str| keywords::is_type(schema, kind);
     let properties = schema.get("properties").map(Tree::members).unwrap_or_default();

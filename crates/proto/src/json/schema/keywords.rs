@@ -1,23 +1,23 @@
-//! The keywords of JSON Schema and what their values are.
+//! The keywords of JSON Schema and the types of their values.
 
 use std::collections::HashSet;
 
 use super::tree::Tree;
 
-/// What stands under a keyword.
+/// The type of a keyword's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Under {
     /// A schema, or a list of them (`items` in its older form).
     Schema,
-    /// Names with a schema each; the names are the client's and mean nothing to us.
+    /// Names with a schema each; the names are the client's and have no meaning here.
     Map,
     /// A list of schemas.
     List,
-    /// Something that holds no schema.
+    /// A value without a schema.
     Other,
 }
 
-/// What stands under the keyword `key`, still escaped.
+/// The type of the value of the keyword `key`, which is still escaped.
 pub(super) fn under(key: &[u8]) -> Under {
     match key {
         b"items"
@@ -50,7 +50,7 @@ pub(super) fn children(schema: &Tree) -> impl Iterator<Item = &Tree> {
     })
 }
 
-/// Does something with each schema right below `schema`.
+/// Calls `change` for each schema right below `schema`.
 pub(super) fn each(schema: &mut Tree, mut change: impl FnMut(&mut Tree)) {
     let Tree::Object(members) = schema else { return };
     for (key, value) in members {
@@ -69,7 +69,7 @@ pub(super) fn is_type(schema: &Tree, kind: &str) -> bool {
     schema.get("type").is_some_and(|value| named(value) || value.elements().iter().any(named))
 }
 
-/// The elements of a tuple, in either form, and what may follow them; `None` for other schemas.
+/// The elements of a tuple, in either form, and the schema of further elements; `None` for other schemas.
 pub(super) fn tuple(schema: &mut Tree) -> Option<(Vec<Tree>, Option<Tree>)> {
     if let Some(Tree::Array(elements)) = schema.take("prefixItems") {
         let rest = schema.take("items").filter(|rest| !rest.is_literal("false"));
@@ -88,8 +88,8 @@ pub(super) fn is_tuple(schema: &Tree) -> bool {
     matches!(schema.get("prefixItems"), Some(Tree::Array(_))) || matches!(schema.get("items"), Some(Tree::Array(_)))
 }
 
-/// Turns a tuple into an array whose elements may each be any of the tuple's, of the tuple's length; the order is told in
-/// words. Every tuple is such an array.
+/// Turns a tuple into an array of the tuple's length whose elements may each be any of the tuple's; the description names the order. Every
+/// tuple is such an array.
 pub(super) fn flatten(schema: &mut Tree) {
     let Some((elements, rest)) = tuple(schema) else { return };
     let order: Vec<String> = elements.iter().map(name).collect();
@@ -127,7 +127,7 @@ pub(super) fn describe(schema: &mut Tree, sentence: &str) {
     schema.set("description", Tree::string(&text));
 }
 
-/// What an element of a tuple is, in a word or few.
+/// The type of a tuple's element, in one word or a few.
 fn name(schema: &Tree) -> String {
     let word = |name: &str| schema.get(name).and_then(Tree::text).map(|text| text.plain().into_owned());
     let kind = word("type").unwrap_or_else(|| "value".to_owned());

@@ -1,4 +1,4 @@
-//! What every OpenAI upstream asks of a schema, strict or not: objects name their properties, arrays their items, and the
+//! The requirements of every OpenAI upstream for a schema, strict or not: objects name their properties, arrays their items, and the
 //! arguments of a function are an object.
 
 use std::collections::HashSet;
@@ -8,21 +8,20 @@ use super::tree::{Tree, closes};
 use crate::json::scan::Scan;
 use crate::text::{Json, Text};
 
-/// Whether nothing needs to change. Looks at each byte once and allocates nothing, because every tool of every request
-/// passes here.
+/// Whether the schema needs no change. Reads each byte once and allocates nothing, because every tool of every request passes here.
 pub(super) fn conforms(schema: &Json, root: bool) -> bool {
     let mut scan = Scan::new(schema.bytes());
     check(&mut scan, root).is_some()
 }
 
-/// What was seen of one schema, one bit each.
+/// The keywords and types that one schema has, one bit each.
 type TypeSet = u8;
 
 const OBJECT: TypeSet = 1;
 const PROPERTIES: TypeSet = 2;
 const ARRAY: TypeSet = 4;
 const ITEMS: TypeSet = 8;
-/// Something that the root of a function's arguments must not have.
+/// A keyword that the root of a function's arguments must not have.
 const CHOICE: TypeSet = 16;
 
 fn check(scan: &mut Scan<'_>, root: bool) -> Option<()> {
@@ -56,7 +55,7 @@ fn member(scan: &mut Scan<'_>, key: &[u8], seen: &mut TypeSet) -> Option<()> {
             scan.skip()?;
             let value = scan.part(start, scan.at());
             let names = |kind: &[u8]| memchr::memmem::find(value, kind).is_some();
-            // A list of types is no root.
+            // A list of types is not allowed at the root.
             for (bit, named) in [(OBJECT, names(b"\"object\"")), (ARRAY, names(b"\"array\"")), (CHOICE, next == b'[')] {
                 *seen |= if named { bit } else { 0 };
             }
@@ -90,7 +89,7 @@ fn map(scan: &mut Scan<'_>) -> Option<()> {
     Some(())
 }
 
-/// Fills in what is missing, here and below.
+/// Fills in missing keywords, here and below.
 pub(super) fn fill(schema: &mut Tree) {
     if !matches!(schema, Tree::Object(_)) {
         return;
@@ -107,7 +106,7 @@ pub(super) fn fill(schema: &mut Tree) {
     keywords::each(schema, fill);
 }
 
-/// Closes every object that names its properties and leaves open whether there may be others.
+/// Closes every object that names its properties and does not state whether others are allowed.
 pub(super) fn close(schema: &mut Tree) {
     let object = keywords::is_type(schema, "object") || !schema.has("type");
     let named = matches!(schema.get("properties"), Some(Tree::Object(_)));
@@ -117,8 +116,8 @@ pub(super) fn close(schema: &mut Tree) {
     keywords::each(schema, close);
 }
 
-/// Makes the root the schema of an object. Alternatives become one object with the properties of all of them; those that all
-/// of them require stay required.
+/// Makes the root the schema of an object. Alternatives become one object with the properties of all of them; properties that all
+/// alternatives require stay required.
 pub(super) fn root(schema: &mut Tree) {
     super::refs::expand_root(schema);
     for word in ["allOf", "anyOf", "oneOf"] {

@@ -9,11 +9,11 @@ use super::keywords;
 use super::tree::Tree;
 use crate::text::Text;
 
-/// Most definitions whose circles are looked for; in a larger document each counts as circular.
+/// Most definitions that are searched for cycles; in a larger document each definition counts as circular.
 const MOST: usize = 256;
 
-/// The schema that a `$ref` of this document names; `None` for others and for what is not there. An anchor (`#name`) is none:
-/// upstreams do not look for it.
+/// The schema that a `$ref` of this document names; `None` for a reference elsewhere and for a missing schema. An anchor (`#name`) is
+/// `None` too: upstreams do not resolve it.
 fn find<'t>(root: &'t Tree, pointer: &str) -> Option<&'t Tree> {
     let mut at = root;
     let steps = pointer.strip_prefix('#').filter(|steps| steps.is_empty() || steps.starts_with('/'))?;
@@ -27,16 +27,16 @@ fn find<'t>(root: &'t Tree, pointer: &str) -> Option<&'t Tree> {
     Some(at)
 }
 
-/// What `part` names if it is a `$ref` into `root`, else itself.
+/// The target of `part` if it is a `$ref` into `root`, else `part` itself.
 pub(super) fn resolved(root: &Tree, part: &Tree) -> Tree {
     let pointer = part.get("$ref").and_then(Tree::text);
     let found = pointer.and_then(|pointer| find(root, &pointer.plain()).cloned());
     found.unwrap_or_else(|| part.clone())
 }
 
-/// Replaces a `$ref` at the root by what it names; the definitions stay.
+/// Replaces a `$ref` at the root by its target; the definitions stay.
 pub(super) fn expand_root(root: &mut Tree) {
-    // A chain of names that is longer is a circle.
+    // A longer chain of names is a cycle.
     for _ in 0..8 {
         let Some(pointer) = root.get("$ref").and_then(Tree::text) else { return };
         let Some(Tree::Object(named)) = find(root, &pointer.plain()).cloned() else { return };
@@ -56,7 +56,7 @@ pub(super) fn all(schema: &Tree, found: &mut Vec<Text>) {
     keywords::children(schema).for_each(|child| all(child, found));
 }
 
-/// Whether every `$ref` names something in the document.
+/// Whether every `$ref` has a target in the document.
 pub(super) fn complete(root: &Tree) -> bool {
     let mut found = Vec::new();
     all(root, &mut found);
@@ -90,9 +90,9 @@ pub(super) fn circular(root: &Tree) -> HashSet<String> {
     names.iter().filter(|name| back(name)).cloned().collect()
 }
 
-/// Which pointers stand below what each pointer names. Every schema is walked once, whatever names it and what is around it.
+/// The pointers below the target of each pointer. Every schema is walked once, however many pointers and schemas lead to it.
 struct Edges<'t> {
-    /// What each pointer names.
+    /// The target of each pointer.
     targets: HashMap<&'t String, &'t Tree>,
     /// The pointers below a target, by its address.
     below: HashMap<*const Tree, HashSet<String>>,
@@ -108,7 +108,7 @@ impl<'t> Edges<'t> {
         let below = addresses.map(|address| (address, HashSet::new())).collect();
         let mut order: Vec<(usize, &Tree)> =
             targets.iter().map(|(name, target)| (name.matches('/').count(), *target)).collect();
-        // What is around others comes first, so that they are walked with it.
+        // Outer targets come first, so that inner targets are walked with them.
         order.sort_by_key(|(depth, _)| *depth);
         let mut edges = Self { targets, below, around: Vec::new() };
         let mut walked = HashSet::new();
@@ -120,7 +120,7 @@ impl<'t> Edges<'t> {
         edges
     }
 
-    /// The pointers below what `name` names.
+    /// The pointers below the target of `name`.
     fn next(&self, name: &String) -> impl Iterator<Item = &String> {
         let target = self.targets.get(name).map(|target| std::ptr::from_ref(*target));
         target.and_then(|address| self.below.get(&address)).into_iter().flatten()
@@ -137,7 +137,7 @@ impl<'t> Edges<'t> {
             let pointer = pointer.plain();
             for target in &self.around {
                 let below = self.below.entry(*target).or_default();
-                // One definition may name another any number of times.
+                // One definition may contain the same pointer any number of times.
                 if !below.contains(pointer.as_ref()) {
                     below.insert(pointer.clone().into_owned());
                 }

@@ -1,8 +1,8 @@
-//! Schemas for upstreams that hold their output to one: every object closed, every property required.
+//! Schemas for upstreams that apply a schema to their output: every object closed, every property required.
 //!
-//! What is changed only narrows: whatever fits the schema that we send fits the client's, once the module `envelope` turned it back.
-//! An optional property becomes a required one, and may be null only where its type leads back to itself and so could never
-//! end. A schema that cannot be narrowed so (free keys, conditions) is no strict one, and says why.
+//! Every change only narrows: a value that fits the sent schema fits the client's, once the module `envelope` converted it back. An
+//! optional property becomes a required one, and may be null only where its type leads back to itself and so could never end. A schema that
+//! cannot be narrowed in this way (free keys, conditions) has no strict form, and the error names the reason.
 
 use std::collections::HashSet;
 
@@ -14,33 +14,33 @@ use crate::text::Text;
 
 /// The property that holds the answer when the client's schema is not one of an object.
 pub(crate) const ROOT: &str = "__value";
-/// What the properties that stand for a tuple's elements begin with; their number follows.
+/// Prefix of the properties that hold a tuple's elements; the element's index follows.
 pub(crate) const ELEMENT: &str = "__";
 
-/// Keywords that cannot be left out without letting something wrong pass.
+/// Keywords that cannot be removed without allowing a wrong value.
 const HARD: [&str; 10] = [
     "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties", "propertyNames",
     "contains", "unevaluatedProperties",
 ];
-/// Keywords that strict mode refuses and that say little.
+/// Keywords that strict mode refuses and that matter little.
 const SOFT: [&str; 17] = [
     "default", "nullable", "example", "examples", "uniqueItems", "minContains", "maxContains", "minProperties",
     "maxProperties", "readOnly", "writeOnly", "deprecated", "$comment", "contentEncoding", "contentMediaType",
     "discriminator", "unevaluatedItems",
 ];
-/// String formats that strict mode knows.
+/// String formats that strict mode supports.
 const FORMATS: [&str; 9] = ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
 
-/// Whether replies can be turned back before the client sees them.
+/// Whether replies can be converted back before the client sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// They pass as they are: a tuple stays an array.
+    /// Replies pass as they are: a tuple stays an array.
     Plain,
-    /// A tuple travels as an object and anything that is not an object inside one.
+    /// A tuple is sent as an object, and a value that is not an object inside one.
     Envelope,
 }
 
-/// Makes `schema` strict. Errors: Why it cannot be.
+/// Makes `schema` strict. Errors: the reason why it has no strict form.
 pub(super) fn make(schema: &mut Tree, form: Form) -> Result<(), &'static str> {
     if !refs::complete(schema) {
         return Err("a $ref to somewhere else");
@@ -56,12 +56,12 @@ pub(super) fn make(schema: &mut Tree, form: Form) -> Result<(), &'static str> {
     Maker { circles, form }.schema(schema)
 }
 
-/// Whether a reply to this schema must be turned back when it was sent in an envelope.
+/// Whether a reply to this schema must be converted back when the schema was sent in an envelope.
 pub(super) fn needs_envelope(schema: &Tree) -> bool {
     !reserved(schema) && (!root_is_object(schema) || has_tuple(schema))
 }
 
-/// Puts a schema that is not one of an object into one.
+/// Puts a schema of another type than object into an object.
 pub(super) fn wrap_root(schema: &mut Tree) {
     if !root_is_object(schema) {
         refs::expand_root(schema);
@@ -81,7 +81,7 @@ fn is_plain_object(schema: &Tree) -> bool {
     object && !["anyOf", "oneOf", "enum", "const"].iter().any(|word| schema.has(word))
 }
 
-/// Whether a property has a name that would be taken for one of ours.
+/// Whether a property's name could be mistaken for one of the envelope's.
 fn reserved(schema: &Tree) -> bool {
     let own = schema.get("properties").map_or(&[][..], Tree::members);
     own.iter().any(|(name, _)| name.plain().starts_with(ELEMENT)) || keywords::children(schema).any(reserved)
@@ -148,7 +148,7 @@ impl Maker {
         }
     }
 
-    /// Decides by the type.
+    /// Makes the schema strict by its type.
     fn typed(&self, schema: &mut Tree) -> Result<(), &'static str> {
         if !schema.has("type") {
             match guess(schema) {
@@ -179,7 +179,7 @@ impl Maker {
         Ok(())
     }
 
-    /// Every property becomes a required one.
+    /// Makes every property required.
     fn require(&self, schema: &mut Tree) {
         let listed: Vec<Text> =
             schema.get("required").map_or(&[][..], Tree::elements).iter().filter_map(Tree::text).collect();
@@ -201,7 +201,7 @@ impl Maker {
         }
     }
 
-    /// Whether each value of this schema would hold another one of a type that leads back to itself.
+    /// Whether each value of this schema would contain another value of a type that leads back to itself.
     fn endless(&self, schema: &Tree) -> bool {
         if let Some(pointer) = schema.get("$ref").and_then(Tree::text) {
             return self.circles.contains(pointer.plain().as_ref());
@@ -258,7 +258,7 @@ impl Maker {
     }
 }
 
-/// A list of one schema that must hold is that schema.
+/// Replaces an `allOf` of one schema by that schema.
 fn unwrap_all_of(schema: &mut Tree) -> Result<(), &'static str> {
     let Some(all) = schema.take("allOf") else { return Ok(()) };
     match all {
@@ -277,7 +277,7 @@ fn unwrap_all_of(schema: &mut Tree) -> Result<(), &'static str> {
     }
 }
 
-/// A `$ref` has no keywords beside it; what they say about it moves around it.
+/// A `$ref` must have no keywords beside it, so they move to a schema around it.
 fn stand_alone(schema: &mut Tree) {
     if schema.members().len() == 1 {
         return;
@@ -304,7 +304,7 @@ fn drop_format(schema: &mut Tree) {
     }
 }
 
-/// The type of a schema that does not name it.
+/// The type of a schema without `type`.
 fn guess(schema: &Tree) -> Option<Tree> {
     if schema.has("properties") {
         return Some(Tree::string("object"));

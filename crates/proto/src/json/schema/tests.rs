@@ -12,7 +12,7 @@ fn json(text: &str) -> Json {
     Json::from_valid(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// The second schema is what the first becomes.
+/// `change` turns the first schema into the second.
 fn becomes(table: &[(&str, &str)], change: impl Fn(&Json) -> Json) {
     for (before, after) in table {
         assert_eq!(change(&json(before)).as_str(), *after, "{before}");
@@ -42,7 +42,7 @@ fn objects_are_closed_and_their_properties_required() {
                 r#"{"type":"object","properties":{"b":{"type":"string"},"a":{"type":"object","properties":{"c":{"type":"number"}}}},"required":["a"]}"#,
                 r#"{"type":"object","properties":{"b":{"type":"string"},"a":{"type":"object","properties":{"c":{"type":"number"}},"additionalProperties":false,"required":["c"]}},"required":["b","a"],"additionalProperties":false}"#,
             ),
-            // Names of the client's are names, whatever they are called.
+            // The client's property names are names, even when they equal keywords.
             (
                 r#"{"type":"object","properties":{"properties":{"type":"string"},"type":{"type":"string"},"items":{"type":"boolean"}}}"#,
                 r#"{"type":"object","properties":{"properties":{"type":"string"},"type":{"type":"string"},"items":{"type":"boolean"}},"additionalProperties":false,"required":["properties","type","items"]}"#,
@@ -72,7 +72,7 @@ fn references_stand_alone_and_circles_may_end() {
                 r##"{"type":"object","properties":{"p":{"$ref":"#/$defs/P","description":"who"}},"$defs":{"P":{"type":"string"}}}"##,
                 r##"{"type":"object","properties":{"p":{"anyOf":[{"$ref":"#/$defs/P"}],"description":"who"}},"$defs":{"P":{"type":"string"}},"additionalProperties":false,"required":["p"]}"##,
             ),
-            // A list of itself can be empty, so it needs no null; the next of a chain does.
+            // A list of its own type can be empty, so it needs no null; the next element of a chain does.
             (
                 r##"{"$ref":"#/$defs/N","$defs":{"N":{"type":"object","properties":{"v":{"type":"string"},"next":{"$ref":"#/$defs/N"},"all":{"type":"array","items":{"$ref":"#/$defs/N"}}},"required":["v"]}}}"##,
                 r##"{"$defs":{"N":{"type":"object","properties":{"v":{"type":"string"},"next":{"anyOf":[{"$ref":"#/$defs/N"},{"type":"null"}]},"all":{"type":"array","items":{"$ref":"#/$defs/N"}}},"required":["v","next","all"],"additionalProperties":false}},"type":"object","properties":{"v":{"type":"string"},"next":{"anyOf":[{"$ref":"#/$defs/N"},{"type":"null"}]},"all":{"type":"array","items":{"$ref":"#/$defs/N"}}},"required":["v","next","all"],"additionalProperties":false}"##,
@@ -110,7 +110,7 @@ fn keywords_that_strict_mode_lacks_are_named() {
     ] {
         assert_eq!(strict(&json(schema), Form::Plain), Err(why), "{schema}");
     }
-    // A circle of names alone.
+    // A cycle of names alone.
     let circle = r##"{"$ref":"#/$defs/A","$defs":{"A":{"$ref":"#/$defs/B"},"B":{"$ref":"#/$defs/A"}}}"##;
     assert!(strict(&json(circle), Form::Plain).is_err());
 }
@@ -144,12 +144,12 @@ fn tuples_and_other_roots_fold_into_objects() {
                 r#"{"type":"string","enum":["a","b"]}"#,
                 r#"{"type":"object","properties":{"__value":{"type":"string","enum":["a","b"]}},"required":["__value"],"additionalProperties":false}"#,
             ),
-            // Pointers follow the schema that they point into.
+            // Pointers change with the schema that they point into.
             (
                 r##"{"anyOf":[{"type":"string"},{"type":"array","items":{"$ref":"#"}},{"$ref":"#/$defs/X"}],"$defs":{"X":{"type":"null"}}}"##,
                 r##"{"type":"object","properties":{"__value":{"anyOf":[{"type":"string"},{"type":"array","items":{"$ref":"#/properties/__value"}},{"$ref":"#/$defs/X"}]}},"required":["__value"],"additionalProperties":false,"$defs":{"X":{"type":"null"}}}"##,
             ),
-            // A tuple that may go on has no such form.
+            // A tuple with further elements has no such form.
             (
                 r#"{"type":"object","properties":{"p":{"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"number"}}},"required":["p"],"additionalProperties":false}"#,
                 r#"{"type":"object","properties":{"p":{"type":"array","items":{"anyOf":[{"type":"string"},{"type":"number"}]},"minItems":1,"description":"In this order: string."}},"required":["p"],"additionalProperties":false}"#,
@@ -160,7 +160,7 @@ fn tuples_and_other_roots_fold_into_objects() {
             strict(schema, Form::Envelope).unwrap()
         },
     );
-    // A client that uses our names gets no envelope.
+    // A client that uses the envelope's names gets no envelope.
     assert!(!needs_envelope(&json(
         r#"{"type":"array","items":{"type":"object","properties":{"__0":{"type":"string"}}}}"#
     )));
@@ -334,7 +334,7 @@ fn geminis_dialect_is_written_where_it_has_the_words() {
         r#"{"type":"array","prefixItems":[{"type":"string"}]}"#,
         r#"{"type":"object","properties":{"a":true}}"#,
         r#"{"type":"string","format":"uri"}"#,
-        // Gemini refuses these.
+        // Gemini refuses these schemas.
         "{}",
         r#"{"description":"anything"}"#,
         r#"{"type":"object"}"#,
@@ -381,7 +381,7 @@ fn schemas() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What OpenAI's upstreams check of a strict schema.
+/// The checks of OpenAI's upstreams for a strict schema.
 fn is_strict(schema: &Value) -> bool {
     let Some(schema) = schema.as_object() else { return false };
     if schema.contains_key("$ref") {
@@ -416,7 +416,7 @@ proptest! {
                 let object = value["type"] == "object";
                 prop_assert!(object && is_strict(&value), "{} became {}", text, made.as_str());
                 prop_assert!(made.bytes().len() <= 4 * text.len() + 200, "{} became {}", text, made.as_str());
-                // What is strict stays.
+                // A strict schema does not change.
                 prop_assert_eq!(strict(&made, form), Ok(made));
             }
             let made = permissive(&schema, form);
@@ -460,7 +460,7 @@ fn a_wide_schema_takes_no_time() {
 
 #[test]
 fn many_references_to_one_schema_are_fast() {
-    // `00` and `0` are one place; of an anchor nobody looks further.
+    // `00` and `0` are the same index; pointers below an anchor are not resolved.
     for (pointer, expected) in [("#/$defs/X/anyOf/", Err("free keys")), ("#a/", Err("a $ref to somewhere else"))] {
         let choice = |at: usize| format!(r#"{{"$ref":"{pointer}{:0width$}"}}"#, 0, width = 1 + at % 200);
         let choices = (0..6_000).map(choice).collect::<Vec<_>>().join(",");

@@ -1,4 +1,4 @@
-//! A schema as a tree: read in one pass, changed in place, written again with its key order and number spelling.
+//! A schema as a tree: read in one pass, changed in place, written with its original key order and number spelling.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -12,7 +12,7 @@ pub(super) enum Tree {
     Object(Vec<(Text, Tree)>),
     /// Elements.
     Array(Vec<Tree>),
-    /// A string, a number or a word.
+    /// A string, a number or a literal.
     Leaf(Json),
 }
 
@@ -105,7 +105,7 @@ impl Tree {
         last
     }
 
-    /// Sets the member `name`, in its place or at the end.
+    /// Sets the member `name`, at its position or at the end.
     pub(super) fn set(&mut self, name: &str, value: Self) {
         match self.get_mut(name) {
             Some(old) => *old = value,
@@ -122,7 +122,7 @@ impl Tree {
         if let Self::Leaf(json) = self { json.as_text() } else { None }
     }
 
-    /// Whether the value is this word.
+    /// Whether the value is this literal.
     pub(super) fn is_literal(&self, word: &str) -> bool {
         matches!(self, Self::Leaf(json) if json.bytes().as_ref() == word.as_bytes())
     }
@@ -157,7 +157,7 @@ fn read(bytes: &Bytes, scan: &mut Scan<'_>) -> Option<Tree> {
     }
 }
 
-/// Passes a comma, or the closing of the container.
+/// Reads a comma, or the closing bracket of the container.
 pub(super) fn closes(scan: &mut Scan<'_>, closing: u8) -> Option<bool> {
     let mut next = scan.next_token()?;
     if next == b',' {

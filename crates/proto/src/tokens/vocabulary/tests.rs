@@ -34,7 +34,7 @@ fn reference(piece: &[u8]) -> Vec<u32> {
     parts.iter().map(|part| RANKS[&part[..]]).collect()
 }
 
-/// The hash is the one that `tiktoken` holds its download of o200k_base against.
+/// The hash is the one that `tiktoken` compares with its download of o200k_base.
 #[test]
 fn the_vocabulary_is_openais() {
     let lines = TOKENS.iter().enumerate().map(|(id, token)| format!("{} {id}\n", STANDARD.encode(token)));
@@ -77,7 +77,7 @@ proptest! {
     // The whole piece is long, and the debug build slow.
     #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// A piece in windows has the tokens of the piece as a whole.
+    /// A piece encoded in windows has the same tokens as the piece encoded at once.
     #[test]
     fn windows_leave_no_seam(piece in pieces(), size in WINDOW..3 * WINDOW) {
         let long: Vec<u8> = piece.iter().copied().chain(*b"ab").cycle().take(size).collect();

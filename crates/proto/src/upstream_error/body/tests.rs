@@ -5,7 +5,7 @@ type Case = (u16, &'static str, Kind, Option<&'static str>, Option<u64>, &'stati
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
-    // OpenAI and those who copy it.
+    // OpenAI and compatible services.
     (401, r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#, Kind::Invalid, Some("invalid_api_key"), None, "Incorrect"),
     (429, r#"{"error":{"message":"Rate limit reached, try again in 1.2s","type":"requests","code":"rate_limit_exceeded"}}"#, Kind::RateLimited, Some("rate_limit_exceeded"), Some(2), "Rate"),
     (429, r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#, Kind::Exhausted, Some("insufficient_quota"), None, "quota"),
@@ -32,7 +32,7 @@ const CASES: &[Case] = &[
     (400, r#"{"error":{"code":400,"message":"Invalid value at 'contents'","status":"INVALID_ARGUMENT"}}"#, Kind::Invalid, None, None, "contents"),
     (400, r#"{"error":{"code":400,"message":"The input token count (1100000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}"#, Kind::ContextLength, None, None, "1048576"),
     (503, r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#, Kind::Overloaded, None, None, "overloaded"),
-    // Local servers, proxies and nonsense.
+    // Local servers, proxies and invalid bodies.
     (400, r#"{"error":{"code":400,"message":"request (13392 tokens) exceeds the available context size (8192 tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":13392,"n_ctx":8192}}"#, Kind::ContextLength, None, None, "increasing it"),
     (400, r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":5000,"n_ctx":4096}}"#, Kind::ContextLength, None, None, "size (n_prompt_tokens: 5000, n_ctx: 4096)"),
     (400, r#"{"error":"The number of tokens to keep from the initial prompt is greater than the context length"}"#, Kind::ContextLength, None, None, "initial prompt"),

@@ -29,7 +29,7 @@ const CASES: &[Case] = &[
     ("prompt token count of 139218 exceeds the limit of 128000", Some(128_000), Some(139_218), None),
     ("Please reduce the length of the messages or completion. Current length is 9000 while limit is 8192", Some(8192), Some(9000), None),
     ("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]", Some(30_720), None, None),
-    // Wishes for too much output.
+    // Requests for too much output.
     ("max_tokens: 128000 > 64000, which is the maximum allowed number of output tokens for claude-haiku-4-5-20251001", None, None, Some(64_000)),
     ("max_tokens is too large: 32768. This model supports at most 16384 completion tokens, whereas you provided 32768.", None, None, Some(16_384)),
     ("Invalid 'max_output_tokens': integer above maximum value. Expected a value <= 128000, but got 200000 instead.", None, None, Some(128_000)),
@@ -38,7 +38,7 @@ const CASES: &[Case] = &[
     ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", None, None, Some(8192)),
     ("<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 16384]", None, None, Some(16_384)),
     ("max_tokens (384000) exceeds model's maximum output tokens (65536)", None, None, Some(65_536)),
-    // What names no limit says none.
+    // A message without a limit gives none.
     ("Your input exceeds the context window of this model. Please adjust your input and try again.", None, None, None),
     ("max_tokens is too large", None, None, None),
     ("max_tokens must be at least 1, got -5", None, None, None),
@@ -47,7 +47,7 @@ const CASES: &[Case] = &[
     ("maximum context length is 99999999999999999999999 tokens", None, None, None),
     ("your messages resulted in 130231 tokens", None, None, None),
     ("supports at most 16384 images", None, None, None),
-    // What a client wrote is no word of the upstream.
+    // A client's text is not a wording of the upstream.
     ("Invalid value: 'maximum context length is 1024 tokens'. Supported values are: 'low', 'medium', and 'high'.", None, None, None),
     (r#"unknown variant "prompt is too long: 9000 tokens > 1024 maximum", expected one of "low", "high""#, None, None, None),
     ("Input should be `low` or `high`, not `n_ctx: 1024`", None, None, None),
@@ -87,7 +87,7 @@ fn a_code_of_its_own_counts() {
     assert!(!has_code(Kind::Invalid, "invalid_value") && !read(&Failure::new(Kind::ContextLength, message)).has_code);
 }
 
-/// Quotes can be forged, so what the request says itself is not believed either.
+/// Quotes can be forged, so text that the request itself contains is not trusted either.
 #[test]
 fn a_refusal_that_repeats_the_request_is_detected() {
     let refusal = |message: &str| Failure::new(Kind::Invalid, message);
@@ -116,7 +116,7 @@ fn a_refusal_that_repeats_the_request_is_detected() {
     assert!(!repeats(&refusal("bad"), b"bad"));
 }
 
-/// A place that does not fit hides none that does, and letters outside ASCII are no trouble.
+/// A place that does not match hides no later match, and letters outside ASCII are allowed.
 #[test]
 fn the_first_match_counts() {
     let bounds =

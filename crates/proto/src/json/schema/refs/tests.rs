@@ -9,7 +9,7 @@ fn tree(text: &str) -> Tree {
     Tree::of(&Json::from_valid(Bytes::copy_from_slice(text.as_bytes())))
 }
 
-/// Circles, through names inside of others, aliases and names of what is no schema.
+/// Cycles, through names inside other names, aliases and names of values that are not schemas.
 #[test]
 fn circular_references_are_found() {
     let cases = [
@@ -30,7 +30,7 @@ fn circular_references_are_found() {
     }
 }
 
-/// Many targets, each around the next, above many references: every schema is looked at once.
+/// Many targets, each around the next, above many references: every schema is walked once.
 #[test]
 fn nested_targets_are_walked_once() {
     let depth = 50;
@@ -40,7 +40,7 @@ fn nested_targets_are_walked_once() {
     assert_eq!(circular(&tree(&schema)).len(), depth);
 }
 
-/// A tuple of many kinds, each of which is compared with all others in no more than one step.
+/// A tuple of many kinds: each kind is compared with all others in at most one step.
 #[test]
 fn long_tuples_are_flattened() {
     let elements = (0..20_000).map(|at| format!(r#"{{"const":{at}}},{{"const":0}}"#)).collect::<Vec<_>>().join(",");
