@@ -17,8 +17,8 @@ const MORE: &str = "and more";
 pub struct Notes(Vec<String>);
 
 impl Notes {
-    /// Adds a note such as `dropped temperature`: printable ASCII, no comma or semicolon, at most 120 characters. For a full list only
-    /// [`MORE`] is added.
+    /// Adds a note such as `dropped temperature`: printable ASCII, no comma or semicolon, at most 120 characters. The last
+    /// entry of a full list only reports that there were more.
     pub fn add(&mut self, note: impl Into<String>) {
         if self.0.len() > MOST {
             return;

@@ -1,6 +1,8 @@
-//! One item in progress. Writers that must repeat an item's text at its end hold a draft as well. A reader holds a brief draft, so that a
-//! stream takes constant memory at any length: the draft drops a long text that was passed on in pieces, and the item comes without that
-//! text. Code that needs the text stores the pieces and puts them into the item ([`ItemDraft::complete`]).
+//! One item in progress. Writers that must repeat an item's text at its end hold a draft as well.
+//!
+//! A reader holds a brief draft, so that a stream takes constant memory at any length: the draft drops a long text that was passed on in
+//! pieces, and the item comes without that text. Code that needs the text stores the pieces and puts them into the item
+//! ([`ItemDraft::complete`]).
 
 #[cfg(test)]
 mod tests;

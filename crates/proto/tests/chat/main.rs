@@ -1,5 +1,5 @@
-//! The chat dialect from bytes to bytes: snapshots over our own corpus, properties, and an independent implementation of
-//! OpenAI's types as the oracle.
+//! The chat dialect from bytes to bytes: snapshots over our own corpus, properties, and an independent implementation of OpenAI's types as
+//! the oracle.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 mod oracle;
@@ -21,7 +21,7 @@ fn corpus(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder), ending)
 }
 
-/// The files of the shared corpus; empty, and said so, when there is none here.
+/// The files of the shared corpus; without a corpus here the result is empty, and a message reports that.
 fn shared(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
     let Some(root) = recordings::shared() else { return Vec::new() };
     let folder = root.join("corpus").join(folder);
@@ -79,7 +79,7 @@ fn fold(events: &[Event]) -> Whole {
     fold.finish()
 }
 
-/// The events as if another dialect had said them.
+/// The events as if they came from another dialect.
 fn strange(mut events: Vec<Event>) -> Vec<Event> {
     for event in &mut events {
         event.carrier = Carrier::Ours;

@@ -1,4 +1,4 @@
-//! What we write is read by async-openai's types, and says what the recorded streams say.
+//! async-openai's types read our output, and the result equals the recorded streams.
 
 use async_openai::types::chat::{
     CreateChatCompletionRequest, CreateChatCompletionResponse, CreateChatCompletionStreamResponse, FinishReason,
@@ -74,7 +74,7 @@ fn event(line: &str) -> (String, serde_json::Value) {
     lines.into_iter().find_map(read).unwrap()
 }
 
-/// Recorded events, one a line, as the stream that they were.
+/// Recorded events, one per line, as the original stream.
 fn stream(lines: &Bytes, named: bool) -> Bytes {
     let frame = |line: &str| {
         let (line, value) = event(line);
@@ -135,7 +135,7 @@ fn recorded_responses_streams() {
         let body = stream(&lines, true);
         check(&name, Dialect::Responses, &body);
         let values = utf8(&lines).lines().map(|line| event(line).1);
-        // One recording goes on with the next response of its conversation.
+        // One recording continues with the next response of its conversation.
         let recorded: String = values
             .take_while(|value| value["type"] != "response.completed")
             .filter(|value| value["type"] == "response.output_text.delta")

@@ -1,4 +1,4 @@
-//! What holds for every stream, whatever its chunks and wherever it is cut.
+//! The properties of every stream, for any chunks and any cut.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn bodies() -> Vec<(String, Bytes)> {
     corpus("chat", ".sse").into_iter().chain(corpus("chat", ".json")).collect()
 }
 
-/// Whether items open before their deltas, close once and nothing follows a terminal.
+/// Whether items open before their deltas and close once, and nothing follows a terminal event.
 fn legal(events: &[Event]) -> bool {
     let mut open = Vec::new();
     let mut closed = Vec::new();
@@ -122,7 +122,7 @@ fn a_written_stream_folds_to_the_whole_body() {
 
 #[test]
 fn the_fast_path_agrees_with_the_parser() {
-    // A space after the colon sends every frame the long way.
+    // With a space after the colon every frame takes the slow path.
     for (name, body) in corpus("chat", ".sse") {
         let slow = utf8(&body).replace("\"delta\":{", "\"delta\": {");
         let (fast, slow) = (strange(read(Dialect::Chat, [&body[..]])), strange(read(Dialect::Chat, [slow.as_bytes()])));

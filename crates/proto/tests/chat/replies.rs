@@ -1,4 +1,4 @@
-//! Replies: chat streams and responses streams to chat, snapshot by snapshot.
+//! Replies: chat streams and responses streams written as chat, as snapshots.
 
 use proto::canon::{Finish, Limits, What};
 use proto::trim::{Trim, Verdict};
@@ -47,14 +47,14 @@ fn chat_streams_pass_as_they_came() {
         let events = read(Dialect::Chat, [&body[..]]);
         let mut out = write(Dialect::Chat, setting(true), &events);
         if name == "error" {
-            // Errors are said in our own words; what came before is untouched.
+            // Errors are written in our own words; the bytes before them do not change.
             out = out.slice(..out.windows(14).position(|window| window == b"data: {\"error\"").unwrap());
             assert!(body.starts_with(&out));
         } else if name == "no-done" || name == "no-finish" {
             assert!(utf8(&out).ends_with("data: [DONE]\n\n"), "{name}");
             assert!(utf8(&out).contains("\"finish_reason\":\"stop\""), "{name}");
         } else if name == "crlf" {
-            // Comments keep their frame; bare ones are not passed.
+            // Comments inside a frame stay in it; comments alone are not passed on.
             assert_eq!(utf8(&out), utf8(&body).replace(": waiting\r\n\r\n", ""));
         } else {
             assert_eq!(utf8(&out), utf8(&body), "{name}");
@@ -166,7 +166,7 @@ fn a_body_of_chats_own_frames_keeps_unknown_fields() {
         "data: [DONE]\n\n".to_owned(),
     ]
     .concat();
-    // Without the last frame the upstream hung up when all was said.
+    // Without the last frame the upstream closed the connection after the complete reply.
     for body in [body.as_str(), body.strip_suffix("data: [DONE]\n\n").unwrap()] {
         let whole = fold(&read(Dialect::Chat, [body.as_bytes()]));
         insta::assert_snapshot!("own_whole", utf8(&Dialect::Chat.whole(&whole, &setting(true))));
@@ -175,7 +175,7 @@ fn a_body_of_chats_own_frames_keeps_unknown_fields() {
     assert!(utf8(&Dialect::Chat.whole(&bare, &setting(true))).contains(r#""logprobs":null"#));
 }
 
-/// One frame of a chat stream with this choice and these members beside it.
+/// One frame of a chat stream with this choice and these further members.
 fn frame(choice: &str, more: &str) -> String {
     format!(r#"data: {{"id":"c","created":1,"model":"m"{more},"choices":[{{"index":0,{choice}}}]}}"#) + "\n\n"
 }
@@ -233,7 +233,7 @@ fn reasoning_beside_the_completion_counts_as_output() {
     assert_eq!((&figures["candidatesTokenCount"], &figures["thoughtsTokenCount"]), (&3.into(), &300.into()));
 }
 
-/// What services say when an answer is filtered, cut or lost (Z.ai, `DeepSeek`).
+/// How services report a filtered, cut or lost answer (Z.ai, `DeepSeek`).
 #[test]
 fn finish_reasons_of_other_services_are_known() {
     let end =
@@ -271,7 +271,7 @@ fn a_finish_reason_that_nobody_knows_reaches_chat_clients_and_is_noted() {
     assert_eq!(notes(whole).len(), 1);
 }
 
-/// A server that answers a stream's request with one body.
+/// A server that answers a streaming request with one body.
 #[test]
 fn a_whole_body_keeps_unknown_fields() {
     let body = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","system_fingerprint":"fp_1","citations":["https://a.test"],

@@ -1,4 +1,4 @@
-//! Requests: what is read, what is written from it, and what is refused with which path.
+//! Requests: how they are read and written, and which ones are refused with which path.
 
 use bytes::Bytes;
 use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
@@ -27,7 +27,7 @@ fn notes(notes: &Notes) -> String {
 fn requests_written_for_every_upstream() {
     for (name, body) in corpus("requests/chat", ".json") {
         let (mut request, read) = Dialect::Chat.read_request(body).unwrap();
-        // The patched body is tested on its own.
+        // The patched body has its own test.
         (request.raw, request.origin) = (None, None);
         let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?} {:?}", request.reply, request.envelope)];
         let targets = [
@@ -245,7 +245,7 @@ fn results_follow_their_calls_and_pictures_follow_them() {
     assert_eq!(roles, ["system", "system", "user", "assistant", "tool", "tool", "tool", "user", "assistant", "user"]);
 }
 
-/// What a request of another dialect becomes for this relay, and the notes of that.
+/// The body of another dialect's request for this relay, and its notes.
 fn translated(dialect: Dialect, body: &str, relay: RelayTarget) -> (serde_json::Value, String) {
     let (request, _) = dialect.read_request(Bytes::copy_from_slice(body.as_bytes())).unwrap();
     let Written { body: out, notes: written, .. } = Wire::Chat.write_request(&request, &Target::Relay(relay)).unwrap();
@@ -307,7 +307,7 @@ fn thoughts_come_back_beside_the_calls_that_they_led_to() {
     for (items, thoughts, notes) in table {
         assert_eq!(written(&items, named("deepseek-v4-pro", false)), (thoughts.to_owned(), notes.to_owned()));
     }
-    // OpenAI's models, and servers that refuse what they do not know.
+    // OpenAI's models, and servers that refuse unknown fields.
     for relay in [named("openai/gpt-5.5", false), named("gpt-4.1", false), named("kimi-k2", true)] {
         let items = [thought("t"), call("a"), output("a")];
         assert_eq!(written(&items, relay), ("-".to_owned(), dropped.to_owned()));
@@ -331,7 +331,7 @@ fn words_for_json_are_noted_where_they_are_sent() {
     }
 }
 
-/// A client may say the very words that we would say.
+/// A client may send the same words as the gateway.
 #[test]
 fn words_of_the_client_for_json_reach_every_upstream() {
     let words = r#"{"role":"developer","content":"Answer in JSON."}"#;

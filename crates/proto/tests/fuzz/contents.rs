@@ -1,4 +1,4 @@
-//! What a client understands of a reply, in whichever protocol and form it comes. Two replies that say the same are equal here.
+//! The contents of a reply as a client reads them, in any protocol and form. Two replies with the same contents are equal here.
 
 mod gemini;
 mod messages;
@@ -35,7 +35,7 @@ pub(crate) struct Called {
     pub(crate) input: String,
 }
 
-/// Texts while they come in, still escaped: a character may be cut in two.
+/// Texts in progress, still escaped: a character may be cut in two.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     text: String,
@@ -79,7 +79,7 @@ impl Draft {
         self.images.push(result.to_owned());
     }
 
-    /// How it ended.
+    /// Sets the finish reason.
     pub(crate) fn finish(&mut self, finish: Finish) {
         let word = match finish {
             Finish::Stop | Finish::ToolCalls | Finish::Cancelled => "stop",
@@ -89,7 +89,7 @@ impl Draft {
         self.finish = Some(word.to_owned());
     }
 
-    /// All of it, plain.
+    /// The complete contents, unescaped.
     pub(crate) fn contents(self) -> Contents {
         let paragraphs: Vec<String> = self.paragraphs.iter().map(|(_, text)| plain(text)).collect();
         let calls = self.calls.into_iter().map(|(_, call)| Called {
@@ -112,16 +112,16 @@ fn plain(escaped: &str) -> String {
     Text::from_escaped(Bytes::copy_from_slice(escaped.as_bytes())).plain().into_owned()
 }
 
-/// Stands for the input of a call whose pieces are no JSON.
+/// Replaces the input of a call whose pieces are not JSON.
 const BROKEN: &str = "?";
 
-/// A body of this kind has no place for half a value, so it is closed there.
+/// A body of this kind cannot hold an incomplete value, so the value is closed there.
 pub(crate) fn close(stream: &Contents, body: &mut Contents) {
     let broken = stream.calls.iter().zip(&mut body.calls).filter(|(call, _)| call.input == BROKEN);
     broken.for_each(|(_, call)| BROKEN.clone_into(&mut call.input));
 }
 
-/// The input of a call as its value, escaped as string content: of its pieces, else of the block's own.
+/// The input of a call as a JSON value, escaped as string content: from its pieces, else from the block itself.
 fn input(pieces: &str, value: &str) -> String {
     let whole = plain(pieces);
     let whole = whole.trim_matches([' ', '\t', '\r', '\n']);
@@ -191,7 +191,7 @@ fn chat_message(draft: &mut Draft, message: &Json) {
         call.input.push_str(&text(&called, "arguments"));
     }
     let calls = message.get("tool_calls");
-    // A whole message has no numbers; the legacy call before them is the first.
+    // The calls of a whole message have no numbers; the legacy call before them is the first.
     let first = u64::from(message.get("function_call").is_some());
     for (position, json) in (first..).zip(calls.iter().flat_map(Json::elements)) {
         let call = draft.call(json.get("index").and_then(|index| index.as_u64()).unwrap_or(position));
@@ -226,7 +226,7 @@ pub(crate) fn responses_stream(out: &[u8]) -> Contents {
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 add(Channel::Arguments, "");
             }
-            // An upstream may send nothing but the finished item, and a garbled event has none.
+            // An upstream may send only the finished item, and a garbled event has none.
             "response.output_item.added" => json.get("item").iter().for_each(|item| head(&mut draft, at, item)),
             "response.output_item.done" => {
                 json.get("item").iter().for_each(|done| item(&mut draft, at, done, &streamed));
@@ -248,7 +248,7 @@ fn head(draft: &mut Draft, at: u64, item: &Json) {
     }
 }
 
-/// A finished item, less what was heard of it.
+/// A finished item, without the channels that were streamed.
 fn item(draft: &mut Draft, at: u64, item: &Json, streamed: &[(u64, Channel)]) {
     let kind = item.text("type").unwrap_or_default();
     let parts = |name: &str| item.get(name).map(|parts| parts.elements().collect::<Vec<_>>()).unwrap_or_default();
@@ -298,7 +298,7 @@ fn responses_finish(draft: &mut Draft, response: &Json) {
     }
 }
 
-/// A collected reply before any dialect says it.
+/// A collected reply before a dialect writes it.
 pub(crate) fn whole(whole: &Whole) -> Contents {
     let mut draft = Draft::default();
     for (at, item) in (0..).zip(&whole.items) {

@@ -1,4 +1,4 @@
-//! Inputs in pieces.
+//! Cuts inputs into pieces.
 
 use bytes::Bytes;
 
@@ -28,7 +28,7 @@ fn pieces(bytes: &[u8], mean: usize) -> Vec<Bytes> {
     pieces
 }
 
-/// `bytes` with each byte 1 made a long run, so that a small input can be a frame that is too large to hold.
+/// `bytes` with each byte 1 replaced by a long run, so that a small input can be a frame that is too large to hold.
 pub(crate) fn inflated(bytes: &[u8]) -> Vec<u8> {
     const RUN: usize = 96 << 10;
     const MOST: usize = 6;

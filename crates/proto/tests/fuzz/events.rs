@@ -1,5 +1,5 @@
-//! Legal replies, said in both protocols, collected, and read back: it is the same reply every time, and an untouched one passes
-//! byte by byte.
+//! Legal replies, written in both protocols, collected, and read back: the reply is the same every time, and an untouched one passes byte
+//! by byte.
 
 use bytes::BytesMut;
 use proto::canon::{Event, What};
@@ -35,7 +35,7 @@ pub fn check(input: &[u8]) {
     legal::ours(Dialect::Chat, &write(Dialect::Chat, legacy, &script.events));
 }
 
-/// Messages has other words for refusals, pictures and custom calls, so the reply is held against itself there.
+/// Messages has other forms for refusals, images and custom calls, so the reply is compared with itself there.
 fn in_messages(events: &[Event], ended: bool) {
     let setting = &settings()[0];
     let out = write(Dialect::Messages, setting, events);
@@ -50,7 +50,7 @@ fn in_messages(events: &[Event], ended: bool) {
     }
 }
 
-/// Our own stream as an upstream's.
+/// Reads our own stream as an upstream's.
 fn again(upstream: Dialect, out: &BytesMut, contents: &Contents, ended: bool) {
     let events: Vec<Event> = read(upstream, &[out.clone().freeze()]);
     let setting = &settings()[0];
@@ -65,8 +65,8 @@ fn again(upstream: Dialect, out: &BytesMut, contents: &Contents, ended: bool) {
     }
 }
 
-/// What two hops over chat may change: clients parse arguments, so no arguments become an empty object; and a paragraph's blank line
-/// may be said twice when something stands between two thoughts.
+/// Removes the changes that two hops over chat may make: clients parse arguments, so no arguments become an empty object; and a paragraph's
+/// blank line may be repeated when something stands between two pieces of reasoning.
 fn alike(mut contents: Contents) -> Contents {
     contents.calls.iter_mut().filter(|call| call.input.is_empty()).for_each(|call| call.input.push_str("{}"));
     contents.reasoning.retain(|c| c != '\n');

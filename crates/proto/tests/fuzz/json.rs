@@ -1,4 +1,4 @@
-//! The JSON checker and the walks over checked JSON say what serde_json says.
+//! The JSON checker and the walks over checked JSON agree with serde_json.
 
 use bytes::Bytes;
 use proto::json::{self, MAX_DEPTH, Shape};
@@ -28,7 +28,7 @@ pub fn check(input: &[u8]) {
     texts(&String::from_utf8_lossy(input));
 }
 
-/// The value as the walks see it.
+/// The value as the walks read it.
 fn walked(json: &Json) -> Value {
     match json.shape() {
         Shape::Object => {
@@ -51,7 +51,7 @@ fn json_text(json: &Json) -> String {
     trimmed.as_text().expect("a string has text").plain().into_owned()
 }
 
-/// Plain text survives being escaped, and escaped text is what serde_json reads.
+/// Plain text survives escaping, and serde_json reads escaped text the same way.
 fn texts(plain: &str) {
     let text = Text::from_plain(plain);
     assert_eq!(text.plain(), plain);

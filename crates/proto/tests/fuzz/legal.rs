@@ -1,5 +1,5 @@
-//! Whether the bytes that a client gets are a legal stream of its protocol: every frame is JSON, exactly one end, and, where we
-//! said every word ourselves, the order and the numbers of it.
+//! Checks that a client's bytes are a legal stream of its protocol: every frame is JSON, there is exactly one end, and, where every frame
+//! is our own, the order and the numbers of the frames are right.
 
 mod chat;
 mod gemini;
@@ -22,11 +22,11 @@ pub(crate) enum Frame {
     Data(String, Json),
     /// `[DONE]`
     Done,
-    /// Data that is no JSON.
+    /// Data that is not JSON.
     Garbled(Bytes),
 }
 
-/// The frames of a stream, which must consist of nothing else but comments.
+/// The frames of a stream, which must consist of frames and comments only.
 pub(crate) fn frames(out: &[u8]) -> Vec<Frame> {
     let (mut decoder, mut frames) = (Decoder::new(usize::MAX >> 1), Vec::new());
     let read = decoder.push(Bytes::copy_from_slice(out), &mut frames);
@@ -46,12 +46,12 @@ pub(crate) fn frames(out: &[u8]) -> Vec<Frame> {
     frames.into_iter().map(frame).collect()
 }
 
-/// Checks a stream of which every word is ours.
+/// Checks a stream in which every frame is our own.
 pub(crate) fn ours(client: Dialect, out: &[u8]) {
     check(client, out, true, &[]);
 }
 
-/// Checks a stream in which an upstream's frames pass as they came; those that were `garbled` already may pass too.
+/// Checks a stream in which an upstream's frames pass as they came; frames that were `garbled` already may pass too.
 pub(crate) fn passed(client: Dialect, out: &[u8], garbled: &[Bytes]) {
     check(client, out, false, garbled);
 }
@@ -66,7 +66,7 @@ fn check(client: Dialect, out: &[u8], own: bool, garbled: &[Bytes]) {
     let frames = frames(out);
     for frame in &frames {
         if let Frame::Garbled(data) = frame {
-            // Of a frame that was cut and closed, the beginning is the upstream's.
+            // The beginning of a frame that was cut and closed is the upstream's.
             let known = garbled.iter().any(|other| other.starts_with(&data[..data.len().min(16)]));
             assert!(known, "a frame is no JSON: {}", tail(data));
         }
@@ -79,7 +79,7 @@ fn check(client: Dialect, out: &[u8], own: bool, garbled: &[Bytes]) {
     }
 }
 
-/// Data of a stream's frames that is no JSON.
+/// The data of a stream's frames that is not JSON.
 pub(crate) fn garbled(stream: &[u8]) -> Vec<Bytes> {
     let (mut decoder, mut frames) = (Decoder::new(usize::MAX >> 1), Vec::new());
     let read = decoder.push(Bytes::copy_from_slice(stream), &mut frames);
@@ -88,12 +88,12 @@ pub(crate) fn garbled(stream: &[u8]) -> Vec<Bytes> {
     frames.into_iter().map(|frame| readable(frame.data)).filter(|data| !json::valid(data)).collect()
 }
 
-/// Bytes as the standard's decoder reads them: what is no UTF-8 becomes U+FFFD.
+/// Bytes as the standard's decoder reads them: invalid UTF-8 becomes U+FFFD.
 pub(crate) fn readable(data: Bytes) -> Bytes {
     if std::str::from_utf8(&data).is_ok() { data } else { Bytes::from(String::from_utf8_lossy(&data).into_owned()) }
 }
 
-/// The end of something, for messages.
+/// The end of the bytes, for messages.
 fn tail(bytes: &[u8]) -> String {
     bytes[bytes.len() - bytes.len().min(300)..].escape_ascii().to_string()
 }

@@ -1,4 +1,4 @@
-//! The NDJSON decoder: any chunking gives the lines that a plain split gives, and no line longer than the limit is held.
+//! The NDJSON decoder: any chunking gives the same lines as a plain split, and no line longer than the limit is held.
 
 use bytes::Bytes;
 use proto::framing::ndjson::Decoder;

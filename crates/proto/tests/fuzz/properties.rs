@@ -1,4 +1,4 @@
-//! What must hold for any input, one function per fuzz target. The fuzz crate and the replay tests include this file.
+//! The properties that must be true for any input, one function per fuzz target. The fuzz crate and the replay tests include this file.
 
 #![allow(unreachable_pub, reason = "the fuzz crate calls what the tests need not export")]
 

@@ -1,5 +1,5 @@
-//! Request bodies: read, written for every target, read again. No panic, every refusal is the client's 4xx with a place, and what
-//! was written once is written the same way again.
+//! Request bodies: read, written for every target, read again. There is no panic, every refusal is a 4xx for the client with a path, and a
+//! written body is written the same way again.
 
 use bytes::Bytes;
 use proto::dialect::{CodexTarget, RelayTarget, Target, Written, ollama};
@@ -53,7 +53,7 @@ fn checked(client: Dialect, read: Result<(Request, Notes), Failure>) {
     }
 }
 
-/// Writes for `upstream`, reads that and writes it again: the second body is the first.
+/// Writes the request for `upstream`, reads the body and writes it again: the second body equals the first.
 fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target) {
     let Written { body, notes, .. } = match upstream.wire().expect("an upstream's").write_request(request, target) {
         Ok(written) => written,
@@ -63,7 +63,7 @@ fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target)
     assert!(notes.header().len() <= 1024);
     let again = match upstream.read_request(body.clone()) {
         Ok((again, _)) => again,
-        // Chat holds names to a rule that responses leaves to the upstream.
+        // Chat has a rule for names that responses leaves to the upstream.
         Err(failure) if client != upstream && failure.param.as_ref().is_some_and(|param| param.ends_with("name")) => {
             return;
         }
@@ -77,7 +77,7 @@ fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target)
     assert_eq!(second.escape_ascii().to_string(), body.escape_ascii().to_string(), "{target:?}");
 }
 
-/// A refusal is about the request, says so in few words, and has a body in the client's protocol.
+/// A refusal is about the request, is short, and has a body in the client's protocol.
 fn refused(client: Dialect, failure: &Failure) {
     assert_eq!(failure.kind, Kind::Invalid, "{failure:?}");
     assert!(!failure.message.is_empty() && failure.message.len() <= 4096, "{} bytes of message", failure.message.len());

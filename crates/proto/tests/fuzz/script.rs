@@ -1,4 +1,4 @@
-//! Legal replies made of arbitrary bytes: each byte is a step of a model that talks, thinks and calls.
+//! Legal replies made of arbitrary bytes: each byte is one step of a model that writes, reasons and calls tools.
 
 use bytes::Bytes;
 use proto::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, Part, Role, Usage, What};
@@ -7,23 +7,23 @@ use proto::{Failure, Kind};
 
 use super::contents::{Contents, Draft};
 
-/// Pieces of text, escaped: quotes, line ends, characters cut in two, words that tests stop at.
+/// Pieces of text, escaped: quotes, line ends, characters cut in two, stop sequences of the tests.
 const PIECES: [&str; 15] = [
     "a", "b ", "hello", "\\n", "\\\"q\\\"", "é", "\\u00e9", "\u{1f600}", "\\ud83d\\ude00", HALF, " stop", "END",
     "\\\\", "don't   ", "{\\\"k\\\":[1,2]}",
 ];
-/// A character that an upstream cuts in two; both halves come right after each other.
+/// A character that an upstream cuts in two; the halves directly follow each other.
 const HALF: &str = "\\ud83d";
 const OTHER_HALF: &str = "\\ude00";
-/// Most calls of a reply.
+/// Most calls in a reply.
 const CALLS: usize = 4;
 
 /// A reply.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
-    /// Its events; without a terminal one when the upstream was cut.
+    /// The events; without a terminal one when the upstream was cut.
     pub(crate) events: Vec<Event>,
-    /// What it says.
+    /// The contents of these events.
     pub(crate) contents: Contents,
 }
 
@@ -53,7 +53,7 @@ struct Maker<'b> {
     over: bool,
 }
 
-/// Plays `bytes`.
+/// Runs the steps in `bytes`.
 pub(crate) fn script(bytes: &[u8]) -> Script {
     let mut maker = Maker {
         bytes: bytes.iter(),
@@ -157,7 +157,7 @@ impl Maker<'_> {
         }
     }
 
-    /// The message or reasoning is whole.
+    /// Completes the message or reasoning.
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
         let text = |channel| {
@@ -186,7 +186,7 @@ impl Maker<'_> {
         self.push(What::ItemDone { at: open.at, item: Item { kind, raw: None } });
     }
 
-    /// A call is whole.
+    /// Completes a call.
     fn end_call(&mut self) {
         let which = self.byte() % self.calls.len().max(1);
         if self.calls.is_empty() {
@@ -250,7 +250,7 @@ impl Maker<'_> {
 }
 
 impl OpenItem {
-    /// Index of the last part among those that are numbered with it.
+    /// Index of the last part among the parts that share its numbering.
     fn part(&self) -> u32 {
         let Some(last) = self.parts.last() else { return 0 };
         let counted = self.parts.iter().filter(|part| !self.thinks || part.0 == last.0).count();
@@ -258,7 +258,7 @@ impl OpenItem {
     }
 }
 
-/// A piece, or the two deltas that a cut character comes in.
+/// A piece, or the two deltas of a character that was cut.
 fn halves(piece: &'static str) -> impl Iterator<Item = &'static str> {
     std::iter::once(piece).chain((piece == HALF).then_some(OTHER_HALF))
 }

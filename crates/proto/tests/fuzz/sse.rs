@@ -1,5 +1,5 @@
-//! The SSE decoder: any chunking gives the same frames, they are those of the standard's algorithm, and no frame longer than
-//! the limit is held.
+//! The SSE decoder: any chunking gives the same frames, they equal those of the standard's algorithm, and no frame longer than the limit is
+//! held.
 
 use bytes::Bytes;
 use proto::framing::sse::{Decoder, Extent, Frame, Spill, TooLong, parse};
@@ -31,7 +31,7 @@ fn decode(mut decoder: Decoder, chunks: &[Bytes]) -> (Vec<Frame>, Result<(), Too
     (out, Ok(()))
 }
 
-/// The same frames up to the first that is over the limit, whatever the chunking; what is held never passes it.
+/// The frames are the same up to the first one over the limit, for any chunking; the held bytes never exceed the limit.
 fn limited(input: &[u8], whole: &[Frame], limit: usize) {
     let (frames, result) = decode(Decoder::new(limit), &[Bytes::copy_from_slice(input)]);
     assert_eq!(frames[..], whole[..frames.len()], "a limit changes no frame before it");
@@ -83,7 +83,7 @@ fn spilled(input: &[u8], whole: &[Frame]) {
                 Extent::Last => {}
             }
             let joined = Bytes::from(std::mem::take(&mut open));
-            // A frame without data passes in pieces before anybody can know that it has none.
+            // A frame without data passes in pieces before its lack of data is known.
             if frame.extent == Extent::Whole || parse(joined.clone()).is_some() {
                 assert_eq!(Some(&joined), expected.next().map(|frame| &frame.raw), "{} chunks", chunks.len());
             }

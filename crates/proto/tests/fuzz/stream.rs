@@ -1,5 +1,5 @@
-//! Upstream bytes of any kind, read and written for both kinds of clients: any chunking gives the same bytes, exactly one end also
-//! after a cut, every frame is JSON, what we say ourselves is legal, and the collected body says what the stream said.
+//! Upstream bytes of any kind, read and written for both kinds of clients: any chunking gives the same bytes, there is exactly one end also
+//! after a cut, every frame is JSON, our own frames are legal, and the collected body equals the stream.
 
 use std::collections::{HashMap, HashSet};
 
@@ -54,7 +54,7 @@ fn check(upstream: Dialect, input: &[u8]) {
     };
     for client in CLIENTS {
         for mut setting in settings() {
-            // With Chat it means the legacy completions, whose shape is another one.
+            // With Chat this field means the legacy completions, which have another shape.
             setting.reply.generate = client == Dialect::Ollama && setting.reply.legacy_functions;
             let out = write(client, &setting, &events);
             legal(client, &out);
@@ -62,8 +62,8 @@ fn check(upstream: Dialect, input: &[u8]) {
                 assert_eq!(write(client, &setting, way), out, "another chunking gives other bytes");
                 cut_short(client, &setting, way, &legal);
             }
-            // A client cannot read all that an upstream garbled. What a Gemini upstream says in pieces, and in other candidates,
-            // passes as it came and is whole in our own words only; so are pieces of what is not open, and parts without pieces.
+            // A client cannot read every frame that an upstream garbled. Pieces and further candidates of a Gemini upstream pass as they
+            // came and are complete in our own frames only; the same is true of pieces without an open item, and of parts without pieces.
             let own = client == Dialect::Gemini || passes_stray_pieces(&events) || has_part_without_pieces(&events);
             if client == upstream && own {
                 let bare: Vec<Event> = events.iter().map(|event| Event::new(event.what.clone())).collect();
@@ -75,7 +75,7 @@ fn check(upstream: Dialect, input: &[u8]) {
     }
 }
 
-/// Whether a frame passes that holds a piece of a call or block that is not open. The client may read it in its own way.
+/// Whether a frame passes with a piece of a call or block that is not open. Clients may read such a piece in their own way.
 fn passes_stray_pieces(events: &[Event]) -> bool {
     let has = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|found| found == word.as_bytes());
     let mut blocks = HashSet::new();
@@ -95,7 +95,7 @@ fn has_no_index(frame: &Bytes) -> bool {
     is_item && json.get("output_index").and_then(|index| index.as_u64()).is_none()
 }
 
-/// Notes the block that a Messages frame begins; `false` for a piece of a block that did not begin.
+/// Records the block that a Messages frame begins; `false` for a piece of a block that did not begin.
 fn begins_or_has(blocks: &mut HashSet<u64>, frame: &Bytes) -> bool {
     let Some(frame) = sse::parse(frame.clone()).filter(|frame| json::valid(&frame.data)) else { return true };
     let json = Json::from_valid(frame.data.clone());
@@ -108,7 +108,7 @@ fn begins_or_has(blocks: &mut HashSet<u64>, frame: &Bytes) -> bool {
     }
 }
 
-/// Whether the upstream told a part in its finished item only: its client reads it there, and other clients get it in pieces.
+/// Whether the upstream sent a part in its finished item only: its client reads the part there, and other clients get it in pieces.
 fn has_part_without_pieces(events: &[Event]) -> bool {
     let (mut framed, mut made) = (HashSet::new(), HashSet::new());
     for event in events {
@@ -140,7 +140,7 @@ pub(crate) fn write(client: Dialect, setting: &ReplySetting, events: &[Event]) -
     out
 }
 
-/// Clients of different wishes.
+/// Settings of clients with different options.
 pub(crate) fn settings() -> [ReplySetting; 2] {
     let setting = |include_usage, legacy_functions, codex| ReplySetting {
         id: "f1".to_owned(),
@@ -167,8 +167,7 @@ fn cut_short(client: Dialect, setting: &ReplySetting, events: &[Event], legal: &
     }
 }
 
-/// What every reader promises to writers and folds.
-/// Exactly one event carries a frame, and all frames are the upstream's own.
+/// The contract between readers and the writers and folds: exactly one event carries a frame, and all frames are the upstream's own.
 fn carried(upstream: Dialect, events: &[Event]) {
     let mut frames: Vec<(*const u8, usize)> = Vec::new();
     for event in events {
@@ -209,7 +208,7 @@ fn promises(upstream: Dialect, events: &[Event]) {
     }
 }
 
-/// The collected body is JSON, and says what the stream said where the upstream did not contradict itself.
+/// The collected body is JSON, and equals the stream where the upstream did not contradict itself.
 fn folded(client: Dialect, setting: &ReplySetting, events: &[Event], out: &[u8]) {
     let whole = fold(events);
     let body = client.whole(&whole, setting);
@@ -230,14 +229,14 @@ fn folded(client: Dialect, setting: &ReplySetting, events: &[Event], out: &[u8])
         Dialect::Ollama => (contents::ollama_stream(out), contents::ollama_whole(&body)),
     };
     if client == Dialect::Chat {
-        // The legacy form has no ids, and both an upstream's frames and a client's wish may be of that form.
+        // The legacy form has no ids, and both an upstream's frames and a client's options may use that form.
         stream.calls.iter_mut().chain(&mut body.calls).for_each(|call| call.id.clear());
     }
     if client == Dialect::Messages {
         contents::close(&stream, &mut body);
     }
     if matches!(client, Dialect::Gemini | Dialect::Ollama) {
-        // A call goes out when it is whole, calls of one turn have no order there, and an upstream's own may have no ids.
+        // A call goes out when it is complete, calls of one turn have no order there, and an upstream's own calls may have no ids.
         for contents in [&mut stream, &mut body] {
             contents.calls.iter_mut().for_each(|call| call.id.clear());
             contents.calls.sort_by(|one, two| (&one.name, &one.input).cmp(&(&two.name, &two.input)));
@@ -246,7 +245,7 @@ fn folded(client: Dialect, setting: &ReplySetting, events: &[Event], out: &[u8])
     assert_eq!(stream, body, "{client:?}: stream and body differ");
 }
 
-/// The reply that the events make.
+/// The reply from the events.
 pub(crate) fn fold(events: &[Event]) -> Whole {
     let mut fold = Fold::new();
     for event in events {
@@ -255,7 +254,7 @@ pub(crate) fn fold(events: &[Event]) -> Whole {
     fold.finish()
 }
 
-/// Whether an upstream speaks in order, and its finished items say what their pieces said.
+/// Whether an upstream sends its events in order, and its finished items equal their pieces.
 fn coherent(events: &[Event]) -> bool {
     let (mut texts, mut heads): (HashMap<_, String>, HashMap<u32, &Head>) = (HashMap::new(), HashMap::new());
     let mut done = Vec::new();
@@ -306,7 +305,7 @@ fn belongs(head: &Head, channel: Channel) -> bool {
     }
 }
 
-/// Whether an item is what its beginning announced.
+/// Whether an item matches its head.
 fn fits(head: Option<&&Head>, item: &ItemKind) -> bool {
     match (head, item) {
         (Some(Head::Message { .. }), ItemKind::Message { .. })

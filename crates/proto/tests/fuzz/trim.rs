@@ -1,5 +1,5 @@
-//! `max_tokens` and stop sequences over legal replies: what passes is a beginning of the visible text, holds no stop sequence and
-//! no token too many, nothing is lost without a reason, and how the text was cut into deltas does not matter.
+//! `max_tokens` and stop sequences over legal replies: the delivered text is a beginning of the visible text, without a stop sequence or a
+//! token too many; nothing is lost without a reason, and the cut of the text into deltas does not matter.
 
 use bytes::Bytes;
 use proto::Dialect;
@@ -105,7 +105,7 @@ fn segments(events: &[Event]) -> Vec<Segment> {
     segments
 }
 
-/// The same reply with neighbouring deltas of one place made one.
+/// The same reply with neighbouring deltas of one part joined.
 fn joined(events: &[Event]) -> Vec<Event> {
     let mut out: Vec<Event> = Vec::new();
     for event in events {

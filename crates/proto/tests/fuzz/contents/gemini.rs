@@ -40,7 +40,7 @@ fn of_replies(replies: &[Json]) -> Contents {
 
 fn add(draft: &mut Draft, part: &Json, calls: &mut u64) {
     if part.get("thought").and_then(|thought| thought.as_bool()) == Some(true) {
-        // Its paragraphs are joined already.
+        // The paragraphs are joined already.
         draft.add(0, 0, Channel::Summary, &text(part, "text"));
     } else if part.get("text").is_some() {
         draft.add(0, 0, Channel::Text, &text(part, "text"));

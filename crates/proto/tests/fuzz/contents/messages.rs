@@ -7,10 +7,10 @@ use proto::text::Json;
 use super::super::legal::{Frame, frames};
 use super::{Contents, Draft, text};
 
-/// How a generated picture begins, which this protocol says as Markdown.
+/// The prefix of a generated image, which this protocol writes as Markdown.
 const PICTURE: &str = "![image](data:image/";
 
-/// A content block so far: index, first form, what its deltas add, still escaped.
+/// A content block so far: index, first form, text from its deltas, still escaped.
 struct Block {
     index: u64,
     first: Json,
@@ -90,7 +90,7 @@ fn add(draft: &mut Draft, at: u64, block: &Json, grown: &str) {
         "tool_use" => {
             let call = draft.call(at);
             (call.id, call.name) = (text(block, "id"), text(block, "name"));
-            // Streams have pieces of JSON text, bodies the value; a limit may have cut the pieces.
+            // Streams have pieces of JSON text, bodies have the value; a limit may have cut the pieces.
             let value = block.get("input").map(|input| input.as_str().to_owned()).unwrap_or_default();
             call.input = super::input(grown, &value);
         }

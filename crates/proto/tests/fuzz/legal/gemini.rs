@@ -7,7 +7,7 @@ use proto::text::Json;
 
 use super::tail;
 
-/// The replies of a stream, and the error behind them. An error between SSE frames is an object as it is.
+/// The replies of a stream, and the error behind them. An error between SSE frames is a bare object.
 pub(crate) fn replies(out: &[u8]) -> (Vec<Json>, Option<Json>) {
     if out.first() == Some(&b'[') {
         assert!(json::valid(out), "an array that is none: {}", tail(out));
@@ -50,7 +50,7 @@ pub(super) fn check(out: &[u8], own: bool) {
     }
 }
 
-/// A reply that we said word by word.
+/// Checks a reply of our own.
 fn reply(reply: &Json) {
     assert!(reply.text("modelVersion").is_some() && reply.text("responseId").is_some(), "a reply without names");
     let candidates: Vec<Json> = reply.get("candidates").expect("candidates").elements().collect();

@@ -23,7 +23,7 @@ pub(super) fn check(frames: &[Frame], own: bool) {
     assert_eq!(ends, 1, "ends of {} frames", frames.len());
 }
 
-/// A reply that we said word by word.
+/// A reply of our own.
 #[derive(Default)]
 struct Reply {
     started: bool,

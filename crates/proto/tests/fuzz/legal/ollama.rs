@@ -15,7 +15,7 @@ pub(crate) fn lines(out: &[u8]) -> Vec<Json> {
     lines.map(line).collect()
 }
 
-/// Checks a stream: one end, the last line, which says nothing again.
+/// Checks a stream: one end, in the last line, which repeats no text.
 pub(super) fn check(out: &[u8]) {
     let lines = lines(out);
     let ended = |line: &Json| line.get("done").and_then(|done| done.as_bool()) == Some(true);

@@ -37,7 +37,7 @@ fn is_end(name: &str, json: &Json) -> bool {
     named || name == "error" || (name.is_empty() && json.get("error").is_some())
 }
 
-/// A reply that we said word by word.
+/// A reply of our own.
 #[derive(Default)]
 struct Reply {
     items: BTreeMap<u64, Item>,
@@ -159,7 +159,7 @@ impl Item {
         }
     }
 
-    /// A part that began; calls have one that needs no beginning.
+    /// A part that began; calls have one part, which needs no beginning.
     fn part(&mut self, family: &'static str, index: u64) -> &mut Part {
         let found = self.parts.iter().position(|part| (part.family, part.index) == (family, index));
         if found.is_none() && family.is_empty() {
@@ -169,7 +169,7 @@ impl Item {
         &mut self.parts[found.expect("a part begins before its text")]
     }
 
-    /// The finished item holds the texts that its events said.
+    /// The finished item holds the texts of its events.
     fn finish(&mut self, json: Json) {
         assert_eq!(json.text("id"), Some(self.id.clone()), "an item changes its id");
         assert!(json.text("type").is_some_and(|kind| kind.is(&self.kind)), "an item changes its type");
@@ -193,7 +193,7 @@ impl Item {
     }
 }
 
-/// A lone half of a character may be replaced on the way; both are U+FFFD when plain.
+/// A lone half of a character may be replaced on the way; both become U+FFFD when unescaped.
 fn plain(escaped: &str) -> String {
     Text::from_escaped(Bytes::copy_from_slice(escaped.as_bytes())).plain().into_owned()
 }
