@@ -2,7 +2,7 @@
 //! figures in them.
 //!
 //! An error comes inside a stream, as a relay's body or as the body of an account's backend. The same word can differ in meaning between
-//! these three ([`Source`]); then its row in `table` has several columns. Nothing here hides secrets: `pool` cleans the text before it is
+//! these three ([`Source`]); its row in `table` then lists each meaning. Nothing here hides secrets: `pool` cleans the text before it is
 //! shown.
 
 mod body;

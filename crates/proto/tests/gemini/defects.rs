@@ -1,4 +1,4 @@
-//! The known defects of another system in this protocol, each as a test that we pass.
+//! Known defects of another system in this protocol, each as a test that the gateway passes.
 
 use bytes::Bytes;
 use proto::canon::{CallKind, Channel, Finish, ItemKind, Part, Role, SchemaEnvelope};
@@ -60,9 +60,9 @@ fn ids_come_first_then_names_in_order() {
     assert_eq!(outputs(&body(&[x, y], &["", ""])), ["x", "y"]);
     assert_eq!(outputs(&body(&[x, ""], &["", x])), ["x", "call_1"], "by name in order when the id is used up");
     assert_eq!(outputs(&body(&["", ""], &[r#""id":"z","#, ""])), ["call_0", "call_1"]);
-    // An id that comes twice is two ids.
+    // An id that is repeated becomes two ids.
     assert_eq!(outputs(&body(&[x, x], &[x, x])), ["x", "call_1"]);
-    // A made-up id avoids those of the client.
+    // A generated id differs from those of the client.
     assert_eq!(outputs(&body(&["", r#""id":"call_1","#, ""], &["", "", ""])), ["call_0", "call_1", "call_2"]);
 }
 
@@ -99,7 +99,7 @@ fn an_enum_comes_back_without_quotes() {
     assert_eq!(crate::sdk::collect(&crate::sdk::javascript(&out).0)["parts"][0]["text"], "RED");
 }
 
-/// A stream of the backend that says `text`.
+/// A stream of the backend with the text `text`.
 fn responses_stream(text: &str, size: usize) -> String {
     let frame = |kind: &str, mut event: Value| {
         event["type"] = kind.into();
@@ -206,8 +206,8 @@ fn a_choice_among_no_tools_is_no_choice() {
     assert_eq!(sent(&body(r#"{"functionDeclarations":[{"name":"f"}]}"#))["tool_choice"], "required");
 }
 
-/// Reasoning, then text, then calls: the first call is signed and the text is not, streamed and collected, and what a client sends
-/// back has the state before the text. Some clients send back signed parts only.
+/// Reasoning, then text, then calls: the first call is signed and the text is not, streamed and collected, and the history that a client
+/// sends back has the state before the text. Some clients send back signed parts only.
 #[test]
 fn the_first_call_is_signed_and_text_before_it_is_not() {
     let text = |plain: &str| proto::Text::from(plain);

@@ -1,5 +1,4 @@
-//! The Gemini dialect from bytes to bytes: snapshots over our own corpus, properties, and what Google's SDKs make of it as the
-//! oracle.
+//! The Gemini dialect from bytes to bytes: snapshots over our own corpus, properties, and the results of Google's SDKs as the oracle.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 mod defects;
@@ -23,7 +22,7 @@ fn corpus(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder), ending)
 }
 
-/// The files of the shared corpus; empty, and said so, when there is none here.
+/// The files of the shared corpus; without a corpus here the result is empty, and a message reports that.
 fn shared(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
     let Some(root) = recordings::shared() else { return Vec::new() };
     let folder = root.join("corpus").join(folder);
@@ -42,7 +41,7 @@ fn files(folder: &Path, ending: &str) -> Vec<(String, Bytes)> {
     paths.iter().map(|path| (name(path), Bytes::from(std::fs::read(path).unwrap()))).collect()
 }
 
-/// Every recorded reply of ours in Gemini's protocol, streams and bodies.
+/// Every recorded reply of our corpus in Gemini's protocol, streams and bodies.
 fn replies() -> Vec<(String, Bytes)> {
     corpus("gemini", ".sse").into_iter().chain(corpus("gemini", ".json")).collect()
 }
@@ -63,7 +62,7 @@ fn setting(dialect: Dialect) -> ReplySetting {
     }
 }
 
-/// A client that wants one JSON array.
+/// The setting of a client that wants one JSON array.
 fn array() -> ReplySetting {
     let mut setting = setting(Dialect::Gemini);
     setting.reply.array = true;
@@ -99,7 +98,7 @@ fn fold(events: &[Event]) -> Whole {
     fold.finish()
 }
 
-/// The events as if another dialect had said them.
+/// The events as if they came from another dialect.
 fn strange(mut events: Vec<Event>) -> Vec<Event> {
     for event in &mut events {
         event.carrier = Carrier::Ours;

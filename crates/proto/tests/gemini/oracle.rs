@@ -1,4 +1,4 @@
-//! The recorded streams of the public API: what an SDK assembles from what we write is what the recording holds.
+//! The recorded streams of the public API: an SDK assembles the same reply from our output as the recording holds.
 
 use bytes::Bytes;
 use proto::Dialect;
@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::sdk::{body, collect, javascript, python, state_last};
 use crate::{array, fold, read, setting, shared, strange, utf8, write};
 
-/// Recorded events, one a line, as the stream that they were.
+/// Recorded events, one per line, as the original stream.
 fn stream(lines: &Bytes) -> Bytes {
     let frames = utf8(lines).lines().filter(|line| !line.is_empty()).map(|line| format!("data: {line}\n\n"));
     Bytes::from(frames.collect::<String>())
 }
 
-/// The reply that the recording holds, by the rules of an SDK: arguments that came in pieces are one object.
+/// The reply in the recording, by the rules of an SDK: arguments that came in pieces are one object.
 fn recorded(lines: &Bytes) -> Value {
     let events: Vec<Value> =
         utf8(lines).lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -28,7 +28,7 @@ fn text(reply: &Value, thought: bool) -> String {
         .collect()
 }
 
-/// Names and arguments of the calls. Recordings in pieces name a call once and then go on without a name.
+/// Names and arguments of the calls. Recordings in pieces name a call once and then continue without a name.
 fn calls(reply: &Value) -> Vec<(String, Value)> {
     let mut calls: Vec<(String, Value)> = Vec::new();
     for call in

@@ -1,4 +1,4 @@
-//! What holds for every stream, whatever its chunks and wherever it is cut.
+//! The properties of every stream, for any chunks and any cut.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn pieces<'a>(body: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     places.windows(2).map(|pair| &body[pair[0]..pair[1]]).collect()
 }
 
-/// Whether items open before their deltas, close once and nothing follows a terminal.
+/// Whether items open before their deltas and close once, and nothing follows a terminal event.
 fn legal(events: &[Event]) -> bool {
     let mut open = Vec::new();
     let mut closed = Vec::new();
@@ -102,7 +102,7 @@ fn one_terminal_at_every_cut() {
     }
 }
 
-/// Every stream of our corpus: its events as if nobody could pass its frames.
+/// Every stream of our corpus: its events, in a form whose frames cannot be passed on.
 fn everything() -> Vec<(String, Vec<Event>)> {
     let all = [Dialect::Responses, Dialect::Chat, Dialect::Messages, Dialect::Gemini].into_iter().flat_map(|dialect| {
         let folder = format!("{dialect:?}").to_lowercase();
@@ -149,7 +149,7 @@ fn a_written_stream_folds_to_the_whole_body() {
 
 #[test]
 fn the_fast_path_agrees_with_the_parser() {
-    // A member that nobody knows sends every frame the long way.
+    // With an unknown member every frame takes the slow path.
     for (name, body) in corpus("gemini", ".sse") {
         let slow = utf8(&body).replace("\"candidates\":[", "\"x\":1,\"candidates\":[");
         let slow = slow.replace("\"candidates\": [", "\"x\":1,\"candidates\": [");

@@ -1,4 +1,4 @@
-//! Replies: every reader's streams to Gemini, and Gemini's to every writer, snapshot by snapshot.
+//! Replies: every reader's streams written as Gemini, and Gemini's streams in every writer, as snapshots.
 
 use bytes::BytesMut;
 use proto::canon::{Finish, Limits, What};
@@ -75,10 +75,10 @@ fn gemini_streams_pass_as_they_came() {
         let events = read(Dialect::Gemini, [&body[..]]);
         let out = write(Dialect::Gemini, setting(Dialect::Gemini), &events);
         if fold(&events).failure.is_none() {
-            // Only counts that came after the end are gone.
+            // Only counts that came after the end are missing.
             assert_eq!(utf8(&out), utf8(&body), "{name}");
         } else {
-            // Errors are said in our own words; what came before is untouched.
+            // Errors are written in our own words; the bytes before them do not change.
             let at = utf8(&out).find("{\"error\":").unwrap();
             assert!(body.starts_with(&out[..at]), "{name}");
         }
@@ -98,7 +98,7 @@ fn errors_in_the_middle_reach_both_sdks() {
         assert!(retry.is_some(), "{last}");
     }
     let alone = write(Dialect::Gemini, setting(Dialect::Gemini), &[]);
-    // The JavaScript SDK raises its typed error for a network chunk that is nothing but the object.
+    // The JavaScript SDK raises its typed error for a network chunk that holds the error object alone.
     let alone: serde_json::Value = serde_json::from_slice(&alone).unwrap();
     assert_eq!(alone["error"]["code"], 502);
     let list: serde_json::Value = serde_json::from_slice(&write(Dialect::Gemini, array(), &[])).unwrap();
@@ -111,7 +111,7 @@ fn a_cut_upstream_is_no_end() {
     let events = read(Dialect::Gemini, [&body[..body.len() / 2]]);
     let Some(What::Fail(failure)) = events.last().map(|event| &event.what) else { panic!("{events:?}") };
     assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Upstream, Some("stream_cut")));
-    // What was counted is known all the same.
+    // The reported counts are known nevertheless.
     assert!(fold(&events).usage.is_some_and(|usage| usage.input == 21));
     let out = write(Dialect::Gemini, setting(Dialect::Gemini), &events);
     assert!(!utf8(&out).contains("finishReason"));
@@ -165,7 +165,7 @@ fn an_idle_client_gets_a_blank_line() {
             writer.heartbeat(&mut out);
         }
         writer.end(&mut out);
-        // A comment would be a broken reply to the Python SDK.
+        // The Python SDK would parse a comment as a broken reply.
         let replies = if array { serde_json::from_slice(&out).unwrap() } else { crate::sdk::python(&out) };
         assert!(replies.len() > 2);
     }
@@ -201,7 +201,7 @@ fn a_body_of_geminis_own_frames_has_all_their_fields() {
     for (name, body) in corpus("gemini", ".sse") {
         let events = read(Dialect::Gemini, [&body[..]]);
         let whole = fold(&events);
-        // Calls in pieces are the reader's business.
+        // The reader joins calls in pieces.
         if whole.failure.is_some() || name == "partial" {
             continue;
         }
@@ -233,12 +233,12 @@ fn a_body_of_own_frames_keeps_unknown_fields() {
     .concat();
     let whole = fold(&read(Dialect::Gemini, [stream.as_bytes()]));
     insta::assert_snapshot!("own_whole", utf8(&Dialect::Gemini.whole(&whole, &setting(Dialect::Gemini))));
-    // Nobody else's words are in it.
+    // The body has no other upstream's words.
     let cut = fold(&strange(read(Dialect::Gemini, [stream.as_bytes()])));
     assert!(!utf8(&Dialect::Gemini.whole(&cut, &setting(Dialect::Gemini))).contains("executableCode"));
 }
 
-/// A server that answers a stream's request with one body, or with an array.
+/// A server that answers a streaming request with one body, or with an array.
 #[test]
 fn a_whole_body_keeps_unknown_fields() {
     let body = r#"{"candidates":[{"content":{"parts":[{"text":"Hi","vendor":1}],"role":"model"},"finishReason":"STOP","avgLogprobs":-0.5}],
@@ -258,7 +258,7 @@ fn a_whole_body_keeps_unknown_fields() {
     }
 }
 
-/// Counts in earlier chunks are not the totals, which may come behind the finish reason.
+/// Counts in earlier chunks are not the totals, which may follow the finish reason.
 #[test]
 fn totals_may_come_last() {
     let chunk =

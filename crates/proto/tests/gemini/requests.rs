@@ -1,4 +1,4 @@
-//! Requests: what is read, what is written from it, and what is refused with which path.
+//! Requests: how they are read and written, and which ones are refused with which path.
 
 use bytes::Bytes;
 use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
@@ -29,7 +29,7 @@ fn requests_written_for_every_upstream() {
         let (request, read) = Dialect::Gemini.read_request(body).unwrap();
         let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?} {:?}", request.reply, request.envelope)];
         let mut bare = request.clone();
-        // The patched body is tested on its own.
+        // The patched body has its own test.
         bare.raw = None;
         let targets = [
             ("classic", Wire::Responses, codex(false)),
@@ -139,7 +139,7 @@ fn every_truncation_is_invalid() {
     }
 }
 
-/// A request with one content whose part is this.
+/// A request with one content that has this part.
 fn part(part: &str) -> String {
     format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"a"}},{part}]}}]}}"#)
 }
@@ -233,7 +233,7 @@ fn a_schema_may_be_large_but_not_endless() {
     assert_eq!(read(&body).unwrap_err().param.as_deref(), Some("generationConfig.responseSchema"));
 }
 
-/// What a chat request becomes for this model, and the notes of that.
+/// The body of a chat request for this model, and its notes.
 fn from_chat(member: &str, model: &str) -> (serde_json::Value, String) {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],{member}}}"#);
     let (request, _) = Dialect::Chat.read_request(Bytes::from(body)).unwrap();

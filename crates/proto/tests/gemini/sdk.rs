@@ -1,11 +1,11 @@
-//! What Google's two SDKs make of a stream, by the rules of their sources (`@google/genai` 3.1.0 and `google-genai` 3.4.0).
+//! Google's two SDKs as readers of a stream, by the rules of their sources (`@google/genai` 3.1.0 and `google-genai` 3.4.0).
 
 use serde_json::{Value, json};
 
 use crate::utf8;
 
-/// The replies that the JavaScript SDK yields, and whether it throws in the end. The network may cut the stream anywhere, so an
-/// error is found by what is left when the stream is over.
+/// The replies that the JavaScript SDK yields, and whether it throws in the end. The network may cut the stream anywhere, so the rest at
+/// the end of the stream shows an error.
 pub(crate) fn javascript(stream: &[u8]) -> (Vec<Value>, bool) {
     let mut rest = utf8(stream);
     let mut replies = Vec::new();
@@ -20,7 +20,7 @@ pub(crate) fn javascript(stream: &[u8]) -> (Vec<Value>, bool) {
     (replies, !rest.trim().is_empty())
 }
 
-/// The objects that the Python SDK yields: data lines, and whatever else balances.
+/// The objects that the Python SDK yields: data lines, and any other text with balanced brackets.
 pub(crate) fn python(stream: &[u8]) -> Vec<Value> {
     let (mut objects, mut chunk, mut balance) = (Vec::new(), String::new(), 0);
     for line in utf8(stream).lines().filter(|line| !line.trim().is_empty()) {
@@ -38,7 +38,7 @@ pub(crate) fn python(stream: &[u8]) -> Vec<Value> {
     objects
 }
 
-/// One whole reply out of the parts of many, as the chat helpers of the SDKs collect it: text that goes on is joined.
+/// One whole reply out of the parts of many, as the chat helpers of the SDKs collect it: consecutive texts are joined.
 pub(crate) fn collect(replies: &[Value]) -> Value {
     let mut parts: Vec<Value> = Vec::new();
     let mut whole = json!({});
@@ -77,13 +77,13 @@ fn join(parts: &mut Vec<Value>, part: &Value) {
     parts.push(part.clone());
 }
 
-/// The same of a whole body.
+/// As [`collect`], from a whole body.
 pub(crate) fn body(body: &[u8]) -> Value {
     collect(&[serde_json::from_slice(body).unwrap()])
 }
 
-/// The body with the state of its texts and thoughts behind the parts: which text state came before is not said on this wire. A stream,
-/// whose texts are gone when the end comes, needs an empty text for it; a collected body has it on the last text.
+/// The body with the state of its texts and reasoning behind the parts: this protocol does not show which text a state came before. A
+/// stream, whose texts are already sent at the end, needs an empty text for the state; a collected body has it on the last text.
 pub(crate) fn state_last(mut body: Value) -> Value {
     let parts = body["parts"].as_array_mut().unwrap();
     let mut states = Vec::new();

@@ -1,4 +1,4 @@
-//! What other gateways get wrong on this protocol, each as a test that we pass.
+//! Defects of other gateways in this protocol, each as a test that the gateway passes.
 
 use proto::canon::{ItemKind, Part, Source, Thinking, ToolChoice};
 use proto::dialect::Written;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::requests::{block, codex, foreign, notes, read, relay};
 use crate::{events, fold, sdk, seeing, setting, utf8, write};
 
-/// The body that the Codex backend gets.
+/// The body that is sent to the Codex backend.
 fn sent(body: &str) -> Value {
     let (request, _) = read(body).unwrap();
     let Written { body: out, .. } = Wire::Responses.write_request(&request, &codex(false)).unwrap();
@@ -94,7 +94,7 @@ fn the_texts_of_a_result_stay_apart() {
     assert_eq!(sent(&answered(&failed))["input"][1]["output"], "Error: a.txt\nb.txt");
 }
 
-/// Gemini has one place for the text of a result.
+/// Gemini has one field for the text of a result.
 #[test]
 fn the_texts_of_a_result_stay_apart_in_gemini_too() {
     let texts = r#"{"type":"text","text":"a.txt"},{"type":"text","text":"b.txt"}"#;
@@ -151,7 +151,7 @@ fn state_of_anthropic_comes_back_bare_and_goes_nowhere_else() {
     let message = sdk::message(&write(Dialect::Messages, setting(Dialect::Messages), &events));
     assert_eq!(message["content"][0]["signature"], "Ep8CCkYIBxgCKkAtest+signature/one==");
     assert_eq!(message["content"][1], json!({"type":"redacted_thinking","data":"EroCCkYIBxgCKkDhidden=="}));
-    // A Responses client keeps it in an envelope and brings it back to Anthropic, but not to the Codex backend.
+    // A Responses client stores the state in an envelope and sends it back to Anthropic, but not to the Codex backend.
     let whole = Dialect::Responses.whole(&fold(&events), &setting(Dialect::Responses));
     let whole: Value = serde_json::from_slice(&whole).unwrap();
     let body = json!({"model":"m","input":[{"role":"user","content":"a"}, whole["output"][0], whole["output"][1], whole["output"][2], {"role":"user","content":"b"}]});
@@ -343,7 +343,7 @@ fn stop_sequences_of_whitespace_are_not_sent() {
     }
 }
 
-/// A reply that is cut has at least the counts that it began with.
+/// A reply that is cut has at least the counts from its beginning.
 #[test]
 fn the_usage_of_a_cut_reply_is_kept() {
     let (_, body) = crate::corpus("messages", "text.sse").remove(0);

@@ -1,5 +1,4 @@
-//! The messages dialect from bytes to bytes: snapshots over our own corpus, properties, and what an SDK makes of it as the
-//! oracle.
+//! The messages dialect from bytes to bytes: snapshots over our own corpus, properties, and an SDK's results as the oracle.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 mod defects;
@@ -24,7 +23,7 @@ fn corpus(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder), ending)
 }
 
-/// The files of the shared corpus; empty, and said so, when there is none here.
+/// The files of the shared corpus; without a corpus here the result is empty, and a message reports that.
 fn shared(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
     let Some(root) = recordings::shared() else { return Vec::new() };
     let folder = root.join("corpus").join(folder);
@@ -99,7 +98,7 @@ fn fold(events: &[Event]) -> Whole {
     fold.finish()
 }
 
-/// The events as if another dialect had said them.
+/// The events as if they came from another dialect.
 fn strange(mut events: Vec<Event>) -> Vec<Event> {
     for event in &mut events {
         event.carrier = Carrier::Ours;

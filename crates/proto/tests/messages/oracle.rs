@@ -1,4 +1,4 @@
-//! What an SDK makes of what we write is what the recorded streams say.
+//! An SDK assembles the same messages from our output as the recorded streams hold.
 
 use bytes::Bytes;
 use proto::Dialect;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{fold, read, sdk, setting, shared, strange, utf8, write};
 
-/// The recorded events, one a line, as the stream that they were.
+/// The recorded events, one per line, as the original stream.
 fn stream(lines: &Bytes) -> Bytes {
     let frame = |line: &str| {
         let value: Value = serde_json::from_str(line).unwrap();
@@ -15,13 +15,13 @@ fn stream(lines: &Bytes) -> Bytes {
     Bytes::from(utf8(lines).lines().filter(|line| !line.is_empty()).map(frame).collect::<String>())
 }
 
-/// Figures of a usage object that every upstream gives.
+/// The counts of a usage object that every upstream sends.
 fn figures(message: &Value) -> [u64; 4] {
     let names = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"];
     names.map(|name| message["usage"][name].as_u64().unwrap())
 }
 
-/// Checks what of a message every dialect can say.
+/// Compares the fields of a message that every dialect has.
 fn same(name: &str, written: &Value, recorded: &Value) {
     for kind in ["text", "thinking"] {
         assert_eq!(sdk::text(written, kind), sdk::text(recorded, kind), "{name}");

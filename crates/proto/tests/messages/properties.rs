@@ -1,4 +1,4 @@
-//! What holds for every stream, whatever its chunks and wherever it is cut.
+//! The properties of every stream, for any chunks and any cut.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ fn all() -> Vec<(String, Vec<Event>)> {
     streams.map(|(dialect, name, body)| (name, read(dialect, [&body[..]]))).collect()
 }
 
-/// Whether items open before their deltas, close once and nothing follows a terminal.
+/// Whether items open before their deltas and close once, and nothing follows a terminal event.
 fn legal(events: &[Event]) -> bool {
     let mut open = Vec::new();
     let mut closed = Vec::new();
@@ -55,12 +55,12 @@ fn legal(events: &[Event]) -> bool {
     })
 }
 
-/// Whether our SDK, which is stricter than the official ones, reads the stream even as it came.
+/// Whether our SDK, which is stricter than the official ones, reads the original stream too.
 fn strict(name: &str) -> bool {
     name != "crlf" && name != "interleaved"
 }
 
-/// Ends of a stream of this dialect.
+/// The number of ends in a stream of this dialect.
 fn ends(out: &[u8]) -> usize {
     utf8(out).matches("event: message_stop").count() + utf8(out).matches("event: error").count()
 }
@@ -186,7 +186,7 @@ fn what_is_written_reads_back() {
         let again = read(Dialect::Messages, [&out[..]]);
         assert!(legal(&again), "{name}");
         assert_eq!(fold(&again).failure.is_some(), fold(&events).failure.is_some(), "{name}");
-        // The second time nothing is lost any more.
+        // The second pass loses nothing more.
         let twice = write(Dialect::Messages, setting(Dialect::Messages), &strange(again));
         let third = strange(read(Dialect::Messages, [&twice[..]]));
         assert_eq!(utf8(&write(Dialect::Messages, setting(Dialect::Messages), &third)), utf8(&twice), "{name}");

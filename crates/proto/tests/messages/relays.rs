@@ -1,4 +1,4 @@
-//! What upstreams of this protocol get of a history that they did not make, and how much they are asked to think.
+//! How upstreams of this protocol receive a history from elsewhere, and how much reasoning they are asked for.
 
 use proto::dialect::{RelayTarget, Target, Written};
 use proto::{Dialect, Wire};
@@ -9,7 +9,7 @@ use crate::utf8;
 
 const THOUGHTLESS: &str = "dropped thinking in a turn that began without a thought";
 
-/// A body of this dialect as a relay gets it, and the notes.
+/// A body of this dialect as written for a relay, and the notes.
 fn patched(body: &Value, relay: RelayTarget) -> (Value, String) {
     written(Dialect::Messages, body, relay)
 }
@@ -114,7 +114,7 @@ fn an_adaptive_model_has_room_to_think_beside_the_answer() {
         let (out, _) = written(Dialect::Chat, &body, relay);
         assert_eq!((&out["max_tokens"], &out["output_config"]["effort"]), (&json!(room), &json!("high")), "{most:?}");
     }
-    // Nothing is added that no model might have.
+    // The gateway adds no fields that some model might not have.
     let body =
         json!({"model":"m","max_completion_tokens":64_000,"reasoning_effort":"high","messages":body["messages"]});
     for model in ["claude-opus-4-6", "claude-haiku-4-5"] {

@@ -1,4 +1,4 @@
-//! Replies: every stream of our corpus that messages clients or upstreams can meet, snapshot by snapshot.
+//! Replies: every stream of our corpus that messages clients or upstreams can receive or send, as snapshots.
 
 use proto::canon::{Finish, Limits, Thinking, What};
 use proto::trim::{Trim, Verdict};
@@ -6,7 +6,7 @@ use proto::{Dialect, Kind};
 
 use crate::{corpus, events, fold, read, sdk, seeing, setting, strange, utf8, write};
 
-/// The dialects that a messages stream is written in anew.
+/// The dialects in which a messages stream is rewritten.
 const CLIENTS: [(Dialect, &str); 5] = [
     (Dialect::Messages, "messages"),
     (Dialect::Chat, "chat"),
@@ -61,14 +61,14 @@ fn messages_streams_pass_as_they_came() {
         let events = read(Dialect::Messages, [&body[..]]);
         let out = write(Dialect::Messages, setting(Dialect::Messages), &events);
         match name.as_str() {
-            // Errors are said in our own words, behind the end of the open block; what came before is untouched.
+            // Errors are written in our own words, behind the end of the open block; the bytes before them do not change.
             "error" => {
                 let stop = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
                 let at = utf8(&body).find("event: error").unwrap();
                 assert!(utf8(&out).starts_with(&format!("{}{stop}event: error\n", utf8(&body[..at]))));
                 assert!(!utf8(&out).contains("req_0001"));
             }
-            // The official SDKs do not see events without a name.
+            // The official SDKs ignore events without a name.
             "odd" => {
                 let nameless =
                     utf8(&out).lines().filter(|line| !line.starts_with("event: ")).map(|line| format!("{line}\n"));

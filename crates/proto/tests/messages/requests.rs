@@ -1,4 +1,4 @@
-//! Requests: what is read, what is written from it, and what is refused with which path.
+//! Requests: how they are read and written, and which ones are refused with which path.
 
 use bytes::Bytes;
 use proto::dialect::{CodexTarget, RelayTarget, Target, Written};
@@ -23,7 +23,7 @@ pub(crate) fn notes(notes: &Notes) -> String {
     notes.iter().collect::<Vec<_>>().join("; ")
 }
 
-/// The request without the bytes that it came in, as if it had come in another dialect.
+/// The request without its original bytes, as if it had come in another dialect.
 pub(crate) fn foreign(mut request: Request) -> Request {
     (request.raw, request.origin) = (None, None);
     request
@@ -33,7 +33,7 @@ pub(crate) fn foreign(mut request: Request) -> Request {
 fn requests_written_for_every_upstream() {
     for (name, body) in corpus("requests/messages", ".json") {
         let (request, read) = Dialect::Messages.read_request(body).unwrap();
-        // The patched body is tested on its own.
+        // The patched body has its own test.
         let request = foreign(request);
         let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?} {:?}", request.reply, request.envelope)];
         let targets = [
@@ -166,7 +166,7 @@ fn message(message: &str) -> String {
     format!(r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"a"}},{message}]}}"#)
 }
 
-/// The same with one content block of this role.
+/// The same with one content block from this role.
 pub(crate) fn block(role: &str, block: &str) -> String {
     message(&format!(r#"{{"role":"{role}","content":[{block}]}}"#))
 }

@@ -1,5 +1,5 @@
-//! What an official SDK makes of a stream, written for the tests alone: events must come in the order that the protocol has, and
-//! the message grows by them.
+//! A reader of streams like an official SDK, written for the tests alone: events must come in the protocol's order, and each adds to the
+//! message.
 
 use serde_json::{Map, Value, json};
 
@@ -14,10 +14,10 @@ pub(crate) enum End {
     Error(Value),
 }
 
-/// Reads a stream of frames `event: ..\ndata: ..` and puts its message together.
+/// Reads a stream of frames `event: ..\ndata: ..` and assembles its message.
 ///
 /// # Panics
-/// Wherever the stream is not legal.
+/// If the stream is not legal.
 pub(crate) fn assemble(stream: &[u8]) -> End {
     let (mut message, mut open, mut end) = (None, None, None);
     let frames = utf8(stream).split("\n\n").filter(|frame| !frame.is_empty() && !frame.starts_with(':'));

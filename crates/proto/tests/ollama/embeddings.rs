@@ -1,4 +1,4 @@
-//! Embeddings: requests in OpenAI's words, answers in Ollama's.
+//! Embeddings: requests in OpenAI's format, answers in Ollama's.
 
 use std::time::Duration;
 

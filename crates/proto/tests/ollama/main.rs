@@ -1,4 +1,4 @@
-//! Ollama's API from bytes to bytes: snapshots over our own corpus, refusals, and what holds for every stream.
+//! Ollama's API from bytes to bytes: snapshots over our own corpus, refusals, and the properties of every stream.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 mod embeddings;
@@ -70,7 +70,7 @@ fn lines(stream: &str) -> Vec<Value> {
     stream.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// Every stream of ours: name and events.
+/// Every stream of our corpus: name and events.
 fn replies() -> Vec<(String, Vec<Event>)> {
     let of = |wire, folder: &str| {
         let folder = folder.to_owned();

@@ -1,4 +1,4 @@
-//! What holds for every stream, wherever it is cut.
+//! The properties of every stream, for any cut.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{corpus, fold, lines, read, replies, setting, write};
 
-/// What an appending client ends up with.
+/// The result of a client that appends every text.
 #[derive(Debug, Default, PartialEq)]
 struct Contents {
     text: String,

@@ -33,7 +33,7 @@ fn generated_streams_and_whole_bodies() {
     }
 }
 
-/// What the system S0 got wrong: its last line said the whole text again, which clients that append then showed twice.
+/// A defect of the system S0: its last line repeated the whole text, so clients that append showed the text twice.
 #[test]
 fn the_last_line_repeats_nothing() {
     for (name, events) in replies() {
@@ -110,7 +110,7 @@ fn arguments_are_objects_on_one_line() {
 #[test]
 fn a_call_that_was_cut_off_is_not_handed_out() {
     let mut events = call("{\"a\":\"hal", Finish::Length);
-    // Its end was never said.
+    // The end of the item is missing.
     events.remove(2);
     let lines = lines(&write(setting(false), &events));
     assert_eq!((lines.len(), &lines[0]["done_reason"]), (1, &json!("length")));
@@ -152,7 +152,7 @@ fn hidden_thinking_stays_hidden() {
     assert!(!std::str::from_utf8(&body).unwrap().contains("\"thinking\""));
 }
 
-/// Most clients read pictures as strings, as Ollama's own types have them; its official client for Python reads objects only.
+/// Most clients read images as strings, as Ollama's own types have them; its official client for Python reads objects only.
 #[test]
 fn pictures_are_strings_or_objects() {
     let (_, events) = replies().into_iter().find(|(name, _)| name == "responses_image").unwrap();

@@ -1,4 +1,4 @@
-//! Requests: what is read, what is written from it, and what is refused with which path.
+//! Requests: how they are read and written, and which ones are refused with which path.
 
 use bytes::Bytes;
 use proto::canon::{ItemKind, Thinking};
@@ -162,7 +162,7 @@ fn names_of_mcp_tools_are_accepted() {
     read(&with(r#""tools":[{"type":"function","function":{"name":"github/issues.list"}}]"#)).unwrap();
 }
 
-/// The ids that results got, in order.
+/// The ids of the results, in order.
 fn answered(tail: &str) -> Vec<String> {
     let calls = r#"{"role":"assistant","tool_calls":[{"function":{"name":"f"}},{"function":{"name":"g"}},{"id":"given","function":{"name":"f"}}]}"#;
     let (request, _) = read(&message(&format!("{calls},{tail}"))).unwrap();

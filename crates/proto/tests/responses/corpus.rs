@@ -5,7 +5,7 @@ use proto::{Dialect, Event, What};
 
 use crate::support::{STREAMS, bare, data, events, expected, fold, kind, setting, write};
 
-/// One line an event, without frames.
+/// One line per event, without frames.
 fn lines(events: &[Event]) -> String {
     let line = |event: &Event| {
         let frame = match &event.carrier {

@@ -271,7 +271,7 @@ fn a_frame_cut_between_its_pieces_is_closed() {
     }
 }
 
-/// Row F24: over HTTP an answer has one reply, whatever ids its events bear. Some services write another in every event.
+/// Row F24: over HTTP an answer has one reply, whatever ids its events have. Some services send another id in every event.
 #[test]
 fn ids_may_change_from_event_to_event() {
     let stable = [
@@ -308,7 +308,7 @@ fn ids_may_change_from_event_to_event() {
     assert_eq!(before_the_end(&passed), before_the_end(&stream(true)), "frames pass as they came");
 }
 
-/// A response object that we write says what its request asked for.
+/// A response object from the gateway repeats the request's settings.
 #[test]
 fn objects_of_ours_repeat_their_request() {
     let body = serde_json::json!({

@@ -1,4 +1,4 @@
-//! The recorded streams and captures of `$POLYGATE_SHARED`, read at run time and compared with what belongs to them.
+//! The recorded streams and captures of `$POLYGATE_SHARED`, read at run time and compared with the matching recordings.
 #![expect(clippy::disallowed_methods, reason = "the recordings are not part of the project and are read at run time")]
 
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@ fn stream() -> impl Strategy<Value = (&'static str, &'static str)> {
     prop::sample::select(&STREAMS[..])
 }
 
-/// Line ends, spelling of the fields and comments that mean the same.
+/// The stream with equivalent line ends, field spellings and comments.
 fn spell(stream: &str, style: u8) -> String {
     match style % 5 {
         1 => stream.replace('\n', "\r\n"),
@@ -115,7 +115,7 @@ fn chat_streams_become_legal_responses() {
     }
 }
 
-/// The item less what only a frame keeps: its id, empty annotations, an image's format and prompt.
+/// The item without the data that only a frame holds: its id, empty annotations, an image's format and prompt.
 fn plain(item: &Item) -> Item {
     let mut item = nameless(item);
     match &mut item.kind {
@@ -243,15 +243,15 @@ proptest! {
     }
 }
 
-/// What is remembered of a reply of the backend is a copy: a piece of a chunk would keep the whole buffer that it came in, 8 KiB of
-/// every open stream. A tool call that a client gets in one piece is held as it came.
+/// The stored parts of a reply of the backend are copies: a slice of a chunk would hold the whole buffer that it came in, 8 KiB for every
+/// open stream. A tool call that a client gets in one piece is held as it came.
 #[rstest::rstest]
 fn no_part_of_a_chunk_stays_in_memory(
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] client: Dialect,
     #[values("text", "reasoning", "refusal")] name: &str,
 ) {
     let (_, stream) = STREAMS.iter().find(|(known, _)| *known == name).unwrap();
-    // Whole frames: one that crosses a border is copied anyway.
+    // Whole frames, because a frame that crosses a chunk border is copied anyway.
     let chunks: Vec<Bytes> =
         stream.split_inclusive("\n\n").map(|frame| Bytes::copy_from_slice(frame.as_bytes())).collect();
     let (mut reader, mut writer) = (Reader::new(Wire::Responses), Writer::new(client, setting()));

@@ -38,7 +38,7 @@ fn relay(request: &Request) -> (Bytes, Notes) {
     (body, notes)
 }
 
-/// A body as text, one top-level field a line, and its notes.
+/// A body as text, one top-level field per line, and its notes.
 fn show((body, notes): (Bytes, Notes)) -> String {
     let body: Value = serde_json::from_slice(&body).unwrap();
     let fields = body.as_object().unwrap().iter().map(|(key, value)| format!("{key}: {value}\n"));
@@ -46,7 +46,7 @@ fn show((body, notes): (Bytes, Notes)) -> String {
     fields.chain(notes).collect()
 }
 
-/// Everything at once, in no special order, with fields that nobody knows.
+/// All fields at once, in no special order, with unknown fields too.
 const RICH: &str = r#"{
   "stream": true, "temperature": 0.20, "unknown_field": {"kept": [1, 2.50]}, "model": "alias", "user": "u",
   "instructions": "Be \u201cbrief\u201d.",
@@ -99,7 +99,7 @@ fn the_classic_shape() {
     insta::assert_snapshot!(show(write(&read(RICH).unwrap(), &classic())));
 }
 
-/// Whoever wrote the request, and in whatever order.
+/// For any author and any order of the fields.
 #[test]
 fn the_backend_gets_the_official_clients_order() {
     let order = [
@@ -183,7 +183,7 @@ fn a_request_of_another_dialect_is_written_fresh() {
     ));
 }
 
-/// What Codex itself sends for a lite model: already in shape.
+/// A request by Codex itself for a lite model: already in the lite shape.
 const LITE: &str = r#"{"model":"gpt-6-sol","stream":true,"input":[{"type":"additional_tools","id":"at_1","role":"developer","tools":[{"type":"namespace","name":"functions","description":"","tools":[{"type":"custom","name":"exec"}]}]},{"type":"message","id":"msg_1","role":"developer","content":[{"type":"input_text","text":"Base."}]},{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}],"tool_choice":"auto","parallel_tool_calls":false,"reasoning":{"effort":"low","context":"all_turns"},"store":false,"include":["reasoning.encrypted_content"],"prompt_cache_key":"k","text":{"verbosity":"low"},"client_metadata":{"session_id":"s"}}"#;
 
 #[test]
@@ -197,7 +197,7 @@ fn a_body_in_shape_passes_byte_for_byte() {
     assert!(notes.is_empty(), "{notes:?}");
 }
 
-/// The tool that draws is seen wherever it is offered, and where it may be called.
+/// The image generation tool is found in every place that can offer it, and where it may be called.
 #[test]
 fn who_offers_the_image_tool_draws() {
     let list =
@@ -247,7 +247,7 @@ fn efforts_and_tiers_fit_the_model() {
     assert_eq!((&body["reasoning"]["effort"], &body["service_tier"]), (&json!("high"), &json!("priority")));
 }
 
-/// Hosted tools that a request gets beside its own, in both shapes.
+/// Hosted tools that a request gets in addition to its own, in both shapes.
 #[test]
 fn added_tools_follow_the_clients() {
     let request = read(r#"{"input":"x","tools":[{"type":"function","name":"f","parameters":{}}]}"#).unwrap();
@@ -286,7 +286,7 @@ fn instructions_are_never_missing_where_they_must_be() {
         let operator = json!({"role": role, "content": "d"});
         assert_eq!(instructions(json!([operator, user])), None);
         assert_eq!(instructions(json!([user, operator])), Some(json!("You are a helpful assistant.")));
-        // What stood first may be left out.
+        // The first item may be left out.
         let stateless = json!({"type": "reasoning", "summary": []});
         assert_eq!(instructions(json!([stateless, operator, user])), None);
     }

@@ -39,7 +39,7 @@ fn completed(id: &str) -> Bytes {
     Bytes::from(format!(r#"{{"type":"response.completed","response":{{"id":"{id}","output":[]}}}}"#))
 }
 
-/// What the other end remembers after a turn and its reply.
+/// The other end's stored state after a turn and its reply.
 fn chain(body: &str, replied: &[&str]) -> Chain {
     let mut record = turn(body).record();
     let messages =
@@ -80,7 +80,7 @@ fn a_turn_sends_only_new_items(#[case] replied: &[&str], #[case] back: &[&str], 
     assert_eq!(turn(&body(&items)).known(&chain), known);
 }
 
-/// Where the reply's items were not all seen one by one, nothing relies on what the other end remembers.
+/// Where the reply's items were not all seen one by one, the request does not rely on the other end's stored state.
 #[test]
 fn items_that_only_the_end_lists_make_no_chain() {
     let mut record = turn(&body(&[])).record();
@@ -172,7 +172,7 @@ fn a_refusal_frame_is_read() {
     assert_eq!(bare, Refusal { status: None, code: None, headers: Vec::new() });
 }
 
-/// A reply is the same in both framings, whichever of them its upstream has, and each server-sent event is named as its type.
+/// A reply is the same in both framings, for either framing of its upstream, and each server-sent event has its type as its name.
 #[rstest]
 fn both_framings_give_the_same_events(
     #[values(Framing::ServerSentEvents, Framing::Lines)] upstream: Framing,
@@ -211,7 +211,7 @@ fn both_framings_give_the_same_events(
     }
 }
 
-/// A client that takes messages gets a large frame whole, and is kept waiting by empty lines until the reply begins.
+/// A client that reads messages gets a large frame whole, and gets empty lines as keepalives until the reply begins.
 #[test]
 fn messages_are_whole() {
     let picture = "A".repeat(600 << 10);
@@ -241,7 +241,7 @@ fn messages_are_whole() {
 }
 
 proptest! {
-    /// The reader takes from a message what it takes from the same event of a stream.
+    /// The reader reads the same from a message as from the same event of a stream.
     #[test]
     fn messages_read_as_stream_frames(text in "\\PC{0,40}") {
         let delta = serde_json::json!({ "type": "response.output_text.delta", "item_id": "m", "output_index": 0,
@@ -260,7 +260,7 @@ proptest! {
         prop_assert_eq!(text_read, text);
     }
 
-    /// Arbitrary messages never panic, and what is taken is a frame.
+    /// Arbitrary messages never panic, and an accepted message is a frame.
     #[test]
     fn no_message_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let message = Bytes::from(bytes);

@@ -1,4 +1,4 @@
-//! Responses that are kept, and the messages of a WebSocket.
+//! Stored responses, and the messages of a WebSocket.
 
 use bytes::BytesMut;
 use proto::canon::What;
@@ -14,7 +14,7 @@ fn stored(store: bool, most: usize) -> ReplySetting {
     ReplySetting { stored, ..setting() }
 }
 
-/// What a client reads, and the object that is kept.
+/// The events that a client reads, and the stored object.
 fn write(setting: ReplySetting, events: &[proto::Event]) -> (Vec<Value>, Option<Value>) {
     let mut writer = Writer::new(Dialect::Responses, setting);
     let mut out = BytesMut::new();
@@ -72,7 +72,7 @@ fn a_response_that_is_too_large_is_marked_as_not_stored() {
     }
 }
 
-/// What we say ourselves has the same id from the beginning to the end, whatever the upstream's looks like.
+/// The gateway's own frames have the same id from the beginning to the end, for any id of the upstream.
 #[test]
 fn a_failure_of_ours_names_the_upstreams_own_id() {
     let frame = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"gen-7\",\"status\":\"in_progress\"}}\n\n";

@@ -1,11 +1,11 @@
-//! Streams through readers and writers.
+//! Passes streams through readers and writers.
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::ItemKind;
 use proto::dialect::ReplySetting;
 use proto::{Dialect, Event, Fold, Item, Reader, What, Whole, Writer};
 
-/// Our own streams, written in the shapes of the Codex backend.
+/// Our own streams, in the shapes of the Codex backend.
 pub(crate) const STREAMS: [(&str, &str); 12] = [
     ("text", include_str!("../../corpus/responses/text.sse")),
     ("tools", include_str!("../../corpus/responses/tools.sse")),
@@ -51,7 +51,7 @@ pub(crate) fn write(dialect: Dialect, setting: ReplySetting, events: &[Event]) -
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The item without the id that the upstream gave it.
+/// The item without the upstream's id.
 pub(crate) fn nameless(item: &Item) -> Item {
     let mut kind = item.kind.clone();
     match &mut kind {
@@ -65,7 +65,7 @@ pub(crate) fn nameless(item: &Item) -> Item {
     Item { kind, raw: None }
 }
 
-/// The events without their frames, as another dialect's reader would bring them.
+/// The events without their frames, as another dialect's reader would return them.
 pub(crate) fn bare(events: &[Event]) -> Vec<Event> {
     let bare = |event: &Event| {
         let what = match &event.what {
@@ -112,7 +112,7 @@ pub(crate) fn is_terminal(kind: &str) -> bool {
     matches!(kind, "response.completed" | "response.failed" | "response.incomplete" | "error")
 }
 
-/// What the events say, whatever frames they came in.
+/// The reply of the events, without their frames.
 pub(crate) fn meaning(events: &[Event]) -> Whole {
     let mut whole = fold(events);
     whole.items.iter_mut().for_each(|item| item.raw = None);
@@ -120,7 +120,7 @@ pub(crate) fn meaning(events: &[Event]) -> Whole {
     whole
 }
 
-/// The frames of the stream that a client of this dialect gets, in the order of the stream.
+/// The frames of the stream that a client of this dialect gets, in the stream's order.
 pub(crate) fn expected(stream: &str, codex: bool) -> String {
     let mut open = false;
     let mut frames = String::new();

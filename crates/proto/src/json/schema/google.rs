@@ -234,8 +234,8 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
     is_accepted(&out).then_some(out)
 }
 
-/// Whether a schema passes Gemini's checks: a type where there is no choice, `items` for arrays only, properties for objects only, and
-/// every required property defined.
+/// Whether a schema passes Gemini's checks: a type where there is no choice, `items` for every array and no other type, properties
+/// for every object and no other type, and every required property defined.
 fn is_accepted(schema: &Tree) -> bool {
     let is = |kind: &str| keywords::is_type(schema, kind);
     let properties = schema.get("properties").map(Tree::members).unwrap_or_default();
