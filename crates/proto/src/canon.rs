@@ -118,7 +118,7 @@ pub enum Thinking {
 /// Reasoning settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasoning {
-    /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, `ultra`; unknown values are kept.
+    /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, `ultra`; unknown values are allowed.
     pub effort: Option<String>,
     /// `auto`, `concise`, `detailed`.
     pub summary: Option<String>,
@@ -133,7 +133,7 @@ pub enum Format {
     JsonSchema {
         /// `[A-Za-z0-9_-]{1,64}`.
         name: Text,
-        /// What the format is for.
+        /// The format's description.
         description: Option<Text>,
         /// The schema as the client wrote it.
         schema: Json,
@@ -361,7 +361,7 @@ pub enum ToolKind {
     Function {
         /// 1 to 128 characters.
         name: Text,
-        /// What it does.
+        /// The function's description.
         description: Option<Text>,
         /// JSON schema of its arguments.
         parameters: Option<Json>,
@@ -372,7 +372,7 @@ pub enum ToolKind {
     Custom {
         /// 1 to 128 characters.
         name: Text,
-        /// What it does.
+        /// The tool's description.
         description: Option<Text>,
         /// `{"type":"text"}` or a grammar.
         format: Option<Json>,

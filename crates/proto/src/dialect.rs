@@ -67,7 +67,7 @@ impl Target {
 pub struct CodexTarget {
     /// Catalogue slug to send.
     pub model: String,
-    /// Whether the catalogue entry asks for the lite shape.
+    /// Whether the catalogue entry requires the lite shape.
     pub lite: bool,
     /// Effort from a model suffix or setting, used when the request has none.
     pub effort: Option<String>,
@@ -340,7 +340,7 @@ impl Writer {
         self.done = matches!(event.what, What::End { .. } | What::Fail(_));
     }
 
-    /// The response object that the client saw last, where [`ReplySetting::stored`] asks for it.
+    /// The response object that the client saw last, where [`ReplySetting::stored`] requests it.
     pub fn response(&self) -> Option<&Json> {
         if let DialectWriter::Responses(writer) = &self.inner { writer.response() } else { None }
     }

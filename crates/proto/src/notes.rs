@@ -77,7 +77,7 @@ pub(crate) fn sanitized(word: &str) -> String {
     word.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(60).collect()
 }
 
-/// Whether a field's name may stand in a note as it is.
+/// Whether a field's name may be part of a note unchanged.
 pub(crate) fn is_plain(name: &str) -> bool {
     name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }

@@ -30,10 +30,10 @@ impl Json {
         Self(slice_of(buffer, raw.get().as_bytes()))
     }
 
-    /// Serialises a value of ours.
+    /// Serialises a value of one of the gateway's own types.
     ///
     /// # Panics
-    /// Never for types whose `Serialize` cannot fail, which all of ours are.
+    /// Never for types whose `Serialize` cannot fail, which is true of all types here.
     pub fn of<T: serde::Serialize + ?Sized>(value: &T) -> Self {
         Self(Bytes::from(serde_json::to_vec(value).expect("invariant: our types serialise")))
     }

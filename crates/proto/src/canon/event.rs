@@ -97,7 +97,7 @@ pub enum What {
         at: u32,
         /// Part index inside the item (content, summary or annotation index); 0 where there is one part.
         part: u32,
-        /// What the piece belongs to.
+        /// The channel of the piece.
         channel: Channel,
         /// The piece, never empty on text channels.
         data: Text,
@@ -214,7 +214,7 @@ impl Head {
 }
 
 impl ItemKind {
-    /// The item as it is at its beginning.
+    /// The item at its beginning.
     pub(crate) fn begun(head: &Head) -> Self {
         match head.clone() {
             Head::Message { phase } => Self::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase },

@@ -6,7 +6,7 @@ use super::walk::Shape;
 use crate::failure::Failure;
 use crate::text::{Json, Text};
 
-/// What a reader of one value returns; the failure names the value's path.
+/// The result of a reader of one value; the failure names the value's path.
 pub(crate) type ReadResult<T> = Result<T, Failure>;
 
 /// One value of the body and its path.

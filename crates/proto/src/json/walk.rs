@@ -192,7 +192,7 @@ impl Member {
     }
 }
 
-/// The range of the value that `scan` stands before, and the start of the next member.
+/// The range of the value that begins at `scan`, and the start of the next member.
 fn value(mut scan: Scan<'_>) -> Option<(Range<usize>, Option<usize>)> {
     scan.next_token()?;
     let start = scan.at();

@@ -9,7 +9,7 @@ use crate::tokens;
 /// How many pieces at the end can still change: letters and the start of a contraction (`don` `'t`), a run of spaces and the piece after
 /// it.
 const UNSURE: usize = 2;
-/// Longest text without a final piece; a longer one is counted as it is. Only a word of this length reaches the limit.
+/// Longest text without a final piece; a longer one is counted as it is. Only a single word can be that long.
 const LONGEST: usize = 4096;
 
 /// The limit and the tokens spent.

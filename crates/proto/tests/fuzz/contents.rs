@@ -74,7 +74,7 @@ impl Draft {
         &mut self.calls[index].1
     }
 
-    /// A generated picture.
+    /// Adds a generated image.
     pub(crate) fn image(&mut self, result: &str) {
         self.images.push(result.to_owned());
     }

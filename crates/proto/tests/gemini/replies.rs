@@ -233,7 +233,7 @@ fn a_body_of_own_frames_keeps_unknown_fields() {
     .concat();
     let whole = fold(&read(Dialect::Gemini, [stream.as_bytes()]));
     insta::assert_snapshot!("own_whole", utf8(&Dialect::Gemini.whole(&whole, &setting(Dialect::Gemini))));
-    // The body has no other upstream's words.
+    // Without its frames the body has none of Gemini's own parts.
     let cut = fold(&strange(read(Dialect::Gemini, [stream.as_bytes()])));
     assert!(!utf8(&Dialect::Gemini.whole(&cut, &setting(Dialect::Gemini))).contains("executableCode"));
 }

@@ -286,7 +286,7 @@ fn instructions_are_never_missing_where_they_must_be() {
         let operator = json!({"role": role, "content": "d"});
         assert_eq!(instructions(json!([operator, user])), None);
         assert_eq!(instructions(json!([user, operator])), Some(json!("You are a helpful assistant.")));
-        // The first item may be left out.
+        // The first item may be one that is not sent.
         let stateless = json!({"type": "reasoning", "summary": []});
         assert_eq!(instructions(json!([stateless, operator, user])), None);
     }
