@@ -1,4 +1,4 @@
-//! What a response object repeats of its request.
+//! The request fields that a response object repeats.
 
 use bytes::Bytes;
 
@@ -12,12 +12,12 @@ const FIELDS: [&str; 12] = [
     "tool_choice", "tools", "top_p", "truncation", "user",
 ];
 
-/// The fields of a request that the response objects of ours repeat.
+/// The fields of a request that our own response objects repeat.
 #[derive(Clone, Debug, Default)]
 pub struct Echo(Vec<(&'static str, Json)>);
 
 impl Echo {
-    /// The fields of a request of this dialect, in buffers of their own; none of a request of another dialect.
+    /// The fields of a request of this dialect, in separate buffers; empty for a request of another dialect.
     pub fn of(request: &Request) -> Self {
         let Some(raw) = request.own_body(Dialect::Responses).cloned() else {
             return Self::default();

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::notes::Notes;
 use crate::text::Json;
 
-/// The items as they came, or as this dialect says them.
+/// The items as they came, or in this dialect's form.
 pub(super) fn to_json(list: &[Item]) -> Vec<Json> {
     let fresh = |item: &Item| items::one(item, &mut Notes::default());
     list.iter().filter_map(|item| item.raw.clone().or_else(|| fresh(item))).collect()

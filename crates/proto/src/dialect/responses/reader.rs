@@ -1,9 +1,9 @@
-//! Upstream bytes in the responses dialect to events. Deltas are scanned, everything else is walked; no trees.
+//! Upstream bytes in the responses dialect to events. The reader scans deltas and walks everything else; it builds no trees.
 //!
-//! What it promises to writers: an `Open` comes first (rate limits, metadata and opaque frames may precede it), every item is
-//! opened before its pieces and its pieces say all of its text, even where the upstream sent only the finished item. Items are
-//! tied by `output_index`: some services give the reply and its items another id in every event. Events
-//! that no frame of their own stands for are covered, so that the writer of this dialect adds nothing for them.
+//! Guarantees for writers: an `Open` comes first (rate limits, metadata and opaque frames may precede it), every item is
+//! opened before its pieces, and the pieces hold the item's full text, even where the upstream sent only the finished item.
+//! Items are matched by `output_index`: some services change the ids of the reply and its items in every event. Events
+//! without a frame of their own are marked as covered, so that the writer of this dialect adds nothing for them.
 
 mod delta;
 mod progress;
@@ -34,14 +34,14 @@ const SPILL_OVER: usize = 256 << 10;
 /// Upstream responses bytes to events.
 pub(in crate::dialect) type Reader = StreamReader<ResponsesAnswer>;
 
-/// One reply as far as it was read.
+/// The part of a reply that was read so far.
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct ResponsesAnswer {
-    /// Whether every frame is held until it is whole; else large frames may pass in pieces.
+    /// Whether every frame is buffered until it is complete; otherwise large frames may pass in pieces.
     pub(in crate::dialect) whole_frames: bool,
     template: Template,
     items: ItemProgress,
-    /// Whether the reply began; only preliminaries come before.
+    /// Whether the reply is open; only rate limits, metadata and opaque frames come before that.
     opened: bool,
 }
 
@@ -126,7 +126,7 @@ impl ResponsesAnswer {
             let garbled = Failure::new(failure::Kind::Upstream, "The upstream sent an event that is not valid JSON.");
             return Err(garbled.code("malformed_event"));
         };
-        // The type may stand elsewhere than at the head of the object.
+        // The type may be elsewhere than at the head of the object.
         let kind = match json.text("type") {
             Some(name) => Kind::of(name.plain().as_bytes()),
             None if kind == Kind::Other && json.get("error").is_some() => Kind::Error,
@@ -162,11 +162,11 @@ impl ResponsesAnswer {
         };
         self.opened = true;
         let what = What::Open(opening(&response));
-        // The official SDKs insist on `response.created`; a frame of another type cannot stand for it.
+        // The official SDKs insist on `response.created`; a frame of another type cannot replace it.
         out.push(if kind == Kind::Created { Event { what, carrier } } else { silent(what) });
     }
 
-    /// Makes sure that the reply is open, for upstreams that never say so.
+    /// Opens the reply if the upstream sent no opening event.
     fn opened(&mut self, open: impl FnOnce() -> Open, out: &mut Vec<Event>) {
         if !std::mem::replace(&mut self.opened, true) {
             out.push(Event::new(What::Open(open())));
@@ -181,7 +181,7 @@ impl ResponsesAnswer {
         let at = delta.at.unwrap_or_else(|| self.items.current());
         let key = PartKey { at, part: delta.part, channel };
         if !self.items.delta(key) {
-            // Without its opening a call has no name; its item will say all of it.
+            // A call without an opening event has no name; the finished item will hold the whole call.
             let Some(head) = Head::of_channel(channel) else { return out.push(Event { what: What::Other, carrier }) };
             self.items.open(at);
             self.items.delta(key);
@@ -215,7 +215,7 @@ impl ResponsesAnswer {
         self.item(at, item::reply(&item), carrier, out);
     }
 
-    /// An item is whole; says first whatever of it was not said piece by piece.
+    /// Handles a finished item; first emits the pieces that had no events of their own.
     fn item(&mut self, at: u32, item: Item, carrier: Carrier, out: &mut Vec<Event>) {
         if self.items.open(at) {
             out.push(silent(What::ItemOpen { at, head: Head::of(&item.kind) }));
@@ -245,7 +245,7 @@ fn passed(raw: Bytes) -> Carrier {
 
 const COVERED: Carrier = Carrier::Covered(Dialect::Responses);
 
-/// An event that the frame of a later event stands for.
+/// An event that the frame of a later event covers.
 fn silent(what: What) -> Event {
     Event { what, carrier: COVERED }
 }

@@ -1,4 +1,4 @@
-//! A request body in the making: the fields that we decide about, laid over the client's own where there is one.
+//! Builds a request body: the fields that we set replace those of the client's own body, if there is one.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -10,7 +10,7 @@ use crate::json::{emit, walk};
 use crate::notes::Notes;
 use crate::text::Json;
 
-/// Our fields, in the order that a fresh body has.
+/// Our fields, in the order of a new body.
 #[derive(Debug, Default)]
 pub(super) struct Body {
     fields: Vec<(&'static str, Json)>,
@@ -22,7 +22,7 @@ impl Body {
         self.fields.extend(value.into().map(|value| (name, value)));
     }
 
-    /// The body. With `own`, fields stand where they stand there, and those that we do not set stay if `keep` says so.
+    /// The body. With `own`, fields have the order of `own`, and a field that we do not set stays if `keep` accepts its name.
     pub(super) fn render(mut self, own: Option<&ClientBody>, keep: impl Fn(&str) -> bool) -> Bytes {
         // Names, quotes and commas beside the values.
         let set: usize = self.fields.iter().map(|(name, value)| name.len() + value.bytes().len() + 4).sum();
@@ -41,7 +41,7 @@ impl Body {
     }
 }
 
-/// The list `elements`, as the client's own bytes where nothing changed.
+/// The list `elements`; the client's own bytes if nothing changed.
 pub(super) fn list(own: Option<&ClientBody>, name: &str, elements: &[Json]) -> Json {
     let same = own.and_then(|own| own.get(name)).filter(|list| walk::is_list_of(list, elements));
     same.cloned().unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! The client's own body, when it came in this dialect: cut into its fields once, looked up often.
+//! The client's own body, when it came in this dialect: split into its fields once, for many lookups.
 
 use crate::canon::Request;
 use crate::dialect::Dialect;
@@ -26,7 +26,7 @@ impl ClientBody {
         self.0.iter()
     }
 
-    /// How many bytes the fields take, without their punctuation.
+    /// Size of the fields in bytes, without their punctuation.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(|(key, value)| key.escaped().len() + value.bytes().len()).sum()
     }

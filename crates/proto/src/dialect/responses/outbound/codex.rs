@@ -19,7 +19,7 @@ use crate::json::{Shape, emit};
 use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
-/// The fields that the backend takes; any other is answered with `Unsupported parameter`.
+/// The fields that the backend takes; it answers any other with `Unsupported parameter`.
 const ALLOWED: [&str; 14] = [
     "model", "instructions", "stream", "service_tier", "input", "tools", "tool_choice", "parallel_tool_calls",
     "reasoning", "store", "include", "prompt_cache_key", "text", "client_metadata",
@@ -51,11 +51,11 @@ pub(super) fn write(request: &Request, target: &CodexTarget) -> Result<(Bytes, N
     body.set("text", body::text(request, own, &mut notes));
     body.set("client_metadata", metadata(target, own));
     dropped(request, &mut notes);
-    // Nothing of the client's own is left that would have to stay where it stood: the fields have the official client's order.
+    // No field of the client's own body is left whose position matters: the fields have the official client's order.
     Ok((body.render(None, |_| false), notes))
 }
 
-/// Fields whose loss would change the answer's meaning are refused, not dropped.
+/// Refuses fields whose loss would change the answer's meaning, instead of dropping them.
 fn refuse(request: &Request) -> Result<(), Failure> {
     for (name, value) in &request.rest {
         let why = match name.as_str() {
@@ -116,7 +116,7 @@ impl Shaped {
     }
 }
 
-/// The client's tools, and the hosted ones that it gets beside them.
+/// The client's tools and the hosted tools that are added to them.
 fn offered<'a>(request: &'a Request, target: &CodexTarget, notes: &mut Notes) -> Cow<'a, [Tool]> {
     if target.tools.is_empty() {
         return Cow::Borrowed(&request.tools);
@@ -134,7 +134,7 @@ fn classic_instructions(request: &Request, list: &[Json]) -> Option<Json> {
     }
 }
 
-/// The item that carries tools in the lite shape: everything in one namespace, the client's own namespaces beside it.
+/// The item that carries tools in the lite shape: one namespace with all plain tools, then the client's own namespaces.
 fn tool_list(tools: &[Tool], list: &[Json]) -> Json {
     let is_namespace = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == "namespace");
     let (spaces, plain): (Vec<_>, Vec<_>) = tools.iter().zip(list).partition(|(tool, _)| is_namespace(tool));
@@ -163,7 +163,7 @@ fn tier(request: &Request, target: &CodexTarget, notes: &mut Notes) -> Option<Js
     None
 }
 
-/// The effort that the body has.
+/// The effort in the body.
 pub(in crate::dialect::responses) fn effort(request: &Request, target: &CodexTarget) -> Option<String> {
     effort::choose(request, target, &mut Notes::default())
 }
@@ -202,8 +202,8 @@ fn metadata(target: &CodexTarget, own: Option<&ClientBody>) -> Option<Json> {
     })
 }
 
-/// A client's object without what is of its connection or its own account alone: the headers of a message, the turn state, which is
-/// another account's as soon as another one serves, and what its device says of itself.
+/// A client's object without the fields that belong only to its connection or its own account: the headers of a message, the turn
+/// state (which is wrong as soon as another account serves the request) and the device's attestation.
 fn strip_connection_fields(object: &Json) -> Json {
     let passing = |key: &Text| {
         key.as_str().starts_with("ws_request_header_")

@@ -10,7 +10,7 @@ use crate::notes::Notes;
 use crate::state::State;
 use crate::text::{Json, Text};
 
-/// Stands before the output of a tool that failed.
+/// Prefix of the output of a failed tool.
 const FAILED: &str = "Error: ";
 
 /// The items for the Codex backend.
@@ -22,7 +22,7 @@ pub(super) fn codex(items: &[Item], target: &CodexTarget, notes: &mut Notes) -> 
             continue;
         }
         if matches!(&item.kind, ItemKind::Reasoning { encrypted: None, .. }) {
-            // The backend keeps nothing, so that an id alone names nothing.
+            // The backend stores no items, so an id alone refers to nothing.
             notes.add("dropped reasoning without its state");
             continue;
         }
@@ -51,7 +51,7 @@ pub(super) fn relay(items: &[Item], target: &RelayTarget, notes: &mut Notes) -> 
     list
 }
 
-/// One item: as it came, or fresh; `None` when it cannot be said here.
+/// One item: as it came, or newly written; `None` when this dialect has no form for it.
 pub(super) fn one(item: &Item, notes: &mut Notes) -> Option<Json> {
     if foreign(&item.kind) {
         notes.add("dropped reasoning state of another protocol");
@@ -138,8 +138,8 @@ fn role_name(role: &Role) -> &'static str {
     }
 }
 
-/// A tool output: a string when it is nothing but text, a line break between its parts. There is no mark for a failed tool, so
-/// words say it.
+/// A tool output: a string when all parts are text, with a line break between the parts. The dialect has no flag for a failed
+/// tool, so a prefix in the text marks the failure.
 fn output(writer: &mut ObjectWriter<'_>, parts: &[Part], failed: bool, notes: &mut Notes) {
     let texts: Option<Vec<&Text>> =
         parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();

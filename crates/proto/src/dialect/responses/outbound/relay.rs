@@ -11,11 +11,11 @@ use crate::dialect::{Dialect, RelayTarget};
 use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
-/// What is read but not passed on: spellings of other APIs, what names a WebSocket's message, and the response to go on from,
-/// which is ours and stands in `input`.
+/// Fields that are read but not passed on: spellings of other APIs, the fields of a WebSocket message, and
+/// `previous_response_id`, which names a response of ours whose items are already in `input`.
 const OURS: [&str; 6] = ["max_completion_tokens", "max_tokens", "stop", "type", "generate", "previous_response_id"];
 
-/// Writes the body. Everything that the client said in this dialect stays; what we normalise or decide is laid over it.
+/// Writes the body. Every field that the client sent in this dialect stays, except those that we normalise or set.
 pub(super) fn write(request: &Request, target: &RelayTarget) -> (Bytes, Notes) {
     let own = ClientBody::of(request);
     let own = own.as_ref();
@@ -27,11 +27,11 @@ pub(super) fn write(request: &Request, target: &RelayTarget) -> (Bytes, Notes) {
     body.set("tools", tools(request, own));
     body.set("tool_choice", request.tool_choice.as_ref().map(tool::choice_json));
     let effort = request.reasoning.effort.as_deref().or(target.effort.as_deref());
-    // Chat and Ollama have no way to bring state back, and show thoughts without being asked: models that do not think refuse
-    // all of it.
+    // Chat and Ollama clients cannot send reasoning state back, and get to see thoughts without asking: models that do not think
+    // refuse all of these fields.
     let mute = matches!(request.origin, Some(Dialect::Chat | Dialect::Ollama));
     let reasoning = body::reasoning(request, own, effort).filter(|_| !mute || effort.is_some());
-    // Nothing is stored for clients of other protocols: what was thought comes back with them or not at all.
+    // Nothing is stored for clients of other protocols: only the client itself can send the reasoning back.
     if own.is_none() && !mute && reasoning.is_some() {
         body.set("include", Json::from_valid(Bytes::from_static(br#"["reasoning.encrypted_content"]"#)));
     }
@@ -50,7 +50,7 @@ pub(super) fn write(request: &Request, target: &RelayTarget) -> (Bytes, Notes) {
 
 fn input(request: &Request, target: &RelayTarget, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     let list = || body::list(own, "input", &items::relay(&request.items, target, notes));
-    // Only a client of this protocol can go on from a response, or name a prompt, without any input.
+    // Only a client of this protocol can continue a response, or name a prompt, without any input.
     (own.is_none() || !request.items.is_empty()).then(list)
 }
 
@@ -59,7 +59,7 @@ fn tools(request: &Request, own: Option<&ClientBody>) -> Option<Json> {
     (!tools.is_empty()).then(|| body::list(own, "tools", &tools))
 }
 
-/// What a request of another dialect says in fields that a body of this dialect brings along as they are.
+/// Sets the fields of a request of another dialect; a body of this dialect already has them.
 fn fresh(body: &mut Body, request: &Request, notes: &mut Notes) {
     body.set("instructions", request.instructions.as_ref().map(Text::quoted));
     body.set("parallel_tool_calls", request.parallel.map(|parallel| Json::of(&parallel)));

@@ -13,15 +13,15 @@ use crate::text::{Json, Text};
 /// A delta frame's contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Delta {
-    /// Output index, where the frame names one.
+    /// Output index, if the frame has one.
     pub(super) at: Option<u32>,
     /// Part index.
     pub(super) part: u32,
-    /// The piece, perhaps empty.
+    /// The piece; may be empty.
     pub(super) data: Text,
 }
 
-/// Where the contents of a delta frame lie.
+/// The positions of a delta frame's contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeltaSpan {
     pub(super) at: Option<u32>,
@@ -29,16 +29,16 @@ pub(super) struct DeltaSpan {
     pub(super) piece: Range<usize>,
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug)]
 pub(super) struct Scanned {
     pub(super) span: DeltaSpan,
-    /// The values that the next frame will have others of, in their order.
+    /// The values that differ in the next frame, in their order.
     pub(super) holes: Vec<Hole>,
 }
 
 impl DeltaSpan {
-    /// Cuts the piece out of the frame's data, which is used up so that nothing is counted or copied.
+    /// Cuts the piece out of the frame's data; consumes the data, so that it costs no reference count and no copy.
     pub(super) fn cut(self, mut data: Bytes) -> Delta {
         data.truncate(self.piece.end);
         data.advance(self.piece.start);
@@ -46,7 +46,7 @@ impl DeltaSpan {
     }
 }
 
-/// Scans a flat delta object from `from`, behind its type; `None` when its shape is not the usual one.
+/// Scans a flat delta object from `from`, the position after its type; `None` for an unusual shape.
 pub(super) fn scan(data: &[u8], from: usize, channel: Channel) -> Option<Scanned> {
     let (piece_name, part_name) = (piece_field(channel).as_bytes(), part_index_field(channel).as_bytes());
     let (mut at, mut part, mut piece) = (None, 0, None);
@@ -83,7 +83,7 @@ pub(super) fn scan(data: &[u8], from: usize, channel: Channel) -> Option<Scanned
     sound.then_some(Scanned { span: DeltaSpan { at, part, piece }, holes })
 }
 
-/// Passes what stands before the next member; `false` at the end of the object.
+/// Skips the bytes before the next member; `false` at the end of the object.
 fn next(scan: &mut Scan<'_>) -> Option<bool> {
     let more = match scan.next_token()? {
         b',' => true,
@@ -94,7 +94,7 @@ fn next(scan: &mut Scan<'_>) -> Option<bool> {
     Some(more)
 }
 
-/// What the value of `key` is when it differs from frame to frame.
+/// The kind of `key`'s value if the value differs from frame to frame.
 fn filling(key: &[u8], piece: &[u8], first: u8) -> Option<HoleKind> {
     match (key, first) {
         (key, b'"') if key == piece => Some(HoleKind::Piece),

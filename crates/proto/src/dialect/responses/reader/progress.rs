@@ -1,11 +1,11 @@
-//! What was said of each item so far.
+//! The events of each item so far.
 
 use crate::canon::{Channel, PartKey};
 
 /// The items of one reply.
 #[derive(Debug, Default)]
 pub(super) struct ItemProgress {
-    /// In the order of their opening.
+    /// In the order in which they opened.
     items: Vec<Item>,
     call: bool,
 }
@@ -56,7 +56,7 @@ impl ItemProgress {
         self.find(at).is_some_and(|item| item.cited.contains(&part))
     }
 
-    /// Notes that an item is whole.
+    /// Notes that an item is finished.
     pub(super) fn done(&mut self, at: u32, call: bool) {
         self.call |= call;
         if let Some(item) = self.find_mut(at) {
@@ -74,12 +74,12 @@ impl ItemProgress {
         self.call
     }
 
-    /// The item that an event without an output index speaks of: the last unfinished one, else a new one.
+    /// The item that an event without an output index belongs to: the last unfinished item, else a new one.
     pub(super) fn current(&self) -> u32 {
         self.items.iter().rev().find(|item| !item.done).map_or_else(|| self.next(), |item| item.at)
     }
 
-    /// The output index of the next item, for upstreams that name none.
+    /// The output index of the next item, for upstreams that send none.
     pub(super) fn next(&self) -> u32 {
         self.items.iter().map(|item| item.at.saturating_add(1)).max().unwrap_or(0)
     }

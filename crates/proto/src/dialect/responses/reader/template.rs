@@ -1,5 +1,5 @@
-//! What consecutive delta frames have in common: all but the piece itself, its padding and its number. A frame with the same
-//! bytes around them means the same, and its keys need not be read again.
+//! The common bytes of consecutive delta frames: everything but the piece, its padding and its number. A frame with the same
+//! common bytes has the same meaning, so its keys need not be read again.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use super::delta::{DeltaSpan, Scanned};
 use crate::canon::Channel;
 use crate::json::Scan;
 
-/// Frames that may differ in a row before most of them are no longer learned from: that costs more than reading them.
+/// Mismatches in a row after which the template skips most frames: learning a layout costs more than reading the frame.
 const MISSES: u32 = 8;
-/// Then only one frame of so many is learned from, in case the layout has settled.
+/// After that, the template learns from one frame in this many, in case the layout has settled.
 const PAUSE: u32 = 32;
 
-/// The last frame's layout, while frames keep to it.
+/// The last frame's layout, as long as frames match it.
 #[derive(Debug, Default)]
 pub(super) struct Template {
     shape: Option<Shape>,
@@ -24,9 +24,9 @@ struct Shape {
     channel: Channel,
     at: Option<u32>,
     part: u32,
-    /// What stands around the holes, one stretch after the other.
+    /// The bytes around the holes, concatenated.
     fixed: Vec<u8>,
-    /// Where in `fixed` the stretch before each hole ends, and what fills the hole.
+    /// For each hole, the end of the bytes before it in `fixed`, and the kind of its value.
     holes: Vec<(usize, HoleKind)>,
 }
 
@@ -34,23 +34,23 @@ struct Shape {
 #[derive(Debug)]
 pub(super) struct Hole {
     pub(super) filling: HoleKind,
-    /// Where the value lies in its frame, a string with its quotes.
+    /// The position of the value in its frame; a string includes its quotes.
     pub(super) span: Range<usize>,
 }
 
-/// What fills a hole.
+/// The kind of value in a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HoleKind {
     /// The piece, a string.
     Piece,
-    /// A string that says nothing to us.
+    /// A string that we ignore.
     String,
-    /// A number that says nothing to us.
+    /// A number that we ignore.
     Number,
 }
 
 impl Template {
-    /// The contents of a frame that keeps to the layout.
+    /// The contents of a frame that matches the layout.
     pub(super) fn find(&mut self, data: &[u8]) -> Option<(Channel, DeltaSpan)> {
         let shape = self.shape.as_ref()?;
         let span = shape.find(data)?;
@@ -58,7 +58,7 @@ impl Template {
         Some((shape.channel, span))
     }
 
-    /// Takes over the layout of a frame that did not, as it was scanned.
+    /// Learns the layout of a scanned frame that did not match.
     pub(super) fn learn(&mut self, data: &[u8], channel: Channel, scanned: &Scanned) {
         self.misses = self.misses.wrapping_add(1);
         let learns = self.misses <= MISSES || self.misses.is_multiple_of(PAUSE);

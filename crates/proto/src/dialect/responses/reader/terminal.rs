@@ -1,4 +1,4 @@
-//! How a reply ends.
+//! The end of a reply.
 
 use super::super::item;
 use super::super::wire::Kind;
@@ -26,7 +26,7 @@ impl ResponsesAnswer {
             return Ok(Progress::Done);
         }
         if failed {
-            // A frame that calls a failed response completed must not pass.
+            // A frame that reports a failed response as completed must not pass.
             return Err(failed_response(&response));
         }
         self.opened(|| opening(&response), out);
@@ -41,7 +41,7 @@ impl ResponsesAnswer {
         Ok(Progress::Done)
     }
 
-    /// Items that the terminal object alone tells of.
+    /// Items that appear only in the terminal object.
     fn late(&mut self, response: &Json, out: &mut Vec<Event>) {
         let Some(output) = response.get("output") else { return };
         for (at, item) in (0..).zip(output.elements()) {

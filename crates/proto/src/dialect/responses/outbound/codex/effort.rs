@@ -1,4 +1,4 @@
-//! Which effort a request gets.
+//! The choice of a request's effort.
 
 use crate::canon::Request;
 use crate::dialect::CodexTarget;
@@ -7,8 +7,8 @@ use crate::notes::Notes;
 /// Every effort that is known, lowest first.
 const ORDER: [&str; 8] = ["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"];
 
-/// The request's wish, else the model suffix's, else the model's default; moved to the nearest lower effort that the model
-/// lists, or to its lowest. Unknown words are left for the upstream to judge.
+/// The effort that the request asks for, else the model suffix's, else the model's default; moved to the nearest lower effort
+/// that the model lists, or to its lowest. Unknown values pass unchanged, for the upstream to judge.
 pub(super) fn choose(request: &Request, target: &CodexTarget, notes: &mut Notes) -> Option<String> {
     let requested =
         request.reasoning.effort.as_deref().or(target.effort.as_deref()).or(target.default_effort.as_deref())?;

@@ -78,7 +78,7 @@ fn little_is_learned_where_no_frame_is_like_the_last() {
     }
 }
 
-/// A stream whose frames differ at first and then no longer is read fast again.
+/// When frames stop differing, the stream is read on the fast path again.
 #[test]
 fn what_settles_late_is_learned_too() {
     let mut template = Template::default();
