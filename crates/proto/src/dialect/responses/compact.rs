@@ -1,8 +1,8 @@
-//! Compaction: a long conversation becomes one sealed item, which the account that made it reads again.
+//! Compaction: a long conversation becomes one sealed item, which only the account that made it can read.
 //!
 //! Clients ask for it in one of two ways. The public API's `POST /v1/responses/compact` answers with a list of items; newer
-//! Codex clients end an ordinary request with `compaction_trigger`. The Codex backend knows the second way, so the first is
-//! turned into it here, and its answer back.
+//! Codex clients end an ordinary request with `compaction_trigger`. The Codex backend knows the second way, so this module
+//! translates a request of the first way into the second, and translates the answer back.
 
 use bytes::{Bytes, BytesMut};
 
@@ -11,13 +11,13 @@ use crate::failure::{Failure, Kind};
 use crate::json::emit;
 use crate::text::Json;
 
-/// The item that asks for a compaction.
+/// The item that requests a compaction.
 const TRIGGER: &str = "compaction_trigger";
-/// The item that it makes.
+/// The item that a compaction makes.
 const MADE: &str = "compaction";
 
-/// Turns a request for a compaction into the one that the backend knows. What people said comes back unsealed: it is the
-/// answer's beginning.
+/// Turns a compaction request into the form that the backend knows. Returns the messages of people unsealed: the answer
+/// begins with them.
 pub fn ask(request: &mut Request) -> Vec<Json> {
     let is_user_message = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
     let user_messages = request.items.iter().filter(is_user_message).filter_map(|item| item.raw.clone()).collect();
@@ -34,7 +34,7 @@ pub fn is_compaction_request(request: &Request) -> bool {
     request.items.last().is_some_and(|item| matches!(&item.kind, ItemKind::Other { kind } if kind == TRIGGER))
 }
 
-/// The one sealed item of a whole response to [`ask`]'s request. Errors: `Upstream` when the response is something else.
+/// The one sealed item of a whole response to [`ask`]'s request. Errors: `Upstream` when the response has another form.
 pub fn made(response: &Bytes) -> Result<Json, Failure> {
     let response = Json::from_valid(response.clone());
     let is_made = |item: &Json| item.get("type").and_then(|kind| kind.as_text()).is_some_and(|kind| kind.is(MADE));
@@ -46,7 +46,7 @@ pub fn made(response: &Bytes) -> Result<Json, Failure> {
     Ok(made.clone())
 }
 
-/// The answer of `/v1/responses/compact`, from the whole response, what people said before it and the sealed item.
+/// The answer of `/v1/responses/compact`, from the whole response, the earlier messages of people and the sealed item.
 pub fn answer(response: &Bytes, user_messages: &[Json], made: &Json) -> Bytes {
     let response = Json::from_valid(response.clone());
     let mut out = BytesMut::with_capacity(user_messages.iter().map(|item| item.bytes().len()).sum::<usize>() + 1024);

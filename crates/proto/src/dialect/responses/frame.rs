@@ -1,4 +1,4 @@
-//! Messages of the WebSocket that stand for what HTTP says in its status and headers.
+//! WebSocket messages that carry what HTTP has in its status and headers.
 
 use bytes::{Bytes, BytesMut};
 
@@ -6,7 +6,7 @@ use crate::dialect::openai_error;
 use crate::failure::Failure;
 use crate::json::emit;
 
-/// The message of a refusal. Without its status the Codex client would ignore it and wait (client 0.169.0, measured).
+/// The message of a refusal. The Codex client would ignore a message without a status and wait (client 0.169.0, measured).
 pub fn refusal<'h>(failure: &Failure, status: u16, headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Bytes {
     let mut out = BytesMut::new();
     emit::object(&mut out, |writer| {
@@ -22,7 +22,7 @@ pub fn refusal<'h>(failure: &Failure, status: u16, headers: impl IntoIterator<It
     out.freeze()
 }
 
-/// The message with which a Codex client is told the headers of its answer; `kind` is its type.
+/// The message that carries the headers of an answer to a Codex client; `kind` is the message's type.
 pub fn metadata<'h>(kind: &str, headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Bytes {
     let mut out = BytesMut::new();
     emit::object(&mut out, |writer| {

@@ -1,8 +1,8 @@
-//! Items, as they stand in requests and replies alike.
+//! Items of requests and replies.
 //!
-//! [`read`] is for requests: it names the path of what is wrong and brings near-miss spellings (a message whose content is a
-//! string, chat-style part types) into the dialect's own form, in `raw` too. [`reply`] is for upstreams: what it cannot read is
-//! kept as [`ItemKind::Other`].
+//! [`read`] is for requests: its errors name the path of the wrong value, and it turns near-miss spellings (a message whose
+//! content is a string, chat-style part types) into the dialect's own form, in `raw` too. [`reply`] is for upstreams: it keeps
+//! items that it cannot read as [`ItemKind::Other`].
 
 mod part;
 
@@ -44,7 +44,7 @@ pub(super) fn reply(json: &Json) -> Item {
     Item { kind, raw: Some(json.clone()) }
 }
 
-/// How an output item begins. The rest of the item is not read: it comes in pieces.
+/// The head of an output item. The rest of the item is not read: it comes in pieces.
 pub(super) fn head(json: &Json) -> Head {
     let names = ["type", "phase", "call_id", "name", "namespace"];
     let [kind, phase, call_id, name, namespace] =
@@ -79,7 +79,7 @@ fn message(fields: &mut Fields<'_>) -> ReadResult<(ItemKind, Option<Json>)> {
     let content = fields.read("content", |node| part::list(node, side))?;
     let content = match content {
         Some(content) => content,
-        // Other stacks write assistant turns that only call tools with no content at all.
+        // Other stacks write assistant turns with only tool calls without any content.
         None if role == Role::Assistant => part::Parts { parts: Vec::new(), normal: Some(Json::of::<[u8]>(&[])) },
         None => return Err(fields.missing("content")),
     };
@@ -126,7 +126,7 @@ fn call(kind: CallKind, input: &str, fields: &mut Fields<'_>) -> ReadResult<Item
     })
 }
 
-/// A tool output and, where its list had to be normalised, that list. A string stays one: it is a legal form here.
+/// A tool output and, if its list had to be normalised, the normalised list. A string stays a string, a legal form here.
 fn output(kind: CallKind, fields: &mut Fields<'_>) -> ReadResult<(ItemKind, Option<Json>)> {
     let call_id = fields.need("call_id", node::text)?;
     let mut string = false;
@@ -160,7 +160,7 @@ pub(super) fn as_developer(raw: &Json) -> Json {
     set(raw, "role", &Json::of("developer"))
 }
 
-/// Whether the item is nothing but state that only the account that made it can read, or that it alone may have kept.
+/// Whether the item is only state that no account but the one that made it can read or may have stored.
 pub(super) fn is_replay(item: &Item) -> bool {
     match &item.kind {
         ItemKind::Reasoning { .. } => true,
@@ -175,7 +175,7 @@ pub(super) fn is_operator(json: &Json) -> bool {
     is("type", &["message"]) && is("role", &["developer", "system"])
 }
 
-/// A developer message that says `text`.
+/// A developer message with the text `text`.
 pub(super) fn developer(text: &Text) -> Json {
     emit::json(|writer| {
         writer.string("type", "message");
@@ -184,15 +184,15 @@ pub(super) fn developer(text: &Text) -> Json {
     })
 }
 
-/// Whether `json` is an `additional_tools` item, the mark of a body that has the lite shape already.
+/// Whether `json` is an `additional_tools` item, which marks a body that already has the lite shape.
 pub(super) fn is_tool_list(item: &Item) -> bool {
     matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
 }
 
-/// The hosted tool that draws.
+/// The hosted image generation tool.
 const DRAWS: &str = "image_generation";
 
-/// Whether a request offers the hosted tool that draws, in its list of tools or inside the conversation.
+/// Whether a request offers the hosted image generation tool, in its list of tools or inside the conversation.
 pub fn draws(request: &Request) -> bool {
     let image = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == DRAWS);
     let inside = || request.items.first().is_some_and(|item| lists_tool(item, DRAWS));
@@ -202,7 +202,7 @@ pub fn draws(request: &Request) -> bool {
 /// Whether an `additional_tools` item offers a hosted tool of this type, itself or in a namespace.
 fn lists_tool(item: &Item, kind: &str) -> bool {
     let Some(raw) = item.raw.as_ref().filter(|_| is_tool_list(item)) else { return false };
-    // Most lists are long and have none.
+    // Most lists are long and have no such tool.
     if memchr::memmem::find(raw.bytes(), kind.as_bytes()).is_none() {
         return false;
     }
@@ -210,7 +210,7 @@ fn lists_tool(item: &Item, kind: &str) -> bool {
     tools.iter().any(|tool| tool.kind == kind || tool.tools.iter().any(|inner| inner.kind == kind))
 }
 
-/// A list of tools, or a tool of one; namespaces are both.
+/// A list of tools, or one tool of a list; a namespace is both.
 #[derive(Deserialize)]
 struct Offered<'a> {
     #[serde(rename = "type", default, borrow)]

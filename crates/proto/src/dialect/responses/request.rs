@@ -13,11 +13,11 @@ use crate::text::Json;
 
 /// Most items in one conversation.
 pub const MOST_ITEMS: usize = 100_000;
-/// Sampling fields by their names here and in the canonical model.
+/// Sampling fields; their names are the same here and in the canonical model.
 const SAMPLING: [&str; 7] =
     ["temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty", "seed", "logit_bias"];
 
-/// The type of a WebSocket's message that is a request.
+/// The type of a WebSocket message that is a request.
 pub(super) const CREATE: &str = "response.create";
 
 /// Reads a request body.
@@ -68,7 +68,7 @@ fn known(request: &mut Request, key: &str, node: Node<'_>) -> ReadResult<bool> {
         "store" => request.store = Some(node.boolean()?),
         "stream" => request.reply.stream = node.boolean()?,
         "generate" => request.reply.prewarm = !node.boolean()?,
-        // What a body is called that comes as a WebSocket's message.
+        // The type of a body that comes as a WebSocket message.
         "type" if node.is(Shape::String) && node.text()?.is(CREATE) => {}
         _ => return Ok(false),
     }

@@ -1,4 +1,4 @@
-//! The same protocol over a WebSocket: one `response.create` a turn, and its events one JSON text each.
+//! The same protocol over a WebSocket: one `response.create` per turn, and one JSON text per event.
 //!
 //! [`TurnRequest`] is a request body as it would be sent over HTTP, written as the frame of a socket; [`Chain`] is what the other
 //! end of a socket remembers, so that a turn sends only what is new; [`append`] makes a message a line of the
@@ -19,7 +19,7 @@ use super::wire::{self, Kind};
 use crate::json::{self, Scan};
 use crate::text::Json;
 
-/// What an event means for the connection that it came on.
+/// The meaning of an event for its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventClass {
     /// About the account or the connection: limits, metadata, timing. These may come before the reply.
@@ -28,11 +28,11 @@ pub enum EventClass {
     Part,
     /// An item of the reply is complete.
     ItemDone,
-    /// The reply is over, and complete.
+    /// The reply ended and is complete.
     Completed,
-    /// The reply is over before its time.
+    /// The reply ended early.
     Incomplete,
-    /// The other end refuses, or gives up.
+    /// The other end refuses the request or aborts the reply.
     Error,
 }
 
@@ -52,7 +52,7 @@ impl EventClass {
     }
 }
 
-/// Appends a message as a line. `None` for one that is no event; nothing is appended then.
+/// Appends a message as a line. Returns `None` and appends nothing if the message is not an event.
 pub fn append(message: &Bytes, out: &mut BytesMut) -> Option<EventClass> {
     if let Some(name) = wire::type_of(message).filter(|_| memchr::memchr2(b'\n', b'\r', message).is_none()) {
         line(message, out);
@@ -74,14 +74,14 @@ fn line(data: &[u8], out: &mut BytesMut) {
     out.put_slice(b"\n");
 }
 
-/// What an `error` message says beside the error itself.
+/// The fields of an `error` message beside the error itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status that it stands for, 400 or higher; `None` for a message without one, which the official client ignores.
+    /// The equivalent HTTP status, 400 or higher; `None` for a message without a status, which the official client ignores.
     pub status: Option<u16>,
     /// The error's machine-readable name.
     pub code: Option<String>,
-    /// What would be the headers of the answer.
+    /// The headers that an HTTP answer would have.
     pub headers: Vec<(String, String)>,
 }
 
@@ -98,7 +98,7 @@ pub fn refusal(message: &Bytes) -> Option<Refusal> {
     })
 }
 
-/// The headers that a message carries; values that are no text are left out.
+/// The headers in a message; values that are not text are left out.
 pub fn headers(event: &Json) -> Vec<(String, String)> {
     let pair = |(name, value): (crate::Text, Json)| {
         let text = value.as_text().map(|text| text.plain().into_owned());
@@ -114,7 +114,7 @@ pub fn headers(event: &Json) -> Vec<(String, String)> {
 /// Headers that one message may carry; the rest is left out.
 const MOST_HEADERS: usize = 64;
 
-/// The `id` of the response that a message speaks about.
+/// The `id` of the response in a message.
 fn response_id(message: &Bytes) -> Option<String> {
     let event = json::readable(message.clone())?;
     let id = event.get("response")?.text("id")?.plain().into_owned();

@@ -1,4 +1,4 @@
-//! Responses that are kept: what their objects say of it, and conversations on their way into memory and back.
+//! Stored responses: the storage fields of their objects, and conversations packed for memory and unpacked again.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use crate::canon::Item;
 use crate::json::{Shape, emit, set};
 use crate::text::{Json, Text};
 
-/// What becomes of a response once it is over, as its objects are to say it.
+/// The storage fields that a reply's response objects show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// The `store` to show; `None` leaves what the upstream says.
+    /// The `store` to show; `None` leaves the upstream's value.
     pub store: Option<bool>,
-    /// The `previous_response_id` to show, which no upstream knows.
+    /// The `previous_response_id` to show; upstreams do not know it.
     pub previous: Option<Text>,
-    /// Most bytes of a response object that is worth keeping; `None`: none is.
+    /// Most bytes of a response object that is stored; `None` stores none.
     pub max_bytes: Option<usize>,
 }
 
 impl Stored {
-    /// Whether objects must be read on their way.
+    /// Whether response objects must be parsed as they pass.
     pub(super) fn reads(&self) -> bool {
         *self != Self::default()
     }
 
-    /// The object with what is to be shown; `over` for the one that ends its response, and so is the one that is kept.
+    /// The object with the fields to show; `over` marks the object that ends its response, which is the one that is stored.
     pub(super) fn mark(&self, response: &Json, over: bool) -> Json {
         if response.shape() != Shape::Object {
             return response.clone();
@@ -41,7 +41,7 @@ impl Stored {
         marked
     }
 
-    /// The object, if it is one to keep.
+    /// The object, if it is to be stored.
     pub fn keep(&self, response: &Json) -> Option<Json> {
         (self.max_bytes.is_some() && !self.exceeds_cap(response)).then(|| response.clone())
     }
@@ -51,8 +51,8 @@ impl Stored {
     }
 }
 
-/// A conversation as one list in a buffer of its own, which keeps nothing else of the request in memory; `None` when `weigh`,
-/// which is told its size before anything is copied, does not bear it.
+/// A conversation as one list in a separate buffer, so that the rest of the request can be freed. `weigh` gets the list's size
+/// before anything is copied; `None` when `weigh` rejects it.
 pub fn pack<W>(items: &[Item], weigh: impl FnOnce(usize) -> Option<W>) -> Option<(Json, W)> {
     let list = outbound::to_json(items);
     let size = list.iter().map(|item| item.bytes().len() + 1).sum::<usize>() + 2;
@@ -62,28 +62,28 @@ pub fn pack<W>(items: &[Item], weigh: impl FnOnce(usize) -> Option<W>) -> Option
     Some((Json::from_valid(out.freeze()), weight))
 }
 
-/// The items of such a list, or of a response's `output`.
+/// The items of a list from [`pack`], or of a response's `output`.
 pub fn unpack(list: &Json) -> Vec<Item> {
     list.elements().map(|json| item::reply(&json)).collect()
 }
 
-/// An item as it is shown: it has an id, which is made where it has none of its own. Nothing is copied before it is asked for.
+/// An item as clients see it, with its own id or a generated one. Nothing is copied until a caller asks for the item.
 #[derive(Clone, Debug)]
 pub struct ListedItem {
     item: Json,
-    /// What a made id is made of: the list's name and the item's place in it.
+    /// The source of a generated id: the list's name and the item's position in the list.
     list: Arc<str>,
     at: usize,
 }
 
-/// The items of a list as they are shown; `name` goes into the ids that are made.
+/// The items of a list as clients see them; `name` goes into the generated ids.
 pub fn list_items(list: &Json, name: &str) -> Vec<ListedItem> {
     let name: Arc<str> = name.into();
     list.elements().enumerate().map(|(at, item)| ListedItem { item, list: Arc::clone(&name), at }).collect()
 }
 
 impl ListedItem {
-    /// Its id.
+    /// The item's id.
     pub fn id(&self) -> String {
         self.upstream_id().map_or_else(|| self.generated_id(), |id| id.plain().into_owned())
     }
@@ -106,7 +106,7 @@ impl ListedItem {
     }
 }
 
-/// How ids of such an item begin.
+/// The prefix of this item's ids.
 fn prefix(item: &Json) -> &'static str {
     match item.text("type").as_ref().map(|kind| kind.plain()).as_deref() {
         None | Some("message") => "msg",

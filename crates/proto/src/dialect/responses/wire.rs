@@ -6,7 +6,7 @@ use crate::canon::Channel;
 use crate::framing::sse;
 use crate::json::{self, Scan};
 
-/// What an event type means to us.
+/// The meaning of an event type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `response.created`.
@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// Whether a frame of this type says nothing that other dialects or a fold need, so that it may pass in pieces.
+    /// Whether frames of this type hold nothing that other dialects or a fold need, so that they may pass in pieces.
     pub(super) fn is_opaque(self) -> bool {
         matches!(self, Self::Other | Self::Delta(Channel::Image))
     }
@@ -87,12 +87,12 @@ pub(super) fn part_index_field(channel: Channel) -> &'static str {
     }
 }
 
-/// The `type` at the head of `data`, where every known writer puts it; `None` when it stands elsewhere. `data` may be cut.
+/// The `type` at the head of `data`, where every known writer puts it; `None` when it is elsewhere. `data` may be incomplete.
 pub(super) fn type_of(data: &[u8]) -> Option<&[u8]> {
     head(data).map(|(name, _)| name)
 }
 
-/// The same, with the position behind it.
+/// The `type` at the head of `data`, with the position after it.
 pub(super) fn head(data: &[u8]) -> Option<(&[u8], usize)> {
     let mut scan = Scan::new(data);
     scan.expect(b'{').ok()?;
@@ -103,13 +103,13 @@ pub(super) fn head(data: &[u8]) -> Option<(&[u8], usize)> {
     first.then(|| (&data[name.start..name.end], name.end + 1))
 }
 
-/// Whether a frame is the JSON of a message, and not a server-sent event: those end with a blank line, and mostly begin with the name of
-/// a field that is known.
+/// Whether a frame is the JSON of a message and not a server-sent event. Server-sent events end with a blank line, and mostly begin
+/// with the name of a known field.
 pub(super) fn is_message(frame: &[u8]) -> bool {
     frame.starts_with(b"{") && !frame.ends_with(b"\n") && !frame.ends_with(b"\r")
 }
 
-/// The JSON in a frame, on one line; `None` when it has none.
+/// The JSON in a frame, on one line; `None` for a frame without JSON.
 pub(super) fn data_of(frame: &[u8]) -> Option<Bytes> {
     if is_message(frame) {
         return Some(Bytes::copy_from_slice(frame));
@@ -117,9 +117,9 @@ pub(super) fn data_of(frame: &[u8]) -> Option<Bytes> {
     sse::parse(Bytes::copy_from_slice(frame)).map(|frame| json::line(frame.data))
 }
 
-/// The same for the head of a frame that is still arriving: of its data line, else of its `event` line.
+/// The type of a frame that is still arriving: from its data line, else from its `event` line.
 pub(super) fn type_of_head(head: &[u8]) -> Option<&[u8]> {
-    // The names stand at the front; the rest of a large frame must not be searched with every chunk.
+    // The type is near the front; the rest of a large frame must not be searched with every chunk.
     const FRONT: usize = 4096;
     if is_message(head) {
         return type_of(head);

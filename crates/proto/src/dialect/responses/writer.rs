@@ -36,7 +36,7 @@ pub struct Writer {
     usage: Option<Usage>,
     /// The large frame that is passing in pieces.
     pieces: Option<Pieces>,
-    /// The response object as the client saw it last, of a response that is kept.
+    /// The response object that the client saw last, for a response that is stored.
     response: Option<Json>,
 }
 
@@ -56,18 +56,18 @@ impl Writer {
         }
     }
 
-    /// The response object as the client saw it last, where [`ReplySetting::stored`] asks for it.
+    /// The response object that the client saw last, if [`ReplySetting::stored`] asks for it.
     pub fn response(&self) -> Option<&Json> {
         self.response.as_ref()
     }
 
-    /// Drops what is kept to be repeated at the end; pieces go on, and only a failure may end the reply then. `false` when nothing is
-    /// kept any more.
+    /// Drops the text and items buffered for the terminal event. Pieces still pass, but only a failure may end the reply after this.
+    /// `false` when the buffers were dropped before.
     pub(crate) fn forget(&mut self) -> bool {
         self.items.forget()
     }
 
-    /// Appends what `event` means here.
+    /// Appends `event` in this dialect.
     pub(crate) fn push(&mut self, event: &Event, out: &mut BytesMut) {
         let raw = event.carrier.passed_in(Dialect::Responses).map(|frame| &frame[..]);
         match &event.what {
@@ -78,7 +78,7 @@ impl Writer {
             // The official SDKs insist on `response.created` as the first event.
             _ if !self.opened => {}
             What::Piece { last } => self.piece(*last, raw, out),
-            // Limits and catalogue of one account: a Codex client has been told those of all of them before its reply.
+            // Limits and catalogue of one account: a Codex client already got the combined ones of all accounts before its reply.
             What::Limits(_) => {}
             What::Metadata(_) if raw.is_some_and(is_private) => {}
             What::Metadata(_) => self.private(raw, out),
@@ -97,7 +97,7 @@ impl Writer {
         }
     }
 
-    /// Appends what keeps an idle client waiting: data once the reply is open, as Codex counts no comments.
+    /// Appends a keepalive for an idle client: data once the reply is open, because Codex ignores comments.
     pub(crate) fn heartbeat(&self, out: &mut BytesMut) {
         match (self.opened, self.framing) {
             _ if self.pieces.is_some() => {}
@@ -160,7 +160,7 @@ impl Writer {
         }
     }
 
-    /// Appends an event with the data that `data` writes; without a name, where that is empty.
+    /// Appends an event with the data that `data` writes; an empty `name` is left out.
     fn event(&self, name: &[u8], out: &mut BytesMut, data: impl FnOnce(&mut BytesMut)) {
         if self.framing == Framing::Lines {
             data(out);
@@ -176,7 +176,7 @@ impl Writer {
         out.put_slice(b"\n\n");
     }
 
-    /// The same for frames that only Codex clients understand; they have no sequence number.
+    /// Writes an upstream frame that only Codex clients understand; such frames have no sequence number.
     fn private(&self, raw: Option<&[u8]>, out: &mut BytesMut) {
         if let Some(raw) = raw.filter(|raw| self.codex && !raw.is_empty()) {
             self.put(raw, out);
@@ -207,13 +207,13 @@ impl Writer {
     }
 }
 
-/// The type of a message where it does not stand at the head.
+/// The type of a message whose `type` is not at the head.
 fn later_type(message: &[u8]) -> Option<Vec<u8>> {
     let json = readable(Bytes::copy_from_slice(message))?;
     Some(json.text("type")?.plain().into_owned().into_bytes())
 }
 
-/// Whether a frame says once more how the reply began.
+/// Whether a frame repeats the opening response object.
 fn is_begun(frame: &[u8]) -> bool {
     type_of_head(frame).is_some_and(|name| matches!(name, b"response.in_progress" | b"response.queued"))
 }
@@ -223,7 +223,7 @@ fn is_private(frame: &[u8]) -> bool {
     type_of_head(frame).is_some_and(|name| name.starts_with(b"codex.") || name.starts_with(b"responsesapi."))
 }
 
-/// The value in a buffer of its own, so that keeping it does not keep a whole chunk; large ones came in a buffer of their own.
+/// The value in a separate buffer, so that it does not hold a whole chunk in memory; large values already have their own buffer.
 fn owned_json(json: &Json) -> Json {
     const LARGE: usize = 64 << 10;
     if json.bytes().len() > LARGE { json.clone() } else { Json::from_valid(Bytes::copy_from_slice(json.bytes())) }

@@ -13,19 +13,19 @@ use crate::text::{Json, Text};
 /// Most parts in one list.
 const MOST: usize = 100_000;
 
-/// Whose words the parts are; decides what a text part is called.
+/// The author of the parts; decides the `type` of a text part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// Everybody's but the model's.
+    /// Anyone but the model.
     Input,
-    /// The model's.
+    /// The model.
     Output,
 }
 
 /// A list of parts.
 pub(super) struct Parts {
     pub(super) parts: Vec<Part>,
-    /// The list in the dialect's own form, where it came in another.
+    /// The list in the dialect's own form, if it came in another.
     pub(super) normal: Option<Json>,
 }
 
@@ -85,7 +85,7 @@ impl Side {
     }
 }
 
-/// A text part under the name that its side uses; upstreams refuse the other one.
+/// A text part with the `type` of its side; upstreams refuse the other one.
 fn renamed(json: Json, kind: &str, side: Side) -> Json {
     if kind == side.text() { json } else { set(&json, "type", &Json::of(side.text())) }
 }
@@ -162,7 +162,7 @@ pub(crate) fn write(writer: &mut ObjectWriter<'_>, part: &Part, side: Side) {
     }
 }
 
-/// A message or tool output without the `detail` of its images, which lite models refuse; a part list elsewhere stays.
+/// A message or tool output without the `detail` of its images, which lite models refuse; part lists elsewhere stay unchanged.
 pub(crate) fn without_detail(raw: &Json, notes: &mut Notes) -> Json {
     let edit = |key: &Text, value: &Json| {
         if !(key.is("content") || key.is("output")) || value.shape() != Shape::Array {

@@ -1,4 +1,4 @@
-//! What the other end of a socket remembers, and how it is learned.
+//! The state that the other end of a socket remembers, and the record of a reply that builds it.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::fingerprint::{Fingerprint, ItemFingerprint as Item};
 use super::{EventClass, response_id};
 use crate::json;
 
-/// Items of one conversation beyond which no chain is kept: they would have to be compared with every turn.
+/// Most items of a conversation with a chain: every turn compares all of them.
 const MOST_ITEMS: usize = 20_000;
 
 /// A reply that the other end remembers, with the conversation that led to it.
@@ -14,7 +14,7 @@ const MOST_ITEMS: usize = 20_000;
 pub struct Chain {
     response: String,
     pub(super) head: Fingerprint,
-    /// The items that were sent, all of the conversation.
+    /// The items that were sent: the whole conversation.
     pub(super) items: Vec<Fingerprint>,
     /// The items of the reply.
     pub(super) replied: Vec<Item>,
@@ -27,31 +27,31 @@ impl Chain {
     }
 }
 
-/// Watches a reply and becomes the [`Chain`] that the next turn goes on from.
+/// Observes a reply and becomes the [`Chain`] that the next turn continues.
 #[derive(Clone, Debug)]
 pub struct Record {
     pub(super) head: Fingerprint,
     pub(super) items: Vec<Fingerprint>,
     pub(super) replied: Vec<Item>,
     pub(super) response: Option<String>,
-    /// Whether the reply had an item that was not understood: nothing may rely on it then.
+    /// Whether the reply had an item that could not be read; the reply then gives no chain.
     pub(super) blind: bool,
 }
 
-/// A message that does not belong to the reply that was asked for.
+/// A message that does not belong to the requested reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the reply ends as another one than it began")]
 pub struct Foreign;
 
-/// How many items the end of a reply lists; some upstreams tell of them nowhere else.
+/// The number of items in the terminal message of a reply; some upstreams list them nowhere else.
 fn outputs(message: &Bytes) -> usize {
     let response = json::readable(message.clone()).and_then(|event| event.get("response"));
     response.and_then(|response| response.get("output")).map_or(0, |output| output.elements().count())
 }
 
 impl Record {
-    /// Notes a message of the reply and what [`super::append`] said of it. Errors: [`Foreign`] when the reply's end speaks about
-    /// another response than its beginning.
+    /// Notes a message of the reply and its class from [`super::append`]. Errors: [`Foreign`] when the reply's end names another
+    /// response than its beginning.
     pub fn see(&mut self, message: &Bytes, class: EventClass) -> Result<(), Foreign> {
         match class {
             EventClass::Part if self.response.is_none() => self.response = response_id(message),
@@ -75,7 +75,7 @@ impl Record {
         Ok(())
     }
 
-    /// The chain after a reply that is complete.
+    /// The chain after a complete reply.
     pub fn chain(self) -> Option<Chain> {
         let Self { head, items, replied, response, blind } = self;
         let fits = !blind && items.len() + replied.len() <= MOST_ITEMS;

@@ -1,13 +1,13 @@
-//! Fingerprints of items: of their bytes, and of what they say however they are written.
+//! Fingerprints of items: of their exact bytes, and of their content regardless of its encoding.
 
 use std::hash::{DefaultHasher, Hasher};
 
 use crate::text::{Json, Text};
 
-/// A fingerprint: 128 bits, so that two different items never look alike by chance.
+/// A fingerprint: 128 bits, so that two different items never collide by chance.
 pub(super) type Fingerprint = [u64; 2];
 
-/// Of bytes as they are.
+/// The fingerprint of the exact bytes.
 pub(super) fn exact(bytes: &[u8]) -> Fingerprint {
     let mut writer = FingerprintHasher::default();
     writer.bytes(bytes);
@@ -18,12 +18,12 @@ pub(super) fn exact(bytes: &[u8]) -> Fingerprint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ItemFingerprint {
     fingerprint: Fingerprint,
-    /// Whether a client may leave it out: the other end keeps it.
+    /// Whether a client may leave the item out, because the other end keeps it.
     pub(super) optional: bool,
 }
 
 impl ItemFingerprint {
-    /// What an item says. Its id, status, annotations and the like are not compared: clients of other protocols lose them.
+    /// The fingerprint of an item's content. It excludes id, status, annotations and the like: clients of other protocols lose them.
     pub(super) fn of(item: &Json) -> Self {
         let kind = item.text("type").map_or_else(|| "message".to_owned(), |kind| kind.plain().into_owned());
         let mut writer = FingerprintHasher::default();
@@ -59,7 +59,7 @@ impl ItemFingerprint {
         Self { fingerprint: writer.finish(), optional }
     }
 
-    /// Whether both say the same.
+    /// Whether both items have the same content.
     pub(super) fn matches(&self, other: &Self) -> bool {
         self.fingerprint == other.fingerprint
     }
@@ -78,7 +78,7 @@ fn parts(item: &Json, writer: &mut FingerprintHasher) {
     }
 }
 
-/// Writes a fingerprint; each piece carries its length, so that no two lists of pieces look alike.
+/// Writes a fingerprint; each piece is hashed with its length, so that different lists of pieces differ.
 struct FingerprintHasher([DefaultHasher; 2]);
 
 impl Default for FingerprintHasher {
@@ -104,7 +104,7 @@ impl FingerprintHasher {
         }
     }
 
-    /// JSON in a text, whatever its whitespace: clients that read arguments write them anew.
+    /// Hashes JSON in a text without its whitespace: clients that parse arguments serialise them again.
     fn compact(&mut self, text: &Text) {
         let plain = text.plain();
         let mut string = false;

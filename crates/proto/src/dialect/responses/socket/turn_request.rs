@@ -18,7 +18,7 @@ pub struct TurnRequest {
 }
 
 impl TurnRequest {
-    /// Cuts a body of `write_request` into its parts; `None` for one that is no object with a list of items.
+    /// Splits a body of `write_request` into its parts; `None` for a body that is not an object with a list of items.
     pub fn read(body: Bytes) -> Option<Self> {
         if !is_object(&body) {
             return None;
@@ -35,8 +35,8 @@ impl TurnRequest {
         Some(Self { fields, input, head, items })
     }
 
-    /// How many of its items the other end has already: all that it was sent, and all that it replied, as far as the client
-    /// sends that back. `None` when the conversation is another one, or nothing is left to say.
+    /// The number of items that the other end already has: the items sent before, and those of its reply that the client sends
+    /// back. `None` when the conversation is another one, or when no new item is left to send.
     pub fn known(&self, chain: &Chain) -> Option<usize> {
         if self.head != chain.head || !self.items.starts_with(&chain.items) {
             return None;
@@ -54,7 +54,7 @@ impl TurnRequest {
     }
 
     /// The `response.create` message: whole, or after a chain's reply and without the items that the other end has.
-    /// `generate` is false for a request that only warms the other end up. `metadata` goes into `client_metadata`.
+    /// `generate` is false for a request that only warms up the other end. `metadata` goes into `client_metadata`.
     pub fn frame(&self, after: Option<(&Chain, usize)>, generate: bool, metadata: &[(&str, String)]) -> Bytes {
         let skip = after.map_or(0, |(_, known)| known);
         let tail: usize = self.input[skip..].iter().map(|item| item.bytes().len() + 1).sum();
@@ -64,7 +64,7 @@ impl TurnRequest {
         emit::object(&mut out, |writer| {
             writer.string("type", "response.create");
             let mut warm = !generate;
-            // The delta without it would be another conversation.
+            // Without `previous_response_id` the new items would be another conversation.
             if let (None, Some((chain, _))) = (self.fields.iter().find(|(key, _)| key.is("stream")), after) {
                 writer.string("previous_response_id", chain.response());
             }
@@ -97,13 +97,13 @@ impl TurnRequest {
         out.freeze()
     }
 
-    /// Begins to watch the reply to this turn.
+    /// Starts the record of the reply to this turn.
     pub fn record(self) -> Record {
         Record { head: self.head, items: self.items, replied: Vec::new(), response: None, blind: false }
     }
 }
 
-/// The client's own metadata, ours in place of its values of the same name.
+/// The client's own metadata; our values replace those of the same name.
 fn joined(writer: &mut ObjectWriter<'_>, own: &Json, ours: &[(&str, String)]) {
     for (key, value) in own.fields().filter(|(key, _)| ours.iter().all(|(name, _)| !key.is(name))) {
         writer.member(&key, &value);

@@ -1,4 +1,4 @@
-//! The items of a reply: which of them the client saw begin, and the events of those that we say ourselves.
+//! The items of a reply: which of them the client saw begin, and the events of the items that we write ourselves.
 
 use bytes::BytesMut;
 
@@ -17,7 +17,7 @@ pub(super) struct Items {
     open: Vec<OpenItem>,
     /// Finished items by output index.
     done: Vec<(u32, Json)>,
-    /// Whether text and finished items are kept no longer.
+    /// Whether text and finished items are no longer buffered.
     forgets: bool,
 }
 
@@ -30,24 +30,24 @@ struct OpenItem {
     origin: Origin,
     /// Parts that the client saw begin.
     parts: Vec<(u32, Channel)>,
-    /// The text so far, of items that we say ourselves.
+    /// The text so far, for items that we write ourselves.
     draft: ItemDraft,
     annotations: u64,
 }
 
-/// Who told the client of an item.
+/// The source of the events that open an item for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// The upstream's frames, which also begin and end its parts.
     Upstream,
-    /// Nobody yet: the upstream sends only the finished item.
+    /// None yet: the upstream sends only the finished item.
     Silent,
-    /// We.
+    /// Our own events.
     Us,
 }
 
 impl Items {
-    /// Keeps track; says whether the frame `raw` may stand for the event.
+    /// Notes the event; returns whether the frame `raw` may be passed instead of writing the event.
     pub(super) fn note(&mut self, what: &What, raw: Option<&[u8]>) -> bool {
         let Some(raw) = raw else { return false };
         match what {
@@ -79,7 +79,7 @@ impl Items {
         self.add(OpenItem::new(at, head, id, origin));
     }
 
-    /// Mostly there is one at a time, and room for the usual four would be a good part of what a stream holds.
+    /// Mostly one item is open at a time, and `Vec`'s usual room for four would be a good part of a stream's memory.
     fn add(&mut self, live: OpenItem) {
         if self.open.is_empty() {
             self.open.reserve_exact(1);
@@ -98,7 +98,7 @@ impl Items {
         }
     }
 
-    /// Drops the text so far and the finished items, and keeps no more of them; `false` when it did so before.
+    /// Drops the text so far and the finished items, and stops buffering them; `false` when it did so before.
     pub(super) fn forget(&mut self) -> bool {
         self.done = Vec::new();
         self.open.iter_mut().for_each(|live| live.draft = ItemDraft::default());
@@ -120,7 +120,7 @@ impl OpenItem {
         Self { at, head: owned_head(head), id, origin, parts: Vec::new(), draft: ItemDraft::default(), annotations: 0 }
     }
 
-    /// Notes that the client saw a part begin; `false` when it had.
+    /// Notes that the client saw a part begin; `false` when the part was noted before.
     fn saw(&mut self, part: u32, channel: Channel) -> bool {
         let new = !self.parts.contains(&(part, channel));
         if new {
@@ -131,7 +131,7 @@ impl OpenItem {
 }
 
 impl Writer {
-    /// Says an event in our own words.
+    /// Writes frames of our own for an event.
     pub(super) fn write_event(&mut self, what: &What, out: &mut BytesMut) {
         match what {
             What::ItemOpen { at, head } => {
@@ -146,7 +146,7 @@ impl Writer {
         }
     }
 
-    /// Ends the items that we began and nobody ended.
+    /// Ends the items that we began and that are still open.
     pub(super) fn close_items(&mut self, out: &mut BytesMut) {
         let open: Vec<u32> =
             self.items.open.iter().filter(|live| live.origin == Origin::Us).map(|live| live.at).collect();
@@ -158,7 +158,7 @@ impl Writer {
         }
     }
 
-    /// The item at `at`, which the client has seen begin after this.
+    /// The index of the item at `at`; opens the item for the client if needed.
     fn live(&mut self, at: u32, channel: Channel, out: &mut BytesMut) -> usize {
         let found = self.items.open.iter().rposition(|live| live.at == at);
         let index = found.unwrap_or_else(|| {
@@ -228,7 +228,7 @@ impl Writer {
         });
     }
 
-    /// Says that a part begins, if the client does not know. Parts of items that the upstream tells of are begun by its frames.
+    /// Opens a part that the client has not seen begin. The upstream's frames open the parts of its own items.
     fn begin_part(&mut self, index: usize, part: u32, channel: Channel, out: &mut BytesMut) {
         let live = &mut self.items.open[index];
         if !live.saw(part, channel) || live.origin == Origin::Upstream {
@@ -252,7 +252,7 @@ impl Writer {
         });
     }
 
-    /// An item is whole: ends its parts and the item.
+    /// Handles a finished item: ends its parts and the item.
     fn done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         if matches!(item.kind, ItemKind::Other { .. } | ItemKind::Output { .. }) && item.raw.is_none() {
             return;
@@ -322,7 +322,7 @@ impl Writer {
     }
 }
 
-/// The types of the events with a piece and with the whole text of a part, and the field of that text.
+/// The types of the events with a piece and with the whole text of a part, and the field of the whole text.
 fn names(channel: Channel, head: &Head) -> (&'static str, &'static str, &'static str) {
     let custom = matches!(head, Head::Call { kind: CallKind::Custom, .. });
     match channel {
@@ -336,12 +336,12 @@ fn names(channel: Channel, head: &Head) -> (&'static str, &'static str, &'static
         Channel::Arguments => {
             ("response.function_call_arguments.delta", "response.function_call_arguments.done", "arguments")
         }
-        // No text of a picture is whole.
+        // No event has the whole text of an image.
         Channel::Image => ("response.image_generation_call.partial_image", "response.output_text.done", "text"),
     }
 }
 
-/// The head in buffers of its own.
+/// The head in separate buffers.
 fn owned_head(head: &Head) -> Head {
     match head {
         Head::Call { kind, call_id, name, namespace } => Head::Call {

@@ -13,7 +13,7 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::json::patch::set;
 use crate::text::{Json, Text};
 
-/// What every response object of one reply says.
+/// The fields that every response object of one reply shares.
 #[derive(Debug)]
 pub(super) struct Facts {
     setting: ReplySetting,
@@ -28,13 +28,13 @@ impl Facts {
         Self { id: Text::from_plain(&id), model: Text::from_plain(&setting.model), created: setting.created, setting }
     }
 
-    /// What becomes of the response.
+    /// The storage fields of the response.
     pub(super) fn stored(&self) -> &Stored {
         &self.setting.stored
     }
 
-    /// Takes over what the upstream says. Ids of other dialects have another form, so ours stays; `passes` is whether the client
-    /// sees the upstream's own.
+    /// Takes over the upstream's values. Ids of other dialects have another form, so our id stays; `passes` is whether the client
+    /// sees the upstream's own opening frame.
     pub(super) fn open(&mut self, open: &Open, passes: bool) {
         if open.id.as_str().starts_with("resp_") || passes && !open.id.is_empty() {
             self.id = open.id.detached();
@@ -47,7 +47,7 @@ impl Facts {
         }
     }
 
-    /// The id of the item at an output index that has none of its own.
+    /// The generated id of the item at an output index, for an item without an id of its own.
     pub(super) fn item_id(&self, kind: &ItemKind, at: u32) -> Text {
         let prefix = match kind {
             ItemKind::Message { .. } => "msg",
@@ -62,7 +62,7 @@ impl Facts {
         Text::from_plain(&format!("{prefix}_{base}_{at}"))
     }
 
-    /// A field of the request; `usual` is what the API says where the request has none.
+    /// Writes a field of the request; `usual` is the API's default for a request without the field.
     fn repeat(&self, writer: &mut ObjectWriter<'_>, name: &str, usual: &str) {
         match self.setting.echo.get(name) {
             Some(value) => writer.json(name, value),
@@ -70,7 +70,7 @@ impl Facts {
         }
     }
 
-    /// A response object of ours with this status; `more` adds what differs.
+    /// A response object of ours with this status; `more` sets the fields that differ.
     pub(super) fn response(&self, status: &str, more: impl FnOnce(&mut Facets)) -> Json {
         let mut facets = Facets::default();
         more(&mut facets);
@@ -108,7 +108,7 @@ impl Facts {
     }
 }
 
-/// What differs between the response objects of one reply.
+/// The fields that differ between the response objects of one reply.
 #[derive(Debug, Default)]
 pub(super) struct Facets {
     pub(super) output: Vec<Json>,
@@ -146,8 +146,8 @@ pub(crate) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
     setting.stored.mark(&response, true).bytes().clone()
 }
 
-/// A terminal object with its output filled in: the Codex backend leaves it empty, and the official SDKs read it there. They
-/// fail where there is none, so a missing one becomes an empty one.
+/// A terminal object with its output filled in: the Codex backend leaves `output` empty, and the official SDKs read it. The SDKs
+/// fail without `output`, so a missing one becomes an empty list.
 pub(super) fn with_output(response: &Json, output: &[Json], always: bool) -> Json {
     let own = response.get("output").filter(|output| output.shape() == Shape::Array);
     let empty = own.as_ref().is_none_or(|own| own.elements().next().is_none());
@@ -158,7 +158,7 @@ pub(super) fn with_output(response: &Json, output: &[Json], always: bool) -> Jso
     set(response, "output", &emit::list(output))
 }
 
-/// A finished output item; `None` for one that only another dialect could say.
+/// A finished output item; `None` for an item that only another dialect can express.
 pub(super) fn item_json(item: &Item, facts: &Facts, at: u32) -> Option<Json> {
     if item.raw.is_some() {
         return item.raw.clone();
@@ -261,8 +261,8 @@ fn tokens(writer: &mut ObjectWriter<'_>, usage: &Usage) {
     writer.number("total_tokens", usage.input.saturating_add(usage.output));
 }
 
-/// The `error` member. The Codex client decides by its code whether it asks again, and after how long by the words of the
-/// message (client 0.169.0, measured).
+/// The `error` member. The Codex client decides by the error's code whether to retry, and takes the delay from the text of
+/// the message (client 0.169.0, measured).
 fn error(writer: &mut ObjectWriter<'_>, failure: Option<&Failure>) {
     let Some(failure) = failure else { return writer.literal("error", "null") };
     let code = match failure.kind {

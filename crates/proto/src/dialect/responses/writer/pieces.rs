@@ -1,17 +1,17 @@
-//! A frame that passes in pieces, and how it is closed when its rest never comes.
+//! A frame that passes in pieces; it is closed properly when its rest never comes.
 
 use bytes::{BufMut, BytesMut};
 
 use crate::json::closer::Closer;
 
-/// What has passed of the frame.
+/// The part of the frame that has passed.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     value: Option<Closer>,
 }
 
 impl Pieces {
-    /// The next piece; the first holds all that stands before the data.
+    /// Adds the next piece; the first piece holds all bytes before the data.
     pub(super) fn feed(&mut self, piece: &[u8]) {
         match &mut self.value {
             Some(value) => value.feed(piece),
@@ -19,8 +19,8 @@ impl Pieces {
         }
     }
 
-    /// Ends the frame. A client must see the failure that follows, and a frame of half a JSON value would hide it behind a
-    /// parse error; so the value is closed first.
+    /// Ends the frame. A client must see the failure that follows, and a frame with half a JSON value would hide the failure behind
+    /// a parse error; so the value is closed first.
     pub(super) fn close_truncated(&self, out: &mut BytesMut) {
         let closing = self.value.as_ref().and_then(Closer::closing);
         out.put_slice(&closing.unwrap_or_default());

@@ -23,7 +23,7 @@ impl Writer {
     pub(super) fn fail(&mut self, failure: &Failure, raw: Option<&[u8]>, out: &mut BytesMut) {
         self.enter(out);
         if raw.is_some_and(|raw| !raw.is_empty()) {
-            // What a failed response has come to is the upstream's to say.
+            // The upstream's frame has the contents of a failed response.
             self.pass_object(raw, self.facts.stored().reads(), out);
         } else {
             let output = self.items.output();
@@ -36,7 +36,7 @@ impl Writer {
         }
     }
 
-    /// Brings the stream to where a terminal event may stand.
+    /// Prepares the stream for a terminal event: closes a partial frame and opens the reply.
     fn enter(&mut self, out: &mut BytesMut) {
         if let Some(pieces) = self.pieces.take() {
             pieces.close_truncated(out);
@@ -46,8 +46,8 @@ impl Writer {
         }
     }
 
-    /// The upstream's own frame around a response object; changed where the object lacks something. `over` is whether it is the
-    /// last one.
+    /// Passes the upstream's own frame around a response object; changes the object only if it lacks something. `over` is whether
+    /// the frame is the last one.
     pub(super) fn pass_object(&mut self, raw: Option<&[u8]>, over: bool, out: &mut BytesMut) {
         let reads = over || self.facts.stored().reads();
         let read = raw.filter(|_| reads).and_then(parse);
@@ -93,7 +93,7 @@ struct Around {
     response: Json,
 }
 
-/// `None` for a frame that cannot be written anew.
+/// Parses a frame; `None` for a frame that cannot be rewritten.
 fn parse(raw: &[u8]) -> Option<Around> {
     let raw = Bytes::copy_from_slice(raw);
     let (event, data) = if is_message(&raw) {
@@ -102,7 +102,7 @@ fn parse(raw: &[u8]) -> Option<Around> {
         let frame = sse::parse(raw)?;
         (frame.raw.slice_ref(frame.event()), frame.data)
     };
-    // A line break in the data would end the line that it is written on.
+    // A line break in the data would end the data line early.
     let one_line = !data.contains(&b'\n') && json::valid(&data);
     let data = one_line.then(|| Json::from_valid(data))?;
     data.get("response").map(|response| Around { event, data, response })
