@@ -1,4 +1,4 @@
-//! The words of this dialect that readers and writers share.
+//! Terms and encodings of this dialect that readers and writers share.
 
 use crate::canon::{Finish, Usage};
 use crate::json::emit::{self, ObjectWriter};
@@ -7,21 +7,21 @@ use crate::text::{Json, Text};
 /// The name of the hosted search tool, in tools and in calls.
 pub(super) const SEARCH: &str = "web_search";
 
-/// The type of the block with what a search found.
+/// The type of the block with the results of a search.
 pub(super) const RESULTS: &str = "web_search_tool_result";
 
-/// What a reply was, for its `stop_reason`.
+/// The facts of a reply that decide its `stop_reason`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StopSignals {
     /// Whether the client has a call to answer.
     pub(super) calls: bool,
-    /// Whether the model refused in words of its own.
+    /// Whether the model refused in its own text.
     pub(super) refused: bool,
-    /// Whether a stop sequence ended it.
+    /// Whether a stop sequence ended the reply.
     pub(super) stopped: bool,
 }
 
-/// The `stop_reason`. A reply that ends well with calls in it waits for their results, whatever the upstream calls that.
+/// The `stop_reason`. A reply that ends well and has calls waits for their results, whatever reason the upstream gives.
 pub(super) fn reason(finish: Finish, stop_signals: StopSignals) -> &'static str {
     match finish {
         Finish::Length => "max_tokens",
@@ -39,7 +39,7 @@ pub(super) fn finish(reason: &Text) -> Finish {
         "max_tokens" | "model_context_window_exceeded" => Finish::Length,
         "tool_use" => Finish::ToolCalls,
         "refusal" => Finish::Filter,
-        // `end_turn`, `stop_sequence`, and `pause_turn`, which no other dialect has a word for.
+        // `end_turn`, `stop_sequence`, and `pause_turn`, which has no equivalent in other dialects.
         _ => Finish::Stop,
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn citation(data: &Json) -> Option<Json> {
     let (url, title) = cited(data)?;
     Some(emit::json(|writer| {
         writer.string("type", "web_search_result_location");
-        // What the source says is not known, only what the answer says about it.
+        // The text of the source is unknown; only the answer's text about it is known.
         writer.string("cited_text", "");
         writer.text("url", &url);
         writer.text("title", title.as_ref().unwrap_or(&url));
@@ -99,7 +99,7 @@ pub(super) fn sources(action: &Json) -> Vec<(Text, Option<Text>)> {
     list.filter_map(|source| Some((source.text("url")?, source.text("title")))).collect()
 }
 
-/// The content of a `web_search_tool_result`. What Anthropic encrypts in it nobody but Anthropic could read.
+/// The content of a `web_search_tool_result`. Only Anthropic could read the fields that Anthropic encrypts.
 pub(super) fn results(writer: &mut ObjectWriter<'_>, key: &str, sources: &[(Text, Option<Text>)]) {
     writer.array(key, sources, |out, (url, title)| {
         emit::object(out, |writer| {
@@ -112,7 +112,7 @@ pub(super) fn results(writer: &mut ObjectWriter<'_>, key: &str, sources: &[(Text
     });
 }
 
-/// What a search looked for: the query of a responses `action`; `None` for an action that is no search.
+/// The query of a responses `action`; `None` for an action that is not a search.
 pub(super) fn query(action: &Json) -> Option<Text> {
     if !action.text("type")?.is("search") {
         return None;

@@ -22,7 +22,7 @@ use crate::json::schema;
 use crate::notes::{Notes, sanitized};
 use crate::text::Text;
 
-/// What is asked for when neither the client nor the model's facts say: every model in use gives this much.
+/// The `max_tokens` when neither the client nor the model's facts set one: every model in use supports this many.
 const MAX_TOKENS: u64 = 8192;
 
 /// Writes a messages request: the client's own body patched where it spoke this dialect, else from the canonical form.
@@ -111,7 +111,7 @@ fn options(writer: &mut ObjectWriter<'_>, request: &Request, plan: &thinking::Pl
                 notes.add("lowered temperature to 1");
                 writer.literal(name, "1");
             }
-            // Newer models refuse both at once.
+            // Newer models refuse a request with both.
             "top_p" if request.sampling.iter().any(|(other, _)| *other == "temperature") => {
                 notes.add("dropped top_p beside temperature");
             }
@@ -131,7 +131,7 @@ fn options(writer: &mut ObjectWriter<'_>, request: &Request, plan: &thinking::Pl
     }
 }
 
-/// Notes what this dialect has no place for.
+/// Notes the fields that this dialect has no place for.
 fn dropped(request: &Request, notes: &mut Notes) {
     if request.verbosity.is_some() {
         notes.add("dropped verbosity");
@@ -147,7 +147,7 @@ fn dropped(request: &Request, notes: &mut Notes) {
     }
 }
 
-/// An id in the characters that Anthropic takes; calls and their results are changed alike.
+/// An id in the characters that Anthropic takes; the ids of calls and of their results change the same way.
 fn id(text: &Text) -> Text {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
     if text.is_empty() {

@@ -5,7 +5,7 @@ use crate::dialect::Wire;
 use crate::state::State;
 use crate::text::Text;
 
-/// Stands for the id in envelopes of state that came as `redacted_thinking`, which has no readable text at all.
+/// Replaces the id in envelopes of state that came as `redacted_thinking`, which has no readable text.
 const REDACTED: &str = "redacted";
 
 /// Opaque state as a client of this dialect gets it.
@@ -17,7 +17,7 @@ pub(super) enum Sealed {
     Redacted(Text),
 }
 
-/// Canonical state for a client: what Anthropic made goes bare, everything else in an envelope.
+/// Canonical state for a client: Anthropic's state goes without an envelope, all other state in an envelope.
 pub(super) fn seal(id: Option<&Text>, encrypted: &Text) -> Sealed {
     match State::open(encrypted.as_str()) {
         Some(State { wire: Wire::Messages, id, data }) => wrap(id, encrypted, data),
@@ -34,12 +34,12 @@ pub(super) fn bare(encrypted: &Text) -> Option<Sealed> {
     }
 }
 
-/// Id and canonical state out of a signature; no state out of an empty one.
+/// Id and canonical state from a signature; an empty signature has no state.
 pub(super) fn from_signature(text: &Text) -> (Option<Text>, Option<Text>) {
     open(text, "")
 }
 
-/// The same out of the data of a redacted block.
+/// Id and canonical state from the data of a redacted block.
 pub(super) fn from_redacted(text: &Text) -> (Option<Text>, Option<Text>) {
     open(text, REDACTED)
 }
@@ -65,7 +65,7 @@ fn wrap(id: &str, encrypted: &Text, data: &str) -> Sealed {
     if id == REDACTED { Sealed::Redacted(data) } else { Sealed::Signature(data) }
 }
 
-/// The envelope of a text that is still escaped; so is the envelope then.
+/// The envelope of a text that is still escaped; the envelope is then escaped too.
 fn envelope(wire: Wire, id: &str, data: &Text) -> Text {
     Text::from_escaped(State { wire, id, data: data.as_str() }.seal().into())
 }

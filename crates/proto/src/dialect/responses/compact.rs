@@ -1,4 +1,4 @@
-//! Compaction: a long conversation becomes one sealed item, which only the account that made it can read.
+//! Compaction: a long conversation becomes one sealed item, which the account that made it can read again.
 //!
 //! Clients ask for it in one of two ways. The public API's `POST /v1/responses/compact` answers with a list of items; newer
 //! Codex clients end an ordinary request with `compaction_trigger`. The Codex backend knows the second way, so this module

@@ -78,7 +78,7 @@ impl Writer {
             // The official SDKs insist on `response.created` as the first event.
             _ if !self.opened => {}
             What::Piece { last } => self.piece(*last, raw, out),
-            // Limits and catalogue of one account: a Codex client already got the combined ones of all accounts before its reply.
+            // Limits and catalogue of one account: a Codex client already got those of all accounts before its reply.
             What::Limits(_) => {}
             What::Metadata(_) if raw.is_some_and(is_private) => {}
             What::Metadata(_) => self.private(raw, out),

@@ -32,7 +32,7 @@ fn statuses_and_types_are_those_that_sdks_know() {
     }
 }
 
-/// Anthropic's SDK reads the details and goes on with the whole conversation (`continue_unthreaded`, 1.11.0).
+/// Anthropic's SDK reads the details and continues with the whole conversation (`continue_unthreaded`, 1.11.0).
 #[test]
 fn a_thread_is_refused_so_that_sdks_go_on_without_it() {
     let body = r#"{"model":"m","thread":{"type":"create"},"messages":[{"role":"user","content":"x"}]}"#;
@@ -72,7 +72,7 @@ fn a_context_length_error_has_the_wording_that_clients_compact_on() {
     }
 }
 
-/// A prompt that fits its window is not too long: clients lower `max_tokens` by these words, and would compact in a loop.
+/// A prompt that fits its window is not too long: this text makes clients lower `max_tokens`; otherwise they would compact in a loop.
 #[test]
 fn a_refused_output_limit_keeps_the_upstreams_words() {
     for message in [

@@ -18,11 +18,11 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::{self, Text, media_type, standard_base64};
 
-/// Some encoders leave bits behind the last byte.
+/// Some encoders leave bits set after the last byte.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
 
-/// Deepest nesting of arguments; the body around them adds a few levels more.
+/// Deepest nesting of arguments; the body around them adds a few levels.
 const DEPTH: usize = 100;
 
 /// Writes one block.
@@ -71,14 +71,14 @@ fn thought(writer: &mut ObjectWriter<'_>, summary: &[Text], state: &Sealed) {
     }
 }
 
-/// The input of a call, which is an object here; text of a custom tool becomes its one member.
+/// The input of a call, which is an object in this dialect; the text of a custom tool becomes the object's only member.
 fn arguments(out: &mut BytesMut, kind: CallKind, input: &Text, notes: &mut Notes) {
     let plain = input.plain();
     if kind == CallKind::Function {
         if plain.trim().is_empty() {
             return out.put_slice(b"{}");
         }
-        // What is only a string in other protocols is a part of the body here, so it must pass what bodies must pass.
+        // Arguments are a string in other protocols and a part of the body in this one, so they must pass the checks on bodies.
         if json::check(plain.as_bytes()).is_ok() && depth(plain.as_bytes()) <= DEPTH {
             return out.put_slice(plain.as_bytes());
         }
@@ -87,7 +87,7 @@ fn arguments(out: &mut BytesMut, kind: CallKind, input: &Text, notes: &mut Notes
     emit::object(out, |writer| writer.text("input", input));
 }
 
-/// How deep a valid value is nested.
+/// The nesting depth of a valid value.
 fn depth(bytes: &[u8]) -> usize {
     let (mut deepest, mut open, mut text, mut escaped) = (0usize, 0usize, false, false);
     for byte in bytes {
@@ -131,7 +131,7 @@ fn one(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
         Part::File { source: Source::Url(url), name } => document(writer, url, name.as_ref())?,
         Part::File { source: Source::Id(_), .. } => return Err(refused("a file by id")),
-        // One of this dialect's own blocks; those of others were refused before.
+        // One of this dialect's own blocks; blocks of other dialects were refused before.
         Part::Other(json) => json.fields().for_each(|(key, value)| writer.member(&key, &value)),
     }
     Ok(())
@@ -187,7 +187,7 @@ fn inline(url: &Text) -> Option<(String, Text)> {
     Some((media, data))
 }
 
-/// The bytes of base64; `None` for what is none. Both alphabets, padding and line breaks are read.
+/// The bytes of base64; `None` if the text is not base64. Reads both alphabets, padding and line breaks.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let standard = |byte| match byte {
         b'-' => b'+',

@@ -1,4 +1,4 @@
-//! The client's own messages: what in them another upstream cannot read, and whether they let a model think.
+//! The client's own messages: the content that another upstream cannot read, and whether the messages let a model think.
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -10,21 +10,21 @@ use crate::json::patch::{Edit, patch};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
-/// What stands in every body that may hold something unreadable: the front of an envelope of foreign state, inside its quotes,
-/// and the fields for what Anthropic encrypts of a search.
+/// Marks, one of which is in every body with possibly unreadable content: the prefix of an envelope of foreign state with its
+/// opening quote, and the fields for the parts of a search that Anthropic encrypts.
 const MARKS: [&[u8]; 3] = [b"\"pg1.", b"\"encrypted_content\"", b"\"encrypted_index\""];
 
-/// Whether a body must be looked through.
+/// Whether a body must be searched for unreadable content.
 pub(super) fn is_suspect(raw: &Bytes, relay: &RelayTarget) -> bool {
     relay.without_replay || MARKS.iter().any(|mark| memmem::find(raw, mark).is_some())
 }
 
-/// The messages without thoughts that another model signed and searches that another model made; they would be refused.
+/// The messages without another model's signed thoughts and searches, which the upstream would refuse.
 pub(super) fn readable(messages: &Json, relay: &RelayTarget, notes: &mut Notes) -> Json {
     let mut remaining = Vec::new();
     for message in messages.elements() {
         let blocks: Vec<Json> = message.get("content").iter().flat_map(Json::elements).collect();
-        // One model made all of a reply.
+        // A single model made all blocks of a reply.
         let strange = blocks.iter().any(is_strange);
         let stay: Vec<Json> = blocks.iter().filter_map(|block| legible(block, strange, relay, notes)).collect();
         if stay == blocks {
@@ -38,7 +38,7 @@ pub(super) fn readable(messages: &Json, relay: &RelayTarget, notes: &mut Notes) 
     list(&remaining)
 }
 
-/// The block as this upstream can read it, if it can; `strange` when another model made the searches of this message.
+/// The block in a form that this upstream can read, if there is one; `strange` when another model made the message's searches.
 fn legible(block: &Json, strange: bool, relay: &RelayTarget, notes: &mut Notes) -> Option<Json> {
     match block.text("type").unwrap_or_default().plain().as_ref() {
         "thinking" => signed(block, "signature", relay, notes),
@@ -85,14 +85,14 @@ fn is_blank(object: &Json, field: &str) -> bool {
     object.text(field).is_some_and(|text| text.is_empty())
 }
 
-/// Whether the model goes on with a turn, after results or a beginning of its own, that does not begin with a thought. Messages
-/// of one role behind each other are one turn.
+/// Whether the model continues a turn, after results or a prefix of its own, that does not begin with a thought. Consecutive
+/// messages of one role are one turn.
 pub(super) fn is_thoughtless(messages: &Json) -> bool {
     let (mut called, mut last) = (None, None::<MessageFacts>);
     for message in messages.elements() {
         let next = MessageFacts::of(&message);
         match &mut last {
-            // The operator's reminders stand between the turns.
+            // The operator's reminders come between the turns.
             _ if next.speaker == Speaker::Operator => {}
             Some(message) if message.speaker == next.speaker => message.results |= next.results,
             _ => called = last.replace(next),
@@ -109,12 +109,12 @@ enum Speaker {
     Operator,
 }
 
-/// What matters of a turn.
+/// The facts of a message that decide about thinking.
 struct MessageFacts {
     speaker: Speaker,
-    /// Whether it begins with a thought.
+    /// Whether the message begins with a thought.
     thinks: bool,
-    /// Whether it answers calls.
+    /// Whether the message answers calls.
     results: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Items to turns: user and assistant take turns, and the results of an assistant's calls come first in the turn behind it.
+//! Items to turns: user and assistant alternate, and the results of an assistant's calls come first in the turn after it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,17 +13,17 @@ use crate::text::Text;
 
 /// One content block.
 pub(super) enum Block<'a> {
-    /// What somebody says or shows.
+    /// A part of a message.
     Part(&'a Part),
     /// The model's thinking, which Anthropic signed.
     Thought { summary: &'a [Text], state: Sealed },
     /// A call.
     Call { kind: CallKind, id: &'a Text, name: &'a Text, input: &'a Text },
-    /// Its result.
+    /// The result of a call.
     Result { id: &'a Text, parts: &'a [Part], failed: bool },
 }
 
-/// Who speaks.
+/// The speaker of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaker {
     User,
@@ -35,7 +35,7 @@ struct Message<'a> {
     blocks: Vec<Block<'a>>,
 }
 
-/// A tool result and its place in the history.
+/// A tool result and its position in the history.
 struct PendingResult<'a> {
     position: usize,
     parts: &'a [Part],
@@ -83,7 +83,7 @@ impl<'a> Messages<'a> {
         self.done.is_empty()
     }
 
-    /// Whether the model goes on with a turn that does not begin with a thought, which rules a budget of thinking out.
+    /// Whether the model continues a turn that does not begin with a thought, which rules out a thinking budget.
     pub(super) fn is_thoughtless(&self) -> bool {
         let is_result = |block: &Block<'_>| matches!(block, Block::Result { .. });
         let open = match &self.done[..] {
@@ -130,7 +130,7 @@ impl<'a> Messages<'a> {
     }
 
     fn add_text(&mut self, speaker: Speaker, parts: &'a [Part], notes: &mut Notes) {
-        // The model's own turns hold no pictures and files here.
+        // The model's own turns cannot hold images and files in this dialect.
         let shown = |part: &&Part| speaker == Speaker::User || part.is_text() || matches!(part, Part::Other(_));
         if !parts.iter().all(|part| shown(&part)) {
             notes.add("dropped pictures and files of the assistant");
@@ -168,7 +168,7 @@ impl<'a> Messages<'a> {
         self.blocks_of(Speaker::User).extend(found.into_iter().map(|(_, block)| block));
     }
 
-    /// The blocks of the speaker's turn, which begins if it is another's.
+    /// The blocks of the speaker's turn; begins a new turn if the open turn has another speaker.
     fn blocks_of(&mut self, speaker: Speaker) -> &mut Vec<Block<'a>> {
         if self.done.last().is_none_or(|message| message.speaker != speaker) {
             self.done.push(Message { speaker, blocks: Vec::new() });
@@ -176,7 +176,7 @@ impl<'a> Messages<'a> {
         &mut self.done.last_mut().expect("invariant: pushed in the lines above").blocks
     }
 
-    /// Writes `system` and `messages`. Errors: `Invalid` where a part has no form in this dialect and leaving it out would change the
+    /// Writes `system` and `messages`. Errors: `Invalid` if a part has no form in this dialect and dropping it would change the
     /// question.
     pub(super) fn write(
         &self,
@@ -212,7 +212,7 @@ impl<'a> Messages<'a> {
     }
 }
 
-/// One message; `None` is the turn that must come before an assistant's.
+/// One message; `None` is the turn that must come before an assistant turn.
 fn write_message(
     writer: &mut ObjectWriter<'_>,
     message: Option<&Message<'_>>,
@@ -233,7 +233,7 @@ fn has_other(item: &Item) -> bool {
     parts.iter().any(|part| matches!(part, Part::Other(_)))
 }
 
-/// Whether a part is text without any; Anthropic refuses such blocks.
+/// Whether a part is empty text; Anthropic refuses such blocks.
 fn blank(part: &Part) -> bool {
     part.text().is_some_and(|text| text.plain().trim().is_empty())
 }

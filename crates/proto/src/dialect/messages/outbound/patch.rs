@@ -31,7 +31,7 @@ pub(super) fn body(raw: &Bytes, request: &Request, relay: &RelayTarget) -> (Byte
     (out.freeze(), notes)
 }
 
-/// Leaves out stop sequences that Anthropic refuses.
+/// Drops stop sequences that Anthropic refuses.
 fn stops(fields: &mut Vec<(Text, Json)>, request: &Request) {
     let all = &request.limits.stop;
     let accepted: Vec<&String> = all.iter().filter(|stop| takes_stop(stop)).collect();
@@ -42,8 +42,8 @@ fn stops(fields: &mut Vec<(Text, Json)>, request: &Request) {
     }
 }
 
-/// `max_tokens`, which this protocol must have; whether we chose it. Clients that do not know a model's name say what the
-/// largest can give.
+/// Sets `max_tokens`, which this protocol requires; returns whether we chose the value. Clients that do not know a model's name
+/// send the maximum of the largest model.
 fn limited(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &RelayTarget, notes: &mut Notes) -> bool {
     let most = relay.max_output;
     let (limit, verb) = match request.limits.max_tokens {
@@ -61,7 +61,7 @@ fn get<'f>(fields: &'f [(Text, Json)], name: &str) -> Option<&'f Json> {
     fields.iter().rev().find(|(key, _)| key.is(name)).map(|(_, value)| value).filter(|value| !value.is_null())
 }
 
-/// Sets the field `name` where it stands, else at the end.
+/// Sets the field `name` in its place, or adds it at the end.
 fn put(fields: &mut Vec<(Text, Json)>, name: &'static str, value: Json) {
     let mut found = false;
     for (_, old) in fields.iter_mut().filter(|(key, _)| key.is(name)) {
@@ -73,7 +73,7 @@ fn put(fields: &mut Vec<(Text, Json)>, name: &'static str, value: Json) {
     }
 }
 
-/// The effort of a model suffix, where the client says nothing about thinking nor what thinking would rule out.
+/// Applies the effort of a model suffix, if the client sets neither thinking nor a field that thinking would rule out.
 fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &RelayTarget, notes: &mut Notes) {
     let config = get(fields, "output_config").filter(|config| config.shape() == Shape::Object);
     let has_own_effort =
@@ -99,7 +99,7 @@ fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &RelayTa
     }
 }
 
-/// The client's own budget of thinking: taken out where the history rules it out, lowered with the limit that holds it.
+/// The client's own thinking budget: removed if the history rules it out, lowered together with the token limit.
 fn budgeted(fields: &mut Vec<(Text, Json)>, lowered: bool, notes: &mut Notes) {
     let enabled = |thinking: &&Json| thinking.text("type").is_some_and(|kind| kind.is("enabled"));
     let Some(thinking) = get(fields, "thinking").filter(enabled).cloned() else { return };
@@ -111,7 +111,7 @@ fn budgeted(fields: &mut Vec<(Text, Json)>, lowered: bool, notes: &mut Notes) {
     let (Some(limit), true) = (limit.filter(|limit| budget.is_some_and(|budget| budget >= *limit)), lowered) else {
         return;
     };
-    // The limit counts thinking too, and there must be something left for the answer.
+    // The limit includes thinking, and some of it must be left for the answer.
     let less = LEAST.max(limit / 2);
     if less >= limit {
         return drop_thinking(fields, "dropped thinking for want of room", notes);
@@ -120,7 +120,7 @@ fn budgeted(fields: &mut Vec<(Text, Json)>, lowered: bool, notes: &mut Notes) {
     put(fields, "thinking", set(&thinking, "budget_tokens", &Json::of(&less)));
 }
 
-/// Takes out the wish for thinking, and the rules for old thoughts, which Anthropic refuses without it.
+/// Removes `thinking`, and the rules for old thoughts, which Anthropic refuses without `thinking`.
 fn drop_thinking(fields: &mut Vec<(Text, Json)>, why: &str, notes: &mut Notes) {
     notes.add(why);
     fields.retain(|(key, _)| !key.is("thinking"));

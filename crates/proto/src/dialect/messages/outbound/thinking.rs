@@ -1,4 +1,4 @@
-//! How much the model is asked to think, in the words that its generation knows.
+//! The amount of thinking that a request asks for, in the fields that the model's generation knows.
 //!
 //! Claude 4.6 and later choose the budget themselves (`adaptive`) and take an effort; models from 3.7 to 4.5, and most other
 //! servers of this protocol, take a budget in tokens; older ones cannot think.
@@ -11,16 +11,16 @@ use crate::notes::Notes;
 use crate::quirks::ClaudeThinking;
 use crate::text::Json;
 
-/// Least budget that Anthropic takes, in tokens.
+/// Smallest budget that Anthropic accepts, in tokens.
 pub(super) const LEAST: u64 = 1024;
 
-/// What every Claude that thinks can give, in tokens: no room is added beyond it where the model's own maximum is not known.
+/// Output tokens that every thinking Claude supports: the upper bound for added room if the model's own maximum is unknown.
 const ROOM: u64 = 32_000;
 
-/// Anthropic's rule: with a budget of thinking, the turn that goes on must begin with the thought that led to it.
+/// Anthropic's rule: with a thinking budget, a continued turn must begin with the thought that led to it.
 pub(super) const THOUGHTLESS: &str = "dropped thinking in a turn that began without a thought";
 
-/// What goes into the body.
+/// The values for the body.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Output tokens, thinking included.
@@ -36,7 +36,7 @@ pub(super) struct Plan {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Form {
-    /// Nothing is said.
+    /// The body has no `thinking` field.
     #[default]
     Silent,
     Off,
@@ -45,7 +45,7 @@ enum Form {
 }
 
 impl Plan {
-    /// The plan for a request; `thoughtless` when it goes on with a turn that does not begin with a thought.
+    /// The plan for a request; `thoughtless` when the request continues a turn that does not begin with a thought.
     pub(super) fn of(request: &Request, relay: &RelayTarget, thoughtless: bool, notes: &mut Notes) -> Self {
         let shown = request.reasoning.summary.is_some();
         let max_tokens = limit(request, relay, notes);
@@ -73,7 +73,7 @@ impl Plan {
         relay: &RelayTarget,
         notes: &mut Notes,
     ) {
-        // The limit counts thinking too; the client thought of the answer.
+        // The limit includes thinking, but the client meant the answer alone.
         let most = relay.max_output.unwrap_or(ROOM);
         let room = self.max_tokens.saturating_add(budget).min(most.max(self.max_tokens));
         if thinking == ClaudeThinking::Adaptive {
@@ -88,7 +88,7 @@ impl Plan {
         (self.form, self.max_tokens, self.thinks) = (Form::Budget(budget), room, true);
     }
 
-    /// The `thinking` object, if anything is to be said.
+    /// The `thinking` object, if the body needs one.
     pub(super) fn thinking(&self) -> Option<Json> {
         Some(emit::json(|writer| match self.form {
             Form::Silent | Form::Off => writer.string("type", "disabled"),
@@ -107,8 +107,8 @@ impl Plan {
     }
 }
 
-/// The client's wish, else the model suffix's. A word that we do not know counts as none: nothing of it is sent, and whoever
-/// reads the body again finds no wish in it.
+/// The effort that the client requests, else the model suffix's. An unknown value counts as none: it is not sent, and a later
+/// reader of the body finds no effort in it.
 fn requested_effort<'w>(request: &'w Request, relay: &'w RelayTarget, notes: &mut Notes) -> Option<&'w str> {
     let efforts = [&request.reasoning.effort, &relay.effort];
     efforts.into_iter().filter_map(Option::as_deref).find(|effort| {
@@ -120,7 +120,7 @@ fn requested_effort<'w>(request: &'w Request, relay: &'w RelayTarget, notes: &mu
     })
 }
 
-/// The effort in this protocol's words, and its budget in tokens.
+/// The effort in this protocol's terms, and its budget in tokens.
 fn size(effort: &str) -> Option<(&'static str, u64)> {
     match effort {
         "minimal" | "low" => Some(("low", 1024)),
@@ -132,7 +132,7 @@ fn size(effort: &str) -> Option<(&'static str, u64)> {
     }
 }
 
-/// Why the model cannot think about this request, if it cannot.
+/// The reason why the model cannot think about this request, if there is one.
 fn no_thinking_reason(request: &Request, thinking: ClaudeThinking, thoughtless: bool) -> Option<&'static str> {
     match thinking {
         _ if tools::forced(request) => Some("dropped reasoning effort beside a forced tool"),
@@ -142,7 +142,7 @@ fn no_thinking_reason(request: &Request, thinking: ClaudeThinking, thoughtless: 
     }
 }
 
-/// `max_tokens`, which this protocol must have.
+/// `max_tokens`, which this protocol requires.
 fn limit(request: &Request, relay: &RelayTarget, notes: &mut Notes) -> u64 {
     let most = relay.max_output.unwrap_or(u64::MAX);
     match request.limits.max_tokens {

@@ -8,9 +8,9 @@ use crate::json::schema;
 use crate::notes::{Notes, sanitized};
 use crate::text::{Json, Text};
 
-/// What a tool takes that has free text in its own protocol.
+/// The input schema of a tool that takes free text in its own protocol.
 const FREE: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-/// What a tool takes that has no parameters.
+/// The input schema of a tool without parameters.
 const NONE: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Writes `tools` and `tool_choice`.
@@ -64,7 +64,7 @@ fn head(writer: &mut ObjectWriter<'_>, name: &Text, description: Option<&Text>) 
     writer.optional_text("description", description);
 }
 
-/// The hosted search out of its responses form.
+/// The hosted search from its responses form.
 fn search(writer: &mut ObjectWriter<'_>, raw: Option<&Json>) {
     writer.string("type", "web_search_20250305");
     writer.string("name", encode::SEARCH);
@@ -96,7 +96,7 @@ fn choice(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
     });
 }
 
-/// The type of a choice and the tool that it names; `None` for a choice that this dialect does not know.
+/// The type of a choice and the tool in it; `None` for a choice that this dialect does not know.
 fn form(choice: &ToolChoice) -> Option<(&'static str, Option<Text>)> {
     Some(match choice {
         ToolChoice::Auto => ("auto", None),

@@ -31,10 +31,10 @@ impl Scope {
             ("thinking", Role::Assistant) => thinking(&mut fields, message)?,
             ("redacted_thinking", Role::Assistant) => redacted(&mut fields, message)?,
             ("server_tool_use", Role::Assistant) => message.item(server_call(&mut fields)?),
-            // What was found is in the answer that follows; the search itself says that there was one.
+            // The answer that follows contains the results; the search item records that a search took place.
             (encode::RESULTS, Role::Assistant) => return Ok(()),
             (known, _) if KNOWN.contains(&known) => return Err(fields.unknown("type", &kind)),
-            // Blocks of other server tools, compaction and whatever comes later: only their own upstream reads them.
+            // Blocks of other server tools, compaction and future kinds: only their own upstream can read them.
             (_, Role::Assistant) => {
                 message.item(ItemKind::Other { kind });
                 return Ok(());
@@ -49,7 +49,7 @@ impl Scope {
         Ok(())
     }
 
-    /// What a person or a tool shows.
+    /// Content that a person or a tool provides.
     pub(super) fn shown(
         &mut self,
         kind: &str,
@@ -109,7 +109,7 @@ impl Scope {
         Ok(parts)
     }
 
-    /// Takes `citations` out: of a replayed answer, or the wish for them.
+    /// Removes `citations`: those of a replayed answer, or the request for citations.
     pub(super) fn cited(&mut self, fields: &mut Fields<'_>) {
         let is_enabled = |json: &Json| json.get("enabled").and_then(|enabled| enabled.as_bool()) == Some(true);
         let cited = fields.take("citations").is_some_and(|json| json.elements().next().is_some() || is_enabled(&json));
@@ -124,7 +124,7 @@ fn call(fields: &mut Fields<'_>) -> ReadResult<ItemKind> {
     let name = fields.need("name", node::filled)?;
     let input = fields.read("input", |node| node.shaped(Shape::Object, "an object"))?;
     let input = Text::from_plain(input.as_ref().map_or("{}", Json::as_str));
-    // Who called it: the model itself, unless a server tool of Anthropic's did.
+    // The caller of the tool: the model itself, unless it was one of Anthropic's server tools.
     fields.take("caller");
     Ok(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
 }

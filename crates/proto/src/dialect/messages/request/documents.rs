@@ -1,4 +1,4 @@
-//! Images, documents and search results that a client shows.
+//! Images, documents and search results that a client sends.
 
 use std::borrow::Cow;
 
@@ -17,14 +17,14 @@ enum Origin {
     Url(Text),
     /// Text as it is.
     Plain(Text),
-    /// Text and images of their own.
+    /// A list of text and images.
     Parts(Vec<Part>),
-    /// A file that only Anthropic has.
+    /// A file that is stored only at Anthropic.
     Stored,
 }
 
 impl Scope {
-    /// An image; one that lies at Anthropic stays what it is, for writers to judge.
+    /// An image; an image stored at Anthropic passes unchanged, for writers to judge.
     pub(super) fn image(&mut self, fields: &mut Fields<'_>, node: Node<'_>) -> ReadResult<Part> {
         let origin = fields.need("source", |node| self.source(node, "image/"))?;
         match origin {
@@ -33,7 +33,7 @@ impl Scope {
         }
     }
 
-    /// A document: a file for the model to read, or text that stands in the message itself.
+    /// A document: a file for the model to read, or text inside the message itself.
     pub(super) fn document(
         &mut self,
         fields: &mut Fields<'_>,
@@ -56,7 +56,7 @@ impl Scope {
         Ok(())
     }
 
-    /// `{title, source, content}`: a passage with its origin.
+    /// `{title, source, content}`: a passage with its source.
     pub(super) fn search_result(&mut self, fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> ReadResult<()> {
         let title = fields.read("title", node::text)?.unwrap_or_default();
         let source = fields.read("source", node::text)?.unwrap_or_default();

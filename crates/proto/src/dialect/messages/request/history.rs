@@ -8,10 +8,10 @@ use crate::json::Shape;
 use crate::json::node::{self, Node, ReadResult};
 use crate::text::Text;
 
-/// What Claude Code puts in front of its system prompt; it differs from turn to turn and would spoil every prompt cache.
+/// The prefix that Claude Code puts before its system prompt; it differs from turn to turn and would spoil every prompt cache.
 const BILLING: &str = "x-anthropic-billing-header:";
 
-/// A message on its way to items.
+/// A message while it is converted to items.
 pub(super) struct OpenMessage<'i> {
     pub(super) role: Role,
     /// Parts that are not in an item yet.
@@ -20,7 +20,7 @@ pub(super) struct OpenMessage<'i> {
 }
 
 impl OpenMessage<'_> {
-    /// Adds an item of its own after the parts so far.
+    /// Adds a separate item after the parts so far.
     pub(super) fn item(&mut self, kind: ItemKind) {
         self.flush();
         self.items.push(Item::from(kind));
@@ -90,7 +90,7 @@ impl Scope {
         let role = match fields.need("role", node::string)?.as_str() {
             "user" => Role::User,
             "assistant" => Role::Assistant,
-            // Claude Code puts reminders of the operator between the turns (beta mid-conversation-system).
+            // Claude Code puts operator reminders between the turns (beta mid-conversation-system).
             "system" => Role::System,
             "developer" => Role::Developer,
             other => return Err(fields.unknown("role", other)),
@@ -118,14 +118,14 @@ impl Scope {
         node.each(usize::MAX, |node| self.block(node, message)).map(|_| ())
     }
 
-    /// Text of whoever speaks.
+    /// Text of the message's speaker.
     pub(super) fn add_text(&mut self, text: Text, message: &mut OpenMessage<'_>) {
         let operator = matches!(message.role, Role::System | Role::Developer);
         message.text(if operator { self.unbilled(text) } else { text });
     }
 }
 
-/// A client's text behind a word of ours.
+/// A client's text after a label of ours.
 pub(super) fn label(name: &str, text: &Text) -> String {
     format!("{name}: {}", text.plain())
 }

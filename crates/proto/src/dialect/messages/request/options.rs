@@ -9,14 +9,14 @@ use crate::text::{Json, Text};
 
 /// Most stop sequences.
 const MAX_STOPS: usize = 64;
-/// Sampling fields; relays get them as they came.
+/// Sampling fields; relays get them unchanged.
 const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
-/// What older versions of Claude Code put before the session in `metadata.user_id`.
+/// The text that older versions of Claude Code put before the session in `metadata.user_id`.
 const SESSION: &str = "_session_";
 /// Thinking budgets, in tokens, and the effort up to each.
 const BUDGETS: [(u64, &str); 3] = [(2_000, "low"), (8_000, "medium"), (20_000, "high")];
 
-/// What the client says about thinking.
+/// The client's `thinking` setting.
 #[derive(Default)]
 struct Thought {
     effort: Option<String>,
@@ -65,7 +65,7 @@ impl Scope {
         Ok(thought)
     }
 
-    /// `{effort, format}`; gives the effort.
+    /// `{effort, format}`; returns the effort.
     fn output(&mut self, node: Node<'_>, request: &mut Request) -> ReadResult<Option<String>> {
         let mut fields = node.object()?;
         let effort = fields.read("effort", node::string)?;
@@ -90,7 +90,7 @@ impl Scope {
         Ok(Some(Format::JsonSchema { name, description: None, schema, strict: Some(true) }))
     }
 
-    /// `{user_id}`, in which Claude Code says which session it is; that is a good cache key, the rest of it is private.
+    /// `{user_id}`, in which Claude Code puts its session id. The session id is a good cache key; the rest of `user_id` is private.
     fn metadata(&mut self, node: Node<'_>) -> ReadResult<Option<Text>> {
         let mut fields = node.object()?;
         let user = fields.read("user_id", node::string)?.unwrap_or_default();
@@ -103,7 +103,7 @@ impl Scope {
     }
 }
 
-/// The session that `{"session_id":"..."}` or `user_..._session_...` names.
+/// The session in `{"session_id":"..."}` or `user_..._session_...`.
 fn session(user: &str) -> Option<String> {
     if user.starts_with('{') && json::valid(user.as_bytes()) {
         let object = Json::from_valid(user.to_owned().into());
@@ -118,7 +118,7 @@ fn reasoning(thought: &Thought, effort: Option<String>) -> Reasoning {
     Reasoning { effort: off.or(effort).or_else(|| thought.effort.clone()), summary }
 }
 
-/// `service_tier` in OpenAI's words; `speed: fast` is the faster tier.
+/// `service_tier` in OpenAI's terms; `speed: fast` is the faster tier.
 fn tier(fields: &mut Fields<'_>) -> ReadResult<Option<String>> {
     let speed = fields.read("speed", node::string)?;
     let tier = fields.read("service_tier", node::string)?;

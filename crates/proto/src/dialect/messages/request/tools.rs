@@ -10,7 +10,7 @@ use crate::json::{Shape, emit, schema};
 use crate::notes::sanitized;
 use crate::text::{Json, Text};
 
-/// Tools that Anthropic's models know by heart and clients run: what others must be told about them.
+/// Tools that clients run and Anthropic's models know without a definition: the definitions for other models.
 const KNOWN: [(&str, &str, &str); 3] = [
     (
         "bash_",
@@ -42,7 +42,7 @@ impl Scope {
         Ok(())
     }
 
-    /// A tool; `None` for one that only Anthropic runs.
+    /// A tool; `None` for a tool that only Anthropic runs.
     fn tool(&mut self, node: Node<'_>) -> ReadResult<Option<Tool>> {
         let mut fields = node.object()?;
         let kind = fields.read("type", node::string)?.unwrap_or_else(|| "custom".to_owned());
@@ -100,7 +100,7 @@ impl Scope {
     }
 }
 
-/// The choice, and whether several calls at once are allowed.
+/// The choice, and whether parallel calls are allowed.
 fn choice(node: Node<'_>, known: &[Tool]) -> ReadResult<(ToolChoice, Option<bool>)> {
     let mut fields = node.object()?;
     let kind = fields.need("type", node::string)?;
@@ -115,7 +115,7 @@ fn choice(node: Node<'_>, known: &[Tool]) -> ReadResult<(ToolChoice, Option<bool
     Ok((choice, single.map(|single| !single)))
 }
 
-/// A tool by its name, which may be that of a hosted tool.
+/// A tool by its name, which may be the name of a hosted tool.
 fn named(name: Text, tools: &[Tool]) -> ToolChoice {
     let is = |tool: &Tool| matches!(&tool.kind, ToolKind::Function { name: own, .. } if *own == name);
     let hosted = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if name.is(kind));
