@@ -11,7 +11,7 @@ use crate::upstream_error::bounds;
 #[cfg(test)]
 mod tests;
 
-/// Claude Code compacts its conversation when a message says this, and reads the figures behind it (2.1.329).
+/// Claude Code compacts its conversation when a message contains this text, and reads the figures after it (2.1.329).
 const TOO_LONG: &str = "prompt is too long";
 
 /// Status and body of a failure before the stream began.
@@ -62,8 +62,8 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// `prompt is too long: N tokens > M maximum` where the upstream named both figures and the prompt is the larger one. A prompt that
-/// fits its window was refused for something else, such as `max_tokens`, so those words stay as they came: clients know them.
+/// `prompt is too long: N tokens > M maximum` if the upstream named both figures and the prompt is larger. A prompt that fits its
+/// window was refused for another reason, such as `max_tokens`, so the upstream's text stays unchanged: clients know it.
 fn too_long(message: &str) -> String {
     if message.to_ascii_lowercase().contains(TOO_LONG) {
         return message.to_owned();

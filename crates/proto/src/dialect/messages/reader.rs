@@ -1,7 +1,7 @@
 //! Messages replies to events: streams frame by frame, and whole bodies that answer a request for a stream.
 //!
-//! Every frame is carried by exactly one of the events that it gives; the others are covered, so that a writer of this
-//! dialect passes the stream on byte by byte.
+//! Exactly one of a frame's events carries the frame; its other events are marked as covered, so that a writer of this
+//! dialect passes the stream unchanged, byte by byte.
 
 mod answer;
 mod block;
@@ -74,12 +74,12 @@ impl MessagesAnswer {
         let Some(json) = json::readable(data) else {
             return if kind == Kind::Other { Ok(Progress::More) } else { Err(garbled()) };
         };
-        // The type may stand elsewhere than at the head of the object.
+        // The type may be elsewhere than at the head of the object.
         let kind = json.text("type").map_or(kind, |word| Kind::of(word.plain().as_bytes()));
         match kind {
             Kind::Error => return Err(upstream_error::from_event(&json)),
             Kind::Stop => {
-                // An end without a reason is written anew.
+                // An end without a reason is rewritten.
                 if !self.finished() {
                     sink.drop_frame();
                 }

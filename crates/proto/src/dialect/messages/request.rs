@@ -16,7 +16,7 @@ use crate::json::node::{self, Fields, Node, ReadResult};
 use crate::notes::Notes;
 use crate::text::Json;
 
-/// The code by which Anthropic's SDKs know that they must go on without a thread.
+/// The code that tells Anthropic's SDKs to continue without a thread.
 pub(super) const NO_THREAD: &str = "thread_unsupported_request";
 
 /// Reads a messages request.
@@ -28,7 +28,7 @@ pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
     Ok((request, scope.notes))
 }
 
-/// What the readers of the single values share.
+/// The state that the readers of the single values share.
 #[derive(Default)]
 struct Scope {
     notes: Notes,
@@ -46,21 +46,21 @@ impl Scope {
         request.items = fields.need("messages", |node| self.messages(node))?;
         self.tools(&mut fields, &mut request)?;
         self.options(&mut fields, &mut request)?;
-        // Where it is allowed it is advice on caching, which every upstream of ours does by itself.
+        // Where this field is allowed, it is advice on caching, and every upstream of ours caches by itself.
         fields.take("cache_control");
         request.rest = fields.rest().map(|(name, json)| (name.plain().into_owned(), json)).collect();
         request.rest.retain(|(_, json)| !json.is_null());
         Ok(request)
     }
 
-    /// Notes members that nobody reads. Advice on caching is none of them.
+    /// Notes members that no reader uses, except advice on caching.
     fn unread(&mut self, path: &str, mut fields: Fields<'_>) {
         fields.take("cache_control");
         self.notes.unread(path, fields);
     }
 }
 
-/// Conversations are held by the client: half of one would be answered as if it were all.
+/// The client holds the conversation: the upstream would answer half a conversation as if it were complete.
 fn thread(node: Node<'_>) -> ReadResult<()> {
     Err(node.bad("Conversations are not held here; send the whole of it, without `thread`").code(NO_THREAD))
 }

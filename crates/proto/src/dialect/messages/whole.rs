@@ -1,5 +1,5 @@
-//! A collected reply as a `message` body: what an SDK makes of the stream, of the upstream's own frames where they came in this
-//! dialect, else of ours.
+//! A collected reply as a `message` body: the message that an SDK assembles from the stream. The stream is the upstream's own
+//! frames if they came in this dialect, else ours.
 
 mod assemble;
 
@@ -20,7 +20,7 @@ pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let mut own = whole.frames_in(Dialect::Messages).peekable();
     if own.peek().is_none() {
         let mut frames = Vec::new();
-        // Our own frames have no limit that they could pass.
+        // Our own frames have no size limit.
         let fits = Decoder::new(usize::MAX / 2).push(stream(whole, setting), &mut frames);
         debug_assert!(fits.is_ok());
         for frame in frames {

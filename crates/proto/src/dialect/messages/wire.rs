@@ -2,7 +2,7 @@
 
 use crate::json::Scan;
 
-/// What an event type means to us.
+/// The meaning of an event type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `message_start`
@@ -13,7 +13,7 @@ pub(super) enum Kind {
     BlockDelta,
     /// `content_block_stop`
     BlockStop,
-    /// `message_delta`: why it ends and what it cost.
+    /// `message_delta`: the reason for the reply's end, and the token counts.
     Delta,
     /// `message_stop`
     Stop,
@@ -39,7 +39,7 @@ impl Kind {
     }
 }
 
-/// The `type` at the head of `data`, where Anthropic puts it; `None` when it stands elsewhere.
+/// The `type` at the head of `data`, where Anthropic puts it; `None` when it is elsewhere.
 pub(super) fn type_of(data: &[u8]) -> Option<&[u8]> {
     let mut scan = Scan::new(data);
     scan.expect(b'{').ok()?;
@@ -49,7 +49,7 @@ pub(super) fn type_of(data: &[u8]) -> Option<&[u8]> {
     (&data[key.start..key.end] == b"type" && !name.escaped).then(|| &data[name.start..name.end])
 }
 
-/// What the piece in a `content_block_delta` belongs to.
+/// The kind of the piece in a `content_block_delta`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     /// `text_delta`

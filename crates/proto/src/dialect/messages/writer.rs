@@ -1,7 +1,7 @@
 //! Events to Anthropic's stream events. Frames of a messages upstream pass as they came.
 //!
-//! Content blocks of this protocol follow each other, so one item is said at a time: what an upstream says of another one
-//! meanwhile waits until the first is whole. A text delta costs three copies into the output and no allocation.
+//! Content blocks of this protocol are sequential, so one item is written at a time: an upstream's events of another item
+//! wait until the first item is finished. A text delta costs three copies into the output and no allocation.
 
 mod blocks;
 mod items;
@@ -27,7 +27,7 @@ use crate::json;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
-/// Keeps a client waiting; the official SDKs skip it wherever it stands.
+/// Keepalive for a waiting client; the official SDKs skip it at any position.
 const PING: &[u8] = b"event: ping\ndata: {\"type\":\"ping\"}\n\n";
 /// The last frame of a reply that ended well.
 const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
@@ -43,9 +43,9 @@ pub struct Writer {
     usage: Option<Usage>,
     stop: Option<Text>,
     stop_signals: StopSignals,
-    /// Whether the call that is being said is one of a tool that takes free text.
+    /// Whether the call that is being written is for a tool that takes free text.
     custom: bool,
-    /// Whether the upstream's own frame said why the reply ends.
+    /// Whether the upstream's own frame had the reason for the reply's end.
     ended: bool,
 }
 
@@ -80,7 +80,7 @@ impl Writer {
         match what {
             What::Open(open) => self.open(Some(open), out),
             What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
-            // What stands in the others is known when they end.
+            // The contents of the other items are known when they end.
             What::ItemOpen { at, head: Head::Message { .. } | Head::Reasoning | Head::Call { .. } }
             | What::Annotation { at, .. }
             | What::ItemDone { at, .. } => self.item(*at, what, out),
@@ -136,7 +136,7 @@ impl Writer {
         out.put_slice(STOP);
     }
 
-    /// The `error` event. The open block is ended first: clients keep what they have of it.
+    /// The `error` event. The open block is ended first, so that clients keep the part of the block that they have.
     fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
         self.blocks.close(out);
         out.put_slice(b"event: error\ndata: ");
@@ -144,7 +144,7 @@ impl Writer {
         out.put_slice(b"\n\n");
     }
 
-    /// An event whose frame goes out as it is: the state must know what the frame says.
+    /// An event whose frame passes unchanged: the writer's state must follow the frame's contents.
     fn pass(&mut self, what: &What, frame: &Bytes, out: &mut BytesMut) {
         match what {
             What::Delta { at, part, channel, .. } => {
@@ -172,8 +172,8 @@ impl Writer {
         self.emit(frame, out);
     }
 
-    /// Follows the blocks that the upstream's frames begin and end, and names events that come without a name, which the
-    /// official SDKs would not see.
+    /// Tracks the blocks that the upstream's frames begin and end, and adds missing event names, because the official SDKs ignore
+    /// events without a name.
     fn follow(&mut self, frame: &sse::Frame, out: &mut BytesMut) {
         let json = json::valid(&frame.data).then(|| Json::from_valid(frame.data.clone()));
         let Some(name) = json.as_ref().and_then(|json| json.text("type")) else { return };
@@ -192,7 +192,7 @@ impl Writer {
         }
     }
 
-    /// A frame as it came; none before `message_start`, where SDKs expect nothing else.
+    /// Passes a frame unchanged; drops frames before `message_start`, which SDKs expect first.
     fn emit(&self, frame: &Bytes, out: &mut BytesMut) {
         if self.opened {
             out.put_slice(frame);

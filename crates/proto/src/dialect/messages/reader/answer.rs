@@ -1,6 +1,6 @@
-//! The state of one reply: which content blocks and items are open and what they hold so far.
+//! The state of one reply: the open content blocks and items, and their contents so far.
 //!
-//! Text blocks that follow each other are the parts of one message; every other block is an item of its own.
+//! Consecutive text blocks are the parts of one message; every other block is an item of its own.
 
 use bytes::BytesMut;
 
@@ -12,7 +12,7 @@ use crate::dialect::sink::EventSink;
 use crate::fold::ItemDraft;
 use crate::text::{Json, Text};
 
-/// One reply in the making.
+/// The state of a reply that is being read.
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct MessagesAnswer {
     opened: bool,
@@ -21,7 +21,7 @@ pub(in crate::dialect) struct MessagesAnswer {
     /// Open content blocks by the upstream's index.
     blocks: Vec<(u32, Block)>,
     message: Option<OpenMessage>,
-    /// Searches whose results did not come yet.
+    /// Searches without results so far.
     searches: Vec<Searched>,
     usage_counter: UsageCounter,
     calls: bool,
@@ -33,7 +33,7 @@ pub(in crate::dialect) struct MessagesAnswer {
 #[derive(Debug)]
 struct OpenMessage {
     at: u32,
-    /// How many parts it has.
+    /// The number of parts.
     parts: u32,
     draft: ItemDraft,
 }
@@ -46,12 +46,12 @@ struct Searched {
 }
 
 impl MessagesAnswer {
-    /// Whether the server said why the reply ended.
+    /// Whether the server sent the reason for the reply's end.
     pub(super) fn finished(&self) -> bool {
         self.finish.is_some()
     }
 
-    /// Reads one event that is no usual delta.
+    /// Reads one event other than a usual delta.
     pub(super) fn read(&mut self, kind: Kind, json: &Json, sink: &mut EventSink<'_>) {
         match kind {
             Kind::Start => self.start(&json.get("message").unwrap_or_else(|| json.clone()), sink),
@@ -86,7 +86,7 @@ impl MessagesAnswer {
     /// The end of the reply.
     pub(super) fn end(&mut self, sink: &mut EventSink<'_>) {
         self.ensure(sink);
-        // The frame is the last event's: items that the upstream left open end before it.
+        // The last event carries the frame: items that the upstream left open end before that event.
         sink.covered(|sink| {
             self.close_items(sink);
             if let Some(sequence) = self.stop.take() {
@@ -98,11 +98,11 @@ impl MessagesAnswer {
             finish => finish.unwrap_or(Finish::Stop),
         };
         let end = What::End { finish, response: None };
-        // Without a reason the upstream's frames alone are no whole message.
+        // Without a reason the upstream's frames alone are not a complete message.
         if self.finish.is_some() { sink.push(end) } else { sink.push_ours(end) }
     }
 
-    /// The counts of a reply that was cut before it told the final ones: the input's, as its beginning said. Nobody counted the output.
+    /// The counts of a reply that was cut before its final counts: the input count of its first event. No one counted the output.
     pub(super) fn counts_so_far(&self) -> Option<Usage> {
         let usage = self.usage_counter.usage().filter(|_| self.finish.is_none())?;
         Some(Usage { output: 0, reasoning: 0, estimated: true, ..usage })
@@ -118,14 +118,14 @@ impl MessagesAnswer {
         }
     }
 
-    /// Opens the reply of a server that did not say that it begins.
+    /// Opens the reply if the server sent no opening event.
     fn ensure(&mut self, sink: &mut EventSink<'_>) {
         if !std::mem::replace(&mut self.opened, true) {
             sink.push_ours(What::Open(Open { id: Text::default(), model: None, created: 0 }));
         }
     }
 
-    /// A content block begins, perhaps with all that it holds.
+    /// Handles the start of a content block, which may already have its full content.
     fn begin(&mut self, index: u32, block: &Json, sink: &mut EventSink<'_>) {
         self.ensure(sink);
         self.finish_block(index, sink);
@@ -174,7 +174,7 @@ impl MessagesAnswer {
             .push((index, Block::Thinking { at, thought: Box::new(ItemDraft::brief()), signature: BytesMut::new() }));
     }
 
-    /// Opens an item that is no message.
+    /// Opens an item other than a message.
     fn item(&mut self, head: Head, sink: &mut EventSink<'_>) -> u32 {
         self.close_message(sink);
         let at = self.take_index();
@@ -204,7 +204,7 @@ impl MessagesAnswer {
         }
     }
 
-    /// The place of an open block; text and thoughts may begin without a word.
+    /// The position of an open block; text and thoughts may begin without a start event.
     fn find(&mut self, index: u32, piece: Piece, sink: &mut EventSink<'_>) -> Option<usize> {
         let position = |blocks: &[(u32, Block)]| blocks.iter().rposition(|(open, _)| *open == index);
         if let Some(found) = position(&self.blocks) {
@@ -234,7 +234,7 @@ impl MessagesAnswer {
         sink.push(What::Delta { at, part, channel: Channel::Text, data: text });
     }
 
-    /// A delta in another shape than the usual, or with a citation.
+    /// A delta in an unusual shape, or with a citation.
     fn odd_delta(&mut self, index: u32, delta: &Json, sink: &mut EventSink<'_>) {
         let kind = delta.text("type").unwrap_or_default();
         let known = Piece::ALL.into_iter().find(|piece| kind.is(piece.name()));
@@ -269,7 +269,7 @@ impl MessagesAnswer {
         }
     }
 
-    /// Citations of a finished text block; they are about all of it.
+    /// Citations of a finished text block; they cover the whole block.
     fn cite(&mut self, key: Option<(u32, u32)>, citations: &[Json], sink: &mut EventSink<'_>) {
         let (Some(message), Some((at, part))) = (&mut self.message, key) else { return };
         if citations.is_empty() || at != message.at {
@@ -282,7 +282,7 @@ impl MessagesAnswer {
         }
     }
 
-    /// The results of a search, which make it whole.
+    /// The results of a search, which finish the search.
     fn results(&mut self, block: &Json, sink: &mut EventSink<'_>) {
         let id = block.text("tool_use_id").unwrap_or_default();
         let Some(position) = self.searches.iter().position(|searched| searched.id == id) else { return };
@@ -293,7 +293,7 @@ impl MessagesAnswer {
         sink.push(What::ItemDone { at, item: block::search(id, &query, &sources) });
     }
 
-    /// Why the reply ends, and what it cost.
+    /// The reason for the reply's end, and its token counts.
     fn ending(&mut self, delta: &Json, json: &Json, sink: &mut EventSink<'_>) {
         if let Some(reason) = delta.text("stop_reason") {
             self.finish = Some(encode::finish(&reason));
@@ -325,7 +325,7 @@ impl MessagesAnswer {
         sink.aside(What::ItemDone { at: message.at, item });
     }
 
-    /// Makes sure that a message is open.
+    /// Opens a message if none is open.
     fn message(&mut self, sink: &mut EventSink<'_>) {
         if self.message.is_some() {
             return;
@@ -350,7 +350,7 @@ impl OpenMessage {
     }
 }
 
-/// The index of the block that an event speaks of.
+/// The index of an event's block.
 fn index(json: &Json) -> u32 {
     json.get("index").and_then(|index| index.as_u64()).and_then(|index| index.try_into().ok()).unwrap_or(0)
 }

@@ -15,22 +15,22 @@ pub(super) enum Block {
     Text {
         /// Output index of the message and part index, once there is text.
         key: Option<(u32, u32)>,
-        /// Its citations; they come before the text that they are about.
+        /// The citations of the text; they come before it.
         citations: Vec<Json>,
     },
-    /// A thought of its own item.
+    /// A thought, which is an item of its own.
     Thinking { at: u32, thought: Box<ItemDraft>, signature: BytesMut },
-    /// A thought that nobody can read.
+    /// A thought without readable text.
     Redacted { at: u32, data: Text },
     /// A call of a client's tool.
     Call { at: u32, call_id: Text, name: Text, input: Input },
     /// A hosted search.
     Search { at: u32, id: Text, input: Input },
-    /// Something that no other dialect could say.
+    /// A block that no other dialect can express.
     Opaque,
 }
 
-/// The input of a call: in pieces, or whole where the block begins.
+/// The input of a call: in pieces, or complete at the block's start.
 #[derive(Debug)]
 pub(super) struct Input {
     pieces: BytesMut,
@@ -49,7 +49,7 @@ impl Input {
         self.pieces.extend_from_slice(piece.escaped());
     }
 
-    /// The whole input as escaped JSON text, and whether no piece said it.
+    /// The whole input as escaped JSON text, and whether it came without pieces.
     pub(super) fn take(self) -> (Text, bool) {
         if !self.pieces.is_empty() {
             return (Text::from_escaped(self.pieces.freeze()), false);
@@ -61,7 +61,7 @@ impl Input {
         }
     }
 
-    /// What a search looks for.
+    /// The query of a search.
     pub(super) fn query(self) -> Text {
         let (text, _) = self.take();
         let plain = text.plain().into_owned();
@@ -79,7 +79,7 @@ pub(super) fn thought(text: Text, signature: BytesMut) -> Item {
     Item::from(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted })
 }
 
-/// A finished thought that nobody can read.
+/// A finished thought without readable text.
 pub(super) fn redacted(data: &Text) -> Item {
     let (id, encrypted) = reasoning_state::from_redacted(data);
     Item::from(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted })
@@ -95,7 +95,7 @@ pub(super) fn search(id: Text, query: &Text, sources: &[Text]) -> Item {
     Item::from(ItemKind::Search { id: Some(id), action: Some(encode::action(query, sources)) })
 }
 
-/// Token counts so far: the first figures come at the start, the last ones at the end.
+/// Token counts so far: the first figures come at the start, the final ones at the end.
 #[derive(Debug, Default)]
 pub(super) struct UsageCounter {
     reported: bool,
@@ -107,7 +107,7 @@ pub(super) struct UsageCounter {
 }
 
 impl UsageCounter {
-    /// Takes over what a `usage` object says. Some servers send zeros for what they said before.
+    /// Takes over the counts of a `usage` object. Some servers later send zeros for counts that they already sent.
     pub(super) fn update(&mut self, usage: &Json) {
         for (key, value) in usage.fields() {
             let counter = match key.as_str() {

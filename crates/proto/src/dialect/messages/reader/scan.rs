@@ -8,18 +8,18 @@ use super::super::wire::Piece;
 use crate::json::Scan;
 use crate::text::Text;
 
-/// Where the contents of a delta frame lie.
+/// The positions of a delta frame's contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeltaSpan {
     /// The index of the content block.
     pub(super) index: u32,
-    /// What the piece belongs to.
+    /// The kind of the piece.
     pub(super) piece: Piece,
     text: Range<usize>,
 }
 
 impl DeltaSpan {
-    /// Cuts the piece out of the frame's data, which is used up so that nothing is counted or copied.
+    /// Cuts the piece out of the frame's data; consumes the data, so that it costs no reference count and no copy.
     pub(super) fn cut(self, mut data: Bytes) -> Text {
         data.truncate(self.text.end);
         data.advance(self.text.start);
@@ -27,7 +27,7 @@ impl DeltaSpan {
     }
 }
 
-/// Scans a delta event; `None` when it is another event or its shape is not the usual one.
+/// Scans a delta event; `None` for another event or an unusual shape.
 pub(super) fn delta(data: &[u8]) -> Option<DeltaSpan> {
     let (mut index, mut found, mut named) = (None, None, false);
     let mut scan = Scan::new(data);
@@ -60,7 +60,7 @@ pub(super) fn delta(data: &[u8]) -> Option<DeltaSpan> {
     Some(DeltaSpan { index: index?, piece, text })
 }
 
-/// Passes the `delta` object.
+/// Scans the `delta` object.
 fn piece(data: &[u8], scan: &mut Scan<'_>) -> Option<(Piece, Range<usize>)> {
     let (mut kind, mut text) = (None, None);
     scan.expect(b'{').ok()?;

@@ -1,5 +1,5 @@
-//! Stream events of this dialect put together as the official SDKs do it: `message_start` is the message, blocks grow by their
-//! deltas, `message_delta` lays its fields over the message.
+//! Assembles stream events of this dialect as the official SDKs do: `message_start` is the message, deltas extend their blocks,
+//! and the fields of `message_delta` replace those of the message.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -9,29 +9,29 @@ use crate::json::patch::{Edit, patch};
 use crate::json::{self, Shape, emit};
 use crate::text::{Json, Text};
 
-/// A message in the making.
+/// A message that is being assembled.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     message: Option<Json>,
     blocks: Vec<Block>,
     /// Fields of the message that later events set.
     fields: Vec<(Text, Json)>,
-    /// Fields of its usage likewise.
+    /// Fields of the message's usage that later events set.
     usage: Vec<(Text, Json)>,
 }
 
-/// A content block in the making.
+/// A content block that is being assembled.
 #[derive(Debug)]
 struct Block {
     index: Option<u64>,
     first: Json,
-    /// What its deltas add to each field: field name, escaped text.
+    /// The text that deltas add to each field: field name, escaped text.
     grown: Vec<(String, BytesMut)>,
     citations: Vec<Json>,
 }
 
 impl Assembly {
-    /// The next event; `name` is what its frame calls it.
+    /// Adds the next event; `name` is the event name in its frame.
     pub(super) fn read(&mut self, name: Kind, event: &Json) {
         match event.text("type").map_or(name, |kind| Kind::of(kind.plain().as_bytes())) {
             Kind::Start => self.message = event.get("message").or_else(|| self.message.take()),
@@ -76,7 +76,7 @@ impl Assembly {
     }
 }
 
-/// `object` with `fields` laid over it; of several with one name the last counts.
+/// `object` with `fields` set; of several fields with one name the last counts.
 fn overlay(object: &Json, mut fields: Vec<(Text, Json)>) -> Json {
     let mut out = BytesMut::with_capacity(object.bytes().len() + 256);
     emit::object(&mut out, |writer| {
@@ -92,7 +92,7 @@ fn overlay(object: &Json, mut fields: Vec<(Text, Json)>) -> Json {
     Json::from_valid(out.freeze())
 }
 
-/// Takes the fields called `key` out and gives the last of them.
+/// Removes the fields called `key` and returns the last of them.
 fn take(fields: &mut Vec<(Text, Json)>, key: &Text) -> Option<Json> {
     let found = fields.iter().rposition(|(name, _)| name == key)?;
     let value = fields[found].1.clone();
@@ -111,7 +111,7 @@ impl Block {
         if let Some(piece) = known {
             return self.add(piece.field(), delta.text(piece.field()));
         }
-        // Kinds that came later, such as `compaction_delta`: a text that belongs to the field of the same name.
+        // Newer kinds, such as `compaction_delta`: a text that belongs to the field of the same name.
         for (key, value) in delta.fields().filter(|(key, _)| !key.is("type")) {
             self.add(&key.plain(), value.as_text());
         }
@@ -126,7 +126,7 @@ impl Block {
         self.grown[found].1.put_slice(text.escaped());
     }
 
-    /// The block with all that its deltas added.
+    /// The block with the text of all its deltas.
     fn whole(self) -> Json {
         let Self { first, mut grown, citations, .. } = self;
         let cited = |list: Option<&Json>| {
@@ -155,7 +155,7 @@ impl Block {
     }
 }
 
-/// A string and what was added to it.
+/// A string and the text that was added to it.
 fn joined(first: &Json, more: &BytesMut) -> Json {
     let mut out = BytesMut::with_capacity(more.len() + 2);
     out.put_u8(b'"');
@@ -165,7 +165,7 @@ fn joined(first: &Json, more: &BytesMut) -> Json {
     Json::from_valid(out.freeze())
 }
 
-/// The input of a call out of its pieces, closed where a limit cut it.
+/// The input of a call from its pieces; closes JSON that a limit cut.
 fn input(pieces: BytesMut, first: &Json) -> Json {
     let text = Text::from_escaped(pieces.freeze());
     let mut plain = text.plain().into_owned().into_bytes();

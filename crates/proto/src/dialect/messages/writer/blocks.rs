@@ -1,4 +1,4 @@
-//! Content blocks on their way to the client: numbers, begins and ends.
+//! Content blocks for the client: their indexes, starts and ends.
 
 use bytes::{BufMut, BytesMut};
 
@@ -8,7 +8,7 @@ use crate::canon::Channel;
 use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
-/// What follows a piece.
+/// The bytes after a piece.
 const TAIL: &[u8] = b"\"}}\n\n";
 
 /// The blocks of one reply.
@@ -25,20 +25,20 @@ pub(super) struct Blocks {
 #[derive(Debug)]
 struct Open {
     index: u64,
-    /// What its pieces are; `None` for blocks without any, or of a kind that we do not write.
+    /// The kind of the block's pieces; `None` for blocks without pieces, or of a kind that we do not write.
     piece: Option<Piece>,
-    /// Output index and part that it says; `None` when the upstream's own frames began it.
+    /// Output index and part of the block; `None` when the upstream's own frames began the block.
     key: Option<(u32, u32)>,
 }
 
 impl Blocks {
-    /// Whether the open block takes pieces for this part: one that we began for it, or any that the upstream began.
+    /// Whether the open block takes pieces of this part: a block that we began for the part, or any block that the upstream began.
     pub(super) fn takes(&self, key: (u32, u32), piece: Piece) -> bool {
         let fits = |open: &Open| open.piece == Some(piece) && open.key.is_none_or(|own| own == key);
         self.open.as_ref().is_some_and(fits)
     }
 
-    /// Begins a block after ending the one before; `members` are those of its first form.
+    /// Ends the open block and begins a new one; `members` are the members of the new block's start.
     pub(super) fn begin(
         &mut self,
         key: (u32, u32),
@@ -85,7 +85,7 @@ impl Blocks {
         out.put_slice(TAIL);
     }
 
-    /// A delta of the open block that is not of its usual kind.
+    /// A delta of the open block of another kind than usual.
     pub(super) fn delta(&self, out: &mut BytesMut, members: impl FnOnce(&mut ObjectWriter<'_>)) {
         let Some(open) = &self.open else { return };
         frame("content_block_delta", out, |writer| {
@@ -115,7 +115,7 @@ impl Blocks {
     }
 }
 
-/// What the pieces of a channel are in this dialect; `None` for partial images, which have no form here.
+/// The kind of a channel's pieces in this dialect; `None` for partial images, which this dialect cannot express.
 pub(super) fn piece(channel: Channel) -> Option<Piece> {
     match channel {
         Channel::Text | Channel::Refusal => Some(Piece::Text),

@@ -1,4 +1,4 @@
-//! Items in our own words.
+//! Items that we write ourselves.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -18,7 +18,7 @@ use crate::text::{Json, Text};
 type PartKey = (u32, u32, Channel);
 
 impl Writer {
-    /// The usual event: a piece of the part that is being said.
+    /// The usual event: a piece of the part that is being written.
     pub(super) fn delta(&mut self, key: PartKey, data: &Text, out: &mut BytesMut) {
         let (at, part, channel) = key;
         if data.is_empty() || channel == Channel::Image {
@@ -43,7 +43,7 @@ impl Writer {
         self.proceed(out);
     }
 
-    /// Says what waited, item by item, up to one that is not whole.
+    /// Writes the waiting events, item by item, up to an item that is not finished.
     fn proceed(&mut self, out: &mut BytesMut) {
         while let Some(waiting) = self.tracks.next() {
             for what in waiting.events() {
@@ -52,7 +52,7 @@ impl Writer {
         }
     }
 
-    /// The reply ends: nothing waits any longer.
+    /// Ends the reply: writes all waiting items.
     pub(super) fn flush(&mut self, out: &mut BytesMut) {
         loop {
             self.end_custom(out);
@@ -103,7 +103,7 @@ impl Writer {
             self.blocks.piece(&Text::from_escaped(Bytes::from_static(b"\\n\\n")), out);
         }
         if self.custom && piece == Piece::Input {
-            // The text becomes a string inside of JSON, which is a string itself.
+            // The text becomes a string inside JSON, which is itself a string.
             return self.blocks.piece(&Text::from_plain(data.as_str()), out);
         }
         self.blocks.piece(data, out);
@@ -159,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// An item is whole. Its text came in pieces.
+    /// Handles a finished item, whose text came in pieces.
     fn done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         match &item.kind {
             ItemKind::Reasoning { id, encrypted, .. } => {
@@ -185,7 +185,7 @@ impl Writer {
         }
     }
 
-    /// Opaque state at the end of a thought, in the block of its text or in one of its own.
+    /// Opaque state at the end of a thought, in the block of its text or in a separate block.
     fn state(&mut self, at: u32, sealed: &Sealed, out: &mut BytesMut) {
         match sealed {
             _ if self.setting.reply.thinking == Thinking::Hidden => {}
@@ -224,7 +224,7 @@ impl Writer {
         }
     }
 
-    /// Results of the searches that still wait for them.
+    /// Writes results for the searches that still have none.
     fn results(&mut self, out: &mut BytesMut) {
         for (id, sources) in self.searches.settle() {
             self.result(&id, &sources, out);
@@ -240,7 +240,7 @@ impl Writer {
         });
     }
 
-    /// A generated picture, for which this dialect has no block, as Markdown.
+    /// A generated image as Markdown, because this dialect has no image block for replies.
     fn image(&mut self, at: u32, result: &Text, format: Option<&Text>, out: &mut BytesMut) {
         let mut text = BytesMut::with_capacity(result.escaped().len() + 64);
         text.put_slice(b"![image](data:image/");

@@ -1,7 +1,7 @@
 //! Hosted searches: `server_tool_use` blocks and the `web_search_tool_result` that clients expect for each.
 //!
-//! The Codex backend names no results, only citations in the text that follows; so what the text cites is given as the result
-//! of the last search, behind the text. Clients that list the hits of a search find them there.
+//! The Codex backend sends no results, only citations in the text that follows; so the cited pages are written as the result
+//! of the last search, after the text. Clients that list the hits of a search find the pages there.
 
 use crate::text::{Json, Text};
 
@@ -18,29 +18,29 @@ pub(super) struct Searches {
     count: u64,
     /// Ids of searches without results so far.
     pending: Vec<Text>,
-    /// Pages that were cited since the last result, each once; some upstreams tell of the search last.
+    /// Pages that were cited since the last result, each once; some upstreams send the search last.
     cited: Vec<Source>,
 }
 
 impl Searches {
-    /// No searches; `id` is that of the reply.
+    /// No searches; `id` is the reply's id.
     pub(super) fn new(id: &str) -> Self {
         let seed = id.strip_prefix("msg_").unwrap_or(id).to_owned();
         Self { seed, count: 0, pending: Vec::new(), cited: Vec::new() }
     }
 
-    /// How many there were.
+    /// The number of searches.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// A search; gives the id of its call.
+    /// Adds a search; returns the id of its call.
     pub(super) fn begin(&mut self) -> Text {
         self.count += 1;
         Text::from_plain(&format!("srvtoolu_{}{}", self.seed, self.count))
     }
 
-    /// The results of this search come later.
+    /// Notes that the results of this search come later.
     pub(super) fn wait(&mut self, id: Text) {
         self.pending.push(id);
     }
@@ -53,7 +53,7 @@ impl Searches {
         }
     }
 
-    /// The searches that have waited long enough, with their results; the last one has what was cited.
+    /// The searches that still have no results, with the results to write; the last search gets the cited pages.
     pub(super) fn settle(&mut self) -> Vec<(Text, Vec<Source>)> {
         let mut found: Vec<_> = self.pending.drain(..).map(|id| (id, Vec::new())).collect();
         if let Some((_, sources)) = found.last_mut() {

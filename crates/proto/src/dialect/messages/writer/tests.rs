@@ -10,7 +10,7 @@ fn writer() -> Writer {
     Writer::new(Dialect::Messages, ReplySetting { id: "msg_1".to_owned(), model, ..ReplySetting::default() })
 }
 
-/// What a writer makes of these events, without the frames that open the reply.
+/// A writer's output for these events, without the frames that open the reply.
 fn written(events: Vec<What>) -> String {
     let (mut writer, mut out) = (writer(), BytesMut::new());
     writer.push(&Event::new(What::Open(Open { id: "x".into(), model: None, created: 0 })), &mut out);
@@ -95,7 +95,7 @@ fn idle_clients_get_pings_once_the_reply_is_open() {
     assert!(out.is_empty());
 }
 
-/// Pieces of an item whose turn has not come are one event, and keep nothing of the chunks that they came in.
+/// The pieces of a waiting item are joined to one event, and hold no memory of their chunks.
 #[test]
 fn pieces_that_wait_are_joined() {
     let (mut writer, mut out) = (writer(), BytesMut::new());

@@ -1,4 +1,4 @@
-//! Which item is being said, what the client has of it, and what waits for its end.
+//! The item that is being written, the parts of it that the client has, and the events that wait for its end.
 
 use std::collections::VecDeque;
 
@@ -11,13 +11,13 @@ use crate::text::Text;
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     open: Option<OpenItem>,
-    /// Items whose turn has not come, in the order in which they began.
+    /// Waiting items, in the order in which they began.
     waiting: VecDeque<DeferredItem>,
-    /// Items that are whole.
+    /// Finished items.
     done: Vec<u32>,
 }
 
-/// The item that is being said.
+/// The item that is being written.
 #[derive(Debug)]
 struct OpenItem {
     at: u32,
@@ -25,14 +25,14 @@ struct OpenItem {
     parts: Vec<(u32, Channel)>,
 }
 
-/// An item and what was said of it meanwhile.
+/// A waiting item and its events so far.
 #[derive(Debug)]
 pub(super) struct DeferredItem {
     at: u32,
     events: Vec<DeferredEvent>,
 }
 
-/// An event that waits. Pieces of one part are joined, so that a long text is one event and keeps no chunk of the upstream.
+/// A waiting event. Pieces of one part are joined, so that a long text is one event and holds no chunk of the upstream.
 #[derive(Debug)]
 enum DeferredEvent {
     Piece { part: u32, channel: Channel, text: BytesMut },
@@ -56,7 +56,7 @@ impl DeferredItem {
         }
     }
 
-    /// What was said, in order.
+    /// The waiting events, in order.
     pub(super) fn events(self) -> impl Iterator<Item = What> {
         let at = self.at;
         self.events.into_iter().map(move |held| match held {
@@ -68,19 +68,19 @@ impl DeferredItem {
     }
 }
 
-/// Whether an event may be said.
+/// Whether an event may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// Its item is the one that is being said.
+    /// The event's item is the one that is being written.
     Now,
-    /// Another item is.
+    /// Another item is being written.
     Later,
-    /// Its item is whole already.
+    /// The event's item is already finished.
     Never,
 }
 
 impl Tracks {
-    /// Whether it is the turn of the item at `at`; it begins if no other is being said.
+    /// Whether the item at `at` may be written; opens the item if no other is being written.
     pub(super) fn readiness(&mut self, at: u32) -> Readiness {
         match &self.open {
             Some(live) if live.at == at => Readiness::Now,
@@ -93,14 +93,14 @@ impl Tracks {
         }
     }
 
-    /// The item at `at` is being said from now on.
+    /// Makes the item at `at` the one that is being written.
     pub(super) fn begin(&mut self, at: u32) {
         if self.open.as_ref().is_none_or(|live| live.at != at) {
             self.open = Some(OpenItem { at, parts: Vec::new() });
         }
     }
 
-    /// Keeps an event until its item's turn comes.
+    /// Holds an event until its item may be written.
     pub(super) fn wait(&mut self, at: u32, what: &What) {
         if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.at == at) {
             return waiting.hold(what);
@@ -110,14 +110,14 @@ impl Tracks {
         self.waiting.push_back(waiting);
     }
 
-    /// The next item that waits, if none is being said.
+    /// The next waiting item, if no item is being written.
     pub(super) fn next(&mut self) -> Option<DeferredItem> {
         let waiting = if self.open.is_none() { self.waiting.pop_front() } else { None }?;
         self.begin(waiting.at);
         Some(waiting)
     }
 
-    /// Notes a piece of a part; says whether the client had something of that part.
+    /// Notes a piece of a part; returns whether the client already had a piece of that part.
     pub(super) fn note_part(&mut self, part: u32, channel: Channel) -> bool {
         let Some(live) = &mut self.open else { return false };
         if live.parts.last() == Some(&(part, channel)) || live.parts.contains(&(part, channel)) {
@@ -127,23 +127,23 @@ impl Tracks {
         false
     }
 
-    /// Whether the client has something of the part.
+    /// Whether the client has a piece of the part.
     pub(super) fn has(&self, part: u32, channel: Channel) -> bool {
         self.open.as_ref().is_some_and(|live| live.parts.contains(&(part, channel)))
     }
 
-    /// Whether the client has anything of the item.
+    /// Whether the client has a piece of the item.
     pub(super) fn any(&self) -> bool {
         self.open.as_ref().is_some_and(|live| !live.parts.is_empty())
     }
 
-    /// The item at `at` is whole.
+    /// Notes that the item at `at` is finished.
     pub(super) fn done(&mut self, at: u32) {
         self.open.take_if(|live| live.at == at);
         self.done.push(at);
     }
 
-    /// Nothing more comes of the item that is being said; `false` when there is none.
+    /// Ends the item that is being written; `false` when there is none.
     pub(super) fn drop_live(&mut self) -> bool {
         let at = self.open.as_ref().map(|live| live.at);
         at.map(|at| self.done(at)).is_some()
