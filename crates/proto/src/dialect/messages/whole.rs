@@ -20,7 +20,7 @@ pub(super) fn write(whole: &Whole, setting: &ReplySetting) -> Bytes {
     let mut own = whole.frames_in(Dialect::Messages).peekable();
     if own.peek().is_none() {
         let mut frames = Vec::new();
-        // Our own frames have no size limit.
+        // The limit is too high for our own frames to exceed.
         let fits = Decoder::new(usize::MAX / 2).push(stream(whole, setting), &mut frames);
         debug_assert!(fits.is_ok());
         for frame in frames {

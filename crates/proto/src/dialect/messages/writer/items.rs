@@ -240,7 +240,7 @@ impl Writer {
         });
     }
 
-    /// A generated image as Markdown, because this dialect has no image block for replies.
+    /// A generated image as Markdown, because this dialect has no block for it.
     fn image(&mut self, at: u32, result: &Text, format: Option<&Text>, out: &mut BytesMut) {
         let mut text = BytesMut::with_capacity(result.escaped().len() + 64);
         text.put_slice(b"![image](data:image/");
