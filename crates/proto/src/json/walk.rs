@@ -173,7 +173,7 @@ impl Member {
     /// Reads the field that begins at `at`.
     fn read(bytes: &[u8], at: usize) -> Option<Self> {
         let mut scan = Scan::from(bytes, at);
-        let key = scan.string(false).ok()?;
+        let key = scan.checked_string().ok()?;
         scan.expect(b':').ok()?;
         let (value, next) = value(scan)?;
         Some(Self { key, value, next })
