@@ -1,4 +1,4 @@
-//! The model call: over the WebSocket of its conversation, or as `POST {base}/codex/responses` with the request compressed. The
+//! The model call: over the WebSocket of its conversation, or as `POST {base}/codex/responses`. The
 //! answer is returned as soon as its headers have arrived; over a WebSocket, at its first event.
 
 mod compress;
@@ -95,12 +95,14 @@ impl Upstream {
         let order = profile.orders.responses;
         let url = self.model_url(&call);
         let cookie = self.jars().header(&call.account.id, &url);
+        let compressed = call.body.len() >= profile.compress_from;
         let headers = headers::write(order, |field| match field {
             HeaderField::Accept => Some("text/event-stream".to_owned()),
+            HeaderField::Encoding => compressed.then(|| "zstd".to_owned()),
             HeaderField::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             field => header_value(field, profile, &call),
         })?;
-        let body = compress::zstd(call.body).await;
+        let body = if compressed { compress::zstd(call.body).await } else { call.body };
         let outbound = OutboundRequest { method: Method::POST, url: url.clone(), headers, body };
         let mut answer = self.send(outbound).await?;
         self.jars().absorb(&call.account.id, &url, &mut answer.headers);
@@ -133,7 +135,6 @@ fn header_value(field: HeaderField, profile: &Profile, call: &ModelCall<'_>) -> 
         HeaderField::RoutingHint => Some(routing_hint(facts)),
         HeaderField::RequestId | HeaderField::Thread => own(facts.thread),
         HeaderField::Session => own(facts.session),
-        HeaderField::Encoding => own("zstd"),
         HeaderField::OpenAiBeta => own("responses_websockets=2026-02-06"),
         HeaderField::ContentType => own("application/json"),
         field => identity(field, profile, call.account, call.access),

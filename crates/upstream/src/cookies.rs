@@ -37,8 +37,9 @@ impl Jars {
 
     /// The `cookie` header's value for a call of `url`.
     pub(crate) fn header(&self, id: &AccountId, url: &Url) -> Option<Secret> {
-        let (jars, url) = (self.jars.lock(), secure(url));
-        let pairs: Vec<_> = jars.get(id)?.get_request_values(&url).map(|(k, v)| format!("{k}={v}")).collect();
+        let jars = self.jars.lock();
+        let jar = jars.get(id)?;
+        let pairs: Vec<_> = jar.get_request_values(&secure(url)).map(|(k, v)| format!("{k}={v}")).collect();
         (!pairs.is_empty()).then(|| Secret::new(pairs.join("; ")))
     }
 

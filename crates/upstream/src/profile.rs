@@ -10,6 +10,10 @@ pub const CODEX_VERSION: &str = "0.169.0";
 /// The newest version of the desktop app whose User-Agent is publicly known (2026-09).
 pub const DESKTOP_VERSION: &str = "26.908.40834";
 
+/// A body of this size leaves in the first flight of a connection, whose window is ten packets (RFC 6928), with the headers beside it:
+/// compressed it arrives no earlier.
+const FIRST_FLIGHT: usize = 8 * 1024;
+
 /// An identity towards the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -27,6 +31,8 @@ pub struct Profile {
     pub beta: Option<&'static str>,
     /// Whether turns of other clients get the metadata of the official client ([`Profile::turn_metadata`]).
     pub sends_turn_metadata: bool,
+    /// From how many bytes on the bodies of model calls are compressed.
+    pub compress_from: usize,
     /// The version of the app around the protocol's core, if the identity has an app.
     pub app: Option<String>,
     /// The machine in the User-Agent of the Codex profiles.
@@ -88,6 +94,7 @@ impl Profile {
             login_originator: "polygate".to_owned(),
             beta: None,
             sends_turn_metadata: false,
+            compress_from: FIRST_FLIGHT,
             app: None,
             platform,
             orders: &CODEX,
@@ -124,6 +131,7 @@ impl Profile {
             login_originator: "codex_cli_rs".to_owned(),
             beta: Some("remote_compaction_v2"),
             sends_turn_metadata: true,
+            compress_from: 0,
             app: app.map(str::to_owned),
             platform: platform.clone(),
             orders: &CODEX,
