@@ -2,7 +2,7 @@
 //! proxy under test is the bottleneck. Its tokens are `<n> `, counted from 0, one event each.
 
 use std::fmt::Write;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -32,27 +32,10 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use crate::form::RELAY;
 use crate::plan::{Plan, micros_now, text};
 
-/// Serves each port until the process ends. A plan that one port gets holds for all; each port has a schedule of its own.
-pub(crate) async fn serve(ports: Vec<u16>) -> anyhow::Result<()> {
-    let plan = Plan { tokens: 100, pace: 0.0, batch: 1, phases: 0, stamp: false };
-    let schedules = Schedules { plan, grids: Grid::beside_each_other(ports.len()) };
-    let shared = Arc::new(Mutex::new(schedules));
-    let mut servers = tokio::task::JoinSet::new();
-    for (place, port) in ports.into_iter().enumerate() {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
-        servers.spawn(axum::serve(listener, router(Port { shared: Arc::clone(&shared), place })).into_future());
-    }
-    while let Some(ended) = servers.join_next().await {
-        ended??;
-    }
-    Ok(())
-}
-
-fn router(port: Port) -> Router {
-    let relayed_models = json!({ "object": "list", "data": [{ "id": RELAY.1, "object": "model" }] });
-    Router::new()
+/// Serves until the process ends.
+pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
+    let plan = Arc::new(Mutex::new((Plan { tokens: 100, pace: 0.0, batch: 1, phases: 0, stamp: false }, Grid::new())));
+    let app = Router::new()
         .route("/plan", post(set))
         .route("/backend-api/codex/responses", post(answer).get(socket))
         .route("/backend-api/codex/models", get(models))
@@ -63,49 +46,34 @@ fn router(port: Port) -> Router {
         .route("/v1beta/models/{call}", post(answer))
         .route("/api/chat", post(answer))
         .route(&format!("{}/chat/completions", RELAY.2), post(relayed))
-        .route(&format!("{}/models", RELAY.2), get(|| async { Json(relayed_models) }))
-        .with_state(port)
+        .route(
+            &format!("{}/models", RELAY.2),
+            get(|| async { Json(json!({ "object": "list", "data": [{ "id": RELAY.1, "object": "model" }] })) }),
+        )
+        .with_state(plan);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    Ok(axum::serve(listener, app).await?)
 }
 
-/// One port of the backend.
-#[derive(Clone)]
-struct Port {
-    shared: Arc<Mutex<Schedules>>,
-    /// Its place among the ports.
-    place: usize,
+type Shared = Arc<Mutex<(Plan, Grid)>>;
+
+async fn set(State(shared): State<Shared>, Query(plan): Query<Plan>) {
+    *shared.lock().expect("invariant: nobody panics with the lock") = (plan, Grid::new());
 }
 
-/// The plan, and the schedule of each port.
-struct Schedules {
-    plan: Plan,
-    grids: Vec<Grid>,
-}
-
-impl Port {
-    /// The next answer by the plan.
-    fn answer(&self, shape: Shape) -> Tokens {
-        let mut schedules = self.shared.lock().expect("invariant: nobody panics with the lock");
-        let plan = schedules.plan;
-        Tokens::new(plan, shape, schedules.grids[self.place].begin(plan))
-    }
-}
-
-async fn set(State(port): State<Port>, Query(plan): Query<Plan>) {
-    let mut schedules = port.shared.lock().expect("invariant: nobody panics with the lock");
-    *schedules = Schedules { plan, grids: Grid::beside_each_other(schedules.grids.len()) };
-}
-
-async fn answer(State(port): State<Port>, body: Body) -> Response {
-    stream(port, body, Shape::Responses).await
+async fn answer(State(shared): State<Shared>, body: Body) -> Response {
+    stream(shared, body, Shape::Responses).await
 }
 
 /// Answers as a relay with Chat Completions.
-async fn relayed(State(port): State<Port>, body: Body) -> Response {
-    stream(port, body, Shape::Chat).await
+async fn relayed(State(shared): State<Shared>, body: Body) -> Response {
+    stream(shared, body, Shape::Chat).await
 }
 
 /// A WebSocket; every text message gets one answer.
-async fn socket(State(port): State<Port>, request: Request) -> Response {
+async fn socket(State(shared): State<Shared>, request: Request) -> Response {
     let Some(key) = request.headers().get("sec-websocket-key") else {
         return StatusCode::UPGRADE_REQUIRED.into_response();
     };
@@ -113,20 +81,23 @@ async fn socket(State(port): State<Port>, request: Request) -> Response {
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
         if let Ok(io) = upgrade.await {
-            let _ = converse(port, TokioIo::new(io)).await;
+            let _ = converse(shared, TokioIo::new(io)).await;
         }
     });
     let headers = [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", accept.as_str())];
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-async fn converse(port: Port, io: TokioIo<Upgraded>) -> tungstenite::Result<()> {
+async fn converse(shared: Shared, io: TokioIo<Upgraded>) -> tungstenite::Result<()> {
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
     while let Some(message) = socket.next().await {
         if !message?.is_text() {
             continue;
         }
-        let mut tokens = port.answer(Shape::Responses);
+        let mut tokens = {
+            let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
+            Tokens::new(*plan, Shape::Responses, grid.begin(*plan))
+        };
         while let Some(Ok(frame)) = BodyExt::frame(&mut tokens).await {
             for event in frame.into_data().unwrap_or_default().split(|byte| *byte == b'\n') {
                 if let Some(data) = event.strip_prefix(b"data: ") {
@@ -140,10 +111,14 @@ async fn converse(port: Port, io: TokioIo<Upgraded>) -> tungstenite::Result<()> 
     Ok(())
 }
 
-async fn stream(port: Port, body: Body, shape: Shape) -> Response {
+async fn stream(shared: Shared, body: Body, shape: Shape) -> Response {
     // The body is read to its end, because otherwise the connection cannot be reused.
     let _ = body.collect().await;
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(port.answer(shape))).into_response()
+    let stream = {
+        let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
+        Tokens::new(*plan, shape, grid.begin(*plan))
+    };
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response()
 }
 
 async fn models() -> Json<Value> {
@@ -161,24 +136,15 @@ async fn usage() -> Json<Value> {
     )
 }
 
-/// The schedule of one port's paced answers. Proxies that run at once need a schedule each: with one for all, the answers of one proxy could
-/// share phases, and a proxy that gets two tokens per wake-up spends half as much on each (seen on 2026-11-24: 1.9 tokens per wake-up of the
-/// floor, 1.1 of the gateway).
-#[derive(Clone)]
+/// The schedule of paced answers.
 struct Grid {
     origin: Instant,
-    /// The part of a phase by which the port's tokens come later than the first port's.
-    offset: f64,
     answers: u32,
 }
 
 impl Grid {
-    /// Schedules whose tokens never come at once.
-    fn beside_each_other(ports: usize) -> Vec<Self> {
-        let origin = Instant::now();
-        let ports = u32::try_from(ports).unwrap_or(u32::MAX);
-        let offset = |place: u32| f64::from(place) / f64::from(ports);
-        (0..ports).map(|place| Self { origin, offset: offset(place), answers: 0 }).collect()
+    fn new() -> Self {
+        Self { origin: Instant::now(), answers: 0 }
     }
 
     /// The time of the next answer's first token: the next time of its phase.
@@ -187,7 +153,7 @@ impl Grid {
         if plan.phases == 0 {
             return now;
         }
-        let phase = (f64::from(self.answers % plan.phases) + self.offset) / f64::from(plan.phases);
+        let phase = f64::from(self.answers % plan.phases) / f64::from(plan.phases);
         self.answers = self.answers.wrapping_add(1);
         let turns = (now - self.origin).as_secs_f64() * plan.pace - phase;
         self.origin + Duration::from_secs_f64((turns.ceil().max(0.0) + phase) / plan.pace)

@@ -26,8 +26,6 @@ pub(crate) struct Program {
     pub(crate) port: u16,
     /// The port of the Ollama protocol: the same port, except for the gateway.
     pub(crate) ollama: u16,
-    /// The backend's ports, one for each program that runs beside others.
-    pub(crate) ports: Vec<u16>,
     /// Whether the program forwards the backend's stream unchanged.
     pub(crate) through: bool,
     /// The id of the process that does the work.
@@ -72,17 +70,8 @@ async fn begin(name: &'static str, mut command: Command, port: u16, home: Option
     let began = Instant::now();
     let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
     let pid = child.id();
-    let mut contestant = Program {
-        name,
-        port,
-        ollama: port,
-        ports: vec![port],
-        through: true,
-        pid,
-        started: Duration::ZERO,
-        child,
-        _home: home,
-    };
+    let mut contestant =
+        Program { name, port, ollama: port, through: true, pid, started: Duration::ZERO, child, _home: home };
     while began.elapsed() < Duration::from_secs(20) {
         if healthy(port).await.is_ok() {
             contestant.started = began.elapsed();
@@ -103,18 +92,12 @@ async fn healthy(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// The programs that use the backend at once: floor, gateway, nginx, and a second gateway.
-const USERS: usize = 4;
-
 /// The backend, on the load's core.
 pub(crate) async fn backend(folder: &Path) -> Result<Program> {
-    let ports = (0..USERS).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
+    let port = free_port()?;
     let mut command = pinned(1, folder.join("bench"));
-    command.arg("backend");
-    command.args(ports.iter().flat_map(|port| ["--port".to_owned(), port.to_string()]));
-    let mut started = begin("backend", command, ports[0], None).await?;
-    started.ports = ports;
-    Ok(started)
+    command.args(["backend", "--port", &port.to_string()]);
+    begin("backend", command, port, None).await
 }
 
 /// The pass-through floor, on the proxies' core.

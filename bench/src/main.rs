@@ -56,9 +56,9 @@ enum Part {
     },
     /// A backend that streams numbered tokens.
     Backend {
-        /// Port to listen on; repeat it for one per proxy.
-        #[arg(long, required = true)]
-        port: Vec<u16>,
+        /// Port to listen on.
+        #[arg(long)]
+        port: u16,
     },
 }
 

@@ -151,10 +151,10 @@ impl Run {
             .context("taskset (util-linux) is needed")?;
         ensure!(pinned.status.success(), "cannot pin the load to core 1; two cores are needed");
         let backend = contest::backend(&self.folder).await?;
-        let mut proxies = vec![contest::floor(&self.folder, backend.ports[0]).await?];
+        let mut proxies = vec![contest::floor(&self.folder, backend.port).await?];
         // Each round of the gateway is between two rounds of the floor.
-        proxies.push(contest::gateway(&self.folder, backend.ports[1]).await?);
-        proxies.extend(contest::nginx(backend.ports[2]).await?);
+        proxies.push(contest::gateway(&self.folder, backend.port).await?);
+        proxies.extend(contest::nginx(backend.port).await?);
         let mut report = Report::new(&proxies);
         for proxy in &proxies {
             report.idle(proxy.name, machine::rss(proxy.pid)?, proxy.started);
@@ -229,7 +229,7 @@ impl Run {
 
     /// Runs the same requests over the socket and over POST, with two gateways.
     async fn legs(&self, backend: &Program, proxies: &[Program], report: &mut Report) -> Result<()> {
-        let posting = contest::posting(&self.folder, backend.ports[3]).await?;
+        let posting = contest::posting(&self.folder, backend.port).await?;
         let gateway = proxies.iter().find(|proxy| !proxy.through).context("no gateway")?;
         let socket = |course: &&Scenario| course.form.client == Client::Socket && course.connections != WHOLE;
         for course in COURSES.iter().filter(socket) {
