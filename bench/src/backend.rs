@@ -34,7 +34,7 @@ use crate::plan::{Plan, micros_now, text};
 
 /// Serves until the process ends.
 pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
-    let plan = Arc::new(Mutex::new((Plan { tokens: 100, pace: 0.0, batch: 1, phases: 0, stamp: false }, Grid::new())));
+    let plan = Arc::new(Mutex::new((Plan { tokens: 100, pace: 0.0, batch: 1, spread: false, stamp: false }, 0)));
     let app = Router::new()
         .route("/plan", post(set))
         .route("/backend-api/codex/responses", post(answer).get(socket))
@@ -57,10 +57,11 @@ pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
     Ok(axum::serve(listener, app).await?)
 }
 
-type Shared = Arc<Mutex<(Plan, Grid)>>;
+/// The plan, and the number of answers begun by it.
+type Shared = Arc<Mutex<(Plan, u64)>>;
 
 async fn set(State(shared): State<Shared>, Query(plan): Query<Plan>) {
-    *shared.lock().expect("invariant: nobody panics with the lock") = (plan, Grid::new());
+    *shared.lock().expect("invariant: nobody panics with the lock") = (plan, 0);
 }
 
 async fn answer(State(shared): State<Shared>, body: Body) -> Response {
@@ -94,10 +95,7 @@ async fn converse(shared: Shared, io: TokioIo<Upgraded>) -> tungstenite::Result<
         if !message?.is_text() {
             continue;
         }
-        let mut tokens = {
-            let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
-            Tokens::new(*plan, Shape::Responses, grid.begin(*plan))
-        };
+        let mut tokens = Tokens::begin(&shared, Shape::Responses);
         while let Some(Ok(frame)) = BodyExt::frame(&mut tokens).await {
             for event in frame.into_data().unwrap_or_default().split(|byte| *byte == b'\n') {
                 if let Some(data) = event.strip_prefix(b"data: ") {
@@ -114,11 +112,7 @@ async fn converse(shared: Shared, io: TokioIo<Upgraded>) -> tungstenite::Result<
 async fn stream(shared: Shared, body: Body, shape: Shape) -> Response {
     // The body is read to its end, because otherwise the connection cannot be reused.
     let _ = body.collect().await;
-    let stream = {
-        let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
-        Tokens::new(*plan, shape, grid.begin(*plan))
-    };
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response()
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(Tokens::begin(&shared, shape))).into_response()
 }
 
 async fn models() -> Json<Value> {
@@ -134,30 +128,6 @@ async fn usage() -> Json<Value> {
     Json(
         json!({ "plan_type": "plus", "rate_limit": { "allowed": true, "limit_reached": false, "primary_window": window, "secondary_window": null } }),
     )
-}
-
-/// The schedule of paced answers.
-struct Grid {
-    origin: Instant,
-    answers: u32,
-}
-
-impl Grid {
-    fn new() -> Self {
-        Self { origin: Instant::now(), answers: 0 }
-    }
-
-    /// The time of the next answer's first token: the next time of its phase.
-    fn begin(&mut self, plan: Plan) -> Instant {
-        let now = Instant::now();
-        if plan.phases == 0 {
-            return now;
-        }
-        let phase = f64::from(self.answers % plan.phases) / f64::from(plan.phases);
-        self.answers = self.answers.wrapping_add(1);
-        let turns = (now - self.origin).as_secs_f64() * plan.pace - phase;
-        self.origin + Duration::from_secs_f64((turns.ceil().max(0.0) + phase) / plan.pace)
-    }
 }
 
 /// The format of the events.
@@ -211,6 +181,16 @@ struct Tokens {
     gave: bool,
     timer: Pin<Box<Sleep>>,
     began: Instant,
+    /// Its number among the answers by this plan, from 1.
+    number: u64,
+}
+
+/// A random number from 0 to 1, the same for the same seed (SplitMix64).
+fn share(seed: u64) -> f64 {
+    let mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 #[derive(PartialEq)]
@@ -222,12 +202,19 @@ enum Stage {
 }
 
 impl Tokens {
-    fn new(plan: Plan, shape: Shape, began: Instant) -> Self {
-        Self { plan, shape, sent: 0, stage: Stage::Head, gave: false, timer: Box::pin(sleep_until(began)), began }
+    /// The next answer by the plan.
+    fn begin(shared: &Shared, shape: Shape) -> Self {
+        let (plan, answers) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
+        *answers += 1;
+        let (began, number) = (Instant::now(), *answers);
+        let timer = Box::pin(sleep_until(began));
+        Self { plan: *plan, shape, sent: 0, stage: Stage::Head, gave: false, timer, began, number }
     }
 
     fn due(&self) -> Instant {
-        let seconds = if self.plan.pace > 0.0 { f64::from(self.sent) / self.plan.pace } else { 0.0 };
+        let share = if self.plan.spread { share(self.number << 32 | u64::from(self.sent)) } else { 0.0 };
+        let intervals = f64::from(self.sent) + share;
+        let seconds = if self.plan.pace > 0.0 { intervals / self.plan.pace } else { 0.0 };
         self.began + Duration::from_secs_f64(seconds)
     }
 

@@ -19,7 +19,9 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How long each request form is sent.
 const ASKED: Duration = Duration::from_secs(2);
 /// The plan of every answer.
-const PLAN: Plan = Plan { tokens: 20, pace: 100.0, batch: 1, phases: 2, stamp: false };
+const PLAN: Plan = Plan { tokens: 20, pace: 100.0, batch: 1, spread: true, stamp: false };
+/// Connections of each request form.
+const CONNECTIONS: u32 = 2;
 /// The plan of answers for the call counts per token. It has so many tokens that calls per request and calls per token differ clearly.
 const LONG: Plan = Plan { tokens: 200, ..PLAN };
 
@@ -93,7 +95,7 @@ fn load(gateway: &Program, plan: Plan, form: Form) -> Load {
         form,
         through: false,
         tokens: plan.tokens,
-        connections: plan.phases,
+        connections: CONNECTIONS,
         time: ASKED,
         stagger: Duration::ZERO,
         rest: Duration::ZERO,
@@ -141,7 +143,7 @@ fn number(line: &str, at: usize) -> u64 {
 /// token, the ones that all clients share last. A lone token finds the caches cold, so its functions must use as few pages as possible.
 fn order(idle: &Counts, asked: &Counts, streamed: &Counts) -> Vec<String> {
     let count = |counts: &Counts, name: &String| counts.get(name).copied().unwrap_or(0);
-    let per_token = |name: &String| count(streamed, name) >= u64::from(LONG.tokens * LONG.phases);
+    let per_token = |name: &String| count(streamed, name) >= u64::from(LONG.tokens * CONNECTIONS);
     let busy = |name: &String| count(asked, name) > 2 * count(idle, name);
     let rank = |name: &String| match (per_token(name), busy(name)) {
         (true, _) => (2, count(streamed, name)),

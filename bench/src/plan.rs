@@ -11,9 +11,9 @@ pub(crate) struct Plan {
     pub(crate) pace: f64,
     /// Tokens per write.
     pub(crate) batch: u32,
-    /// The number of paced answers in flight whose tokens are spread evenly over a token's interval; 0 starts each answer at its
-    /// request. The tokens of answers with the same start would arrive together, and a proxy with a fast start would wake up less often.
-    pub(crate) phases: u32,
+    /// Whether each token of a paced answer comes at a random moment of its interval, instead of at its beginning. Answers that begin
+    /// together would send their tokens together, and a proxy that gets two tokens at once wakes up half as often.
+    pub(crate) spread: bool,
     /// Whether each token has its time of sending, as `<n>@<microseconds> `.
     pub(crate) stamp: bool,
 }
@@ -22,8 +22,8 @@ impl Plan {
     /// The plan as the query of `POST /plan`.
     pub(crate) fn query(&self) -> String {
         format!(
-            "tokens={}&pace={}&batch={}&phases={}&stamp={}",
-            self.tokens, self.pace, self.batch, self.phases, self.stamp
+            "tokens={}&pace={}&batch={}&spread={}&stamp={}",
+            self.tokens, self.pace, self.batch, self.spread, self.stamp
         )
     }
 }

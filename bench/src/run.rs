@@ -62,8 +62,7 @@ const PACED: u32 = 8;
 const WHOLE: u32 = 16;
 
 const fn plan(tokens: u32, pace: f64) -> Plan {
-    let phases = if pace > 0.0 { PACED } else { 0 };
-    Plan { tokens, pace, batch: 1, phases, stamp: false }
+    Plan { tokens, pace, batch: 1, spread: pace > 0.0, stamp: false }
 }
 
 const fn saturated(name: &'static str, client: Client, ratio: f64) -> Scenario {
@@ -271,7 +270,7 @@ impl Run {
 
     /// Measures first-token times and stamped token delays at a low rate, for the proxies and for the backend without a proxy.
     async fn delays(&self, backend: &Program, proxies: &[Program], report: &mut Report) -> Result<()> {
-        let plan = Plan { tokens: 20, pace: 100.0, batch: 1, phases: 0, stamp: true };
+        let plan = Plan { tokens: 20, pace: 100.0, batch: 1, spread: false, stamp: true };
         contest::set(backend.port, plan).await?;
         // The measurement is the time of one request, without its wait for simultaneous requests.
         let stagger = Duration::from_secs_f64(f64::from(plan.tokens) / plan.pace / f64::from(DELAYED));
@@ -293,7 +292,7 @@ impl Run {
 
     /// Measures the memory per stream with many open streams.
     async fn memory(&self, backend: &Program, proxy: &Program) -> Result<Memory> {
-        contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, phases: 0, stamp: false }).await?;
+        contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, spread: false, stamp: false }).await?;
         let before = machine::rss(proxy.pid)?;
         let load = Load { tokens: 6, rest: Duration::ZERO, ..self.load(&COURSES[0], proxy) };
         let mut streams: JoinSet<Result<LoadResult>> = JoinSet::new();
