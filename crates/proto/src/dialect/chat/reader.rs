@@ -34,7 +34,7 @@ impl Answer for ChatAnswer {
         }
         let is_error = frame.event() == b"error";
         let mut sink = EventSink::new(out, Self::DIALECT, frame.raw);
-        match scan::content(&frame.data).filter(|_| self.speaking()) {
+        match self.text_of_chunk(&frame.data) {
             Some(text) => self.text(text, &mut sink),
             None => self.chunk(&frame.data, is_error, &mut sink)?,
         }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::super::encode;
 use super::super::wire::{Choice, Message, Reply};
 use super::calls::Calls;
+use super::scan::TextChunks;
 use crate::canon::{Channel, Finish, Head, ItemKind, Open, Usage, What};
 use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
@@ -25,6 +26,7 @@ pub(in crate::dialect) struct ChatAnswer {
     thought: Option<(u32, ItemDraft)>,
     calls: Calls,
     finish: Option<Finish>,
+    text_chunks: TextChunks,
 }
 
 /// The open message.
@@ -47,9 +49,10 @@ impl ChatAnswer {
         self.finish.is_some()
     }
 
-    /// Whether a piece of text would continue an open text.
-    pub(super) fn speaking(&self) -> bool {
-        self.message.as_ref().is_some_and(|message| message.parts.first() == Some(&Channel::Text))
+    /// The text of a chunk that only continues the open text.
+    pub(super) fn text_of_chunk(&mut self, data: &Bytes) -> Option<Text> {
+        let text_is_open = self.message.as_ref().is_some_and(|message| message.parts.first() == Some(&Channel::Text));
+        if text_is_open { self.text_chunks.content(data) } else { None }
     }
 
     /// Reads one chunk or whole body; `data` is its buffer.

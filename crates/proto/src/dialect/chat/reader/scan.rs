@@ -3,6 +3,7 @@
 //! The text is sliced from the bytes between two landmarks that cannot occur inside a JSON string, because a quote in a string is escaped.
 //! Any chunk that differs from this shape takes the full parse.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -16,8 +17,53 @@ static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""fin
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usage":{"#));
 static INDEX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""index":"#));
 
-/// The text of a chunk that only has a piece of text of the first choice; `None` for every other chunk.
-pub(super) fn content(data: &Bytes) -> Option<Text> {
+/// Mismatches in a row after which the surroundings are learned from one chunk in [`PAUSE`] only: some servers pad each chunk with other
+/// bytes.
+const MISSES: u32 = 8;
+const PAUSE: u32 = 32;
+
+/// The bytes around the text of the last chunk that was only a piece of text. A chunk with the same bytes around its text is one too.
+#[derive(Debug, Default)]
+pub(super) struct TextChunks {
+    before: Vec<u8>,
+    after: Vec<u8>,
+    misses: u32,
+}
+
+impl TextChunks {
+    /// The text of a chunk that only has a piece of text of the first choice; `None` for every other chunk.
+    pub(super) fn content(&mut self, data: &Bytes) -> Option<Text> {
+        if let Some(span) = self.find(data) {
+            self.misses = 0;
+            return text(data, span);
+        }
+        let span = find_content(data)?;
+        self.misses = self.misses.wrapping_add(1);
+        if self.misses <= MISSES || self.misses.is_multiple_of(PAUSE) {
+            self.before.clear();
+            self.before.extend_from_slice(&data[..span.start - 1]);
+            self.after.clear();
+            self.after.extend_from_slice(&data[span.end + 1..]);
+        }
+        text(data, span)
+    }
+
+    fn find(&self, data: &[u8]) -> Option<Range<usize>> {
+        let mut scan = Scan::new(data);
+        scan.pass(&self.before)?;
+        let body = scan.string(false).ok()?;
+        (body.end > body.start && data[scan.at()..] == self.after).then_some(body.start..body.end)
+    }
+}
+
+/// The text, if it is UTF-8.
+fn text(data: &Bytes, span: Range<usize>) -> Option<Text> {
+    let text = data.slice(span);
+    std::str::from_utf8(&text).is_ok().then(|| Text::from_escaped(text))
+}
+
+/// The position of the text inside its quotes, found by landmarks.
+fn find_content(data: &[u8]) -> Option<Range<usize>> {
     let start = DELTA.find(data)? + DELTA.needle().len();
     let mut scan = Scan::from(data, start);
     let body = scan.string(false).ok()?;
@@ -29,8 +75,7 @@ pub(super) fn content(data: &Bytes) -> Option<Text> {
         && USAGE.find(tail).or_else(|| USAGE.find(head)).is_none()
         && first(head)
         && first(tail);
-    let text = data.slice(body.start..body.end);
-    (plain && std::str::from_utf8(&text).is_ok()).then(|| Text::from_escaped(text))
+    plain.then_some(body.start..body.end)
 }
 
 /// Whether every index in `part` is that of the first choice.

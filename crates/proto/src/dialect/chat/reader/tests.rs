@@ -1,9 +1,13 @@
 use bytes::Bytes;
 
-use super::scan::content;
+use super::scan::TextChunks;
 
 fn scan(data: &str) -> Option<String> {
-    content(&Bytes::copy_from_slice(data.as_bytes())).map(|text| text.plain().into_owned())
+    content(&mut TextChunks::default(), data)
+}
+
+fn content(chunks: &mut TextChunks, data: &str) -> Option<String> {
+    chunks.content(&Bytes::copy_from_slice(data.as_bytes())).map(|text| text.plain().into_owned())
 }
 
 #[test]
@@ -34,5 +38,29 @@ fn everything_else_takes_the_long_way() {
         assert_eq!(scan(data), None, "{data}");
     }
     let invalid = b"{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\xff\"},\"finish_reason\":null}]}";
-    assert!(content(&Bytes::from_static(invalid)).is_none());
+    assert!(TextChunks::default().content(&Bytes::from_static(invalid)).is_none());
+}
+
+#[test]
+fn a_chunk_like_the_last_one_is_read_by_its_surroundings() {
+    let chunk = |text: &str| {
+        format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]}}"#)
+    };
+    let chunks = &mut TextChunks::default();
+    for text in ["one", "two\\n", "\\\"", "日本", "a string of more than thirty-two bytes, so that the far scan runs"]
+    {
+        let plain: String = serde_json::from_str(&format!("\"{text}\"")).unwrap();
+        assert_eq!(content(chunks, &chunk(text)), Some(plain));
+    }
+    for other in [
+        chunk(""),
+        chunk("a").replace("null", "\"stop\""),
+        chunk("a").replace("}]}", "}],\"usage\":{}}"),
+        chunk("a").replace("\"a\"", "\"a"),
+        chunk("a").replace("\"a\"", "null"),
+        chunk("a\\q"),
+    ] {
+        assert_eq!(content(chunks, &other), None, "{other}");
+    }
+    assert_eq!(content(chunks, &chunk("b").replace("\"c\"", "\"another\"")).as_deref(), Some("b"));
 }
