@@ -1,24 +1,28 @@
-//! A connection that records when its last byte arrived. The WebSocket library reports only whole messages, and no pings.
+//! A connection that records when its last byte arrived, because the WebSocket library reports only whole messages, and no pings. It also
+//! buffers what it reads: the library clears its buffer before each read, so small pieces are cheaper for it, and reads of the socket are not.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::time::Instant;
 
 use crate::transport::conn::Conn;
 
+/// The most that is read at once, so that an idle socket keeps only a small buffer.
+const READ: usize = 4 << 10;
+
 /// A connection, and when its last byte was read.
 pub(crate) struct ReadClock {
-    conn: Conn,
+    conn: BufReader<Conn>,
     last: Instant,
 }
 
 impl ReadClock {
     /// A connection that was opened just now.
     pub(crate) fn new(conn: Conn) -> Self {
-        Self { conn, last: Instant::now() }
+        Self { conn: BufReader::with_capacity(READ, conn), last: Instant::now() }
     }
 
     /// When the last byte was read.

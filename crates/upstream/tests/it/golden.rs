@@ -1,5 +1,6 @@
 //! The headers of each call, with their order and values. The official client's recorded requests are compared in `captured.rs`.
 
+use bytes::Bytes;
 use pool::Secret;
 use pool::relay::Service;
 use pool::routing::Routing;
@@ -11,7 +12,7 @@ use crate::recorder::{RecordedRequest, Recorder, Reply, full};
 use crate::setup::{account, config, facts};
 
 /// Sends one call and returns the received request.
-async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> RecordedRequest {
+async fn record(profile: Profile, call: CallFacts<'_>, body: impl Into<Bytes>) -> RecordedRequest {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
@@ -24,7 +25,8 @@ async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> Re
 
 #[tokio::test]
 async fn our_own_identity() {
-    let request = record(Profile::polygate(), facts(), "{\"a\":1}").await;
+    let text = format!(r#"{{"a":"{}"}}"#, "b".repeat(8 << 10));
+    let request = record(Profile::polygate(), facts(), text.clone()).await;
     let names = [
         "version", "x-codex-routing-hint", "x-client-request-id", "session-id", "thread-id", "accept",
         "content-encoding", "content-type", "authorization", "chatgpt-account-id", "originator", "user-agent", "host",
@@ -35,7 +37,19 @@ async fn our_own_identity() {
     assert_eq!(request.header("originator"), Some("polygate"));
     assert!(request.header("user-agent").unwrap().starts_with(concat!("polygate/", env!("CARGO_PKG_VERSION"), " (")));
     assert_eq!(request.header("x-codex-routing-hint"), Some("model=gpt-6-sol"));
-    assert_eq!(zstd::decode_all(&request.body[..]).unwrap(), b"{\"a\":1}");
+    assert_eq!(zstd::decode_all(&request.body[..]).unwrap(), text.as_bytes());
+}
+
+/// Compression makes such a body no earlier. The official client compresses every body.
+#[tokio::test]
+async fn our_own_identity_sends_small_bodies_as_they_are() {
+    let text = format!(r#"{{"a":"{}"}}"#, "b".repeat(8_000));
+    let request = record(Profile::polygate(), facts(), text.clone()).await;
+    assert_eq!(request.header("content-encoding"), None);
+    assert_eq!(request.body, text.as_bytes());
+    let request = record(Profile::codex_cli("0.170.0", &Platform::default()), facts(), "{}").await;
+    assert_eq!(request.header("content-encoding"), Some("zstd"));
+    assert_eq!(zstd::decode_all(&request.body[..]).unwrap(), b"{}");
 }
 
 #[tokio::test]

@@ -21,8 +21,9 @@ use crate::websocket::connection_lost;
 use crate::websocket::pool::{Socket, SocketKey};
 use crate::websocket::read_clock::ReadClock;
 
-/// Bytes of a socket's read buffer. The library zeroes the whole buffer before each read, even for a single token.
-const READ: usize = 4 << 10;
+/// The most that the library reads at once. The library zeroes as many bytes before each try to read, three times per token; [`ReadClock`] reads
+/// more from the connection.
+const READ: usize = 1 << 10;
 /// Longest message; an image arrives in one message.
 const MESSAGE: usize = pool::limits::EVENT;
 
