@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::canon::{Carrier, Event, Finish, Item, RawFrame, Usage, What};
 use crate::failure::Failure;
 use crate::protocol::Dialect;
-use crate::text::{Json, Text};
+use crate::text::{self, Json, Text};
 pub use item_draft::BRIEF;
 pub(crate) use item_draft::ItemDraft;
 
@@ -140,7 +140,7 @@ impl Fold {
             Carrier::Ours | Carrier::Covered(Dialect::Responses) => self.forget_frames(),
             Carrier::Frame(frame) if frame.dialect == Dialect::Responses => self.forget_frames(),
             Carrier::Frame(frame) if !self.edited && self.client.is_none_or(|client| client == frame.dialect) => {
-                self.whole.frames.push(frame.clone());
+                self.whole.frames.push(RawFrame { dialect: frame.dialect, bytes: text::owned(&frame.bytes) });
             }
             Carrier::Covered(_) | Carrier::Frame(_) => {}
         }

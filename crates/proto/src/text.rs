@@ -133,6 +133,13 @@ impl fmt::Debug for Text {
     }
 }
 
+/// The bytes in a buffer of their own, so that they do not hold the chunk that they came in, whose buffer may be forty times as large;
+/// large values already fill their buffer.
+pub(crate) fn owned(bytes: &Bytes) -> Bytes {
+    const LARGE: usize = 64 << 10;
+    if bytes.len() > LARGE { bytes.clone() } else { Bytes::copy_from_slice(bytes) }
+}
+
 /// `part` as a slice of `buffer` when it lies inside, else a copy.
 pub fn slice_of(buffer: &Bytes, part: &[u8]) -> Bytes {
     let range = buffer.as_ptr_range();

@@ -8,7 +8,10 @@ mod chunk;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use bytes::{BufMut, Bytes, BytesMut};
+use memchr::memmem::Finder;
 
 use self::chunk::Chunks;
 use super::encode;
@@ -17,6 +20,8 @@ use crate::dialect::paragraphs::Paragraphs;
 use crate::dialect::{Dialect, ReplySetting};
 use crate::framing::sse;
 use crate::text::{Json, Text};
+
+static FINISH_REASON: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
 
 /// The frame after the last chunk.
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -36,11 +41,10 @@ pub struct Writer {
     passed: Passed,
 }
 
-/// Record of the upstream's frames that were sent.
+/// Record of the upstream's frames that were sent. It holds no frame: a frame that is held keeps the connection's read buffer, and each
+/// read would then need a new buffer.
 #[derive(Debug, Default)]
 struct Passed {
-    /// The last frame.
-    last: Option<Bytes>,
     /// Whether the chunk with the finish reason was sent.
     finish: bool,
     /// Whether the usage chunk was sent.
@@ -192,7 +196,6 @@ impl Writer {
 
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
         self.open(None, out);
-        self.note_finish();
         if !self.passed.finish {
             let legacy = self.setting.reply.legacy_functions;
             self.chunks.finish(encode::reason(finish, !self.calls.is_empty(), legacy), out);
@@ -231,29 +234,21 @@ impl Writer {
                 return;
             }
             out.put_slice(frame);
-            self.passed.last = Some(frame.clone());
+            self.passed.finish = self.passed.finish || finishes(frame);
         }
         self.passed.usage |= usage;
-        if !matches!(what, What::Delta { .. }) {
-            self.note_finish();
-        }
     }
+}
 
-    /// Looks for a finish reason in the last frame that was sent.
-    fn note_finish(&mut self) {
-        if !self.passed.finish {
-            // Lines of the frame that are not data are ignored.
-            let last = self.passed.last.clone().and_then(sse::parse);
-            self.passed.finish = last.is_some_and(|frame| has_finish_reason(&frame.data));
-        }
-    }
+/// Whether a frame's chunk has a finish reason. Lines of the frame that are not data are ignored.
+fn finishes(frame: &Bytes) -> bool {
+    has_finish_reason(frame) && sse::parse(frame.clone()).is_some_and(|frame| has_finish_reason(&frame.data))
 }
 
 /// Whether a chunk has a finish reason. Inside a string the quotes of the name would be escaped.
 fn has_finish_reason(data: &[u8]) -> bool {
-    let name = br#""finish_reason""#;
-    memchr::memmem::find_iter(data, name).any(|at| {
-        let value = data[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
+    FINISH_REASON.find_iter(data).any(|at| {
+        let value = data[at + FINISH_REASON.needle().len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
         value.trim_ascii_start().starts_with(b"\"")
     })
 }

@@ -16,7 +16,7 @@ use crate::dialect::{Dialect, KEEPALIVE, ReplySetting};
 use crate::framing::Framing;
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::readable;
-use crate::text::Json;
+use crate::text::{self, Json};
 use items::Items;
 use object::Facts;
 use pieces::Pieces;
@@ -223,8 +223,7 @@ fn is_private(frame: &[u8]) -> bool {
     type_of_head(frame).is_some_and(|name| name.starts_with(b"codex.") || name.starts_with(b"responsesapi."))
 }
 
-/// The value in a separate buffer, so that it does not hold a whole chunk in memory; large values already have their own buffer.
+/// The value in a buffer of its own.
 fn owned_json(json: &Json) -> Json {
-    const LARGE: usize = 64 << 10;
-    if json.bytes().len() > LARGE { json.clone() } else { Json::from_valid(Bytes::copy_from_slice(json.bytes())) }
+    Json::from_valid(text::owned(json.bytes()))
 }
