@@ -15,6 +15,9 @@ use crate::connection::signal::StreamSignal;
 use crate::connection::state::ConnectionState;
 use crate::forwarded::ClientPermit;
 
+/// Most bytes of a whole body in one frame: hyper copies each frame before it writes it.
+const PIECE: usize = 32 << 10;
+
 /// The source of a streamed body.
 pub(crate) trait BodySource: Send {
     /// The next bytes for the client; `None` after the end. An error resets the stream.
@@ -121,7 +124,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamAborted>>> {
         match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Whole(bytes) => Poll::Ready(next_piece(bytes).map(|piece| Ok(Frame::data(piece)))),
             Self::Stream(stream) => stream.poll(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
@@ -135,6 +138,14 @@ impl http_body::Body for Body {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream(_) => SizeHint::default(),
         }
+    }
+}
+
+/// Takes the next piece of a whole body; `None` after the last one.
+fn next_piece(body: &mut Option<Bytes>) -> Option<Bytes> {
+    match body {
+        Some(rest) if rest.len() > PIECE => Some(rest.split_to(PIECE)),
+        _ => body.take(),
     }
 }
 

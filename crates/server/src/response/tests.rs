@@ -81,6 +81,19 @@ fn whole_bodies_know_their_length() {
 }
 
 #[test]
+fn a_long_body_comes_in_pieces() {
+    let text = vec![b'a'; 2 * PIECE + 1];
+    let mut body = Body::from(Bytes::from(text));
+    for size in [PIECE, PIECE, 1] {
+        assert!(!body.is_end_stream());
+        let Poll::Ready(Some(Ok(piece))) = next(&mut body) else { panic!("the body ended early") };
+        assert_eq!(piece.len(), size);
+    }
+    assert!(body.is_end_stream());
+    assert_eq!(next(&mut body), Poll::Ready(None));
+}
+
+#[test]
 fn a_refusal_has_its_status_and_headers() {
     let mut rejection =
         Rejection::with(StatusCode::MISDIRECTED_REQUEST, Failure::new(Kind::Invalid, "no").retry_after(7));

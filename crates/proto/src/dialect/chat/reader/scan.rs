@@ -25,8 +25,9 @@ const PAUSE: u32 = 32;
 /// The bytes around the text of the last chunk that was only a piece of text. A chunk with the same bytes around its text is one too.
 #[derive(Debug, Default)]
 pub(super) struct TextChunks {
-    before: Vec<u8>,
-    after: Vec<u8>,
+    /// The bytes before the text, up to `split`, and those after it.
+    around: Vec<u8>,
+    split: usize,
     misses: u32,
 }
 
@@ -40,19 +41,20 @@ impl TextChunks {
         let span = find_content(data)?;
         self.misses = self.misses.wrapping_add(1);
         if self.misses <= MISSES || self.misses.is_multiple_of(PAUSE) {
-            self.before.clear();
-            self.before.extend_from_slice(&data[..span.start - 1]);
-            self.after.clear();
-            self.after.extend_from_slice(&data[span.end + 1..]);
+            self.split = span.start - 1;
+            self.around.clear();
+            self.around.extend_from_slice(&data[..self.split]);
+            self.around.extend_from_slice(&data[span.end + 1..]);
         }
         text(data, span)
     }
 
     fn find(&self, data: &[u8]) -> Option<Range<usize>> {
+        let (before, after) = self.around.split_at(self.split);
         let mut scan = Scan::new(data);
-        scan.pass(&self.before)?;
+        scan.pass(before)?;
         let body = scan.string(false).ok()?;
-        (body.end > body.start && data[scan.at()..] == self.after).then_some(body.start..body.end)
+        (body.end > body.start && data[scan.at()..] == *after).then_some(body.start..body.end)
     }
 }
 
