@@ -199,15 +199,16 @@ async fn serve_connection(
     Ok(())
 }
 
-/// Most bytes that hyper gathers before a write, and that it reads at once.
-const BUFFER: usize = 64 << 10;
+/// What hyper may gather in front of a write beyond the longest head; the same limit holds for its reads, which must take a whole head.
+/// hyper keeps the buffer for the life of the connection.
+const GATHERED: usize = 8 << 10;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // A frame is copied into one buffer: for a token, a vectored write of chunk size, data and line end costs 1 us more than the copy.
-    builder.writev(false).max_buf_size(BUFFER.max(2 * limits.head_bytes));
+    builder.writev(false).max_buf_size(limits.head_bytes + GATHERED);
     // The head filter has its own timer for a head; hyper's timer runs between requests, before the first byte.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle);
     // The head filter has counted the headers. hyper keeps its default of 100 headers on the stack, but any configured number on the heap.

@@ -15,8 +15,8 @@ use crate::connection::signal::StreamSignal;
 use crate::connection::state::ConnectionState;
 use crate::forwarded::ClientPermit;
 
-/// Most bytes of a whole body in one frame: hyper copies each frame before it writes it.
-const PIECE: usize = 32 << 10;
+/// Most bytes of one frame: over HTTP/1, hyper copies each frame into its write buffer, and never gives that buffer's memory back.
+const PIECE: usize = 16 << 10;
 
 /// The source of a streamed body.
 pub(crate) trait BodySource: Send {
@@ -32,6 +32,8 @@ pub(crate) trait BodySource: Send {
 pub(crate) struct StreamBody {
     /// `None` after the end.
     source: Option<Box<dyn BodySource>>,
+    /// The rest of a long read, which is handed over in pieces.
+    rest: Option<Bytes>,
     signal: Arc<StreamSignal>,
     /// The waker that is registered with the signal.
     waker: Option<Waker>,
@@ -48,7 +50,7 @@ impl StreamBody {
     ) -> Self {
         let signal = Arc::new(StreamSignal::new());
         connection.track(&signal);
-        Self { source: Some(source), signal, waker: None, permits: (permit, None) }
+        Self { source: Some(source), rest: None, signal, waker: None, permits: (permit, None) }
     }
 
     /// Holds a permit of the request's client address until the stream ends.
@@ -57,6 +59,17 @@ impl StreamBody {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
+        if self.rest.is_none() {
+            let polled = self.poll_source(cx);
+            let Poll::Ready(Some(Ok(bytes))) = polled else { return polled };
+            self.rest = Some(bytes);
+        }
+        // An event that has begun is sent to its end, also when the server stops.
+        self.signal.set_handed();
+        Poll::Ready(next_piece(&mut self.rest).map(Ok))
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
         if self.signal.is_finishing() {
             let last = source.cut(&shutting_down());
@@ -65,7 +78,7 @@ impl StreamBody {
         }
         let polled = source.poll_bytes(cx);
         match &polled {
-            Poll::Ready(Some(Ok(_))) => self.signal.set_handed(),
+            Poll::Ready(Some(Ok(_))) => {}
             Poll::Ready(Some(Err(_)) | None) => self.end(),
             Poll::Pending => self.wait(cx.waker()),
         }
@@ -141,7 +154,7 @@ impl http_body::Body for Body {
     }
 }
 
-/// Takes the next piece of a whole body; `None` after the last one.
+/// Takes the next piece of a body; `None` after the last one.
 fn next_piece(body: &mut Option<Bytes>) -> Option<Bytes> {
     match body {
         Some(rest) if rest.len() > PIECE => Some(rest.split_to(PIECE)),

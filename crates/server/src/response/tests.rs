@@ -44,6 +44,18 @@ fn a_stream_gives_one_frame_a_read() {
 }
 
 #[test]
+fn a_long_read_comes_in_pieces_and_whole_before_the_server_stops() {
+    let connection = connection();
+    let text: &'static str = Box::leak("a".repeat(PIECE + 1).into_boxed_str());
+    let mut body = body(Words(vec![text, "b"]), &connection);
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from_static(&text.as_bytes()[..PIECE])))));
+    connection.advance(Phase::Abort);
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("a")))));
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("cut: The gateway is shutting down")))));
+    assert_eq!(next(&mut body), Poll::Ready(None));
+}
+
+#[test]
 fn a_stopping_server_ends_a_stream_cleanly_and_once() {
     let connection = connection();
     let mut body = body(Words(vec!["a"]), &connection);
