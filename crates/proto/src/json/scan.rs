@@ -1,5 +1,5 @@
 //! The innermost loops: strings, numbers and literals. Every step checks the bytes that it reads, so the same code serves bytes from
-//! outside and bytes that were checked before.
+//! outside and bytes that were checked before; two functions for the latter say so in their names.
 
 use memchr::memchr2;
 
@@ -238,13 +238,23 @@ impl<'a> Scan<'a> {
         (self.at > start && !padded && !more).then_some(number)
     }
 
-    /// Skips one whole value of a document that was checked before; stops at the end of the bytes at the latest.
+    /// Skips one whole value; stops at the end of the bytes at the latest.
     pub(crate) fn skip(&mut self) -> Option<()> {
+        self.skip_by(|scan| scan.string(false))
+    }
+
+    /// The same in a document that was checked before.
+    pub(crate) fn skip_checked(&mut self) -> Option<()> {
+        self.skip_by(Self::checked_string)
+    }
+
+    #[inline]
+    fn skip_by(&mut self, string: impl Fn(&mut Self) -> Result<Body, Snag>) -> Option<()> {
         let mut depth = 0usize;
         loop {
             match self.next_token()? {
                 b'"' => {
-                    self.checked_string().ok()?;
+                    string(self).ok()?;
                 }
                 b'{' | b'[' => {
                     depth += 1;

@@ -196,7 +196,7 @@ impl Member {
 fn value(mut scan: Scan<'_>) -> Option<(Range<usize>, Option<usize>)> {
     scan.next_token()?;
     let start = scan.at();
-    scan.skip()?;
+    scan.skip_checked()?;
     let end = scan.at();
     let next = scan.expect(b',').is_ok().then(|| scan.at());
     Some((start..end, next))

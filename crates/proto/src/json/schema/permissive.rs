@@ -26,7 +26,7 @@ const CHOICE: TypeSet = 16;
 
 fn check(scan: &mut Scan<'_>, root: bool) -> Option<()> {
     if scan.next_token()? != b'{' {
-        return scan.skip();
+        return scan.skip_checked();
     }
     scan.bump();
     let mut seen = 0;
@@ -52,7 +52,7 @@ fn member(scan: &mut Scan<'_>, key: &[u8], seen: &mut TypeSet) -> Option<()> {
         b"anyOf" | b"oneOf" | b"allOf" | b"not" | b"enum" | b"$ref" => *seen |= CHOICE,
         b"type" => {
             let start = scan.at();
-            scan.skip()?;
+            scan.skip_checked()?;
             let value = scan.part(start, scan.at());
             let names = |kind: &[u8]| memchr::memmem::find(value, kind).is_some();
             // A list of types is not allowed at the root.
@@ -67,7 +67,7 @@ fn member(scan: &mut Scan<'_>, key: &[u8], seen: &mut TypeSet) -> Option<()> {
         (Under::Schema, b'{') => check(scan, false),
         (Under::List | Under::Schema, b'[') => list(scan),
         (Under::Map, b'{') => map(scan),
-        _ => scan.skip(),
+        _ => scan.skip_checked(),
     }
 }
 

@@ -151,7 +151,7 @@ fn read(bytes: &Bytes, scan: &mut Scan<'_>) -> Option<Tree> {
         }
         _ => {
             let start = scan.at();
-            scan.skip()?;
+            scan.skip_checked()?;
             Some(Tree::Leaf(Json::from_valid(bytes.slice(start..scan.at()))))
         }
     }
