@@ -1,4 +1,4 @@
-//! The floor: the lower bound of a gateway's cost on this HTTP stack. axum inbound, a pooled hyper-util client outbound, one
+//! The floor: a plain proxy on this HTTP stack, with the libraries' default settings. axum inbound, a pooled hyper-util client outbound, one
 //! thread, HTTP/1.1 and TCP_NODELAY on both sides, each read forwarded in one write.
 
 use axum::Router;

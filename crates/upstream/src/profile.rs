@@ -10,8 +10,8 @@ pub const CODEX_VERSION: &str = "0.169.0";
 /// The newest version of the desktop app whose User-Agent is publicly known (2026-09).
 pub const DESKTOP_VERSION: &str = "26.908.40834";
 
-/// A body of this size leaves in the first flight of a connection, whose window is ten packets (RFC 6928), with the headers beside it:
-/// compressed it arrives no earlier.
+/// A body of up to this size leaves with its headers in the first ten packets, which a connection sends without waiting for an answer
+/// (RFC 6928). Compression would not make it arrive earlier.
 const FIRST_FLIGHT: usize = 8 * 1024;
 
 /// An identity towards the backend.

@@ -1,5 +1,6 @@
 //! A connection that records when its last byte arrived, because the WebSocket library reports only whole messages, and no pings. It also
-//! buffers what it reads: the library clears its buffer before each read, so small pieces are cheaper for it, and reads of the socket are not.
+//! buffers what it reads: the library clears its buffer before each read and should read small pieces, while the socket should be read in large
+//! ones.
 
 use std::io;
 use std::pin::Pin;

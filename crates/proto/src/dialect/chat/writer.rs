@@ -240,15 +240,22 @@ impl Writer {
     }
 }
 
-/// Whether a frame's chunk has a finish reason. Lines of the frame that are not data are ignored.
+/// Whether a frame's chunk has a finish reason. Lines of the frame that are not data are ignored. Only a frame with a value other than
+/// `null` is parsed, because every token has the name.
 fn finishes(frame: &Bytes) -> bool {
-    has_finish_reason(frame) && sse::parse(frame.clone()).is_some_and(|frame| has_finish_reason(&frame.data))
+    let has_value = finish_values(frame).any(|value| !value.starts_with(b"null"));
+    has_value && sse::parse(frame.clone()).is_some_and(|frame| has_finish_reason(&frame.data))
 }
 
-/// Whether a chunk has a finish reason. Inside a string the quotes of the name would be escaped.
+/// Whether a chunk has a finish reason. Ollama and SGLang send an empty one until there is one.
 fn has_finish_reason(data: &[u8]) -> bool {
-    FINISH_REASON.find_iter(data).any(|at| {
-        let value = data[at + FINISH_REASON.needle().len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
-        value.trim_ascii_start().starts_with(b"\"")
+    finish_values(data).any(|value| value.starts_with(b"\"") && !value.starts_with(b"\"\""))
+}
+
+/// What follows each `"finish_reason":`. Inside a string the quotes of the name would be escaped.
+fn finish_values(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    FINISH_REASON.find_iter(data).map(|at| {
+        let value = data[at + FINISH_REASON.needle().len()..].trim_ascii_start();
+        value.strip_prefix(b":").unwrap_or(value).trim_ascii_start()
     })
 }

@@ -109,8 +109,7 @@ pub(super) fn head(data: &[u8]) -> Option<(&[u8], usize)> {
     first.then(|| (&data[name.start..name.end], name.end + 1))
 }
 
-/// The same for an object whose first bytes have the usual form, without white space and escapes: every token over a WebSocket is read by
-/// it, twice.
+/// The same for an object whose first bytes have the usual form, without white space and escapes, as each message of a WebSocket has.
 fn plain_head(data: &[u8]) -> Option<(&[u8], usize)> {
     const START: &[u8] = br#"{"type":""#;
     let name = data.strip_prefix(START)?;

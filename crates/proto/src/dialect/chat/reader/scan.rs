@@ -50,6 +50,9 @@ impl TextChunks {
     }
 
     fn find(&self, data: &[u8]) -> Option<Range<usize>> {
+        if self.around.is_empty() {
+            return None;
+        }
         let (before, after) = self.around.split_at(self.split);
         let mut scan = Scan::new(data);
         scan.pass(before)?;

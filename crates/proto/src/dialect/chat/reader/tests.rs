@@ -37,6 +37,7 @@ fn everything_else_takes_the_long_way() {
     ] {
         assert_eq!(scan(data), None, "{data}");
     }
+    assert_eq!(scan("\"a text outside an object\""), None);
     let invalid = b"{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\xff\"},\"finish_reason\":null}]}";
     assert!(TextChunks::default().content(&Bytes::from_static(invalid)).is_none());
 }

@@ -82,13 +82,31 @@ fn nothing_pushed_is_one_error() {
 }
 
 #[test]
+fn a_finish_reason_that_was_passed_is_not_written_again() {
+    let done = frame(Dialect::Chat, "data: [DONE]\n\n");
+    let cases = [
+        ("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n", 1),
+        ("data: {\"choices\":[{\"finish_reason\":\ndata: \"stop\"}]}\n\n", 1),
+        ("data: {\"choices\":[{\"finish_reason\":null}]}\n\n", 2),
+        ("data: {\"choices\":[{\"finish_reason\":\"\"}]}\n\n", 2),
+        (": \"finish_reason\":\"stop\"\ndata: {\"choices\":[{\"finish_reason\":null}]}\n\n", 2),
+    ];
+    for (text, chunks) in cases {
+        let passed = frame(Dialect::Chat, text);
+        let end = What::End { finish: Finish::Stop, response: None };
+        let out = write(&[event(open(), Some(&passed)), event(end, Some(&done))]);
+        assert_eq!(out.matches("choices").count(), chunks, "{out}");
+    }
+}
+
+#[test]
 fn finish_reasons_are_read_with_any_white_space() {
     for text in
         [r#""finish_reason":"stop""#, r#""finish_reason" : "length""#, r#""finish_reason":null,"finish_reason":"stop""#]
     {
         assert!(has_finish_reason(text.as_bytes()), "{text}");
     }
-    for text in [r#""finish_reason":null"#, r#""content":"\"finish_reason\":\"stop\"""#, ""] {
+    for text in [r#""finish_reason":null"#, r#""finish_reason":"""#, r#""content":"\"finish_reason\":\"stop\"""#, ""] {
         assert!(!has_finish_reason(text.as_bytes()), "{text}");
     }
 }
