@@ -108,7 +108,7 @@ pub(crate) async fn floor(folder: &Path, backend: u16) -> Result<Program> {
     begin("floor", command, port, None).await
 }
 
-/// nginx, if it is installed; it verifies that the floor is the lower bound.
+/// nginx, if it is installed; it shows how the floor compares with a proxy in wide use.
 pub(crate) async fn nginx(backend: u16) -> Result<Option<Program>> {
     let Some(program) = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().map(PathBuf::from).find(|path| path.exists())
     else {

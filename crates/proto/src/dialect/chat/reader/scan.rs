@@ -49,7 +49,8 @@ impl TextChunks {
         text(data, span)
     }
 
-    fn find(&self, data: &[u8]) -> Option<Range<usize>> {
+    /// The position of the text in a chunk like the last one.
+    pub(super) fn find(&self, data: &[u8]) -> Option<Range<usize>> {
         if self.around.is_empty() {
             return None;
         }

@@ -52,6 +52,7 @@ fn a_chunk_like_the_last_one_is_read_by_its_surroundings() {
     {
         let plain: String = serde_json::from_str(&format!("\"{text}\"")).unwrap();
         assert_eq!(content(chunks, &chunk(text)), Some(plain));
+        assert!(chunks.find(chunk("next").as_bytes()).is_some(), "learned from {text}");
     }
     for other in [
         chunk(""),
@@ -64,4 +65,15 @@ fn a_chunk_like_the_last_one_is_read_by_its_surroundings() {
         assert_eq!(content(chunks, &other), None, "{other}");
     }
     assert_eq!(content(chunks, &chunk("b").replace("\"c\"", "\"another\"")).as_deref(), Some("b"));
+}
+
+#[test]
+fn chunks_that_are_never_alike_are_learned_from_rarely() {
+    let chunks = &mut TextChunks::default();
+    for n in 1..=64 {
+        let data =
+            format!(r#"{{"id":"{n}","choices":[{{"index":0,"delta":{{"content":"a"}},"finish_reason":null}}]}}"#);
+        assert_eq!(content(chunks, &data).as_deref(), Some("a"));
+        assert_eq!(chunks.find(data.as_bytes()).is_some(), n <= 8 || n % 32 == 0, "{n}");
+    }
 }
