@@ -6,6 +6,7 @@ pub mod chat;
 mod collected;
 pub mod gemini;
 pub mod messages;
+mod mismatches;
 pub mod ollama;
 mod open_calls;
 pub mod openai_error;
@@ -251,10 +252,11 @@ impl Reader {
         self
     }
 
-    /// Sets the framing of the upstream's stream before its first chunk. Only Responses has another framing than server-sent events.
-    pub fn set_framing(&mut self, upstream: Framing) {
-        if let (DialectReader::Responses(reader), Framing::Lines) = (&mut self.0, upstream) {
-            reader.read_lines();
+    /// Expects one event in each chunk, as the messages of a WebSocket have it, instead of server-sent events. Call it before the first
+    /// chunk. Only Responses has messages; the other wire formats ignore the call.
+    pub fn read_messages(&mut self) {
+        if let DialectReader::Responses(reader) = &mut self.0 {
+            reader.read_messages();
         }
     }
 

@@ -2,19 +2,18 @@
 
 use bytes::Bytes;
 
-/// How a stream separates its events.
+/// How a stream for a client separates its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// Server-sent events, as over HTTP.
     #[default]
     ServerSentEvents,
-    /// The data of each event on its own line, as for the messages of a WebSocket. An empty line is not an event: it shows that the stream
-    /// is still open.
+    /// The data of each event on its own line, which becomes a message of a WebSocket. An empty line is not an event: it shows that the
+    /// stream is still open.
     Lines,
 }
 
 pub mod line_ends;
-pub mod ndjson;
 pub mod sse;
 
 /// The first chunk of an answer from its first byte that is not whitespace; `None` when it has none. Whitespace before an answer is not

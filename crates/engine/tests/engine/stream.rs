@@ -216,9 +216,13 @@ async fn silence_brings_heartbeats_and_then_an_end(
         settings.idle = Duration::from_mins(5);
     });
     let bench = Bench::with(setup).await;
-    bench.backend.add_rule(Rule::responses(Plan::auto().pause(8, Wait::Forever)));
+    // The last words before the silence: the clock must not advance before they are read.
+    let last = json!({"type": "response.output_text.delta", "item_id": "m", "output_index": 1, "content_index": 0, "delta": "LAST"});
+    let plan =
+        Plan::auto().extra(24, format!("event: response.output_text.delta\ndata: {last}\n\n")).pause(24, Wait::Forever);
+    bench.backend.add_rule(Rule::responses(plan));
     let mut tap = bench.open(call(dialect, "count to 30", true)).await;
-    tap.next().await.expect("the beginning");
+    tap.see("LAST").await;
     let (mut ended, mut steps) = (false, 0);
     while !ended && steps < 25 {
         tokio::time::pause();

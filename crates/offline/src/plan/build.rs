@@ -76,7 +76,7 @@ impl Plan {
         self
     }
 
-    /// Pauses after this many events.
+    /// Pauses after this many events, and after the frames that were inserted there.
     pub fn pause(mut self, after: u32, wait: impl Into<Wait>) -> Self {
         self.shape.pauses.push(Pause { after, wait: wait.into() });
         self

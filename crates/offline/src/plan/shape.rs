@@ -121,10 +121,10 @@ impl Steps {
     /// Adds the steps up to the next frame to `early`.
     fn frame(&mut self) {
         let at = self.sent;
-        let pauses = self.shape.pauses.iter().filter(|Pause { after, .. }| *after == at);
-        self.early.extend(pauses.map(|pause| Step::Wait(pause.wait.clone())));
         let extra = self.shape.extra.iter().filter(|Extra { after, .. }| *after == at);
         self.early.extend(extra.map(|extra| Step::Bytes(Bytes::from(extra.frame.clone()))));
+        let pauses = self.shape.pauses.iter().filter(|Pause { after, .. }| *after == at);
+        self.early.extend(pauses.map(|pause| Step::Wait(pause.wait.clone())));
         let quirks = self.shape.quirks.iter().filter(|Quirk { after, .. }| *after == at);
         self.early.extend(quirks.map(|quirk| Step::Quirk(quirk.what)));
         if at == 2

@@ -9,8 +9,8 @@ use crate::canon::{Event, What};
 use crate::dialect::Dialect;
 use crate::dialect::sink::EventSink;
 use crate::failure::{Failure, Kind};
+use crate::framing;
 use crate::framing::sse::{self, Decoder};
-use crate::framing::{self, ndjson};
 use crate::json;
 
 /// Longest frame, element or whole body, in bytes.
@@ -81,8 +81,8 @@ enum Form {
     /// Only whitespace has arrived.
     Unknown,
     Stream(Decoder),
-    /// The messages of a WebSocket, one per line.
-    Lines(ndjson::Decoder),
+    /// The messages of a WebSocket, one per chunk.
+    Messages,
     Array(Splitter),
     Body(BytesMut),
     /// The terminal event has been emitted; further bytes are ignored.
@@ -94,9 +94,9 @@ impl<A: Answer> StreamReader<A> {
         Self { form: Form::Unknown, answer: A::default(), frames: Vec::new() }
     }
 
-    /// Expects one message per line.
-    pub(in crate::dialect) fn read_lines(&mut self) {
-        self.form = Form::Lines(ndjson::Decoder::new(LIMIT));
+    /// Expects one message per chunk.
+    pub(in crate::dialect) fn read_messages(&mut self) {
+        self.form = Form::Messages;
     }
 
     /// Reads one chunk.
@@ -136,13 +136,10 @@ impl<A: Answer> StreamReader<A> {
                     self.fail(too_large::<A>(), out);
                 }
             }
-            Form::Lines(decoder) => {
-                let mut lines = Vec::new();
-                let fits = decoder.push(chunk, &mut lines);
-                self.each(lines, A::message, out);
-                if fits.is_err() {
-                    self.fail(too_large::<A>(), out);
-                }
+            Form::Messages if chunk.len() > LIMIT => self.fail(too_large::<A>(), out),
+            Form::Messages => {
+                let read = self.answer.message(chunk, out);
+                self.settle(read, out);
             }
         }
     }
@@ -152,17 +149,11 @@ impl<A: Answer> StreamReader<A> {
         let framed = !matches!(self.form, Form::Unknown);
         let whole = match std::mem::replace(&mut self.form, Form::Unknown) {
             Form::Done => return,
-            Form::Unknown => false,
+            Form::Unknown | Form::Messages => false,
             Form::Array(splitter) => splitter.is_over(),
             Form::Body(body) => {
                 self.each([body.freeze()], A::body, out);
                 true
-            }
-            Form::Lines(decoder) => {
-                let mut lines = Vec::new();
-                decoder.end(&mut lines);
-                self.each(lines, A::message, out);
-                false
             }
             Form::Stream(decoder) => {
                 self.end_of_stream(decoder, out);

@@ -5,7 +5,7 @@ mod properties;
 #[path = "../../../../fuzz/replay.rs"]
 mod replay;
 
-use properties::{events, json, ndjson, request, sse, stream, trim};
+use properties::{events, json, request, socket, sse, stream, trim};
 use replay::replay;
 
 const CHAT: &str = "crates/proto/corpus/chat";
@@ -20,8 +20,8 @@ fn sse_decoder() {
 }
 
 #[test]
-fn ndjson_decoder() {
-    replay("ndjson", &[REQUESTS], ndjson::check);
+fn messages_of_a_socket() {
+    replay("socket", &[RESPONSES], socket::check);
 }
 
 #[test]

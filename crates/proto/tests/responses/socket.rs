@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proto::dialect::ReplySetting;
 use proto::dialect::responses::Stored;
-use proto::dialect::responses::socket::{Chain, EventClass, Foreign, Refusal, TurnRequest, append, refusal};
+use proto::dialect::responses::socket::{Chain, EventClass, Foreign, Refusal, TurnRequest, event, refusal};
 use proto::framing::Framing;
 use proto::{Dialect, Event, Reader, What, Wire, Writer};
 use rstest::rstest;
@@ -45,7 +45,7 @@ fn chain(body: &str, replied: &[&str]) -> Chain {
     let messages =
         std::iter::once(created("resp_1")).chain(replied.iter().map(|item| done(item))).chain([completed("resp_1")]);
     for message in messages {
-        let class = append(&message, &mut BytesMut::new()).unwrap();
+        let (_, class) = event(&message).unwrap();
         record.see(&message, class).unwrap();
     }
     record.chain().unwrap()
@@ -145,12 +145,12 @@ fn own_metadata_replaces_the_clients() {
 #[case(r#"{"a":1,"type":"a\ndata: b"}"#, None)]
 #[case("no event", None)]
 #[case(r#"{"no":"type"}"#, None)]
-fn messages_become_lines(#[case] message: &str, #[case] class: Option<EventClass>) {
-    let mut out = BytesMut::new();
-    assert_eq!(append(&Bytes::copy_from_slice(message.as_bytes()), &mut out), class);
-    assert_eq!(out.is_empty(), class.is_none());
-    let line = std::str::from_utf8(&out).unwrap();
-    assert_eq!(line.matches('\n').count(), usize::from(class.is_some()), "one line");
+#[case(" {\"type\":\"keepalive\"}\r\n", Some(EventClass::OutOfBand))]
+fn messages_are_events(#[case] message: &str, #[case] class: Option<EventClass>) {
+    let event = event(&Bytes::copy_from_slice(message.as_bytes()));
+    assert_eq!(event.as_ref().map(|(_, class)| *class), class);
+    let one_line = |event: &Bytes| event.starts_with(b"{") && event.ends_with(b"}") && !event.contains(&b'\n');
+    assert!(event.is_none_or(|(event, _)| one_line(&event)), "one line");
 }
 
 #[test]
@@ -172,10 +172,10 @@ fn a_refusal_frame_is_read() {
     assert_eq!(bare, Refusal { status: None, code: None, headers: Vec::new() });
 }
 
-/// A reply is the same in both framings, for either framing of its upstream, and each server-sent event has its type as its name.
+/// A reply is the same in both framings, from messages and from server-sent events, and each server-sent event has its type as its name.
 #[rstest]
 fn both_framings_give_the_same_events(
-    #[values(Framing::ServerSentEvents, Framing::Lines)] upstream: Framing,
+    #[values(false, true)] messages: bool,
     #[values(Framing::ServerSentEvents, Framing::Lines)] client: Framing,
     #[values(false, true)] codex: bool,
     #[values(false, true)] stored: bool,
@@ -188,14 +188,16 @@ fn both_framings_give_the_same_events(
         }
         let wanted = data(&write(Dialect::Responses, setting.clone(), &events(Dialect::Responses, stream.as_bytes())));
         let mut reader = Reader::new(Wire::Responses).for_framing(client);
-        reader.set_framing(upstream);
-        let mut lines = BytesMut::new();
-        for message in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
-            append(&Bytes::copy_from_slice(message.as_bytes()), &mut lines);
-        }
-        let sent = if upstream == Framing::Lines { lines.freeze() } else { Bytes::copy_from_slice(stream.as_bytes()) };
         let mut read = Vec::new();
-        reader.push(sent, &mut read);
+        if messages {
+            reader.read_messages();
+            let data = stream.lines().filter_map(|line| line.strip_prefix("data: "));
+            for (event, _) in data.filter_map(|data| event(&Bytes::copy_from_slice(data.as_bytes()))) {
+                reader.push(event, &mut read);
+            }
+        } else {
+            reader.push(Bytes::copy_from_slice(stream.as_bytes()), &mut read);
+        }
         reader.end(&mut read);
         setting.framing = client;
         let written = write(Dialect::Responses, setting, &read);
@@ -246,13 +248,12 @@ proptest! {
     fn messages_read_as_stream_frames(text in "\\PC{0,40}") {
         let delta = serde_json::json!({ "type": "response.output_text.delta", "item_id": "m", "output_index": 0,
             "content_index": 0, "delta": text });
-        let mut stream = BytesMut::new();
-        append(&created("resp_1"), &mut stream).unwrap();
-        append(&Bytes::from(delta.to_string()), &mut stream).unwrap();
         let mut reader = Reader::new(Wire::Responses);
-        reader.set_framing(Framing::Lines);
+        reader.read_messages();
         let mut events: Vec<Event> = Vec::new();
-        reader.push(stream.freeze(), &mut events);
+        for message in [created("resp_1"), Bytes::from(delta.to_string())] {
+            reader.push(event(&message).unwrap().0, &mut events);
+        }
         let text_read: String = events.iter().filter_map(|event| match &event.what {
             What::Delta { data, .. } => Some(data.plain().into_owned()),
             _ => None,
@@ -264,7 +265,7 @@ proptest! {
     #[test]
     fn no_message_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let message = Bytes::from(bytes);
-        let _ = (append(&message, &mut BytesMut::new()), refusal(&message));
+        let _ = (event(&message), refusal(&message));
         if let Some(turn) = proto::json::check(&message).ok().and_then(|()| TurnRequest::read(message.clone())) {
             let _ = turn.frame(None, true, &[]);
         }

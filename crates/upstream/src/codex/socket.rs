@@ -14,11 +14,11 @@ mod connect;
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pool::{AccountId, Millis};
-use proto::dialect::responses::socket::{self, EventClass, Refusal, TurnRequest, append};
+use proto::dialect::responses::socket::{self, EventClass, Refusal, TurnRequest};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use wire_body::offload;
@@ -64,12 +64,13 @@ pub(super) enum SocketError {
     Fault(Fault),
 }
 
-/// The first message about the turn itself, with the messages before it.
-struct FirstMessage {
-    held: BytesMut,
-    headers: HeaderMap,
-    message: Bytes,
+/// The events of a turn up to the first one about the turn itself.
+struct FirstEvents {
+    /// The first event about the turn is the last one here.
+    events: Vec<Bytes>,
+    /// The class of the last event.
     class: EventClass,
+    headers: HeaderMap,
 }
 
 impl Upstream {
@@ -125,9 +126,9 @@ impl Upstream {
             return refusal_answer(first, chain.is_some());
         }
         self.socket_pool().mark_working(&call.account.id);
-        let FirstMessage { held, headers, message, class } = first;
+        let FirstEvents { events, class, headers } = first;
         let watch = TurnRecorder::new(turn.clone().record(), self.socket_pool().clone());
-        let body = Body::from_source(SocketReply::new(socket, watch, held, (&message, class)));
+        let body = Body::from_source(SocketReply::new(socket, watch, events, class));
         Ok(Answer { status: 200, headers, body })
     }
 
@@ -153,10 +154,10 @@ impl Upstream {
 
 /// Reads up to the first message about the turn. `limit` bounds the wait for each message. Pings do not extend the wait, as nothing
 /// extends the wait for the headers of an HTTP answer.
-async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Result<FirstMessage, Fault> {
+async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Result<FirstEvents, Fault> {
     let mut headers = socket.connection_headers.clone();
     headers.extend(std::mem::take(&mut socket.first_turn_headers));
-    let (mut held, mut until) = (BytesMut::new(), Instant::now() + limit);
+    let (mut events, mut size, mut until) = (Vec::new(), 0, Instant::now() + limit);
     loop {
         let next = timeout_at(until, socket.stream.next()).await.map_err(|_| Fault::timed_out(limit))?;
         let message = match next {
@@ -167,7 +168,7 @@ async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Resu
                 return Err(Fault::new(Sent::Yes, FaultKind::Cut, connection_lost(&error)));
             }
             end => {
-                return Err(if held.is_empty() {
+                return Err(if events.is_empty() {
                     ended_before_reply(socket, sent, end_reason(end))
                 } else {
                     maybe_processed(&end_reason(end))
@@ -175,11 +176,13 @@ async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Resu
             }
         };
         until = Instant::now() + limit;
-        let class = append(&message, &mut held).ok_or_else(not_an_event)?;
+        let (event, class) = socket::event(&message).ok_or_else(not_an_event)?;
+        size += event.len();
+        events.push(event);
         match class {
-            EventClass::OutOfBand if held.len() > PREAMBLE => return Err(not_an_event()),
+            EventClass::OutOfBand if size > PREAMBLE => return Err(not_an_event()),
             EventClass::OutOfBand => collect_headers(&message, &mut headers),
-            class => return Ok(FirstMessage { held, headers, message, class }),
+            class => return Ok(FirstEvents { events, class, headers }),
         }
     }
 }
@@ -225,8 +228,9 @@ fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
 }
 
 /// The answer or fault for an `error` message instead of a reply. `chained` is whether the turn continued an earlier response.
-fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
-    let FirstMessage { held, mut headers, message, .. } = first;
+fn refusal_answer(first: FirstEvents, chained: bool) -> Result<Answer, Fault> {
+    let FirstEvents { events, mut headers, .. } = first;
+    let message = events.last().cloned().unwrap_or_default();
     let Some(Refusal { status, code, headers: error_headers }) = socket::refusal(&message) else {
         return Err(Fault::new(Sent::Yes, FaultKind::Cut, "the upstream refused with an error that cannot be read"));
     };
@@ -238,7 +242,7 @@ fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
     Ok(match status {
         Some(status) => Answer { status, headers, body: Body::whole(message) },
         // The stream's reader handles it.
-        None => Answer { status: 200, headers, body: Body::lines(held.freeze()) },
+        None => Answer { status: 200, headers, body: Body::from_source(SocketReply::over(events)) },
     })
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::Version;
 use http_body::Body as _;
-use proto::framing::Framing;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -35,7 +34,7 @@ enum Source {
     /// A WebSocket or a decoder.
     Other(Box<dyn ByteSource>),
     /// The whole body, in memory.
-    Whole(Option<Bytes>, Framing),
+    Whole(Option<Bytes>),
 }
 
 /// A body that does not come from the HTTP client.
@@ -43,9 +42,9 @@ pub(crate) trait ByteSource: Send {
     /// As [`Body::poll_chunk`].
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyReadError>>>;
 
-    /// As [`Body::framing`].
-    fn framing(&self) -> Framing {
-        Framing::ServerSentEvents
+    /// As [`Body::has_messages`].
+    fn has_messages(&self) -> bool {
+        false
     }
 
     /// As [`Body::last_read`].
@@ -76,20 +75,14 @@ impl Body {
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes), Framing::ServerSentEvents) }
+        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)) }
     }
 
-    /// Messages of a WebSocket, one per line.
-    pub(crate) fn lines(bytes: Bytes) -> Self {
-        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes), Framing::Lines) }
-    }
-
-    /// How the events of a stream are delimited.
-    pub fn framing(&self) -> Framing {
+    /// Whether each chunk is one event, a message of a WebSocket; otherwise the body is what HTTP has: server-sent events or data.
+    pub fn has_messages(&self) -> bool {
         match &self.source {
-            Source::Http { .. } => Framing::ServerSentEvents,
-            Source::Other(source) => source.framing(),
-            Source::Whole(_, framing) => *framing,
+            Source::Other(source) => source.has_messages(),
+            Source::Http { .. } | Source::Whole(_) => false,
         }
     }
 
@@ -105,7 +98,7 @@ impl Body {
         let (body, marked) = match &mut self.source {
             Source::Http { body, marked, .. } => (body, *marked),
             Source::Other(source) => return source.poll_chunk(cx),
-            Source::Whole(bytes, _) => return Poll::Ready(bytes.take().map(Ok)),
+            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
         };
         loop {
             let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else {
@@ -131,7 +124,7 @@ impl Body {
     pub fn last_read(&self) -> Option<Instant> {
         match &self.source {
             Source::Other(source) => source.last_read(),
-            Source::Http { .. } | Source::Whole(..) => None,
+            Source::Http { .. } | Source::Whole(_) => None,
         }
     }
 

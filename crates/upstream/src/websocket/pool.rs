@@ -7,13 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::HeaderMap;
 use parking_lot::Mutex;
 use pool::transport::SocketHealth;
 use pool::{AccountId, Millis};
-use proto::dialect::responses::socket::{Chain, EventClass, append};
+use proto::dialect::responses::socket::{Chain, EventClass, event};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
@@ -89,7 +88,7 @@ impl Socket {
 
 /// Whether a message is about the account or the connection, not about a turn.
 fn is_side_event(text: Utf8Bytes) -> bool {
-    append(&text.into(), &mut BytesMut::new()) == Some(EventClass::OutOfBand)
+    matches!(event(&text.into()), Some((_, EventClass::OutOfBand)))
 }
 
 /// The idle sockets. Clones share one pool.

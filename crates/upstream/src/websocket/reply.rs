@@ -1,12 +1,12 @@
-//! A reply over a WebSocket, as the body of an answer: each read returns the received events, one per line. A reply with a proper end
-//! returns its socket to the pool; any other end closes the socket.
+//! A reply over a WebSocket, as the body of an answer: each chunk is one event. A reply with a proper end returns its socket to the
+//! pool; any other end closes the socket.
 
 use std::task::{Context, Poll};
+use std::vec::IntoIter;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
-use proto::dialect::responses::socket::{EventClass, Record, append};
-use proto::framing::Framing;
+use proto::dialect::responses::socket::{EventClass, Record, event};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -14,18 +14,16 @@ use super::pool::{Socket, SocketPool};
 use super::{close_reason, connection_lost};
 use crate::response::{BodyReadError, ByteSource};
 
-/// Most messages of one read, so that other tasks get to run.
+/// Most messages that one read skips, so that other tasks get to run.
 const READ_MESSAGES: usize = 64;
-/// Bytes after which a read returns.
-const READ_BYTES: usize = 64 << 10;
 
 /// A running reply.
 pub(crate) struct SocketReply {
     /// `None` once it is over.
     socket: Option<Socket>,
     recorder: Option<TurnRecorder>,
-    /// Events that were received and not yet read.
-    buffered: BytesMut,
+    /// The events that were received before the reply began, with its first event.
+    held: IntoIter<Bytes>,
     /// The error for the read after the last bytes.
     cut: Option<BodyReadError>,
 }
@@ -45,7 +43,7 @@ impl TurnRecorder {
 /// The result of polling the socket once.
 enum Received {
     /// An event.
-    Event,
+    Event(Bytes),
     /// A message that does not concern the reply.
     Idle,
     /// Nothing yet.
@@ -55,11 +53,19 @@ enum Received {
 }
 
 impl SocketReply {
-    /// A reply whose first messages are in `held`, the last of them `first`.
-    pub(crate) fn new(socket: Socket, watch: TurnRecorder, held: BytesMut, first: (&Bytes, EventClass)) -> Self {
-        let mut reply = Self { socket: Some(socket), recorder: Some(watch), buffered: held, cut: None };
-        reply.record(first.0, first.1);
+    /// A reply whose first events are `held`, the last of them of class `first`.
+    pub(crate) fn new(socket: Socket, watch: TurnRecorder, held: Vec<Bytes>, first: EventClass) -> Self {
+        let (last, held) = (held.last().cloned(), held.into_iter());
+        let mut reply = Self { socket: Some(socket), recorder: Some(watch), held, cut: None };
+        if let Some(event) = last {
+            reply.record(&event, first);
+        }
         reply
+    }
+
+    /// The events of a reply that is over already.
+    pub(crate) fn over(held: Vec<Bytes>) -> Self {
+        Self { socket: None, recorder: None, held: held.into_iter(), cut: None }
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Received {
@@ -78,27 +84,26 @@ impl SocketReply {
             }
             Some(Err(error)) => return self.fail(connection_lost(&error)),
         };
-        match append(&text, &mut self.buffered) {
-            Some(class) => self.record(&text, class),
-            None => return self.fail("a message that is no event".to_owned()),
+        match event(&text) {
+            Some((event, class)) if self.record(&event, class) => Received::Event(event),
+            Some(_) => Received::Ended,
+            None => self.fail("a message that is no event".to_owned()),
         }
-        Received::Event
     }
 
-    /// Records an event; its frame is buffered already.
-    fn record(&mut self, message: &Bytes, class: EventClass) {
-        let outcome = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, class));
+    /// Records an event. Returns `false` and fails the reply if the event belongs to another response, whose end must not end this one.
+    fn record(&mut self, event: &Bytes, class: EventClass) -> bool {
+        let outcome = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(event, class));
         if let Err(foreign) = outcome {
-            // The event belongs to another response, and its frame must not end this reply.
-            self.buffered.clear();
             self.fail(foreign.to_string());
-            return;
+            return false;
         }
         match class {
             EventClass::Completed => self.return_socket(),
             EventClass::Incomplete | EventClass::Error => self.socket = None,
             EventClass::OutOfBand | EventClass::Part | EventClass::ItemDone => {}
         }
+        true
     }
 
     fn return_socket(&mut self) {
@@ -116,34 +121,23 @@ impl SocketReply {
 
 impl ByteSource for SocketReply {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyReadError>>> {
-        let mut pending = false;
+        if let Some(event) = self.held.next() {
+            return Poll::Ready(Some(Ok(event)));
+        }
         for _ in 0..READ_MESSAGES {
-            if self.buffered.len() >= READ_BYTES {
-                break;
-            }
             match self.poll_message(cx) {
-                Received::Event | Received::Idle => {}
-                Received::Pending => {
-                    pending = true;
-                    break;
-                }
-                Received::Ended => break,
+                Received::Event(event) => return Poll::Ready(Some(Ok(event))),
+                Received::Idle => {}
+                Received::Pending => return Poll::Pending,
+                Received::Ended => return Poll::Ready(self.cut.take().map(Err)),
             }
         }
-        if !self.buffered.is_empty() {
-            return Poll::Ready(Some(Ok(self.buffered.split().freeze())));
-        }
-        if self.socket.is_none() {
-            return Poll::Ready(self.cut.take().map(Err));
-        }
-        if !pending {
-            cx.waker().wake_by_ref();
-        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    fn framing(&self) -> Framing {
-        Framing::Lines
+    fn has_messages(&self) -> bool {
+        true
     }
 
     /// The bytes of pings and of a partial message count; `None` once the reply has ended.

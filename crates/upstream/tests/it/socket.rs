@@ -78,9 +78,16 @@ fn reply(id: &str, text: &str) -> Vec<Act> {
     .into()
 }
 
-async fn read(answer: Answer) -> Result<String, BodyReadError> {
-    let whole = with_timeout(answer.body.collect(80 << 20)).await?;
-    Ok(String::from_utf8(whole.to_vec()).unwrap())
+/// The body; the messages of a socket, one per line.
+async fn read(mut answer: Answer) -> Result<String, BodyReadError> {
+    let mut text = String::new();
+    while let Some(chunk) = with_timeout(answer.body.chunk()).await.transpose()? {
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+        if answer.body.has_messages() {
+            text.push('\n');
+        }
+    }
+    Ok(text)
 }
 
 #[tokio::test]

@@ -71,7 +71,9 @@ impl CommitBarrier<'_> {
             return Ok(Opening { source, reader, held, headers, last_read: Instant::now() });
         };
         let answer = answer?;
-        reader.set_framing(answer.body.framing());
+        if answer.body.has_messages() {
+            reader.read_messages();
+        }
         let opening =
             Opening { source: Source::Ended, reader, held, headers: answer.headers, last_read: Instant::now() };
         self.read(opening, answer.body).await

@@ -223,7 +223,9 @@ impl ReplyStream {
                 Source::Head(late) => match std::task::ready!(late.pending.as_mut().poll(cx)) {
                     Ok(answer) => {
                         self.services.dispatch.mark_answering(&self.account);
-                        self.transcoder.set_framing(answer.body.framing());
+                        if answer.body.has_messages() {
+                            self.transcoder.read_messages();
+                        }
                         self.source = Source::Body(answer.body);
                     }
                     Err(mut miss) => {

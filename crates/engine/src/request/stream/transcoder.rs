@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use proto::canon::{Channel, Finish, Limits, SchemaEnvelope};
 use proto::dialect::ReplySetting;
-use proto::framing::Framing;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
 
@@ -131,10 +130,10 @@ impl Transcoder {
         }
     }
 
-    /// Sets the framing of an upstream that had not answered at the commit.
-    pub(crate) fn set_framing(&mut self, framing: Framing) {
+    /// Expects messages from an upstream that had not answered at the commit.
+    pub(crate) fn read_messages(&mut self) {
         if let Some(reader) = &mut self.reader {
-            reader.set_framing(framing);
+            reader.read_messages();
         }
     }
 

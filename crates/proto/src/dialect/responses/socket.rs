@@ -1,8 +1,8 @@
 //! The same protocol over a WebSocket: one `response.create` per turn, and one JSON text per event.
 //!
 //! [`TurnRequest`] is a request body as it would be sent over HTTP, written as the frame of a socket; [`Chain`] is what the other
-//! end of a socket remembers, so that a turn sends only what is new; [`append`] makes a message a line of the
-//! stream that [`super::Reader`] reads ([`crate::framing::Framing::Lines`]).
+//! end of a socket remembers, so that a turn sends only what is new; [`event`] checks a message, which is then a chunk for a reader
+//! that reads messages ([`crate::Reader::read_messages`]).
 //!
 //! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
 
@@ -10,7 +10,7 @@ mod chain;
 mod fingerprint;
 mod turn_request;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 pub use chain::{Chain, Foreign, Record};
 pub use turn_request::TurnRequest;
@@ -52,26 +52,21 @@ impl EventClass {
     }
 }
 
-/// Appends a message as a line. Returns `None` and appends nothing if the message is not an event.
-pub fn append(message: &Bytes, out: &mut BytesMut) -> Option<EventClass> {
-    if let Some(name) = wire::type_of(message).filter(|_| memchr::memchr2(b'\n', b'\r', message).is_none()) {
-        line(message, out);
-        return Some(EventClass::of(Kind::of(name), name));
+/// The event in a message, on one line and without white space around it, with its class; `None` if the message is not an event.
+pub fn event(message: &Bytes) -> Option<(Bytes, EventClass)> {
+    let message = message.slice_ref(message.trim_ascii());
+    if let Some(name) = wire::type_of(&message).filter(|_| memchr::memchr2(b'\n', b'\r', &message).is_none()) {
+        let class = EventClass::of(Kind::of(name), name);
+        return Some((message, class));
     }
-    let event = json::readable(message.clone())?;
+    let event = json::readable(message)?;
     let name = event.text("type")?;
     let name = name.plain();
     if name.contains(char::is_control) {
         return None;
     }
-    line(event.bytes(), out);
-    Some(EventClass::of(Kind::of(name.as_bytes()), name.as_bytes()))
-}
-
-fn line(data: &[u8], out: &mut BytesMut) {
-    out.reserve(data.len() + 1);
-    out.put_slice(data);
-    out.put_slice(b"\n");
+    let class = EventClass::of(Kind::of(name.as_bytes()), name.as_bytes());
+    Some((event.bytes().clone(), class))
 }
 
 /// The fields of an `error` message beside the error itself.

@@ -45,6 +45,8 @@ pub(super) struct Session {
     client_first: bool,
     /// Whether a pong may still wait to be written.
     pong_pending: bool,
+    /// Whether messages of the reply may still wait to be written.
+    reply_pending: bool,
 }
 
 /// The current activity.
@@ -97,6 +99,7 @@ impl Session {
             stall: None,
             client_first: false,
             pong_pending: false,
+            reply_pending: false,
         }
     }
 
@@ -153,11 +156,23 @@ impl Session {
             Activity::Opening(opening) => {
                 opening.as_mut().poll(cx).map(|opened| opened.map_or_else(Event::Refused, Event::Opened))
             }
-            Activity::Live(running) => running.poll(cx).map(|outcome| match outcome {
-                Ok(bytes) => bytes.map_or(Event::ReplyEnded, Event::Reply),
-                Err(rejection) => Event::Refused(rejection),
-            }),
+            Activity::Live(running) => match running.poll(cx) {
+                Poll::Ready(Ok(bytes)) => Poll::Ready(bytes.map_or(Event::ReplyEnded, Event::Reply)),
+                Poll::Ready(Err(rejection)) => Poll::Ready(Event::Refused(rejection)),
+                // The messages of one upstream read are one write.
+                Poll::Pending => self.poll_write_reply(cx),
+            },
         }
+    }
+
+    /// Writes the messages of the reply that wait.
+    fn poll_write_reply(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if !self.reply_pending {
+            return Poll::Pending;
+        }
+        let written = std::task::ready!(self.socket.poll_flush_unpin(cx));
+        self.reply_pending = false;
+        if written.is_err() { Poll::Ready(Event::End(Ending::Gone)) } else { Poll::Pending }
     }
 
     fn is_free(&self) -> bool {
@@ -216,11 +231,13 @@ impl Session {
                 return Err(Ending::Refuse(Box::new(rejection), CloseCode::Policy));
             }
             Event::Refused(rejection) => self.refuse(&rejection).await,
-            // The messages of one upstream read are one write.
-            Event::Reply(lines) => self.send(messages(lines)).await,
+            Event::Reply(lines) => {
+                self.reply_pending = true;
+                self.feed(messages(lines)).await
+            }
             Event::ReplyEnded => {
                 self.end_reply();
-                Ok(())
+                self.send(Vec::new()).await
             }
             Event::End(leave) => return Err(leave),
         };
@@ -247,11 +264,19 @@ impl Session {
         self.send(before).await
     }
 
+    /// Writes these messages and those that wait.
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), Error> {
+        self.feed(messages).await?;
+        self.reply_pending = false;
+        self.socket.flush().await
+    }
+
+    /// Adds messages to those that wait to be written; a full buffer is written first.
+    async fn feed(&mut self, messages: Vec<Message>) -> Result<(), Error> {
         for message in messages {
             self.socket.feed(message).await?;
         }
-        self.socket.flush().await
+        Ok(())
     }
 
     async fn refuse(&mut self, rejection: &Rejection) -> Result<(), Error> {

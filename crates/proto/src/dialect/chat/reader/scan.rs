@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
+use crate::dialect::mismatches::Mismatches;
 use crate::json::Scan;
 use crate::text::Text;
 
@@ -17,30 +18,24 @@ static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""fin
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usage":{"#));
 static INDEX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""index":"#));
 
-/// Mismatches in a row after which the surroundings are learned from one chunk in [`PAUSE`] only: some servers pad each chunk with other
-/// bytes.
-const MISSES: u32 = 8;
-const PAUSE: u32 = 32;
-
 /// The bytes around the text of the last chunk that was only a piece of text. A chunk with the same bytes around its text is one too.
 #[derive(Debug, Default)]
 pub(super) struct TextChunks {
     /// The bytes before the text, up to `split`, and those after it.
     around: Vec<u8>,
     split: usize,
-    misses: u32,
+    mismatches: Mismatches,
 }
 
 impl TextChunks {
     /// The text of a chunk that only has a piece of text of the first choice; `None` for every other chunk.
     pub(super) fn content(&mut self, data: &Bytes) -> Option<Text> {
         if let Some(span) = self.find(data) {
-            self.misses = 0;
+            self.mismatches.reset();
             return text(data, span);
         }
         let span = find_content(data)?;
-        self.misses = self.misses.wrapping_add(1);
-        if self.misses <= MISSES || self.misses.is_multiple_of(PAUSE) {
+        if self.mismatches.learns() {
             self.split = span.start - 1;
             self.around.clear();
             self.around.extend_from_slice(&data[..self.split]);

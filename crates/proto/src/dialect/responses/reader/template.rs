@@ -5,18 +5,14 @@ use std::ops::Range;
 
 use super::delta::{DeltaSpan, Scanned};
 use crate::canon::Channel;
+use crate::dialect::mismatches::Mismatches;
 use crate::json::Scan;
-
-/// Mismatches in a row after which the template skips most frames: learning a layout costs more than reading the frame.
-const MISSES: u32 = 8;
-/// After that, the template learns from one frame in this many, in case the layout has settled.
-const PAUSE: u32 = 32;
 
 /// The last frame's layout, as long as frames match it.
 #[derive(Debug, Default)]
 pub(super) struct Template {
     shape: Option<Shape>,
-    misses: u32,
+    mismatches: Mismatches,
 }
 
 #[derive(Debug)]
@@ -54,15 +50,13 @@ impl Template {
     pub(super) fn find(&mut self, data: &[u8]) -> Option<(Channel, DeltaSpan)> {
         let shape = self.shape.as_ref()?;
         let span = shape.find(data)?;
-        self.misses = 0;
+        self.mismatches.reset();
         Some((shape.channel, span))
     }
 
     /// Learns the layout of a scanned frame that did not match.
     pub(super) fn learn(&mut self, data: &[u8], channel: Channel, scanned: &Scanned) {
-        self.misses = self.misses.wrapping_add(1);
-        let learns = self.misses <= MISSES || self.misses.is_multiple_of(PAUSE);
-        self.shape = learns.then(|| Shape::of(data, channel, scanned));
+        self.shape = self.mismatches.learns().then(|| Shape::of(data, channel, scanned));
     }
 }
 

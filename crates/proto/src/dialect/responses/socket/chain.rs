@@ -50,7 +50,7 @@ fn outputs(message: &Bytes) -> usize {
 }
 
 impl Record {
-    /// Notes a message of the reply and its class from [`super::append`]. Errors: [`Foreign`] when the reply's end names another
+    /// Notes an event of the reply and its class from [`super::event`]. Errors: [`Foreign`] when the reply's end names another
     /// response than its beginning.
     pub fn see(&mut self, message: &Bytes, class: EventClass) -> Result<(), Foreign> {
         match class {

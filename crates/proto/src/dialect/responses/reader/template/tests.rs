@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::super::super::wire::{Kind, head};
 use super::super::delta;
 use super::*;
+use crate::dialect::mismatches::{MISSES, PAUSE};
 
 const FRAMES: [&str; 4] = [
     r#"{"type":"response.output_text.delta","content_index":0,"delta":"Hi","item_id":"msg_1","logprobs":[],"obfuscation":"x8Kq","output_index":1,"sequence_number":9}"#,
