@@ -10,9 +10,10 @@ mod replies;
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
+use proto::dialect::responses::socket;
 use proto::dialect::{CodexTarget, RelayTarget, ReplySetting, Target};
 use proto::framing::Framing;
-use proto::{Dialect, Failure, Fold, Reader, Wire, Writer};
+use proto::{Dialect, Event, Failure, Fold, Reader, Wire, Writer};
 
 /// Requests of one count.
 const REQUESTS: u32 = 50;
@@ -105,15 +106,24 @@ impl Exchange {
 
     fn reader(&self) -> Reader {
         let mut reader = Reader::new(self.pair.upstream).for_framing(self.pair.framing);
-        reader.set_framing(self.pair.framing);
+        if self.pair.framing == Framing::Lines {
+            reader.read_messages();
+        }
         reader
+    }
+
+    /// Reads a chunk as the gateway does; a message of a WebSocket is checked first.
+    fn read(&self, reader: &mut Reader, chunk: &Bytes, events: &mut Vec<Event>) {
+        let message = || socket::event(chunk).map(|(event, _)| event);
+        let chunk = if self.pair.framing == Framing::Lines { message() } else { Some(chunk.clone()) };
+        reader.push(chunk.unwrap_or_default(), events);
     }
 
     fn stream(&self, setting: ReplySetting) {
         let (mut reader, mut writer) = (self.reader(), Writer::new(self.pair.client, setting));
         let (mut events, mut out) = (Vec::new(), BytesMut::new());
         for chunk in &self.chunks {
-            reader.push(chunk.clone(), &mut events);
+            self.read(&mut reader, chunk, &mut events);
             for event in events.drain(..) {
                 writer.push(&event, &mut out);
             }
@@ -131,7 +141,7 @@ impl Exchange {
         let (mut reader, mut fold) = (self.reader(), Fold::for_client(self.pair.client));
         let mut events = Vec::new();
         for chunk in &self.chunks {
-            reader.push(chunk.clone(), &mut events);
+            self.read(&mut reader, chunk, &mut events);
             for event in events.drain(..) {
                 fold.push(&event);
             }

@@ -21,7 +21,7 @@ fn framed(upstream: Wire, framing: Framing, data: &str) -> String {
     let named = matches!(upstream, Wire::Responses | Wire::Messages);
     let kind = data.split('"').nth(3).filter(|_| named);
     match (framing, kind) {
-        (Framing::Lines, _) => format!("{data}\n"),
+        (Framing::Lines, _) => data.to_owned(),
         (_, Some(kind)) => format!("event: {kind}\ndata: {data}\n\n"),
         (_, None) => format!("data: {data}\n\n"),
     }

@@ -67,9 +67,9 @@ fn streams() -> Vec<Stream> {
 }
 
 fn responses() -> Vec<Stream> {
-    let item = |item: Value, kind: &str, more: Value| {
+    let item = |item: Value, kind: &str, index: &str| {
         let mut piece = json!({"type": kind, "item_id": "i", "output_index": 0, "delta": "piece"});
-        piece.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        piece[index] = 0.into();
         let opening = vec![
             json!({"type": "response.created", "response": {"id": "r", "created_at": 1}}),
             json!({"type": "response.output_item.added", "output_index": 0, "item": item}),
@@ -80,17 +80,17 @@ fn responses() -> Vec<Stream> {
         item(
             json!({"id": "i", "type": "message", "role": "assistant", "content": []}),
             "response.output_text.delta",
-            json!({"content_index": 0}),
+            "content_index",
         ),
         item(
             json!({"id": "i", "type": "reasoning", "summary": []}),
             "response.reasoning_summary_text.delta",
-            json!({"summary_index": 0}),
+            "summary_index",
         ),
         item(
             json!({"id": "i", "type": "function_call", "call_id": "c", "name": "f", "arguments": ""}),
             "response.function_call_arguments.delta",
-            json!({}),
+            "sequence_number",
         ),
     ]
 }
