@@ -19,11 +19,11 @@
 //! let _ = (backend.base_url(), backend.auth_url()); // upstream.base_url and upstream.auth_url
 //!
 //! // The next model request of this account answers 429; the one after it is cut with a reset after 700 body bytes.
-//! backend.script(Rule::responses(Plan::usage_limit(3600)).account(&account.account_id));
-//! backend.script(Rule::responses(Plan::auto().cut_byte(700, Termination::Reset)).prompt("count"));
+//! backend.add_rule(Rule::responses(Plan::usage_limit(3600)).account(&account.account_id));
+//! backend.add_rule(Rule::responses(Plan::auto().cut_byte(700, Termination::Reset)).prompt("count"));
 //!
 //! // Wait for a condition of the record instead of sleeping.
-//! let saw = backend.wait_until(Duration::from_secs(5), |record| record.posts().count() == 2).await;
+//! let saw = backend.wait_until(Duration::from_secs(5), |record| record.requests.len() == 2).await;
 //! assert!(saw.is_ok() && backend.record().offences.is_empty());
 //! backend.stop().await;
 //! # Ok(()) }
