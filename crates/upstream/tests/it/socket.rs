@@ -572,3 +572,25 @@ async fn a_dead_host_is_the_ways_fault_and_no_post_is_tried() {
     let fault = call_over_socket(&upstream, "{\"input\":[]}").await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
 }
+
+/// A reply that ends as another response fails, and the events before that end are not lost.
+#[tokio::test]
+async fn the_end_of_another_response_takes_no_event_with_it() {
+    let server = Server::start(|_, _, _| {
+        let mut acts = reply("resp_1", "x");
+        acts.pop();
+        acts.extend(reply("resp_2", "y").pop());
+        acts
+    })
+    .await;
+    let mut answer = send_items(&upstream(&server), &["one"]).await;
+    let mut events = 0;
+    let end = loop {
+        match with_timeout(answer.body.chunk()).await {
+            Some(Ok(_)) => events += 1,
+            end => break end,
+        }
+    };
+    assert_eq!(events, 4);
+    assert!(matches!(end, Some(Err(BodyReadError::Broken(_)))), "{end:?}");
+}
