@@ -162,17 +162,21 @@ impl Store {
     }
 
     /// Ends lease and intent without new tokens, and sets the status if one is given. `false` when fenced out: then nothing was written,
-    /// because another process knows the account's newer state.
+    /// because another process knows the account's newer state. Without a status the intent of an interrupted refresh stays, because its
+    /// outcome is still unknown.
     pub async fn end_refresh(&self, ticket: RefreshLease, status: Option<&Status>) -> Result<bool, Error> {
+        if ticket.interrupted && status.is_none() {
+            return self.release_lease(ticket).await;
+        }
         let status = status.map_or(Arg::MaybeText(None), json);
         let row = [Arg::from(&ticket.id.0), Arg::from(ticket.version), status];
         Ok(self.write(failpoint::END, sql::END, &row).await? > 0)
     }
 
-    /// Ends the lease and keeps the intent: the token was sent without an answer and may be used up. Does nothing when fenced out.
-    pub async fn release_lease(&self, ticket: RefreshLease) -> Result<(), Error> {
-        self.write(failpoint::END, sql::LEAVE, &args![&ticket.id.0, ticket.version]).await?;
-        Ok(())
+    /// Ends the lease and keeps the intent: the token was sent without an answer and may be used up. `false` when fenced out: then nothing
+    /// was written.
+    pub async fn release_lease(&self, ticket: RefreshLease) -> Result<bool, Error> {
+        Ok(self.write(failpoint::END, sql::LEAVE, &args![&ticket.id.0, ticket.version]).await? > 0)
     }
 
     /// Accounts with an intent and no lease: their refresh was interrupted, and the stored token may be used up. Refresh them at start.

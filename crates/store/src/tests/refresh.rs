@@ -63,7 +63,15 @@ pub(super) async fn a_dead_holder_is_taken_over(site: &Site) {
     assert_eq!(store.interrupted_refreshes(later).await.unwrap(), std::slice::from_ref(&id));
     let ticket = lease(&store, &id, later).await;
     assert!(ticket.interrupted);
-    store.end_refresh(ticket, None).await.unwrap();
+    assert!(store.end_refresh(ticket, None).await.unwrap());
+    assert_eq!(
+        store.interrupted_refreshes(later).await.unwrap(),
+        std::slice::from_ref(&id),
+        "the outcome is still unknown"
+    );
+    let ticket = lease(&store, &id, later).await;
+    assert!(ticket.interrupted);
+    store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     assert!(!lease(&store, &id, later).await.interrupted);
 }
 
