@@ -58,6 +58,10 @@ const ARRIVAL: Duration = Duration::from_millis(1);
 /// Connections of a paced scenario.
 const PACED: u32 = 8;
 
+/// How many times more rounds compare the socket with POST when the rounds run side by side: the two costs are so close that the median of a few
+/// rounds is chance.
+const CLOSE: u32 = 4;
+
 /// Connections of a scenario with whole answers.
 const WHOLE: u32 = 16;
 
@@ -233,7 +237,8 @@ impl Run {
         let socket = |course: &&Scenario| course.form.client == Client::Socket && course.connections != WHOLE;
         for course in COURSES.iter().filter(socket) {
             contest::set(backend.port, course.plan).await?;
-            for round in 0..=self.rounds {
+            let rounds = if course.saturated { self.rounds } else { CLOSE * self.rounds };
+            for round in 0..=rounds {
                 let (socket, post) = (self.round(course, gateway), self.round(course, &posting));
                 let (socket, post) =
                     if course.saturated { (socket.await?, post.await?) } else { tokio::try_join!(socket, post)? };

@@ -1,8 +1,8 @@
 //! WebSockets to the backend: the pool of idle sockets, and the replies over sockets.
 
 pub(crate) mod pool;
-pub(crate) mod read_clock;
 pub(crate) mod reply;
+pub(crate) mod watched_conn;
 
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;

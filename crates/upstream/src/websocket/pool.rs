@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::read_clock::ReadClock;
+use super::watched_conn::WatchedConn;
 use crate::egress::{EgressKey, ResolvedEgress};
 
 /// How long a socket waits for its next turn; the other end closes the socket not much later (observed with peers, 2026-11).
@@ -44,7 +44,7 @@ pub(crate) struct SocketKey {
 
 /// An open socket.
 pub(crate) struct Socket {
-    pub(crate) stream: WebSocketStream<ReadClock>,
+    pub(crate) stream: WebSocketStream<WatchedConn>,
     pub(crate) key: SocketKey,
     /// Its egress.
     pub(crate) egress: EgressKey,

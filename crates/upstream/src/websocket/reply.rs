@@ -24,6 +24,8 @@ pub(crate) struct SocketReply {
     recorder: Option<TurnRecorder>,
     /// The events that were received before the reply began, with its first event.
     held: IntoIter<Bytes>,
+    /// When bytes arrived that were no event: pings, and parts of a message.
+    last_read: Option<Instant>,
     /// The error for the read after the last bytes.
     cut: Option<BodyReadError>,
 }
@@ -56,7 +58,7 @@ impl SocketReply {
     /// A reply whose first events are `held`, the last of them of class `first`.
     pub(crate) fn new(socket: Socket, watch: TurnRecorder, held: Vec<Bytes>, first: EventClass) -> Self {
         let (last, held) = (held.last().cloned(), held.into_iter());
-        let mut reply = Self { socket: Some(socket), recorder: Some(watch), held, cut: None };
+        let mut reply = Self { socket: Some(socket), recorder: Some(watch), held, last_read: None, cut: None };
         if let Some(event) = last {
             reply.record(&event, first);
         }
@@ -65,7 +67,7 @@ impl SocketReply {
 
     /// The events of a reply that is over already.
     pub(crate) fn over(held: Vec<Bytes>) -> Self {
-        Self { socket: None, recorder: None, held: held.into_iter(), cut: None }
+        Self { socket: None, recorder: None, held: held.into_iter(), last_read: None, cut: None }
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Received {
@@ -106,6 +108,14 @@ impl SocketReply {
         true
     }
 
+    /// Records when bytes arrived. The caller knows when an event arrives, and reading the clock again is a cost of each token.
+    fn note_read(&mut self, received: &Received) {
+        let has_read = self.socket.as_mut().is_some_and(|socket| socket.stream.get_mut().take_read());
+        if has_read && !matches!(received, Received::Event(_)) {
+            self.last_read = Some(Instant::now());
+        }
+    }
+
     fn return_socket(&mut self) {
         let (Some(mut socket), Some(watch)) = (self.socket.take(), self.recorder.take()) else { return };
         socket.chain = watch.record.chain();
@@ -125,7 +135,9 @@ impl ByteSource for SocketReply {
             return Poll::Ready(Some(Ok(event)));
         }
         for _ in 0..READ_MESSAGES {
-            match self.poll_message(cx) {
+            let received = self.poll_message(cx);
+            self.note_read(&received);
+            match received {
                 Received::Event(event) => return Poll::Ready(Some(Ok(event))),
                 Received::Idle => {}
                 Received::Pending => return Poll::Pending,
@@ -140,8 +152,8 @@ impl ByteSource for SocketReply {
         true
     }
 
-    /// The bytes of pings and of a partial message count; `None` once the reply has ended.
+    /// The bytes of pings and of a partial message count.
     fn last_read(&self) -> Option<Instant> {
-        self.socket.as_ref().map(|socket| socket.stream.get_ref().last_read())
+        self.last_read
     }
 }

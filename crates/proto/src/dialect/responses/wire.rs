@@ -97,24 +97,18 @@ pub(super) fn type_of(data: &[u8]) -> Option<&[u8]> {
 
 /// The `type` at the head of `data`, with the position after it.
 pub(super) fn head(data: &[u8]) -> Option<(&[u8], usize)> {
-    if let Some(plain) = plain_head(data) {
-        return Some(plain);
-    }
     let mut scan = Scan::new(data);
-    scan.expect(b'{').ok()?;
-    let key = scan.string(false).ok()?;
-    scan.expect(b':').ok()?;
+    // Without white space, as every known service writes it.
+    if scan.pass(br#"{"type":"#).is_none() {
+        scan.expect(b'{').ok()?;
+        let key = scan.string(false).ok()?;
+        scan.expect(b':').ok()?;
+        if &data[key.start..key.end] != b"type" {
+            return None;
+        }
+    }
     let name = scan.string(false).ok()?;
-    let first = &data[key.start..key.end] == b"type" && !name.escaped;
-    first.then(|| (&data[name.start..name.end], name.end + 1))
-}
-
-/// The same for an object whose first bytes have the usual form, without white space and escapes, as each message of a WebSocket has.
-fn plain_head(data: &[u8]) -> Option<(&[u8], usize)> {
-    const START: &[u8] = br#"{"type":""#;
-    let name = data.strip_prefix(START)?;
-    let end = name.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-    (name[end] == b'"').then(|| (&name[..end], START.len() + end + 1))
+    (!name.escaped).then(|| (&data[name.start..name.end], name.end + 1))
 }
 
 /// Whether a frame is the JSON of a message and not a server-sent event. Server-sent events end with a blank line, and mostly begin

@@ -166,12 +166,13 @@ impl Writer {
             data(out);
             return out.put_slice(b"\n");
         }
-        if !name.is_empty() {
+        if name.is_empty() {
+            out.put_slice(b"data: ");
+        } else {
             out.put_slice(b"event: ");
             out.put_slice(name);
-            out.put_slice(b"\n");
+            out.put_slice(b"\ndata: ");
         }
-        out.put_slice(b"data: ");
         data(out);
         out.put_slice(b"\n\n");
     }

@@ -19,9 +19,9 @@ use crate::profile::HeaderField;
 use crate::response::{Answer, Body};
 use crate::websocket::connection_lost;
 use crate::websocket::pool::{Socket, SocketKey};
-use crate::websocket::read_clock::ReadClock;
+use crate::websocket::watched_conn::WatchedConn;
 
-/// The most that the library reads at once. The library zeroes as many bytes before each try to read, three times per token; [`ReadClock`] reads
+/// The most that the library reads at once. The library zeroes as many bytes before each try to read, three times per token; [`WatchedConn`] reads
 /// more from the connection.
 const READ: usize = 1 << 10;
 /// Longest message; an image arrives in one message.
@@ -57,7 +57,7 @@ impl Upstream {
             .write_buffer_size(0)
             .max_message_size(Some(MESSAGE))
             .max_frame_size(Some(MESSAGE));
-        let upgraded = client_async_with_config(request, ReadClock::new(conn), Some(config));
+        let upgraded = client_async_with_config(request, WatchedConn::new(conn), Some(config));
         let answered = timeout(self.config().timeouts.connect, upgraded).await;
         let (stream, mut response) = match answered {
             Ok(Ok(opened)) => opened,

@@ -6,7 +6,7 @@ async fn socket(number: usize, sent: usize) -> Socket {
     let (near, _far) = tokio::io::duplex(64);
     let now = Instant::now();
     Socket {
-        stream: WebSocketStream::from_raw_socket(ReadClock::new(Box::new(near)), Role::Client, None).await,
+        stream: WebSocketStream::from_raw_socket(WatchedConn::new(Box::new(near)), Role::Client, None).await,
         key: SocketKey { account: AccountId("a".into()), conversation: number as u128, hint: String::new() },
         egress: EgressKey::Direct,
         opened: now,
