@@ -113,11 +113,17 @@ impl ResponsesAnswer {
             self.delta(channel, scanned.span.cut(data), passed(raw), out);
             return Ok(Progress::More);
         }
-        self.slow(kind, data, passed(raw), out)
+        self.slow((kind, head.is_some()), data, passed(raw), out)
     }
 
-    /// Frames other than the usual deltas.
-    fn slow(&mut self, kind: Kind, data: Bytes, carrier: Carrier, out: &mut Vec<Event>) -> Result<Progress, Failure> {
+    /// Frames other than the usual deltas. `leads` is whether the type is at the head of the data, and not only the name of the event.
+    fn slow(
+        &mut self,
+        (kind, leads): (Kind, bool),
+        data: Bytes,
+        carrier: Carrier,
+        out: &mut Vec<Event>,
+    ) -> Result<Progress, Failure> {
         let Some(json) = json::readable(data) else {
             if kind == Kind::Other {
                 out.push(Event { what: What::Other, carrier });
@@ -126,12 +132,7 @@ impl ResponsesAnswer {
             let garbled = Failure::new(failure::Kind::Upstream, "The upstream sent an event that is not valid JSON.");
             return Err(garbled.code("malformed_event"));
         };
-        // The type may be elsewhere than at the head of the object.
-        let kind = match json.text("type") {
-            Some(name) => Kind::of(name.plain().as_bytes()),
-            None if kind == Kind::Other && json.get("error").is_some() => Kind::Error,
-            None => kind,
-        };
+        let kind = if leads { kind } else { later_kind(kind, &json) };
         self.event(kind, &json, carrier, out)
     }
 
@@ -157,7 +158,7 @@ impl ResponsesAnswer {
     }
 
     fn open(&mut self, kind: Kind, json: &Json, carrier: Carrier, out: &mut Vec<Event>) {
-        let Some(response) = json.get("response").filter(|_| !self.opened) else {
+        let Some(response) = (!self.opened).then(|| json.get("response")).flatten() else {
             return out.push(Event { what: What::Other, carrier });
         };
         self.opened = true;
@@ -236,6 +237,15 @@ impl ResponsesAnswer {
 
     fn at(&self, json: &Json) -> u32 {
         index(json, "output_index").unwrap_or_else(|| self.items.current())
+    }
+}
+
+/// The kind of an event whose type is not at the head of its data: by the type further back, else by the event's name, which has `named`.
+fn later_kind(named: Kind, json: &Json) -> Kind {
+    match json.text("type") {
+        Some(name) => Kind::of(name.plain().as_bytes()),
+        None if named == Kind::Other && json.get("error").is_some() => Kind::Error,
+        None => named,
     }
 }
 
