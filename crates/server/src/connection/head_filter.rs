@@ -15,6 +15,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::io::poll_read_buf;
 
 use super::head::{self, Framing, HeadError};
 use super::state::{ConnectionState, Phase as Life};
@@ -120,19 +121,16 @@ impl HeadFilter {
         {
             return self.poll_head_timeout();
         }
-        loop {
-            ready!(self.socket.poll_read_ready(cx))?;
-            self.buffered.reserve(2048);
-            match self.socket.try_read_buf(&mut self.buffered) {
-                Err(again) if again.kind() == io::ErrorKind::WouldBlock => self.release_buffer(),
-                Ok(count) => {
-                    self.release_buffer();
-                    self.wait_for_head(cx);
-                    return Poll::Ready(Ok(count));
-                }
-                Err(failed) => return Poll::Ready(Err(failed)),
-            }
-        }
+        // No buffer while nothing has arrived, because connections may idle for hours.
+        ready!(self.socket.poll_read_ready(cx))?;
+        self.buffered.reserve(2048);
+        let Self { socket, buffered, .. } = self;
+        // Unlike `try_read_buf`, this read remembers that it has emptied the socket, which spares each request a second read.
+        let read = poll_read_buf(Pin::new(socket), cx, buffered);
+        self.release_buffer();
+        let count = ready!(read)?;
+        self.wait_for_head(cx);
+        Poll::Ready(Ok(count))
     }
 
     /// Handles a head that missed its deadline. A late first head ends the connection. A later head may be late while the previous response
