@@ -34,11 +34,11 @@ pub use admin::logins::{
 pub use admin::models::{ListedModel, Models, Refreshed};
 pub use admin::proxies::{
     AssignmentPreview, EgressAssignment, EgressChange, GlobalView, Proxies, ProxyChange, ProxyError, ProxySpec,
-    ProxyView, add_proxy, assign, change_proxy, import_proxies, proxy_state, remove_proxy, store_checks,
+    ProxyView,
 };
 pub use admin::relays::{
-    PROVIDERS, PrivateAccess, Provider, RelayChange, RelayError, RelaySpec, RelayView, Relays, add_relay, host_name,
-    masked, rekey_relay, relay_models, relay_state, slugify_relay_name, test_relay,
+    PROVIDERS, PrivateAccess, Provider, RelayChange, RelayError, RelaySpec, RelayView, Relays, host_name, masked,
+    relay_state, slugify_relay_name,
 };
 pub use clock::Clock;
 pub use date::Date;
@@ -49,7 +49,7 @@ pub use quota::{Consumed, Measured, Outlook, QuotaError, Quotas};
 pub use registry::accounts::{AccountView, Ready};
 pub use registry::egress::INTERVAL as CHECK_INTERVAL;
 pub use registry::feed::{AccountEvent, Watcher};
-pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyId, NewKey, create_key};
+pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyId, NewKey};
 pub use registry::relays::RelayOrigin;
 pub use request::call::{Call, Client};
 pub use request::forward::{BodyFate, BrokenReply, Form, ForwardBody, ForwardRequest, ForwardedReply, NO_RELAY};

@@ -56,7 +56,11 @@ async fn a_proxy_is_added_used_and_removed() {
     let gateway = home.serve(&[]);
     assert_eq!(gateway.chat("hello").await.unwrap().status, 200);
     home.ok(&["proxies", "assign", &login.email, "mine"]);
-    assert_eq!(list(&home)["assignments"][0]["way"], "mine");
+    let listed = list(&home);
+    assert_eq!(
+        (&listed["assignments"][0]["egress"], &listed["assignments"][0]["way"]),
+        (&"mine".into(), &"mine".into())
+    );
     // The running gateway notices the assignment.
     let through = async {
         loop {

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use pool::egress::{Address, Egress, ProxyId, Route, file};
-use pool::{Account, Secret};
-use store::Store;
+use pool::{Account, AccountId, Secret};
 
 mod manage;
 mod transfer;
 mod view;
 
-use crate::dispatch::proxy_checks::ProxyCheck;
 use crate::registry::egress::INTERVAL;
 use crate::request::services::Services;
 
-pub use manage::{ProxyChange, ProxyError, ProxySpec, add_proxy, assign, change_proxy, import_proxies, remove_proxy};
+pub use manage::{ProxyChange, ProxyError, ProxySpec};
 pub use transfer::{AssignmentPreview, EgressAssignment, EgressChange};
-pub use view::{GlobalView, ProxyView, proxy_state};
+pub use view::{GlobalView, ProxyView};
 
 /// The handle that `Engine::proxies` returns.
 #[derive(Clone, Copy)]
@@ -80,7 +78,7 @@ impl Proxies<'_> {
         self.proxy(&id).ok_or(ProxyError::Unknown)
     }
 
-    /// Removes a proxy that no account uses.
+    /// Removes a proxy that no account uses. Errors: [`ProxyError::InUse`], [`ProxyError::Unknown`].
     pub async fn remove(self, id: &str) -> Result<(), ProxyError> {
         manage::remove_proxy(&self.0.runtime.store, id).await?;
         self.reload().await
@@ -100,10 +98,12 @@ impl Proxies<'_> {
         Ok(added)
     }
 
-    /// Assigns egress to accounts, all or none; see [`manage::assign`].
-    pub async fn assign(self, wanted: &[(&str, &str)]) -> Result<(), ProxyError> {
-        manage::assign(&self.0.runtime.store, wanted).await?;
-        self.reload().await
+    /// Assigns an egress (`global`, `direct`, `auto`, or a proxy's id or name) to accounts (by id, e-mail or label), all or none, and
+    /// returns the assignments. Errors: [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
+    pub async fn assign(self, wanted: &[(&str, &str)]) -> Result<Vec<(AccountId, Egress)>, ProxyError> {
+        let assigned = manage::assign(&self.0.runtime.store, wanted).await?;
+        self.reload().await?;
+        Ok(assigned)
     }
 
     /// The assignments as a file.
@@ -131,12 +131,25 @@ impl Proxies<'_> {
         list.accounts().map(|entry| entry.account.clone()).collect()
     }
 
+    /// The proxy with this id or name. Errors: [`ProxyError::Unknown`].
+    pub fn find(self, wanted: &str) -> Result<ProxyView, ProxyError> {
+        let table = self.0.registry.egress.table();
+        table.named(wanted).map(|proxy| ProxyView::of(&table, proxy)).ok_or(ProxyError::Unknown)
+    }
+
     /// Checks one proxy now. A failed check is no error.
     pub async fn check(self, id: &str) -> Result<ProxyView, ProxyError> {
+        self.check_each(&[id]).await?.pop().ok_or(ProxyError::Unknown)
+    }
+
+    /// Checks proxies now, by their ids or names, and returns them in the same order. A failed check is no error. Errors:
+    /// [`ProxyError::Unknown`] when one of them does not exist; none is checked then.
+    pub async fn check_each(self, wanted: &[&str]) -> Result<Vec<ProxyView>, ProxyError> {
         let table = self.0.registry.egress.table();
-        let proxy = table.named(id).ok_or(ProxyError::Unknown)?.clone();
-        self.0.dispatch.check_now(std::slice::from_ref(&proxy)).await?;
-        self.proxy(&proxy.id).ok_or(ProxyError::Unknown)
+        let named = wanted.iter().map(|wanted| table.named(wanted).cloned().ok_or(ProxyError::Unknown));
+        let proxies = named.collect::<Result<Vec<_>, _>>()?;
+        self.0.dispatch.check_now(&proxies).await?;
+        proxies.iter().map(|proxy| self.proxy(&proxy.id).ok_or(ProxyError::Unknown)).collect()
     }
 
     /// Checks every proxy now, and that of the configuration.
@@ -148,9 +161,4 @@ impl Proxies<'_> {
         }
         Ok(self.list())
     }
-}
-
-/// Stores the results of checks, for commands beside a running gateway.
-pub async fn store_checks(store: &Store, checks: &[ProxyCheck]) -> Result<(), ProxyError> {
-    Ok(store.set_proxy_health(checks).await?)
 }

@@ -7,7 +7,7 @@ mod view;
 use std::sync::Arc;
 
 use pool::catalog::Model;
-use pool::relay::{PastedAddress, Relay};
+use pool::relay::{PastedAddress, Relay, models as listing};
 use pool::{AccountId, Secret};
 use tokio::sync::MutexGuard;
 
@@ -15,7 +15,8 @@ use crate::models;
 use crate::registry::relays::{RelayEntry, RelayOrigin};
 use crate::request::services::Services;
 
-pub use manage::{PrivateAccess, RelayError, RelaySpec, add_relay, rekey_relay, relay_models, test_relay};
+pub(crate) use manage::add_relay;
+pub use manage::{PrivateAccess, RelayError, RelaySpec};
 pub use provider::{PROVIDERS, Provider};
 pub use view::{RelayView, masked, status_word as relay_state};
 
@@ -59,7 +60,7 @@ impl Relays<'_> {
         self.relay(&relay.id).ok_or(RelayError::Unknown)
     }
 
-    /// Changes a stored relay.
+    /// Changes a stored relay. A new key ends a refusal of the old key.
     pub async fn change(self, id: &str, change: RelayChange) -> Result<RelayView, RelayError> {
         let runtime = &self.0.runtime;
         let guard = self.0.registry.lock.lock().await;
@@ -84,6 +85,43 @@ impl Relays<'_> {
         let removed = self.0.runtime.store.remove_relay(&relay.id).await?;
         self.reread_relays(&guard).await?;
         Ok(removed)
+    }
+
+    /// Every relay of the store with its key, read now, oldest first. A key that cannot be read is empty. A relay is here too when the
+    /// configuration file has a relay of the same name. Errors: [`RelayError::Store`].
+    pub async fn stored(self) -> Result<Vec<(Relay, Secret)>, RelayError> {
+        let store = &self.0.runtime.store;
+        let mut all = Vec::new();
+        for relay in store.relays().await? {
+            let key = store.relay_key(&relay.id).await.ok().flatten().unwrap_or_else(|| Secret::from(""));
+            all.push((relay, key));
+        }
+        Ok(all)
+    }
+
+    /// Asks a stored relay for its models, stores the list, and returns the number of models. That also tests the key: a good answer
+    /// ends a refusal of it.
+    pub async fn test(self, id: &str) -> Result<usize, RelayError> {
+        let runtime = &self.0.runtime;
+        let relay = self.stored_relay(id).await?;
+        let count = manage::test_relay(&runtime.store, runtime.upstream.relays(), &relay, runtime.now()).await?;
+        self.reread_relays(&self.0.registry.lock.lock().await).await?;
+        Ok(count)
+    }
+
+    /// Asks a relay for its models with this key, and stores nothing.
+    pub async fn fetch_models(self, relay: &Relay, key: &Secret) -> Result<Vec<Model>, RelayError> {
+        manage::relay_models(self.0.runtime.upstream.relays(), relay, key).await
+    }
+
+    /// Number of models that a relay offers: those that its owner chose, else those of its stored list; 0 without a readable list.
+    /// Errors: [`RelayError::Store`].
+    pub async fn count_models(self, relay: &Relay) -> Result<usize, RelayError> {
+        if !relay.models.is_empty() {
+            return Ok(relay.models.len());
+        }
+        let stored = self.0.runtime.store.relay_models(&relay.id).await?;
+        Ok(stored.and_then(|stored| listing::read(&stored.body).ok()).map_or(0, |page| page.models.len()))
     }
 
     /// The models of a relay that is not added yet.

@@ -203,7 +203,7 @@ impl Registry {
 }
 
 /// Makes a key and stores its digest.
-pub async fn create_key(store: &store::Store, new: NewKey, now: Millis) -> Result<CreatedKey, store::Error> {
+pub(crate) async fn create_key(store: &store::Store, new: NewKey, now: Millis) -> Result<CreatedKey, store::Error> {
     let minted = keys::mint(new.kind, &rand::random(), store.pepper());
     let key = Key {
         id: minted.id.clone(),

@@ -60,17 +60,6 @@ impl Rig<'_> {
         let home = tempfile::tempdir().unwrap();
         let options = store::Options { home: home.path().to_owned(), ..store::Options::default() };
         let store = Store::open(options).await.unwrap();
-        for (at, proxy) in proxies.iter().enumerate() {
-            engine::add_proxy(&store, spec(&at.to_string(), &proxy.url()), now()).await.unwrap();
-        }
-        let (mut logins, mut ids) = (Vec::new(), Vec::new());
-        for (new, way) in self.accounts {
-            let login = backend.add_account(new);
-            let id = import(&store, &login).await;
-            engine::assign(&store, &[(&id.0, way)]).await.unwrap();
-            logins.push(login);
-            ids.push(id);
-        }
         let origin = match (self.global, self.named) {
             (true, _) => format!("https://{NAME}"),
             (false, true) => format!("https://localhost:{}", backend.addr().port()),
@@ -89,8 +78,25 @@ impl Rig<'_> {
         settings.proxies.echo = format!("{origin}/echo").parse().unwrap();
         let clock = Clock::manual(now());
         let upstream = Upstream::new(config).unwrap();
-        let parts = Parts { store: store.clone(), upstream: upstream.clone(), settings, clock: clock.clone() };
-        let engine = Engine::start(parts).await.unwrap();
+        let parts = || Parts {
+            store: store.clone(),
+            upstream: upstream.clone(),
+            settings: settings.clone(),
+            clock: clock.clone(),
+        };
+        let command = Engine::for_command(parts()).await.unwrap();
+        for (at, proxy) in proxies.iter().enumerate() {
+            command.proxies().add(spec(&at.to_string(), &proxy.url())).await.unwrap();
+        }
+        let (mut logins, mut ids) = (Vec::new(), Vec::new());
+        for (new, way) in self.accounts {
+            let login = backend.add_account(new);
+            let id = import(&store, &login).await;
+            command.proxies().assign(&[(&id.0, way)]).await.unwrap();
+            logins.push(login);
+            ids.push(id);
+        }
+        let engine = Engine::start(parts()).await.unwrap();
         Site { bench: Bench { backend, engine, store, upstream, logins, ids, clock, home }, _bundle: bundle, proxies }
     }
 }

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use pool::keys::{KeyKind, Scope, Scopes};
 
+use super::context::Calls;
 use super::keys::print_new;
 use super::{Common, context, output};
 
@@ -41,7 +42,7 @@ impl Admin {
             return Ok(());
         };
         let config = context::config(common)?;
-        let store = context::store(&config).await?;
+        let engine = context::plain_engine(&config, context::store(&config).await?, Calls::None).await?;
         let scopes: Scopes = scopes
             .iter()
             .map(|scope| match scope {
@@ -52,8 +53,9 @@ impl Admin {
             .collect();
         let expires = Some(context::now().plus(i64::from(*days) * 86_400_000));
         let new = engine::NewKey { kind: KeyKind::Admin, name: name.clone(), scopes, expires, tools: None };
-        print_new(common, &engine::create_key(&store, new, context::now()).await?);
-        store.close().await;
+        let created = engine.keys().create(new).await;
+        context::close(engine).await;
+        print_new(common, &created?);
         Ok(())
     }
 }

@@ -85,13 +85,35 @@ pub(super) fn store_options(config: &Config) -> store::Options {
 /// command only after a running token refresh.
 pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     let signals = Signals::listen()?;
-    let store = store(config).await?;
-    let upstream = upstream::Upstream::new(crate::start::upstream_config(config))?;
-    let settings = crate::start::engine_settings(config);
-    let engine = Engine::for_command(Parts { store, upstream, settings, clock: Clock::System }).await;
-    let engine = engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))?;
+    let engine = engine_over(config, store(config).await?, crate::start::upstream_config(config)).await?;
     tokio::spawn(exit_on_signal(engine.clone(), signals));
     Ok(engine)
+}
+
+/// The services that a command calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// The services of the configuration.
+    Configured,
+    /// None. The settings of the upstream are not used, so that the command also works while they are invalid.
+    None,
+}
+
+/// An engine over an open store, for a command that refreshes no token: a signal ends the command at once. The caller must call
+/// [`close`].
+pub(super) async fn plain_engine(config: &Config, store: Store, calls: Calls) -> anyhow::Result<Engine> {
+    let upstream = match calls {
+        Calls::Configured => crate::start::upstream_config(config),
+        Calls::None => upstream::Config::default(),
+    };
+    engine_over(config, store, upstream).await
+}
+
+async fn engine_over(config: &Config, store: Store, upstream: upstream::Config) -> anyhow::Result<Engine> {
+    let upstream = upstream::Upstream::new(upstream)?;
+    let settings = crate::start::engine_settings(config);
+    let engine = Engine::for_command(Parts { store, upstream, settings, clock: Clock::System }).await;
+    engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))
 }
 
 /// Ends the command after a signal. A refresh token that was sent is used up, so the command first stores its successor. A second signal
@@ -109,7 +131,7 @@ async fn exit_on_signal(engine: Engine, mut signals: Signals) {
     std::process::exit(code.into());
 }
 
-/// Stops an engine that [`engine`] made, and closes its store.
+/// Stops an engine that [`engine`] or [`plain_engine`] made, and closes its store.
 pub(super) async fn close(engine: Engine) {
     engine.stop().await;
     engine.close().await;

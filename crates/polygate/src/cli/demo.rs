@@ -4,12 +4,14 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::Context;
 use clap::Args;
+use engine::Engine;
 use offline::{FakeAccount, Offline, Options};
 use pool::keys::{KeyKind, Scope, Scopes};
 use pool::{Secret, Tokens};
 use serde::Serialize;
 use store::{NewAccount, Store, TokenOrigin};
 
+use super::context::Calls;
 use super::signals::Signals;
 use super::{Common, context, output};
 use crate::Running;
@@ -63,8 +65,9 @@ impl Demo {
         for _ in 0..self.accounts {
             store.put_account(new_account(backend.account("plus")), context::now()).await?;
         }
-        let (key, admin) = (key(&store, KeyKind::Client).await?, key(&store, KeyKind::Admin).await?);
-        store.close().await;
+        let engine = context::plain_engine(&config, store, Calls::None).await?;
+        let (key, admin) = (key(&engine, KeyKind::Client).await?, key(&engine, KeyKind::Admin).await?);
+        context::close(engine).await;
         let mut signals = Signals::listen()?;
         let running = crate::start(config).await?;
         let ollama = running.ollama.first().map(|address| format!("http://{address}"));
@@ -117,13 +120,13 @@ fn page(facts: &Facts) -> String {
     words.into_iter().fold(include_str!("demo.txt").to_owned(), |page, (word, value)| page.replace(word, value))
 }
 
-async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {
+async fn key(engine: &Engine, kind: KeyKind) -> anyhow::Result<String> {
     let scopes: Scopes = match kind {
         KeyKind::Client => Scopes::default(),
         KeyKind::Admin => [Scope::Read, Scope::Write].into_iter().collect(),
     };
     let new = engine::NewKey { kind, name: "demo".to_owned(), scopes, expires: None, tools: None };
-    let created = engine::create_key(store, new, context::now()).await?;
+    let created = engine.keys().create(new).await?;
     Ok(created.text.expose().to_owned())
 }
 

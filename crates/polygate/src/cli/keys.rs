@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use engine::{CreatedKey, NewKey, create_key};
+use engine::{CreatedKey, Engine, NewKey};
 use pool::hosted::{self, Hosted, UnknownHosted};
 use pool::keys::{Key, KeyKind, Scopes};
 use serde::Serialize;
 use upstream::authfile::guest::{self, KeyLogin};
 
+use super::context::Calls;
 use super::{Common, context, output};
 use crate::config::Config;
 
@@ -63,35 +64,39 @@ impl Keys {
     pub(super) async fn run(&self, common: &Common) -> anyhow::Result<ExitCode> {
         let mut config = context::config(common)?;
         let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
-        let store = context::store(&config).await?;
-        let code = match self {
+        let engine = context::plain_engine(&config, context::store(&config).await?, Calls::None).await?;
+        let done = self.act(common, &config, &engine).await;
+        context::close(engine).await;
+        done.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn act(&self, common: &Common, config: &Config, engine: &Engine) -> anyhow::Result<()> {
+        match self {
             Self::Create { name, expires, default_tools, codex_home } => {
                 let expires = expires.map(|days| context::now().plus(i64::from(days) * 86_400_000));
                 let tools = default_tools.as_ref().map(|tools| tools.0.clone());
                 let (name, scopes) = (name.clone(), Scopes::default());
                 let new = NewKey { kind: KeyKind::Client, name, scopes, expires, tools };
                 match codex_home {
-                    None => print_new(common, &create_key(&store, new, context::now()).await?),
-                    Some(folder) => sign_in(common, (&config, &store), new, folder).await?,
+                    None => print_new(common, &engine.keys().create(new).await?),
+                    Some(folder) => sign_in(common, (config, engine), new, folder).await?,
                 }
-                ExitCode::SUCCESS
+                Ok(())
             }
             Self::List => {
-                list(common, &store.keys().await?);
-                ExitCode::SUCCESS
+                list(common, &engine.keys().list());
+                Ok(())
             }
             Self::Tools { id, tools } => {
                 let tools = tools.0.as_ref().map(|tools| tools.0.as_slice());
-                let found = store.set_key_tools(id, tools).await?;
-                report_change(found, "Set. A running gateway uses it within a second.", &format!("client key {id}"))?
+                let found = engine.keys().set_tools(id, tools).await?;
+                report_change(found, "Set. A running gateway uses it within a second.", &format!("client key {id}"))
             }
             Self::Revoke { id } => {
-                let found = store.revoke_key(id, context::now()).await?;
-                report_change(found, &format!("Revoked {id}."), &format!("active key {id}"))?
+                let found = engine.keys().revoke(id).await?;
+                report_change(found, &format!("Revoked {id}."), &format!("active key {id}"))
             }
-        };
-        store.close().await;
-        Ok(code)
+        }
     }
 }
 
@@ -128,7 +133,7 @@ fn tools_or_inherit(text: &str) -> Result<Inherited, UnknownHosted> {
 /// Makes a key and writes it as a login for Codex. An existing file is the login of a user and is never replaced.
 async fn sign_in(
     common: &Common,
-    (config, store): (&Config, &store::Store),
+    (config, engine): (&Config, &Engine),
     new: NewKey,
     folder: &Path,
 ) -> anyhow::Result<()> {
@@ -139,15 +144,13 @@ async fn sign_in(
         file.display()
     );
     make(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let created = create_key(store, new, context::now()).await?;
+    let created = engine.keys().create(new).await?;
     let account = uuid::Uuid::new_v4().to_string();
     let guest = KeyLogin { key: &created.text, name: &name, account: &account, expires };
     if let Err(error) = output::write_private(&file, &guest::write(&guest, context::now())) {
         // A key whose text was lost must not stay valid.
-        store
-            .revoke_key(&created.id, context::now())
-            .await
-            .with_context(|| format!("{error:#}; key {} was not revoked", created.id))?;
+        let revoked = engine.keys().revoke(&created.id).await;
+        revoked.with_context(|| format!("{error:#}; key {} was not revoked", created.id))?;
         return Err(error);
     }
     if common.json {
@@ -222,8 +225,8 @@ fn row(key: &Key) -> KeyRow {
 }
 
 /// Prints the change of a key, or fails when there is no such key.
-fn report_change(found: bool, done: &str, key: &str) -> anyhow::Result<ExitCode> {
+fn report_change(found: bool, done: &str, key: &str) -> anyhow::Result<()> {
     anyhow::ensure!(found, "there is no {key}; see `polygate keys list`");
     eprintln!("{done}");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use engine::{ProxyChange, ProxyError, ProxySpec, proxy_state};
+use engine::{AccountView, Engine, ProxyChange, ProxySpec, ProxyView};
 use pool::Secret;
-use pool::egress::{Address, Egress, Health, Proxy, file};
+use pool::egress::{Address, Egress, Health, file};
 use serde::Serialize;
-use store::Store;
-use upstream::Upstream;
 
+use super::context::Calls;
 use super::{Common, context, output};
 use crate::config::{self, Config};
 
@@ -102,7 +101,7 @@ struct Global {
 struct ProxyRow<'a> {
     id: &'a str,
     name: &'a str,
-    url: String,
+    url: &'a str,
     status: &'static str,
     health: Option<&'a Health>,
     allow_private: bool,
@@ -113,6 +112,8 @@ struct ProxyRow<'a> {
 struct AssignmentRow<'a> {
     account: &'a str,
     label: &'a str,
+    egress: String,
+    /// The earlier name of `egress`, for scripts.
     way: String,
 }
 
@@ -120,43 +121,48 @@ impl Proxies {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
         let mut config = context::config(common)?;
         let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
-        let store = context::store(&config).await?;
-        let done = self.carry_out(common, &config, &store).await;
-        store.close().await;
+        let calls = if matches!(self, Self::Add(_) | Self::Check { .. }) { Calls::Configured } else { Calls::None };
+        let engine = context::plain_engine(&config, context::store(&config).await?, calls).await?;
+        let done = self.act(common, &config, &engine).await;
+        context::close(engine).await;
         done.map(|()| ExitCode::SUCCESS)
     }
 
-    async fn carry_out(self, common: &Common, config: &Config, store: &Store) -> anyhow::Result<()> {
+    async fn act(self, common: &Common, config: &Config, engine: &Engine) -> anyhow::Result<()> {
         match self {
-            Self::List => list(common, config, store).await,
-            Self::Add(add) => add.run(common, config, store).await,
+            Self::List => {
+                list(common, config, engine);
+                Ok(())
+            }
+            Self::Add(add) => add.run(common, engine).await,
             Self::Remove { proxy } => {
-                let gone = engine::remove_proxy(store, &proxy).await?;
+                let gone = engine.proxies().find(&proxy)?;
+                engine.proxies().remove(&gone.id).await?;
                 print(common, &serde_json::json!({ "removed": gone.id }), &format!("Removed {}.", gone.name));
                 Ok(())
             }
-            Self::Enable { proxy } => switch(common, store, (&proxy, true)).await,
-            Self::Disable { proxy } => switch(common, store, (&proxy, false)).await,
-            Self::Check { proxies } => check(common, (config, store), &proxies).await,
+            Self::Enable { proxy } => switch(common, engine, (&proxy, true)).await,
+            Self::Disable { proxy } => switch(common, engine, (&proxy, false)).await,
+            Self::Check { proxies } => check(common, engine, &proxies).await,
             Self::Assign { account, way } => {
-                let done = engine::assign(store, &[(&account, &way)]).await?;
+                let done = engine.proxies().assign(&[(&account, &way)]).await?;
                 let ways: Vec<_> = done.iter().map(|(id, way)| (&id.0, way.to_string())).collect();
                 print(common, &serde_json::json!({ "assigned": ways }), &format!("{account} now uses {way}."));
                 Ok(())
             }
             Self::Import { file } => {
                 let text = read(&file)?;
-                let added = engine::import_proxies(store, text.expose(), context::now()).await?;
+                let added = engine.proxies().import(text.expose()).await?;
                 print(common, &serde_json::json!({ "added": added }), &format!("Added {added} proxies."));
                 Ok(())
             }
-            Self::Export { out } => export(store, out.as_deref()).await,
+            Self::Export { out } => export(engine, out.as_deref()),
         }
     }
 }
 
 impl Add {
-    async fn run(self, common: &Common, config: &Config, store: &Store) -> anyhow::Result<()> {
+    async fn run(self, common: &Common, engine: &Engine) -> anyhow::Result<()> {
         let text = match (&self.url, &self.url_file) {
             (Some(url), _) if url == "-" => read(Path::new("-"))?,
             (Some(url), _) => Secret::from(url.as_str()),
@@ -169,54 +175,57 @@ impl Add {
             allow_private: self.allow_private,
             enabled: !self.disabled,
         };
-        let (id, added) = engine::add_proxy(store, spec, context::now()).await?;
-        let proxy = find(store, &id.0).await?;
+        let (ProxyView { id, name, .. }, added) = engine.proxies().add(spec).await?;
         if !added {
-            print(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} exists already.", proxy.name));
+            print(common, &serde_json::json!({ "id": id, "added": false }), &format!("{name} exists already."));
             return Ok(());
         }
-        let found = check_and_record(config, store, std::slice::from_ref(&proxy)).await?;
-        let health = found.first().map(|(_, health)| health);
-        let text = format!("Added {}: {}.", proxy.name, health.map_or_else(String::new, words));
-        print(common, &serde_json::json!({ "id": id, "added": true, "name": proxy.name, "health": health }), &text);
+        let health = engine.proxies().check(&id).await?.health;
+        let text = format!("Added {name}: {}.", health.as_ref().map_or_else(String::new, describe));
+        print(common, &serde_json::json!({ "id": id, "added": true, "name": name, "health": health }), &text);
         Ok(())
     }
 }
 
-async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result<()> {
-    let (proxies, ways, accounts) = (store.proxies().await?, store.egresses().await?, store.accounts().await?);
-    let row = |proxy| row(proxy, &ways);
-    let name = |way: &Egress| match way {
-        Egress::Fixed(id) => proxies
-            .iter()
-            .find(|proxy| proxy.id == *id)
-            .map_or_else(|| "a removed proxy".to_owned(), |proxy| proxy.name.clone()),
-        way => way.to_string(),
-    };
-    let assigned = ways.iter().filter_map(|(id, way)| {
+fn list(common: &Common, config: &Config, engine: &Engine) {
+    let (proxies, accounts) = (engine.proxies().list(), engine.accounts().list());
+    let egresses = engine.proxies().egresses();
+    let assigned = egresses.iter().filter_map(|(id, egress)| {
         let account = accounts.iter().find(|account| account.id == *id)?;
-        Some(AssignmentRow { account: &account.id.0, label: &account.label, way: name(way) })
+        Some(assignment(account, egress_name(egress, &proxies)))
     });
     let report =
         Report { global: global(config), proxies: proxies.iter().map(row).collect(), assignments: assigned.collect() };
     if common.json {
         output::json(&report);
-        return Ok(());
+        return;
     }
     match &report.global {
         Some(Global { url, origin }) => output::line(&format!("Global: {url} ({origin})")),
         None => output::line("Global: none; calls go out directly"),
     }
-    let lines = proxies.iter().zip(&report.proxies).map(|(proxy, row)| line(proxy, row)).collect();
+    let lines = report.proxies.iter().map(line).collect();
     let empty = "No proxies yet. Add one: polygate proxies add -";
     output::table(&["NAME", "ADDRESS", "STATE", "EXIT", "LATENCY", "ACCOUNTS"], lines, empty);
     if !report.assignments.is_empty() {
-        let ways =
-            report.assignments.iter().map(|one| vec![one.label.to_owned(), one.account.to_owned(), one.way.clone()]);
+        let lines =
+            report.assignments.iter().map(|one| vec![one.label.to_owned(), one.account.to_owned(), one.egress.clone()]);
         output::line("");
-        output::table(&["ACCOUNT", "ID", "EGRESS"], ways.collect(), "");
+        output::table(&["ACCOUNT", "ID", "EGRESS"], lines.collect(), "");
     }
-    Ok(())
+}
+
+fn assignment(account: &AccountView, egress: String) -> AssignmentRow<'_> {
+    AssignmentRow { account: &account.id, label: &account.label, way: egress.clone(), egress }
+}
+
+/// `direct` or `auto`, or the name of a proxy.
+fn egress_name(egress: &str, proxies: &[ProxyView]) -> String {
+    if Egress::WORDS.contains(&egress) {
+        return egress.to_owned();
+    }
+    let proxy = proxies.iter().find(|proxy| proxy.id == egress);
+    proxy.map_or_else(|| "a removed proxy".to_owned(), |proxy| proxy.name.clone())
 }
 
 /// The global proxy of the configuration, without its credentials.
@@ -226,25 +235,24 @@ fn global(config: &Config) -> Option<Global> {
     Some(Global { url: shown, origin: origin.clone() })
 }
 
-fn row<'a>(proxy: &'a Proxy, ways: &[(pool::AccountId, Egress)]) -> ProxyRow<'a> {
-    let taken = Egress::Fixed(proxy.id.clone());
+fn row(proxy: &ProxyView) -> ProxyRow<'_> {
     ProxyRow {
-        id: &proxy.id.0,
+        id: &proxy.id,
         name: &proxy.name,
-        url: proxy.address.to_string(),
-        status: proxy_state(proxy, false),
+        url: &proxy.url,
+        status: proxy.status,
         health: proxy.health.as_ref(),
         allow_private: proxy.allow_private,
-        accounts: ways.iter().filter(|(_, way)| *way == taken).count(),
+        accounts: proxy.accounts,
     }
 }
 
-fn line(proxy: &Proxy, row: &ProxyRow<'_>) -> Vec<String> {
-    let health = proxy.health.as_ref();
+fn line(row: &ProxyRow<'_>) -> Vec<String> {
+    let health = row.health;
     let exit = health.and_then(|health| health.exit_ip).map_or("-".to_owned(), |ip| ip.to_string());
     let latency = health.and_then(|health| health.latency_ms).map_or("-".to_owned(), |millis| format!("{millis} ms"));
-    let private = if proxy.allow_private { " (private)" } else { "" };
-    let state = if health.is_none() && proxy.enabled { "not checked" } else { row.status };
+    let private = if row.allow_private { " (private)" } else { "" };
+    let state = if health.is_none() && row.status != "disabled" { "not checked" } else { row.status };
     vec![
         row.name.to_owned(),
         format!("{}{private}", row.url),
@@ -256,7 +264,7 @@ fn line(proxy: &Proxy, row: &ProxyRow<'_>) -> Vec<String> {
 }
 
 /// The result of a check as text.
-fn words(health: &Health) -> String {
+fn describe(health: &Health) -> String {
     match (health.ok, health.exit_ip, &health.error) {
         (true, Some(ip), _) => format!("answers in {} ms, exit {ip}", health.latency_ms.unwrap_or(0)),
         (_, _, Some(error)) if health.ok => format!("answers, but {error}"),
@@ -265,56 +273,43 @@ fn words(health: &Health) -> String {
     }
 }
 
-async fn switch(common: &Common, store: &Store, (proxy, enabled): (&str, bool)) -> anyhow::Result<()> {
+async fn switch(common: &Common, engine: &Engine, (proxy, enabled): (&str, bool)) -> anyhow::Result<()> {
     let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
-    let id = engine::change_proxy(store, proxy, change).await?;
+    let id = engine.proxies().change(proxy, change).await?.id;
     let text = format!("{proxy} is {}.", if enabled { "enabled" } else { "disabled" });
     print(common, &serde_json::json!({ "id": id, "enabled": enabled }), &text);
     Ok(())
 }
 
 /// Checks the named proxies, or all. Fails when one of them does not answer.
-async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[String]) -> anyhow::Result<()> {
-    let mut proxies = Vec::new();
-    for name in wanted {
-        proxies.push(find(store, name).await?);
-    }
-    if wanted.is_empty() {
-        proxies = store.proxies().await?;
-    }
-    let found = check_and_record(config, store, &proxies).await?;
-    if common.json {
-        let rows = proxies
-            .iter()
-            .zip(&found)
-            .map(|(proxy, (id, health))| serde_json::json!({ "id": id, "name": proxy.name, "health": health }));
-        output::json(&rows.collect::<Vec<_>>());
+async fn check(common: &Common, engine: &Engine, wanted: &[String]) -> anyhow::Result<()> {
+    let all = engine.proxies().list();
+    let names: Vec<&str> = if wanted.is_empty() {
+        all.iter().map(|proxy| proxy.id.as_str()).collect()
     } else {
-        for (proxy, (_, health)) in proxies.iter().zip(&found) {
-            output::line(&format!("{} {}", proxy.name, words(health)));
+        wanted.iter().map(String::as_str).collect()
+    };
+    let found = engine.proxies().check_each(&names).await?;
+    if common.json {
+        let row = |proxy: &ProxyView| {
+            let ProxyView { id, name, health, .. } = proxy;
+            serde_json::json!({ "id": id, "name": name, "health": health })
+        };
+        output::json(&found.iter().map(row).collect::<Vec<_>>());
+    } else {
+        for ProxyView { name, health, .. } in &found {
+            output::line(&format!("{name} {}", health.as_ref().map_or_else(String::new, describe)));
         }
     }
-    let dead = found.iter().filter(|(_, health)| !health.ok).count();
+    let dead = found.iter().filter(|proxy| proxy.health.as_ref().is_some_and(|health| !health.ok)).count();
     if dead > 0 {
         bail!("{dead} of {} proxies do not answer", found.len());
     }
     Ok(())
 }
 
-/// Checks proxies and stores the results; a running gateway notices the new results.
-async fn check_and_record(
-    config: &Config,
-    store: &Store,
-    proxies: &[Proxy],
-) -> anyhow::Result<Vec<engine::ProxyCheck>> {
-    let upstream = Upstream::new(crate::start::upstream_config(config))?;
-    let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, context::now()).await;
-    engine::store_checks(store, &found).await?;
-    Ok(found)
-}
-
-async fn export(store: &Store, out: Option<&Path>) -> anyhow::Result<()> {
-    let text = file::write(&store.proxies().await?);
+fn export(engine: &Engine, out: Option<&Path>) -> anyhow::Result<()> {
+    let text = engine.proxies().export();
     let Some(path) = out else {
         output::line(text.expose().trim_end());
         return Ok(());
@@ -322,12 +317,6 @@ async fn export(store: &Store, out: Option<&Path>) -> anyhow::Result<()> {
     output::write_private(path, &text)?;
     eprintln!("Wrote {}. The file contains passwords.", path.display());
     Ok(())
-}
-
-async fn find(store: &Store, wanted: &str) -> anyhow::Result<Proxy> {
-    let all = store.proxies().await?;
-    let found = all.into_iter().find(|proxy| proxy.id.0 == wanted || proxy.name == wanted);
-    Ok(found.ok_or(ProxyError::Unknown)?)
 }
 
 /// Reads a file, or standard input for `-`.

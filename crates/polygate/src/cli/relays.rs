@@ -7,19 +7,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use engine::{PrivateAccess, RelayOrigin, RelaySpec, host_name, masked, relay_state};
-use pool::relay::{Capabilities, PastedAddress, Relay, Wire, format, models, wire};
+use engine::{Engine, PrivateAccess, RelayChange, RelayOrigin, RelaySpec, RelayView, host_name, masked, relay_state};
+use pool::relay::{Capabilities, PastedAddress, Relay, Wire, format, wire};
 use pool::{Secret, Status};
 use serde::Serialize;
-use store::Store;
-use upstream::Upstream;
 
 pub(super) use self::known::RelayList;
 use self::known::{InvalidRelay, KnownRelay, stored};
+use super::context::Calls;
 use super::failure::message;
 use super::{Common, context, output};
 use crate::config::Config;
-use crate::file_relays;
+use crate::file_relays::{self, refusals, refusals::Refusal};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Relays {
@@ -116,27 +115,38 @@ impl Relays {
         let mut config = context::config(common)?;
         let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
         let store = context::store(&config).await?;
-        let done = match self {
-            Self::Add(add) => add.run(common, &config, &store).await,
-            Self::List => list(common, &config, &store).await,
-            Self::Test { relay } => test(common, &config, &store, &relay).await,
-            Self::Key { relay, key } => rekey(common, (&config, &store), &relay, &key).await,
-            Self::Remove { relay } => remove(&config, &store, &relay).await,
+        let refusals = match self {
+            Self::List => refusals::read(&store, &config.paths.home).await?,
+            _ => Vec::new(),
         };
-        store.close().await;
+        let engine = context::plain_engine(&config, store, self.calls()).await?;
+        let done = match self {
+            Self::Add(add) => add.run(common, &config, &engine).await,
+            Self::List => list(common, &config, &refusals, &engine).await,
+            Self::Test { relay } => test(common, &config, &engine, &relay).await,
+            Self::Key { relay, key } => rekey(common, (&config, &engine), &relay, &key).await,
+            Self::Remove { relay } => remove(&config, &engine, &relay).await,
+        };
+        context::close(engine).await;
         done
+    }
+
+    fn calls(&self) -> Calls {
+        match self {
+            Self::Add(_) | Self::Test { .. } | Self::Key { .. } => Calls::Configured,
+            Self::List | Self::Remove { .. } => Calls::None,
+        }
     }
 }
 
 impl Add {
-    async fn run(self, common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
+    async fn run(self, common: &Common, config: &Config, engine: &Engine) -> anyhow::Result<ExitCode> {
         let spec = self.spec()?;
         refuse_own_address(config, &spec.base_url)?;
         if config.relays.iter().any(|relay| relay.name == spec.name) {
             bail!("the configuration file names a relay {} already; hint: choose another name", spec.name);
         }
-        let upstream = Upstream::new(crate::start::upstream_config(config))?;
-        let relay = engine::add_relay(store, upstream.relays(), &spec, context::now()).await?;
+        let relay = engine.relays().add(&spec).await?;
         if relay.allow_private && !common.json {
             eprintln!("The address is private or plain http, so the relay is marked allow_private.");
         }
@@ -144,7 +154,7 @@ impl Add {
             report(common, &relay, None);
             return Ok(ExitCode::SUCCESS);
         }
-        let listed = engine::test_relay(store, upstream.relays(), &relay, context::now()).await;
+        let listed = engine.relays().test(&relay.id).await;
         if let Err(error) = &listed {
             eprintln!("warning: the relay is added, but {error}; see `polygate relays test {}`", relay.name);
         }
@@ -182,27 +192,27 @@ impl KeySource {
     }
 }
 
-fn report(common: &Common, relay: &Relay, listed: Option<usize>) {
+fn report(common: &Common, relay: &RelayView, listed: Option<usize>) {
     if common.json {
         return output::json(&serde_json::json!({
-            "id": relay.id.0,
+            "id": relay.id,
             "name": relay.name,
-            "format": format(relay.wire),
+            "format": relay.wire,
             "base_url": relay.base_url,
             "allow_private": relay.allow_private,
-            "capabilities": relay.capabilities.to_string(),
+            "capabilities": relay.capabilities.join(","),
             "listed": listed,
         }));
     }
     let models = listed.map(|count| format!(", {count} models")).unwrap_or_default();
-    output::line(&format!("Added {}: {} at {}{models}.", relay.name, format(relay.wire), relay.base_url));
+    output::line(&format!("Added {}: {} at {}{models}.", relay.name, relay.wire, relay.base_url));
 }
 
-async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
-    let RelayList { known, wrong } = RelayList::read(config, store).await?;
+async fn list(common: &Common, config: &Config, refusals: &[Refusal], engine: &Engine) -> anyhow::Result<ExitCode> {
+    let RelayList { known, wrong } = RelayList::new(config, refusals, engine.relays().stored().await?);
     let mut counts = Vec::new();
     for KnownRelay { relay, .. } in &known {
-        counts.push(count(store, relay).await?);
+        counts.push(engine.relays().count_models(relay).await?);
     }
     if common.json {
         let known = known.iter().zip(counts).map(|(known, count)| RelayReport::Known(row(known, count)));
@@ -220,15 +230,6 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// Number of models that the relay offers; 0 while its list is not known.
-async fn count(store: &Store, relay: &Relay) -> anyhow::Result<usize> {
-    if !relay.models.is_empty() {
-        return Ok(relay.models.len());
-    }
-    let kept = store.relay_models(&relay.id).await?.and_then(|kept| models::read(&kept.body).ok());
-    Ok(kept.map_or(0, |page| page.models.len()))
-}
-
 fn line(known: &KnownRelay, count: usize, now: pool::Millis) -> Vec<String> {
     let relay = &known.relay;
     let private = if relay.allow_private { " (private)" } else { "" };
@@ -236,7 +237,7 @@ fn line(known: &KnownRelay, count: usize, now: pool::Millis) -> Vec<String> {
         relay.name.clone(),
         format(relay.wire).to_owned(),
         format!("{}{private}", relay.base_url),
-        if known.hidden { "not used: the file has a relay of this name".to_owned() } else { words(relay, now) },
+        if known.hidden { "not used: the file has a relay of this name".to_owned() } else { describe(relay, now) },
         count.to_string(),
         place(known.origin).to_owned(),
     ]
@@ -276,7 +277,8 @@ fn state(relay: &Relay) -> &'static str {
     if relay.enabled { relay_state(&relay.status) } else { "disabled" }
 }
 
-fn words(relay: &Relay, now: pool::Millis) -> String {
+/// The stored state as text.
+fn describe(relay: &Relay, now: pool::Millis) -> String {
     match &relay.status {
         _ if !relay.enabled => "disabled".to_owned(),
         Status::Cooling { until, why } => format!("resting, back {} ({why})", output::time_until(now, *until)),
@@ -293,18 +295,17 @@ fn place(origin: RelayOrigin) -> &'static str {
     }
 }
 
-async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
-    let found = RelayList::read(config, store).await?.find(wanted)?;
+async fn test(common: &Common, config: &Config, engine: &Engine, wanted: &str) -> anyhow::Result<ExitCode> {
+    let relays = engine.relays();
+    // A test asks the service, whatever a gateway stored about it.
+    let found = RelayList::new(config, &[], relays.stored().await?).find(wanted)?;
     let Some(KnownRelay { relay, key, origin, .. }) = found else { return Err(no_such_relay(wanted)) };
-    let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let tested = match origin {
-        RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, context::now()).await,
-        RelayOrigin::File => engine::relay_models(upstream.relays(), &relay, &key).await.map(|models| models.len()),
+        RelayOrigin::Store => relays.test(&relay.id.0).await,
+        RelayOrigin::File => relays.fetch_models(&relay, &key).await.map(|models| models.len()),
     };
     // Some services list their models without a key.
-    let open = tested.is_ok()
-        && !key.is_empty()
-        && engine::relay_models(upstream.relays(), &relay, &pool::Secret::from("")).await.is_ok();
+    let open = tested.is_ok() && !key.is_empty() && relays.fetch_models(&relay, &Secret::from("")).await.is_ok();
     match tested {
         Ok(count) if common.json => {
             output::json(&serde_json::json!({ "name": relay.name, "ok": true, "listed": count, "key_checked": !open }));
@@ -328,15 +329,14 @@ async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> 
 
 async fn rekey(
     common: &Common,
-    (config, store): (&Config, &Store),
+    (config, engine): (&Config, &Engine),
     wanted: &str,
     key: &KeySource,
 ) -> anyhow::Result<ExitCode> {
-    let Some(relay) = stored(store, wanted).await? else { return Err(not_stored(config, wanted)) };
+    let Some(relay) = stored(engine, wanted).await? else { return Err(not_stored(config, wanted)) };
     let key = key.read()?.context("no key is given; hint: `--api-key -` reads it from standard input")?;
-    engine::rekey_relay(store, &relay, key, context::now()).await?;
-    let upstream = Upstream::new(crate::start::upstream_config(config))?;
-    let listed = engine::test_relay(store, upstream.relays(), &relay, context::now()).await;
+    engine.relays().change(&relay.id.0, RelayChange { key: Some(key), ..RelayChange::default() }).await?;
+    let listed = engine.relays().test(&relay.id.0).await;
     if let Err(error) = &listed {
         eprintln!("warning: the key is replaced, but {error}; see `polygate relays test {}`", relay.name);
     }
@@ -348,9 +348,9 @@ async fn rekey(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn remove(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
-    let Some(relay) = stored(store, wanted).await? else { return Err(not_stored(config, wanted)) };
-    store.remove_relay(&relay.id).await?;
+async fn remove(config: &Config, engine: &Engine, wanted: &str) -> anyhow::Result<ExitCode> {
+    let Some(relay) = stored(engine, wanted).await? else { return Err(not_stored(config, wanted)) };
+    engine.relays().remove(&relay.id.0).await?;
     eprintln!("Removed {}.", relay.name);
     Ok(ExitCode::SUCCESS)
 }

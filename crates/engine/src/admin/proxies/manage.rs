@@ -81,7 +81,7 @@ impl From<store::Error> for ProxyError {
 }
 
 /// Stores a new proxy. For a known address, returns the known proxy's id and `false`.
-pub async fn add_proxy(store: &Store, spec: ProxySpec, now: Millis) -> Result<(ProxyId, bool), ProxyError> {
+pub(super) async fn add_proxy(store: &Store, spec: ProxySpec, now: Millis) -> Result<(ProxyId, bool), ProxyError> {
     // A new proxy has no stored password that a hidden one could mean.
     let address = spec.address.keeping(None)?;
     address.check(spec.allow_private)?;
@@ -112,7 +112,7 @@ fn free_name(name: &str, used_names: &HashSet<String>) -> String {
 }
 
 /// Changes a stored proxy by its id or name, and returns its id.
-pub async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> Result<ProxyId, ProxyError> {
+pub(super) async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> Result<ProxyId, ProxyError> {
     let old = find(store, wanted).await?;
     let address = match change.address {
         Some(address) => address.keeping(Some(&old.address))?,
@@ -131,7 +131,7 @@ pub async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> R
 }
 
 /// Removes a stored proxy that no account uses. Errors: [`ProxyError::InUse`], [`ProxyError::Unknown`].
-pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyError> {
+pub(super) async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyError> {
     let proxy = find(store, wanted).await?;
     if store.remove_proxy(&proxy.id).await? {
         return Ok(proxy);
@@ -145,7 +145,7 @@ pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyErr
 
 /// Stores the proxies of a file, all or none, and returns how many are new. Known addresses are skipped. Errors:
 /// [`ProxyError::File`] with the line of the first fault.
-pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<usize, ProxyError> {
+pub(super) async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<usize, ProxyError> {
     let known = store.proxies().await?;
     let mut new: Vec<NewProxy> = Vec::new();
     let wanted = file::read(text)?;
@@ -176,7 +176,7 @@ pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<us
 
 /// Assigns an egress (`global`, `direct`, `auto`, or a proxy's id or name) to accounts (by id, e-mail or label), all or none, and
 /// returns the assignments. Errors: [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
-pub async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(AccountId, Egress)>, ProxyError> {
+pub(super) async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(AccountId, Egress)>, ProxyError> {
     let (accounts, proxies) = (store.accounts().await?, store.proxies().await?);
     let mut ways = Vec::with_capacity(wanted.len());
     for (account, way) in wanted {

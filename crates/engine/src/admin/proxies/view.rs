@@ -86,7 +86,7 @@ impl ProxyView {
 }
 
 /// The state of a proxy in one word; `down` is what only a running gateway knows.
-pub fn proxy_state(proxy: &Proxy, down: bool) -> &'static str {
+fn proxy_state(proxy: &Proxy, down: bool) -> &'static str {
     match &proxy.health {
         _ if !proxy.enabled => "disabled",
         _ if down => "unreachable",

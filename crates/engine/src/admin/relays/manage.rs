@@ -185,7 +185,7 @@ pub(crate) fn file_relay_id(name: &str) -> AccountId {
 }
 
 /// Stores a new relay.
-pub async fn add_relay(
+pub(crate) async fn add_relay(
     store: &Store,
     relays: &RelayClient,
     spec: &RelaySpec,
@@ -196,14 +196,13 @@ pub async fn add_relay(
     Ok(Relay { id, ..relay })
 }
 
-/// Gives a stored relay another key. A refusal of the old key ends.
-pub async fn rekey_relay(store: &Store, relay: &Relay, key: Secret, now: Millis) -> Result<(), RelayError> {
-    store.put_relay(&new_relay(relay, Some(relay.id.clone()), Some(key)), now).await?;
-    Ok(())
-}
-
 /// Asks a stored relay for its models and stores the list. That also tests the key: a good answer ends a refusal of it.
-pub async fn test_relay(store: &Store, relays: &RelayClient, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
+pub(super) async fn test_relay(
+    store: &Store,
+    relays: &RelayClient,
+    relay: &Relay,
+    now: Millis,
+) -> Result<usize, RelayError> {
     let key = store.relay_key(&relay.id).await?.ok_or(RelayError::Unknown)?;
     let models = relay_models(relays, relay, &key).await?;
     clear_refusal(store, relay.clone(), now).await?;
@@ -227,7 +226,7 @@ async fn clear_refusal(store: &Store, mut relay: Relay, now: Millis) -> Result<(
 }
 
 /// Fetches a relay's model list.
-pub async fn relay_models(relays: &RelayClient, relay: &Relay, key: &Secret) -> Result<Vec<Model>, RelayError> {
+pub(super) async fn relay_models(relays: &RelayClient, relay: &Relay, key: &Secret) -> Result<Vec<Model>, RelayError> {
     match relays.models(relay, key).await? {
         ListOutcome::Models(models) => Ok(models),
         ListOutcome::Refused(status) => Err(RelayError::Status(status)),

@@ -96,10 +96,9 @@ async fn relays_of_the_file_come_and_go_with_it() {
 #[tokio::test]
 async fn stored_relays_come_and_go_while_it_runs() {
     let bench = alone().await;
-    let upstream = crate::bench::upstream(&bench.backend, upstream::Timeouts::default());
+    let other = bench.beside().await;
     let spec = CHAT.spec(&bench, "late");
-    let now = bench.clock.now();
-    let relay = engine::add_relay(&bench.store, upstream.relays(), &spec, now).await.expect("the relay");
+    let relay = other.relays().add(&spec).await.expect("the relay");
     assert!(relay.allow_private, "loopback is marked");
     bench.until("the relay", |bench| bench.engine.ready().ok).await;
     bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
@@ -107,16 +106,14 @@ async fn stored_relays_come_and_go_while_it_runs() {
     bench.backend.add_rule(Rule::at(CHAT.endpoint, Plan::relay_key(CHAT.endpoint)));
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
     bench.until("the refusal is kept", |bench| state(bench, "late").status == "key_refused").await;
-    engine::rekey_relay(&bench.store, &relay, "sk-offline-another".into(), now).await.expect("another key");
+    let change = RelayChange { key: Some("sk-offline-another".into()), ..RelayChange::default() };
+    other.relays().change(&relay.id, change).await.expect("another key");
     bench.until("the new key", |bench| bench.engine.ready().ok).await;
     bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
-    let count = engine::test_relay(&bench.store, upstream.relays(), &relay, now).await.expect("it answers");
+    let count = other.relays().test(&relay.id).await.expect("it answers");
     assert!(count > 3);
-    assert!(matches!(
-        engine::add_relay(&bench.store, upstream.relays(), &spec, now).await,
-        Err(RelayError::NameTaken(_))
-    ));
-    bench.store.remove_relay(&relay.id).await.expect("removed");
+    assert!(matches!(other.relays().add(&spec).await, Err(RelayError::NameTaken(_))));
+    assert!(other.relays().remove(&relay.id).await.expect("removed"));
     bench.until("the end of it", |bench| !bench.engine.ready().ok).await;
     assert_eq!(refused(bench.ask(chat("hello")).await).failure.kind, Kind::NoAccount);
 }

@@ -1,14 +1,13 @@
 //! The relays of the configuration file and the store, for commands.
 
 use anyhow::Context;
+use engine::{Engine, RelayOrigin};
 use pool::relay::Relay;
 use pool::{AccountId, Secret};
-use store::Store;
 
 use super::super::context;
 use crate::config::{self, Config};
-use crate::file_relays::{self, refusals};
-use engine::RelayOrigin;
+use crate::file_relays::{self, refusals::Refusal};
 
 /// A relay of the store or of the file.
 pub(in crate::cli) struct KnownRelay {
@@ -32,9 +31,9 @@ pub(in crate::cli) struct RelayList {
 }
 
 impl RelayList {
-    pub(in crate::cli) async fn read(config: &Config, store: &Store) -> anyhow::Result<Self> {
+    /// The relays of the file, with the refusals that the running gateway stored, and these relays of the store.
+    pub(in crate::cli) fn new(config: &Config, refusals: &[Refusal], stored: Vec<(Relay, Secret)>) -> Self {
         let mut all = Self { known: Vec::new(), wrong: Vec::new() };
-        let refusals = refusals::read(store, &config.paths.home).await?;
         for relay in &config.relays {
             match file_relay(relay, config) {
                 Ok(mut known) => {
@@ -46,13 +45,11 @@ impl RelayList {
                 Err(error) => all.wrong.push(InvalidRelay { name: relay.name.clone(), error }),
             }
         }
-        for relay in store.relays().await? {
-            // The owner can set a key that cannot be read any more again with `relays key`.
-            let key = store.relay_key(&relay.id).await.ok().flatten().unwrap_or_else(|| Secret::from(""));
+        for (relay, key) in stored {
             let hidden = config.relays.iter().any(|filed| filed.name == relay.name);
             all.known.push(KnownRelay { relay, key, origin: RelayOrigin::Store, hidden });
         }
-        Ok(all)
+        all
     }
 
     /// The relay with this name or id. If the file and the store have the name, the relay of the file.
@@ -65,8 +62,9 @@ impl RelayList {
 }
 
 /// The stored relay with this name or id.
-pub(in crate::cli) async fn stored(store: &Store, wanted: &str) -> anyhow::Result<Option<Relay>> {
-    Ok(store.relays().await?.into_iter().find(|relay| is_named(relay, wanted)))
+pub(in crate::cli) async fn stored(engine: &Engine, wanted: &str) -> anyhow::Result<Option<Relay>> {
+    let mut relays = engine.relays().stored().await?.into_iter().map(|(relay, _)| relay);
+    Ok(relays.find(|relay| is_named(relay, wanted)))
 }
 
 fn is_named(relay: &Relay, wanted: &str) -> bool {
