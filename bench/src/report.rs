@@ -69,8 +69,6 @@ const IDLE: f64 = 15.0;
 const START: f64 = 50.0;
 /// Maximum added first-token time p50 and p99, microseconds.
 const FIRST: (f64, f64) = (350.0, 1000.0);
-/// Maximum added first-token time p50 over a socket that waits for its next turn, microseconds.
-const FIRST_SOCKET: f64 = 1000.0;
 /// Maximum token delay p99, microseconds.
 const DELAY: f64 = 500.0;
 /// A longer delay comes from Nagle's algorithm or a delayed ACK, microseconds.
@@ -244,9 +242,8 @@ impl Report {
         let p99 = |proxy| rank(&self.first[&(name, proxy)].concat(), 0.99) as f64;
         let (p50, p99) = (|proxy| self.added(name, proxy), |proxy| p99(proxy) - p99("backend"));
         let delay = |proxy, share| rank(&self.delays[&(name, proxy)], share) as f64;
-        let first_bar = if name == "socket" { FIRST_SOCKET } else { FIRST.0 };
         let rows = [
-            ("added first token p50, us", p50("polygate"), first_bar.max(1.3 * p50("floor"))),
+            ("added first token p50, us", p50("polygate"), FIRST.0.max(1.3 * p50("floor"))),
             ("added first token p99, us", p99("polygate"), FIRST.1.max(1.5 * p99("floor"))),
             ("token delay p99, us", delay("polygate", 0.99), DELAY.max(1.5 * delay("floor", 0.99))),
         ];

@@ -29,8 +29,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         debian("valgrind");
     }
     if check && !works("valgrind", &["--version"]) {
-        println!("\n== instructions: NOT RUN, valgrind is not installed");
-        return Ok(());
+        return not_run("valgrind is not installed");
     }
     let page = root().join(PAGE);
     let text = fs::read_to_string(&page).context(PAGE)?;
@@ -39,8 +38,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     let end = rest.find("\n\n").map_or(rest.len(), |at| at + 1);
     let used = output(&mut command("rustc", ["--version"]))?.trim().to_owned();
     if check && compiler != used {
-        println!("\n== instructions: NOT RUN, the table is of {compiler} and this is {used}");
-        return Ok(());
+        return not_run(&format!("the table is of {compiler} and this is {used}"));
     }
     let rows = count()?;
     if check {
@@ -51,6 +49,13 @@ pub(crate) fn run(check: bool) -> Result<()> {
         table
     });
     Ok(fs::write(page, format!("{before}{MARK}{used} -->\n{table}{}", &rest[end..]))?)
+}
+
+/// Says that the check did not run. Errors: CI requires it.
+fn not_run(reason: &str) -> Result<()> {
+    ensure!(std::env::var_os("POLYGATE_REQUIRE_INSTRUCTIONS").is_none(), "instructions: {reason}");
+    println!("\n== instructions: NOT RUN, {reason}");
+    Ok(())
 }
 
 /// Builds the program and runs it in Callgrind.

@@ -37,7 +37,7 @@ pub(crate) struct Dispatch {
     pub(crate) limiter: Arc<ConcurrencyLimiter>,
     pub(crate) affinity: Affinity,
     /// The retries that all requests together may make.
-    pub(crate) budget: Mutex<Budget>,
+    budget: Mutex<Budget>,
     /// The model lists to fetch.
     pub(crate) model_queue: ModelFetchQueue,
     pub(crate) routes: BackendRouting,
@@ -61,9 +61,19 @@ impl Dispatch {
         }
     }
 
+    /// Counts a request of a client; retries are a share of these.
+    pub(crate) fn record_request(&self, now: Millis) {
+        self.budget.lock().record_request(now);
+    }
+
+    /// Takes a retry from the budget; `false` when it has none.
+    pub(crate) fn try_spend_retry(&self, now: Millis) -> bool {
+        self.budget.lock().try_spend(now)
+    }
+
     /// Reloads the registry now, instead of with the next look at the store.
     pub(crate) async fn reload_registry(&self) -> Result<(), store::Error> {
-        let _guard = self.registry.lock.lock().await;
+        let _guard = self.registry.lock_reload().await;
         let changes = self.registry.reload().await?;
         self.on_registry_changes(&changes);
         Ok(())

@@ -148,7 +148,7 @@ impl Engine {
 
     /// For how long the store has not been readable; `None` while it is.
     pub fn store_away(&self) -> Option<Duration> {
-        self.services.registry.store_away.lock().map(|since| since.elapsed())
+        self.services.registry.store_away()
     }
 
     /// The limits of all accounts together, from the one that would serve the default model next, and the time of day.

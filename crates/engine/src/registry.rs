@@ -40,11 +40,11 @@ pub(crate) struct Registry {
     pub(crate) extras: AccountExtras,
     pub(crate) egress: Egress,
     /// The relays of the configuration file.
-    pub(crate) file_relays: Mutex<Vec<RelayEntry>>,
-    /// Held during a reload and during a write of learned state, because each makes the data of the other outdated.
-    pub(crate) lock: tokio::sync::Mutex<()>,
+    file_relays: Mutex<Vec<RelayEntry>>,
+    /// See [`Self::lock_reload`].
+    lock: tokio::sync::Mutex<()>,
     /// Since when the store cannot be read; `None` while it can.
-    pub(crate) store_away: Mutex<Option<Instant>>,
+    store_away: Mutex<Option<Instant>>,
     /// The last moment at which the machine was awake.
     awake: Mutex<Moment>,
 }
@@ -64,6 +64,32 @@ impl Registry {
             awake: Mutex::new(runtime.clock.moment()),
             runtime,
         }
+    }
+
+    /// Held during a reload and during a write of learned state, because each makes the data of the other outdated.
+    pub(crate) async fn lock_reload(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.lock.lock().await
+    }
+
+    /// Sets the relays of the configuration file; [`Self::reload_relays`] puts them in place.
+    pub(crate) fn set_file_relays(&self, relays: Vec<RelayEntry>) {
+        *self.file_relays.lock() = relays;
+    }
+
+    /// Whether a relay of the configuration file is as asked.
+    pub(crate) fn has_file_relay(&self, is_wanted: impl Fn(&RelayEntry) -> bool) -> bool {
+        self.file_relays.lock().iter().any(is_wanted)
+    }
+
+    /// For how long the store has not been readable; `None` while it is.
+    pub(crate) fn store_away(&self) -> Option<Duration> {
+        self.store_away.lock().map(|since| since.elapsed())
+    }
+
+    /// Notes whether the store can be read.
+    pub(crate) fn set_store_away(&self, is_away: bool) {
+        let mut since = self.store_away.lock();
+        *since = is_away.then(|| since.unwrap_or_else(Instant::now));
     }
 
     /// Detects that the machine slept. Then idle connections are closed, because they are dead, and overdue tokens are refreshed.

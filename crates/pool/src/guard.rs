@@ -63,6 +63,11 @@ pub fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
+/// Whether a URL is plain http to this machine, by its text alone.
+pub fn is_plain_loopback(url: &Url) -> bool {
+    url.scheme() == "http" && url.host_str().is_some_and(is_loopback)
+}
+
 /// Checks a base URL by its text. [`check_ip`] must follow for every address of its name.
 pub fn check_url(url: &Url, allow_private: bool) -> Result<(), Denied> {
     if url.query().is_some() || url.fragment().is_some() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pool::guard::is_loopback;
+use pool::guard::{is_loopback, is_plain_loopback};
 use pool::limits;
 use pool::relay::Service;
 use url::Url;
@@ -200,7 +200,7 @@ fn check(setting: &'static str, url: &Url) -> Result<(), BuildError> {
     let bad = |problem: &str, hint| Err(BuildError::Url { setting, problem: problem.to_owned(), hint });
     match url.scheme() {
         "https" => {}
-        "http" if is_loopback_url(url) => {}
+        "http" if is_plain_loopback(url) => {}
         "http" => return bad("is plain http to another machine", "use https; http is allowed for localhost only"),
         other => return bad(&format!("has the scheme {other}"), "use https"),
     }

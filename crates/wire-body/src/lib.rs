@@ -4,4 +4,4 @@ mod decode;
 mod offload;
 
 pub use decode::{Coding, DecodeError, Input, MOST_CODINGS, Trailing, Unsupported, codings, decoder};
-pub use offload::{INLINE, max_concurrent, offload};
+pub use offload::{INLINE, max_concurrent, offload, offload_always};

@@ -35,6 +35,14 @@ pub fn offload<T: Send + 'static>(
     Either::Right(Box::pin(on_blocking_thread(work)))
 }
 
+/// Runs `work` on a blocking thread under the permits of [`offload`], whatever its size: for work that takes long per byte, such as counting
+/// tokens.
+///
+/// # Panics When `work` panics.
+pub async fn offload_always<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    on_blocking_thread(work).await
+}
+
 async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let permit = PERMITS.acquire().await.expect("invariant: nobody closes it");
     let done = spawn_blocking(move || {

@@ -112,7 +112,7 @@ impl Accounts<'_> {
     /// Changes an account's terms at once, also for waiting requests. With an error nothing is changed.
     pub async fn set_terms(self, id: &str, change: TermsChange) -> Result<AccountView, AccountError> {
         let services = self.0;
-        let _guard = services.registry.lock.lock().await;
+        let _guard = services.registry.lock_reload().await;
         let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
         let id = &entry.account.id;
         let terms = change.apply(entry.account.limits)?;

@@ -122,7 +122,7 @@ impl Proxies<'_> {
     }
 
     async fn reload(self) -> Result<(), ProxyError> {
-        let _guard = self.0.registry.lock.lock().await;
+        let _guard = self.0.registry.lock_reload().await;
         Ok(self.0.registry.reload_egress().await?)
     }
 

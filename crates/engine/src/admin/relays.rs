@@ -52,18 +52,18 @@ impl Relays<'_> {
     /// Adds a relay.
     pub async fn add(self, spec: &RelaySpec) -> Result<RelayView, RelayError> {
         let (runtime, registry) = (&self.0.runtime, &self.0.registry);
-        if registry.file_relays.lock().iter().any(|entry| entry.relay.name == spec.name) {
+        if registry.has_file_relay(|entry| entry.relay.name == spec.name) {
             return Err(RelayError::File);
         }
         let relay = manage::add_relay(&runtime.store, runtime.upstream.relays(), spec, runtime.now()).await?;
-        self.reread_relays(&registry.lock.lock().await).await?;
+        self.reread_relays(&registry.lock_reload().await).await?;
         self.relay(&relay.id).ok_or(RelayError::Unknown)
     }
 
     /// Changes a stored relay. A new key ends a refusal of the old key.
     pub async fn change(self, id: &str, change: RelayChange) -> Result<RelayView, RelayError> {
         let runtime = &self.0.runtime;
-        let guard = self.0.registry.lock.lock().await;
+        let guard = self.0.registry.lock_reload().await;
         let mut relay = self.stored_relay(id).await?;
         let RelayChange { name, enabled, key } = change;
         relay.name = name.unwrap_or(relay.name);
@@ -77,7 +77,7 @@ impl Relays<'_> {
 
     /// Removes a stored relay; `false` when there is none.
     pub async fn remove(self, id: &str) -> Result<bool, RelayError> {
-        let guard = self.0.registry.lock.lock().await;
+        let guard = self.0.registry.lock_reload().await;
         let relay = match self.stored_relay(id).await {
             Err(RelayError::Unknown) => return Ok(false),
             relay => relay?,
@@ -142,8 +142,8 @@ impl Relays<'_> {
                 Err(error) => wrong.push((spec.name.clone(), error)),
             }
         }
-        *services.registry.file_relays.lock() = lines;
-        if let Err(error) = self.reread_relays(&services.registry.lock.lock().await).await {
+        services.registry.set_file_relays(lines);
+        if let Err(error) = self.reread_relays(&services.registry.lock_reload().await).await {
             tracing::warn!(%error, "relays of the configuration file are not in use yet");
         }
         // The new file may have made a key valid again.
@@ -166,7 +166,7 @@ impl Relays<'_> {
     }
 
     async fn stored_relay(self, id: &str) -> Result<Relay, RelayError> {
-        if self.0.registry.file_relays.lock().iter().any(|line| line.relay.id.0 == id) {
+        if self.0.registry.has_file_relay(|entry| entry.relay.id.0 == id) {
             return Err(RelayError::File);
         }
         let all = self.0.runtime.store.relays().await?;

@@ -69,13 +69,13 @@ impl StoreSync {
         self.services.registry.wake();
         self.services.stored.expire(self.services.runtime.now());
         let followed = self.follow().await;
-        let since = *self.services.registry.store_away.lock();
+        let registry = &self.services.registry;
         if let Err(error) = &followed
-            && since.is_none()
+            && registry.store_away().is_none()
         {
             tracing::error!(%error, "the store cannot be read; accounts and keys stay as they are");
         }
-        *self.services.registry.store_away.lock() = followed.err().map(|_| since.unwrap_or_else(Instant::now));
+        registry.set_store_away(followed.is_err());
         self.follow_links().await;
         if self.figures.elapsed() >= FIGURES {
             self.figures = Instant::now();
@@ -116,7 +116,7 @@ impl StoreSync {
     }
 
     async fn reload(&mut self) -> Result<Changes, store::Error> {
-        let _guard = self.services.registry.lock.lock().await;
+        let _guard = self.services.registry.lock_reload().await;
         self.services.registry.reload().await
     }
 
@@ -139,7 +139,7 @@ impl StoreSync {
     /// Writes statuses, and with `all` figures and cookies too. Failed writes are repeated in the next round.
     pub(crate) async fn save(&mut self, all: bool) {
         let services = Arc::clone(&self.services);
-        let _guard = services.registry.lock.lock().await;
+        let _guard = services.registry.lock_reload().await;
         if !self.save_dirty(all).await {
             return;
         }

@@ -100,7 +100,7 @@ impl Dispatch {
             let changed = self.registry.egress.edit(&route, |marks| apply_check(marks, health, health.checked));
             self.on_route_changed(&route, changed);
         }
-        let _guard = self.registry.lock.lock().await;
+        let _guard = self.registry.lock_reload().await;
         let stored = self.runtime.store.set_proxy_health(&checks).await;
         self.registry.egress.checked(&checks);
         stored

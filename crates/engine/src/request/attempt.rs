@@ -183,7 +183,7 @@ impl AttemptState {
         let (services, now) = (&self.services, self.services.runtime.now());
         let (signal, mut step) = self.history.on_outcome(id, &error.outcome, now);
         let answered = error.outcome.spends_budget(&step);
-        self.budgeted = answered && services.dispatch.budget.lock().try_spend(now);
+        self.budgeted = answered && services.dispatch.try_spend_retry(now);
         if answered && !self.budgeted {
             step = step.or_fail();
         }

@@ -97,7 +97,7 @@ struct ForwardAttempt {
 /// Sends the call to a relay or account; resolves at the head of the answer.
 pub(crate) async fn forward(services: Arc<Services>, request: ForwardRequest) -> Result<ForwardedReply, Refusal> {
     let mut usage = UsageRecorder::open_forwarded(&services, request.service, &request.requested());
-    services.dispatch.budget.lock().record_request(services.runtime.now());
+    services.dispatch.record_request(services.runtime.now());
     let resolved = match choice::resolve(&services, request.service, request.model.as_deref()) {
         Ok(resolved) => resolved,
         Err(failure) => {

@@ -30,7 +30,7 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
         return prewarm::run(services, call).await;
     }
     let mut recorder = UsageRecorder::open(&services, &call);
-    services.dispatch.budget.lock().record_request(services.runtime.now());
+    services.dispatch.record_request(services.runtime.now());
     let (call, keep) = recall_conversation(&services, call).await;
     let keep = match keep {
         Ok(keep) => keep,

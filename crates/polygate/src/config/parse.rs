@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
-use pool::guard::is_loopback;
+use pool::guard::is_plain_loopback;
 use pool::hosted::Hosted;
 use pool::limits::QUEUE_WAIT;
 use pool::pick::Strategy;
@@ -113,10 +113,11 @@ fn allowed_origins(layers: &Layers) -> Result<Vec<String>, ConfigError> {
 
 /// The address of a feed: https, or plain http on this machine.
 fn feed(layers: &Layers, key: &'static str) -> Result<Option<Url>, ConfigError> {
-    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
     match url(layers, key)? {
         Some(url)
-            if !url.username().is_empty() || url.password().is_some() || url.scheme() != "https" && !near(&url) =>
+            if !url.username().is_empty()
+                || url.password().is_some()
+                || url.scheme() != "https" && !is_plain_loopback(&url) =>
         {
             Err(wrong(&layers.get(key), "an https URL without a password"))
         }
@@ -163,8 +164,8 @@ pub(super) fn proxies(layers: &Layers) -> Result<Proxies, ConfigError> {
     let length = seconds(&interval.value).ok_or_else(|| wrong(&interval, wanted))?;
     let echo = layers.get("proxies.echo_url");
     let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
-    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
-    let url = Url::parse(&echo.value).ok().filter(|url| bare(url) && (url.scheme() == "https" || near(url)));
+    let url =
+        Url::parse(&echo.value).ok().filter(|url| bare(url) && (url.scheme() == "https" || is_plain_loopback(url)));
     Ok(Proxies { interval: length, echo: url.ok_or_else(|| wrong(&echo, "an https URL"))? })
 }
 

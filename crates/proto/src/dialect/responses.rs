@@ -2,6 +2,7 @@
 
 pub mod compact;
 mod echo;
+mod encode;
 mod frame;
 mod item;
 mod outbound;
@@ -10,6 +11,7 @@ mod request;
 pub mod socket;
 mod stored;
 mod tool;
+mod whole;
 mod wire;
 mod writer;
 
@@ -50,5 +52,5 @@ pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
 }
 
 pub(super) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
-    writer::whole(whole, setting)
+    whole::write(whole, setting)
 }

@@ -1,7 +1,8 @@
 //! Counts a request's tokens without sending the request anywhere.
 
 use pool::catalog::Resolved;
-use proto::{Failure, Kind, Request};
+use proto::Request;
+use wire_body::offload_always;
 
 use super::run::ModelCall;
 use crate::response::Rejection;
@@ -10,7 +11,5 @@ use crate::response::Rejection;
 /// while, so counting runs outside the runtime's threads.
 pub(super) async fn count(call: &ModelCall, request: Request) -> Result<(Resolved, u64), Rejection> {
     let resolved = call.app.engine.models().resolve(request.model.as_deref())?;
-    let counting = tokio::task::spawn_blocking(move || proto::tokens::request(&request)).await;
-    let tokens = counting.map_err(|_| Failure::new(Kind::Internal, "The tokens could not be counted"))?;
-    Ok((resolved, tokens))
+    Ok((resolved, offload_always(move || proto::tokens::request(&request)).await))
 }

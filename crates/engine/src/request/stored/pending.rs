@@ -1,7 +1,7 @@
 //! The part of one reply that will be stored.
 
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use pool::limits;
 use proto::dialect::responses::{self, Stored as Marks};
@@ -34,6 +34,8 @@ pub(crate) struct PendingStore {
     /// The reply's key and number among the stored responses while it runs.
     running: Option<(ResponseKey, u64)>,
     cancel: Arc<Cancellation>,
+    /// The waker that is registered for a cancellation.
+    polled_by: Option<Waker>,
 }
 
 /// Prepends the conversation that a request continues to its input, and returns the plan to store the reply; `None` if nothing is stored.
@@ -81,6 +83,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
         conversation,
         running,
         cancel,
+        polled_by: None,
     })))
 }
 
@@ -184,9 +187,16 @@ impl PendingStore {
         self.running = Some((name, number));
     }
 
-    /// Ready when a client cancelled the reply.
-    pub(crate) fn cancelled(&self, cx: &Context<'_>) -> bool {
-        self.running.is_some() && self.cancel.is_requested(cx)
+    /// Ready when a client cancelled the reply. The task is registered once, and again only when another task polls.
+    pub(crate) fn cancelled(&mut self, cx: &Context<'_>) -> bool {
+        if self.running.is_none() {
+            return false;
+        }
+        if !self.polled_by.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            self.cancel.register(cx.waker());
+            self.polled_by = Some(cx.waker().clone());
+        }
+        self.cancel.is_requested()
     }
 
     /// Stores the ended reply, whatever its result.

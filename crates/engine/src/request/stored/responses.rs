@@ -6,7 +6,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Context;
+use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -139,9 +139,13 @@ impl Cancellation {
         self.waker.wake();
     }
 
-    /// Ready when the reply is cancelled.
-    pub(crate) fn is_requested(&self, cx: &Context<'_>) -> bool {
-        self.waker.register(cx.waker());
+    /// Wakes this task when the reply is cancelled.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Whether the reply is cancelled.
+    pub(crate) fn is_requested(&self) -> bool {
         self.is_cancelled.load(Ordering::Acquire)
     }
 }

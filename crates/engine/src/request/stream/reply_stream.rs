@@ -119,7 +119,7 @@ impl ReplyStream {
             self.release_upstream(cx);
             return Poll::Ready(ReplyStep::Over);
         }
-        if self.pending_store.as_ref().is_some_and(|pending| pending.cancelled(cx)) {
+        if self.pending_store.as_mut().is_some_and(|pending| pending.cancelled(cx)) {
             self.source = Source::Ended;
             let progress = self.transcoder.cancel(&mut self.usage);
             self.on_progress(progress);

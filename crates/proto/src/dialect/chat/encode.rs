@@ -102,6 +102,21 @@ pub(super) fn image(out: &mut BytesMut, result: &Text, format: Option<&Text>) {
     });
 }
 
+/// Format and start of the base64 part of an image's data URL.
+pub(super) fn data_url(url: &str) -> Option<(&str, usize)> {
+    let (head, data) = url.split_once(";base64,")?;
+    let format = head.replace("\\/", "/");
+    let format = format.strip_prefix("data:image/")?;
+    let start = url.len() - data.len();
+    Some((&head[head.len() - format.len()..], start))
+}
+
+/// Whether a message's image has its data in its URL, so that an item can hold it.
+pub(super) fn is_inline_image(image: &Json) -> bool {
+    let url = image.get("image_url").and_then(|url| url.text("url"));
+    url.is_some_and(|url| data_url(url.as_str()).is_some())
+}
+
 /// A citation in chat's nested form; `None` for kinds that chat does not have.
 pub(super) fn citation(data: &Json) -> Option<Json> {
     if !data.text("type")?.is("url_citation") {

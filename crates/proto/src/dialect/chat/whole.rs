@@ -50,6 +50,7 @@ fn choice(
     writer.literal("index", "0");
     writer.object("message", |writer| {
         message(writer, answer, legacy);
+        images(writer, answer, extra.images());
         extra.message(writer);
     });
     extra.choice(writer);
@@ -96,7 +97,17 @@ fn message(writer: &mut ObjectWriter<'_>, answer: &Collected<'_>, legacy: bool) 
             emit::object(out, |writer| encode::call(writer, *call));
         });
     }
-    if !answer.images.is_empty() {
-        writer.array("images", &answer.images, |out, (result, format)| encode::image(out, result, *format));
+}
+
+/// The images of the items, then those that no item holds.
+fn images(writer: &mut ObjectWriter<'_>, answer: &Collected<'_>, others: &[Json]) {
+    let own = answer.images.iter().map(|(result, format)| {
+        let mut out = BytesMut::new();
+        encode::image(&mut out, result, *format);
+        out.freeze()
+    });
+    let all: Vec<Bytes> = own.chain(others.iter().map(|image| image.bytes().clone())).collect();
+    if !all.is_empty() {
+        writer.array("images", &all, |out, image| out.extend_from_slice(image));
     }
 }

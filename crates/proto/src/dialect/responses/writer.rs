@@ -2,7 +2,6 @@
 //! series of Responses events. Both kinds may mix in one reply, as a cut by [`crate::trim`] does.
 
 mod items;
-mod object;
 mod pieces;
 mod terminal;
 
@@ -10,6 +9,7 @@ use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::encode::Facts;
 use super::wire::{data_of, is_message, type_of, type_of_head};
 use crate::canon::{Event, Open, Usage, What};
 use crate::dialect::{Dialect, KEEPALIVE, ReplySetting};
@@ -18,10 +18,7 @@ use crate::json::emit::{self, ObjectWriter};
 use crate::json::readable;
 use crate::text::{self, Json};
 use items::Items;
-use object::Facts;
 use pieces::Pieces;
-
-pub(super) use object::whole;
 
 /// Events to responses bytes.
 #[derive(Debug)]

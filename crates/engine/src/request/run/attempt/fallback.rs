@@ -107,7 +107,7 @@ impl ModelAttempt {
     }
 
     fn spend_retry_budget(&mut self) -> bool {
-        self.state.budgeted = self.state.services.dispatch.budget.lock().try_spend(self.state.services.runtime.now());
+        self.state.budgeted = self.state.services.dispatch.try_spend_retry(self.state.services.runtime.now());
         self.state.budgeted
     }
 

@@ -7,6 +7,7 @@ use proto::dialect::responses::compact::is_compaction_request;
 use proto::tokens::Words;
 use proto::upstream_error::{bounds, from_body};
 use proto::{Failure, Kind, tokens};
+use wire_body::offload_always;
 
 use super::ModelAttempt;
 use crate::registry::accounts::Entry;
@@ -75,13 +76,13 @@ impl ModelAttempt {
     /// Whether the refusal may only quote the client's text. This runs off the runtime's threads, like [`Self::words`].
     async fn may_quote_client(&self, failure: Failure) -> bool {
         let body = self.written();
-        tokio::task::spawn_blocking(move || bounds::repeats(&failure, &body)).await.unwrap_or(true)
+        offload_always(move || bounds::repeats(&failure, &body)).await
     }
 
     /// The token counts of the request's texts, counted off the runtime's threads, because a long text takes long.
     async fn words(&self) -> Words {
         let request = self.call.request.clone();
-        tokio::task::spawn_blocking(move || tokens::words(&request)).await.unwrap_or_default()
+        offload_always(move || tokens::words(&request)).await
     }
 }
 

@@ -189,7 +189,7 @@ impl ChatAnswer {
     /// Reads a generated image from its data URL.
     fn image(&mut self, image: &Json, sink: &mut EventSink<'_>) {
         let Some(url) = image.get("image_url").and_then(|url| url.text("url")) else { return };
-        let Some((format, start)) = data_url(url.as_str()) else { return };
+        let Some((format, start)) = encode::data_url(url.as_str()) else { return };
         self.close_text(sink);
         let at = self.take_index();
         let kind = ItemKind::Image {
@@ -276,15 +276,6 @@ fn pieces(data: &Bytes, raw: &RawValue) -> Vec<(bool, Text)> {
     }
     pieces.retain(|(_, text)| !text.is_empty());
     pieces
-}
-
-/// Format and start of the base64 part of an image's data URL.
-fn data_url(url: &str) -> Option<(&str, usize)> {
-    let (head, data) = url.split_once(";base64,")?;
-    let format = head.replace("\\/", "/");
-    let format = format.strip_prefix("data:image/")?;
-    let start = url.len() - data.len();
-    Some((&head[head.len() - format.len()..], start))
 }
 
 fn read_usage(usage: &Json) -> Option<Usage> {

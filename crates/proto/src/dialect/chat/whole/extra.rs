@@ -28,6 +28,8 @@ pub(super) struct Extra {
     choice: Pieces,
     logprobs: Pieces,
     message: Pieces,
+    /// Images that no item holds, because they are not in a data URL.
+    images: Vec<Json>,
     /// The upstream's finish reason.
     finish: Option<Text>,
 }
@@ -39,6 +41,7 @@ impl Extra {
             choice: Pieces::new(&[]),
             logprobs: Pieces::new(LOGPROB_LISTS),
             message: Pieces::new(MESSAGE_LISTS),
+            images: Vec::new(),
             finish: None,
         };
         let frames = whole.frames_in(Dialect::Chat).cloned().filter_map(sse::parse);
@@ -58,6 +61,8 @@ impl Extra {
         self.finish = choice.text("finish_reason").filter(|word| !word.is_empty()).or_else(|| self.finish.take());
         if let Some(message) = choice.get("delta").or_else(|| choice.get("message")) {
             self.message.add(&message, &MESSAGE);
+            let images = message.get("images").iter().flat_map(Json::elements).collect::<Vec<_>>();
+            self.images.extend(images.into_iter().filter(|image| !encode::is_inline_image(image)));
         }
     }
 
@@ -77,6 +82,11 @@ impl Extra {
 
     pub(super) fn message(&self, writer: &mut ObjectWriter<'_>) {
         self.message.write(writer);
+    }
+
+    /// Images that no item holds.
+    pub(super) fn images(&self) -> &[Json] {
+        &self.images
     }
 
     /// The upstream's finish reason, if `OpenAI` has none with the same meaning.

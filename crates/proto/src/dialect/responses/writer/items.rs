@@ -2,9 +2,9 @@
 
 use bytes::BytesMut;
 
+use super::super::encode::{render_item, write_part};
 use super::super::item;
 use super::super::wire::{data_of, part_index_field, piece_field};
-use super::object::{render_item, write_part};
 use super::{Writer, owned_json};
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, What};
 use crate::fold::ItemDraft;

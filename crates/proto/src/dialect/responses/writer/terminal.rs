@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::super::encode::{Facets, status, with_output};
 use super::super::wire::{is_message, type_of};
 use super::Writer;
-use super::object::{Facets, status, with_output};
 use crate::canon::Finish;
 use crate::failure::Failure;
 use crate::framing::sse;

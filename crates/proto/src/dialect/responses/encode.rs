@@ -1,13 +1,12 @@
-//! The response object and the items in it, as OpenAI writes them.
+//! The response object and its items, which streams and whole bodies share.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::super::item;
-use super::super::stored::Stored;
+use super::item;
+use super::stored::Stored;
 use crate::canon::{CallKind, Finish, Item, ItemKind, Open, Part, Usage};
 use crate::dialect::{ReplySetting, openai_error};
 use crate::failure::{Failure, Kind};
-use crate::fold::Whole;
 use crate::json::Shape;
 use crate::json::emit::{self, ObjectWriter};
 use crate::json::patch::set;
@@ -125,25 +124,6 @@ pub(super) fn status(finish: Finish) -> (&'static str, Option<&'static str>) {
         Finish::Filter => ("incomplete", Some("content_filter")),
         Finish::Cancelled => ("cancelled", None),
     }
-}
-
-/// The body of a collected reply.
-pub(crate) fn whole(whole: &Whole, setting: &ReplySetting) -> Bytes {
-    let mut facts = Facts::new(setting.clone());
-    facts.open(&Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created }, false);
-    let edited = whole.items.iter().any(|item| item.raw.is_none());
-    let output: Vec<Json> = (0..).zip(&whole.items).filter_map(|(at, item)| item_json(item, &facts, at)).collect();
-    if let Some(response) = whole.response.as_ref().filter(|response| response.shape() == Shape::Object) {
-        return setting.stored.mark(&with_output(response, &output, edited), true).bytes().clone();
-    }
-    let (status, incomplete) = match whole.finish {
-        Some(finish) => status(finish),
-        None => ("failed", None),
-    };
-    let failure = whole.failure.clone();
-    let response =
-        facts.response(status, |facets| *facets = Facets { output, usage: whole.usage, incomplete, failure });
-    setting.stored.mark(&response, true).bytes().clone()
 }
 
 /// A terminal object with its output filled in: the Codex backend leaves `output` empty, and the official SDKs read it. The SDKs
