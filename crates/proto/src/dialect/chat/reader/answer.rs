@@ -186,10 +186,12 @@ impl ChatAnswer {
         self.message.as_mut().expect("invariant: set in the lines above")
     }
 
-    /// Reads a generated image from its data URL.
+    /// Reads a generated image from its data URL. An image by address reaches Chat clients as the upstream's own frame.
     fn image(&mut self, image: &Json, sink: &mut EventSink<'_>) {
         let Some(url) = image.get("image_url").and_then(|url| url.text("url")) else { return };
-        let Some((format, start)) = encode::data_url(url.as_str()) else { return };
+        let Some((format, start)) = encode::data_url(url.as_str()) else {
+            return sink.push(What::Note("only Chat clients get an image by its address".to_owned()));
+        };
         self.close_text(sink);
         let at = self.take_index();
         let kind = ItemKind::Image {
