@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use engine::{Clock, Engine, Parts, RoutingQuery, Settings, TermsChange};
+use engine::{Clock, Engine, LimitsChange, Parts, RoutingQuery, Settings};
 use pool::pick::Strategy;
 use pool::{Millis, Secret, Tokens};
 use store::{NewAccount, Options, Store, StoredModels, TokenOrigin};
@@ -103,8 +103,8 @@ async fn choose(engine: &Engine) -> anyhow::Result<(Duration, Duration)> {
     let mut times = Vec::with_capacity(CHOICES);
     for n in 0..CHOICES {
         if n % 10 == 0 {
-            let change = TermsChange { max_concurrent: Some(Some(5)), priority: None };
-            engine.accounts().set_terms(&ids[n * 7919 % ids.len()], change).await?;
+            let change = LimitsChange { max_concurrent: Some(Some(5)), priority: None };
+            engine.accounts().set_limits(&ids[n * 7919 % ids.len()], change).await?;
         }
         let begun = Instant::now();
         let inquiry = RoutingQuery { model: Some("model-8"), ..RoutingQuery::default() };

@@ -85,7 +85,7 @@ impl Dispatch {
             self.routes.forget(id);
             self.model_queue.request(id);
         }
-        for id in &changes.terms_changed {
+        for id in &changes.limits_changed {
             self.limiter.requeue(id);
         }
         for id in &changes.removed {
@@ -103,9 +103,9 @@ impl Dispatch {
     }
 
     /// As [`Self::signal`], for a relay as it was when it was called.
-    pub(crate) fn signal_relay(&self, line: &RelayEntry, signal: &Signal) {
-        let lost = self.registry.accounts.signal_relay(line, signal, self.runtime.now());
-        self.on_status_lost(lost, &line.relay.id, signal);
+    pub(crate) fn signal_relay(&self, relay: &RelayEntry, signal: &Signal) {
+        let lost = self.registry.accounts.signal_relay(relay, signal, self.runtime.now());
+        self.on_status_lost(lost, &relay.relay.id, signal);
     }
 
     fn on_status_lost(&self, lost: bool, id: &AccountId, signal: &Signal) {

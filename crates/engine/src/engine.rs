@@ -38,7 +38,7 @@ use crate::tokens::Guest;
 pub struct Parts {
     /// Accounts, keys, usage.
     pub store: Store,
-    /// The way out.
+    /// The client of all outbound calls.
     pub upstream: Upstream,
     /// Settings.
     pub settings: Settings,
@@ -215,7 +215,7 @@ impl Engine {
         Logins { services: &self.services, pending: &self.pending }
     }
 
-    /// Models, whoever serves them.
+    /// The models of accounts and relays.
     pub fn models(&self) -> Models<'_> {
         Models(&self.services)
     }

@@ -24,7 +24,7 @@ mod settings;
 mod tokens;
 
 pub use admin::accounts::batch::{Batch, BatchOutcome, BatchResult as BatchFate, TagChange};
-pub use admin::accounts::{AccountError, AccountHealth, Accounts, CheckPace, CheckedAccount, TermsChange};
+pub use admin::accounts::{AccountError, AccountHealth, Accounts, CheckPace, CheckedAccount, LimitsChange};
 pub use admin::explain::{CandidateView, Routing, RoutingExplanation, RoutingQuery};
 pub use admin::keys::Keys;
 pub use admin::logins::{

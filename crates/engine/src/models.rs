@@ -208,8 +208,8 @@ impl ModelLists {
             return Ok(());
         }
         let trouble = |why: &dyn std::fmt::Display| ListFetchError::Upstream(why.to_string());
-        let way = self.dispatch.egress(&account.id).map_err(|error| trouble(&error))?;
-        let answer = way.accounts_check(account, &tokens.access).await.map_err(|fault| trouble(&fault))?;
+        let upstream = self.dispatch.egress(&account.id).map_err(|error| trouble(&error))?;
+        let answer = upstream.accounts_check(account, &tokens.access).await.map_err(|fault| trouble(&fault))?;
         if answer.status != 200 {
             return Err(ListFetchError::Refused(answer.status));
         }

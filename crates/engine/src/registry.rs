@@ -14,7 +14,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pool::egress::Egress as Way;
 use pool::relay::Relay;
 use pool::{Account, AccountId, Secret, Status, Tokens};
 use tokio::time::Instant;
@@ -111,9 +110,9 @@ impl Registry {
     /// The id and the name of an account's egress: `global`, `direct` or `auto` twice, or a proxy's id and name.
     pub(crate) fn egress_labels(&self, id: &AccountId) -> (String, String) {
         let table = self.egress.table();
-        let way = table.egress(id);
-        let proxy = if let Way::Fixed(id) = way { table.proxy(id) } else { None };
-        (way.to_string(), proxy.map_or_else(|| way.to_string(), |proxy| proxy.name.clone()))
+        let assigned = table.egress(id);
+        let proxy = if let pool::egress::Egress::Fixed(id) = assigned { table.proxy(id) } else { None };
+        (assigned.to_string(), proxy.map_or_else(|| assigned.to_string(), |proxy| proxy.name.clone()))
     }
 
     /// Reloads proxies and egress from the store. The caller holds [`Self::lock`].
@@ -136,18 +135,18 @@ impl Registry {
     /// holds [`Registry::lock`].
     pub(crate) async fn reload_relays(&self) -> Result<Changes, store::Error> {
         let stored = self.runtime.store.relays().await?;
-        let mut lines = self.file_relays.lock().clone();
-        let filed = lines.len();
+        let mut relays = self.file_relays.lock().clone();
+        let from_file = relays.len();
         for relay in stored {
-            if lines[..filed].iter().any(|line| line.relay.name == relay.name) {
+            if relays[..from_file].iter().any(|known| known.relay.name == relay.name) {
                 tracing::warn!(relay = %relay.name, "the configuration file names this relay too, and counts");
                 continue;
             }
-            if let Some(line) = self.relay_entry(relay).await? {
-                lines.push(line);
+            if let Some(entry) = self.relay_entry(relay).await? {
+                relays.push(entry);
             }
         }
-        Ok(self.accounts.adopt_relays(lines))
+        Ok(self.accounts.adopt_relays(relays))
     }
 
     /// A stored relay with its key; `None` when it was removed meanwhile.

@@ -103,31 +103,31 @@ fn approve(shared: &Shared, user_code: &str) -> Value {
 }
 
 fn account(shared: &Shared, new: NewAccount) -> Value {
-    let mut book = shared.book.lock();
+    let mut accounts = shared.accounts.lock();
     let expires_in = new.expires_in;
-    let who = book.add(new);
-    let grant = book.grant(who, expires_in, &shared.options.client_id);
-    let account = book.fake_account(who, grant);
+    let who = accounts.add(new);
+    let grant = accounts.grant(who, expires_in, &shared.options.client_id);
+    let account = accounts.fake_account(who, grant);
     json!({ "account": account, "auth_json": account.auth_json() })
 }
 
 fn edit(shared: &Shared, change: &Change) -> Value {
-    let mut book = shared.book.lock();
-    let who: Vec<usize> = book.of(&change.account_id).collect();
+    let mut accounts = shared.accounts.lock();
+    let who: Vec<usize> = accounts.of(&change.account_id).collect();
     for person in who.iter().copied() {
         if let Some(quota) = &change.quota {
-            book.logins[person].quota = quota.clone();
+            accounts.logins[person].quota = quota.clone();
         }
         if let Some(models) = &change.models {
-            book.logins[person].models = Some(models.clone());
+            accounts.logins[person].models = Some(models.clone());
         }
     }
     if let Some(why) = change.revoke_access {
-        book.revoke_access(&change.account_id, why);
+        accounts.revoke_access(&change.account_id, why);
     }
     match change.refresh.as_deref() {
-        Some("expired") => book.invalidate_refresh_tokens(&change.account_id, RefreshTokenState::Expired),
-        Some(_) => book.invalidate_refresh_tokens(&change.account_id, RefreshTokenState::Invalidated),
+        Some("expired") => accounts.invalidate_refresh_tokens(&change.account_id, RefreshTokenState::Expired),
+        Some(_) => accounts.invalidate_refresh_tokens(&change.account_id, RefreshTokenState::Invalidated),
         None => {}
     }
     json!({ "changed": who.len() })

@@ -66,8 +66,8 @@
 //! # WebSockets
 //! An upgrade is a request to [`Endpoint::Socket`], and each turn on the socket is a request to [`Endpoint::Responses`] with the
 //! method `WS`, so one rule fits both transports: a status becomes an error frame, silences and cuts have the same effect.
-//! [`Termination::Close`], [`QuirkKind`], [`Plan::connection_limit`], [`Plan::previous_not_found`], [`Plan::statusless`] and
-//! [`Plan::stray`] are for sockets. A rule matches a prewarm only if it asks for prewarms ([`Rule::prewarm`]).
+//! [`Termination::Close`], [`QuirkKind`], [`Plan::connection_limit`], [`Plan::previous_not_found`], [`Plan::error_without_status`] and
+//! [`Plan::foreign_completion`] are for sockets. A rule matches a prewarm only if it asks for prewarms ([`Rule::prewarm`]).
 //!
 //! # Proxies
 //! A [`Proxy`] is an HTTP or SOCKS 5 proxy on loopback that fails on request ([`ProxyFault`]) and records its connections;

@@ -27,10 +27,10 @@ fn challenge(verifier: &str) -> String {
 
 /// The login that the next authorization gets: the one set by the test, or a new login.
 fn person(shared: &Shared) -> LoginIndex {
-    let mut book = shared.book.lock();
-    match book.login_as {
+    let mut accounts = shared.accounts.lock();
+    match accounts.login_as {
         Some(who) => who,
-        None => book.add(NewAccount::default()),
+        None => accounts.add(NewAccount::default()),
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn authorize(shared: &Shared, call: &Call) -> Answer {
     let Ok(mut to) = url::Url::parse(param("redirect_uri")) else {
         return Answer::json(400, &errors::oauth("invalid_request", "redirect_uri is not a URL"));
     };
-    if shared.book.lock().deny {
+    if shared.accounts.lock().deny {
         to.query_pairs_mut().append_pair("error", "access_denied");
     } else {
         let who = person(shared);
@@ -86,7 +86,7 @@ fn loopback(uri: &str, ports: &[u16]) -> bool {
 /// A successful token response.
 fn granted(shared: &Shared, who: LoginIndex) -> Value {
     let options = &shared.options;
-    let grant = shared.book.lock().grant(who, options.access_lifetime, &options.client_id);
+    let grant = shared.accounts.lock().grant(who, options.access_lifetime, &options.client_id);
     json!({
         "access_token": grant.access,
         "expires_in": options.access_lifetime,

@@ -165,7 +165,7 @@ async fn run(listener: TcpListener, inner: Arc<Inner>, stop: CancellationToken, 
             () = stop.cancelled() => return,
         };
         let Ok((client, _)) = accepted else { continue };
-        inner.state.send_modify(|book| book.accepted += 1);
+        inner.state.send_modify(|state| state.accepted += 1);
         let (inner, stop) = (Arc::clone(&inner), stop.clone());
         tasks.spawn(async move {
             tokio::select! {
@@ -213,7 +213,7 @@ impl Inner {
             None => TcpStream::connect(target).await?,
         };
         let carried = ProxiedConnection { target: target.to_owned(), from: server.local_addr()? };
-        self.state.send_modify(|book| book.carried.push(carried));
+        self.state.send_modify(|state| state.carried.push(carried));
         Ok(server)
     }
 }

@@ -172,7 +172,7 @@ impl Record {
 pub(crate) struct Recorder {
     start: Instant,
     keep: usize,
-    book: Mutex<RecordState>,
+    state: Mutex<RecordState>,
     changed: Notify,
 }
 
@@ -189,7 +189,7 @@ const HELD: usize = 256 << 20;
 
 impl Recorder {
     pub(crate) fn new(keep: usize) -> Self {
-        Self { start: Instant::now(), keep, book: Mutex::default(), changed: Notify::new() }
+        Self { start: Instant::now(), keep, state: Mutex::default(), changed: Notify::new() }
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -199,7 +199,7 @@ impl Recorder {
     /// Adds the entry of a request. The answer owns the guard; a drop before the end means that the client disconnected.
     pub(crate) fn open(self: &Arc<Self>, seen: impl FnOnce(u64, Duration) -> RecordedRequest) -> RequestGuard {
         let at = self.now();
-        let mut state = self.book.lock();
+        let mut state = self.state.lock();
         state.next += 1;
         let id = state.next;
         let record = &mut state.record;
@@ -216,60 +216,60 @@ impl Recorder {
     }
 
     pub(crate) fn edit(&self, id: u64, change: impl FnOnce(&mut RecordedRequest)) {
-        let mut book = self.book.lock();
-        if let Some(seen) = book.record.find(id) {
+        let mut state = self.state.lock();
+        if let Some(seen) = state.record.find(id) {
             change(seen);
         }
-        drop(book);
+        drop(state);
         self.changed.notify_waiters();
     }
 
     /// Stores the decoded body of a request.
     pub(crate) fn body(&self, id: u64, body: Bytes, wire_length: usize) {
-        let mut book = self.book.lock();
+        let mut state = self.state.lock();
         let length = body.len();
-        if let Some(seen) = book.record.find(id) {
+        if let Some(seen) = state.record.find(id) {
             seen.body = body;
             seen.wire_length = wire_length;
-            book.held += length;
+            state.held += length;
         }
-        book.drop_bodies();
-        drop(book);
+        state.drop_bodies();
+        drop(state);
         self.changed.notify_waiters();
     }
 
     pub(crate) fn connected(&self) -> u64 {
-        let mut book = self.book.lock();
-        book.record.connections += 1;
-        book.record.connections
+        let mut state = self.state.lock();
+        state.record.connections += 1;
+        state.record.connections
     }
 
     pub(crate) fn record_offence(&self, offence: Violation) {
         tracing::warn!(?offence, "the client of the offline backend did something wrong");
-        self.book.lock().record.offences.push(offence);
+        self.state.lock().record.offences.push(offence);
         self.changed.notify_waiters();
     }
 
     pub(crate) fn refresh(&self, refresh: Refresh) {
-        self.book.lock().record.refreshes.push(refresh);
+        self.state.lock().record.refreshes.push(refresh);
         self.changed.notify_waiters();
     }
 
     /// Reads the record without a copy.
     pub(crate) fn with_record<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
-        look(&self.book.lock().record)
+        look(&self.state.lock().record)
     }
 
     pub(crate) fn snapshot(&self) -> Record {
-        self.book.lock().record.clone()
+        self.state.lock().record.clone()
     }
 
     /// Clears the record; the counts of connections and of open requests stay.
     pub(crate) fn reset(&self) {
-        let mut book = self.book.lock();
-        let (connections, open) = (book.record.connections, book.record.open);
-        book.record = Record { connections, open, peak: open, ..Record::default() };
-        book.held = 0;
+        let mut state = self.state.lock();
+        let (connections, open) = (state.record.connections, state.record.open);
+        state.record = Record { connections, open, peak: open, ..Record::default() };
+        state.held = 0;
     }
 
     pub(crate) async fn wait(&self, limit: Duration, until: impl Fn(&Record) -> bool) -> Result<(), TimedOut> {
@@ -278,7 +278,7 @@ impl Recorder {
                 let changed = self.changed.notified();
                 tokio::pin!(changed);
                 changed.as_mut().enable();
-                if until(&self.book.lock().record) {
+                if until(&self.state.lock().record) {
                     return;
                 }
                 changed.await;
@@ -342,13 +342,13 @@ impl Drop for RequestGuard {
             return;
         }
         let at = self.recorder.now();
-        let mut book = self.recorder.book.lock();
-        book.record.open -= usize::from(self.counts);
-        if let Some(seen) = book.record.find(self.id) {
+        let mut state = self.recorder.state.lock();
+        state.record.open -= usize::from(self.counts);
+        if let Some(seen) = state.record.find(self.id) {
             seen.sent = self.sent;
             seen.ending = Some(RequestEnd { at, left: self.left });
         }
-        drop(book);
+        drop(state);
         self.recorder.changed.notify_waiters();
     }
 }

@@ -215,12 +215,12 @@ fn plan(shared: &Shared, place: Endpoint, call: &Call) -> Plan {
 
 /// The account of the bearer token or, at the token endpoint, of the refresh token.
 fn account_of_token(shared: &Shared, place: Endpoint, call: &Call) -> Option<String> {
-    let book = shared.book.lock();
+    let accounts = shared.accounts.lock();
     let who = match place {
-        Endpoint::Token => book.refresh.get(&oauth::presented(&call.body)?)?.who,
-        _ => book.access.get(bearer(&call.headers)?)?.who,
+        Endpoint::Token => accounts.refresh.get(&oauth::presented(&call.body)?)?.who,
+        _ => accounts.access.get(bearer(&call.headers)?)?.who,
     };
-    Some(book.logins[who].account_id.clone())
+    Some(accounts.logins[who].account_id.clone())
 }
 
 fn act(shared: &Shared, place: Endpoint, call: &mut Call) -> Answer {
@@ -262,9 +262,9 @@ fn echo(call: &Call) -> Answer {
 /// Checks the bearer token and the account id header.
 fn authenticate(shared: &Shared, call: &Call) -> Result<Login, Reject> {
     let judged = {
-        let book = shared.book.lock();
-        let judged = bearer(&call.headers).map_or(Err(None), |token| book.verify_access_token(token));
-        judged.map(|who| book.logins[who].clone())
+        let accounts = shared.accounts.lock();
+        let judged = bearer(&call.headers).map_or(Err(None), |token| accounts.verify_access_token(token));
+        judged.map(|who| accounts.logins[who].clone())
     };
     let person = judged.map_err(|why| {
         if why.is_none() {

@@ -114,21 +114,21 @@ impl Running {
 
     /// A new login with these parameters.
     pub fn add_account(&self, new: NewAccount) -> FakeAccount {
-        let mut book = self.shared.book.lock();
+        let mut accounts = self.shared.accounts.lock();
         let expires_in = new.expires_in;
-        let who = book.add(new);
-        let grant = book.grant(who, expires_in, &self.shared.options.client_id);
-        book.fake_account(who, grant)
+        let who = accounts.add(new);
+        let grant = accounts.grant(who, expires_in, &self.shared.options.client_id);
+        accounts.fake_account(who, grant)
     }
 
     /// Advances the backend's clock, which sets token expiry and the `Date` header.
     pub fn advance(&self, by: Duration) {
-        self.shared.book.lock().ahead += i64::try_from(by.as_secs()).unwrap_or(0);
+        self.shared.accounts.lock().ahead += i64::try_from(by.as_secs()).unwrap_or(0);
     }
 
     /// Revokes the access tokens that this account has now.
     pub fn revoke_access(&self, account_id: &str, why: Revocation) {
-        self.shared.book.lock().revoke_access(account_id, why);
+        self.shared.accounts.lock().revoke_access(account_id, why);
     }
 
     /// Expires the access tokens that this account has now.
@@ -138,17 +138,17 @@ impl Running {
 
     /// Expires the account's refresh tokens: the answer is `refresh_token_expired`.
     pub fn expire_refresh(&self, account_id: &str) {
-        self.shared.book.lock().invalidate_refresh_tokens(account_id, RefreshTokenState::Expired);
+        self.shared.accounts.lock().invalidate_refresh_tokens(account_id, RefreshTokenState::Expired);
     }
 
     /// Invalidates the account's refresh tokens: the answer is `refresh_token_invalidated`.
     pub fn invalidate_refresh(&self, account_id: &str) {
-        self.shared.book.lock().invalidate_refresh_tokens(account_id, RefreshTokenState::Invalidated);
+        self.shared.accounts.lock().invalidate_refresh_tokens(account_id, RefreshTokenState::Invalidated);
     }
 
     /// The refresh tokens of this account that still work.
     pub fn current_refresh(&self, account_id: &str) -> Vec<String> {
-        self.shared.book.lock().current(account_id)
+        self.shared.accounts.lock().current(account_id)
     }
 
     /// Sets the account's quota.
@@ -168,14 +168,14 @@ impl Running {
 
     /// Sets the account of the next browser or device authorization; without a call a new account is made.
     pub fn login_as(&self, account_id: &str) {
-        let mut book = self.shared.book.lock();
-        let who = book.of(account_id).next();
-        book.login_as = who;
+        let mut accounts = self.shared.accounts.lock();
+        let who = accounts.of(account_id).next();
+        accounts.login_as = who;
     }
 
     /// Sets whether browser logins are denied.
     pub fn deny_logins(&self, deny: bool) {
-        self.shared.book.lock().deny = deny;
+        self.shared.accounts.lock().deny = deny;
     }
 
     /// Approves a device code as the user would on the page; `false` for an unknown code.
@@ -184,8 +184,8 @@ impl Running {
     }
 
     fn edit(&self, account_id: &str, change: impl Fn(&mut Login)) {
-        let mut book = self.shared.book.lock();
-        book.logins.iter_mut().filter(|person| person.account_id == account_id).for_each(change);
+        let mut accounts = self.shared.accounts.lock();
+        accounts.logins.iter_mut().filter(|person| person.account_id == account_id).for_each(change);
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) script: Script,
     pub(crate) gates: Gates,
-    pub(crate) book: Mutex<AccountTable>,
+    pub(crate) accounts: Mutex<AccountTable>,
     pub(crate) pending_logins: Mutex<PendingLogins>,
     pub(crate) cache: Mutex<PromptCache>,
     pub(crate) versions: Mutex<Versions>,
@@ -53,7 +53,7 @@ impl Shared {
             origin,
             script: Script::default(),
             gates: Gates::default(),
-            book: Mutex::default(),
+            accounts: Mutex::default(),
             pending_logins: Mutex::default(),
             cache: Mutex::default(),
             chains: Mutex::default(),
@@ -65,7 +65,7 @@ impl Shared {
 
     /// The `Date` of answers if the backend's clock differs from this machine's.
     pub(crate) fn date(&self) -> Option<HeaderValue> {
-        let accounts = self.book.lock();
+        let accounts = self.accounts.lock();
         let text = (accounts.ahead != 0).then(|| token::http_date(accounts.now()))?;
         HeaderValue::from_str(&text).ok()
     }

@@ -137,9 +137,9 @@ fn list(person: &Login) -> Answer {
 
 /// Sets the full windows of an account back to zero, once per request id.
 fn spend(shared: &Shared, account_id: &str, request: &str) -> (&'static str, u32) {
-    let mut book = shared.book.lock();
+    let mut accounts = shared.accounts.lock();
     let mut outcome = ("no_credit", 0);
-    for person in book.logins.iter_mut().filter(|person| person.account_id == account_id) {
+    for person in accounts.logins.iter_mut().filter(|person| person.account_id == account_id) {
         if person.redeemed.iter().any(|redeemed| redeemed == request) {
             return ("already_redeemed", 0);
         }

@@ -84,12 +84,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let server = listeners.serve(engine.clone());
     let token = config.accounts.token.clone().map(|token| tokio::spawn(import_token(engine.clone(), token)));
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
-    let filed = FileRelays::new(engine.clone(), config.paths.config.clone());
-    let seen = filed.stamps(&config.relays);
-    filed.put(&config.relays).await;
-    filed.warn_unknown_relays(&config.model);
+    let file_relays = FileRelays::new(engine.clone(), config.paths.config.clone());
+    let seen = file_relays.stamps(&config.relays);
+    file_relays.put(&config.relays).await;
+    file_relays.warn_unknown_relays(&config.model);
     let relays =
-        tokio::spawn(filed.follow((config.relays, seen), RefusalRecorder::new(store.clone()), shutdown.clone()));
+        tokio::spawn(file_relays.follow((config.relays, seen), RefusalRecorder::new(store.clone()), shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
     Ok(Running { addresses, ollama, engine, store, shutdown, cutoff: now, listener, relays, token, _lock: lock })
 }

@@ -37,7 +37,7 @@ async fn admin(gateway: &Gateway, token: &str, (method, path): (&str, &str), bod
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn terms_are_set_on_the_command_line_and_over_the_api() {
+async fn limits_are_set_on_the_command_line_and_over_the_api() {
     let backend = backend().await;
     let home = home(&backend);
     let listed = accounts(&home);

@@ -162,8 +162,8 @@ pub enum EgressUnavailable<'a> {
 }
 
 impl From<EgressUnavailable<'_>> for Reason {
-    fn from(stuck: EgressUnavailable<'_>) -> Self {
-        Self::NoWay { until: stuck.until(), why: stuck.to_string() }
+    fn from(unavailable: EgressUnavailable<'_>) -> Self {
+        Self::NoEgress { until: unavailable.until(), why: unavailable.to_string() }
     }
 }
 

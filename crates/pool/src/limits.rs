@@ -124,7 +124,7 @@ pub const LEARNED_MODELS: usize = 256;
 /// version costs a call for every list.
 pub const CLIENT_VERSIONS: (usize, Duration) = (4, Duration::from_hours(1));
 /// Longest wait of a Codex client for the list of its version. Then it gets the list of our version.
-pub const EDITION_WAIT: Duration = Duration::from_secs(2);
+pub const CLIENT_VERSION_WAIT: Duration = Duration::from_secs(2);
 /// How long the backend's routing of an account holds. A new login ends it earlier.
 pub const ROUTING: Duration = Duration::from_hours(24);
 /// Time between two checks of the version feeds, and before the first one.

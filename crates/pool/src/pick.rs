@@ -99,30 +99,30 @@ pub struct NoAccount {
 
 /// Chooses an account. Only groups that can hold the best candidate are searched, and nothing is copied unless the choice fails.
 /// The reasons of a failure are in the order of the groups.
-pub fn pick<'a, I>(groups: &[Group<I>], ask: &Requirements<'_>, now: Millis) -> Result<Pick, NoAccount>
+pub fn pick<'a, I>(groups: &[Group<I>], requirements: &Requirements<'_>, now: Millis) -> Result<Pick, NoAccount>
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
 {
-    if let Some(id) = free(groups, ask, now) {
+    if let Some(id) = free(groups, requirements, now) {
         return Ok(Pick::Ready(id.clone()));
     }
     let all = groups.iter().flat_map(|group| group.candidates.clone());
     let mut queue: Option<(QueueRank, &AccountId)> = None;
     for candidate in all.clone() {
-        if let Ok(Standing::Queues) = candidate.standing(ask, now) {
+        if let Ok(Standing::Queues) = candidate.standing(requirements, now) {
             better(&mut queue, QueueRank::of(&candidate), &candidate.account.id);
         }
     }
     if let Some((_, id)) = queue {
         return Ok(Pick::Queue(id.clone()));
     }
-    let reasons = all.map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
-    Err(NoAccount { model: ask.model.to_owned(), reasons, kind: ask.kind })
+    let reasons = all.map(|candidate| (candidate.account.id.clone(), candidate.reason(requirements, now))).collect();
+    Err(NoAccount { model: requirements.model.to_owned(), reasons, kind: requirements.kind })
 }
 
 /// The best candidate with a free place. Groups are searched in the order of their bounds, until a bound is worse than the
 /// candidate found.
-fn free<'a, I>(groups: &[Group<I>], ask: &Requirements<'_>, now: Millis) -> Option<&'a AccountId>
+fn free<'a, I>(groups: &[Group<I>], requirements: &Requirements<'_>, now: Millis) -> Option<&'a AccountId>
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
 {
@@ -134,8 +134,8 @@ where
             break;
         }
         for candidate in group.candidates.clone() {
-            if let Ok(Standing::Serves) = candidate.standing(ask, now) {
-                better(&mut found, Rank::of(&candidate, ask, now), &candidate.account.id);
+            if let Ok(Standing::Serves) = candidate.standing(requirements, now) {
+                better(&mut found, Rank::of(&candidate, requirements, now), &candidate.account.id);
             }
         }
     }
@@ -161,10 +161,13 @@ enum Standing {
 struct OutOfQuestion;
 
 impl Candidate<'_> {
-    fn standing(&self, ask: &Requirements<'_>, now: Millis) -> Result<Standing, OutOfQuestion> {
-        let usable =
-            self.fits(ask) && !self.tried && self.serves(ask, now) && !self.broken() && self.unavailable.is_none();
-        match (usable, self.free(ask), self.room()) {
+    fn standing(&self, requirements: &Requirements<'_>, now: Millis) -> Result<Standing, OutOfQuestion> {
+        let usable = self.fits(requirements)
+            && !self.tried
+            && self.serves(requirements, now)
+            && !self.broken()
+            && self.unavailable.is_none();
+        match (usable, self.free(requirements), self.room()) {
             (true, true, _) => Ok(Standing::Serves),
             (true, false, true) => Ok(Standing::Queues),
             _ => Err(OutOfQuestion),
@@ -172,19 +175,19 @@ impl Candidate<'_> {
     }
 
     /// Whether it has the model and, if needed, can draw.
-    fn fits(&self, ask: &Requirements<'_>) -> bool {
-        self.lists_model && (!ask.draws || self.snapshot.draws())
+    fn fits(&self, requirements: &Requirements<'_>) -> bool {
+        self.lists_model && (!requirements.draws || self.snapshot.draws())
     }
 
     /// Whether its state allows the request.
-    fn serves(&self, ask: &Requirements<'_>, now: Millis) -> bool {
-        let may_try = self.snapshot.exhausted() || self.snapshot.gate().open(now);
-        !self.is_resting(now) || ask.allow_exhausted && may_try
+    fn serves(&self, requirements: &Requirements<'_>, now: Millis) -> bool {
+        let may_try = self.snapshot.exhausted() || self.snapshot.availability().open(now);
+        !self.is_resting(now) || requirements.allow_exhausted && may_try
     }
 
     /// Whether it rests, or the limit of this model is used up.
     fn is_resting(&self, now: Millis) -> bool {
-        !self.snapshot.gate().open(now) || self.model_limit.is_some()
+        !self.snapshot.availability().open(now) || self.model_limit.is_some()
     }
 
     /// The reason from its state or the limit of this model.
@@ -194,15 +197,15 @@ impl Candidate<'_> {
     }
 
     /// Why it does not serve. Reasons for every request come before reasons for this request.
-    fn reason(&self, ask: &Requirements<'_>, now: Millis) -> Reason {
+    fn reason(&self, requirements: &Requirements<'_>, now: Millis) -> Reason {
         if !self.lists_model {
             return Reason::NoModel;
         }
-        if !self.fits(ask) {
+        if !self.fits(requirements) {
             return Reason::NoImages;
         }
         match (self.over(now), self.breaker) {
-            (Some(reason), _) if !self.serves(ask, now) => reason,
+            (Some(reason), _) if !self.serves(requirements, now) => reason,
             _ if self.unavailable.is_some() => self.unavailable.map_or(Reason::Full, Reason::from),
             _ if self.tried => Reason::Tried,
             (_, BreakerState::Broken(until)) => Reason::Failing { until },
@@ -214,16 +217,16 @@ impl Candidate<'_> {
         matches!(self.breaker, BreakerState::Broken(_))
     }
 
-    fn free(&self, ask: &Requirements<'_>) -> bool {
-        let most = self.ceiling(ask);
+    fn free(&self, requirements: &Requirements<'_>) -> bool {
+        let most = self.ceiling(requirements);
         // One call at a time probes the upstream.
         let probed = self.breaker == BreakerState::Probe && self.in_flight > self.older;
         (most == 0 || self.in_flight < most) && !probed && self.soon()
     }
 
     /// Requests at a time; 0 is no limit.
-    pub fn ceiling(&self, ask: &Requirements<'_>) -> u32 {
-        self.snapshot.ceiling().unwrap_or(ask.max_concurrent)
+    pub fn ceiling(&self, requirements: &Requirements<'_>) -> u32 {
+        self.snapshot.ceiling().unwrap_or(requirements.max_concurrent)
     }
 
     /// Whether a request may wait for its next start.
@@ -283,7 +286,7 @@ impl NoAccount {
 
     /// The hint for these reasons.
     fn cure(&self) -> &'static str {
-        if self.has(|why| matches!(why, Reason::NoWay { .. })) {
+        if self.has(|why| matches!(why, Reason::NoEgress { .. })) {
             return "see `polygate proxies list`";
         }
         // Switching on a good login is easier than a new login.

@@ -148,7 +148,7 @@ pub enum Reason {
     /// [`Status::Disabled`].
     Disabled,
     /// The egress route that its owner chose is unavailable. No other route is taken.
-    NoWay {
+    NoEgress {
         /// When it may be available again; `None` when only the owner can fix it.
         until: Option<Millis>,
         /// What is wrong with it.
@@ -342,7 +342,7 @@ impl Reason {
     pub fn until(&self) -> Option<Millis> {
         match self {
             Self::Cooling { until, .. } | Self::Exhausted { until, .. } | Self::Failing { until } => Some(*until),
-            Self::NoWay { until, .. } => *until,
+            Self::NoEgress { until, .. } => *until,
             _ => None,
         }
     }
@@ -360,7 +360,7 @@ impl Reason {
             Self::Tried => "tried",
             Self::Full => "full",
             Self::Failing { .. } => "failing",
-            Self::NoWay { .. } => "no_way",
+            Self::NoEgress { .. } => "no_way",
         }
     }
 
@@ -374,7 +374,7 @@ impl Reason {
             Self::NeedsLogin { why } => format!("needs a new login: {why}"),
             Self::Blocked { why } => format!("blocked by the provider: {why}"),
             Self::Disabled => "switched off".into(),
-            Self::NoWay { why, .. } => why.clone(),
+            Self::NoEgress { why, .. } => why.clone(),
             Self::NoModel => "does not list this model".into(),
             Self::NoImages => "its plan has no images".into(),
             Self::Tried => "already tried for this request".into(),

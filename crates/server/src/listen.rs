@@ -166,15 +166,15 @@ async fn serve_connection(
     socket: TcpStream,
 ) -> Result<(), Failed> {
     let limits = app.limits.clone();
-    let mut gate = HeadFilter::new(socket, connection.clone(), limits.clone());
-    let version = gate.version().await?;
+    let mut filter = HeadFilter::new(socket, connection.clone(), limits.clone());
+    let version = filter.version().await?;
     let served = connection.clone();
     let service = service_fn(move |request| {
         // Boxed, because hyper keeps room for this future for the life of the connection: hours, for a stream.
         let answer = Box::pin(service::serve(app.clone(), served.clone(), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let io = TokioIo::new(gate);
+    let io = TokioIo::new(filter);
     if version == Version::Http1 {
         let conn = Box::pin(http1_builder(&limits).serve_connection(io, service).with_upgrades());
         let conn = DrivenConnection {

@@ -203,8 +203,8 @@ impl Store {
         (id, new): (&AccountId, &NewAccount),
     ) -> Result<u64, Error> {
         let Some(egress) = &new.egress else { return self.write(failpoint::ACCOUNT, row.0, row.1).await };
-        let way = args![&id.0, egress.to_string()];
-        self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &way)).await
+        let assignment = args![&id.0, egress.to_string()];
+        self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &assignment)).await
     }
 
     /// Removes accounts and their dependent rows in one transaction. The result says for each account, in order, whether it existed.

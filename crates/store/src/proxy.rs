@@ -84,17 +84,18 @@ impl Store {
     pub async fn egresses(&self) -> Result<Vec<(AccountId, Egress)>, Error> {
         let rows = self.read(sql::EGRESSES, &[]).await?;
         let pair = |row: &DbRow| {
-            let Ok(way) = row.text(1)?.parse();
-            Ok((AccountId(row.text(0)?), way))
+            let Ok(egress) = row.text(1)?.parse();
+            Ok((AccountId(row.text(0)?), egress))
         };
         rows.iter().map(pair).collect()
     }
 
     /// Sets the egress of accounts in one transaction; accounts that are gone are skipped.
-    pub async fn set_egresses(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
-        let row =
-            |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };
-        let rows: Vec<_> = ways.iter().map(row).collect();
+    pub async fn set_egresses(&self, egresses: &[(AccountId, Egress)]) -> Result<(), Error> {
+        let row = |(id, egress): &(AccountId, Egress)| -> Vec<Arg<'static>> {
+            args![id.0.clone(), egress.to_string()].to_vec()
+        };
+        let rows: Vec<_> = egresses.iter().map(row).collect();
         self.write_all(failpoint::EGRESS, sql::EGRESS_SET, &rows).await?;
         Ok(())
     }

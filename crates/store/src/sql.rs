@@ -53,7 +53,7 @@ statements! {
         ON CONFLICT (account_id) DO UPDATE SET file = excluded.file, may_refresh = excluded.may_refresh";
     LINK_REMOVE = "DELETE FROM account_link WHERE account_id = $1";
     ACCOUNT_QUOTA = "UPDATE account SET quota = $2, version = version + 1 WHERE id = $1";
-    ACCOUNT_TERMS = "UPDATE account SET max_concurrent = $2, priority = $3, version = version + 1 WHERE id = $1";
+    ACCOUNT_LIMITS = "UPDATE account SET max_concurrent = $2, priority = $3, version = version + 1 WHERE id = $1";
     TOKENS = "SELECT access, refresh, identity, expires, refreshed FROM account WHERE id = $1";
 
     TOKENS_ALL = "SELECT access, refresh, identity, expires, refreshed, id FROM account";

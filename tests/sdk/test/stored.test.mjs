@@ -1,4 +1,4 @@
-// Stored responses and the WebSocket through the official SDK, whoever serves.
+// Stored responses and the WebSocket through the official SDK, for every kind of upstream.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -82,7 +82,7 @@ test('a running response is cancelled', async () => {
   assert.equal(last.response.status, 'cancelled');
 });
 
-/** What a response says, whoever adds the convenience of the SDK. */
+/** What a response says, with or without the convenience of the SDK. */
 function said(response) {
   const messages = response.output.filter((item) => item.type === 'message');
   return messages.flatMap((message) => message.content).map((part) => part.text).join('');

@@ -28,9 +28,9 @@ pub enum AccountError {
     /// An invalid name or tag.
     #[error("{0}")]
     Invalid(&'static str),
-    /// Terms out of bounds.
+    /// Limits out of bounds.
     #[error(transparent)]
-    Terms(#[from] InvalidLimits),
+    Limits(#[from] InvalidLimits),
     /// Its tokens were not refreshed.
     #[error("its tokens were not refreshed: {why}")]
     NotRefreshed {
@@ -87,20 +87,20 @@ pub struct CheckedAccount {
     pub duration_ms: Option<u64>,
 }
 
-/// A change of an account's terms; `None` keeps the value.
+/// A change of an account's limits; `None` keeps the value.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TermsChange {
+pub struct LimitsChange {
     /// Requests at a time; 0 is no limit, an inner `None` leaves it to the settings.
     pub max_concurrent: Option<Option<u32>>,
     /// Its priority; lower serves first.
     pub priority: Option<i32>,
 }
 
-impl TermsChange {
-    /// Applies the change. Errors: [`InvalidLimits`] for terms out of bounds.
-    pub fn apply(self, terms: AccountLimits) -> Result<AccountLimits, InvalidLimits> {
-        let max_concurrent = self.max_concurrent.unwrap_or(terms.max_concurrent);
-        AccountLimits { max_concurrent, priority: self.priority.unwrap_or(terms.priority) }.check()
+impl LimitsChange {
+    /// Applies the change. Errors: [`InvalidLimits`] for limits out of bounds.
+    pub fn apply(self, limits: AccountLimits) -> Result<AccountLimits, InvalidLimits> {
+        let max_concurrent = self.max_concurrent.unwrap_or(limits.max_concurrent);
+        AccountLimits { max_concurrent, priority: self.priority.unwrap_or(limits.priority) }.check()
     }
 }
 
@@ -109,17 +109,17 @@ impl TermsChange {
 pub struct Accounts<'e>(pub(crate) &'e Arc<Services>);
 
 impl Accounts<'_> {
-    /// Changes an account's terms at once, also for waiting requests. With an error nothing is changed.
-    pub async fn set_terms(self, id: &str, change: TermsChange) -> Result<AccountView, AccountError> {
+    /// Changes an account's limits at once, also for waiting requests. With an error nothing is changed.
+    pub async fn set_limits(self, id: &str, change: LimitsChange) -> Result<AccountView, AccountError> {
         let services = self.0;
         let _guard = services.registry.lock_reload().await;
         let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
         let id = &entry.account.id;
-        let terms = change.apply(entry.account.limits)?;
-        if !services.runtime.store.set_limits(id, terms).await? {
+        let limits = change.apply(entry.account.limits)?;
+        if !services.runtime.store.set_limits(id, limits).await? {
             return Err(AccountError::Unknown);
         }
-        services.registry.accounts.set_terms(id, terms);
+        services.registry.accounts.set_limits(id, limits);
         services.dispatch.limiter.requeue(id);
         let entry = services.registry.accounts.get(id).ok_or(AccountError::Unknown)?;
         Ok(entry.view(services.dispatch.limiter.in_flight_and_waiting(id), services.runtime.now()))
@@ -127,9 +127,9 @@ impl Accounts<'_> {
 
     /// Every account, oldest first.
     pub fn list(self) -> Vec<AccountView> {
-        let (now, ways) = (self.0.runtime.now(), self.0.registry.egress.table());
+        let (now, egress) = (self.0.runtime.now(), self.0.registry.egress.table());
         let list = self.0.registry.accounts.list();
-        list.accounts().map(|entry| self.view(entry, &ways, now)).collect()
+        list.accounts().map(|entry| self.view(entry, &egress, now)).collect()
     }
 
     /// One account.
@@ -213,13 +213,13 @@ impl Accounts<'_> {
     }
 
     /// An account for people, with the facts that its entry does not hold.
-    pub(crate) fn view(self, entry: &Entry, ways: &EgressTable, now: Millis) -> AccountView {
+    pub(crate) fn view(self, entry: &Entry, egress: &EgressTable, now: Millis) -> AccountView {
         let id = &entry.account.id;
         let mut view = entry.view(self.0.dispatch.limiter.in_flight_and_waiting(id), now);
         view.tags = self.0.registry.extras.tags(id);
         view.linked = self.0.registry.extras.link(id).map(|link| link.file.display().to_string());
         (view.egress_id, view.egress) = self.0.registry.egress_labels(id);
-        view.why = view.why.or_else(|| ways.unavailable(id, now).map(|stuck| stuck.to_string()));
+        view.why = view.why.or_else(|| egress.unavailable(id, now).map(|unavailable| unavailable.to_string()));
         view
     }
 

@@ -33,7 +33,7 @@ pub struct RoutingExplanation {
     pub model: String,
     /// The strategy.
     pub strategy: pool::pick::Strategy,
-    /// The id of whoever would serve it now, or be waited for; `None` when nobody can.
+    /// The id of the account or relay that would serve it now, or after a wait; `None` when none can.
     pub chosen: Option<String>,
     /// The model of its chain that `chosen` would serve, when nobody can serve the one that is meant.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -132,7 +132,7 @@ impl Logins<'_> {
     }
 
     /// Makes a call of a login by this egress and never by another. With [`Egress::Auto`], `step` is called with one proxy after the other
-    /// while nothing was sent. Errors: [`LoginProblem::Way`] with [`ProxyError::Stuck`], and the error of the call.
+    /// while nothing was sent. Errors: [`LoginProblem::Egress`] with [`ProxyError::NoEgress`], and the error of the call.
     pub async fn step_by<T, F>(self, egress: Option<&Egress>, step: impl Fn(Upstream) -> F) -> Result<T, LoginProblem>
     where
         F: Future<Output = Result<T, LoginError>>,

@@ -93,8 +93,8 @@ impl Models<'_> {
 
     /// The relay that serves a model name; `None` for accounts and unknown names.
     pub fn owner(self, name: &str) -> Option<String> {
-        let ServedBy::Relays(stops) = self.resolve(Some(name)).ok()?.to else { return None };
-        let entry = self.0.registry.accounts.get(&stops.first()?.relay)?;
+        let ServedBy::Relays(targets) = self.resolve(Some(name)).ok()?.to else { return None };
+        let entry = self.0.registry.accounts.get(&targets.first()?.relay)?;
         Some(entry.relay.as_ref()?.relay.name.clone())
     }
 
@@ -132,7 +132,7 @@ impl Models<'_> {
 
     fn refreshed(self, id: &AccountId, error: Option<String>) -> Option<Refreshed> {
         let entry = self.0.registry.accounts.get(id)?;
-        let name = entry.relay.as_ref().map_or(&entry.account.label, |line| &line.relay.name).clone();
+        let name = entry.relay.as_ref().map_or(&entry.account.label, |relay| &relay.relay.name).clone();
         let models = entry.models.as_ref().map_or(0, |listing| listing.models.len());
         Some(Refreshed { id: id.0.clone(), name, models, error })
     }

@@ -23,17 +23,17 @@ pub(crate) async fn keep_measured(services: Arc<Services>) {
         return;
     }
     let mut rota = PollSchedule::new(services.runtime.now());
-    let mut asks = FuturesUnordered::new();
+    let mut polls = FuturesUnordered::new();
     loop {
         let pause = match rota.next(&services) {
-            Next::Ask(id) => {
-                asks.push(poll_account(&services, id));
+            Next::Poll(id) => {
+                polls.push(poll_account(&services, id));
                 continue;
             }
             Next::Wait(pause) => pause,
         };
         tokio::select! {
-            Some((id, good)) = asks.next() => rota.record_result(id, good, services.runtime.now()),
+            Some((id, good)) = polls.next() => rota.record_result(id, good, services.runtime.now()),
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -42,7 +42,7 @@ pub(crate) async fn keep_measured(services: Arc<Services>) {
 /// The next step.
 enum Next {
     /// Measure this account.
-    Ask(AccountId),
+    Poll(AccountId),
     /// Wait this long, or until an account answers.
     Wait(Duration),
 }
@@ -53,20 +53,20 @@ struct PollSchedule {
     /// The last poll of each account.
     last_polls: HashMap<AccountId, LastPoll>,
     /// The accounts that are being measured.
-    asking: HashSet<AccountId>,
+    polling: HashSet<AccountId>,
     /// The earliest next start.
     next_start: Instant,
 }
 
 impl PollSchedule {
     fn new(since: Millis) -> Self {
-        Self { since, last_polls: HashMap::new(), asking: HashSet::new(), next_start: Instant::now() }
+        Self { since, last_polls: HashMap::new(), polling: HashSet::new(), next_start: Instant::now() }
     }
 
     /// The next step. The accounts are looked at only when another poll may start.
     fn next(&mut self, services: &Services) -> Next {
         let early = self.next_start.saturating_duration_since(Instant::now());
-        if self.asking.len() >= PARALLEL || !early.is_zero() {
+        if self.polling.len() >= PARALLEL || !early.is_zero() {
             return Next::Wait(if early.is_zero() { LOOK } else { early });
         }
         let (list, now) = (services.registry.accounts.list(), services.runtime.now());
@@ -76,8 +76,8 @@ impl PollSchedule {
         match own.into_iter().filter_map(|account| self.due(&pace, account, now)).min() {
             Some((at, id)) if at <= now => {
                 self.next_start = Instant::now() + pace.gap();
-                self.asking.insert(id.clone());
-                Next::Ask(id.clone())
+                self.polling.insert(id.clone());
+                Next::Poll(id.clone())
             }
             first => {
                 let look = LOOK.min(pace.every / 4);
@@ -89,7 +89,7 @@ impl PollSchedule {
 
     /// When an account is due; `None` when it is never polled, or is being measured.
     fn due<'a>(&mut self, pace: &PollPace, account: &'a Account, now: Millis) -> Option<(Millis, &'a AccountId)> {
-        if self.asking.contains(&account.id) {
+        if self.polling.contains(&account.id) {
             return None;
         }
         let last_poll = self.last_polls.entry(account.id.clone()).or_insert_with(fresh);
@@ -99,7 +99,7 @@ impl PollSchedule {
 
     /// Records the result of a poll.
     fn record_result(&mut self, id: AccountId, good: bool, now: Millis) {
-        self.asking.remove(&id);
+        self.polling.remove(&id);
         let failures = self.last_polls.get(&id).map_or(0, |last_poll| last_poll.failures);
         let failures = if good { 0 } else { failures.saturating_add(1) };
         self.last_polls.insert(id, LastPoll { at: now, failures, ..fresh() });

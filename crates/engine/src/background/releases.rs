@@ -87,14 +87,14 @@ async fn check_feed(services: &Arc<Services>, feed: Feed, url: &Url) {
 
 /// The version that a feed names, asked by the global egress.
 async fn published(services: &Arc<Services>, feed: Feed, url: &Url) -> Option<String> {
-    let way = match services.dispatch.egress_attempts_by(None).next() {
-        Ok(way) => way,
+    let upstream = match services.dispatch.egress_attempts_by(None).next() {
+        Ok(upstream) => upstream,
         Err(why) => {
             tracing::debug!(?feed, %why, "version feed not asked");
             return None;
         }
     };
-    match way.feed(url).await {
+    match upstream.feed(url).await {
         Ok(answer) if answer.status == 200 => {
             let text = feed.read(&answer.body);
             if text.is_none() {

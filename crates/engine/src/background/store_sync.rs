@@ -191,8 +191,8 @@ impl StoreSync {
     /// Writes the statuses of relays. Relays of the file are not stored.
     async fn save_relays(&self, round: &mut [Unsaved]) {
         for (entry, left) in round.iter_mut().filter(|(_, left)| left.status()) {
-            let Some(line) = &entry.relay else { continue };
-            let stored = line.origin == RelayOrigin::Store;
+            let Some(relay) = &entry.relay else { continue };
+            let stored = relay.origin == RelayOrigin::Store;
             if !stored || logged(1, self.save_relay(&entry.account).await).is_some() {
                 left.signals.clear();
             }

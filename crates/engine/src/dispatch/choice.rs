@@ -35,9 +35,9 @@ impl Dispatch {
         (prefer, tried): (Option<&AccountId>, &[AccountId]),
         choose: impl FnOnce(Candidates<'_>, Millis) -> T,
     ) -> T {
-        let (list, ways) = (self.registry.accounts.list(), self.registry.egress.table());
+        let (list, egress) = (self.registry.accounts.list(), self.registry.egress.table());
         let (to, bundled, custom) = (&resolved.to, &self.bundled, resolved.model.custom);
-        choose(Candidates { list: &list, bundled, custom, to, ways: &ways, prefer, tried }, self.runtime.now())
+        choose(Candidates { list: &list, bundled, custom, to, egress: &egress, prefer, tried }, self.runtime.now())
     }
 
     /// The account or relay that would serve a request for this model now, or be waited for.

@@ -22,8 +22,8 @@ const ROUTES: usize = 3;
 pub(crate) struct NoEgress(String);
 
 impl From<EgressUnavailable<'_>> for NoEgress {
-    fn from(stuck: EgressUnavailable<'_>) -> Self {
-        Self(stuck.to_string())
+    fn from(unavailable: EgressUnavailable<'_>) -> Self {
+        Self(unavailable.to_string())
     }
 }
 
@@ -84,7 +84,7 @@ impl Dispatch {
     }
 
     fn upstream_by(self: &Arc<Self>, table: &EgressTable, route: Route) -> Result<Upstream, NoEgress> {
-        let way = match &route {
+        let egress = match &route {
             Route::Direct => return Ok(self.runtime.upstream.with_egress(ResolvedEgress::direct())),
             Route::Global => ResolvedEgress::global(),
             Route::Proxy(id) => ResolvedEgress::through(table.proxy(id).ok_or(EgressUnavailable::Removed)?.clone()),
@@ -96,7 +96,7 @@ impl Dispatch {
                 dispatch.on_call_outcome(&route, outcome);
             }
         };
-        Ok(self.runtime.upstream.with_egress(way.with_listener(listener)))
+        Ok(self.runtime.upstream.with_egress(egress.with_listener(listener)))
     }
 
     /// Records the result of a call by a route. Only a failure before any byte of the request counts against the route.
@@ -106,7 +106,7 @@ impl Dispatch {
             Ok(()) => self.on_route_changed(route, self.registry.egress.edit(route, RouteHealth::record_success)),
             Err(fault) if fault.sent == Sent::No && matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls) => {
                 let now = self.runtime.now();
-                tracing::debug!(why = %fault, "a way out failed");
+                tracing::debug!(why = %fault, "an egress route failed");
                 self.on_route_changed(route, self.registry.egress.edit(route, |marks| marks.record_failure(now)));
             }
             Err(_) => {}

@@ -37,7 +37,7 @@ pub(crate) struct ConcurrencyLimiter {
 enum WakeUp {
     /// The waiting request has the permit.
     Permit(Start),
-    /// The account has stopped serving or has other terms: choose again.
+    /// The account has stopped serving or has other limits: choose again.
     Again,
     /// Another account may have a free permit: choose again.
     Called,
@@ -55,7 +55,7 @@ pub(crate) struct Candidates<'a> {
     /// The accounts or relays that serve the model.
     pub(crate) to: &'a ServedBy,
     /// The open egress routes.
-    pub(crate) ways: &'a EgressTable,
+    pub(crate) egress: &'a EgressTable,
     /// The account of the conversation; chosen when it has a free permit.
     pub(crate) prefer: Option<&'a AccountId>,
     /// The accounts and relays that this request has tried.
@@ -111,11 +111,11 @@ impl ConcurrencyLimiter {
     pub(crate) fn acquire(
         self: &Arc<Self>,
         field: Candidates<'_>,
-        ask: &Requirements<'_>,
+        requirements: &Requirements<'_>,
         (previous, now): (Option<QueueTicket>, Millis),
     ) -> Result<Acquired, NoAccount> {
         let mut rows = self.rows.lock();
-        let choice = rows.choose(field, ask, now);
+        let choice = rows.choose(field, requirements, now);
         if let (Some(QueueTicket { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (previous, &choice) {
             rows.call_next(ticket);
         }
@@ -127,7 +127,7 @@ impl ConcurrencyLimiter {
             Pick::Queue(account) => {
                 let ticket = previous.map_or_else(|| rows.next_ticket(), |previous| previous.ticket);
                 let (sender, wake) = oneshot::channel();
-                let most = rows.ceiling(&account, ask, now);
+                let most = rows.ceiling(&account, requirements, now);
                 rows.enqueue(&account, Waiter { ticket, most, wake: sender });
                 Ok(Acquired::Later(QueuedRequest { limiter: Arc::clone(self), account, ticket, wake }))
             }
@@ -138,20 +138,20 @@ impl ConcurrencyLimiter {
     pub(crate) fn preview(
         &self,
         field: Candidates<'_>,
-        ask: &Requirements<'_>,
+        requirements: &Requirements<'_>,
         now: Millis,
     ) -> Result<Pick, NoAccount> {
-        self.rows.lock().choose(field, ask, now)
+        self.rows.lock().choose(field, requirements, now)
     }
 
     /// Every candidate in the order of the choice, with its score or the reason why it does not serve.
     pub(crate) fn explain(
         &self,
         field: Candidates<'_>,
-        ask: &Requirements<'_>,
+        requirements: &Requirements<'_>,
         now: Millis,
     ) -> Vec<(AccountId, Ranking)> {
-        self.rows.lock().explain(field, ask, now)
+        self.rows.lock().explain(field, requirements, now)
     }
 
     /// How many requests an account serves, and how many wait for it.
@@ -159,7 +159,7 @@ impl ConcurrencyLimiter {
         self.rows.lock().load(account)
     }
 
-    /// Lets the requests that wait for `account` choose again, because it has stopped serving or has other terms.
+    /// Lets the requests that wait for `account` choose again, because it has stopped serving or has other limits.
     pub(crate) fn requeue(&self, account: &AccountId) {
         self.rows.lock().requeue(account);
     }

@@ -24,21 +24,21 @@ pub type ProxyCheck = (ProxyId, Health);
 /// failure may be the echo service's own.
 pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], now: Millis) -> Vec<ProxyCheck> {
     let one = async |proxy: &Proxy| {
-        let way = upstream.with_egress(ResolvedEgress::through(proxy.clone()));
-        (proxy.id.clone(), check(&way, echo, now).await)
+        let upstream = upstream.with_egress(ResolvedEgress::through(proxy.clone()));
+        (proxy.id.clone(), check(&upstream, echo, now).await)
     };
     futures_util::stream::iter(proxies).map(one).buffered(PARALLEL).collect().await
 }
 
-async fn check(way: &Upstream, echo: &Url, now: Millis) -> Health {
-    let failed = match way.echo(echo, LIMIT).await {
+async fn check(upstream: &Upstream, echo: &Url, now: Millis) -> Health {
+    let failed = match upstream.echo(echo, LIMIT).await {
         Ok(exit) => {
             let latency_ms = u64::try_from(exit.latency.as_millis()).ok();
             return Health { ok: true, exit_ip: Some(exit.ip), latency_ms, checked: now, error: None };
         }
         Err(fault) => fault,
     };
-    let reached = tokio::time::timeout(LIMIT, way.check_reachable()).await.is_ok_and(|reached| reached.is_ok());
+    let reached = tokio::time::timeout(LIMIT, upstream.check_reachable()).await.is_ok_and(|reached| reached.is_ok());
     let error = if reached {
         format!("the backend answers through it, the echo service does not: {failed}")
     } else {
@@ -84,8 +84,8 @@ impl Dispatch {
     }
 
     pub(crate) async fn check_global(&self) {
-        let way = self.runtime.upstream.with_egress(ResolvedEgress::global());
-        let health = check(&way, &self.runtime.settings.proxies.echo, self.runtime.now()).await;
+        let upstream = self.runtime.upstream.with_egress(ResolvedEgress::global());
+        let health = check(&upstream, &self.runtime.settings.proxies.echo, self.runtime.now()).await;
         let changed = self.registry.egress.edit(&Route::Global, |marks| apply_check(marks, &health, health.checked));
         *self.registry.egress.global.lock() = Some(health);
         self.on_route_changed(&Route::Global, changed);

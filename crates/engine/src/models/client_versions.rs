@@ -122,7 +122,7 @@ impl ModelLists {
         {
             let (service, version) = (Arc::clone(self), version.to_owned());
             self.runtime.tasks.spawn(async move {
-                service.fetch_edition(&version, own).await;
+                service.fetch_version_lists(&version, own).await;
                 drop(guard);
             });
         }
@@ -130,11 +130,11 @@ impl ModelLists {
         let _ = timeout(patience, lock.lock()).await;
     }
 
-    async fn fetch_edition(self: &Arc<Self>, version: &str, own: Vec<AccountList>) {
+    async fn fetch_version_lists(self: &Arc<Self>, version: &str, own: Vec<AccountList>) {
         let (mut lists, mut failed) = (HashMap::new(), false);
         for (etag, entry) in own {
             let known = self.catalogs.cached_list(version, &etag);
-            match self.edition_of(&entry, version, known.as_deref()).await {
+            match self.list_for_version(&entry, version, known.as_deref()).await {
                 Ok(fresh) => lists.extend(fresh.map(Arc::new).or(known).map(|listing| (etag, listing))),
                 Err(error) => {
                     tracing::info!(account = %entry.account.id, version, %error, "model list for a client's version not fetched");
@@ -149,7 +149,7 @@ impl ModelLists {
     }
 
     /// An account's list for a version; `None` when the known one still holds.
-    async fn edition_of(
+    async fn list_for_version(
         self: &Arc<Self>,
         entry: &Entry,
         version: &str,

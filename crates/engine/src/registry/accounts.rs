@@ -204,9 +204,9 @@ impl Accounts {
     }
 
     /// As [`Self::signal`], for a relay as it was when it was called. A signal about a former address or key is ignored.
-    pub(crate) fn signal_relay(&self, line: &RelayEntry, signal: &Signal, now: Millis) -> bool {
-        let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.is_same_service(line));
-        self.apply(&line.relay.id, (signal, now), same)
+    pub(crate) fn signal_relay(&self, relay: &RelayEntry, signal: &Signal, now: Millis) -> bool {
+        let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.is_same_service(relay));
+        self.apply(&relay.relay.id, (signal, now), same)
     }
 
     fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&Entry) -> bool) -> bool {
@@ -302,10 +302,10 @@ impl Accounts {
         self.replace(|list, _| list.iter().map(&mut own).collect());
     }
 
-    /// Sets an account's terms.
-    pub(crate) fn set_terms(&self, id: &AccountId, terms: AccountLimits) {
+    /// Sets an account's limits.
+    pub(crate) fn set_limits(&self, id: &AccountId, limits: AccountLimits) {
         self.edit(id, |entry| {
-            entry.account.limits = terms;
+            entry.account.limits = limits;
             true
         });
     }
@@ -475,7 +475,7 @@ impl Entry {
 
     /// The protocol of its calls.
     pub(crate) fn wire(&self) -> Wire {
-        self.relay.as_ref().map_or(Wire::Responses, |line| line.relay.wire)
+        self.relay.as_ref().map_or(Wire::Responses, |relay| relay.relay.wire)
     }
 
     /// Whether the account can serve the model: by its live list, else by the bundled one; a `custom` model always. A relay is asked only

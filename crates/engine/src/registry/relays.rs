@@ -67,9 +67,9 @@ impl RelayEntry {
 
 impl Entry {
     /// The entry of a relay.
-    fn of_relay(line: RelayEntry) -> Self {
-        let (account, models) = (line.account(), line.configured_models());
-        Self { models, relay: Some(Arc::new(line)), ..Self::new(account) }
+    fn of_relay(relay: RelayEntry) -> Self {
+        let (account, models) = (relay.account(), relay.configured_models());
+        Self { models, relay: Some(Arc::new(relay)), ..Self::new(account) }
     }
 
     /// The models that the relay offers; `None` for accounts and for relays that are disabled or lack the capability.
@@ -91,21 +91,21 @@ impl Entry {
 impl Accounts {
     /// Applies the relays of store and configuration. Learned state is kept while a relay's address, key and protocol stay the same; other
     /// relays count as new.
-    pub(crate) fn adopt_relays(&self, lines: Vec<RelayEntry>) -> Changes {
+    pub(crate) fn adopt_relays(&self, relays: Vec<RelayEntry>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
             let mut next: Vec<_> = old.accounts().cloned().collect();
-            for line in lines {
-                let id = line.relay.id.clone();
+            for relay in relays {
+                let id = relay.relay.id.clone();
                 let known = old.get(&id);
                 let unsaved = dirty.get(&id).is_some_and(UnsavedState::status);
-                let merged = known.and_then(|known| keep_learned(known, &line, unsaved));
+                let merged = known.and_then(|known| keep_learned(known, &relay, unsaved));
                 match (&merged, known) {
                     (None, _) => changes.added.push(id),
                     (Some(merged), Some(known)) if is_healed(known, merged) => changes.signed_in.push(id),
                     _ => {}
                 }
-                next.push(Arc::new(merged.unwrap_or_else(|| Entry::of_relay(line))));
+                next.push(Arc::new(merged.unwrap_or_else(|| Entry::of_relay(relay))));
             }
             changes.removed = removed_ids(old, &next);
             // Before the catalogue of the new list is built.
@@ -122,10 +122,14 @@ fn is_healed(known: &Entry, merged: &Entry) -> bool {
 }
 
 /// The known entry with the stored relay; `None` when its learned state no longer holds.
-fn keep_learned(known: &Entry, line: &RelayEntry, unsaved: bool) -> Option<Entry> {
-    known.relay.as_ref().filter(|old| old.is_same_service(line))?;
+fn keep_learned(known: &Entry, relay: &RelayEntry, unsaved: bool) -> Option<Entry> {
+    known.relay.as_ref().filter(|old| old.is_same_service(relay))?;
     // The state of a relay of the file is only in memory; any other relay's row may be newer than memory.
-    let ours = unsaved || line.origin == RelayOrigin::File;
-    let status = if ours { known.account.status.clone() } else { line.account().status };
-    Some(Entry { account: Account { status, ..line.account() }, relay: Some(Arc::new(line.clone())), ..known.clone() })
+    let ours = unsaved || relay.origin == RelayOrigin::File;
+    let status = if ours { known.account.status.clone() } else { relay.account().status };
+    Some(Entry {
+        account: Account { status, ..relay.account() },
+        relay: Some(Arc::new(relay.clone())),
+        ..known.clone()
+    })
 }

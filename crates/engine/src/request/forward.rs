@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use pool::AccountId;
-use pool::attempt::{NextAccount as Toward, Outcome};
+use pool::attempt::{NextAccount, Outcome};
 use pool::catalog::{Resolved, ServedBy};
 use pool::pick::{self, NoAccount, Pick, Requirements};
 use pool::relay::Service;
@@ -54,7 +54,7 @@ pub struct ForwardRequest {
     pub content_type: Option<HeaderValue>,
     /// The body.
     pub load: ForwardBody,
-    /// A Codex client's own headers about its turn, those that [`upstream::TURN`] names.
+    /// A Codex client's own headers about its turn, those that [`upstream::TURN_HEADERS`] names.
     pub turn: Vec<(&'static str, String)>,
 }
 
@@ -145,7 +145,7 @@ impl Attempt for ForwardAttempt {
 
     /// A permit at an account or relay that was not tried. Forwarded calls do not queue.
     async fn permit(&mut self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
-        if let (Some(permit), Toward::Same) = (held, next.to) {
+        if let (Some(permit), NextAccount::Same) = (held, next.to) {
             return Ok(permit);
         }
         let (dispatch, requirements) = (&self.state.services.dispatch, self.requirements());
@@ -178,15 +178,17 @@ impl Attempt for ForwardAttempt {
     async fn learn(&mut self, _id: &AccountId, _outcome: &Outcome) {}
 
     fn model_for(&self, id: &AccountId) -> Option<&str> {
-        let ServedBy::Relays(stops) = &self.resolved.to else { return None };
-        stops.iter().find(|stop| stop.relay == *id).map(|stop| stop.model.as_str())
+        let ServedBy::Relays(targets) = &self.resolved.to else { return None };
+        targets.iter().find(|target| target.relay == *id).map(|target| target.model.as_str())
     }
 
     /// Whether the body can be sent again and an account or relay is left for it.
     fn may_try(&self, next: &NextTry) -> bool {
         let somebody = match next.to {
-            Toward::Same => next.refresh,
-            Toward::Other | Toward::PreferOther => matches!(self.pick(&self.state.history.tried), Ok(Pick::Ready(_))),
+            NextAccount::Same => next.refresh,
+            NextAccount::Other | NextAccount::PreferOther => {
+                matches!(self.pick(&self.state.history.tried), Ok(Pick::Ready(_)))
+            }
         };
         self.load.can_resend() && somebody
     }
@@ -198,11 +200,11 @@ impl Attempt for ForwardAttempt {
 
 impl ForwardAttempt {
     fn requirements(&self) -> Requirements<'_> {
-        let ask = self.state.services.dispatch.requirements(&self.resolved);
+        let requirements = self.state.services.dispatch.requirements(&self.resolved);
         match self.resolved.to {
             // No account lists its image model.
-            ServedBy::Accounts => Requirements { model: "", draws: self.service.draws(), ..ask },
-            ServedBy::Relays(_) => ask,
+            ServedBy::Accounts => Requirements { model: "", draws: self.service.draws(), ..requirements },
+            ServedBy::Relays(_) => requirements,
         }
     }
 

@@ -51,14 +51,14 @@ impl Head {
     pub fn of(resolved: &Resolved, mut notes: Notes) -> Self {
         let (model, retired_from) = (resolved.model.slug.clone(), resolved.retired_from.clone());
         if let Some(name) = &retired_from {
-            notes.add(format!("{} is retired and {model} answers", shown(name)));
+            notes.add(format!("{} is retired and {model} answers", shortened(name)));
         }
         Self { model, retired_from, notes, ..Self::default() }
     }
 }
 
 /// A name from a client, shortened for a note.
-pub(crate) fn shown(name: &str) -> &str {
+pub(crate) fn shortened(name: &str) -> &str {
     &name[..name.floor_char_boundary(64)]
 }
 

@@ -9,7 +9,7 @@ use pool::catalog::Resolved;
 use serde::Serialize;
 
 use crate::registry::keys::KeyId;
-use crate::request::reply::shown;
+use crate::request::reply::shortened;
 
 /// Most names that are remembered; the least recently used one is dropped first.
 const NAMES: usize = 64;
@@ -43,7 +43,7 @@ impl RetiredModels {
 
     /// Counts a request whose model name is a retired one.
     pub(crate) fn note(&self, resolved: &Resolved, key: &KeyId, now: Millis) {
-        let Some(name) = resolved.retired_from.as_deref().map(shown) else { return };
+        let Some(name) = resolved.retired_from.as_deref().map(shortened) else { return };
         let mut all = self.0.lock();
         let known = all.iter().position(|model| model.name == name).map(|at| all.remove(at));
         let room = all.len() < NAMES;

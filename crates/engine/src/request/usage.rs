@@ -211,9 +211,9 @@ impl Drop for UsageRecorder {
         }
         let usage = self.figures().unwrap_or_default();
         let Usage { input, cached, output, reasoning, estimated, .. } = usage;
-        let tally = TokenUsage { input, cached, output, reasoning, estimated };
+        let tokens = TokenUsage { input, cached, output, reasoning, estimated };
         let notes = self.notes.header();
-        let row = UsageRow { tokens: tally, notes, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
+        let row = UsageRow { tokens, notes, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
         self.services.runtime.store.usage().record(row);
     }
 }

@@ -83,7 +83,11 @@ impl TokenService {
         let due = if cooldown.is_zero() { due } else { due.max(now.after(cooldown)) };
         // Not before its egress is open again, which wakes the schedule, or worth another try.
         let table = self.registry.egress.table();
-        Some(table.unavailable(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(now.after(LOOK)))))
+        Some(
+            table
+                .unavailable(id, now)
+                .map_or(due, |unavailable| due.max(unavailable.until().unwrap_or(now.after(LOOK)))),
+        )
     }
 
     /// Starts a refresh in its own task.

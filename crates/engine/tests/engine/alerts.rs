@@ -35,8 +35,8 @@ async fn warned() -> (Bench, Engine) {
 /// A process that is started anew on the same store.
 async fn again(bench: &Bench) -> Engine {
     let settings = Settings { alerts: alerts(&bench.backend), ..Settings::default() };
-    let way = upstream(&bench.backend, Timeouts::default());
-    let parts = Parts { store: bench.store.clone(), upstream: way, settings, clock: bench.clock.clone() };
+    let node_upstream = upstream(&bench.backend, Timeouts::default());
+    let parts = Parts { store: bench.store.clone(), upstream: node_upstream, settings, clock: bench.clock.clone() };
     Engine::start(parts).await.expect("the engine starts")
 }
 

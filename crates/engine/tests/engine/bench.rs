@@ -27,7 +27,7 @@ pub(crate) struct Bench {
     pub(crate) backend: Running,
     pub(crate) engine: Engine,
     pub(crate) store: Store,
-    /// The engine's way out.
+    /// The engine's outbound client.
     pub(crate) upstream: Upstream,
     /// The logins at the backend, and their ids here, in the same order.
     pub(crate) logins: Vec<FakeAccount>,
@@ -109,7 +109,7 @@ impl Bench {
             logins.push(login);
         }
         let clock = Clock::manual(now());
-        let upstream = way(&backend, setup.timeouts, bundle);
+        let upstream = upstream_with_bundle(&backend, setup.timeouts, bundle);
         let parts =
             Parts { store: store.clone(), upstream: upstream.clone(), settings: setup.settings, clock: clock.clone() };
         let engine = Engine::start(parts).await.expect("the engine starts");
@@ -121,7 +121,7 @@ impl Bench {
         let options = store::Options { home: self.home.path().to_owned(), ..store::Options::default() };
         let parts = Parts {
             store: Store::open(options).await.expect("a second handle"),
-            upstream: way(&self.backend, Timeouts::default(), None),
+            upstream: upstream_with_bundle(&self.backend, Timeouts::default(), None),
             settings: Settings { transport: TransportMode::Http, ..Settings::default() },
             clock: self.clock.clone(),
         };
@@ -200,12 +200,12 @@ impl Bench {
     }
 }
 
-/// The way to this backend.
+/// The client for this backend.
 pub(crate) fn upstream(backend: &Running, timeouts: Timeouts) -> Upstream {
-    way(backend, timeouts, None)
+    upstream_with_bundle(backend, timeouts, None)
 }
 
-fn way(backend: &Running, timeouts: Timeouts, ca_bundle: Option<PathBuf>) -> Upstream {
+fn upstream_with_bundle(backend: &Running, timeouts: Timeouts, ca_bundle: Option<PathBuf>) -> Upstream {
     let url = |text: String| Url::parse(&text).expect("a URL");
     let (base_url, auth_url) = (url(backend.base_url()), url(backend.auth_url()));
     Upstream::new(Config { base_url, auth_url, timeouts, ca_bundle, ..Config::default() }).expect("the client")

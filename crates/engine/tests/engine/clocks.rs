@@ -153,9 +153,10 @@ async fn a_late_commit_ends_the_wish_for_a_login() {
     let options = store::Options { home: bench.home.path().to_owned(), ..store::Options::default() };
     let store = store::Store::open(options).await.expect("a second handle");
     let clock = Clock::manual(bench.clock.now().plus(61_000));
-    let way = upstream(&bench.backend, Timeouts::default());
-    let other =
-        Engine::start(Parts { store, upstream: way, settings: Settings::default(), clock }).await.expect("a node");
+    let node_upstream = upstream(&bench.backend, Timeouts::default());
+    let other = Engine::start(Parts { store, upstream: node_upstream, settings: Settings::default(), clock })
+        .await
+        .expect("a node");
     assert!(other.run(whole("hello")).await.is_err(), "its one try says that the token was used");
     bench.backend.release("late");
     bench.ask(whole("hello")).await.expect("the late tokens serve");

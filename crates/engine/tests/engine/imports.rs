@@ -81,7 +81,7 @@ async fn every_rotated_token_is_kept() {
     assert_eq!(bench.backend.record().token_posts().count(), before);
 }
 
-/// A refresh token that an account has already is not spent, and the account takes the way that was asked for.
+/// A refresh token that an account has already is not spent, and the account takes the egress that was asked for.
 #[tokio::test]
 async fn a_known_token_moves_its_account() {
     let bench = Bench::new().await;

@@ -217,7 +217,7 @@ async fn starts_are_staggered() {
     assert!(begun.elapsed() >= 3 * gap, "{:?}", begun.elapsed());
 }
 
-/// Nobody tells when a rest ends or an account is switched on: whoever waits for a busy one sees it soon.
+/// Nobody tells when a rest ends or an account is switched on: a request that waits for a busy one sees it soon.
 #[tokio::test]
 async fn who_waits_sees_that_another_account_became_free() {
     let bench = Bench::with(narrow(2)).await;

@@ -223,7 +223,7 @@ async fn codex_and_the_gateway_share_a_file() {
 
 /// A Codex that refreshes, truncates, and writes in two steps; gives its last refresh token.
 async fn codex(
-    way: upstream::Upstream,
+    upstream: upstream::Upstream,
     (file, login): (PathBuf, FakeAccount),
     (stop, own): (Arc<AtomicBool>, Arc<AtomicUsize>),
 ) -> String {
@@ -232,7 +232,7 @@ async fn codex(
     let mut refresh = login.refresh;
     while !stop.load(Ordering::Relaxed) {
         let grant =
-            way.refresh(&Secret::from(refresh.as_str()), RefreshReason::ProactiveExpiry).await.expect("a refresh");
+            upstream.refresh(&Secret::from(refresh.as_str()), RefreshReason::ProactiveExpiry).await.expect("a refresh");
         own.fetch_add(1, Ordering::Relaxed);
         grant.refresh.expect("it rotates").expose().clone_into(&mut refresh);
         auth["tokens"]["refresh_token"] = refresh.clone().into();

@@ -49,8 +49,8 @@ async fn two_processes_make_one_refresh() {
     let bench = Bench::with(Setup { accounts: vec![expired()], ..Setup::default() }).await;
     let options = store::Options { home: bench.home.path().to_owned(), ..store::Options::default() };
     let store = Store::open(options).await.expect("a second handle");
-    let way = upstream(&bench.backend, Timeouts::default());
-    let parts = Parts { store, upstream: way, settings: Settings::default(), clock: Clock::System };
+    let node_upstream = upstream(&bench.backend, Timeouts::default());
+    let parts = Parts { store, upstream: node_upstream, settings: Settings::default(), clock: Clock::System };
     let other = Engine::start(parts).await.expect("a second engine");
     let (one, two) = tokio::join!(bench.engine.run(whole("hello")), other.run(whole("hello")));
     assert!(one.is_ok() && two.is_ok(), "{:?} {:?}", one.err(), two.err());
@@ -280,13 +280,17 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
         panic!("no lease")
     };
     bench.store.write_intent(&ticket, then).await.expect("an intent");
-    let way = upstream(&bench.backend, Timeouts::default());
+    let node_upstream = upstream(&bench.backend, Timeouts::default());
     if used {
         let refresh = Secret::from(login.refresh.as_str());
-        way.refresh(&refresh, upstream::oauth::RefreshReason::ProactiveExpiry).await.expect("the first use");
+        node_upstream.refresh(&refresh, upstream::oauth::RefreshReason::ProactiveExpiry).await.expect("the first use");
     }
-    let parts =
-        Parts { store: bench.store.clone(), upstream: way, settings: Settings::default(), clock: Clock::System };
+    let parts = Parts {
+        store: bench.store.clone(),
+        upstream: node_upstream,
+        settings: Settings::default(),
+        clock: Clock::System,
+    };
     let engine = Engine::start(parts).await.expect("the next start");
     let served = engine.run(whole("hello")).await.is_ok();
     assert_eq!((engine.accounts().list()[0].status, served), (status, !used));

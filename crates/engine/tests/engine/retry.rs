@@ -145,7 +145,7 @@ async fn a_second_401_ends_the_login() {
     assert_eq!((bench.status(0), bench.status(1)), ("needs_login", "active"));
 }
 
-/// A 401 is no try: whoever is asked second gets new tokens too, and when these are refused a third account serves.
+/// A 401 is no try: the second account gets new tokens too, and when these are refused a third account serves.
 #[rstest]
 #[case::healed(1, &[0, 1, 1], "active")]
 #[case::over(2, &[0, 1, 1, 2], "needs_login")]

@@ -1,6 +1,6 @@
 //! What an account's owner sets for it, and the choice in words.
 
-use engine::{AccountError, RoutingQuery, TermsChange};
+use engine::{AccountError, LimitsChange, RoutingQuery};
 use offline::{Plan, Rule};
 use pool::catalog::Chains;
 use proto::{Kind, Text};
@@ -8,8 +8,8 @@ use proto::{Kind, Text};
 use crate::bench::{Bench, MODEL, Setup, chat};
 use crate::relays::CHAT;
 
-fn most(most: u32) -> TermsChange {
-    TermsChange { max_concurrent: Some(Some(most)), priority: None }
+fn most(most: u32) -> LimitsChange {
+    LimitsChange { max_concurrent: Some(Some(most)), priority: None }
 }
 
 #[tokio::test]
@@ -20,9 +20,9 @@ async fn the_ceiling_of_an_account_beats_the_settings_and_holds_at_once() {
     let engine = bench.engine.clone();
     let waiting = tokio::spawn(async move { engine.run(chat("count to 9")).await.map(|_| ()) });
     bench.until("a queue", |bench| bench.engine.accounts().list()[0].waiting == 1).await;
-    let view = bench.engine.accounts().set_terms(&bench.ids[0].0, most(3)).await.expect("set");
+    let view = bench.engine.accounts().set_limits(&bench.ids[0].0, most(3)).await.expect("set");
     assert_eq!(view.max_concurrent, Some(3));
-    waiting.await.expect("no panic").expect("whoever waited is served at once");
+    waiting.await.expect("no panic").expect("the waiting request is served at once");
     for _ in 0..2 {
         taps.push(bench.open(chat("count to 9")).await);
     }
@@ -37,8 +37,8 @@ async fn the_ceiling_of_an_account_beats_the_settings_and_holds_at_once() {
 #[tokio::test]
 async fn a_lower_priority_serves_first() {
     let bench = Bench::with(Setup::accounts(3)).await;
-    let first = TermsChange { max_concurrent: None, priority: Some(-5) };
-    bench.engine.accounts().set_terms(&bench.ids[2].0, first).await.expect("set");
+    let first = LimitsChange { max_concurrent: None, priority: Some(-5) };
+    bench.engine.accounts().set_limits(&bench.ids[2].0, first).await.expect("set");
     for n in 0..4 {
         let answer = bench.ask(chat(&format!("conversation {n}"))).await.expect("a reply");
         assert_eq!(answer.head.account.as_ref(), Some(&bench.ids[2]));
@@ -46,13 +46,13 @@ async fn a_lower_priority_serves_first() {
 }
 
 #[tokio::test]
-async fn bad_terms_change_nothing() {
+async fn bad_limits_change_nothing() {
     let bench = Bench::new().await;
     let id = bench.ids[0].0.clone();
-    assert!(matches!(bench.engine.accounts().set_terms(&id, most(100_001)).await, Err(AccountError::Terms(_))));
-    let far = TermsChange { max_concurrent: Some(Some(5)), priority: Some(1001) };
-    assert!(matches!(bench.engine.accounts().set_terms(&id, far).await, Err(AccountError::Terms(_))));
-    assert!(matches!(bench.engine.accounts().set_terms("nobody", most(1)).await, Err(AccountError::Unknown)));
+    assert!(matches!(bench.engine.accounts().set_limits(&id, most(100_001)).await, Err(AccountError::Limits(_))));
+    let far = LimitsChange { max_concurrent: Some(Some(5)), priority: Some(1001) };
+    assert!(matches!(bench.engine.accounts().set_limits(&id, far).await, Err(AccountError::Limits(_))));
+    assert!(matches!(bench.engine.accounts().set_limits("nobody", most(1)).await, Err(AccountError::Unknown)));
     assert_eq!(bench.store.accounts().await.expect("rows")[0].limits, pool::AccountLimits::default());
 }
 

@@ -120,8 +120,8 @@ fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
         return Answer::json(400, &errors::oauth("unsupported_grant_type", "Unknown grant_type."));
     }
     let (who, fate, account) = {
-        let mut book = shared.book.lock();
-        let found = book.refresh.get_mut(&body.refresh_token).map(|token| {
+        let mut accounts = shared.accounts.lock();
+        let found = accounts.refresh.get_mut(&body.refresh_token).map(|token| {
             let fate = token.state;
             if fate == RefreshTokenState::Current {
                 token.state = RefreshTokenState::Used;
@@ -129,7 +129,7 @@ fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
             (token.who, fate)
         });
         match found {
-            Some((who, fate)) => (Some(who), Some(fate), Some(book.logins[who].account_id.clone())),
+            Some((who, fate)) => (Some(who), Some(fate), Some(accounts.logins[who].account_id.clone())),
             None => (None, None, None),
         }
     };
@@ -169,7 +169,7 @@ pub(crate) fn revoke(shared: &Shared, call: &Call) -> Answer {
     if body.client_id != shared.options.client_id {
         return Answer::json(401, &errors::oauth("invalid_client", "Unknown client."));
     }
-    if let Some(token) = shared.book.lock().refresh.get_mut(&body.token) {
+    if let Some(token) = shared.accounts.lock().refresh.get_mut(&body.token) {
         token.state = RefreshTokenState::Invalidated;
     }
     Answer::json(200, &json!({}))

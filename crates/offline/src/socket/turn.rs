@@ -63,9 +63,9 @@ impl Session {
 
     /// The account of the upgrade's token.
     fn account(&self) -> String {
-        let book = self.shared.book.lock();
-        let access = book.access.get(&self.peer.token);
-        access.map_or_else(String::new, |access| book.logins[access.who].account_id.clone())
+        let accounts = self.shared.accounts.lock();
+        let access = accounts.access.get(&self.peer.token);
+        access.map_or_else(String::new, |access| accounts.logins[access.who].account_id.clone())
     }
 
     /// Reads a frame and adds the conversation that the frame continues.
@@ -125,11 +125,11 @@ impl Session {
 
     /// The account of the turn. A token that expires while its socket is open stays valid for the socket; a revoked token does not.
     fn person(&self) -> Result<Login, Reject> {
-        let book = self.shared.book.lock();
-        let access = book.access.get(&self.peer.token);
+        let accounts = self.shared.accounts.lock();
+        let access = accounts.access.get(&self.peer.token);
         let refused = access.map_or(Some(None), |access| access.refused.map(Some));
         match (access, refused) {
-            (Some(access), None | Some(Some(Revocation::Expired))) => Ok(book.logins[access.who].clone()),
+            (Some(access), None | Some(Some(Revocation::Expired))) => Ok(accounts.logins[access.who].clone()),
             (_, refused) => Err(Reject { status: 401, body: errors::unauthorized(refused.flatten()) }),
         }
     }

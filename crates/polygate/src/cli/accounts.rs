@@ -4,8 +4,8 @@
 mod batch;
 mod detail;
 mod explain;
+mod limits;
 mod quota;
-mod terms;
 mod transfer;
 
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ pub(super) enum Accounts {
     #[command(subcommand)]
     Credits(quota::Credits),
     /// Set how many requests an account serves at the same time, and its priority.
-    Set(terms::Set),
+    Set(limits::Set),
     /// Show which account would serve a request, and why. Uses only stored facts.
     Explain(explain::Explain),
     /// Remove accounts and their tokens.

@@ -60,7 +60,7 @@ enum Mark {
     Exhausted(&'static str, i64),
     Block,
     NoModel,
-    Metered(&'static str, i64),
+    ModelLimit(&'static str, i64),
 }
 
 fn is(mark: &Mark, signal: &Signal) -> bool {
@@ -75,7 +75,7 @@ fn is(mark: &Mark, signal: &Signal) -> bool {
         Signal::Block { .. } => *mark == Mark::Block,
         Signal::ModelMissing => *mark == Mark::NoModel,
         Signal::ModelExhausted { until, limit } => {
-            matches!(mark, Mark::Metered(name, seconds) if name == limit && *seconds == after(until))
+            matches!(mark, Mark::ModelLimit(name, seconds) if name == limit && *seconds == after(until))
         }
         Signal::Expiring { .. } | Signal::Measured { .. } | Signal::Served | Signal::Ample | Signal::SignedIn => false,
     }
@@ -201,12 +201,12 @@ fn client_failure(step: Step) -> Failure {
         &[("x-codex-active-limit", "codex_bengalfox"), ("x-codex-bengalfox-primary-used-percent", "100"),
           ("x-codex-bengalfox-primary-reset-after-seconds", "900"), ("x-codex-primary-used-percent", "100"),
           ("x-codex-primary-reset-after-seconds", "50")]),
-    Mark::Metered("codex_bengalfox", 900), Then::Other, Kind::Exhausted
+    Mark::ModelLimit("codex_bengalfox", 900), Then::Other, Kind::Exhausted
 )]
 #[case(
     with(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":70}}"#,
         &[("X-Codex-Active-Limit", "codex-bengalfox")]),
-    Mark::Metered("codex_bengalfox", 70), Then::Other, Kind::Exhausted
+    Mark::ModelLimit("codex_bengalfox", 70), Then::Other, Kind::Exhausted
 )]
 #[case(
     with(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":70}}"#,

@@ -161,9 +161,9 @@ impl RelayIndex {
     pub(super) fn find(&self, name: &str) -> Option<ModelMatch> {
         let one = self.full.get(name).map(std::slice::from_ref);
         let indexes = one.or_else(|| self.public.get(name).map(Vec::as_slice))?;
-        let stop = |at: &usize| self.models[*at].target(&self.relays);
+        let target = |at: &usize| self.models[*at].target(&self.relays);
         let model = self.models[*indexes.first()?].model.clone();
-        Some(ModelMatch { model, to: ServedBy::Relays(indexes.iter().map(stop).collect()) })
+        Some(ModelMatch { model, to: ServedBy::Relays(indexes.iter().map(target).collect()) })
     }
 
     /// The relay that `name` selects by the relay's name or prefix. Relays often serve more than they list, so an unlisted model is
@@ -185,9 +185,9 @@ impl RelayIndex {
     /// The only relay, for any name.
     pub(super) fn only(&self, name: &str) -> Option<ModelMatch> {
         let [relay] = self.relays.as_slice() else { return None };
-        let stop = || RelayTarget { relay: relay.id.clone(), model: name.to_owned() };
+        let target = || RelayTarget { relay: relay.id.clone(), model: name.to_owned() };
         let may_serve = !relay.fixed && name.len() <= NAME;
-        may_serve.then(|| ModelMatch { model: Model::bare(name), to: ServedBy::Relays(vec![stop()]) })
+        may_serve.then(|| ModelMatch { model: Model::bare(name), to: ServedBy::Relays(vec![target()]) })
     }
 
     /// The models of the relay that `name` selects, for a 404.

@@ -66,13 +66,13 @@ fn table(words: &str, global: bool) -> EgressTable {
 #[case::one_that_may_answer("a? b! c?", false, "auto", "a c a c")]
 #[case::none_answers("a! b!", true, "auto", "no proxy of the pool answers")]
 #[case::none_there("A", true, "auto", "it takes any proxy of the pool, and none is switched on")]
-fn ways(#[case] words: &str, #[case] global: bool, #[case] egress: &str, #[case] expected: &str) {
+fn routes(#[case] words: &str, #[case] global: bool, #[case] egress: &str, #[case] expected: &str) {
     let (table, egress): (_, Egress) = (table(words, global), egress.parse().unwrap());
     let route = |number| match table.route(&egress, Rotation { number, tried: &[] }, NOW) {
         Ok(Route::Direct) => "direct".to_owned(),
         Ok(Route::Global) => "global".to_owned(),
         Ok(Route::Proxy(id)) => id.0,
-        Err(stuck) => stuck.to_string(),
+        Err(unavailable) => unavailable.to_string(),
     };
     let all: Vec<String> = (0..4).map(route).collect();
     let expected: Vec<&str> = if egress == Egress::Auto && expected.len() < 10 {
@@ -97,9 +97,9 @@ fn accounts_that_nobody_assigned_take_the_global_way() {
     let account = AccountId("one".into());
     assert_eq!(table.unavailable(&account, NOW), None);
     table.assigned.insert(account.clone(), Egress::Fixed(id("a")));
-    let stuck = table.unavailable(&account, NOW).unwrap();
+    let unavailable = table.unavailable(&account, NOW).unwrap();
     assert_eq!(
-        (stuck, stuck.until()),
+        (unavailable, unavailable.until()),
         (EgressUnavailable::Down { name: Some("A"), until: NOW.plus(1000) }, Some(NOW.plus(1000)))
     );
     assert_eq!(table.unavailable(&account, NOW.plus(1000)), None);

@@ -46,28 +46,30 @@ pub struct Score {
 }
 
 /// Every candidate: usable ones in the order of the choice, then the others in the order of `candidates`.
-pub fn explain<'a, I>(candidates: I, ask: &Requirements<'_>, now: Millis) -> Vec<(&'a AccountId, Ranking)>
+pub fn explain<'a, I>(candidates: I, requirements: &Requirements<'_>, now: Millis) -> Vec<(&'a AccountId, Ranking)>
 where
     I: Iterator<Item = Candidate<'a>>,
 {
     let (mut serve, mut queue, mut out) = (Vec::new(), Vec::new(), Vec::new());
     for candidate in candidates {
         let id = &candidate.account.id;
-        match candidate.standing(ask, now) {
-            Ok(Standing::Serves) => serve.push((Rank::of(&candidate, ask, now), id, Score::of(&candidate, ask))),
-            Ok(Standing::Queues) => queue.push((QueueRank::of(&candidate), id, Score::of(&candidate, ask))),
-            Err(_) => out.push((id, Ranking::Out(candidate.reason(ask, now)))),
+        match candidate.standing(requirements, now) {
+            Ok(Standing::Serves) => {
+                serve.push((Rank::of(&candidate, requirements, now), id, Score::of(&candidate, requirements)));
+            }
+            Ok(Standing::Queues) => queue.push((QueueRank::of(&candidate), id, Score::of(&candidate, requirements))),
+            Err(_) => out.push((id, Ranking::Out(candidate.reason(requirements, now)))),
         }
     }
     serve.sort_by_key(|(rank, ..)| *rank);
-    queue.sort_by_key(|(line, ..)| *line);
+    queue.sort_by_key(|(rank, ..)| *rank);
     let serve = serve.into_iter().map(|(_, id, score)| (id, Ranking::Serves(score)));
     let queue = queue.into_iter().map(|(_, id, score)| (id, Ranking::Queues(score)));
     serve.chain(queue).chain(out).collect()
 }
 
 impl Score {
-    fn of(candidate: &Candidate<'_>, ask: &Requirements<'_>) -> Self {
+    fn of(candidate: &Candidate<'_>, requirements: &Requirements<'_>) -> Self {
         Self {
             owner: candidate.owner,
             priority: candidate.account.limits.priority,
@@ -76,7 +78,7 @@ impl Score {
             wait: candidate.wait,
             in_flight: candidate.in_flight,
             waiting: candidate.waiting,
-            max_concurrent: candidate.ceiling(ask),
+            max_concurrent: candidate.ceiling(requirements),
             weight: candidate.snapshot.weight(),
             used_percent: candidate.snapshot.tenth() * 10,
             probe: candidate.breaker == BreakerState::Probe,

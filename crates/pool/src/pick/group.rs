@@ -34,7 +34,7 @@ pub struct Bound(pub(super) Rank);
 impl Best {
     /// The bound of these candidates. Facts that change with the clock or the request count with their best value.
     pub fn of<'a>(candidates: impl Iterator<Item = Candidate<'a>>, strategy: Strategy) -> Self {
-        let open = candidates.filter(|candidate| candidate.snapshot.gate() != Availability::Shut);
+        let open = candidates.filter(|candidate| candidate.snapshot.availability() != Availability::Shut);
         match open.map(|candidate| Rank::least(&candidate, strategy)).min() {
             Some(rank) => Self::Rank(Bound(rank)),
             None => Self::Nobody,

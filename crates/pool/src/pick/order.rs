@@ -127,7 +127,7 @@ impl Snapshot {
         self.until
     }
 
-    pub(super) fn gate(&self) -> Availability {
+    pub(super) fn availability(&self) -> Availability {
         self.availability
     }
 
@@ -157,12 +157,12 @@ impl Snapshot {
 }
 
 impl Rank {
-    pub(super) fn of(candidate: &Candidate<'_>, ask: &Requirements<'_>, now: Millis) -> Self {
+    pub(super) fn of(candidate: &Candidate<'_>, requirements: &Requirements<'_>, now: Millis) -> Self {
         Self {
             resting: candidate.is_resting(now),
             stranger: !candidate.owner,
             wait: candidate.wait,
-            ..Self::least(candidate, ask.strategy)
+            ..Self::least(candidate, requirements.strategy)
         }
     }
 

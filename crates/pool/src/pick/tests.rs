@@ -50,8 +50,8 @@ fn by<'a>(account: &'a Account, rules: &SnapshotRules<'_>) -> Candidate<'a> {
     }
 }
 
-fn pick(candidates: &[Candidate<'_>], ask: &Requirements<'_>, now: Millis) -> Result<Pick, NoAccount> {
-    super::pick(&[Group::unknown(candidates.iter().copied())], ask, now)
+fn pick(candidates: &[Candidate<'_>], requirements: &Requirements<'_>, now: Millis) -> Result<Pick, NoAccount> {
+    super::pick(&[Group::unknown(candidates.iter().copied())], requirements, now)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form in which a pick is compared")]
@@ -145,23 +145,23 @@ fn quota_that_would_be_lost_is_used_first(#[case] a: Quota, #[case] b: Quota, #[
     (accounts[0].quota, accounts[1].quota) = (a, b);
     let rules = SnapshotRules { strategy: Strategy::QuotaAware, tiers: &[] };
     let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
-    let ask = Requirements { strategy: Strategy::QuotaAware, ..Requirements::default() };
-    assert_eq!(pick(&candidates, &ask, NOW), ready(chosen));
+    let requirements = Requirements { strategy: Strategy::QuotaAware, ..Requirements::default() };
+    assert_eq!(pick(&candidates, &requirements, NOW), ready(chosen));
     candidates.reverse();
-    assert_eq!(pick(&candidates, &ask, NOW), ready(chosen));
+    assert_eq!(pick(&candidates, &requirements, NOW), ready(chosen));
 }
 
 #[test]
 fn accounts_alike_share_what_is_quota_aware() {
     let mut accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     (accounts[0].quota, accounts[1].quota) = (windows((11.0, 4), (20.0, 50)), windows((10.0, 4), (20.0, 50)));
-    let ask = Requirements { strategy: Strategy::QuotaAware, ..Requirements::default() };
+    let requirements = Requirements { strategy: Strategy::QuotaAware, ..Requirements::default() };
     let rules = SnapshotRules { strategy: Strategy::QuotaAware, tiers: &[] };
     let candidate = |account| by(account, &rules);
     let candidates = [Candidate { in_flight: 1, ..candidate(&accounts[0]) }, candidate(&accounts[1])];
-    assert_eq!(pick(&candidates, &ask, NOW), ready("b"));
+    assert_eq!(pick(&candidates, &requirements, NOW), ready("b"));
     let candidates = [candidate(&accounts[0]), Candidate { in_flight: 1, ..candidate(&accounts[1]) }];
-    assert_eq!(pick(&candidates, &ask, NOW), ready("a"));
+    assert_eq!(pick(&candidates, &requirements, NOW), ready("a"));
 }
 
 #[test]
@@ -171,18 +171,18 @@ fn an_earlier_tier_serves_while_it_has_a_free_permit() {
         account.plan = plan.into();
     }
     let tiers = ["pro".to_owned(), "plus".to_owned()];
-    let ask = Requirements { max_concurrent: 1, ..Requirements::default() };
+    let requirements = Requirements { max_concurrent: 1, ..Requirements::default() };
     let rules = SnapshotRules { tiers: &tiers, ..SnapshotRules::default() };
     let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
     for (index, id) in [(1, "b"), (2, "c"), (0, "a")] {
-        assert_eq!(pick(&candidates, &ask, NOW), ready(id));
+        assert_eq!(pick(&candidates, &requirements, NOW), ready(id));
         candidates[index].in_flight = 1;
     }
     // Without tiers, and for a conversation that has an account, the plan does not count.
     let mut candidates = accounts.each_ref().map(candidate);
-    assert_eq!(pick(&candidates, &ask, NOW), ready("a"));
+    assert_eq!(pick(&candidates, &requirements, NOW), ready("a"));
     candidates[2].owner = true;
-    assert_eq!(pick(&candidates, &ask, NOW), ready("c"));
+    assert_eq!(pick(&candidates, &requirements, NOW), ready("c"));
 }
 
 #[test]
@@ -196,9 +196,9 @@ fn what_the_owner_set_counts_before_everything_else() {
     let rules = SnapshotRules { tiers: &tiers, ..SnapshotRules::default() };
     let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
     // One at a time where the owner of the account has not said anything else.
-    let ask = Requirements { max_concurrent: 1, ..Requirements::default() };
+    let requirements = Requirements { max_concurrent: 1, ..Requirements::default() };
     for (index, id) in [(1, "b"), (1, "b"), (0, "a"), (2, "c"), (2, "c"), (2, "c")] {
-        assert_eq!(pick(&candidates, &ask, NOW), ready(id));
+        assert_eq!(pick(&candidates, &requirements, NOW), ready(id));
         candidates[index].in_flight += 1;
     }
 }
@@ -293,19 +293,19 @@ fn the_owner_is_preferred_and_the_tried_are_not() {
 fn busy_accounts_make_a_queue_and_the_queue_ends() {
     let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     let busy = |account, in_flight, waiting| Candidate { in_flight, waiting, ..candidate(account) };
-    let ask = Requirements { max_concurrent: 2, ..Requirements::default() };
+    let requirements = Requirements { max_concurrent: 2, ..Requirements::default() };
     let queue = |id: &str| Ok(Pick::Queue(AccountId(id.into())));
 
     let free = [busy(&accounts[0], 2, 0), busy(&accounts[1], 1, 5)];
-    assert_eq!(pick(&free, &ask, NOW), ready("b"));
+    assert_eq!(pick(&free, &requirements, NOW), ready("b"));
     let full = [busy(&accounts[0], 2, 3), busy(&accounts[1], 2, 4)];
-    assert_eq!(pick(&full, &ask, NOW), queue("a"));
+    assert_eq!(pick(&full, &requirements, NOW), queue("a"));
     // The owner is worth waiting for, but not longer than its queue is.
-    assert_eq!(pick(&[full[0], Candidate { owner: true, ..full[1] }], &ask, NOW), queue("b"));
-    assert_eq!(pick(&free[..1], &ask, NOW), queue("a"));
+    assert_eq!(pick(&[full[0], Candidate { owner: true, ..full[1] }], &requirements, NOW), queue("b"));
+    assert_eq!(pick(&free[..1], &requirements, NOW), queue("a"));
     let long = [busy(&accounts[0], 2, limits::QUEUE), busy(&accounts[1], 2, limits::QUEUE - 1)];
-    assert_eq!(pick(&long, &ask, NOW), queue("b"));
-    let over = pick(&long[..1], &ask, NOW).unwrap_err();
+    assert_eq!(pick(&long, &requirements, NOW), queue("b"));
+    let over = pick(&long[..1], &requirements, NOW).unwrap_err();
     assert_eq!(over.reasons[0].1, Reason::Full);
     let failure = over.failure(None, NOW);
     assert_eq!((failure.kind, failure.retry_after), (Kind::RateLimited, Some(1)));
@@ -348,8 +348,8 @@ fn without_an_account_the_reason_decides(
 fn a_model_that_nobody_lists_is_not_found() {
     let accounts = [account("a", Status::Active, 0.0), account("b", exhausted(60), 0.0)];
     let candidates = accounts.each_ref().map(|account| Candidate { lists_model: false, ..candidate(account) });
-    let ask = Requirements { model: "gpt-x", ..Requirements::default() };
-    let none = pick(&candidates, &ask, NOW).unwrap_err();
+    let requirements = Requirements { model: "gpt-x", ..Requirements::default() };
+    let none = pick(&candidates, &requirements, NOW).unwrap_err();
     let failure = none.failure(None, NOW);
     assert_eq!((failure.kind, failure.code.as_deref()), (Kind::ModelNotFound, Some("model_not_found")));
     assert!(failure.message.contains("gpt-x"));
@@ -358,7 +358,7 @@ fn a_model_that_nobody_lists_is_not_found() {
     assert_eq!(none.failure(Some(&last), NOW), last);
     // One that lists it but rests counts more than those that do not list it.
     let mixed = [candidates[0], candidate(&accounts[1])];
-    assert_eq!(pick(&mixed, &ask, NOW).unwrap_err().failure(None, NOW).kind, Kind::Exhausted);
+    assert_eq!(pick(&mixed, &requirements, NOW).unwrap_err().failure(None, NOW).kind, Kind::Exhausted);
 }
 
 #[test]
@@ -432,10 +432,10 @@ fn a_used_up_limit_of_a_model_is_that_models() {
     assert_eq!(pick(&candidates[..1], &any, NOW), ready("a"));
 }
 
-/// A way that is open again sooner than anything else ends is the earliest hope.
+/// If a route opens again before anything else ends, the failure names that time.
 #[test]
-fn a_way_that_comes_back_counts_too() {
-    let down = |after| Reason::NoWay { until: Some(NOW.plus(after)), why: "proxy A is down".into() };
+fn a_route_that_comes_back_counts_too() {
+    let down = |after| Reason::NoEgress { until: Some(NOW.plus(after)), why: "proxy A is down".into() };
     let exhausted = Reason::Exhausted { until: NOW.plus(60_000), window: "primary".into() };
     let failure = |reasons: &[Reason]| {
         let reasons = reasons.iter().map(|why| (AccountId("a".into()), why.clone())).collect();
@@ -456,8 +456,8 @@ fn any() -> impl proptest::strategy::Strategy<Value = (Account, [u32; 6])> {
         1 => Just(needs_login()),
         1 => Just(Status::Disabled),
     ];
-    let terms = (proptest::option::of(0..3_u32), -1..2_i32);
-    (status, 0..101_u32, terms, 0..3_usize, proptest::array::uniform6(0..4_u32)).prop_map(
+    let limits = (proptest::option::of(0..3_u32), -1..2_i32);
+    (status, 0..101_u32, limits, 0..3_usize, proptest::array::uniform6(0..4_u32)).prop_map(
         |(status, used, (max_concurrent, priority), plan, numbers)| {
             let mut account = account("", status, f64::from(used));
             account.limits = AccountLimits { max_concurrent, priority };
@@ -493,10 +493,10 @@ proptest::proptest! {
             tried: *bits == 1,
             ..by(account, &rules)
         }).collect();
-        let ask = Requirements { max_concurrent, strategy, allow_exhausted, ..Requirements::default() };
-        let explained = explain(candidates.iter().copied(), &ask, NOW);
+        let requirements = Requirements { max_concurrent, strategy, allow_exhausted, ..Requirements::default() };
+        let explained = explain(candidates.iter().copied(), &requirements, NOW);
         proptest::prop_assert_eq!(explained.len(), candidates.len());
-        match pick(&candidates, &ask, NOW) {
+        match pick(&candidates, &requirements, NOW) {
             Ok(Pick::Ready(id)) => {
                 proptest::prop_assert!(matches!(&explained[0], (first, Ranking::Serves(_)) if **first == id));
             }
@@ -520,8 +520,8 @@ fn a_score_describes_what_counts() {
     let mut candidates = accounts.each_ref().map(candidate);
     candidates[0].owner = true;
     (candidates[0].in_flight, candidates[0].last_used) = (2, NOW.plus(-90_000));
-    let ask = Requirements { max_concurrent: 4, ..Requirements::default() };
-    let explained = explain(candidates.iter().copied(), &ask, NOW);
+    let requirements = Requirements { max_concurrent: 4, ..Requirements::default() };
+    let explained = explain(candidates.iter().copied(), &requirements, NOW);
     let words: Vec<_> = explained
         .iter()
         .map(|(_, ranking)| match ranking {
@@ -577,7 +577,7 @@ proptest::proptest! {
             Candidate { in_flight, waiting, last_used, wait, lists_model, owner, tried, ..by(account, &rules) }
         };
         let all: Vec<_> = accounts.iter().enumerate().map(candidate).collect();
-        let ask = Requirements { strategy, max_concurrent: most, allow_exhausted, ..Requirements::default() };
+        let requirements = Requirements { strategy, max_concurrent: most, allow_exhausted, ..Requirements::default() };
         let group = |these: &[Candidate<'_>]| Best::of(these.iter().copied(), strategy);
         let groups: Vec<_> = all
             .chunks(size)
@@ -587,7 +587,7 @@ proptest::proptest! {
                 candidates: these.iter().copied(),
             })
             .collect();
-        proptest::prop_assert_eq!(super::pick(&groups, &ask, NOW), pick(&all, &ask, NOW));
+        proptest::prop_assert_eq!(super::pick(&groups, &requirements, NOW), pick(&all, &requirements, NOW));
     }
 }
 

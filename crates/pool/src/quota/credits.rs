@@ -74,6 +74,8 @@ pub enum Redeemed {
     Other {
         /// The code.
         outcome: String,
+        /// The same code under the earlier name of `outcome`. Use `outcome`.
+        said: String,
     },
 }
 
@@ -132,7 +134,10 @@ impl Redeemed {
             "nothing_to_reset" => Self::NothingToReset,
             "no_credit" => Self::NoCredit,
             "already_redeemed" => Self::AlreadyRedeemed,
-            other => Self::Other { outcome: short(other, TEXT) },
+            other => {
+                let outcome = short(other, TEXT);
+                Self::Other { said: outcome.clone(), outcome }
+            }
         })
     }
 
@@ -149,7 +154,7 @@ impl Redeemed {
             Self::NothingToReset => "nothing to reset: no window is used up, and the credit is still there".into(),
             Self::NoCredit => "there is no reset credit".into(),
             Self::AlreadyRedeemed => "this request was carried out before; no further credit was consumed".into(),
-            Self::Other { outcome } => format!("the provider answered {outcome:?}"),
+            Self::Other { outcome, .. } => format!("the provider answered {outcome:?}"),
         }
     }
 }

@@ -220,7 +220,7 @@ fn changed_account(engine: &Engine, [id]: &[String; 1]) -> HandlerResult {
 pub(crate) fn rejection(error: &AccountError) -> Rejection {
     match error {
         AccountError::Unknown => Failure::new(Kind::NotFound, error.to_string()).code("not_found").into(),
-        AccountError::Invalid(_) | AccountError::Terms(_) => Failure::new(Kind::Invalid, error.to_string()).into(),
+        AccountError::Invalid(_) | AccountError::Limits(_) => Failure::new(Kind::Invalid, error.to_string()).into(),
         AccountError::NotRefreshed { lasting, .. } => {
             let code = if *lasting { "needs_login" } else { "refresh_failed" };
             Rejection::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, error.to_string()).code(code))

@@ -209,7 +209,7 @@ pub(crate) fn import_reply(engine: &Engine, done: &Imports) -> HandlerResult {
             let failure = Failure::new(Kind::Upstream, format!("The provider did not take it: {why}"));
             Rejection::with(StatusCode::BAD_GATEWAY, failure.code("refresh_failed"))
         }
-        ImportOutcome::NoWayOut => {
+        ImportOutcome::NoEgress => {
             Rejection::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, why).code("no_way_out"))
         }
         ImportOutcome::Failed => Failure::new(Kind::Internal, why).into(),

@@ -1,6 +1,6 @@
-//! The selection of accounts: the owner's terms for each, and a dry run that explains which account would serve a request.
+//! The selection of accounts: the limits that its owner sets for each, and a dry run that explains which account would serve a request.
 
-use engine::{AccountError, AccountView, RoutingExplanation, RoutingQuery, TermsChange};
+use engine::{AccountError, AccountView, LimitsChange, RoutingExplanation, RoutingQuery};
 use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::{Deserialize, Deserializer};
@@ -18,7 +18,7 @@ use crate::settings::Settings;
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
 #[schema(as = AccountTerms)]
-struct TermsRequest {
+struct LimitsRequest {
     /// The number of concurrent requests; 0 is no limit; with null, the settings decide.
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<u32>)]
@@ -33,15 +33,15 @@ fn double_option<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u3
     Option::deserialize(value).map(Some)
 }
 
-pub(crate) const SET: Operation = Operation::new(Tag::Accounts, "Set an account's terms of selection")
-    .takes::<TermsRequest>()
+pub(crate) const SET: Operation = Operation::new(Tag::Accounts, "Set an account's concurrency limit and priority")
+    .takes::<LimitsRequest>()
     .gives::<AccountView>(200);
 
 /// `PATCH /admin/accounts/{id}` with `{"max_concurrent": <number or null>, "priority": <number>}`
 pub(crate) async fn set(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: request } = input::read_json::<TermsRequest>(ctx).await?;
-    let change = TermsChange { max_concurrent: request.max_concurrent, priority: request.priority };
-    let view = engine.accounts().set_terms(&id, change).await.map_err(|error| rejection(&error))?;
+    let AdminRequest { engine, param: id, body: request } = input::read_json::<LimitsRequest>(ctx).await?;
+    let change = LimitsChange { max_concurrent: request.max_concurrent, priority: request.priority };
+    let view = engine.accounts().set_limits(&id, change).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &view))
 }
 

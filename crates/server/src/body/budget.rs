@@ -20,7 +20,7 @@ impl BodyBudget {
 
     /// An empty reservation for one body of at most `most` bytes.
     pub(crate) fn reservation(&self, most: usize) -> BodyReservation {
-        BodyReservation { room: self.0.clone(), held: None, most }
+        BodyReservation { budget: self.0.clone(), held: None, most }
     }
 
     /// A reservation for a request's other memory.
@@ -32,7 +32,7 @@ impl BodyBudget {
 /// A body's share of the budget, returned on drop.
 #[derive(Debug)]
 pub(crate) struct BodyReservation {
-    room: MemoryBudget,
+    budget: MemoryBudget,
     held: Option<Reservation>,
     most: usize,
 }
@@ -68,10 +68,10 @@ impl BodyReservation {
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let space = self.room.take(bytes).ok_or(BodyError::Full)?;
+        let reservation = self.budget.take(bytes).ok_or(BodyError::Full)?;
         match &mut self.held {
-            Some(held) => held.add(space),
-            None => self.held = Some(space),
+            Some(held) => held.add(reservation),
+            None => self.held = Some(reservation),
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::route::RequestContext;
 /// `GET .../models?client_version=`: every model in Codex's own format, for the client's version; 304 if the client has the list.
 pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
     let version = query::single(&ctx.parts, "client_version");
-    let list = ctx.app.engine.models().codex(version.as_deref(), bounds::EDITION_WAIT).await;
+    let list = ctx.app.engine.models().codex(version.as_deref(), bounds::CLIENT_VERSION_WAIT).await;
     let known = ctx.parts.headers.get_all(IF_NONE_MATCH).iter().any(|etag| etag.as_bytes() == list.etag.as_bytes());
     let mut response = if known { no_content(StatusCode::NOT_MODIFIED) } else { json_bytes(StatusCode::OK, list.body) };
     response.headers_mut().extend(HeaderValue::from_str(&list.etag).ok().map(|etag| (ETAG, etag)));

@@ -380,7 +380,7 @@ async fn the_whole_matrix_equals_its_oracle() {
     };
     let gateway = Arc::new(Gateway::with(open).await);
     let mut rows = JoinSet::new();
-    for (face, table) in [(Face::Gateway, &ORACLE[..]), (Face::Ollama, &OLLAMA)] {
+    for (listener, table) in [(ListenerKind::Gateway, &ORACLE[..]), (ListenerKind::Ollama, &OLLAMA)] {
         // The first route of each method and class is tested in full, the others with each pair of dimensions, as all go through the same
         // code.
         let mut seen = Vec::new();
@@ -389,7 +389,7 @@ async fn the_whole_matrix_equals_its_oracle() {
             let whole = !seen.contains(&kind);
             seen.push(kind);
             let gateway = gateway.clone();
-            rows.spawn(async move { row(&gateway, face, *route, whole).await });
+            rows.spawn(async move { row(&gateway, listener, *route, whole).await });
         }
     }
     let asked: usize = rows.join_all().await.into_iter().sum();
@@ -398,18 +398,18 @@ async fn the_whole_matrix_equals_its_oracle() {
 
 /// The listener that is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Face {
+enum ListenerKind {
     Gateway,
     Ollama,
 }
 
 /// Tests all combinations of one route, or each pair of its dimensions, and returns the number of requests.
-async fn row(gateway: &Gateway, face: Face, (method, path, class): Row, whole: bool) -> usize {
+async fn row(gateway: &Gateway, listener: ListenerKind, (method, path, class): Row, whole: bool) -> usize {
     // For an endless stream, only the head is requested.
     let endless = path == "/admin/events";
     let method = if endless { "HEAD" } else { method };
     let line = format!("{method} {}", path.replace("{id}", "x").replace("{name}", "x"));
-    let port = if face == Face::Ollama { gateway.ollama } else { gateway.port };
+    let port = if listener == ListenerKind::Ollama { gateway.ollama } else { gateway.port };
     // Codex's own paths are many names of few routes.
     let most = match (whole, class == "native") {
         (true, _) => 3,
@@ -426,7 +426,7 @@ async fn row(gateway: &Gateway, face: Face, (method, path, class): Row, whole: b
                 continue;
             }
             let (host, site) = (&HOSTS[host_at], &SITES[site_at]);
-            let expected = expected((host, site), face, opens(credential, class));
+            let expected = expected((host, site), listener, opens(credential, class));
             let (host, site) = (host.0.replace("PORT", &port.to_string()), site.0.replace("PORT", &port.to_string()));
             let forwarded = if asked % 2 == 0 { "x-none: 1" } else { FORWARDED };
             let headers = [host.as_str(), key.as_str(), site.as_str(), forwarded];
@@ -450,11 +450,11 @@ async fn row(gateway: &Gateway, face: Face, (method, path, class): Row, whole: b
 }
 
 /// The status that the oracle expects; 0 is none of 401, 403 and 421.
-fn expected(((host, ours), (site, own)): (&(&str, bool), &(&str, bool)), face: Face, key: u16) -> u16 {
+fn expected(((host, ours), (site, own)): (&(&str, bool), &(&str, bool)), listener: ListenerKind, key: u16) -> u16 {
     // A page belongs to the gateway only under the requested host; under another of the gateway's names it is foreign.
     let same = host.starts_with("host: localhost:") || !site.contains("origin: http://localhost:PORT");
     // The Ollama listener accepts pages of this machine.
-    let near = face == Face::Ollama && LOCAL.contains(site);
+    let near = listener == ListenerKind::Ollama && LOCAL.contains(site);
     match (*ours, (*own && same) || near) {
         (false, _) => 421,
         (true, false) => 403,

@@ -199,7 +199,7 @@ async fn limits_are_of_the_user_whose_login_asks() {
 
 /// An account that is used up by its last reply does not stop a client that another account can serve.
 #[tokio::test]
-async fn a_reply_tells_of_whoever_serves_next() {
+async fn a_reply_tells_of_the_account_that_serves_next() {
     let bench = Bench::new().await;
     let key = bench.gateway.keys.client.clone();
     bench.measure().await;

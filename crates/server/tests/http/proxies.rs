@@ -134,12 +134,12 @@ async fn bad_proxies_are_refused_with_what_to_do() {
 async fn accounts_take_the_ways_that_they_are_assigned() {
     let bench = Bench::new().await;
     let (id, account) = (bench.add("mine").await, bench.account().await);
-    let assign = |way: &str| json!({"accountId": account, "proxyId": way});
-    for (way, name) in [("direct", "direct"), ("auto", "auto"), ("global", "global"), (&id, "mine")] {
-        assert_eq!(bench.call("POST /api/proxies/assign", assign(way)).await.0, 200);
+    let assign = |egress: &str| json!({"accountId": account, "proxyId": egress});
+    for (egress, name) in [("direct", "direct"), ("auto", "auto"), ("global", "global"), (&id, "mine")] {
+        assert_eq!(bench.call("POST /api/proxies/assign", assign(egress)).await.0, 200);
         let (_, seen) = bench.call("GET /auth/accounts", Value::Null).await;
         let seen = &seen["accounts"][0];
-        assert_eq!((&seen["proxyId"], &seen["proxyName"]), (&json!(way), &json!(name)));
+        assert_eq!((&seen["proxyId"], &seen["proxyName"]), (&json!(egress), &json!(name)));
     }
     let (_, found) = bench.call("GET /api/proxies/assignments", Value::Null).await;
     assert_eq!(found, json!({"assignments": [{"accountId": account, "proxyId": id}]}));

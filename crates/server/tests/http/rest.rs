@@ -59,7 +59,7 @@ async fn a_conversation_is_compacted_and_goes_on_where_it_can_be_read() {
     let (made, used): (Vec<_>, Vec<_>) = record.model_requests().partition(|post| asks(post));
     let owners =
         |posts: &[&offline::RecordedRequest]| posts.iter().map(|post| post.account.clone()).collect::<Vec<_>>();
-    assert_eq!(owners(&made), owners(&used), "whoever made it reads it");
+    assert_eq!(owners(&made), owners(&used), "the account that made it reads it");
     assert!(made.iter().all(|post| post.header("x-codex-beta-features") == Some("remote_compaction_v2")));
 }
 

@@ -22,10 +22,10 @@ impl Store {
     }
 
     /// Writes the owner's limits of an account (concurrent requests and priority); `false` when there is no such account.
-    pub async fn set_limits(&self, id: &AccountId, terms: AccountLimits) -> Result<bool, Error> {
-        let most = Arg::MaybeInt(terms.max_concurrent.map(i64::from));
-        let row = [Arg::from(&id.0), most, Arg::from(i64::from(terms.priority))];
-        Ok(self.write(failpoint::OWNER, sql::ACCOUNT_TERMS, &row).await? > 0)
+    pub async fn set_limits(&self, id: &AccountId, limits: AccountLimits) -> Result<bool, Error> {
+        let most = Arg::MaybeInt(limits.max_concurrent.map(i64::from));
+        let row = [Arg::from(&id.0), most, Arg::from(i64::from(limits.priority))];
+        Ok(self.write(failpoint::OWNER, sql::ACCOUNT_LIMITS, &row).await? > 0)
     }
 
     /// Every account's tags; accounts without any may be left out.

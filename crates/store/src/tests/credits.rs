@@ -34,7 +34,7 @@ pub(super) async fn a_try_of_unknown_outcome_keeps_its_id(site: &Site) {
     let next = request(store.begin_credit(&id, None, NOW.plus(60_000)).await.unwrap());
     assert_ne!(next, first);
     let given = request(store.begin_credit(&id, Some("mine"), NOW.plus(90_000)).await.unwrap());
-    assert_eq!(given, "mine", "whoever names one gets it");
+    assert_eq!(given, "mine", "a caller that names an id gets it");
 }
 
 /// The id that a client makes for each click does not replace an attempt with an unknown outcome.

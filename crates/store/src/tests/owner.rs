@@ -76,17 +76,17 @@ pub(super) async fn links_come_back(site: &Site) {
 pub(super) async fn limits_are_stored(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
-    let terms = async || store.accounts().await.unwrap()[0].limits;
-    assert_eq!(terms().await, AccountLimits::default());
+    let limits = async || store.accounts().await.unwrap()[0].limits;
+    assert_eq!(limits().await, AccountLimits::default());
     for set in [
         AccountLimits { max_concurrent: Some(0), priority: -7 },
         AccountLimits { max_concurrent: Some(3), priority: 0 },
         AccountLimits { max_concurrent: None, priority: 1000 },
     ] {
         assert!(store.set_limits(&id, set).await.unwrap());
-        assert_eq!(terms().await, set);
+        assert_eq!(limits().await, set);
         store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
-        assert_eq!(terms().await, set, "new tokens change nothing");
+        assert_eq!(limits().await, set, "new tokens change nothing");
     }
     assert!(!store.set_limits(&AccountId("none".into()), AccountLimits::default()).await.unwrap());
 }

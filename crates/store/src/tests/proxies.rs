@@ -91,10 +91,12 @@ pub(super) async fn an_account_is_stored_with_its_egress(site: &Site) {
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled, "from its first moment on");
     assert_eq!(store.egresses().await.unwrap(), [(put.id.clone(), Egress::Direct)]);
     // Known tokens, new tokens, and a login without an egress.
-    for (refreshed, egress, way) in [(0, Some(Egress::Auto), Egress::Auto), (1, Some(Egress::Direct), Egress::Direct)] {
+    for (refreshed, egress, assigned) in
+        [(0, Some(Egress::Auto), Egress::Auto), (1, Some(Egress::Direct), Egress::Direct)]
+    {
         let again = NewAccount { tokens: tokens(&refreshed.to_string(), refreshed), ..new(egress) };
         assert_eq!(store.put_account(again, NOW).await.unwrap().stored, refreshed > 0);
-        assert_eq!(store.egresses().await.unwrap(), [(put.id.clone(), way)]);
+        assert_eq!(store.egresses().await.unwrap(), [(put.id.clone(), assigned)]);
     }
     let again = NewAccount { tokens: tokens("2", 2), ..new(None) };
     assert!(store.put_account(again, NOW).await.unwrap().stored);

@@ -184,7 +184,7 @@ async fn check_tokens(
     let was_printed = |what: &str| printed_lines.contains(&format!("{what} {name}"));
     let (old, new): (Tokens, Tokens) = (tokens(&format!("{name}-0"), 0), tokens(&format!("{name}-1"), 1));
     let interrupted = store.interrupted_refreshes(NOW.plus(60_000)).await.unwrap().contains(id);
-    let LeaseOutcome::Granted(ticket) = store.begin_refresh(id, "heir", NOW.plus(60_000)).await.unwrap() else {
+    let LeaseOutcome::Granted(ticket) = store.begin_refresh(id, "successor", NOW.plus(60_000)).await.unwrap() else {
         return Err(format!("{name}: the lease outlived its time"));
     };
     let found = ticket.tokens.clone();

@@ -27,13 +27,13 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("put", |store, _| {
         Box::pin(async move { message_of(store.put_account(account("new", tokens("new", 0)), NOW).await) })
     }),
-    ("put by a way", |store, _| {
+    ("put with an egress", |store, _| {
         Box::pin(async move {
             let egress = Some(pool::egress::Egress::Direct);
-            let new = store::NewAccount { egress, ..account("ways", tokens("ways", 0)) };
+            let new = store::NewAccount { egress, ..account("egress", tokens("egress", 0)) };
             message_of(store.put_account(new, NOW).await)?;
-            let ways = store.egresses().await.map_err(|error| error.to_string())?;
-            assert!(!ways.is_empty(), "an account without its way");
+            let assigned = store.egresses().await.map_err(|error| error.to_string())?;
+            assert!(!assigned.is_empty(), "an account without its egress");
             Ok(())
         })
     }),
@@ -54,7 +54,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("credit ends", |store, id| Box::pin(async move { message_of(store.end_credit(&id, "request").await) })),
     ("switch", |store, id| Box::pin(async move { message_of(store.set_owner_status(&[id], &Status::Disabled).await) })),
     ("label", |store, id| Box::pin(async move { message_of(store.set_label(&[id], "name").await) })),
-    ("terms", |store, id| Box::pin(async move { message_of(store.set_limits(&id, AccountLimits::default()).await) })),
+    ("limits", |store, id| Box::pin(async move { message_of(store.set_limits(&id, AccountLimits::default()).await) })),
     ("tags", |store, id| Box::pin(async move { message_of(store.set_tags(&[(id, vec!["work".to_owned()])]).await) })),
     ("link", |store, id| {
         Box::pin(async move {

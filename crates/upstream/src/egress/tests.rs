@@ -54,7 +54,7 @@ fn each_egress_has_its_own_connections() {
 }
 
 #[test]
-fn without_a_global_proxy_the_global_way_is_direct() {
+fn without_a_global_proxy_the_global_egress_is_direct() {
     let clients = clients(None, &[]);
     let of = |egress: &ResolvedEgress| Arc::as_ptr(&clients.clients(egress).unwrap());
     assert_eq!(of(&ResolvedEgress::global()), of(&ResolvedEgress::direct()));

@@ -84,7 +84,8 @@ pub enum ImportOutcome {
     /// The provider did not take its refresh token.
     Refused,
     /// Its refresh token was not sent: no egress route of its account is open.
-    NoWayOut,
+    #[serde(rename = "no_way_out")]
+    NoEgress,
     /// The store did not take it.
     Failed,
 }
@@ -200,7 +201,7 @@ impl Imports {
                 ImportOutcome::Updated => self.updated += 1,
                 ImportOutcome::Unchanged => self.unchanged += 1,
                 ImportOutcome::Duplicate => self.duplicates += 1,
-                ImportOutcome::Junk | ImportOutcome::Refused | ImportOutcome::NoWayOut | ImportOutcome::Failed => {
+                ImportOutcome::Junk | ImportOutcome::Refused | ImportOutcome::NoEgress | ImportOutcome::Failed => {
                     self.failed += 1;
                 }
             }
@@ -326,11 +327,11 @@ async fn keep_known(services: &Services, entry: &Entry, id: &AccountId, egress: 
 async fn relay(services: &Services, key: Secret) -> Result<bool, RelayError> {
     let names: Vec<String> = {
         let list = services.registry.accounts.list();
-        let lines = || list.iter().filter_map(|entry| entry.relay.as_ref());
-        if lines().any(|line| line.key == key && line.relay.base_url.starts_with(OPENAI)) {
+        let relays = || list.iter().filter_map(|entry| entry.relay.as_ref());
+        if relays().any(|relay| relay.key == key && relay.relay.base_url.starts_with(OPENAI)) {
             return Ok(false);
         }
-        lines().map(|line| line.relay.name.clone()).collect()
+        relays().map(|relay| relay.relay.name.clone()).collect()
     };
     let others = (2..=NAMES).map(|number| format!("openai-{number}"));
     let free = std::iter::once("openai".to_owned()).chain(others).find(|name| !names.contains(name));

@@ -43,7 +43,7 @@ pub(super) async fn spend_token(
         match call(services, routes(services, entry, egress), &token).await {
             Ok(grant) => return store_grant(services, entry, (grant, token), egress).await,
             Err(CallError::NoEgress(none)) if attempt == 0 => {
-                return failed(entry.line, &entry.label, ImportOutcome::NoWayOut, &none.to_string());
+                return failed(entry.line, &entry.label, ImportOutcome::NoEgress, &none.to_string());
             }
             // The token may have rotated since the first call, so the loop goes on to store it.
             Err(CallError::NoEgress(none)) => why = none.to_string(),

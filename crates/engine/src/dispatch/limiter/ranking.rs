@@ -45,7 +45,7 @@ impl RankedRows {
     pub(super) fn choose(
         &mut self,
         field: Candidates<'_>,
-        ask: &Requirements<'_>,
+        requirements: &Requirements<'_>,
         now: Millis,
     ) -> Result<Pick, NoAccount> {
         self.refresh(field.list, now);
@@ -53,34 +53,34 @@ impl RankedRows {
         match field.to {
             ServedBy::Accounts => {
                 self.compute_best(moment);
-                pick::pick(&self.accounts(&self.view((field, ask.model), moment)), ask, now)
+                pick::pick(&self.accounts(&self.view((field, requirements.model), moment)), requirements, now)
             }
-            ServedBy::Relays(_) => pick::pick(&[Group::unknown(self.relays(field, moment))], ask, now),
+            ServedBy::Relays(_) => pick::pick(&[Group::unknown(self.relays(field, moment))], requirements, now),
         }
     }
 
     pub(super) fn explain(
         &mut self,
         field: Candidates<'_>,
-        ask: &Requirements<'_>,
+        requirements: &Requirements<'_>,
         now: Millis,
     ) -> Vec<(AccountId, pick::Ranking)> {
         self.refresh(field.list, now);
         let moment = ChoiceTime { now, mono: Instant::now() };
-        let view = self.view((field, ask.model), moment);
+        let view = self.view((field, requirements.model), moment);
         let explained = match field.to {
             ServedBy::Accounts => {
-                pick::explain(self.accounts(&view).into_iter().flat_map(|group| group.candidates), ask, now)
+                pick::explain(self.accounts(&view).into_iter().flat_map(|group| group.candidates), requirements, now)
             }
-            ServedBy::Relays(_) => pick::explain(self.relays(field, moment), ask, now),
+            ServedBy::Relays(_) => pick::explain(self.relays(field, moment), requirements, now),
         };
         explained.into_iter().map(|(id, ranking)| (id.clone(), ranking)).collect()
     }
 
     /// Requests at a time on an account; 0 is no limit.
-    pub(super) fn ceiling(&self, account: &AccountId, ask: &Requirements<'_>, now: Millis) -> u32 {
+    pub(super) fn ceiling(&self, account: &AccountId, requirements: &Requirements<'_>, now: Millis) -> u32 {
         let moment = ChoiceTime { now, mono: Instant::now() };
-        self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(ask))
+        self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(requirements))
     }
 
     /// Counts a request and returns when it may begin. `chosen` is when the account was chosen by its rank.
@@ -326,16 +326,16 @@ impl RankedRows {
 
     /// The relays that serve the model, each with its own name of the model.
     fn relays<'a>(&'a self, field: Candidates<'a>, moment: ChoiceTime) -> impl Iterator<Item = Candidate<'a>> + Clone {
-        let stops = match field.to {
+        let targets = match field.to {
             ServedBy::Accounts => &[],
-            ServedBy::Relays(stops) => stops.as_slice(),
+            ServedBy::Relays(targets) => targets.as_slice(),
         };
-        stops.iter().filter_map(move |stop| {
-            let row = self.row(&stop.relay).filter(|row| row.relay)?;
-            let lists = row.entry.can_serve_model((&stop.model, false), field.bundled, moment.now);
+        targets.iter().filter_map(move |target| {
+            let row = self.row(&target.relay).filter(|row| row.relay)?;
+            let lists = row.entry.can_serve_model((&target.model, false), field.bundled, moment.now);
             Some(Candidate {
-                owner: field.prefer == Some(&stop.relay),
-                tried: field.tried.contains(&stop.relay),
+                owner: field.prefer == Some(&target.relay),
+                tried: field.tried.contains(&target.relay),
                 ..row.candidate(lists, moment)
             })
         })

@@ -58,13 +58,13 @@ impl CandidateRow {
         order: u32,
         (rules, now): (&SnapshotRules<'_>, Millis),
     ) -> Self {
-        let card = card(entry, rules, order, now);
+        let snapshot = snapshot_of(entry, rules, order, now);
         let (relay, doubted) = (entry.relay.is_some(), !entry.refused_models.is_empty());
-        Self { entry: Arc::clone(entry), snapshot: card, account_queue, order, relay, list: list_of(entry), doubted }
+        Self { entry: Arc::clone(entry), snapshot, account_queue, order, relay, list: list_of(entry), doubted }
     }
 
     pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &SnapshotRules<'_>, now: Millis) {
-        self.snapshot = card(entry, rules, self.order, now);
+        self.snapshot = snapshot_of(entry, rules, self.order, now);
         (self.doubted, self.list) = (!entry.refused_models.is_empty(), list_of(entry));
         self.entry = Arc::clone(entry);
     }
@@ -76,7 +76,7 @@ impl CandidateRow {
             owner: owner == Some(self.order),
             tried: view.tried.contains(&self.order),
             model_limit: if self.doubted { self.entry.model_limit(view.model, now) } else { None },
-            unavailable: view.field.ways.unavailable(&self.entry.account.id, now),
+            unavailable: view.field.egress.unavailable(&self.entry.account.id, now),
             ..self.candidate(self.lists(view), view.moment)
         }
     }
@@ -131,8 +131,8 @@ fn list_of(entry: &Entry) -> usize {
     entry.models.as_ref().map_or(0, |listing| Arc::as_ptr(listing).addr())
 }
 
-fn card(entry: &Entry, rules: &SnapshotRules<'_>, order: u32, now: Millis) -> Snapshot {
-    let weight = entry.relay.as_ref().map_or(1, |line| line.relay.weight);
+fn snapshot_of(entry: &Entry, rules: &SnapshotRules<'_>, order: u32, now: Millis) -> Snapshot {
+    let weight = entry.relay.as_ref().map_or(1, |relay| relay.relay.weight);
     // Plans rank accounts only.
     let tiers = if entry.relay.is_some() { &[] } else { rules.tiers };
     Snapshot::of(&entry.account, &SnapshotRules { tiers, ..*rules }, (weight, order), now)

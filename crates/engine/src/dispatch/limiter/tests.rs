@@ -55,7 +55,7 @@ struct Fixture {
     limiter: Arc<ConcurrencyLimiter>,
     list: List,
     bundled: Catalog,
-    ways: EgressTable,
+    egress: EgressTable,
     most: u32,
     at: Millis,
 }
@@ -66,7 +66,7 @@ impl Fixture {
             limiter: limiter(Duration::ZERO),
             list: list(ids),
             bundled: Catalog::bundled(),
-            ways: EgressTable::default(),
+            egress: EgressTable::default(),
             most,
             at: Millis(1),
         }
@@ -82,19 +82,19 @@ impl Fixture {
     }
 
     fn choose(&self, ticket: Option<QueueTicket>, tried: &[AccountId]) -> Result<Acquired, NoAccount> {
-        self.limiter.acquire(self.field(tried), &self.ask(), (ticket, self.at))
+        self.limiter.acquire(self.field(tried), &self.requirements(), (ticket, self.at))
     }
 
     fn explained(&self) -> Vec<(AccountId, Ranking)> {
-        self.limiter.explain(self.field(&[]), &self.ask(), self.at)
+        self.limiter.explain(self.field(&[]), &self.requirements(), self.at)
     }
 
     fn field<'a>(&'a self, tried: &'a [AccountId]) -> Candidates<'a> {
-        let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
-        Candidates { list, bundled, custom: false, to: &ServedBy::Accounts, ways, prefer: None, tried }
+        let (list, bundled, egress) = (&self.list, &self.bundled, &self.egress);
+        Candidates { list, bundled, custom: false, to: &ServedBy::Accounts, egress, prefer: None, tried }
     }
 
-    fn ask(&self) -> Requirements<'_> {
+    fn requirements(&self) -> Requirements<'_> {
         Requirements { model: &self.bundled.models()[0].slug, max_concurrent: self.most, ..Requirements::default() }
     }
 
@@ -212,7 +212,7 @@ fn a_free_place_elsewhere_calls_the_longest_waiting() {
     let others =
         waiting.iter().filter(|waiting| waiting.account != queue_of).map(|waiting| waiting.ticket).collect::<Vec<_>>();
     let mut waiting = Vec::from(waiting);
-    // Everybody who waits for the other account leaves; its place is then free for whoever waits longest.
+    // Everybody who waits for the other account leaves; its place is then free for the request that waits longest.
     waiting.retain(|waiting| !others.contains(&waiting.ticket));
     let other = served.iter().position(|permit| *permit.account() != queue_of).expect("two accounts");
     let mut served = Vec::from(served);
@@ -283,7 +283,7 @@ fn a_probe_goes_beside_older_streams() {
     fixture.at = Millis(120_000);
     let probe = fixture.now();
     let (second, third) = (fixture.later(), fixture.later());
-    assert_eq!(fixture.load("a"), (3, 2), "whoever waits, waits for the probe");
+    assert_eq!(fixture.load("a"), (3, 2), "waiting requests wait for the probe");
     drop(probe);
     let probe = permit(poll(second.wait()));
     assert_eq!(fixture.load("a"), (3, 1), "one that told nothing is followed by one, whatever older streams do");
@@ -295,7 +295,7 @@ fn a_probe_goes_beside_older_streams() {
 
 /// So many hundred who come and go at random: nobody is lost, nobody overtakes, and the book is empty in the end.
 #[test]
-fn whoever_stays_is_served_in_turn() {
+fn requests_that_stay_are_served_in_turn() {
     let fixture = Fixture::new(&["a"], 2);
     let mut served: VecDeque<Permit> = [fixture.now(), fixture.now()].into();
     let mut waiting: VecDeque<QueuedRequest> = VecDeque::new();
@@ -361,7 +361,7 @@ async fn an_account_that_may_begin_sooner_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waited_begins_apart_too() {
+async fn waiting_requests_begin_apart_too() {
     let fixture = staggered(&["a"], 1);
     let begun = Instant::now();
     let served = fixture.now();

@@ -26,8 +26,8 @@ pub(crate) struct Changes {
     pub(crate) signed_in: Vec<AccountId>,
     /// Accounts that are gone.
     pub(crate) removed: Vec<AccountId>,
-    /// Accounts with other terms than before.
-    pub(crate) terms_changed: Vec<AccountId>,
+    /// Accounts with other limits than before.
+    pub(crate) limits_changed: Vec<AccountId>,
 }
 
 impl Changes {
@@ -36,7 +36,7 @@ impl Changes {
         self.added.extend(others.added);
         self.signed_in.extend(others.signed_in);
         self.removed.extend(others.removed);
-        self.terms_changed.extend(others.terms_changed);
+        self.limits_changed.extend(others.limits_changed);
     }
 }
 
@@ -68,7 +68,7 @@ impl Accounts {
                     changes.signed_in.push(entry.account.id.clone());
                 }
                 if entry.account.limits != known.account.limits {
-                    changes.terms_changed.push(entry.account.id.clone());
+                    changes.limits_changed.push(entry.account.id.clone());
                 }
                 next.push(Arc::new(entry));
             }

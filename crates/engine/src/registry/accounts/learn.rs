@@ -87,6 +87,6 @@ impl Accounts {
 impl Entry {
     /// A model of this account or relay, by the name that it is asked for here.
     pub(crate) fn model_key(&self, model: &str) -> ModelKey {
-        ModelKey { relay: self.relay.as_ref().map(|line| line.relay.id.clone()), model: model.to_owned() }
+        ModelKey { relay: self.relay.as_ref().map(|relay| relay.relay.id.clone()), model: model.to_owned() }
     }
 }

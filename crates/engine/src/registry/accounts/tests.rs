@@ -150,7 +150,7 @@ fn a_refused_model_is_not_listed_until_a_new_list_comes() {
     assert!(lists() && accounts.catalog().is_live());
 }
 
-fn line(key: &str, models: &[&str], status: Status) -> RelayEntry {
+fn relay_entry(key: &str, models: &[&str], status: Status) -> RelayEntry {
     let relay = pool::relay::Relay {
         id: AccountId("r".into()),
         name: "far".into(),
@@ -172,7 +172,7 @@ fn line(key: &str, models: &[&str], status: Status) -> RelayEntry {
 /// A relay that can take any model, with the names that it listed.
 fn relay(models: &[&str]) -> (Accounts, AccountId) {
     let accounts = Accounts::new(Vec::new(), Names::default());
-    accounts.adopt_relays(vec![line("k", models, Status::Active)]);
+    accounts.adopt_relays(vec![relay_entry("k", models, Status::Active)]);
     (accounts, AccountId("r".into()))
 }
 
@@ -209,12 +209,12 @@ fn names_that_only_a_client_knows_are_not_kept() {
 fn what_an_old_key_came_to_says_nothing_of_the_new_one() {
     let (accounts, id) = relay(&["m"]);
     let refused = Signal::NeedsLogin { why: "refused".into() };
-    let old = line("k", &["m"], Status::Active);
-    accounts.adopt_relays(vec![line("new", &["m"], Status::Active)]);
+    let old = relay_entry("k", &["m"], Status::Active);
+    accounts.adopt_relays(vec![relay_entry("new", &["m"], Status::Active)]);
     let status = || accounts.get(&id).expect("the relay").account.status.clone();
     assert!(!accounts.signal_relay(&old, &refused, NOW));
     assert_eq!(status(), Status::Active);
-    assert!(accounts.signal_relay(&line("new", &["m"], Status::Active), &refused, NOW));
+    assert!(accounts.signal_relay(&relay_entry("new", &["m"], Status::Active), &refused, NOW));
     assert!(status().needs_person());
 }
 
@@ -222,7 +222,7 @@ fn what_an_old_key_came_to_says_nothing_of_the_new_one() {
 fn a_relay_that_somebody_tested_is_listed_again() {
     let (accounts, id) = relay(&[]);
     let refused = Status::NeedsLogin { why: "refused".into() };
-    assert!(accounts.adopt_relays(vec![line("k", &[], refused.clone())]).signed_in.is_empty());
-    assert!(accounts.adopt_relays(vec![line("k", &[], refused)]).signed_in.is_empty());
-    assert_eq!(accounts.adopt_relays(vec![line("k", &[], Status::Active)]).signed_in, [id]);
+    assert!(accounts.adopt_relays(vec![relay_entry("k", &[], refused.clone())]).signed_in.is_empty());
+    assert!(accounts.adopt_relays(vec![relay_entry("k", &[], refused)]).signed_in.is_empty());
+    assert_eq!(accounts.adopt_relays(vec![relay_entry("k", &[], Status::Active)]).signed_in, [id]);
 }

@@ -50,7 +50,7 @@ pub struct AccountView {
     pub waiting: u32,
     /// Models of its live list; 0 until that was fetched.
     pub models: usize,
-    /// Which way out its calls take: `global`, `direct`, `auto` or a proxy's name.
+    /// The egress of its calls: `global`, `direct`, `auto` or a proxy's name.
     pub egress: String,
     /// The same, with a proxy's id.
     pub egress_id: String,
@@ -102,13 +102,13 @@ impl Entry {
 
 impl Accounts {
     /// Whether any account can serve now, and what is wrong with those that cannot.
-    pub(crate) fn ready(&self, ways: &EgressTable, now: Millis) -> Ready {
+    pub(crate) fn ready(&self, egress: &EgressTable, now: Millis) -> Ready {
         let list = self.list();
         if list.is_empty() {
             return Ready { ok: false, reasons: vec!["no account is configured: run `polygate login`".into()] };
         }
         let why = |entry: &Entry| match entry.account.status.usable(now) {
-            Ok(()) if entry.relay.is_none() => ways.unavailable(&entry.account.id, now).map(Reason::from),
+            Ok(()) if entry.relay.is_none() => egress.unavailable(&entry.account.id, now).map(Reason::from),
             usable => usable.err(),
         };
         let trouble = |entry: &Entry| {
@@ -117,7 +117,7 @@ impl Accounts {
                 return Some(format!("{}: {notice}", entry.account.id));
             };
             Some(match &entry.relay {
-                Some(line) => format!("relay {}: {}", line.relay.name, CandidateKind::Relays.why(&reason, now)),
+                Some(relay) => format!("relay {}: {}", relay.relay.name, CandidateKind::Relays.why(&reason, now)),
                 None => format!("{}: {}", entry.account.id, reason.describe(now)),
             })
         };

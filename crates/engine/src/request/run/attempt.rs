@@ -38,7 +38,7 @@ use crate::request::attempt::{self, Attempt, AttemptError, AttemptState, NextTry
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
 use crate::request::estimate;
-use crate::request::reply::{Fallback, Head, Refusal, Reply, ReplyBody, shown};
+use crate::request::reply::{Fallback, Head, Refusal, Reply, ReplyBody, shortened};
 use crate::request::services::Services;
 use crate::request::stored::PendingStore;
 use crate::request::stream::{ReplyShape, ReplyStart, ReplyStream, ServedCall, Source, Transcoder};
@@ -115,7 +115,7 @@ impl ModelAttempt {
         let slug = attempt.state.head.model.clone();
         attempt.state.usage.model(&slug);
         attempt.chain = FallbackChain::for_unknown_model(&attempt.state.services, &requested, failure);
-        attempt.state.head.notes.add(format!("{} is not available", shown(&requested)));
+        attempt.state.head.notes.add(format!("{} is not available", shortened(&requested)));
         attempt.state.head.fallback = Some(Fallback { from: requested, to: slug, why: "not available".into() });
         attempt
     }
@@ -321,7 +321,7 @@ impl Attempt for ModelAttempt {
         let turn_state = self.turn_state(&id);
         self.state.call_started(&entry, estimate::input(&self.call.request, body.len()));
         let wire = entry.wire();
-        let shot = UpstreamCall {
+        let upstream_call = UpstreamCall {
             services: Arc::clone(&self.state.services),
             plan: Arc::clone(&self.plan),
             entry,
@@ -338,7 +338,7 @@ impl Attempt for ModelAttempt {
             deadline: self.deadline,
             wire,
         };
-        Ok(barrier.open(shot.start()).await?)
+        Ok(barrier.open(upstream_call.start()).await?)
     }
 
     async fn learn(&mut self, id: &AccountId, outcome: &Outcome) {

@@ -73,11 +73,11 @@ impl RequestPlan {
 
     /// The name of the model at this account or relay.
     pub(crate) fn model_for(&self, id: &AccountId) -> &str {
-        let stop = match &self.resolved.to {
-            ServedBy::Relays(stops) => stops.iter().find(|stop| stop.relay == *id),
+        let target = match &self.resolved.to {
+            ServedBy::Relays(targets) => targets.iter().find(|target| target.relay == *id),
             ServedBy::Accounts => None,
         };
-        stop.map_or(&self.resolved.model.slug, |stop| &stop.model)
+        target.map_or(&self.resolved.model.slug, |target| &target.model)
     }
 }
 
@@ -96,7 +96,7 @@ impl UpstreamCall {
         Box::pin(async move {
             match &self.access {
                 Credentials::Login(tokens) => self.call_account(tokens).await,
-                Credentials::Key(line) => self.call_relay(line).await,
+                Credentials::Key(relay) => self.call_relay(relay).await,
             }
         })
     }
@@ -111,21 +111,21 @@ impl UpstreamCall {
         if is_event_stream(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 
-    async fn call_relay(&self, line: &RelayEntry) -> Result<Answer, CallError> {
-        let answer = self.services.runtime.upstream.relays().call(self.relay_call(line)).await?;
+    async fn call_relay(&self, relay: &RelayEntry) -> Result<Answer, CallError> {
+        let answer = self.services.runtime.upstream.relays().call(self.relay_call(relay)).await?;
         if answer.status != 200 {
             return Err(relay_refusal(&self.services, answer).await);
         }
-        self.services.dispatch.signal_relay(line, &Signal::Served);
+        self.services.dispatch.signal_relay(relay, &Signal::Served);
         if is_reply(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 
-    fn relay_call<'a>(&'a self, line: &'a RelayEntry) -> relay::RelayCall<'a> {
-        let same = self.plan.dialect.wire() == Some(line.relay.wire);
+    fn relay_call<'a>(&'a self, relay: &'a RelayEntry) -> relay::RelayCall<'a> {
+        let same = self.plan.dialect.wire() == Some(relay.relay.wire);
         relay::RelayCall {
-            relay: &line.relay,
-            key: &line.key,
-            model: self.plan.model_for(&line.relay.id),
+            relay: &relay.relay,
+            key: &relay.key,
+            model: self.plan.model_for(&relay.relay.id),
             body: self.body.clone(),
             client_headers: if same { &self.plan.client.relayed } else { &[] },
         }

@@ -89,7 +89,7 @@ impl CommitBarrier<'_> {
             let chunk = match self.chunk(&mut body, opening.last_read).await? {
                 ReadOutcome::Chunk(chunk) => chunk,
                 ReadOutcome::Deadline => break,
-                ReadOutcome::End => return self.finish(opening).map_err(|miss| *miss),
+                ReadOutcome::End => return self.finish(opening).map_err(|error| *error),
             };
             size += chunk.len();
             opening.last_read = Instant::now();

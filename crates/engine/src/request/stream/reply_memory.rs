@@ -25,7 +25,7 @@ const ITEM: usize = 256;
 /// The memory that one reply holds; released on drop.
 #[derive(Debug)]
 pub(crate) struct ReplyMemory {
-    tab: RequestMemory,
+    memory: RequestMemory,
     keeps: Retention,
     bytes: usize,
     /// The part of these bytes that belongs to tool calls.
@@ -60,9 +60,9 @@ pub(crate) enum Retention {
 
 impl ReplyMemory {
     /// A counter that holds nothing yet.
-    pub(crate) fn new(tab: RequestMemory, keeps: Retention) -> Self {
+    pub(crate) fn new(memory: RequestMemory, keeps: Retention) -> Self {
         Self {
-            tab,
+            memory,
             keeps,
             bytes: 0,
             calls: 0,
@@ -94,19 +94,19 @@ impl ReplyMemory {
     /// Records that the text so far was dropped, and that later text is only passed on.
     pub(crate) fn release(&mut self) {
         let calls = self.calls;
-        *self = Self { bytes: calls, calls, open: self.open, ..Self::new(self.tab.clone(), Retention::Nothing) };
+        *self = Self { bytes: calls, calls, open: self.open, ..Self::new(self.memory.clone(), Retention::Nothing) };
     }
 
     fn reserve(&mut self) -> Result<(), Failure> {
         let more = (self.bytes - self.covered).next_multiple_of(STEP);
-        let Some(space) = self.tab.part(more) else {
+        let Some(reservation) = self.memory.part(more) else {
             self.over = true;
             return Err(over_memory());
         };
         self.covered = (self.covered + more).min(limits::REPLY);
-        match (&mut self.charged, space) {
-            (Some(charged), Some(space)) => charged.add(space),
-            (charged, space) => *charged = space,
+        match (&mut self.charged, reservation) {
+            (Some(charged), Some(reservation)) => charged.add(reservation),
+            (charged, reservation) => *charged = reservation,
         }
         Ok(())
     }

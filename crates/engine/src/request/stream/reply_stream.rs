@@ -228,17 +228,17 @@ impl ReplyStream {
                         }
                         self.source = Source::Body(answer.body);
                     }
-                    Err(mut miss) => {
+                    Err(mut error) => {
                         if let Some(access) = &self.call.credentials {
-                            miss.outcome.hide(access.secret());
+                            error.outcome.hide(access.secret());
                         }
                         let mut history = late.history.clone();
                         let (signal, step) =
-                            history.on_outcome(&self.account, &miss.outcome, self.services.runtime.now());
+                            history.on_outcome(&self.account, &error.outcome, self.services.runtime.now());
                         let (Step::Fail(failure) | Step::Again { otherwise: failure, .. }) = step;
-                        self.report_outcome(&signal, &miss.outcome);
+                        self.report_outcome(&signal, &error.outcome);
                         self.judged = true;
-                        return Poll::Ready(Some(Err(Box::new(miss.name(failure)))));
+                        return Poll::Ready(Some(Err(Box::new(error.name(failure)))));
                     }
                 },
             }

@@ -87,7 +87,7 @@ pub(crate) struct ReplyShape {
 
 impl Transcoder {
     /// A transcoder that continues `reader`, which has given the events in `held` so far. Call [`Self::start`] first.
-    pub(crate) fn new(shape: &ReplyShape, reader: Reader, held: Vec<Event>, tab: RequestMemory) -> Self {
+    pub(crate) fn new(shape: &ReplyShape, reader: Reader, held: Vec<Event>, memory: RequestMemory) -> Self {
         let sink = if shape.stream {
             let writer = Some(Writer::new(shape.dialect, shape.setting.clone()));
             Output::Stream { writer, out: BytesMut::with_capacity(OUTPUT) }
@@ -111,7 +111,7 @@ impl Transcoder {
             tool_replies: replies,
             trim,
             output: sink,
-            memory: ReplyMemory::new(tab, keeps),
+            memory: ReplyMemory::new(memory, keeps),
             text_lost: None,
             events: held,
             trimmed: Vec::new(),

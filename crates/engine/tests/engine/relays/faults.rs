@@ -179,7 +179,7 @@ async fn a_refused_list_does_not_end_the_key() {
     assert_eq!(state(&bench, "far").status, "active");
 }
 
-/// Nobody can test a relay of the file: whoever touches it has it asked again.
+/// Nobody can test a relay of the file: a change of the file has it asked again.
 #[tokio::test]
 async fn a_key_of_the_file_that_is_good_again_comes_back() {
     let bench = alone().await;

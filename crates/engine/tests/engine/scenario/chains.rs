@@ -49,7 +49,7 @@ async fn every_account_comes_before_the_chain() {
     assert_eq!(answer.head.fallback, Some(Fallback { from, to: CHAT.model.into(), why: "quota used up".into() }));
 }
 
-/// The whole pool rests: the chain serves, the dry run says so, and whoever heals first is asked again.
+/// The whole pool rests: the chain serves, the dry run says so, and the account that heals first is asked again.
 #[rstest]
 #[case::used_up(Plan::usage_limit(3600), Exhausted(3600, "primary"), "quota used up")]
 #[case::limited(Plan::rate_limit(Some(90)), Cooling(90, "Rate limit reached. Please try again later."), "rate limited")]

@@ -58,7 +58,7 @@ async fn a_limit_in_the_middle_of_a_reply_ends_it() {
     ten.serves(Pro2).await;
 }
 
-/// A reply under way is its client's; whoever comes next goes elsewhere.
+/// A running reply continues; the next request goes elsewhere.
 #[tokio::test]
 async fn a_switched_off_account_ends_its_reply_and_begins_no_other() {
     let ten = Ten::new().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::TermsChange;
+use engine::LimitsChange;
 use offline::{Plan, Quota, Window};
 use pool::pick::Strategy;
 use rstest::rstest;
@@ -80,15 +80,15 @@ async fn quota_aware_takes_what_would_go_to_waste() {
 #[tokio::test]
 async fn priority_beats_tiers() {
     let ten = Ten::new().await;
-    let change = TermsChange { max_concurrent: None, priority: Some(-5) };
-    ten.bench.engine.accounts().set_terms(ten.id(Free2), change).await.expect("set");
+    let change = LimitsChange { max_concurrent: None, priority: Some(-5) };
+    ten.bench.engine.accounts().set_limits(ten.id(Free2), change).await.expect("set");
     for _ in 0..3 {
         ten.serves(Free2).await;
     }
     assert!(ten.candidate(Free2).why.contains("priority -5"), "{}", ten.candidate(Free2).why);
 }
 
-/// A full account is left for the next tier; nobody waits while another has a place. When all are full, whoever comes waits
+/// A full account is left for the next tier; nobody waits while another has a place. When all are full, the next request waits
 /// for one and is served by it.
 #[tokio::test]
 async fn ceilings_fill_the_tiers_in_order_and_then_queue() {

@@ -91,6 +91,6 @@ fn a_relays_models_have_rows_too() {
     let offers: Vec<_> = catalog.offers().map(|offer| (offer.name, offer.model.context)).collect();
     assert_eq!(offers, [("llama", Some(8_192)), ("qwen", Some(32_768))]);
     let found = catalog.resolve(Some("qwen"), &Names::default()).unwrap();
-    assert!(matches!(&found.to, ServedBy::Relays(stops) if stops.len() == 1 && stops[0].model == "qwen"));
+    assert!(matches!(&found.to, ServedBy::Relays(targets) if targets.len() == 1 && targets[0].model == "qwen"));
     assert!(catalog.resolve(Some("lost"), &Names::default()).is_err());
 }

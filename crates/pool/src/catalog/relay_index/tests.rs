@@ -54,13 +54,13 @@ fn letters_of_another_case_name_the_one_model(#[case] requested: &str, #[case] s
 }
 
 /// `accounts:model`, or the relays as `id=model` joined by a comma.
-fn stops(name: Option<&str>, names: &Names) -> Result<String, String> {
+fn targets(name: Option<&str>, names: &Names) -> Result<String, String> {
     let resolved = catalog().resolve(name, names).map_err(|failure| failure.message)?;
     Ok(match resolved.to {
         ServedBy::Accounts => format!("accounts:{}", resolved.model.slug),
-        ServedBy::Relays(stops) => {
-            assert_eq!(resolved.model.slug, stops[0].model);
-            stops.iter().map(|stop| format!("{}={}", stop.relay, stop.model)).collect::<Vec<_>>().join(",")
+        ServedBy::Relays(targets) => {
+            assert_eq!(resolved.model.slug, targets[0].model);
+            targets.iter().map(|target| format!("{}={}", target.relay, target.model)).collect::<Vec<_>>().join(",")
         }
     })
 }
@@ -88,7 +88,7 @@ fn stops(name: Option<&str>, names: &Names) -> Result<String, String> {
 #[case("dark:any:thing", "2=any:thing")]
 #[case("d/any", "2=any")]
 fn a_name_goes_to(#[case] name: &str, #[case] expected: &str) {
-    assert_eq!(stops(Some(name), &names()).as_deref(), Ok(expected));
+    assert_eq!(targets(Some(name), &names()).as_deref(), Ok(expected));
 }
 
 #[rstest]
@@ -100,7 +100,7 @@ fn a_name_goes_to(#[case] name: &str, #[case] expected: &str) {
 #[case("open:", "does not exist")]
 #[case("d/", "does not exist")]
 fn a_name_goes_nowhere(#[case] name: &str, #[case] expected: &str) {
-    let message = stops(Some(name), &names()).unwrap_err();
+    let message = targets(Some(name), &names()).unwrap_err();
     assert!(message.contains(expected), "{message}");
 }
 
@@ -111,8 +111,12 @@ fn long_names_are_not_sent_to_a_relay() {
         .with_relays([RelayListing { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }], &[]);
     for (name, resolves) in [(&long[1..], true), (&long, false)] {
         assert_eq!(catalog.at_only_relay(name).is_some(), resolves);
-        for way in ["r:", "p/"] {
-            assert_eq!(catalog.resolve(Some(&format!("{way}{name}")), &Names::default()).is_ok(), resolves, "{way}");
+        for prefix in ["r:", "p/"] {
+            assert_eq!(
+                catalog.resolve(Some(&format!("{prefix}{name}")), &Names::default()).is_ok(),
+                resolves,
+                "{prefix}"
+            );
         }
     }
 }
@@ -131,10 +135,10 @@ fn offers_are_shown_by_a_name_that_reaches_them() {
     ];
     assert_eq!(shown, expected);
     for offer in catalog.offers() {
-        let ServedBy::Relays(stops) = catalog.resolve(Some(offer.name), &names()).unwrap().to else {
+        let ServedBy::Relays(targets) = catalog.resolve(Some(offer.name), &names()).unwrap().to else {
             panic!("{offer:?}")
         };
-        assert_eq!(stops[0].model, offer.model.slug);
+        assert_eq!(targets[0].model, offer.model.slug);
     }
 }
 
@@ -168,13 +172,13 @@ fn learned_limits_are_shown() {
 
 /// The entries of another version's lists stand in the place of ours; which models there are is ours to say.
 #[test]
-fn an_edition_has_our_models_in_other_words() {
+fn a_versioned_catalogue_has_our_models_in_other_words() {
     let list = |text: &str| parse_models(text.as_bytes()).unwrap();
     let first = list(r#"{"models":[{"slug":"x-high","display_name":"One","priority":1},{"slug":"new","priority":0}]}"#);
     let second = list(r#"{"models":[{"slug":"x-high","display_name":"Two","priority":1}]}"#);
-    let (ours, edition) = (catalog(), catalog().for_client_version([first.as_slice(), second.as_slice()]));
-    let names: Vec<_> = edition.models().iter().map(|model| (model.slug.as_str(), model.display.as_str())).collect();
+    let (ours, versioned) = (catalog(), catalog().for_client_version([first.as_slice(), second.as_slice()]));
+    let names: Vec<_> = versioned.models().iter().map(|model| (model.slug.as_str(), model.display.as_str())).collect();
     assert_eq!(names, [("x-high", "One")]);
-    assert!(edition.is_live() && edition.get("gpt-6-sol").is_none());
-    assert!(edition.offers().map(|offer| offer.name).eq(ours.offers().map(|offer| offer.name)));
+    assert!(versioned.is_live() && versioned.get("gpt-6-sol").is_none());
+    assert!(versioned.offers().map(|offer| offer.name).eq(ours.offers().map(|offer| offer.name)));
 }

@@ -77,7 +77,7 @@ fn routes_choose_the_provider(
         Ok(found) => {
             let by = match &found.to {
                 ServedBy::Accounts => "accounts",
-                ServedBy::Relays(stops) => stops[0].relay.0.as_str(),
+                ServedBy::Relays(targets) => targets[0].relay.0.as_str(),
             };
             assert_eq!((format!("{by}={}", found.model.slug).as_str(), found.effort.as_deref()), (served, effort));
             assert_eq!(found.retired_from.as_deref(), (requested == "gpt-5.4").then_some("gpt-5.4"));
@@ -89,7 +89,7 @@ fn routes_choose_the_provider(
     }
 }
 
-/// What is routed away is listed as whoever serves it lists it.
+/// A name that is routed away is listed as the relay that serves it lists it.
 #[test]
 fn lists_follow_the_routes() {
     let names = names(&[("gpt-6-sol", "open"), ("gpt-6-luna", "few")]);

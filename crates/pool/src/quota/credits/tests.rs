@@ -45,11 +45,18 @@ fn a_list_is_bounded() {
 #[case(r#"{"code":"nothing_to_reset","windows_reset":0}"#, Some(Redeemed::NothingToReset), false)]
 #[case(r#"{"code":"no_credit"}"#, Some(Redeemed::NoCredit), false)]
 #[case(r#"{"code":"already_redeemed","windows_reset":0}"#, Some(Redeemed::AlreadyRedeemed), true)]
-#[case(r#"{"code":"later"}"#, Some(Redeemed::Other { outcome: "later".into() }), false)]
+#[case(r#"{"code":"later"}"#, Some(Redeemed::Other { outcome: "later".into(), said: "later".into() }), false)]
 #[case(r#"{"windows_reset":1}"#, None, false)]
 #[case("", None, false)]
 fn a_reply_is_read(#[case] body: &str, #[case] expected: Option<Redeemed>, #[case] done: bool) {
     let reply = Redeemed::read(body.as_bytes());
     assert_eq!(reply, expected);
     assert_eq!(reply.is_some_and(|reply| reply.done()), done);
+}
+
+#[test]
+fn an_unknown_code_is_written_under_both_names() {
+    let reply = Redeemed::read(br#"{"code":"later"}"#).unwrap();
+    let written = serde_json::json!({ "code": "other", "outcome": "later", "said": "later" });
+    assert_eq!(serde_json::to_value(reply).unwrap(), written);
 }

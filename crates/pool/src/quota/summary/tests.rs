@@ -58,7 +58,7 @@ fn owners_business_is_left_out() {
     assert_eq!((summarized.credits, summarized.spend, summarized.reset_credits), (credits, None, None));
 }
 
-/// A window that has reset counts as empty, whoever it is told to.
+/// A window that has reset counts as empty for every reader.
 #[test]
 fn figures_are_those_of_now() {
     let summarized = summary(Next::Account(&quota(80.0, Some(-1))), std::iter::empty(), NOW);

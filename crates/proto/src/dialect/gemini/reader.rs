@@ -37,8 +37,8 @@ impl Answer for GeminiAnswer {
             return Ok(Progress::More);
         }
         let mut sink = EventSink::new(out, Self::DIALECT, frame.raw);
-        if let Some(news) = scan::text(&frame.data).filter(|_| self.speaking()) {
-            self.text_delta(news, &mut sink);
+        if let Some(delta) = scan::text(&frame.data).filter(|_| self.speaking()) {
+            self.text_delta(delta, &mut sink);
             return Ok(Progress::More);
         }
         self.reply(&frame.data, &mut sink)

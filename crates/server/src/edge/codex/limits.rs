@@ -143,7 +143,7 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
         Redeemed::NothingToReset => ("nothing_to_reset", 0),
         Redeemed::NoCredit => ("no_credit", 0),
         Redeemed::AlreadyRedeemed => ("already_redeemed", 0),
-        Redeemed::Other { outcome } => (outcome.as_str(), 0),
+        Redeemed::Other { outcome, .. } => (outcome.as_str(), 0),
     };
     Ok(json(StatusCode::OK, &ConsumeReply { code, windows_reset }))
 }

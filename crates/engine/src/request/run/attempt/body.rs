@@ -45,9 +45,9 @@ impl ModelAttempt {
     /// them.
     pub(super) async fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
         let without_replay = self.state.history.stripped || self.foreign(entry);
-        let line = entry.relay.as_ref().map(|line| &line.relay);
-        let relay = line.map(|relay| relay.id.clone());
-        let account = self.turn_record.filter(|_| line.is_none()).map(|_| entry.account.id.clone());
+        let served_by = entry.relay.as_ref().map(|relay| &relay.relay);
+        let relay = served_by.map(|relay| relay.id.clone());
+        let account = self.turn_record.filter(|_| served_by.is_none()).map(|_| entry.account.id.clone());
         let tools = self.tools_for(entry);
         if let Some(body) = &self.body
             && (&body.relay, &body.account, body.without_replay, &body.tools)
@@ -55,7 +55,7 @@ impl ModelAttempt {
         {
             return Ok(body.written.body.clone());
         }
-        let (target, metadata) = if let Some(relay) = line {
+        let (target, metadata) = if let Some(relay) = served_by {
             (Target::Relay(self.relay_target(relay, without_replay)), None)
         } else {
             let mut codex = self.target(without_replay, &tools);
@@ -75,7 +75,7 @@ impl ModelAttempt {
     /// The request in this protocol.
     async fn write(&mut self, wire: Wire, target: Target) -> Result<Written, Failure> {
         // The body stays in memory beside the client's body until it is sent. A small body is not counted.
-        let space = match self.size {
+        let reservation = match self.size {
             0..=UNCHARGED => None,
             size => self.call.memory.part(size).ok_or_else(over_memory)?,
         };
@@ -87,8 +87,8 @@ impl ModelAttempt {
         let (request, written) = offload(self.size, work).await;
         self.call.request = request;
         let mut written = written?;
-        if let Some(space) = space {
-            written.body = space.seal(written.body);
+        if let Some(reservation) = reservation {
+            written.body = reservation.seal(written.body);
         }
         Ok(written)
     }

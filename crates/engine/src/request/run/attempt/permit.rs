@@ -62,11 +62,11 @@ impl ModelAttempt {
         let until = self.deadline.min(Instant::now() + patience);
         let mut ticket = None;
         loop {
-            let (list, ways) =
+            let (list, egress) =
                 (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
             let ticket_now = (ticket, self.state.services.runtime.now());
             let acquired = self.state.services.dispatch.limiter.acquire(
-                self.candidates(&list, &ways),
+                self.candidates(&list, &egress),
                 &self.plan.requirements(&self.state.services),
                 ticket_now,
             );
@@ -100,22 +100,23 @@ impl ModelAttempt {
     }
 
     fn is_another_free(&self) -> bool {
-        let (list, ways) = (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
+        let (list, egress) =
+            (self.state.services.registry.accounts.list(), self.state.services.registry.egress.table());
         let choice = self.state.services.dispatch.limiter.preview(
-            self.candidates(&list, &ways),
+            self.candidates(&list, &egress),
             &self.plan.requirements(&self.state.services),
             self.state.services.runtime.now(),
         );
         matches!(choice, Ok(Pick::Ready(_)))
     }
 
-    fn candidates<'a>(&'a self, list: &'a List, ways: &'a EgressTable) -> Candidates<'a> {
+    fn candidates<'a>(&'a self, list: &'a List, egress: &'a EgressTable) -> Candidates<'a> {
         Candidates {
             list,
             bundled: &self.state.services.dispatch.bundled,
             custom: self.plan.resolved.model.custom,
             to: &self.plan.resolved.to,
-            ways,
+            egress,
             prefer: self.affinity.as_ref().map(|record| &record.account),
             tried: &self.state.history.tried,
         }

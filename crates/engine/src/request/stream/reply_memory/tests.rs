@@ -32,9 +32,9 @@ fn an_endless_reply_ends_at_its_cap() {
 
 #[test]
 fn replies_share_one_budget_and_give_it_back() {
-    let room = MemoryBudget::new(4 << 20);
+    let budget = MemoryBudget::new(4 << 20);
     let (mut first, mut second) =
-        (ReplyMemory::new(room.for_request(), WHOLE), ReplyMemory::new(room.for_request(), WHOLE));
+        (ReplyMemory::new(budget.for_request(), WHOLE), ReplyMemory::new(budget.for_request(), WHOLE));
     for _ in 0..128 {
         first.count(&text(8 * KIB)).unwrap();
     }
@@ -42,13 +42,13 @@ fn replies_share_one_budget_and_give_it_back() {
     assert_eq!((failure.kind, failure.retry_after), (Kind::Overloaded, Some(1)));
     assert!(bytes <= (2 << 20) + FREE + STEP, "{bytes}");
     drop((first, second));
-    assert!(room.take(4 << 20).is_some());
+    assert!(budget.take(4 << 20).is_some());
 }
 
 #[test]
 fn a_small_reply_is_not_charged() {
-    let room = MemoryBudget::new(0);
-    let mut held = ReplyMemory::new(room.for_request(), WHOLE);
+    let budget = MemoryBudget::new(0);
+    let mut held = ReplyMemory::new(budget.for_request(), WHOLE);
     held.count(&text(FREE / COPIES)).unwrap();
     assert_eq!(held.count(&text(1)).unwrap_err().kind, Kind::Overloaded);
     assert!(held.is_over());
@@ -74,14 +74,14 @@ fn frames_and_items_without_text_count_too() {
 /// frames.
 #[test]
 fn text_that_passes_is_not_held() {
-    let room = MemoryBudget::new(1 << 20);
+    let budget = MemoryBudget::new(1 << 20);
     let own = |event: Event| Event {
         carrier: Carrier::Frame(RawFrame { dialect: Dialect::Responses, bytes: "{}".into() }),
         ..event
     };
     let streams = [(Retention::Nothing, text(8 * KIB)), (Retention::Text { passes: true }, own(text(8 * KIB)))];
     for (keeps, event) in streams {
-        let mut held = ReplyMemory::new(room.for_request(), keeps);
+        let mut held = ReplyMemory::new(budget.for_request(), keeps);
         for _ in 0..1_000_000 {
             held.count(&event).unwrap();
         }
@@ -106,11 +106,11 @@ fn text_that_waits_for_its_turn_is_held() {
 /// The end of an item repeats its text four times to a client of Responses, all at once.
 #[test]
 fn an_item_that_is_repeated_is_held_as_often() {
-    let room = MemoryBudget::new(4 << 20);
+    let budget = MemoryBudget::new(4 << 20);
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = Event::new(What::ItemDone { at: 0, item: Item { kind, raw: None } });
     for (keeps, refused) in [(WHOLE, true), (Retention::All(Dialect::Responses), false)] {
-        let mut held = ReplyMemory::new(room.for_request(), keeps);
+        let mut held = ReplyMemory::new(budget.for_request(), keeps);
         held.count(&text(1 << 20)).unwrap();
         assert_eq!(held.count(&done).is_err(), refused);
         // After the text is dropped there is room again.

@@ -64,9 +64,9 @@ impl GeminiAnswer {
     }
 
     /// Reads a frame that is only a piece of text.
-    pub(super) fn text_delta(&mut self, news: TextDelta, sink: &mut EventSink<'_>) {
-        self.usage = news.usage.or(self.usage.take());
-        self.open(if news.thought { Channel::Summary } else { Channel::Text }, news.text, sink);
+    pub(super) fn text_delta(&mut self, delta: TextDelta, sink: &mut EventSink<'_>) {
+        self.usage = delta.usage.or(self.usage.take());
+        self.open(if delta.thought { Channel::Summary } else { Channel::Text }, delta.text, sink);
     }
 
     /// Reads one chunk or whole body; `data` is its buffer.

@@ -6,8 +6,8 @@ use crate::dialect::array::Splitter;
 use crate::text::Json;
 
 fn text(data: &str) -> Option<(String, bool)> {
-    let news = scan::text(&Bytes::copy_from_slice(data.as_bytes()))?;
-    Some((news.text.plain().into_owned(), news.thought))
+    let delta = scan::text(&Bytes::copy_from_slice(data.as_bytes()))?;
+    Some((delta.text.plain().into_owned(), delta.thought))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use engine::{AccountError, AccountView, Engine, TermsChange};
+use engine::{AccountError, AccountView, Engine, LimitsChange};
 
 use crate::cli::context;
 use crate::cli::failure::UsageError;
@@ -35,17 +35,17 @@ fn ceiling(text: &str) -> Result<ConcurrencyLimit, String> {
 impl Set {
     pub(super) async fn run(&self, engine: &Engine) -> anyhow::Result<ExitCode> {
         let account = context::account(engine, &self.account)?;
-        let change = TermsChange { max_concurrent: self.max_concurrent.map(|most| most.0), priority: self.priority };
-        match engine.accounts().set_terms(&account.id, change).await {
-            Ok(view) => eprintln!("{}: {}.", view.label, words(&view)),
-            Err(error @ AccountError::Terms(_)) => return Err(UsageError(error.to_string()).into()),
+        let change = LimitsChange { max_concurrent: self.max_concurrent.map(|most| most.0), priority: self.priority };
+        match engine.accounts().set_limits(&account.id, change).await {
+            Ok(view) => eprintln!("{}: {}.", view.label, describe(&view)),
+            Err(error @ AccountError::Limits(_)) => return Err(UsageError(error.to_string()).into()),
             Err(error) => return Err(error.into()),
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn words(view: &AccountView) -> String {
+fn describe(view: &AccountView) -> String {
     let most = match view.max_concurrent {
         None => "requests at a time as the settings say".to_owned(),
         Some(0) => "any number of requests at a time".to_owned(),
