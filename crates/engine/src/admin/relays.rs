@@ -105,7 +105,7 @@ impl Relays<'_> {
         let runtime = &self.0.runtime;
         let relay = self.stored_relay(id).await?;
         let count = manage::test_relay(&runtime.store, runtime.upstream.relays(), &relay, runtime.now()).await?;
-        self.reread_relays(&self.0.registry.lock.lock().await).await?;
+        self.reread_relays(&self.0.registry.lock_reload().await).await?;
         Ok(count)
     }
 

@@ -1,4 +1,4 @@
-//! The ways out (rows F18, F19 and F21): which calls take which, and that none ever takes another one. The backend's record tells the
+//! Egress (rows F18, F19 and F21): which calls take which route, and that none ever takes another one. The backend's record tells the
 //! address that each request came from, and each proxy what it carried.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -26,7 +26,7 @@ const NAME: &str = "backend.test";
 /// How a rig is set up.
 #[derive(Default)]
 struct Rig<'a> {
-    /// Accounts, each with its way: `direct`, `auto`, `global`, or the number of a proxy.
+    /// Accounts, each with its egress: `direct`, `auto`, `global`, or the number of a proxy.
     accounts: Vec<(NewAccount, &'a str)>,
     proxies: Vec<ProxyOptions>,
     /// Whether the first proxy is the one of the configuration.
@@ -89,10 +89,10 @@ impl Rig<'_> {
             command.proxies().add(spec(&at.to_string(), &proxy.url())).await.unwrap();
         }
         let (mut logins, mut ids) = (Vec::new(), Vec::new());
-        for (new, way) in self.accounts {
+        for (new, egress) in self.accounts {
             let login = backend.add_account(new);
             let id = import(&store, &login).await;
-            command.proxies().assign(&[(&id.0, way)]).await.unwrap();
+            command.proxies().assign(&[(&id.0, egress)]).await.unwrap();
             logins.push(login);
             ids.push(id);
         }
@@ -193,7 +193,7 @@ async fn every_kind_of_proxy_carries_every_leg(
     assert!(hosts.iter().all(|host| wanted.contains(&host.as_str())), "{hosts:?} are not {wanted:?}");
 }
 
-/// A proxy that fails is its own fault over a socket too, and no POST goes another way.
+/// A proxy that fails is its own fault over a socket too, and no POST takes another route.
 #[rstest]
 #[tokio::test]
 async fn a_proxy_that_fails_under_a_socket(
@@ -220,14 +220,14 @@ async fn a_proxy_that_fails_under_a_socket(
     site.nothing_direct();
 }
 
-/// A token that comes with a way is used by it, and so is its account from its first call on; the next import goes there too.
+/// A token that comes with an egress is used by it, and so is its account from its first call on; the next import goes there too.
 #[tokio::test]
-async fn a_token_takes_its_way_along() {
+async fn a_token_takes_its_egress_along() {
     let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
     let login = site.bench.backend.add_account(account());
-    let way = site.bench.engine.proxies().egress("0").unwrap();
+    let egress = site.bench.engine.proxies().egress("0").unwrap();
     let refresh = Some(Secret::from(login.refresh.as_str()));
-    let done = site.bench.engine.logins().add_token(None, refresh, Some(way)).await;
+    let done = site.bench.engine.logins().add_token(None, refresh, Some(egress)).await;
     assert_eq!((done.added, done.errors), (1, vec![]));
     assert_eq!(site.bench.engine.accounts().list()[0].egress, "0");
     site.bench.ask(chat("hello")).await.unwrap();
@@ -245,10 +245,10 @@ async fn a_token_takes_its_way_along() {
     assert_eq!(site.bench.engine.accounts().list()[0].egress, "0");
 }
 
-/// Members of one workspace share its id: an entry takes the way of the member that its token names, and none of theirs when
-/// nobody says whose it is. A closed way spends nothing.
+/// Members of one workspace share its id: an entry takes the egress of the member that its token names, and none of theirs when
+/// nobody says whose it is. A closed egress spends nothing.
 #[tokio::test]
-async fn an_entry_takes_the_way_of_its_own_member() {
+async fn an_entry_takes_the_egress_of_its_own_member() {
     let member = |user: &str| NewAccount {
         account_id: Some("00000000-0000-4000-8000-00000000000a".to_owned()),
         user: Some(user.to_owned()),
@@ -278,7 +278,7 @@ async fn an_entry_takes_the_way_of_its_own_member() {
     site.bench.engine.proxies().change("1", off).await.unwrap();
     let closed = backend.add_account(member("user-b"));
     let done = import(entry(&closed)).await;
-    assert_eq!(done.result, ImportOutcome::NoWayOut);
+    assert_eq!(done.result, ImportOutcome::NoEgress);
     assert!(done.error.unwrap().contains("its proxy 1 is switched off"));
     assert_eq!(backend.record().token_posts().count(), 2);
     assert!(backend.current_refresh(&closed.account_id).contains(&closed.refresh));
@@ -314,7 +314,7 @@ async fn everything_of_an_account_takes_its_proxy(#[case] speech: ProxyProtocol)
 }
 
 #[tokio::test]
-async fn accounts_go_their_own_ways() {
+async fn accounts_take_their_own_routes() {
     let accounts = vec![(account(), "0"), (account(), "1"), (account(), "direct")];
     let site = Rig { accounts, proxies: vec![http(), http()], ..Rig::default() }.start().await;
     for number in 0..6 {
@@ -431,9 +431,9 @@ async fn behind_a_dead_proxy_nothing_leaves() {
 #[case::fixed("0", "its proxy 0 is switched off")]
 #[case::auto("auto", "none is switched on")]
 #[tokio::test]
-async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: &str) {
+async fn a_login_takes_the_egress_that_it_is_told(#[case] egress: &str, #[case] word: &str) {
     let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
-    let egress = site.bench.engine.proxies().egress(way).unwrap();
+    let egress = site.bench.engine.proxies().egress(egress).unwrap();
     let begin = async || {
         let step = |upstream: Upstream| async move { upstream.device_start().await };
         site.bench.engine.logins().step_by(Some(&egress), step).await
@@ -460,7 +460,7 @@ async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: 
     assert_eq!(site.bench.backend.record().total, total);
 }
 
-/// A login whose way is ours to choose goes on by the next proxy while nothing was sent.
+/// A login with the egress `auto` goes on by the next proxy while nothing was sent.
 #[tokio::test]
 async fn a_login_tries_one_proxy_after_the_other() {
     let site = Rig { proxies: vec![http(), http()], ..Rig::default() }.start().await;
