@@ -18,7 +18,7 @@ use upstream::ModelsAnswer;
 use crate::dispatch::Dispatch;
 use crate::dispatch::model_queue::ListFetchError;
 use crate::registry::Registry;
-use crate::registry::accounts::{Entry, ModelList};
+use crate::registry::accounts::{AccountEntry, ModelList};
 use crate::runtime::Runtime;
 use crate::tokens::{RefreshFailed, RefreshRequest, TokenService};
 use client_versions::VersionedCatalogs;
@@ -115,7 +115,7 @@ pub(crate) async fn retry_routing(service: Arc<ModelLists>, id: AccountId, failu
 }
 
 /// Asks for an account's routing. A failure does not affect its list, and is retried by its own schedule.
-async fn locate(service: &Arc<ModelLists>, entry: &Entry, tokens: &Tokens, failures: u32) {
+async fn locate(service: &Arc<ModelLists>, entry: &AccountEntry, tokens: &Tokens, failures: u32) {
     let id = &entry.account.id;
     if let Err(error) = service.locate_region(entry, tokens).await {
         tracing::warn!(account = %id, %error, "the backend did not say in which region the account is served; it is asked again");
@@ -125,7 +125,7 @@ async fn locate(service: &Arc<ModelLists>, entry: &Entry, tokens: &Tokens, failu
 }
 
 /// Whether its list can be fetched.
-pub(crate) fn has_list(entry: &Entry) -> bool {
+pub(crate) fn has_list(entry: &AccountEntry) -> bool {
     !entry.account.status.needs_person() || relays::asks_again(entry)
 }
 
@@ -142,7 +142,7 @@ impl ModelLists {
     }
 }
 
-async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), ListFetchError> {
+async fn fetch(service: &Arc<ModelLists>, entry: &AccountEntry) -> Result<(), ListFetchError> {
     let id = &entry.account.id;
     let version = version(service);
     // A list for another version is another list.
@@ -169,7 +169,7 @@ async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), ListFetch
 /// Asks an account for its list for clients of a version, else of ours. Refused tokens are replaced.
 async fn ask(
     service: &Arc<ModelLists>,
-    entry: &Entry,
+    entry: &AccountEntry,
     query: (Option<&str>, Option<&str>),
 ) -> Result<(ModelsAnswer, Arc<Tokens>), ListFetchError> {
     let id = &entry.account.id;
@@ -201,7 +201,7 @@ fn version(service: &ModelLists) -> String {
 
 impl ModelLists {
     /// Asks for the routing of an account's model calls, unless it is known.
-    async fn locate_region(self: &Arc<Self>, entry: &Entry, tokens: &Tokens) -> Result<(), ListFetchError> {
+    async fn locate_region(self: &Arc<Self>, entry: &AccountEntry, tokens: &Tokens) -> Result<(), ListFetchError> {
         let account = &entry.account;
         let now = self.runtime.now();
         if self.dispatch.routes.is_fresh(&account.id, now) {

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use store::CreditClaim;
 use upstream::{BufferedAnswer, Fault};
 
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::request::services::Services;
 use crate::tokens::RefreshFailed;
 
@@ -121,7 +121,7 @@ impl Quotas<'_> {
     pub async fn measure_all(self) -> HashMap<String, QuotaError> {
         let list = self.0.registry.accounts.list();
         let own: Vec<_> = list.accounts().filter(|entry| !entry.account.status.needs_person()).cloned().collect();
-        let ask = |entry: Arc<Entry>| {
+        let ask = |entry: Arc<AccountEntry>| {
             let services = Arc::clone(self.0);
             async move { Some((entry.account.id.0.clone(), measure(&services, &entry).await.err()?)) }
         };
@@ -201,12 +201,16 @@ fn claimed(begun: Result<CreditClaim, store::Error>, now: Millis) -> Result<Stri
     }
 }
 
-fn known(services: &Services, id: &str) -> Result<Arc<Entry>, QuotaError> {
+fn known(services: &Services, id: &str) -> Result<Arc<AccountEntry>, QuotaError> {
     services.registry.account(id).ok_or(QuotaError::Unknown)
 }
 
 /// Sends a try that is claimed, and notes that its outcome is known.
-async fn consume(services: &Arc<Services>, entry: &Entry, redeem_request_id: String) -> Result<Consumed, QuotaError> {
+async fn consume(
+    services: &Arc<Services>,
+    entry: &AccountEntry,
+    redeem_request_id: String,
+) -> Result<Consumed, QuotaError> {
     let result = redeem(services, entry, &redeem_request_id).await;
     if !matches!(result, Err(QuotaError::Upstream(_))) {
         end_credit(services, &entry.account.id, &redeem_request_id).await;
@@ -224,7 +228,7 @@ async fn consume(services: &Arc<Services>, entry: &Entry, redeem_request_id: Str
 }
 
 /// The try itself. [`QuotaError::Upstream`] says that its outcome is not known.
-async fn redeem(services: &Arc<Services>, entry: &Entry, request: &str) -> Result<Redeemed, QuotaError> {
+async fn redeem(services: &Arc<Services>, entry: &AccountEntry, request: &str) -> Result<Redeemed, QuotaError> {
     let unsure = |why: String| {
         let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
         QuotaError::Upstream(format!("{why}; {hint} {request}"))
@@ -247,7 +251,7 @@ async fn end_credit(services: &Services, id: &AccountId, request: &str) {
 }
 
 /// Fetches an account's figures and applies them.
-pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<Measured, QuotaError> {
+pub(crate) async fn measure(services: &Arc<Services>, entry: &AccountEntry) -> Result<Measured, QuotaError> {
     // Figures are as old as their request: what was learned since is newer.
     let sent_at = services.runtime.now();
     let body = ask(services, entry, QuotaCall::Usage).await?;
@@ -259,7 +263,11 @@ pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<M
 }
 
 /// One small call with the account's tokens; a 401 refreshes them.
-async fn ask(services: &Arc<Services>, entry: &Entry, quota_call: QuotaCall<'_>) -> Result<bytes::Bytes, QuotaError> {
+async fn ask(
+    services: &Arc<Services>,
+    entry: &AccountEntry,
+    quota_call: QuotaCall<'_>,
+) -> Result<bytes::Bytes, QuotaError> {
     let id = &entry.account.id;
     if let (true, Err(reason)) =
         (entry.account.status.needs_person(), entry.account.status.usable(services.runtime.now()))
@@ -277,7 +285,7 @@ async fn ask(services: &Arc<Services>, entry: &Entry, quota_call: QuotaCall<'_>)
 /// Sends the call by the account's own egress.
 async fn send(
     services: &Arc<Services>,
-    entry: &Entry,
+    entry: &AccountEntry,
     access: &pool::Secret,
     quota_call: QuotaCall<'_>,
 ) -> Result<BufferedAnswer, QuotaError> {

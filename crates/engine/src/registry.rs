@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::clock::Moment;
 use crate::runtime::Runtime;
-use accounts::{Accounts, Changes, Entry, StoredAccount};
+use accounts::{AccountEntry, Accounts, Changes, StoredAccount};
 use egress::{Egress, INTERVAL};
 use extras::AccountExtras;
 use keys::Keys;
@@ -103,7 +103,7 @@ impl Registry {
     }
 
     /// An account, and no relay.
-    pub(crate) fn account(&self, id: &str) -> Option<Arc<Entry>> {
+    pub(crate) fn account(&self, id: &str) -> Option<Arc<AccountEntry>> {
         self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
     }
 

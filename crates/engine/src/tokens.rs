@@ -25,7 +25,7 @@ use upstream::oauth::RefreshReason;
 
 use crate::dispatch::Dispatch;
 use crate::registry::Registry;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::runtime::Runtime;
 
 pub use guest::Guest;
@@ -177,7 +177,7 @@ impl TokenService {
     /// most, because tokens that another process got before may be refused too.
     pub(crate) async fn call_with_tokens<T, E, F>(
         self: &Arc<Self>,
-        entry: &Entry,
+        entry: &AccountEntry,
         is_refused: fn(&T) -> bool,
         call: impl Fn(Arc<Tokens>) -> F,
     ) -> Result<(T, Arc<Tokens>), E>
@@ -205,7 +205,7 @@ impl TokenService {
     /// [`RefreshRequest::waiting`] for a request and with [`RefreshRequest::background`] for anything else.
     pub(crate) async fn usable_tokens(
         self: &Arc<Self>,
-        entry: &Entry,
+        entry: &AccountEntry,
         request: fn(&Tokens, RefreshReason) -> RefreshRequest,
     ) -> Result<Arc<Tokens>, RefreshFailed> {
         let Some(tokens) = &entry.tokens else { return Err(RefreshFailed::lasting("it has no tokens")) };

@@ -57,10 +57,10 @@ pub struct LearnedLimits {
 
 /// All learned limits.
 #[derive(Clone, Debug, Default)]
-pub struct Learned(HashMap<ModelKey, Entry>);
+pub struct Learned(HashMap<ModelKey, ModelLimits>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
+struct ModelLimits {
     window: Option<TokenLimit>,
     output: Option<TokenLimit>,
 }
@@ -142,7 +142,7 @@ impl Learned {
         let mut old = false;
         self.0.retain(|_, entry| {
             let fresh = |limit: &TokenLimit| limit.fresh(now);
-            let left = Entry { window: entry.window.filter(fresh), output: entry.output.filter(fresh) };
+            let left = ModelLimits { window: entry.window.filter(fresh), output: entry.output.filter(fresh) };
             old |= (left.window.is_some(), left.output.is_some()) != (entry.window.is_some(), entry.output.is_some());
             *entry = left;
             entry.window.is_some() || entry.output.is_some()
@@ -169,7 +169,7 @@ impl Learned {
     }
 }
 
-impl Entry {
+impl ModelLimits {
     /// When a limit was last learned.
     fn last_learned(&self) -> Option<Millis> {
         [self.window, self.output].into_iter().flatten().map(|limit| limit.at).max()

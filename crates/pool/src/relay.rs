@@ -303,14 +303,14 @@ impl Capability {
 
 impl Capabilities {
     /// The words of those that it has.
-    pub fn words(self) -> Vec<&'static str> {
+    pub fn names(self) -> Vec<&'static str> {
         Capability::EACH.into_iter().filter(|capability| self.has(*capability)).map(Capability::as_str).collect()
     }
 }
 
 impl fmt::Display for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words().join(","))
+        f.write_str(&self.names().join(","))
     }
 }
 

@@ -39,11 +39,11 @@ pub struct Read {
 
 #[derive(Deserialize)]
 struct Check {
-    accounts: Vec<Entry>,
+    accounts: Vec<AccountCheck>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct AccountCheck {
     #[serde(default, deserialize_with = "lenient::field")]
     id: Option<String>,
     #[serde(default, deserialize_with = "lenient::field")]

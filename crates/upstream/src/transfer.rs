@@ -1,7 +1,7 @@
 //! Account files: reads every known format, recognised by its shape, and writes five formats.
 //!
 //! This module takes text and returns entries, without I/O. A file that cannot be read as a whole gives no entry at all; an entry whose
-//! tokens cannot be valid is rejected by [`Entry::readiness`] before it is stored or sent. Errors never quote the file, which may hold
+//! tokens cannot be valid is rejected by [`LoginEntry::readiness`] before it is stored or sent. Errors never quote the file, which may hold
 //! tokens.
 
 mod entry;
@@ -33,7 +33,7 @@ const SEALED: &str = "polygate-sealed";
 #[derive(Debug, Default)]
 pub struct File {
     /// Its logins, in its order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LoginEntry>,
     /// Its OpenAI API keys.
     pub keys: Vec<Secret>,
     /// Entries that are no login, with the reason.
@@ -44,7 +44,7 @@ pub struct File {
 
 /// One login of a file, unchecked.
 #[derive(Clone, Debug, Default)]
-pub struct Entry {
+pub struct LoginEntry {
     /// The line where the entry begins, from 1.
     pub line: usize,
     /// The account's name, at most 64 characters; may be empty.

@@ -15,7 +15,7 @@ use upstream::transfer::{ExportedAccount, Format, write};
 
 pub(crate) mod batch;
 
-use crate::registry::accounts::{AccountView, Entry};
+use crate::registry::accounts::{AccountEntry, AccountView};
 use crate::request::services::Services;
 use crate::tokens::RefreshRequest;
 
@@ -187,7 +187,7 @@ impl Accounts<'_> {
             return Err(AccountError::Unknown);
         }
         let list = services.registry.accounts.list();
-        let wanted = |entry: &&Arc<Entry>| ids.is_empty() || ids.contains(&entry.account.id.0);
+        let wanted = |entry: &&Arc<AccountEntry>| ids.is_empty() || ids.contains(&entry.account.id.0);
         let mut out = Vec::new();
         for entry in list.accounts().filter(wanted) {
             // The store has the newest tokens.
@@ -213,7 +213,7 @@ impl Accounts<'_> {
     }
 
     /// An account for people, with the facts that its entry does not hold.
-    pub(crate) fn view(self, entry: &Entry, egress: &EgressTable, now: Millis) -> AccountView {
+    pub(crate) fn view(self, entry: &AccountEntry, egress: &EgressTable, now: Millis) -> AccountView {
         let id = &entry.account.id;
         let mut view = entry.view(self.0.dispatch.limiter.in_flight_and_waiting(id), now);
         view.tags = self.0.registry.extras.tags(id);
@@ -242,7 +242,7 @@ impl Accounts<'_> {
         }
     }
 
-    async fn check_one(self, entry: &Entry) -> CheckedAccount {
+    async fn check_one(self, entry: &AccountEntry) -> CheckedAccount {
         let account = &entry.account;
         let report = |result, error, duration_ms| CheckedAccount {
             id: account.id.0.clone(),

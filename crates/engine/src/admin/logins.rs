@@ -15,7 +15,7 @@ use pool::{Secret, Status, Tokens};
 use store::{NewAccount, PutOutcome, TokenOrigin};
 use upstream::jwt::Claims;
 use upstream::oauth::{CallbackError, Grant, LoginError, Pkce};
-use upstream::transfer::Entry;
+use upstream::transfer::LoginEntry;
 use upstream::{Sent, Upstream};
 use url::Url;
 
@@ -157,7 +157,7 @@ fn issued_account(claims: Claims, grant: Grant, now: pool::Millis) -> NewAccount
 /// Stores tokens that name no account in a disabled account, because they exist nowhere else.
 async fn store_unnamed_tokens(
     services: &Services,
-    entry: &Entry,
+    entry: &LoginEntry,
     (access, refresh): (Secret, Option<Secret>),
 ) -> Result<(), store::Error> {
     let claims = Claims { user: uuid::Uuid::new_v4().to_string(), ..Claims::default() };

@@ -42,7 +42,7 @@ impl Proxies<'_> {
     /// The accounts with an egress of their own, each with `direct`, `auto` or a proxy's id.
     pub fn egresses(self) -> Vec<(String, String)> {
         let table = self.0.registry.egress.table();
-        let all = table.assigned.iter().map(|(account, way)| (account.0.clone(), way.to_string()));
+        let all = table.assigned.iter().map(|(account, egress)| (account.0.clone(), egress.to_string()));
         let mut all: Vec<_> = all.collect();
         all.sort();
         all

@@ -135,14 +135,14 @@ impl Relays<'_> {
     /// Replaces the relays of the configuration file, and returns the invalid ones, which are left out.
     pub async fn replace_configured(self, specs: &[RelaySpec]) -> Vec<(String, RelayError)> {
         let services = self.0;
-        let (mut lines, mut wrong) = (Vec::new(), Vec::new());
+        let (mut relays, mut wrong) = (Vec::new(), Vec::new());
         for spec in specs {
             match spec.plan(manage::file_relay_id(&spec.name), services.runtime.now()) {
-                Ok(relay) => lines.push(RelayEntry { relay, key: spec.key.clone(), origin: RelayOrigin::File }),
+                Ok(relay) => relays.push(RelayEntry { relay, key: spec.key.clone(), origin: RelayOrigin::File }),
                 Err(error) => wrong.push((spec.name.clone(), error)),
             }
         }
-        services.registry.set_file_relays(lines);
+        services.registry.set_file_relays(relays);
         if let Err(error) = self.reread_relays(&services.registry.lock_reload().await).await {
             tracing::warn!(%error, "relays of the configuration file are not in use yet");
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use pool::{Account, AccountId, Secret};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::registry::accounts::{Changes, Entry, UnsavedState};
+use crate::registry::accounts::{AccountEntry, Changes, UnsavedState};
 use crate::registry::relays::RelayOrigin;
 use crate::request::services::Services;
 
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const FIGURES: Duration = Duration::from_secs(5);
 
 /// An account or relay with its unsaved state.
-type Unsaved = (Arc<Entry>, UnsavedState);
+type Unsaved = (Arc<AccountEntry>, UnsavedState);
 
 /// The state of the synchronisation.
 pub(crate) struct StoreSync {

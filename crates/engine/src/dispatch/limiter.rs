@@ -21,7 +21,7 @@ use pool::{AccountId, Millis};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::registry::accounts::List;
+use crate::registry::accounts::AccountList;
 use queue::{Start, Waiter};
 use ranking::RankedRows;
 
@@ -47,7 +47,7 @@ enum WakeUp {
 #[derive(Clone, Copy)]
 pub(crate) struct Candidates<'a> {
     /// Every account and relay.
-    pub(crate) list: &'a List,
+    pub(crate) list: &'a AccountList,
     /// The models of an account without a live list.
     pub(crate) bundled: &'a Catalog,
     /// Whether every account may serve the model, whatever it lists.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use upstream::ModelsAnswer;
 
 use super::{ListFetchError, ModelLists, ask};
-use crate::registry::accounts::{Entry, ModelList};
+use crate::registry::accounts::{AccountEntry, ModelList};
 
 /// Most lists of ours that are fetched for another version; most accounts share one.
 const LISTS: usize = 8;
@@ -43,7 +43,7 @@ struct VersionedCatalog {
 }
 
 /// A list of ours, and an account that has it.
-type AccountList = (String, Arc<Entry>);
+type AccountList = (String, Arc<AccountEntry>);
 
 impl VersionedCatalogs {
     /// Adds a version, or notes another request for it; `None` when there are too many versions.
@@ -151,7 +151,7 @@ impl ModelLists {
     /// An account's list for a version; `None` when the known one still holds.
     async fn list_for_version(
         self: &Arc<Self>,
-        entry: &Entry,
+        entry: &AccountEntry,
         version: &str,
         known: Option<&ModelList>,
     ) -> Result<Option<ModelList>, ListFetchError> {
@@ -185,8 +185,8 @@ impl ModelLists {
     /// Each list of ours with an account that has it, accounts that can serve first.
     fn own_lists(&self) -> Vec<AccountList> {
         let list = self.registry.accounts.list();
-        let active = |entry: &&Arc<Entry>| entry.account.status == Status::Active;
-        let enabled = |entry: &&Arc<Entry>| !entry.account.status.needs_person();
+        let active = |entry: &&Arc<AccountEntry>| entry.account.status == Status::Active;
+        let enabled = |entry: &&Arc<AccountEntry>| !entry.account.status.needs_person();
         let (first, rest): (Vec<_>, Vec<_>) = list.accounts().filter(enabled).partition(active);
         let mut own: Vec<AccountList> = Vec::new();
         for entry in first.into_iter().chain(rest) {

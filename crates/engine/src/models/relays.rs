@@ -11,11 +11,11 @@ use upstream::relay::ListOutcome;
 
 use super::ModelLists;
 use crate::dispatch::model_queue::ListFetchError;
-use crate::registry::accounts::{Entry, ModelList};
+use crate::registry::accounts::{AccountEntry, ModelList};
 use crate::registry::relays::{RelayEntry, RelayOrigin};
 
 /// Restores a relay's stored list.
-pub(crate) async fn restore_models(service: &ModelLists, entry: &Entry) {
+pub(crate) async fn restore_models(service: &ModelLists, entry: &AccountEntry) {
     let Some(relay) = entry.relay.as_ref().filter(|relay| relay.relay.models.is_empty()) else { return };
     match service.runtime.store.relay_models(&relay.relay.id).await {
         Ok(Some(stored)) => match models::read(&stored.body) {
@@ -29,14 +29,14 @@ pub(crate) async fn restore_models(service: &ModelLists, entry: &Entry) {
 
 /// Whether to ask a relay although its key was refused. Only for relays of the file, whose key may become valid without notice; stored
 /// relays are tested by their owner.
-pub(crate) fn asks_again(entry: &Entry) -> bool {
+pub(crate) fn asks_again(entry: &AccountEntry) -> bool {
     let from_file = entry.relay.as_ref().is_some_and(|relay| relay.origin == RelayOrigin::File);
     from_file && matches!(entry.account.status, Status::NeedsLogin { .. })
 }
 
 /// Fetches a relay's list. A refused list does not count against the key, which may be for other calls only; a good list ends a refusal
 /// of the key.
-pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<(), ListFetchError> {
+pub(crate) async fn fetch_models(service: &ModelLists, entry: &AccountEntry) -> Result<(), ListFetchError> {
     let Some(relay) = &entry.relay else { return Ok(()) };
     let (fixed, again) = (!relay.relay.models.is_empty(), asks_again(entry));
     if fixed && !again {
@@ -63,7 +63,7 @@ pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<
     }
 }
 
-fn listed(service: &ModelLists, entry: &Entry, models: Vec<Model>) {
+fn listed(service: &ModelLists, entry: &AccountEntry, models: Vec<Model>) {
     service
         .registry
         .accounts

@@ -30,12 +30,12 @@ use tracing::field::{DisplayValue, display};
 use crate::registry::feed::{EventFeed, quota_differs};
 use crate::registry::relays::RelayEntry;
 pub(crate) use adopt::{Changes, StoredAccount, removed_ids};
-pub(crate) use list::{CHUNK, List};
+pub(crate) use list::{AccountList, CHUNK};
 pub use view::{AccountView, Ready};
 
 /// One account or relay with the engine's own state.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct AccountEntry {
     /// The account; its status and quota are the newest known.
     pub(crate) account: Account,
     /// Its tokens; `None` when the store has none.
@@ -129,7 +129,7 @@ impl UnsavedState {
 
 /// The accounts.
 pub(crate) struct Accounts {
-    list: ArcSwap<List>,
+    list: ArcSwap<AccountList>,
     catalog: ArcSwap<Catalog>,
     /// The models of relays for calls beside conversations, in the order of [`SIDE_CAPABILITIES`].
     capability_catalogs: ArcSwap<[Arc<Catalog>; 3]>,
@@ -172,12 +172,12 @@ impl Accounts {
     }
 
     /// The accounts as they are now.
-    pub(crate) fn list(&self) -> Arc<List> {
+    pub(crate) fn list(&self) -> Arc<AccountList> {
         self.list.load_full()
     }
 
     /// One account.
-    pub(crate) fn get(&self, id: &AccountId) -> Option<Arc<Entry>> {
+    pub(crate) fn get(&self, id: &AccountId) -> Option<Arc<AccountEntry>> {
         self.list.load().get(id).cloned()
     }
 
@@ -205,11 +205,11 @@ impl Accounts {
 
     /// As [`Self::signal`], for a relay as it was when it was called. A signal about a former address or key is ignored.
     pub(crate) fn signal_relay(&self, relay: &RelayEntry, signal: &Signal, now: Millis) -> bool {
-        let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.is_same_service(relay));
+        let same = |entry: &AccountEntry| entry.relay.as_ref().is_some_and(|known| known.is_same_service(relay));
         self.apply(&relay.relay.id, (signal, now), same)
     }
 
-    fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&Entry) -> bool) -> bool {
+    fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&AccountEntry) -> bool) -> bool {
         // Nearly every request gives such a signal, which changes nothing.
         let idle = matches!(signal, Signal::None | Signal::ModelMissing | Signal::ModelExhausted { .. });
         let known = matches!(signal, Signal::Served | Signal::Ample) && self.status(id) == Some(Status::Active);
@@ -291,9 +291,9 @@ impl Accounts {
 
     /// As [`Self::set_model_list`], for many accounts at once.
     pub(crate) fn set_model_lists(&self, mut listings: HashMap<AccountId, Arc<ModelList>>) {
-        let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
+        let mut own = |entry: &Arc<AccountEntry>| match listings.remove(&entry.account.id) {
             Some(listing) => {
-                let mut entry = Entry { models: Some(listing), ..Entry::clone(entry) };
+                let mut entry = AccountEntry { models: Some(listing), ..AccountEntry::clone(entry) };
                 entry.refused_models.retain(|lack| lack.used_up.is_some());
                 Arc::new(entry)
             }
@@ -396,11 +396,11 @@ impl Accounts {
     }
 
     /// Edits one entry. The change is published when `edit` returns `true`.
-    fn edit(&self, id: &AccountId, edit: impl FnOnce(&mut Entry) -> bool) -> bool {
+    fn edit(&self, id: &AccountId, edit: impl FnOnce(&mut AccountEntry) -> bool) -> bool {
         let _one_writer = self.edits.lock();
         let list = self.list.load_full();
         let Some(known) = list.get(id) else { return false };
-        let mut entry = Entry::clone(known);
+        let mut entry = AccountEntry::clone(known);
         let changed = edit(&mut entry);
         if changed {
             self.list.store(Arc::new(list.with_entry(entry)));
@@ -409,13 +409,16 @@ impl Accounts {
     }
 
     /// Replaces the list by one made of the current list and the unsaved state.
-    pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, UnsavedState>) -> Vec<Arc<Entry>>) {
+    pub(crate) fn replace(
+        &self,
+        next: impl FnOnce(&AccountList, &HashMap<AccountId, UnsavedState>) -> Vec<Arc<AccountEntry>>,
+    ) {
         {
             let _one_writer = self.edits.lock();
             let dirty = self.dirty.lock().clone();
             let old = self.list.load_full();
             let next = next(&old, &dirty);
-            self.list.store(Arc::new(List::new(next, &old)));
+            self.list.store(Arc::new(AccountList::new(next, &old)));
         }
         self.rebuild_catalog();
         self.rescheduled.notify_one();
@@ -453,7 +456,7 @@ impl Accounts {
     }
 }
 
-impl Entry {
+impl AccountEntry {
     /// An account of which nothing is known yet.
     pub(crate) fn new(account: Account) -> Self {
         Self {

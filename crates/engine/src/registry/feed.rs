@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::registry::accounts::{Entry, List};
+use crate::registry::accounts::{AccountEntry, AccountList};
 
 /// Events that a watcher may be behind.
 const BEHIND: usize = 256;
@@ -154,8 +154,8 @@ impl EventFeed {
     }
 
     /// Reports the owner's changes, made here or in another process: the difference of the lists before and after a reload.
-    pub(crate) fn send_changes(&self, before: &List, after: &List, at: Millis) {
-        let own = |list: &List| -> HashMap<AccountId, Arc<Entry>> {
+    pub(crate) fn send_changes(&self, before: &AccountList, after: &AccountList, at: Millis) {
+        let own = |list: &AccountList| -> HashMap<AccountId, Arc<AccountEntry>> {
             list.accounts().map(|entry| (entry.account.id.clone(), Arc::clone(entry))).collect()
         };
         let mut old = own(before);

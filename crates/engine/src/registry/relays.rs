@@ -10,7 +10,7 @@ use pool::quota::Quota;
 use pool::relay::{Capability, Relay};
 use pool::{Account, AccountLimits, Secret, Status};
 
-use super::accounts::{Accounts, Changes, Entry, ModelList, UnsavedState, removed_ids};
+use super::accounts::{AccountEntry, Accounts, Changes, ModelList, UnsavedState, removed_ids};
 
 /// Where a relay is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -65,7 +65,7 @@ impl RelayEntry {
     }
 }
 
-impl Entry {
+impl AccountEntry {
     /// The entry of a relay.
     fn of_relay(relay: RelayEntry) -> Self {
         let (account, models) = (relay.account(), relay.configured_models());
@@ -105,7 +105,7 @@ impl Accounts {
                     (Some(merged), Some(known)) if is_healed(known, merged) => changes.signed_in.push(id),
                     _ => {}
                 }
-                next.push(Arc::new(merged.unwrap_or_else(|| Entry::of_relay(relay))));
+                next.push(Arc::new(merged.unwrap_or_else(|| AccountEntry::of_relay(relay))));
             }
             changes.removed = removed_ids(old, &next);
             // Before the catalogue of the new list is built.
@@ -117,17 +117,17 @@ impl Accounts {
 }
 
 /// Whether a person ended a lasting refusal.
-fn is_healed(known: &Entry, merged: &Entry) -> bool {
+fn is_healed(known: &AccountEntry, merged: &AccountEntry) -> bool {
     known.account.status.needs_person() && !merged.account.status.needs_person()
 }
 
 /// The known entry with the stored relay; `None` when its learned state no longer holds.
-fn keep_learned(known: &Entry, relay: &RelayEntry, unsaved: bool) -> Option<Entry> {
+fn keep_learned(known: &AccountEntry, relay: &RelayEntry, unsaved: bool) -> Option<AccountEntry> {
     known.relay.as_ref().filter(|old| old.is_same_service(relay))?;
     // The state of a relay of the file is only in memory; any other relay's row may be newer than memory.
     let ours = unsaved || relay.origin == RelayOrigin::File;
     let status = if ours { known.account.status.clone() } else { relay.account().status };
-    Some(Entry {
+    Some(AccountEntry {
         account: Account { status, ..relay.account() },
         relay: Some(Arc::new(relay.clone())),
         ..known.clone()

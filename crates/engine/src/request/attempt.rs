@@ -14,7 +14,7 @@ use proto::Failure;
 use tokio::time::{Instant, timeout_at};
 
 use crate::dispatch::limiter::Permit;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::registry::relays::RelayEntry;
 use crate::request::reply::{Head, Refusal};
 use crate::request::services::Services;
@@ -138,7 +138,7 @@ impl AttemptState {
     /// Credentials for an attempt at `entry`, by `until`. With `refresh`, refused tokens are replaced first.
     pub(crate) async fn credentials(
         &mut self,
-        entry: &Entry,
+        entry: &AccountEntry,
         refresh: bool,
         until: Instant,
     ) -> Result<Credentials, NoCredentials> {
@@ -153,7 +153,7 @@ impl AttemptState {
         Ok(credentials)
     }
 
-    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, RefreshFailed> {
+    async fn tokens(&mut self, entry: &AccountEntry, refresh: bool) -> Result<Arc<Tokens>, RefreshFailed> {
         let tokens = &self.services.tokens;
         let Some(Credentials::Login(refused)) = self.sent.as_ref().filter(|_| refresh) else {
             return tokens.usable_tokens(entry, RefreshRequest::waiting).await;
@@ -166,7 +166,7 @@ impl AttemptState {
     }
 
     /// Notes that a call of about `input` tokens begins.
-    pub(crate) fn call_started(&mut self, entry: &Entry, input: u64) {
+    pub(crate) fn call_started(&mut self, entry: &AccountEntry, input: u64) {
         self.budgeted = false;
         self.begun = self.services.runtime.now();
         self.usage.call_started(&entry.account.id, input);
@@ -225,7 +225,7 @@ pub(crate) trait Attempt {
     async fn permit(&mut self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure>;
 
     /// One attempt.
-    async fn try_once(&mut self, entry: Arc<Entry>, refresh: bool) -> Result<Self::Answer, AttemptError>;
+    async fn try_once(&mut self, entry: Arc<AccountEntry>, refresh: bool) -> Result<Self::Answer, AttemptError>;
 
     /// Learns from a failed attempt, as far as this kind of request can.
     async fn learn(&mut self, id: &AccountId, outcome: &Outcome);

@@ -25,7 +25,7 @@ use upstream::relay::Forward;
 use upstream::{Answer, Body};
 
 use crate::dispatch::limiter::{Acquired, Permit};
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::registry::keys::KeyId;
 use crate::registry::relays::RelayEntry;
 use crate::request::attempt::refusal::relay_refusal;
@@ -161,7 +161,7 @@ impl Attempt for ForwardAttempt {
         })
     }
 
-    async fn try_once(&mut self, entry: Arc<Entry>, refresh: bool) -> Result<Answer, AttemptError> {
+    async fn try_once(&mut self, entry: Arc<AccountEntry>, refresh: bool) -> Result<Answer, AttemptError> {
         let until = Instant::now() + self.state.services.runtime.settings.commit;
         let called = match self.state.credentials(&entry, refresh, until).await {
             Ok(Credentials::Key(relay)) => self.call_relay(&entry, &relay).await.map_err(AttemptError::from),
@@ -208,7 +208,7 @@ impl ForwardAttempt {
         }
     }
 
-    async fn call_relay(&mut self, entry: &Entry, relay: &RelayEntry) -> Result<Answer, CallError> {
+    async fn call_relay(&mut self, entry: &AccountEntry, relay: &RelayEntry) -> Result<Answer, CallError> {
         let model = self.model_for(&relay.relay.id).filter(|model| !model.is_empty()).map(str::to_owned);
         let body = self.load.take(model.as_deref());
         self.state.call_started(entry, 0);

@@ -8,7 +8,7 @@ use pool::keys::{self, Digest};
 use tokio::time::Instant;
 
 use super::TokenService;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::registry::keys::{AuthError, KeyId};
 
 /// For an unknown login the linked files are read at most this often: they may have changed since the last look.
@@ -64,17 +64,17 @@ impl TokenService {
     }
 
     /// The linked account whose access token has this digest. All are compared, each in constant time.
-    fn linked(&self, digest: &Digest) -> Option<Arc<Entry>> {
+    fn linked(&self, digest: &Digest) -> Option<Arc<AccountEntry>> {
         let links = self.registry.extras.links();
         let entries = links.iter().filter_map(|link| self.registry.accounts.get(&link.account));
-        let same = |entry: &Arc<Entry>| {
+        let same = |entry: &Arc<AccountEntry>| {
             let access = entry.tokens.as_ref().map(|tokens| &tokens.access);
             access.is_some_and(|access| keys::digest(access.expose(), self.runtime.store.pepper()).matches(digest))
         };
         entries.filter(same).last()
     }
 
-    fn guest(&self, entry: &Entry) -> Result<Guest, AuthError> {
+    fn guest(&self, entry: &AccountEntry) -> Result<Guest, AuthError> {
         let account = &entry.account;
         let ended = entry
             .tokens

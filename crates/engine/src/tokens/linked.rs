@@ -19,7 +19,7 @@ use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use super::TokenService;
 use super::refresh::{CallOutcome, LeaseResult};
 use super::{RefreshFailed, RefreshRequest, usable};
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 
 impl TokenService {
     /// Fresh tokens of a linked account: the file's, or refreshed ones where that is allowed.
@@ -164,7 +164,7 @@ impl TokenService {
 
     /// Ends the link of an account whose refresh token is in the store: its file's token is used up or another one.
     pub(super) async fn unlink_if_owned(&self, id: &AccountId) {
-        let own = |entry: Arc<Entry>| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
+        let own = |entry: Arc<AccountEntry>| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
         if self.registry.extras.link(id).is_none() || !self.registry.accounts.get(id).is_some_and(own) {
             return;
         }

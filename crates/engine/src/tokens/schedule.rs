@@ -10,7 +10,7 @@ use upstream::oauth::RefreshReason;
 
 use super::RefreshRequest;
 use super::TokenService;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 
 /// Longest pause between two looks, because the wall clock may jump (sleep, correction).
 const LOOK: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ impl TokenService {
     }
 
     /// When the account's tokens are due, by our clock; `None` when no refresh is needed or possible.
-    fn due(&self, entry: &Entry) -> Option<Millis> {
+    fn due(&self, entry: &AccountEntry) -> Option<Millis> {
         let id = &entry.account.id;
         if is_over(entry) || self.is_refreshing(id) {
             return None;
@@ -100,6 +100,6 @@ impl TokenService {
 }
 
 /// Whether the account's status allows no refresh.
-fn is_over(entry: &Entry) -> bool {
+fn is_over(entry: &AccountEntry) -> bool {
     !entry.account.status.refreshes()
 }

@@ -164,8 +164,8 @@ fn global_proxy(config: &Config) -> Check {
 /// Reports the proxies whose last check failed, and the accounts whose proxy is gone.
 async fn proxies(store: &Store) -> Vec<Check> {
     let name = "proxy";
-    let (proxies, ways) = match (store.proxies().await, store.egresses().await) {
-        (Ok(proxies), Ok(ways)) => (proxies, ways),
+    let (proxies, egresses) = match (store.proxies().await, store.egresses().await) {
+        (Ok(proxies), Ok(egresses)) => (proxies, egresses),
         (Err(error), _) | (_, Err(error)) => {
             return vec![fail(name, message(&error), "fix the reason above")];
         }
@@ -175,7 +175,7 @@ async fn proxies(store: &Store) -> Vec<Check> {
         let found = format!("{} did not answer: {}", proxy.name, error.unwrap_or_default());
         Some(warn(name, found, format!("polygate proxies check \"{}\"", proxy.name)))
     });
-    let lost = ways.iter().filter(|(_, way)| match way {
+    let lost = egresses.iter().filter(|(_, way)| match way {
         Egress::Fixed(id) => !proxies.iter().any(|proxy| proxy.id == *id && proxy.enabled),
         _ => false,
     });

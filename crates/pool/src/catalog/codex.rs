@@ -48,7 +48,7 @@ enum Owner {
 /// Every key of an entry, as of client 0.169.0.
 #[derive(Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the client's shape")]
-struct Entry<'a> {
+struct ModelBody<'a> {
     slug: &'a str,
     display_name: &'a str,
     description: &'a str,
@@ -113,7 +113,7 @@ struct Truncation {
 }
 
 #[derive(Serialize)]
-struct List {
+struct ModelsBody {
     models: Vec<Box<RawValue>>,
 }
 
@@ -121,8 +121,8 @@ impl Catalog {
     /// Every model of the accounts, hidden ones included, then those of the relays.
     pub fn codex(&self) -> CodexList {
         let own = self.models().iter().map(completed);
-        let relays = self.offers().map(|offer| raw(&Entry::of(offer.name, offer.model, Owner::Relay)));
-        let body = serde_json::to_vec(&List { models: own.chain(relays).collect() });
+        let relays = self.offers().map(|offer| raw(&ModelBody::of(offer.name, offer.model, Owner::Relay)));
+        let body = serde_json::to_vec(&ModelsBody { models: own.chain(relays).collect() });
         let body = Bytes::from(body.expect("invariant: raw values serialise"));
         let digest = Sha256::digest(&body);
         let etag = digest[..12].iter().fold(String::new(), |etag, byte| format!("{etag}{byte:02x}"));
@@ -133,7 +133,7 @@ impl Catalog {
 /// An account's entry as it came, with its missing fields.
 fn completed(model: &Model) -> Box<RawValue> {
     let came: BTreeMap<String, Box<RawValue>> = serde_json::from_str(model.raw.as_str()).unwrap_or_default();
-    let filled = raw(&Entry::of(&model.slug, model, Owner::Account));
+    let filled = raw(&ModelBody::of(&model.slug, model, Owner::Account));
     let mut entry: BTreeMap<String, Box<RawValue>> =
         serde_json::from_str(filled.get()).expect("invariant: an entry is an object");
     let narrowed = narrowed(model, &came);
@@ -161,7 +161,7 @@ fn raw<T: Serialize>(value: &T) -> Box<RawValue> {
     to_raw_value(value).expect("invariant: entries have string keys only")
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ModelBody<'a> {
     fn of(name: &'a str, model: &'a Model, owner: Owner) -> Self {
         let account = owner == Owner::Account;
         let modality = |name: &&str| matches!(*name, "text" | "image");

@@ -17,13 +17,13 @@ const NAME: usize = 128;
 const VALUES: usize = 32;
 
 #[derive(Deserialize)]
-struct List<'a> {
+struct ModelsBody<'a> {
     #[serde(borrow)]
     models: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct ModelBody {
     slug: String,
     #[serde(default, deserialize_with = "lenient::field")]
     display_name: Option<String>,
@@ -59,7 +59,7 @@ struct Tier {
 
 pub(super) fn parse(body: &[u8]) -> Result<Vec<Model>, ListError> {
     let body = Bytes::copy_from_slice(body);
-    let list: List<'_> =
+    let list: ModelsBody<'_> =
         serde_json::from_slice(&body).map_err(|error| ListError::Shape(short(&error.to_string(), 256)))?;
     let models: Vec<_> = list.models.into_iter().take(MODELS).filter_map(|raw| model(&body, raw)).collect();
     if models.is_empty() { Err(ListError::Empty) } else { Ok(models) }
@@ -68,7 +68,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Model>, ListError> {
 /// One entry; `None` when a request cannot name it. The backend has also listed `auto`, which is a menu entry of its own
 /// clients and no model.
 fn model(body: &Bytes, raw: &RawValue) -> Option<Model> {
-    let entry: Entry = serde_json::from_str(raw.get()).ok()?;
+    let entry: ModelBody = serde_json::from_str(raw.get()).ok()?;
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\`<>".contains(&byte);
     let named = !entry.slug.is_empty() && entry.slug.len() <= NAME && entry.slug.bytes().all(plain);
     if !named || entry.slug == "auto" {

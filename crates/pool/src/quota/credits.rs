@@ -80,7 +80,7 @@ pub enum Redeemed {
 }
 
 #[derive(Deserialize)]
-struct List {
+struct CreditsBody {
     credits: Vec<ResetCredit>,
     #[serde(default, deserialize_with = "lenient::field")]
     available_count: Option<Number>,
@@ -96,7 +96,7 @@ struct Reply {
 impl ResetCredits {
     /// From the body of `GET /wham/rate-limit-reset-credits`; `None` when it is no such list.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let list: List = serde_json::from_slice(body).ok()?;
+        let list: CreditsBody = serde_json::from_slice(body).ok()?;
         let credits: Vec<_> = list.credits.into_iter().take(MOST).map(ResetCredit::bounded).collect();
         let available = || credits.iter().filter(|credit| credit.status == "available");
         let counted = || u64::try_from(available().count()).unwrap_or(0);

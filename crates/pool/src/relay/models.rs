@@ -55,7 +55,7 @@ pub enum Shape {
 }
 
 #[derive(Deserialize)]
-struct List<'a> {
+struct ModelsBody<'a> {
     #[serde(default, borrow)]
     data: Option<Vec<&'a RawValue>>,
     #[serde(default, borrow)]
@@ -71,7 +71,7 @@ struct List<'a> {
 /// An entry. Every field is optional, and a field of an unexpected type counts as absent.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Entry {
+struct ModelBody {
     #[serde(deserialize_with = "lenient::field")]
     id: Option<String>,
     #[serde(deserialize_with = "lenient::field")]
@@ -155,7 +155,7 @@ pub fn read(body: &[u8]) -> Result<Page, ListError> {
     let bare = body.trim_ascii_start().first() == Some(&b'[');
     let list = if bare {
         let models: Vec<&RawValue> = serde_json::from_slice(&body).map_err(shape_error)?;
-        List { data: Some(models), models: None, has_more: None, last_id: None, next_page_token: None }
+        ModelsBody { data: Some(models), models: None, has_more: None, last_id: None, next_page_token: None }
     } else {
         serde_json::from_slice(&body).map_err(shape_error)?
     };
@@ -164,7 +164,7 @@ pub fn read(body: &[u8]) -> Result<Page, ListError> {
         (None, Some(models)) => (models, true),
         (None, None) => return Err(ListError::Shape("neither `data` nor `models` in it".to_owned())),
     };
-    let entries: Vec<(Entry, &RawValue)> = raws.into_iter().take(MOST).filter_map(entry).collect();
+    let entries: Vec<(ModelBody, &RawValue)> = raws.into_iter().take(MOST).filter_map(entry).collect();
     let shape = match entries.first() {
         Some((first, _)) => first.shape(under_models),
         None if list.has_more.is_some() => Shape::Anthropic,
@@ -194,7 +194,7 @@ pub fn write(models: &[Model]) -> Bytes {
 pub fn named(name: &str) -> Option<Model> {
     let id = serde_json::to_string(name).ok()?;
     let raw = Json::from_valid(Bytes::from(format!("{{\"id\":{id}}}")));
-    Entry { id: Some(name.to_owned()), ..Entry::default() }.model(raw)
+    ModelBody { id: Some(name.to_owned()), ..ModelBody::default() }.model(raw)
 }
 
 /// Whether a text can be a model's name: visible ASCII without quotes and the like, at most 128 bytes.
@@ -203,13 +203,13 @@ pub(crate) fn plain(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME && name.bytes().all(visible)
 }
 
-fn entry(raw: &RawValue) -> Option<(Entry, &RawValue)> {
+fn entry(raw: &RawValue) -> Option<(ModelBody, &RawValue)> {
     // Derived readers take arrays for structs too.
     let object = raw.get().starts_with('{');
     object.then(|| serde_json::from_str(raw.get()).ok()).flatten().map(|entry| (entry, raw))
 }
 
-impl Entry {
+impl ModelBody {
     fn shape(&self, under_models: bool) -> Shape {
         let resource = self.name.as_ref().is_some_and(|name| name.starts_with("models/"));
         match () {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub(crate) use self::transfer::{EXPORT, IMPORT, export, import};
-pub(crate) use self::wire::Entry;
+pub(crate) use self::wire::AccountRow;
 use self::wire::{
     All, Changed, CheckCounts, CheckReply, CheckRequest, CookieHeaderReply, Cookies, Label, Persistence, Refreshed,
     Stored, Tags, TokenRequest,
@@ -34,16 +34,16 @@ use crate::route::RequestContext;
 /// The accounts, with this gateway's field names.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccountViews)]
-struct List {
+struct AccountList {
     accounts: Vec<AccountView>,
 }
 
 pub(crate) const LIST: Operation =
-    Operation::new(Tag::Accounts, "List the accounts, with their load and egress").gives::<List>(200);
+    Operation::new(Tag::Accounts, "List the accounts, with their load and egress").gives::<AccountList>(200);
 
 /// `GET /admin/accounts`
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
-    Ok(answer(StatusCode::OK, &List { accounts: ctx.app.engine.accounts().list() }))
+    Ok(answer(StatusCode::OK, &AccountList { accounts: ctx.app.engine.accounts().list() }))
 }
 
 pub(crate) const ALL: Operation = Operation::new(Tag::Accounts, "List the accounts")
@@ -64,11 +64,11 @@ pub(crate) async fn all(ctx: RequestContext) -> HandlerResult {
     };
     let entry = |view: AccountView| {
         let error = errors.remove(&view.id).map(|error| error.to_string());
-        let mut entry = Entry::from(view);
+        let mut entry = AccountRow::from(view);
         entry.quota_error = error;
         entry
     };
-    let accounts: Vec<Entry> = engine.accounts().list().into_iter().map(entry).collect();
+    let accounts: Vec<AccountRow> = engine.accounts().list().into_iter().map(entry).collect();
     Ok(answer(StatusCode::OK, &All { accounts, persistence_health: Persistence { ok: true } }))
 }
 

@@ -53,13 +53,13 @@ struct CreatedKey {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Keys)]
-struct List {
-    keys: Vec<Entry>,
+struct KeyList {
+    keys: Vec<KeyView>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
-struct Entry {
+struct KeyView {
     id: String,
     kind: KeyKind,
     name: String,
@@ -72,7 +72,7 @@ struct Entry {
     default_tools: Option<Vec<Hosted>>,
 }
 
-impl From<Key> for Entry {
+impl From<Key> for KeyView {
     fn from(key: Key) -> Self {
         Self {
             id: key.id,
@@ -88,11 +88,11 @@ impl From<Key> for Entry {
 }
 
 pub(crate) const LIST: Operation =
-    Operation::new(Tag::Keys, "List client keys and admin tokens, without their texts").gives::<List>(200);
+    Operation::new(Tag::Keys, "List client keys and admin tokens, without their texts").gives::<KeyList>(200);
 
 /// `GET /admin/keys`
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
-    Ok(json(StatusCode::OK, &List { keys: ctx.app.engine.keys().list().into_iter().map(Entry::from).collect() }))
+    Ok(json(StatusCode::OK, &KeyList { keys: ctx.app.engine.keys().list().into_iter().map(KeyView::from).collect() }))
 }
 
 pub(crate) const CREATE: Operation = Operation::new(Tag::Keys, "Create a client key; its text is shown only once")

@@ -10,7 +10,8 @@ use pool::egress::Address;
 use proto::{Failure, Kind};
 
 use self::wire::{
-    Apply, Assignment, AssignmentFile, Assignments, Change, Imported, Interval, List, Outcome, ProxyRequest, SpreadRule,
+    Apply, Assignment, AssignmentFile, Assignments, Change, Imported, Interval, Outcome, ProxyList, ProxyRequest,
+    SpreadRule,
 };
 use super::input::{AdminRequest, SecretText, admin_id, bytes, check_list_length, read_json};
 use super::output::{DONE, Done};
@@ -25,12 +26,12 @@ const MOST: usize = 100_000;
 const MINUTES: u32 = 7 * 24 * 60;
 
 pub(crate) const LIST: Operation =
-    Operation::new(Tag::Proxies, "List the proxies and their accounts").gives::<List>(200);
+    Operation::new(Tag::Proxies, "List the proxies and their accounts").gives::<ProxyList>(200);
 
 /// `GET /api/proxies`
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     let engine = &ctx.app.engine;
-    let list = List {
+    let list = ProxyList {
         proxies: engine.proxies().list(),
         assignments: engine.proxies().egresses().into_iter().map(Assignment::from).collect(),
         health_check_interval_minutes: engine.proxies().check_minutes(),
@@ -84,7 +85,7 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &view))
 }
 
-pub(crate) const CHECK_ALL: Operation = Operation::new(Tag::Proxies, "Check every proxy now").gives::<List>(200);
+pub(crate) const CHECK_ALL: Operation = Operation::new(Tag::Proxies, "Check every proxy now").gives::<ProxyList>(200);
 
 /// `POST /api/proxies/check-all`
 pub(crate) async fn check_all(ctx: RequestContext) -> HandlerResult {

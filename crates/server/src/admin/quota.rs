@@ -18,7 +18,7 @@ use crate::route::RequestContext;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Warnings)]
 struct WarningsReply {
-    warnings: Vec<Entry>,
+    warnings: Vec<WarningView>,
     /// When the newest quota was learned; null if no quota is known.
     #[serde(rename = "updatedAt")]
     updated_at: Option<Date>,
@@ -26,7 +26,7 @@ struct WarningsReply {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownWarning)]
-struct Entry {
+struct WarningView {
     /// The warning as text for people.
     title: String,
     message: String,
@@ -106,7 +106,7 @@ pub(crate) const WARNINGS: Operation =
 /// `GET /auth/quota/warnings`: the current warnings.
 pub(crate) async fn warnings(ctx: RequestContext) -> HandlerResult {
     let (warnings, updated) = ctx.app.engine.quotas().warnings();
-    let warnings = warnings.into_iter().map(Entry::from).collect();
+    let warnings = warnings.into_iter().map(WarningView::from).collect();
     let updated_at = Some(updated).filter(|updated| updated.0 > 0).map(Date::from);
     Ok(json(StatusCode::OK, &WarningsReply { warnings, updated_at }))
 }
@@ -119,7 +119,7 @@ pub(crate) async fn forecast(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Forecasts { accounts: ctx.app.engine.quotas().outlooks() }))
 }
 
-impl From<Warning> for Entry {
+impl From<Warning> for WarningView {
     fn from(warning: Warning) -> Self {
         Self { title: warning.title(), message: warning.describe(), urgent: warning.urgent(), warning }
     }

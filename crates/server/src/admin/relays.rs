@@ -9,7 +9,9 @@ use http::StatusCode;
 use proto::{Failure, Kind};
 
 use self::provider::Catalog;
-use self::wire::{Batch, Deleted, Exported, Import, Imported, Key, Label, List, Listed, Outcome, RelayRequest, State};
+use self::wire::{
+    Batch, Deleted, Exported, Import, Imported, Key, Label, Listed, Outcome, RelayList, RelayRequest, SwitchRequest,
+};
 use super::input::{AdminRequest, admin_id, check_list_length, read_json};
 use crate::failure::log_store_rejection;
 use crate::operation::{Operation, Tag};
@@ -35,11 +37,12 @@ pub(crate) async fn catalog(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Catalog::new()))
 }
 
-pub(crate) const LIST: Operation = Operation::new(Tag::Relays, "List the relays, their keys masked").gives::<List>(200);
+pub(crate) const LIST: Operation =
+    Operation::new(Tag::Relays, "List the relays, their keys masked").gives::<RelayList>(200);
 
 /// `GET /auth/api-keys`
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
-    Ok(json(StatusCode::OK, &List { keys: ctx.app.engine.relays().list() }))
+    Ok(json(StatusCode::OK, &RelayList { keys: ctx.app.engine.relays().list() }))
 }
 
 pub(crate) const ADD: Operation = Operation::new(Tag::Relays, "Add a relay")
@@ -131,12 +134,14 @@ pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
     change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
 }
 
-pub(crate) const SWITCH: Operation =
-    Operation::new(Tag::Relays, "Switch a relay on or off").takes::<State>().gives::<RelayView>(200).fails(&[409]);
+pub(crate) const SWITCH: Operation = Operation::new(Tag::Relays, "Switch a relay on or off")
+    .takes::<SwitchRequest>()
+    .gives::<RelayView>(200)
+    .fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/status`
 pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, param: id, body: state } = read_json::<State>(ctx).await?;
+    let AdminRequest { engine, param: id, body: state } = read_json::<SwitchRequest>(ctx).await?;
     let enabled = Some(state.enabled());
     change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
 }

@@ -1,4 +1,4 @@
-//! The selection of accounts: the limits that its owner sets for each, and a dry run that explains which account would serve a request.
+//! The selection of accounts: the owner's limits for each, and a dry run that explains which account would serve a request.
 
 use engine::{AccountError, AccountView, LimitsChange, RoutingExplanation, RoutingQuery};
 use http::StatusCode;

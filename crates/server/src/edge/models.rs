@@ -35,7 +35,7 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
     match ctx.dialect {
         Dialect::Messages => anthropic::list(&ctx, models),
         Dialect::Gemini => google::list(&ctx, models),
-        _ => Ok(json(StatusCode::OK, &openai::List::of(ctx.app.engine.models().list()))),
+        _ => Ok(json(StatusCode::OK, &openai::ModelList::of(ctx.app.engine.models().list()))),
     }
 }
 
@@ -48,10 +48,10 @@ pub(crate) async fn one(ctx: RequestContext) -> HandlerResult {
     let model = resolved.model.clone();
     Ok(match ctx.dialect {
         Dialect::Messages => {
-            json_about_model(&resolved, &anthropic::Entry::of(name, model, resolved.retired_from.is_some()))
+            json_about_model(&resolved, &anthropic::ModelView::of(name, model, resolved.retired_from.is_some()))
         }
-        Dialect::Gemini => json_about_model(&resolved, &google::Entry::of(name, model)),
-        _ => json_about_model(&resolved, &openai::Entry::of(name, model, owner)),
+        Dialect::Gemini => json_about_model(&resolved, &google::ModelView::of(name, model)),
+        _ => json_about_model(&resolved, &openai::ModelView::of(name, model, owner)),
     })
 }
 

@@ -92,7 +92,7 @@ struct ItemPage {
 
 /// A page as it is serialized.
 #[derive(Debug, Serialize)]
-struct List<'a> {
+struct ItemList<'a> {
     object: &'static str,
     data: Vec<&'a RawValue>,
     first_id: Option<&'a str>,
@@ -101,11 +101,11 @@ struct List<'a> {
 }
 
 impl ItemPage {
-    fn list(&self) -> List<'_> {
+    fn list(&self) -> ItemList<'_> {
         let data = self.items.iter().filter_map(|(_, item)| item.parse().ok()).collect();
         let (first, last) = (self.items.first(), self.items.last());
         let [first_id, last_id] = [first, last].map(|item| item.map(|(id, _)| id.as_str()));
-        List { object: "list", data, first_id, last_id, has_more: self.more }
+        ItemList { object: "list", data, first_id, last_id, has_more: self.more }
     }
 }
 

@@ -4,7 +4,7 @@ use pool::{Millis, Secret, sanitize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Entry, File, RejectedEntry, lines};
+use super::{File, LoginEntry, RejectedEntry, lines};
 use crate::authfile::ImportError;
 
 /// Longer entries are not read, bytes.
@@ -79,12 +79,12 @@ impl File {
 const EMPTY: &str = "this entry holds no token";
 
 /// The entry of a bare token; `None` when the text is no token.
-pub(super) fn token(text: &str, line: usize) -> Option<Entry> {
+pub(super) fn token(text: &str, line: usize) -> Option<LoginEntry> {
     let text = bare(text);
     if is_refresh_token(text) && plausible(text) {
-        return Some(Entry { line, refresh: Some(text.into()), ..Entry::default() });
+        return Some(LoginEntry { line, refresh: Some(text.into()), ..LoginEntry::default() });
     }
-    lines::is_access(text).then(|| Entry { line, access: Some(text.into()), ..Entry::default() })
+    lines::is_access(text).then(|| LoginEntry { line, access: Some(text.into()), ..LoginEntry::default() })
 }
 
 /// Whether a text has the form of a token at all.
@@ -105,14 +105,14 @@ fn bare(text: &str) -> &str {
     }
 }
 
-fn read(object: &Object, line: usize) -> Entry {
+fn read(object: &Object, line: usize) -> LoginEntry {
     let secret = |names| text(object, names).map(|text| Secret::new(bare(&text)));
     let (mut access, mut refresh) = (secret(ACCESS), secret(REFRESH));
     if refresh.is_none() && access.as_ref().is_some_and(|token| is_refresh_token(token.expose())) {
         refresh = access.take();
     }
     let fit = |id: &String| id.len() <= ID && !id.chars().any(char::is_control);
-    Entry {
+    LoginEntry {
         line,
         label: label(object),
         tags: tags(object),

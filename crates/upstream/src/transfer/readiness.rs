@@ -2,7 +2,7 @@
 
 use pool::{Millis, Secret};
 
-use super::Entry;
+use super::LoginEntry;
 use super::entry::plausible;
 use crate::authfile::Login;
 use crate::jwt::Claims;
@@ -36,7 +36,7 @@ pub enum InvalidEntry {
     NoAccount,
 }
 
-impl Entry {
+impl LoginEntry {
     /// How the entry can be used at `now`. Errors: [`InvalidEntry`] for one that must not be stored.
     pub fn readiness(&self, now: Millis) -> Result<Readiness, InvalidEntry> {
         if self.refresh.as_ref().is_some_and(|token| !plausible(token.expose())) {

@@ -20,14 +20,14 @@ fn jwt(account: &str, end: i64) -> String {
     format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-fn one(text: &str) -> Entry {
+fn one(text: &str) -> LoginEntry {
     let mut file = read(text.as_bytes()).unwrap();
     assert_eq!((file.entries.len(), &file.rejected), (1, &vec![]), "{text}");
     file.entries.remove(0)
 }
 
 /// Access, refresh and account of an entry.
-fn facts(entry: &Entry) -> (Option<&str>, Option<&str>, Option<&str>) {
+fn facts(entry: &LoginEntry) -> (Option<&str>, Option<&str>, Option<&str>) {
     let text = |token: &'_ Option<Secret>| token.as_ref().map(|token| token.expose().to_owned());
     let leak = |text: Option<String>| text.map(|text| &*Box::leak(text.into_boxed_str()));
     (leak(text(&entry.access)), leak(text(&entry.refresh)), entry.account.as_deref())
@@ -143,8 +143,8 @@ fn a_keyring_login_says_so() {
     assert!(file.rejected[0].why.contains("keyring"), "{:?}", file.rejected);
 }
 
-fn entry(access: Option<String>, refresh: Option<&str>) -> Entry {
-    Entry { access: access.map(Secret::new), refresh: refresh.map(Secret::from), ..Entry::default() }
+fn entry(access: Option<String>, refresh: Option<&str>) -> LoginEntry {
+    LoginEntry { access: access.map(Secret::new), refresh: refresh.map(Secret::from), ..LoginEntry::default() }
 }
 
 #[rstest]
@@ -158,8 +158,8 @@ fn entry(access: Option<String>, refresh: Option<&str>) -> Entry {
 #[case::nobody_but_refreshable(entry(Some(jwt("", LATE)), Some(REFRESH)), "spend")]
 #[case::damaged(entry(None, Some("rt_with a blank")), "its refresh token is damaged")]
 #[case::nothing(entry(None, None), "it holds no token")]
-#[case::the_file_names_it(Entry { account: Some("b".into()), ..entry(Some(jwt("", LATE)), None) }, "ready")]
-fn junk_is_told_from_tokens(#[case] entry: Entry, #[case] expected: &str) {
+#[case::the_file_names_it(LoginEntry { account: Some("b".into()), ..entry(Some(jwt("", LATE)), None) }, "ready")]
+fn junk_is_told_from_tokens(#[case] entry: LoginEntry, #[case] expected: &str) {
     let outcome = match entry.readiness(NOW) {
         Ok(Readiness::Ready(_)) => "ready".to_owned(),
         Ok(Readiness::NeedsRefresh(_)) => "spend".to_owned(),

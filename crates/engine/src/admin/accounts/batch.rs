@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use pool::{AccountId, Status, limits};
 
 use super::{AccountError, Accounts};
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::request::services::Services;
 
 /// Longest label and tag, characters; most tags.
@@ -69,7 +69,7 @@ pub enum TagChange {
 }
 
 /// An account of a batch with its index there.
-type Picked = (usize, Arc<Entry>);
+type Picked = (usize, Arc<AccountEntry>);
 
 impl Accounts<'_> {
     /// Removes accounts with their tokens. Errors: [`AccountError::Store`]; nothing was removed then.

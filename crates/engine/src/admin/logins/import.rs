@@ -11,7 +11,7 @@ use store::portable::{self, PortableError};
 use store::{NewAccount, PutOutcome};
 use tokio::sync::Semaphore;
 use upstream::authfile::Login;
-use upstream::transfer::{self, Entry, File, FileError, Readiness};
+use upstream::transfer::{self, File, FileError, LoginEntry, Readiness};
 
 use super::{Logins, spend, store_login};
 use crate::admin::relays::{PrivateAccess, RelayError, RelaySpec, add_relay};
@@ -126,7 +126,7 @@ impl Logins<'_> {
 
     /// Imports one token: an access token as it is, a refresh token by using it. The call and the account take `egress`, if given.
     pub async fn add_token(self, access: Option<Secret>, refresh: Option<Secret>, egress: Option<Egress>) -> Imports {
-        let entry = Entry { line: 1, access, refresh, ..Entry::default() };
+        let entry = LoginEntry { line: 1, access, refresh, ..LoginEntry::default() };
         self.take_file(File { entries: vec![entry], ..File::default() }, egress).await
     }
 
@@ -147,7 +147,7 @@ impl Logins<'_> {
 /// An entry with its index.
 struct Item {
     at: usize,
-    entry: Entry,
+    entry: LoginEntry,
 }
 
 async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> Imports {
@@ -225,7 +225,7 @@ struct Sorted {
 }
 
 /// Sorts entries by the work that they need. Junk and duplicates get their result at once.
-fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) -> Sorted {
+fn sort(services: &Services, entries: Vec<LoginEntry>, results: &mut [ImportResult]) -> Sorted {
     let known = accounts_by_refresh_token(services);
     let (mut sorted, mut logins, mut seen) = (Sorted::default(), HashMap::new(), HashSet::new());
     let mut waiting = Vec::new();
@@ -276,7 +276,7 @@ fn keep_newest(
 /// The accounts by their refresh tokens. A stored token must not be used by an import.
 fn accounts_by_refresh_token(services: &Services) -> HashMap<String, AccountId> {
     let list = services.registry.accounts.list();
-    let token = |entry: &Arc<crate::registry::accounts::Entry>| {
+    let token = |entry: &Arc<crate::registry::accounts::AccountEntry>| {
         let refresh = entry.tokens.as_ref()?.refresh.as_ref()?;
         Some((refresh.expose().to_owned(), entry.account.id.clone()))
     };
@@ -284,7 +284,7 @@ fn accounts_by_refresh_token(services: &Services) -> HashMap<String, AccountId> 
 }
 
 /// The account with its entry's label and state, and the given egress.
-pub(super) fn with_entry_facts(entry: &Entry, egress: Option<&Egress>, new: NewAccount) -> NewAccount {
+pub(super) fn with_entry_facts(entry: &LoginEntry, egress: Option<&Egress>, new: NewAccount) -> NewAccount {
     let status = if entry.disabled { Status::Disabled } else { new.status };
     NewAccount { label: entry.label.clone(), egress: egress.cloned(), status, ..new }
 }
@@ -292,7 +292,7 @@ pub(super) fn with_entry_facts(entry: &Entry, egress: Option<&Egress>, new: NewA
 /// The result of an entry that was stored. The tags of a new account are stored too.
 pub(super) async fn import_result(
     services: &Services,
-    entry: &Entry,
+    entry: &LoginEntry,
     stored: Result<PutOutcome, store::Error>,
 ) -> ImportResult {
     let put = match stored {
@@ -314,7 +314,7 @@ pub(super) async fn import_result(
 }
 
 /// Keeps the tokens of a known account, and assigns the given egress.
-async fn keep_known(services: &Services, entry: &Entry, id: &AccountId, egress: Option<&Egress>) -> ImportResult {
+async fn keep_known(services: &Services, entry: &LoginEntry, id: &AccountId, egress: Option<&Egress>) -> ImportResult {
     if let Some(egress) = egress
         && let Err(error) = services.runtime.store.set_egresses(&[(id.clone(), egress.clone())]).await
     {
@@ -351,7 +351,7 @@ async fn relay(services: &Services, key: Secret) -> Result<bool, RelayError> {
     Ok(true)
 }
 
-pub(super) fn done(entry: &Entry, id: Option<&AccountId>, result: ImportOutcome) -> ImportResult {
+pub(super) fn done(entry: &LoginEntry, id: Option<&AccountId>, result: ImportOutcome) -> ImportResult {
     let id = id.map(|id| id.0.clone());
     ImportResult { line: entry.line, label: entry.label.clone(), id, result, error: None }
 }

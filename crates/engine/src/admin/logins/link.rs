@@ -9,7 +9,7 @@ use upstream::linked;
 
 use super::Logins;
 use crate::admin::accounts::Accounts;
-use crate::registry::accounts::{AccountView, Entry};
+use crate::registry::accounts::{AccountEntry, AccountView};
 use crate::tokens::linked_account;
 
 /// Why a file was not linked.
@@ -57,8 +57,9 @@ impl Logins<'_> {
             return Err(LinkError::Ended(file));
         }
         let claims = &contents.login.claims;
-        let same =
-            |entry: &&Arc<Entry>| entry.account.upstream_id == claims.account_id && entry.account.user == claims.user;
+        let same = |entry: &&Arc<AccountEntry>| {
+            entry.account.upstream_id == claims.account_id && entry.account.user == claims.user
+        };
         let known = services.registry.accounts.list().accounts().find(same).cloned();
         if known.is_some_and(|entry| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some())) {
             return Err(LinkError::Own);

@@ -8,7 +8,7 @@ use pool::{AccountId, Secret};
 use store::PutOutcome;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
-use upstream::transfer::Entry;
+use upstream::transfer::LoginEntry;
 use upstream::{Sent, Upstream};
 
 use super::import::{ImportOutcome, ImportResult, failed, import_result, with_entry_facts};
@@ -26,7 +26,7 @@ const STORES: usize = 60;
 /// Uses an entry's refresh token and stores the new tokens.
 pub(super) async fn spend_token(
     services: &Arc<Services>,
-    entry: &Entry,
+    entry: &LoginEntry,
     refresh: Secret,
     egress: Option<&Egress>,
 ) -> ImportResult {
@@ -93,14 +93,14 @@ async fn call(services: &Services, routes: EgressAttempts, token: &Secret) -> Re
 }
 
 /// The routes of the given egress, else those of the entry's account, if known.
-fn routes(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> EgressAttempts {
+fn routes(services: &Arc<Services>, entry: &LoginEntry, egress: Option<&Egress>) -> EgressAttempts {
     let known = if egress.is_none() { account_of(services, entry) } else { None };
     known.map_or_else(|| services.dispatch.egress_attempts_by(egress), |id| services.dispatch.egress_attempts(&id))
 }
 
 /// The known account of an entry. Members of one workspace share its id, so an entry without a user matches only a workspace with one
 /// account.
-fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
+fn account_of(services: &Services, entry: &LoginEntry) -> Option<AccountId> {
     let claims = match (&entry.access, &entry.id) {
         (Some(access), id) => Claims::from_tokens(access, id.as_ref()),
         (None, id) => id.as_ref().and_then(Claims::read).unwrap_or_default(),
@@ -118,7 +118,7 @@ fn account_of(services: &Services, entry: &Entry) -> Option<AccountId> {
 /// Stores a grant. Without a refresh token in it, the old one stays valid.
 async fn store_grant(
     services: &Services,
-    entry: &Entry,
+    entry: &LoginEntry,
     (grant, used_token): (Grant, Secret),
     egress: Option<&Egress>,
 ) -> ImportResult {

@@ -58,10 +58,10 @@ pub enum ProxyError {
     #[error("a proxy of this name exists; hint: choose another name")]
     NameTaken,
     /// No route of the egress is open.
-    #[error("{0}; hint: `polygate proxies list` shows the ways")]
+    #[error("{0}; hint: `polygate proxies list` shows the proxies")]
     NoEgress(String),
     /// Accounts use it.
-    #[error("{0} of the accounts take this proxy; hint: assign them elsewhere first, they would have no way out")]
+    #[error("{0} of the accounts take this proxy; hint: assign them elsewhere first, their calls would have no route")]
     InUse(usize),
     /// There are [`MOST`] proxies already.
     #[error("at most {MOST} proxies can be kept; hint: remove some first")]
@@ -137,7 +137,7 @@ pub(super) async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, P
         return Ok(proxy);
     }
     let egress = Egress::Fixed(proxy.id);
-    match store.egresses().await?.iter().filter(|(_, way)| *way == egress).count() {
+    match store.egresses().await?.iter().filter(|(_, assigned)| *assigned == egress).count() {
         0 => Err(ProxyError::Unknown),
         count => Err(ProxyError::InUse(count)),
     }
@@ -178,12 +178,12 @@ pub(super) async fn import_proxies(store: &Store, text: &str, now: Millis) -> Re
 /// returns the assignments. Errors: [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
 pub(super) async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(AccountId, Egress)>, ProxyError> {
     let (accounts, proxies) = (store.accounts().await?, store.proxies().await?);
-    let mut ways = Vec::with_capacity(wanted.len());
-    for (account, way) in wanted {
-        ways.push((account_id(&accounts, account)?, parse_egress(&proxies, way)?));
+    let mut assignments = Vec::with_capacity(wanted.len());
+    for (account, egress) in wanted {
+        assignments.push((account_id(&accounts, account)?, parse_egress(&proxies, egress)?));
     }
-    store.set_egresses(&ways).await?;
-    Ok(ways)
+    store.set_egresses(&assignments).await?;
+    Ok(assignments)
 }
 
 /// The account of an id, e-mail or label.
@@ -205,8 +205,8 @@ fn account_id(accounts: &[pool::Account], wanted: &str) -> Result<AccountId, Pro
 /// Parses an egress.
 pub(super) fn parse_egress(proxies: &[Proxy], wanted: &str) -> Result<Egress, ProxyError> {
     if Egress::WORDS.contains(&wanted) {
-        let Ok(way) = wanted.parse();
-        return Ok(way);
+        let Ok(egress) = wanted.parse();
+        return Ok(egress);
     }
     let proxy = proxies.iter().find(|proxy| proxy.id.0 == wanted || proxy.name == wanted);
     proxy.map(|proxy| Egress::Fixed(proxy.id.clone())).ok_or(ProxyError::Unknown)

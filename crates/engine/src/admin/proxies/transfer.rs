@@ -52,15 +52,15 @@ pub struct AssignmentPreview {
 /// The assignments of every account with an egress of its own.
 pub(super) fn export(table: &EgressTable, accounts: &[Account]) -> Vec<EgressAssignment> {
     let assignment = |account: &Account| {
-        let way = table.assigned.get(&account.id)?;
-        let name = match way {
+        let egress = table.assigned.get(&account.id)?;
+        let name = match egress {
             Egress::Fixed(id) => table.proxy(id).map(|proxy| proxy.name.clone()),
             _ => None,
         };
         Some(EgressAssignment {
             account_id: Some(account.id.0.clone()),
             email: Some(account.email.clone()).filter(|email| !email.is_empty()),
-            proxy_id: way.to_string(),
+            proxy_id: egress.to_string(),
             proxy_name: name,
         })
     };
@@ -75,17 +75,17 @@ pub(super) fn preview(
 ) -> Result<AssignmentPreview, ProxyError> {
     let mut moves = AssignmentPreview::default();
     for assignment in assignments {
-        let way = parse_egress(&table.proxies, &assignment.proxy_id);
-        let way =
-            way.or_else(|_| parse_egress(&table.proxies, assignment.proxy_name.as_deref().unwrap_or_default()))?;
+        let egress = parse_egress(&table.proxies, &assignment.proxy_id);
+        let egress =
+            egress.or_else(|_| parse_egress(&table.proxies, assignment.proxy_name.as_deref().unwrap_or_default()))?;
         for account in matching_accounts(accounts, assignment)? {
             let from = table.egress(&account.id);
-            if *from == way {
+            if *from == egress {
                 moves.unchanged += 1;
                 continue;
             }
             let id = account.id.0.clone();
-            let (from, to) = (from.to_string(), way.to_string());
+            let (from, to) = (from.to_string(), egress.to_string());
             moves.changes.push(EgressChange { account_id: id, email: account.email.clone(), from, to });
         }
     }

@@ -79,7 +79,7 @@ impl ProxyView {
             status: proxy_state(proxy, table.down.contains_key(&Route::Proxy(proxy.id.clone()))),
             health: proxy.health.clone(),
             allow_private: proxy.allow_private,
-            accounts: table.assigned.values().filter(|way| **way == egress).count(),
+            accounts: table.assigned.values().filter(|assigned| **assigned == egress).count(),
             added_at: proxy.created.into(),
         }
     }

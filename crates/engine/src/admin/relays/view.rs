@@ -6,7 +6,7 @@ use pool::relay::format;
 
 use super::provider;
 use crate::date::Date;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::registry::relays::{RelayEntry, RelayOrigin};
 
 /// A relay as lists show it.
@@ -56,7 +56,7 @@ pub struct RelayView {
 
 impl RelayView {
     /// The view of an entry; `None` for an account.
-    pub(crate) fn of(entry: &Entry, now: Millis) -> Option<Self> {
+    pub(crate) fn of(entry: &AccountEntry, now: Millis) -> Option<Self> {
         let RelayEntry { relay, key, origin } = &**entry.relay.as_ref()?;
         let reason = entry.account.status.usable(now).err();
         Some(Self {
@@ -69,7 +69,7 @@ impl RelayView {
             models: relay.models.clone(),
             listed: entry.models.as_ref().map_or(0, |listing| listing.models.len()),
             prefix: relay.prefix.clone(),
-            capabilities: relay.capabilities.words(),
+            capabilities: relay.capabilities.names(),
             allow_private: relay.allow_private,
             weight: relay.weight,
             status: if reason.is_some() { status_word(&entry.account.status) } else { "active" },

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::queue::{AccountQueue, Start, Waiter};
 use super::row::{CandidateRow, ChoiceContext, ChoiceTime};
 use super::{Candidates, WakeUp};
-use crate::registry::accounts::{CHUNK, List};
+use crate::registry::accounts::{AccountList, CHUNK};
 
 /// Every account's row.
 pub(super) struct RankedRows {
@@ -24,7 +24,7 @@ pub(super) struct RankedRows {
     /// The best candidate of each chunk of the list; unknown when one of its rows changed.
     best: Vec<Best>,
     /// The list of the rows.
-    list: List,
+    list: AccountList,
     /// The queues of removed accounts, until their last permit is given back.
     removed: HashMap<AccountId, AccountQueue>,
     /// When the first snapshot ends, and when the snapshots were checked last.
@@ -39,7 +39,7 @@ impl RankedRows {
     pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
         let never = (Millis(i64::MAX), Millis(i64::MIN));
         let (rows, best, removed) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { strategy, tiers, rows, best, list: List::default(), removed, cards: never, waiting: 0, ticket: 0 }
+        Self { strategy, tiers, rows, best, list: AccountList::default(), removed, cards: never, waiting: 0, ticket: 0 }
     }
 
     pub(super) fn choose(
@@ -245,7 +245,7 @@ impl RankedRows {
     }
 
     /// Applies the changes of the list, and renews snapshots that have ended.
-    fn refresh(&mut self, list: &List, now: Millis) {
+    fn refresh(&mut self, list: &AccountList, now: Millis) {
         let rules = SnapshotRules { strategy: self.strategy, tiers: &self.tiers };
         if !list.has_same_ids(&self.list) {
             self.rebuild(list, now);
@@ -274,7 +274,7 @@ impl RankedRows {
     }
 
     /// Makes the rows of another list. The queues stay with their accounts.
-    fn rebuild(&mut self, list: &List, now: Millis) {
+    fn rebuild(&mut self, list: &AccountList, now: Millis) {
         let mut account_queues = std::mem::take(&mut self.removed);
         for row in self.rows.drain(..) {
             account_queues.insert(row.entry.account.id.clone(), row.account_queue);

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::Candidates;
 use super::queue::AccountQueue;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 
 /// Model lists whose result is remembered within one choice; accounts share few lists.
 const LISTS: usize = 16;
 
 /// The facts of an account or relay for a choice.
 pub(super) struct CandidateRow {
-    pub(super) entry: Arc<Entry>,
+    pub(super) entry: Arc<AccountEntry>,
     pub(super) snapshot: Snapshot,
     pub(super) account_queue: AccountQueue,
     /// Its rank among all ids.
@@ -53,7 +53,7 @@ pub(super) struct ChoiceContext<'a> {
 
 impl CandidateRow {
     pub(super) fn new(
-        entry: &Arc<Entry>,
+        entry: &Arc<AccountEntry>,
         account_queue: AccountQueue,
         order: u32,
         (rules, now): (&SnapshotRules<'_>, Millis),
@@ -63,7 +63,7 @@ impl CandidateRow {
         Self { entry: Arc::clone(entry), snapshot, account_queue, order, relay, list: list_of(entry), doubted }
     }
 
-    pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &SnapshotRules<'_>, now: Millis) {
+    pub(super) fn renew(&mut self, entry: &Arc<AccountEntry>, rules: &SnapshotRules<'_>, now: Millis) {
         self.snapshot = snapshot_of(entry, rules, self.order, now);
         (self.doubted, self.list) = (!entry.refused_models.is_empty(), list_of(entry));
         self.entry = Arc::clone(entry);
@@ -127,11 +127,11 @@ impl CandidateRow {
 }
 
 /// Identifies a model list; 0 for none.
-fn list_of(entry: &Entry) -> usize {
+fn list_of(entry: &AccountEntry) -> usize {
     entry.models.as_ref().map_or(0, |listing| Arc::as_ptr(listing).addr())
 }
 
-fn snapshot_of(entry: &Entry, rules: &SnapshotRules<'_>, order: u32, now: Millis) -> Snapshot {
+fn snapshot_of(entry: &AccountEntry, rules: &SnapshotRules<'_>, order: u32, now: Millis) -> Snapshot {
     let weight = entry.relay.as_ref().map_or(1, |relay| relay.relay.weight);
     // Plans rank accounts only.
     let tiers = if entry.relay.is_some() { &[] } else { rules.tiers };

@@ -13,7 +13,7 @@ use pool::status::{Reason, Status};
 use pool::{Account, AccountId, Millis};
 
 use super::*;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 
 fn account(id: &str) -> Account {
     Account {
@@ -33,8 +33,8 @@ fn account(id: &str) -> Account {
     }
 }
 
-fn list(ids: &[&str]) -> List {
-    let entry = |id: &&str| Entry {
+fn list(ids: &[&str]) -> AccountList {
+    let entry = |id: &&str| AccountEntry {
         account: account(id),
         tokens: None,
         models: None,
@@ -53,7 +53,7 @@ fn limiter(stagger: Duration) -> Arc<ConcurrencyLimiter> {
 
 struct Fixture {
     limiter: Arc<ConcurrencyLimiter>,
-    list: List,
+    list: AccountList,
     bundled: Catalog,
     egress: EgressTable,
     most: u32,

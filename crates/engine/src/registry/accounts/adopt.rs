@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Status, Tokens};
 
-use super::{Accounts, Entry, List};
+use super::{AccountEntry, AccountList, Accounts};
 
 /// An account of the store, as a reload found it.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Accounts {
                 let Some(known) = known else {
                     changes.added.push(account.id.clone());
                     let (tokens, jitter) = (tokens.map(Arc::new), rand::random());
-                    next.push(Arc::new(Entry { tokens, jitter, ..Entry::new(account) }));
+                    next.push(Arc::new(AccountEntry { tokens, jitter, ..AccountEntry::new(account) }));
                     continue;
                 };
                 let (entry, signed_in) = join(known, account, tokens, unsaved);
@@ -81,13 +81,18 @@ impl Accounts {
 }
 
 /// The ids that the next list does not have.
-pub(crate) fn removed_ids(old: &List, next: &[Arc<Entry>]) -> Vec<AccountId> {
+pub(crate) fn removed_ids(old: &AccountList, next: &[Arc<AccountEntry>]) -> Vec<AccountId> {
     let here: HashSet<_> = next.iter().map(|entry| &entry.account.id).collect();
     old.iter().map(|entry| &entry.account.id).filter(|id| !here.contains(id)).cloned().collect()
 }
 
 /// Merges the known and the stored account, and returns whether it was signed in again.
-fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: &[(Signal, Millis)]) -> (Entry, bool) {
+fn join(
+    known: &AccountEntry,
+    stored: Account,
+    tokens: Option<Tokens>,
+    unsaved: &[(Signal, Millis)],
+) -> (AccountEntry, bool) {
     let mut entry = known.clone();
     let same = known.tokens.as_deref() == tokens.as_ref();
     let late = |ours: &Tokens| tokens.as_ref().is_some_and(|stored| stored.refreshed < ours.refreshed);

@@ -8,7 +8,7 @@ use pool::{AccountId, Millis};
 use proto::tokens::Words;
 use proto::upstream_error::bounds::Bounds;
 
-use super::{Accounts, Entry};
+use super::{AccountEntry, Accounts};
 
 impl Accounts {
     /// The learned limits of a model. Every request asks, and mostly there are none.
@@ -84,7 +84,7 @@ impl Accounts {
     }
 }
 
-impl Entry {
+impl AccountEntry {
     /// A model of this account or relay, by the name that it is asked for here.
     pub(crate) fn model_key(&self, model: &str) -> ModelKey {
         ModelKey { relay: self.relay.as_ref().map(|relay| relay.relay.id.clone()), model: model.to_owned() }

@@ -5,24 +5,24 @@ use std::sync::Arc;
 
 use pool::AccountId;
 
-use super::Entry;
+use super::AccountEntry;
 
 /// Entries that are copied when one of them changes.
 pub(crate) const CHUNK: usize = 128;
 
-/// A part of a [`List`]; two lists that share it have the same entries there.
-type Chunk = Arc<Vec<Arc<Entry>>>;
+/// A part of a [`AccountList`]; two lists that share it have the same entries there.
+type Chunk = Arc<Vec<Arc<AccountEntry>>>;
 
 /// Every account, oldest first, then every relay.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct List {
+pub(crate) struct AccountList {
     chunks: Vec<Chunk>,
     at: Arc<HashMap<AccountId, usize>>,
 }
 
-impl List {
+impl AccountList {
     /// A list of these; where they are those of `old`, in the same order, it says so ([`Self::alike`]).
-    pub(crate) fn new(entries: Vec<Arc<Entry>>, old: &Self) -> Self {
+    pub(crate) fn new(entries: Vec<Arc<AccountEntry>>, old: &Self) -> Self {
         let same = entries.len() == old.len()
             && entries.iter().zip(old.iter()).all(|(new, known)| new.account.id == known.account.id);
         let at = if same { Arc::clone(&old.at) } else { Arc::new(positions_of(&entries)) };
@@ -45,23 +45,23 @@ impl List {
     }
 
     /// Each in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<AccountEntry>> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
     /// The accounts in order, without the relays.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Arc<AccountEntry>> {
         self.iter().filter(|entry| entry.relay.is_none())
     }
 
     /// The one of this id.
-    pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<Entry>> {
+    pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<AccountEntry>> {
         let at = *self.at.get(id)?;
         self.chunks.get(at / CHUNK)?.get(at % CHUNK)
     }
 
     /// With another entry in the place of the one of the same id; the same when there is none.
-    pub(crate) fn with_entry(&self, entry: Entry) -> Self {
+    pub(crate) fn with_entry(&self, entry: AccountEntry) -> Self {
         let mut next = self.clone();
         if let Some(at) = self.at.get(&entry.account.id) {
             Arc::make_mut(&mut next.chunks[at / CHUNK])[at % CHUNK] = Arc::new(entry);
@@ -80,19 +80,19 @@ impl List {
     }
 
     /// The parts of the list, of [`CHUNK`] entries but the last.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Vec<Arc<Entry>>>> {
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Vec<Arc<AccountEntry>>>> {
         self.chunks.iter()
     }
 }
 
-impl FromIterator<Arc<Entry>> for List {
-    fn from_iter<I: IntoIterator<Item = Arc<Entry>>>(entries: I) -> Self {
+impl FromIterator<Arc<AccountEntry>> for AccountList {
+    fn from_iter<I: IntoIterator<Item = Arc<AccountEntry>>>(entries: I) -> Self {
         Self::new(entries.into_iter().collect(), &Self::default())
     }
 }
 
 /// For an id that is there twice, which no store has, the first entry counts.
-fn positions_of(entries: &[Arc<Entry>]) -> HashMap<AccountId, usize> {
+fn positions_of(entries: &[Arc<AccountEntry>]) -> HashMap<AccountId, usize> {
     let mut at = HashMap::with_capacity(entries.len());
     for (position, entry) in entries.iter().enumerate() {
         at.entry(entry.account.id.clone()).or_insert(position);

@@ -7,7 +7,7 @@ use pool::quota::Quota;
 use pool::quota::forecast::Forecasts;
 use pool::status::Reason;
 
-use super::{Accounts, Entry};
+use super::{AccountEntry, Accounts};
 
 /// An account for people: no secrets.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
@@ -67,7 +67,7 @@ pub struct Ready {
     pub reasons: Vec<String>,
 }
 
-impl Entry {
+impl AccountEntry {
     /// The account for people; `load` is how many it serves and how many wait.
     pub(crate) fn view(&self, load: (u32, u32), now: Millis) -> AccountView {
         let account = &self.account;
@@ -107,11 +107,11 @@ impl Accounts {
         if list.is_empty() {
             return Ready { ok: false, reasons: vec!["no account is configured: run `polygate login`".into()] };
         }
-        let why = |entry: &Entry| match entry.account.status.usable(now) {
+        let why = |entry: &AccountEntry| match entry.account.status.usable(now) {
             Ok(()) if entry.relay.is_none() => egress.unavailable(&entry.account.id, now).map(Reason::from),
             usable => usable.err(),
         };
-        let trouble = |entry: &Entry| {
+        let trouble = |entry: &AccountEntry| {
             let Some(reason) = why(entry) else {
                 let notice = entry.account.status.notice(now)?;
                 return Some(format!("{}: {notice}", entry.account.id));

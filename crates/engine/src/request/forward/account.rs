@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::ForwardAttempt;
 use crate::dispatch::head;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::request::attempt::CallError;
 use crate::request::attempt::refusal::account_refusal;
 
@@ -17,7 +17,7 @@ const PASSED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
 
 impl ForwardAttempt {
     /// One call to an account, up to the head of a usable answer.
-    pub(super) async fn call_account(&mut self, entry: &Entry, tokens: &Tokens) -> Result<Answer, CallError> {
+    pub(super) async fn call_account(&mut self, entry: &AccountEntry, tokens: &Tokens) -> Result<Answer, CallError> {
         self.state.call_started(entry, 0);
         let id = &entry.account.id;
         let (service, body, passed) = (self.service, self.load.json_or_empty(), &self.turn);

@@ -33,7 +33,7 @@ use crate::dispatch::affinity::AffinityRecord;
 use crate::dispatch::affinity::TurnRecord;
 use crate::dispatch::head::{self, TURN_STATE};
 use crate::dispatch::limiter::Permit;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::request::attempt::{self, Attempt, AttemptError, AttemptState, NextTry, NoCredentials};
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
@@ -309,7 +309,7 @@ impl Attempt for ModelAttempt {
     }
 
     /// Tokens or key, body, model call, commit barrier.
-    async fn try_once(&mut self, entry: Arc<Entry>, refresh: bool) -> Result<Opening, AttemptError> {
+    async fn try_once(&mut self, entry: Arc<AccountEntry>, refresh: bool) -> Result<Opening, AttemptError> {
         let access = match self.state.credentials(&entry, refresh, self.deadline).await {
             Ok(access) => access,
             Err(NoCredentials::Late) => return Err(AttemptError::Final(refresh_timeout())),

@@ -15,7 +15,7 @@ use proto::Dialect;
 use upstream::{Answer, CallFacts, Fault, FaultKind, ModelCall, SocketOptions, TurnMetadata, Upstream, relay};
 
 use crate::dispatch::head;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::registry::relays::RelayEntry;
 use crate::request::attempt::refusal::{account_refusal, is_event_stream, is_reply, no_stream, relay_refusal};
 use crate::request::attempt::{CallError, Credentials};
@@ -48,7 +48,7 @@ pub(crate) struct RequestPlan {
 pub(crate) struct UpstreamCall {
     pub(crate) services: Arc<Services>,
     pub(crate) plan: Arc<RequestPlan>,
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) entry: Arc<AccountEntry>,
     pub(crate) access: Credentials,
     pub(crate) body: Bytes,
     /// Whether the client's turn state comes from this account.

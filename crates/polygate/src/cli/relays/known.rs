@@ -46,7 +46,7 @@ impl RelayList {
             }
         }
         for (relay, key) in stored {
-            let hidden = config.relays.iter().any(|filed| filed.name == relay.name);
+            let hidden = config.relays.iter().any(|configured| configured.name == relay.name);
             all.known.push(KnownRelay { relay, key, origin: RelayOrigin::Store, hidden });
         }
         all

@@ -29,7 +29,7 @@ fn keys(entry: &Value) -> BTreeSet<&str> {
 fn full(slug: &str) -> String {
     let mut model = Model::bare(slug);
     model.priority = 3;
-    let entry = serde_json::to_string(&Entry::of(slug, &model, Owner::Account)).unwrap();
+    let entry = serde_json::to_string(&ModelBody::of(slug, &model, Owner::Account)).unwrap();
     entry
         .replace("{\"slug\"", "{\"from_the_future\" : [1],\"slug\"")
         .replace("You are a coding agent", "The backend says")

@@ -13,7 +13,7 @@ use crate::admin::output::Date;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Account)]
-pub(crate) struct Entry {
+pub(crate) struct AccountRow {
     id: String,
     email: String,
     account_id: String,
@@ -44,7 +44,7 @@ pub(crate) struct Entry {
     in_flight: u32,
 }
 
-impl From<AccountView> for Entry {
+impl From<AccountView> for AccountRow {
     fn from(view: AccountView) -> Self {
         let fetched = Some(view.quota.updated).filter(|at| at.0 > 0);
         Self {
@@ -179,7 +179,7 @@ pub(super) struct Cookies {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Accounts)]
 pub(super) struct All {
-    pub(super) accounts: Vec<Entry>,
+    pub(super) accounts: Vec<AccountRow>,
     pub(super) persistence_health: Persistence,
 }
 
@@ -194,7 +194,7 @@ pub(super) struct Persistence {
 #[schema(as = AccountChanged)]
 pub(super) struct Changed {
     pub(super) success: bool,
-    pub(super) account: Entry,
+    pub(super) account: AccountRow,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -202,7 +202,7 @@ pub(super) struct Changed {
 pub(super) struct Refreshed {
     pub(super) success: bool,
     pub(super) result: AccountHealth,
-    pub(super) account: Entry,
+    pub(super) account: AccountRow,
 }
 
 /// The outcome of changing accounts.

@@ -4,7 +4,7 @@ use engine::{ImportOutcome, LoginStage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::admin::accounts::Entry;
+use crate::admin::accounts::AccountRow;
 use crate::admin::input::SecretText;
 
 #[derive(Deserialize, ToSchema)]
@@ -107,5 +107,5 @@ pub(crate) struct Added {
     /// What the import did with the login; absent for a linked account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) result: Option<ImportOutcome>,
-    pub(super) account: Entry,
+    pub(super) account: AccountRow,
 }

@@ -10,7 +10,7 @@ use crate::admin::input::SecretText;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Proxies)]
-pub(super) struct List {
+pub(super) struct ProxyList {
     pub(super) proxies: Vec<ProxyView>,
     pub(super) assignments: Vec<Assignment>,
     pub(super) health_check_interval_minutes: u64,

@@ -102,7 +102,7 @@ pub(super) struct Key {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RelaySwitch)]
-pub(super) struct State {
+pub(super) struct SwitchRequest {
     status: Switch,
 }
 
@@ -134,7 +134,7 @@ struct ExportedRelay {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Relays)]
-pub(super) struct List {
+pub(super) struct RelayList {
     pub(super) keys: Vec<RelayView>,
 }
 
@@ -249,7 +249,7 @@ impl Key {
     }
 }
 
-impl State {
+impl SwitchRequest {
     pub(super) fn enabled(&self) -> bool {
         self.status == Switch::Active
     }
@@ -265,7 +265,7 @@ impl Exported {
             wire: relay::format(relay.wire),
             models: relay.models,
             prefix: relay.prefix,
-            capabilities: relay.capabilities.words(),
+            capabilities: relay.capabilities.names(),
             allow_private: relay.allow_private,
             weight: relay.weight,
             status: if relay.enabled { "active" } else { "disabled" },

@@ -17,14 +17,14 @@ const NO_CONSTRAINT: &str = "NO_CONSTRAINT";
 
 #[derive(Serialize)]
 struct Check<'a> {
-    accounts: [Entry<'a>; 1],
+    accounts: [ListedAccount<'a>; 1],
     account_ordering: [&'a str; 1],
     default_account_id: &'a str,
 }
 
 /// The client refuses an entry that lacks one of these fields (seen with 0.169.0, 2026-11-21).
 #[derive(Serialize)]
-struct Entry<'a> {
+struct ListedAccount<'a> {
     id: &'a str,
     name: Option<&'a str>,
     structure: &'static str,
@@ -75,7 +75,7 @@ pub(super) fn user(ctx: &RequestContext) -> String {
 /// `GET .../accounts/check`: the client makes no model call before this has succeeded.
 pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     let (id, plan) = (id(&ctx), ctx.app.engine.limits().0.plan);
-    let entry = Entry {
+    let entry = ListedAccount {
         id,
         name: None,
         structure: "personal",

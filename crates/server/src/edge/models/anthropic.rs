@@ -19,8 +19,8 @@ const PAGE: (usize, usize) = (20, 1000);
 const RETIRED_AT: &str = "2026-06-01T00:00:00Z";
 
 #[derive(Serialize)]
-struct List {
-    data: Vec<Entry>,
+struct ModelPage {
+    data: Vec<ModelView>,
     has_more: bool,
     first_id: Option<String>,
     last_id: Option<String>,
@@ -28,7 +28,7 @@ struct List {
 
 /// A model, with every field of `ModelInfo` in the official SDKs (`@anthropic-ai/sdk` 1.11.0).
 #[derive(Serialize)]
-pub(super) struct Entry {
+pub(super) struct ModelView {
     r#type: &'static str,
     id: String,
     display_name: String,
@@ -45,7 +45,7 @@ pub(super) struct Entry {
     capabilities: Option<Capabilities>,
 }
 
-impl Entry {
+impl ModelView {
     /// A model under the requested name.
     pub(super) fn of(name: &str, model: Model, retired: bool) -> Self {
         Self {
@@ -86,8 +86,8 @@ pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
         }
         (None, None) => Page::cut(models, 0, size),
     };
-    let data: Vec<_> = page.models.into_iter().map(|model| Entry::of(&model.slug.clone(), model, false)).collect();
-    let id = |entry: Option<&Entry>| entry.map(|entry| entry.id.clone());
+    let data: Vec<_> = page.models.into_iter().map(|model| ModelView::of(&model.slug.clone(), model, false)).collect();
+    let id = |entry: Option<&ModelView>| entry.map(|entry| entry.id.clone());
     let (first_id, last_id) = (id(data.first()), id(data.last()));
-    Ok(json(StatusCode::OK, &List { data, has_more: page.more, first_id, last_id }))
+    Ok(json(StatusCode::OK, &ModelPage { data, has_more: page.more, first_id, last_id }))
 }

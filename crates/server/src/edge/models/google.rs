@@ -17,15 +17,15 @@ const METHODS: [&str; 3] = ["generateContent", "streamGenerateContent", "countTo
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct List {
-    models: Vec<Entry>,
+struct ModelPage {
+    models: Vec<ModelView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page_token: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry {
+pub(super) struct ModelView {
     name: String,
     base_model_id: String,
     version: &'static str,
@@ -39,7 +39,7 @@ pub(super) struct Entry {
     thinking: bool,
 }
 
-impl Entry {
+impl ModelView {
     /// A model under the requested name.
     pub(super) fn of(name: &str, model: Model) -> Self {
         Self {
@@ -67,6 +67,6 @@ pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
     };
     let page = Page::cut(models, start, size);
     let next_page_token = page.more.then(|| (start + size).to_string());
-    let models = page.models.into_iter().map(|model| Entry::of(&model.slug.clone(), model)).collect();
-    Ok(json(StatusCode::OK, &List { models, next_page_token }))
+    let models = page.models.into_iter().map(|model| ModelView::of(&model.slug.clone(), model)).collect();
+    Ok(json(StatusCode::OK, &ModelPage { models, next_page_token }))
 }

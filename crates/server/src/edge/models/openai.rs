@@ -7,13 +7,13 @@ use serde::Serialize;
 use super::CREATED;
 
 #[derive(Serialize)]
-pub(super) struct List {
+pub(super) struct ModelList {
     object: &'static str,
-    data: Vec<Entry>,
+    data: Vec<ModelView>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Entry {
+pub(super) struct ModelView {
     id: String,
     object: &'static str,
     created: u64,
@@ -33,14 +33,14 @@ pub(super) struct Entry {
     service_tiers: Vec<String>,
 }
 
-impl List {
+impl ModelList {
     pub(super) fn of(shown: Vec<ListedModel>) -> Self {
-        let entry = |ListedModel { model, owner }: ListedModel| Entry::of(&model.slug.clone(), model, owner);
+        let entry = |ListedModel { model, owner }: ListedModel| ModelView::of(&model.slug.clone(), model, owner);
         Self { object: "list", data: shown.into_iter().map(entry).collect() }
     }
 }
 
-impl Entry {
+impl ModelView {
     /// A model under the requested name.
     pub(super) fn of(name: &str, model: Model, owner: Option<String>) -> Self {
         Self {

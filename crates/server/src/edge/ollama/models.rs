@@ -21,12 +21,12 @@ const NEVER: &str = "2318-01-01T00:00:00Z";
 const FAMILY: &str = "gpt";
 
 #[derive(Serialize)]
-struct List<T> {
+struct ModelList<T> {
     models: Vec<T>,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct ModelView {
     name: String,
     model: String,
     modified_at: &'static str,
@@ -89,7 +89,7 @@ const DETAILS: Details = Details {
 
 /// `GET /api/tags`
 pub(crate) async fn tags(ctx: RequestContext) -> HandlerResult {
-    let entry = |model: Model| Entry {
+    let entry = |model: Model| ModelView {
         digest: digest(&model.slug),
         name: model.slug.clone(),
         model: model.slug,
@@ -97,7 +97,7 @@ pub(crate) async fn tags(ctx: RequestContext) -> HandlerResult {
         size: 0,
         details: DETAILS,
     };
-    Ok(json(StatusCode::OK, &List { models: listed(&ctx.app.engine).into_iter().map(entry).collect() }))
+    Ok(json(StatusCode::OK, &ModelList { models: listed(&ctx.app.engine).into_iter().map(entry).collect() }))
 }
 
 /// `GET /api/ps`
@@ -112,7 +112,7 @@ pub(crate) async fn ps(ctx: RequestContext) -> HandlerResult {
         size_vram: 0,
         context_length: model.context,
     };
-    Ok(json(StatusCode::OK, &List { models: listed(&ctx.app.engine).into_iter().map(entry).collect() }))
+    Ok(json(StatusCode::OK, &ModelList { models: listed(&ctx.app.engine).into_iter().map(entry).collect() }))
 }
 
 /// `POST /api/show`

@@ -12,7 +12,7 @@ fn a_long_list_is_chosen_from_as_if_it_were_looked_through() {
         fixture.at = Millis(1 + i64::try_from(step / 3).expect("small"));
         if step % 5 == 0 {
             let mut entry =
-                Entry::clone(fixture.list.get(&AccountId(ids[step * 31 % 700].clone())).expect("it is there"));
+                AccountEntry::clone(fixture.list.get(&AccountId(ids[step * 31 % 700].clone())).expect("it is there"));
             entry.account.status = if step % 10 == 0 { Status::Disabled } else { Status::Active };
             entry.account.limits.priority = i32::from(step % 3 == 0);
             fixture.list = fixture.list.with_entry(entry);

@@ -18,7 +18,7 @@ use super::super::call::RequestPlan;
 use super::super::replay;
 use super::ModelAttempt;
 use crate::dispatch::affinity::AffinityRecord;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 
 /// Largest written request, in bytes, that is not charged to the memory budget.
 const UNCHARGED: usize = INLINE;
@@ -43,7 +43,7 @@ pub(super) struct WrittenBody {
 impl ModelAttempt {
     /// The body for this account or relay, without replay-only items of another one, because only the account that made them can read
     /// them.
-    pub(super) async fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
+    pub(super) async fn body(&mut self, entry: &AccountEntry) -> Result<Bytes, Failure> {
         let without_replay = self.state.history.stripped || self.foreign(entry);
         let served_by = entry.relay.as_ref().map(|relay| &relay.relay);
         let relay = served_by.map(|relay| relay.id.clone());
@@ -117,7 +117,7 @@ impl ModelAttempt {
     }
 
     /// Whether the history holds replay-only items that this account or relay cannot read.
-    fn foreign(&self, entry: &Entry) -> bool {
+    fn foreign(&self, entry: &AccountEntry) -> bool {
         match &self.affinity {
             Some(record) if record.account == entry.account.id && !record.away => {
                 self.last_foreign_item(record).is_some()

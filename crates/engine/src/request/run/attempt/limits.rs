@@ -10,7 +10,7 @@ use proto::{Failure, Kind, tokens};
 use wire_body::offload_always;
 
 use super::ModelAttempt;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::request::estimate;
 
 impl ModelAttempt {
@@ -47,7 +47,7 @@ impl ModelAttempt {
 
     /// Refuses a prompt that the upstream is sure to refuse, with the message at which clients compact their conversations. A compaction
     /// request is the remedy, so it is sent.
-    pub(super) async fn check_window(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
+    pub(super) async fn check_window(&mut self, entry: &AccountEntry, size: usize) -> Result<(), Failure> {
         let of = || entry.model_key(self.plan.model_for(&entry.account.id));
         let Some(window) =
             self.state.services.registry.accounts.learned_limits(of, self.state.services.runtime.now()).window

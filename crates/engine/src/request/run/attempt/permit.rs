@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{ModelAttempt, NextTry};
 use crate::dispatch::limiter::{Acquired, Candidates, Permit, QueuedRequest, WaitOutcome};
-use crate::registry::accounts::List;
+use crate::registry::accounts::AccountList;
 
 /// How often a waiting request looks for another free account.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ impl ModelAttempt {
         matches!(choice, Ok(Pick::Ready(_)))
     }
 
-    fn candidates<'a>(&'a self, list: &'a List, egress: &'a EgressTable) -> Candidates<'a> {
+    fn candidates<'a>(&'a self, list: &'a AccountList, egress: &'a EgressTable) -> Candidates<'a> {
         Candidates {
             list,
             bundled: &self.state.services.dispatch.bundled,

@@ -6,7 +6,7 @@ use proto::canon::{Format, ItemKind, ToolChoice, ToolKind};
 use proto::dialect::responses::compact::is_compaction_request;
 
 use super::ModelAttempt;
-use crate::registry::accounts::Entry;
+use crate::registry::accounts::AccountEntry;
 use crate::request::call::Call;
 use crate::request::services::Services;
 
@@ -41,7 +41,7 @@ fn is_tool_list(item: &Item) -> bool {
 impl ModelAttempt {
     /// The tools that are added for this account. Relays run no hosted tools. A tool that the account's plan lacks is left out, so that
     /// the account can still serve.
-    pub(super) fn tools_for(&self, entry: &Entry) -> Vec<Hosted> {
+    pub(super) fn tools_for(&self, entry: &AccountEntry) -> Vec<Hosted> {
         if entry.relay.is_some() {
             return Vec::new();
         }
