@@ -76,6 +76,13 @@ impl Engine {
         Ok(engine)
     }
 
+    /// As [`Self::for_command`], for a command about keys: it reads nothing else, so a damaged row of another table does not stop it.
+    pub async fn for_keys(parts: Parts) -> Result<Self, StartError> {
+        let engine = Self::new(parts);
+        engine.services.registry.reload_keys().await?;
+        Ok(engine)
+    }
+
     fn new(parts: Parts) -> Self {
         let Parts { store, upstream, settings, clock } = parts;
         let runtime = Arc::new(Runtime::new(store, upstream, settings, clock));

@@ -1,6 +1,6 @@
 //! Accounts, relays, keys and proxies in memory: as stored, with what was learned since.
 //!
-//! Requests read snapshots without waiting. Every reload of stored rows holds [`Registry::lock`].
+//! Requests read snapshots without waiting. Every reload of stored rows holds [`Registry::lock_reload`].
 
 pub(crate) mod accounts;
 pub(crate) mod egress;
@@ -132,7 +132,7 @@ impl Registry {
     }
 
     /// Reloads the relays of the store, and adds those of the configuration file, which win where a name is in both. The caller
-    /// holds [`Registry::lock`].
+    /// holds [`Registry::lock_reload`].
     pub(crate) async fn reload_relays(&self) -> Result<Changes, store::Error> {
         let stored = self.runtime.store.relays().await?;
         let mut relays = self.file_relays.lock().clone();

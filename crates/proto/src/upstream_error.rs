@@ -61,6 +61,20 @@ impl Cause {
     }
 }
 
+/// What OpenAI says with a 401 to a restricted key: this call is not for it, others are.
+const SCOPE: [&str; 2] = ["missing scopes", "insufficient permissions"];
+
+/// Whether a relay refuses a call that its key may not make, while it may make others.
+pub fn is_scope_refusal(failure: &Failure) -> bool {
+    let text = failure.message.to_ascii_lowercase();
+    SCOPE.iter().any(|part| text.contains(part))
+}
+
+/// Whether a relay refuses a thinking signature that it did not make. Anthropic sends no code for this.
+pub fn is_signature_refusal(failure: &Failure) -> bool {
+    failure.kind == Kind::Invalid && failure.message.contains("signature") && failure.message.contains("thinking")
+}
+
 /// The error in a body: `{"error":{...}}` (also inside an array), `{"error":".."}`, `{"detail":..}` or a bare object. `None` for a body
 /// that is not JSON.
 pub fn error_object(body: &Bytes) -> Option<Json> {

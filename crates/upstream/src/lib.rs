@@ -15,6 +15,7 @@ mod fault;
 pub mod jwt;
 pub mod linked;
 pub mod oauth;
+pub mod private_file;
 pub mod profile;
 pub mod relay;
 mod response;

@@ -3,13 +3,14 @@
 //! Codex truncates and writes without a lock, so a read may find half a file ([`crate::authfile::load`] reads it again), and this module
 //! cannot stop Codex from writing in between. A write here replaces the whole file or nothing.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use pool::{Millis, Secret};
 use serde_json::{Map, Value};
 
 use crate::authfile::{self, ImportError, Imported, Login};
+use crate::private_file::{self, Existing};
 
 /// The file at one moment.
 #[derive(Debug)]
@@ -69,13 +70,7 @@ fn replace(path: &PathBuf, spent: &Secret, fresh: &NewTokens, now: Millis) -> io
     if let Ok(stamp) = jiff::Timestamp::from_millisecond(now.0) {
         file.insert("last_refresh".to_owned(), Value::String(stamp.to_string()));
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // The temporary file has mode 0600 and is removed when anything fails.
-    let mut temporary = tempfile::Builder::new().prefix(".auth.json.").tempfile_in(folder)?;
-    temporary.write_all(serde_json::to_string_pretty(&file)?.as_bytes())?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()?;
+    private_file::write(path, serde_json::to_string_pretty(&file)?.as_bytes(), Existing::Replace)?;
     Ok(true)
 }
 

@@ -158,7 +158,7 @@ impl Relays<'_> {
         RelayView::of(&entry, self.0.runtime.now())
     }
 
-    /// Applies stored changes of relays now. The caller holds the guard of [`crate::registry::Registry::lock`].
+    /// Applies stored changes of relays now. The caller holds the guard of [`crate::registry::Registry::lock_reload`].
     async fn reread_relays(self, _guard: &MutexGuard<'_, ()>) -> Result<(), RelayError> {
         let changes = self.0.registry.reload_relays().await?;
         self.0.dispatch.on_registry_changes(&changes);

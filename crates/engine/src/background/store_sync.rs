@@ -1,6 +1,6 @@
 //! Synchronises memory and store: reloads the changes of other processes, and writes back what this node learned.
 //!
-//! Both hold [`crate::registry::Registry::lock`], so a reload never reads a row that is being written.
+//! Both hold [`crate::registry::Registry::lock_reload`], so a reload never reads a row that is being written.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ struct VersionedCatalog {
 }
 
 /// A list of ours, and an account that has it.
-type AccountList = (String, Arc<AccountEntry>);
+type OwnList = (String, Arc<AccountEntry>);
 
 impl VersionedCatalogs {
     /// Adds a version, or notes another request for it; `None` when there are too many versions.
@@ -76,7 +76,7 @@ impl VersionedCatalogs {
     }
 
     /// Whether a version's lists must be fetched: they are old, or one of ours has changed.
-    fn due(&self, version: &str, own: &[AccountList]) -> bool {
+    fn due(&self, version: &str, own: &[OwnList]) -> bool {
         let held = self.0.lock();
         let Some(cached) = held.iter().find(|cached| cached.version == version) else { return false };
         let lacks = own.iter().any(|(etag, _)| !cached.lists.contains_key(etag));
@@ -130,7 +130,7 @@ impl ModelLists {
         let _ = timeout(patience, lock.lock()).await;
     }
 
-    async fn fetch_version_lists(self: &Arc<Self>, version: &str, own: Vec<AccountList>) {
+    async fn fetch_version_lists(self: &Arc<Self>, version: &str, own: Vec<OwnList>) {
         let (mut lists, mut failed) = (HashMap::new(), false);
         for (etag, entry) in own {
             let known = self.catalogs.cached_list(version, &etag);
@@ -183,12 +183,12 @@ impl ModelLists {
     }
 
     /// Each list of ours with an account that has it, accounts that can serve first.
-    fn own_lists(&self) -> Vec<AccountList> {
+    fn own_lists(&self) -> Vec<OwnList> {
         let list = self.registry.accounts.list();
         let active = |entry: &&Arc<AccountEntry>| entry.account.status == Status::Active;
         let enabled = |entry: &&Arc<AccountEntry>| !entry.account.status.needs_person();
         let (first, rest): (Vec<_>, Vec<_>) = list.accounts().filter(enabled).partition(active);
-        let mut own: Vec<AccountList> = Vec::new();
+        let mut own: Vec<OwnList> = Vec::new();
         for entry in first.into_iter().chain(rest) {
             let Some(listing) = &entry.models else { continue };
             let etag = listing.etag.clone().unwrap_or_else(|| entry.account.id.0.clone());

@@ -118,14 +118,18 @@ impl Bench {
 
     /// A second engine on the same store, as of a command: it does nothing by itself.
     pub(crate) async fn beside(&self) -> Engine {
+        Engine::for_command(self.parts().await).await.expect("it opens")
+    }
+
+    /// The parts of a second engine on the same store.
+    pub(crate) async fn parts(&self) -> Parts {
         let options = store::Options { home: self.home.path().to_owned(), ..store::Options::default() };
-        let parts = Parts {
+        Parts {
             store: Store::open(options).await.expect("a second handle"),
             upstream: upstream_with_bundle(&self.backend, Timeouts::default(), None),
             settings: Settings { transport: TransportMode::Http, ..Settings::default() },
             clock: self.clock.clone(),
-        };
-        Engine::for_command(parts).await.expect("it opens")
+        }
     }
 
     /// Runs a request to its end.

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use engine::{Engine, NewKey};
 use offline::Quota;
+use pool::keys::{KeyKind, Scopes};
 
 use crate::bench::{Bench, PATIENCE, Setup, whole};
 
@@ -77,4 +79,18 @@ async fn only_what_others_changed_is_read_again() {
     }
     bench.until("both are renamed", |bench| bench.ids.iter().all(|id| shows(bench, &id.0, "damaged"))).await;
     assert!(bench.engine.run(whole("hello")).await.is_err(), "their tokens were read");
+}
+
+/// A command about keys reads no account, so a damaged one does not stop it.
+#[tokio::test]
+async fn a_damaged_account_stops_no_command_about_keys() {
+    let bench = Bench::new().await;
+    write(&bench, "UPDATE account SET quota = '{'".into()).await;
+    assert!(Engine::for_command(bench.parts().await).await.is_err(), "other commands name the damage");
+    let engine = Engine::for_keys(bench.parts().await).await.expect("the keys are fine");
+    let (name, kind, scopes) = ("test".to_owned(), KeyKind::Client, Scopes::default());
+    let new = NewKey { name, kind, scopes, expires: None, tools: None };
+    let key = engine.keys().create(new).await.expect("a key");
+    assert!(engine.keys().revoke(&key.id).await.expect("revoked"));
+    assert_eq!(engine.keys().list().len(), 1);
 }

@@ -3,7 +3,6 @@
 use clap::Subcommand;
 use pool::keys::{KeyKind, Scope, Scopes};
 
-use super::context::Calls;
 use super::keys::print_new;
 use super::{Common, context, output};
 
@@ -42,7 +41,7 @@ impl Admin {
             return Ok(());
         };
         let config = context::config(common)?;
-        let engine = context::plain_engine(&config, context::store(&config).await?, Calls::None).await?;
+        let engine = context::keys_engine(&config).await?;
         let scopes: Scopes = scopes
             .iter()
             .map(|scope| match scope {

@@ -90,30 +90,43 @@ pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     Ok(engine)
 }
 
-/// The services that a command calls.
+/// An engine over an open store, for a command about keys. The caller must call [`close`].
+pub(super) async fn keys_engine(config: &Config) -> anyhow::Result<Engine> {
+    let engine = Engine::for_keys(parts(config, store(config).await?, upstream::Config::default())?).await;
+    engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))
+}
+
+/// The settings of the upstream that a command uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Calls {
-    /// The services of the configuration.
+pub(super) enum UpstreamSettings {
+    /// Those of the configuration.
     Configured,
-    /// None. The settings of the upstream are not used, so that the command also works while they are invalid.
-    None,
+    /// The defaults: the command calls no service, and also works while its settings are invalid.
+    Unused,
 }
 
 /// An engine over an open store, for a command that refreshes no token: a signal ends the command at once. The caller must call
 /// [`close`].
-pub(super) async fn plain_engine(config: &Config, store: Store, calls: Calls) -> anyhow::Result<Engine> {
+pub(super) async fn engine_without_refresh(
+    config: &Config,
+    store: Store,
+    calls: UpstreamSettings,
+) -> anyhow::Result<Engine> {
     let upstream = match calls {
-        Calls::Configured => crate::start::upstream_config(config),
-        Calls::None => upstream::Config::default(),
+        UpstreamSettings::Configured => crate::start::upstream_config(config),
+        UpstreamSettings::Unused => upstream::Config::default(),
     };
     engine_over(config, store, upstream).await
 }
 
 async fn engine_over(config: &Config, store: Store, upstream: upstream::Config) -> anyhow::Result<Engine> {
-    let upstream = upstream::Upstream::new(upstream)?;
-    let settings = crate::start::engine_settings(config);
-    let engine = Engine::for_command(Parts { store, upstream, settings, clock: Clock::System }).await;
+    let engine = Engine::for_command(parts(config, store, upstream)?).await;
     engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))
+}
+
+fn parts(config: &Config, store: Store, upstream: upstream::Config) -> anyhow::Result<Parts> {
+    let upstream = upstream::Upstream::new(upstream)?;
+    Ok(Parts { store, upstream, settings: crate::start::engine_settings(config), clock: Clock::System })
 }
 
 /// Ends the command after a signal. A refresh token that was sent is used up, so the command first stores its successor. A second signal
@@ -131,7 +144,7 @@ async fn exit_on_signal(engine: Engine, mut signals: Signals) {
     std::process::exit(code.into());
 }
 
-/// Stops an engine that [`engine`] or [`plain_engine`] made, and closes its store.
+/// Stops an engine that [`engine`] or [`engine_without_refresh`] made, and closes its store.
 pub(super) async fn close(engine: Engine) {
     engine.stop().await;
     engine.close().await;

@@ -11,7 +11,7 @@ use pool::{Secret, Tokens};
 use serde::Serialize;
 use store::{NewAccount, Store, TokenOrigin};
 
-use super::context::Calls;
+use super::context::UpstreamSettings;
 use super::signals::Signals;
 use super::{Common, context, output};
 use crate::Running;
@@ -65,7 +65,7 @@ impl Demo {
         for _ in 0..self.accounts {
             store.put_account(new_account(backend.account("plus")), context::now()).await?;
         }
-        let engine = context::plain_engine(&config, store, Calls::None).await?;
+        let engine = context::engine_without_refresh(&config, store, UpstreamSettings::Unused).await?;
         let (key, admin) = (key(&engine, KeyKind::Client).await?, key(&engine, KeyKind::Admin).await?);
         context::close(engine).await;
         let mut signals = Signals::listen()?;

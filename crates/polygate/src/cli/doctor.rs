@@ -175,7 +175,7 @@ async fn proxies(store: &Store) -> Vec<Check> {
         let found = format!("{} did not answer: {}", proxy.name, error.unwrap_or_default());
         Some(warn(name, found, format!("polygate proxies check \"{}\"", proxy.name)))
     });
-    let lost = egresses.iter().filter(|(_, way)| match way {
+    let lost = egresses.iter().filter(|(_, egress)| match egress {
         Egress::Fixed(id) => !proxies.iter().any(|proxy| proxy.id == *id && proxy.enabled),
         _ => false,
     });

@@ -11,7 +11,6 @@ use pool::keys::{Key, KeyKind, Scopes};
 use serde::Serialize;
 use upstream::authfile::guest::{self, KeyLogin};
 
-use super::context::Calls;
 use super::{Common, context, output};
 use crate::config::Config;
 
@@ -64,7 +63,7 @@ impl Keys {
     pub(super) async fn run(&self, common: &Common) -> anyhow::Result<ExitCode> {
         let mut config = context::config(common)?;
         let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
-        let engine = context::plain_engine(&config, context::store(&config).await?, Calls::None).await?;
+        let engine = context::keys_engine(&config).await?;
         let done = self.act(common, &config, &engine).await;
         context::close(engine).await;
         done.map(|()| ExitCode::SUCCESS)

@@ -22,16 +22,16 @@ use crate::config::{Accounts, Config};
 #[derive(Debug, Args)]
 pub(super) struct Login {
     /// Show a code to type on another device instead of opening a browser.
-    #[arg(long, group = "way")]
+    #[arg(long, group = "method")]
     device: bool,
     /// Copy the login of a Codex auth.json. `codex` means the file that Codex uses.
-    #[arg(long, value_name = "FILE", group = "way")]
+    #[arg(long, value_name = "FILE", group = "method")]
     import: Option<PathBuf>,
     /// Sign in with an access token or a refresh token. `-` reads it from standard input.
-    #[arg(long, value_name = "TOKEN", group = "way")]
+    #[arg(long, value_name = "TOKEN", group = "method")]
     token: Option<String>,
     /// Use a Codex auth.json without taking over its tokens. Default: the file that Codex uses.
-    #[arg(long, value_name = "FILE", group = "way", num_args = 0..=1, default_missing_value = "codex")]
+    #[arg(long, value_name = "FILE", group = "method", num_args = 0..=1, default_missing_value = "codex")]
     link: Option<PathBuf>,
     /// Sign in through this egress (direct, auto, or a proxy's name). The account then always uses it.
     #[arg(long, value_name = "EGRESS", conflicts_with_all = ["import", "link"])]
@@ -67,12 +67,12 @@ impl Login {
         if let Some(file) = &self.import {
             return import(engine, &codex_file(&config.accounts, file)?).await;
         }
-        let egress = self.egress.as_deref().map(|way| engine.proxies().egress(way)).transpose()?;
+        let egress = self.egress.as_deref().map(|name| engine.proxies().egress(name)).transpose()?;
         if let Some(token) = &self.token {
             return add_token(engine, context::secret(token, "token")?, egress).await;
         }
-        let way = egress.as_ref();
-        let grant = if self.device { device(engine, way).await? } else { browser(engine, way).await? };
+        let grant =
+            if self.device { device(engine, egress.as_ref()).await? } else { browser(engine, egress.as_ref()).await? };
         Ok(engine.logins().sign_in(grant, egress).await?.into())
     }
 }
@@ -93,7 +93,7 @@ fn report(common: &Common, signed: &SignedIn, label: &str) {
     }
 }
 
-async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> {
+async fn browser(engine: &Engine, egress: Option<&Egress>) -> anyhow::Result<Grant> {
     let (pkce, state) = (Pkce::fresh(), state());
     let callback = Callback::bind(&state).await?;
     let redirect = callback.redirect();
@@ -112,7 +112,7 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
     let (code, verifier, redirect) = (&code, &pkce.verifier, &redirect);
     Ok(engine
         .logins()
-        .step_by(way, |upstream| async move { upstream.exchange(code, verifier, redirect).await })
+        .step_by(egress, |upstream| async move { upstream.exchange(code, verifier, redirect).await })
         .await?)
 }
 
@@ -132,9 +132,9 @@ async fn pasted_code(state: &str) -> Result<Secret, CallbackError> {
     }
 }
 
-async fn device(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> {
+async fn device(engine: &Engine, egress: Option<&Egress>) -> anyhow::Result<Grant> {
     let begin = |upstream: Upstream| async move { Ok((upstream.device_start().await?, upstream)) };
-    let (device, upstream) = engine.logins().step_by(way, begin).await?;
+    let (device, upstream) = engine.logins().step_by(egress, begin).await?;
     eprintln!("Open {} and type this code:\n\n  {}\n", device.page, device.user_code);
     eprintln!(
         "It is valid for {} minutes. Waiting for the code to be entered; Ctrl-C cancels.",

@@ -8,6 +8,7 @@ use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
 use pool::{Millis, Secret};
 use serde::Serialize;
+use upstream::private_file::{self, Existing};
 
 /// Prints `rows` as pretty JSON.
 pub(super) fn json<T: Serialize + ?Sized>(rows: &T) {
@@ -44,13 +45,8 @@ pub(super) fn line(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Writes a new file with mode 0600: a temporary file is renamed, so that the file is complete or missing. Fails when the path exists.
+/// Writes a new file with mode 0600. Fails when the path exists.
 pub(super) fn write_private(out: &Path, text: &Secret) -> anyhow::Result<()> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let cannot = || format!("cannot write {}", out.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
-    file.write_all(text.expose().as_bytes()).with_context(cannot)?;
-    file.as_file().sync_all().with_context(cannot)?;
-    file.persist_noclobber(out).with_context(cannot)?;
-    Ok(())
+    private_file::write(out, text.expose().as_bytes(), Existing::Keep)
+        .with_context(|| format!("cannot write {}", out.display()))
 }

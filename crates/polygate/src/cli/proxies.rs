@@ -11,7 +11,7 @@ use pool::Secret;
 use pool::egress::{Address, Egress, Health, file};
 use serde::Serialize;
 
-use super::context::Calls;
+use super::context::UpstreamSettings;
 use super::{Common, context, output};
 use crate::config::{self, Config};
 
@@ -46,7 +46,7 @@ pub(super) enum Proxies {
         /// Id, e-mail or label of the account.
         account: String,
         /// global, direct, auto, or the name or id of a proxy.
-        way: String,
+        egress: String,
     },
     /// Add the proxies of a file: YAML, JSON, or one URL on each line. Adds all of them or none.
     Import {
@@ -121,8 +121,12 @@ impl Proxies {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
         let mut config = context::config(common)?;
         let _stand_in = if matches!(self, Self::List) { context::temporary_home(&mut config)? } else { None };
-        let calls = if matches!(self, Self::Add(_) | Self::Check { .. }) { Calls::Configured } else { Calls::None };
-        let engine = context::plain_engine(&config, context::store(&config).await?, calls).await?;
+        let calls = if matches!(self, Self::Add(_) | Self::Check { .. }) {
+            UpstreamSettings::Configured
+        } else {
+            UpstreamSettings::Unused
+        };
+        let engine = context::engine_without_refresh(&config, context::store(&config).await?, calls).await?;
         let done = self.act(common, &config, &engine).await;
         context::close(engine).await;
         done.map(|()| ExitCode::SUCCESS)
@@ -144,10 +148,10 @@ impl Proxies {
             Self::Enable { proxy } => switch(common, engine, (&proxy, true)).await,
             Self::Disable { proxy } => switch(common, engine, (&proxy, false)).await,
             Self::Check { proxies } => check(common, engine, &proxies).await,
-            Self::Assign { account, way } => {
-                let done = engine.proxies().assign(&[(&account, &way)]).await?;
-                let ways: Vec<_> = done.iter().map(|(id, way)| (&id.0, way.to_string())).collect();
-                print(common, &serde_json::json!({ "assigned": ways }), &format!("{account} now uses {way}."));
+            Self::Assign { account, egress } => {
+                let done = engine.proxies().assign(&[(&account, &egress)]).await?;
+                let assigned: Vec<_> = done.iter().map(|(id, egress)| (&id.0, egress.to_string())).collect();
+                print(common, &serde_json::json!({ "assigned": assigned }), &format!("{account} now uses {egress}."));
                 Ok(())
             }
             Self::Import { file } => {

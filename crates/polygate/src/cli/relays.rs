@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub(super) use self::known::RelayList;
 use self::known::{InvalidRelay, KnownRelay, stored};
-use super::context::Calls;
+use super::context::UpstreamSettings;
 use super::failure::message;
 use super::{Common, context, output};
 use crate::config::Config;
@@ -119,7 +119,7 @@ impl Relays {
             Self::List => refusals::read(&store, &config.paths.home).await?,
             _ => Vec::new(),
         };
-        let engine = context::plain_engine(&config, store, self.calls()).await?;
+        let engine = context::engine_without_refresh(&config, store, self.calls()).await?;
         let done = match self {
             Self::Add(add) => add.run(common, &config, &engine).await,
             Self::List => list(common, &config, &refusals, &engine).await,
@@ -131,10 +131,10 @@ impl Relays {
         done
     }
 
-    fn calls(&self) -> Calls {
+    fn calls(&self) -> UpstreamSettings {
         match self {
-            Self::Add(_) | Self::Test { .. } | Self::Key { .. } => Calls::Configured,
-            Self::List | Self::Remove { .. } => Calls::None,
+            Self::Add(_) | Self::Test { .. } | Self::Key { .. } => UpstreamSettings::Configured,
+            Self::List | Self::Remove { .. } => UpstreamSettings::Unused,
         }
     }
 }

@@ -7,15 +7,12 @@
 mod tests;
 
 use proto::failure::{Failure, Kind};
-use proto::upstream_error::Cause;
+use proto::upstream_error::{Cause, is_scope_refusal, is_signature_refusal};
 
 use super::Retry;
 use super::error_body;
 use super::refusal::{self, Class, Refusal};
 use crate::Millis;
-
-/// What OpenAI says with a 401 to a restricted key: this call is not for it, others are.
-const SCOPE: [&str; 2] = ["missing scopes", "insufficient permissions"];
 
 /// Reads a refusal with this status; 0 for one inside a stream.
 pub(super) fn read(status: u16, failure: &Failure, retry: &Retry, now: Millis) -> Refusal {
@@ -45,16 +42,6 @@ fn class(status: u16, failure: &Failure, timed: bool) -> Class {
         (500.., _) | (0 | 408, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) => Class::Unsteady,
         _ => Class::Final,
     }
-}
-
-/// Anthropic sends no code when it refuses a thinking signature that it did not make.
-fn is_signature_refusal(failure: &Failure) -> bool {
-    failure.kind == Kind::Invalid && failure.message.contains("signature") && failure.message.contains("thinking")
-}
-
-fn is_scope_refusal(failure: &Failure) -> bool {
-    let text = failure.message.to_ascii_lowercase();
-    SCOPE.iter().any(|part| text.contains(part))
 }
 
 /// What a client is told: what its own request did wrong stays, what is between us and the relay is not its fault.

@@ -41,11 +41,11 @@ pub struct FileError {
 
 #[derive(Deserialize)]
 struct Named {
-    proxies: Vec<Spanned<ProxyLine>>,
+    proxies: Vec<Spanned<WrittenProxy>>,
 }
 
 /// A URL, or a table.
-struct ProxyLine(Parts);
+struct WrittenProxy(Parts);
 
 /// The fields of an entry, with the names that several systems use. Unknown fields are ignored: exports have times and states.
 #[derive(Default, Deserialize)]
@@ -114,17 +114,17 @@ fn lines(text: &str) -> bool {
     first.and_then(|line| line.split_once("://")).is_some_and(|(scheme, _)| super::Scheme::named(scheme).is_some())
 }
 
-fn urls(text: &str) -> Vec<(u64, ProxyLine)> {
+fn urls(text: &str) -> Vec<(u64, WrittenProxy)> {
     let numbered = (1..).zip(text.lines().map(str::trim));
     let meant = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    meant.map(|(number, line)| (number, ProxyLine::of(line))).collect()
+    meant.map(|(number, line)| (number, WrittenProxy::of(line))).collect()
 }
 
-fn shaped(text: &str) -> Result<Vec<(u64, ProxyLine)>, FileError> {
+fn shaped(text: &str) -> Result<Vec<(u64, WrittenProxy)>, FileError> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#') && *line != "---");
     let list = first.is_some_and(|line| line.starts_with(['-', '[']));
     let named = || serde_saphyr::from_str::<Named>(text).map(|named| named.proxies);
-    let read = if list { serde_saphyr::from_str::<Vec<Spanned<ProxyLine>>>(text) } else { named() };
+    let read = if list { serde_saphyr::from_str::<Vec<Spanned<WrittenProxy>>>(text) } else { named() };
     // The parser's own words may quote the file.
     let entries = read.map_err(|error| {
         let line = error.location().map_or(1, |location| location.line().max(1));
@@ -133,7 +133,7 @@ fn shaped(text: &str) -> Result<Vec<(u64, ProxyLine)>, FileError> {
     Ok(entries.into_iter().map(|entry| (entry.referenced.line().max(1), entry.value)).collect())
 }
 
-impl ProxyLine {
+impl WrittenProxy {
     fn of(url: &str) -> Self {
         Self(Parts { url: Some(url.to_owned()), ..Parts::default() })
     }
@@ -150,7 +150,7 @@ impl ProxyLine {
     }
 }
 
-impl<'de> Deserialize<'de> for ProxyLine {
+impl<'de> Deserialize<'de> for WrittenProxy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(Reading)
     }
@@ -160,18 +160,18 @@ impl<'de> Deserialize<'de> for ProxyLine {
 struct Reading;
 
 impl<'de> Visitor<'de> for Reading {
-    type Value = ProxyLine;
+    type Value = WrittenProxy;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a proxy")
     }
 
-    fn visit_str<E: de::Error>(self, url: &str) -> Result<ProxyLine, E> {
-        Ok(ProxyLine::of(url))
+    fn visit_str<E: de::Error>(self, url: &str) -> Result<WrittenProxy, E> {
+        Ok(WrittenProxy::of(url))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<ProxyLine, A::Error> {
-        Parts::deserialize(MapAccessDeserializer::new(table)).map(ProxyLine)
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<WrittenProxy, A::Error> {
+        Parts::deserialize(MapAccessDeserializer::new(table)).map(WrittenProxy)
     }
 }
 

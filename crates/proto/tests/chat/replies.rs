@@ -175,6 +175,23 @@ fn a_body_of_chats_own_frames_keeps_unknown_fields() {
     assert!(utf8(&Dialect::Chat.whole(&bare, &setting(true))).contains(r#""logprobs":null"#));
 }
 
+/// Only the upstream's own frame holds an image by address.
+#[test]
+fn a_body_of_chats_own_frames_keeps_images_by_address() {
+    let image = |url: &str| format!(r#"{{"type":"image_url","image_url":{{"url":"{url}"}}}}"#);
+    let (address, inline) = (image("https://images.example.test/1.png"), image("data:image/png;base64,AAAA"));
+    let events = stream(&[
+        frame(&format!(r#""delta":{{"images":[{address},{inline}]}}"#), ""),
+        frame(r#""delta":{},"finish_reason":"stop""#, ""),
+    ]);
+    let body = Dialect::Chat.whole(&fold(&events), &setting(true));
+    let body = utf8(&body);
+    assert!(body.contains(&format!(r#""images":[{inline},{address}]"#)), "{body}");
+    let others = Dialect::Responses.whole(&fold(&events), &setting(true));
+    let others = utf8(&others);
+    assert!(others.contains("AAAA") && !others.contains("images.example.test"), "{others}");
+}
+
 /// One frame of a chat stream with this choice and these further members.
 fn frame(choice: &str, more: &str) -> String {
     format!(r#"data: {{"id":"c","created":1,"model":"m"{more},"choices":[{{"index":0,{choice}}}]}}"#) + "\n\n"

@@ -35,7 +35,7 @@ pub(crate) struct PendingStore {
     running: Option<(ResponseKey, u64)>,
     cancel: Arc<Cancellation>,
     /// The waker that is registered for a cancellation.
-    polled_by: Option<Waker>,
+    registered_waker: Option<Waker>,
 }
 
 /// Prepends the conversation that a request continues to its input, and returns the plan to store the reply; `None` if nothing is stored.
@@ -83,7 +83,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
         conversation,
         running,
         cancel,
-        polled_by: None,
+        registered_waker: None,
     })))
 }
 
@@ -187,14 +187,14 @@ impl PendingStore {
         self.running = Some((name, number));
     }
 
-    /// Ready when a client cancelled the reply. The task is registered once, and again only when another task polls.
+    /// Whether a client cancelled the reply. The task is registered once, and again only when another task polls.
     pub(crate) fn cancelled(&mut self, cx: &Context<'_>) -> bool {
         if self.running.is_none() {
             return false;
         }
-        if !self.polled_by.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+        if !self.registered_waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             self.cancel.register(cx.waker());
-            self.polled_by = Some(cx.waker().clone());
+            self.registered_waker = Some(cx.waker().clone());
         }
         self.cancel.is_requested()
     }

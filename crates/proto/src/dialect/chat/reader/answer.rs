@@ -190,7 +190,7 @@ impl ChatAnswer {
     fn image(&mut self, image: &Json, sink: &mut EventSink<'_>) {
         let Some(url) = image.get("image_url").and_then(|url| url.text("url")) else { return };
         let Some((format, start)) = encode::data_url(url.as_str()) else {
-            return sink.push(What::Note("only Chat clients get an image by its address".to_owned()));
+            return sink.aside(What::Note("only Chat clients get an image by its address".to_owned()));
         };
         self.close_text(sink);
         let at = self.take_index();

@@ -50,10 +50,10 @@ pub(super) fn write(request: &Request, target: &RelayTarget) -> (Bytes, Notes) {
 
 fn input(request: &Request, target: &RelayTarget, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     let list = || body::list(own, "input", &items::relay(&request.items, target, notes));
-    // Only a client of this protocol can name a prompt without any input. A relay does not know the response that another one continues, and
-    // wants an input.
-    let names_prompt = |own: &ClientBody| own.get("previous_response_id").is_none();
-    (!request.items.is_empty() || !own.is_some_and(names_prompt)).then(list)
+    // A client of this protocol may name a prompt instead of an input. Instead of an input it may also name the response that it continues;
+    // a relay does not get that name, and wants an input.
+    let may_omit_input = |own: &ClientBody| own.get("previous_response_id").is_none();
+    (!request.items.is_empty() || !own.is_some_and(may_omit_input)).then(list)
 }
 
 fn tools(request: &Request, own: Option<&ClientBody>) -> Option<Json> {
