@@ -85,7 +85,7 @@ async fn only_what_others_changed_is_read_again() {
 #[tokio::test]
 async fn a_damaged_account_stops_no_command_about_keys() {
     let bench = Bench::new().await;
-    write(&bench, "UPDATE account SET quota = '{'".into()).await;
+    write(&bench, "UPDATE account SET status = '{'".into()).await;
     assert!(Engine::for_command(bench.parts().await).await.is_err(), "other commands name the damage");
     let engine = Engine::for_keys(bench.parts().await).await.expect("the keys are fine");
     let (name, kind, scopes) = ("test".to_owned(), KeyKind::Client, Scopes::default());
